@@ -1,0 +1,44 @@
+# The two commands of the README: `make demo` and `make test`. Both set up what they need in .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint docs bench figures clean
+
+demo: .venv/.base
+	@mkdir -p out/demo
+	$(BIN)/mechsparse check catalog:real --report out/demo/report.html --figures out/demo/figures
+	@echo
+	@echo "The report is out/demo/report.html, the figures are in out/demo/figures."
+
+test: .venv/.dev lint
+	$(BIN)/python -m pytest -n 2
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: .venv/.dev
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "The documentation is docs/_build/html/index.html."
+
+bench: .venv/.dev
+	$(BIN)/python -m pytest tests/benchmarks -m benchmark -q -s -o addopts=
+
+figures: .venv/.dev
+	$(BIN)/python docs/draw_readme_figures.py
+
+clean:
+	rm -rf .venv out docs/_build docs/gallery
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.base: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	@touch $@
+
+.venv/.dev: .venv/.base
+	$(PIP) --editable '.[dev]'
+	@touch $@

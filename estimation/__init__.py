@@ -1,0 +1,1 @@
+"""What a trained model shows, held against the theory. Needs the extra ``mechsparse[estimation]``."""

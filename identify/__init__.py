@@ -1,0 +1,15 @@
+"""What mechanism sparsity guarantees about a latent causal graph, before any training.
+
+==============================================  =====================================================
+statement of the theory                         where it is coded
+==============================================  =====================================================
+the model's graphs G^z and G^a                  `identify.graph.CausalGraph`
+G-preserving maps, predicted entanglement       `identify.entanglement.predict_entanglement`
+graphical criterion, witnesses, remedies        `identify.criterion.check`
+consistent models, consistency classes          `identify.consistency`
+==============================================  =====================================================
+
+Import names from the module that owns them (``from identify.criterion import check``). This file stays
+empty of code: an unrelated distribution called ``identify`` installs an empty ``identify/__init__.py``
+of its own, and the two must be able to live in one environment.
+"""

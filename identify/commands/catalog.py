@@ -1,0 +1,108 @@
+"""``mechsparse catalog``: the graphs that come with the package."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from identify.commands.options import AsJson, print_json, show
+from identify.commands.sources import complete_graph
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from identify.catalog import Entry
+
+__all__ = ["catalog"]
+
+
+class Group(StrEnum):
+    """The groups of the catalogue."""
+
+    published = "published"
+    textbook = "textbook"
+    real = "real"
+
+
+def catalog(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="Show this entry.", autocompletion=complete_graph, show_default=False
+        ),
+    ] = None,
+    group: Annotated[Group | None, typer.Option(help="List one group only.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the graphs that come with the package, or show one with its source and licence.
+
+    Published: the synthetic data sets of the paper. Textbook: small cases that each teach one thing. Real:
+    gene regulation and signalling networks, and the interventions of Sachs et al.
+
+    \b
+    Examples:
+      mechsparse catalog --group textbook
+      mechsparse catalog "Lac Operon"
+      mechsparse check catalog:published
+    """
+    from identify.catalog import entry, names
+
+    if name is not None:
+        found = entry(name)
+        if as_json:
+            print_json(_record(found))
+        else:
+            show(_details(found))
+        return
+    entries = [entry(each) for each in names(group)]
+    if as_json:
+        print_json([_record(each) for each in entries])
+    else:
+        show(_listing(entries))
+
+
+def _record(found: Entry) -> dict[str, Any]:
+    graph, expected = found.graph, found.expected
+    return {
+        "name": found.name,
+        "group": found.group,
+        "description": found.description,
+        "source": found.source,
+        "licence": found.licence,
+        "note": found.note,
+        "n_latents": graph.n_latents,
+        "n_actions": graph.n_actions,
+        "n_edges": graph.n_edges,
+        "expected": None
+        if expected is None
+        else {
+            "complete": expected.complete,
+            "blocks": [list(block) for block in expected.blocks],
+            "entangled": {latent: list(others) for latent, others in expected.entangled.items()},
+        },
+    }
+
+
+def _listing(entries: list[Entry]) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(header_style="bold")
+    for column in ("name", "group", "latents", "actions", "edges"):
+        table.add_column(column, justify="left" if column in ("name", "group") else "right", overflow="fold")
+    for found in entries:
+        graph = found.graph
+        sizes = (graph.n_latents, graph.n_actions, graph.n_edges)
+        table.add_row(Text(found.name), found.group, *(f"{size:,}" for size in sizes))
+    return table
+
+
+def _details(found: Entry) -> RenderableType:
+    from rich.console import Group as Lines
+    from rich.text import Text
+
+    lines = [(f"{found.name} ({found.group})", "bold"), (repr(found.graph), "dim"), (found.description, "")]
+    lines += [(f"Source: {found.source}.", ""), (f"Licence: {found.licence}.", ""), (found.note, "")]
+    return Lines(*(Text(text, style=style) for text, style in lines if text))

@@ -1,0 +1,168 @@
+"""``mechsparse check``: is complete disentanglement guaranteed, and if not, what is left and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from identify.commands.options import AsJson, Form, Graphs, UseWhat, print_json, progress, show
+from identify.commands.sources import read_all
+
+if TYPE_CHECKING:
+    from identify.criterion import Verdict
+    from identify.exceptions import IdentifyError
+
+__all__ = ["check"]
+
+
+def check(
+    graphs: Graphs,
+    using: UseWhat = None,
+    why: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="A B", help="Say what separates latent A from B, or what would.", show_default=False
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Write a self-contained page with the figures inside."),
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE.md", help="Write the verdict as markdown.")
+    ] = None,
+    latex: Annotated[
+        Path | None, typer.Option(metavar="FILE.tex", help="Write a LaTeX table (booktabs).")
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write one figure per graph (PNG) into a folder.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 unless every graph is completely disentangled.")
+    ] = False,
+    as_json: AsJson = False,
+    form: Form = None,
+) -> int:
+    """Check which latents a model with sparse mechanisms can disentangle.
+
+    For one graph: the answer, which latents stay entangled with which, why, and what would separate them.
+    For several: a table.
+
+    \b
+    Examples:
+      mechsparse check graph.json
+      mechsparse check ActionBlockDiag --why z0 z1
+      mechsparse check experiments/ --using actions --strict
+      mechsparse check catalog:real --report networks.html
+      cat graph.dot | mechsparse check - --from dot --json
+    """
+    from identify.criterion import check as check_graph
+
+    sources, errors = read_all(graphs, form)
+    verdicts = {source.name: check_graph(source.graph, using) for source in sources}
+    single = len(verdicts) == 1 and not errors and len(graphs) == 1
+    if why is not None:
+        _explain(_only(verdicts, errors), why, as_json)
+    else:
+        _print(verdicts, errors, single, as_json)
+    _write(verdicts, {source.name: source.note for source in sources}, report, markdown, latex, figures)
+    for error in errors:
+        typer.echo(f"mechsparse: {error}", err=True)
+    if errors:
+        return 2
+    return int(strict and not all(verdicts.values()))
+
+
+def _print(verdicts: Mapping[str, Verdict], errors: list[IdentifyError], single: bool, as_json: bool) -> None:
+    if as_json:
+        records = [{"graph": name, **verdict.to_dict()} for name, verdict in verdicts.items()]
+        print_json(records[0] if single else {"graphs": records, "errors": [str(error) for error in errors]})
+        return
+    from identify.report.terminal import show_many, show_one
+
+    if single:
+        name, verdict = next(iter(verdicts.items()))
+        show(show_one(name, verdict))
+    elif verdicts:
+        show(show_many(verdicts))
+
+
+def _only(verdicts: Mapping[str, Verdict], errors: list[IdentifyError]) -> Verdict:
+    if errors:
+        raise errors[0]
+    if len(verdicts) != 1:
+        raise typer.BadParameter("--why needs a single graph")
+    return next(iter(verdicts.values()))
+
+
+def _explain(verdict: Verdict, pair: tuple[str, str], as_json: bool) -> None:
+    found: list[dict[str, Any]] = []
+    for i, j in (pair, pair[::-1]):
+        witnesses, remedy = verdict.witnesses(i, j), verdict.remedy(i, j)
+        found.append(
+            {
+                "latent": i,
+                "other": j,
+                "separated": remedy is None,
+                "witnesses": [{"kind": w.kind, "name": w.name, "text": str(w)} for w in witnesses],
+                "remedy": None if remedy is None else str(remedy),
+            }
+        )
+    if as_json:
+        print_json(found)
+        return
+    for record in found:
+        if record["separated"]:
+            typer.echo("\n".join(witness["text"] for witness in record["witnesses"]))
+        else:
+            typer.echo(
+                f"{record['latent']} stays entangled with {record['other']}: nothing separates them; "
+                f"{record['remedy']}"
+            )
+
+
+def _write(
+    verdicts: Mapping[str, Verdict],
+    notes: Mapping[str, str],
+    report: Path | None,
+    markdown: Path | None,
+    latex: Path | None,
+    figures: Path | None,
+) -> None:
+    whole = next(iter(verdicts.values())) if len(verdicts) == 1 else verdicts
+    if markdown is not None or latex is not None or report is not None:
+        from identify.files import write_whole
+        from identify.report import to_html, to_latex, to_markdown
+    if markdown is not None:
+        write_whole(markdown, to_markdown(whole))
+    if latex is not None:
+        write_whole(latex, to_latex(whole))
+    if report is not None:
+        with progress("Drawing the report", len(verdicts)) as step:
+            page = to_html(dict(verdicts), notes=notes, after_each=step)
+        write_whole(report, page)
+    if figures is not None:
+        _draw_all(verdicts, figures)
+
+
+def _draw_all(verdicts: Mapping[str, Verdict], folder: Path) -> None:
+    from identify.files import make_folder
+    from identify.plot import plot_verdict, save_figure
+
+    make_folder(folder)
+    with progress("Drawing the figures", len(verdicts)) as step:
+        for name, verdict in _file_names(verdicts.items()):
+            save_figure(plot_verdict(verdict), folder / f"{name}.png")
+            step()
+
+
+def _file_names(named: Iterable[tuple[str, Verdict]]) -> Iterable[tuple[str, Verdict]]:
+    """File names from graph names: letters, digits, dots; numbered where two would be the same."""
+    seen: dict[str, int] = {}
+    for name, verdict in named:
+        plain = "".join(letter if letter.isalnum() or letter in ".-" else "_" for letter in Path(name).name)
+        seen[plain] = seen.get(plain, 0) + 1
+        yield plain if seen[plain] == 1 else f"{plain}-{seen[plain]}", verdict

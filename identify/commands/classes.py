@@ -1,0 +1,107 @@
+"""``mechsparse classes``: the graphs that differ from a given one by the names of the latents only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from identify.commands.options import AsJson, Form, Graph, print_json
+from identify.commands.sources import complete_graph, read_one
+
+if TYPE_CHECKING:
+    from identify.consistency import ConsistencyClass
+    from identify.graph import CausalGraph
+
+__all__ = ["classes"]
+
+
+def classes(
+    graph: Graph,
+    other: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="OTHER",
+            help="Is this graph in the class?",
+            autocompletion=complete_graph,
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    form: Form = None,
+) -> int:
+    """Describe the consistency class of a graph: all graphs that differ by the names of the latents.
+
+    Prints how many there are and which latents are interchangeable. With OTHER: whether it is one of them,
+    and which of its latents match (exit code 1 when it is not).
+
+    \b
+    Examples:
+      mechsparse classes TimeBlockDiag
+      mechsparse classes true.json learned.json
+    """
+    from identify.consistency import consistency_class
+
+    source = read_one(graph, form)
+    found = consistency_class(source.graph)
+    if other is None:
+        _describe(source.name, found, as_json)
+        return 0
+    second = read_one(other, form)
+    order = found.permutation_to(second.graph)
+    matches = None if order is None else _matches(source.graph, second.graph, order.tolist())
+    _compare(source.name, second.name, matches, found.n_automorphisms, as_json)
+    return int(matches is None)
+
+
+def _describe(name: str, found: ConsistencyClass, as_json: bool) -> None:
+    if as_json:
+        print_json({"graph": name, **found.to_dict()})
+        return
+    latents = found.graph.latents
+    typer.echo(f"{name}: {found.graph!r}")
+    typer.echo(
+        f"{_count(found.n_graphs)} in the class; {_count(found.n_automorphisms)} permutations keep the graph"
+    )
+    groups = [", ".join(latents[i] for i in orbit) for orbit in found.orbits if len(orbit) > 1]
+    if groups:
+        typer.echo("Interchangeable latents:")
+        typer.echo("\n".join(f"  {group}" for group in groups))
+    else:
+        typer.echo("No two latents are interchangeable.")
+
+
+def _count(number: int) -> str:
+    digits = str(number) if number < 10**18 else ""
+    return f"{number:,}" if digits else f"about 10^{_log10(number)}"
+
+
+def _log10(number: int) -> str:
+    # a float would overflow past 10^308, so scale by the number of bits first
+    from math import log10
+
+    shift = max(0, number.bit_length() - 60)
+    return f"{log10(number >> shift) + shift * log10(2):.1f}"
+
+
+def _matches(graph: CausalGraph, other: CausalGraph, order: list[int]) -> list[tuple[str, str]]:
+    # graph.permute(order) == other, so latent i of the other graph is latent order[i] of this one
+    return [(graph.latents[old], other.latents[new]) for new, old in enumerate(order)]
+
+
+def _compare(name: str, other: str, matches: list[tuple[str, str]] | None, count: int, as_json: bool) -> None:
+    record: dict[str, Any] = {
+        "graph": name,
+        "other": other,
+        "consistent": matches is not None,
+        "matches": matches,
+    }
+    if as_json:
+        print_json({**record, "n_permutations": count if matches is not None else 0})
+    elif matches is None:
+        typer.echo(
+            f"{other} is not in the class of {name}: no relabelling of the latents turns one into the other"
+        )
+    else:
+        typer.echo(f"{other} is in the class of {name}; {_count(count)} relabellings do it, one of them:")
+        typer.echo("\n".join(f"  {mine} = {theirs}" for mine, theirs in matches))

@@ -1,0 +1,73 @@
+"""Arguments and options that several commands share, and how results are printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from identify.commands.sources import complete_graph
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["AsJson", "Form", "Graph", "Graphs", "UseWhat", "Using", "print_json", "progress", "show"]
+
+
+class Using(StrEnum):
+    """What of the graph to use; named as `identify.neighbourhoods.resolve_using` wants it."""
+
+    actions = "actions"
+    past = "past"
+    both = "both"
+
+
+_GRAPH = "A file, a graph of the catalogue, or - for standard input."
+_GRAPHS = "Files, folders of files, graphs of the catalogue, catalog:real (a whole group), or -."
+
+Graph = Annotated[str, typer.Argument(metavar="GRAPH", help=_GRAPH, autocompletion=complete_graph)]
+Graphs = Annotated[list[str], typer.Argument(metavar="GRAPH", help=_GRAPHS, autocompletion=complete_graph)]
+UseWhat = Annotated[
+    Using | None,
+    typer.Option("--using", help="What to use. By default what the graph has.", show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
+Form = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="FORMAT",
+        help="Format of the input when its suffix doesn't tell; 'mechsparse convert --help' lists them.",
+        show_default=False,
+    ),
+]
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on standard output."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def show(what: RenderableType) -> None:
+    """Print something with rich: coloured on a terminal, plain and wide enough when piped."""
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 120, soft_wrap=False, highlight=False).print(what)
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a bar with the time left on standard error; silent when that is no terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal or total < 2) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)

@@ -1,0 +1,82 @@
+"""``mechsparse plot``: figures of a graph and of its predicted entanglement."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json
+from identify.commands.sources import read_one
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from identify.criterion import Verdict
+
+__all__ = ["plot"]
+
+
+class What(StrEnum):
+    """What to draw."""
+
+    verdict = "verdict"
+    graph = "graph"
+    matrix = "matrix"
+    entanglement = "entanglement"
+    blocks = "blocks"
+
+
+def plot(
+    graph: Graph,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: .png, .svg or .pdf.")],
+    what: Annotated[
+        What,
+        typer.Option(
+            help="verdict: graph and entanglement side by side; graph: two layers; matrix: G^a and G^z; "
+            "entanglement: V by blocks; blocks: their order."
+        ),
+    ] = What.verdict,
+    using: UseWhat = None,
+    as_json: AsJson = False,
+    form: Form = None,
+) -> None:
+    """Draw a graph, its predicted entanglement, or both with the verdict.
+
+    \b
+    Examples:
+      mechsparse plot graph.json figure.pdf
+      mechsparse plot TimeBlockNonDiag blocks.svg --what blocks
+    """
+    from identify.criterion import check
+    from identify.plot import save_figure
+
+    source = read_one(graph, form)
+    verdict = check(source.graph, using)
+    save_figure(_draw(verdict, what), out)
+    if as_json:
+        print_json(
+            {"graph": source.name, "figure": str(out), "what": what.value, "complete": verdict.complete}
+        )
+
+
+def _draw(verdict: Verdict, what: What) -> Figure:
+    from matplotlib.figure import Figure
+
+    from identify import plot as draw
+
+    if what is What.verdict:
+        return draw.plot_verdict(verdict)
+    figure = Figure(figsize=(8, 8), layout="constrained")
+    ax = figure.add_subplot()
+    if what is What.graph:
+        draw.plot_graph(verdict.graph, ax=ax)
+    elif what is What.matrix:
+        draw.plot_matrix(verdict.graph, ax=ax)
+    elif what is What.entanglement:
+        draw.plot_entanglement(verdict.entanglement, ax=ax)
+    else:
+        draw.plot_blocks(verdict.entanglement, ax=ax)
+    return figure

@@ -1,0 +1,110 @@
+"""What a person types for a graph -> named graphs: files, folders, the catalogue, standard input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from identify.exceptions import FileAccessError, IdentifyError
+
+if TYPE_CHECKING:
+    from identify.graph import CausalGraph
+
+__all__ = ["CATALOGUE", "Source", "complete_graph", "read_all", "read_one"]
+
+CATALOGUE = "catalog:"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A graph with the name to call it by and, from the catalogue, what to say about its origin."""
+
+    name: str
+    graph: CausalGraph
+    note: str = ""
+
+
+def read_one(argument: str, form: str | None = None) -> Source:
+    """The graph behind one argument.
+
+    Raises:
+        IdentifyError: it can't be read; a folder or a group of the catalogue is no single graph.
+    """
+    if argument.startswith(CATALOGUE):
+        return _from_catalogue(argument.removeprefix(CATALOGUE))
+    if argument != "-" and not Path(argument).exists() and _is_catalogued(argument):
+        return _from_catalogue(argument)
+    from identify.formats import read_graph
+
+    return Source("standard input" if argument == "-" else argument, read_graph(argument, form))
+
+
+def read_all(arguments: Sequence[str], form: str | None = None) -> tuple[list[Source], list[IdentifyError]]:
+    """The graphs behind all arguments, folders and groups opened up; what can't be read is kept apart."""
+    found: list[Source] = []
+    errors: list[IdentifyError] = []
+    for argument in arguments:
+        try:
+            for single in _open_up(argument):
+                try:
+                    found.append(read_one(single, form))
+                except IdentifyError as error:
+                    errors.append(error)
+        except IdentifyError as error:
+            errors.append(error)
+    return found, errors
+
+
+def complete_graph(incomplete: str) -> list[str]:
+    """Shell completion: graphs of the catalogue (files are completed by the shell)."""
+    from identify.catalog import names
+
+    return [name for name in names() if name.casefold().startswith(incomplete.casefold())]
+
+
+def _open_up(argument: str) -> Iterator[str]:
+    from identify import catalog
+
+    group = argument.removeprefix(CATALOGUE)
+    if argument.startswith(CATALOGUE) and group in (*catalog.GROUPS, "all"):
+        yield from (CATALOGUE + name for name in catalog.names(None if group == "all" else group))
+    elif argument != "-" and Path(argument).is_dir():
+        yield from _graph_files(Path(argument))
+    else:
+        yield argument
+
+
+def _graph_files(folder: Path) -> list[str]:
+    from identify.formats import SUFFIXES
+
+    try:
+        files = sorted(
+            path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()
+        )
+    except OSError as error:
+        raise FileAccessError(f"{folder}: can't be listed ({error.strerror})") from error
+    if not files:
+        raise FileAccessError(
+            f"{folder}: holds no graph file; known suffixes are {', '.join(sorted(SUFFIXES))}"
+        )
+    return [str(path) for path in files]
+
+
+def _from_catalogue(name: str) -> Source:
+    from identify.catalog import entry
+
+    found = entry(name)
+    note = f"{found.source}. Licence: {found.licence}. {found.note}".strip()
+    return Source(found.name, found.graph, note)
+
+
+def _is_catalogued(name: str) -> bool:
+    from identify.catalog import entry
+
+    try:
+        entry(name)
+    except IdentifyError:
+        return False
+    return True

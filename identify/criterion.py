@@ -1,0 +1,325 @@
+"""The graphical criterion: is complete disentanglement guaranteed, and if not, what is left and why.
+
+Complete disentanglement is guaranteed iff for every latent i
+
+    (intersection of Ch^a(l) over l in Pa^a(i))
+    & (intersection of Ch^z(k) over k in Pa^z(i))
+    & (intersection of Pa^z(k) over k in Ch^z(i))  =  {i}
+
+(Lachapelle et al., arXiv 2401.04890, the graphical criterion for complete disentanglement; an empty
+intersection is the set of all latents). The left side equals row i of V, the predicted entanglement graph,
+so the verdict is read off V; what it promises holds under the paper's assumptions, of which sufficient
+influence is the one that no graph can show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+
+from identify.entanglement import Entanglement, predict_entanglement
+from identify.exceptions import RequestError
+from identify.graph import CausalGraph
+from identify.neighbourhoods import Kind
+
+__all__ = ["LatentVerdict", "LatentVerdicts", "Remedy", "Verdict", "Witness", "check"]
+
+# `to_dict` spells out who is entangled with whom up to this many names in all
+_MOST_NAMES = 1_000_000
+
+_MEANING = {
+    "action": "the action {name} targets {i} and not {j}",
+    "parent": "past {name} acts on {i} and not on {j}",
+    "child": "past {i} acts on {name} and past {j} does not",
+}
+
+
+@dataclass(frozen=True)
+class Witness:
+    """Why latent i does not stay entangled with latent j (V[i, j] = 0).
+
+    Attributes:
+        i, j: names of the latents.
+        kind: ``"action"``: ``name`` is an action that targets i and not j; ``"parent"``: a past latent that
+            acts on i and not on j; ``"child"``: a latent on which past i acts and past j does not.
+        name: the separating neighbour.
+    """
+
+    i: str
+    j: str
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        because = _MEANING[self.kind].format(name=self.name, i=self.i, j=self.j)
+        return f"{self.i} is separated from {self.j}: {because}"
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What would separate latent i from the latents that it stays entangled with.
+
+    Attributes:
+        target: the latent that a new action must target.
+        avoid: the latents that it must not target.
+    """
+
+    target: str
+    avoid: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"add an action that targets {self.target} and not {_listed(self.avoid)}"
+
+
+@dataclass(frozen=True)
+class LatentVerdict:
+    """What is guaranteed for one latent.
+
+    Attributes:
+        name: the latent.
+        position: its row.
+        block: number of its block.
+        constrained: false when the latent has no parent and no child in what is used: nothing limits what
+            it is entangled with.
+        entangled_with: names of the other latents in row i of V. The learned latent matched to this one is
+            a function of this one and those.
+        twins: those among them that stay entangled with this one in return: the rest of its block.
+    """
+
+    name: str
+    position: int
+    block: int
+    constrained: bool
+    entangled_with: tuple[str, ...]
+    twins: tuple[str, ...]
+
+    @property
+    def disentangled(self) -> bool:
+        """Whether row i of V is {i}."""
+        return not self.entangled_with
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """One new action that would separate the latent from all others; None when it is disentangled."""
+        return Remedy(self.name, self.entangled_with) if self.entangled_with else None
+
+    def __str__(self) -> str:
+        if self.disentangled:
+            return f"{self.name} is disentangled"
+        cause = "" if self.constrained else " (nothing that is used constrains it)"
+        return f"{self.name} stays entangled with {_listed(self.entangled_with)}{cause}"
+
+
+class LatentVerdicts(Sequence[LatentVerdict]):
+    """The verdicts of all latents, made when asked for; by position or by name."""
+
+    def __init__(self, entanglement: Entanglement) -> None:
+        self._entanglement = entanglement
+
+    def __len__(self) -> int:
+        return self._entanglement.n_latents
+
+    @overload
+    def __getitem__(self, latent: int | str) -> LatentVerdict: ...
+    @overload
+    def __getitem__(self, latent: slice) -> list[LatentVerdict]: ...
+    def __getitem__(self, latent: int | str | slice) -> LatentVerdict | list[LatentVerdict]:
+        if isinstance(latent, slice):
+            return [self[i] for i in range(*latent.indices(len(self)))]
+        if not isinstance(latent, str):
+            latent = range(len(self))[latent]
+        return self._verdict(self._entanglement.graph.index(latent))
+
+    def _verdict(self, i: int) -> LatentVerdict:
+        found, names = self._entanglement, self._entanglement.graph.latents
+        others = [j for j in found.row(i).tolist() if j != i]
+        return LatentVerdict(
+            name=names[i],
+            position=i,
+            block=int(found.labels[i]),
+            constrained=bool(found.constrained[i]),
+            entangled_with=tuple(names[j] for j in others),
+            twins=tuple(names[j] for j in others if found.labels[j] == found.labels[i]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """Answer of the criterion, with its evidence; ``bool(verdict)`` says complete disentanglement.
+
+    Attributes:
+        entanglement: the predicted entanglement graph that the verdict is read off.
+    """
+
+    entanglement: Entanglement
+
+    @property
+    def graph(self) -> CausalGraph:
+        return self.entanglement.graph
+
+    @property
+    def using(self) -> frozenset[str]:
+        return self.entanglement.using
+
+    @property
+    def complete(self) -> bool:
+        """Whether every latent is disentangled."""
+        return self.entanglement.complete
+
+    def __bool__(self) -> bool:
+        return self.complete
+
+    @property
+    def n_disentangled(self) -> int:
+        return int(self.entanglement.disentangled.sum())
+
+    @cached_property
+    def latents(self) -> LatentVerdicts:
+        """What is guaranteed for each latent; index by position or name."""
+        return LatentVerdicts(self.entanglement)
+
+    @cached_property
+    def unconstrained(self) -> tuple[str, ...]:
+        """Latents that have no neighbour in what is used; each stays entangled with all others."""
+        return tuple(self.graph.latents[i] for i in np.flatnonzero(~self.entanglement.constrained))
+
+    def witness(self, i: int | str, j: int | str) -> Witness | None:
+        """Why latent i does not stay entangled with latent j.
+
+        The first that exists of: an action that targets i and not j; a past parent of i that is none of
+        j's; a child of past i that is none of j's.
+
+        Args:
+            i: the latent to be told apart, by name or position.
+            j: a different latent, by name or position.
+
+        Returns:
+            The witness of V[i, j] = 0, or None when V[i, j] = 1; then `remedy` says what would separate them.
+
+        Raises:
+            RequestError: i and j are the same latent.
+            UnknownNameError: there is no such latent.
+
+        Example:
+            >>> print(check(CausalGraph(Ga=[[1, 0], [1, 1]])).witness("z1", "z0"))
+            z1 is separated from z0: the action a1 targets z1 and not z0
+        """
+        return next(iter(self.witnesses(i, j)), None)
+
+    def witnesses(self, i: int | str, j: int | str) -> tuple[Witness, ...]:
+        """All witnesses of V[i, j] = 0, in the order of `witness`; empty when V[i, j] = 1."""
+        a, b = self._pair(i, j)
+        names, neighbours = self.graph.latents, self.entanglement.neighbourhoods
+        found = (neighbours.describe(column) for column in neighbours.missing(a, b).tolist())
+        return tuple(Witness(names[a], names[b], kind, name) for kind, name in found)
+
+    def remedy(self, i: int | str, j: int | str) -> Remedy | None:
+        """What would separate latent i from latent j; None when something separates them already.
+
+        Raises:
+            RequestError: i and j are the same latent.
+            UnknownNameError: there is no such latent.
+        """
+        a, b = self._pair(i, j)
+        names = self.graph.latents
+        return Remedy(names[a], (names[b],)) if self.entanglement.entangled(a, b) else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict as JSON-ready values.
+
+        Returns:
+            ``complete``, ``using``, counts, ``latents`` (name, block, disentangled, constrained,
+            entangled_with), ``blocks`` (latents, and ``entangled_with``: the blocks above). The latents'
+            ``entangled_with`` is None when all of them together would hold over a million names; the
+            blocks always tell.
+        """
+        found, graph = self.entanglement, self.graph
+        spelled = found.n_entries - found.n_latents <= _MOST_NAMES
+        latents = [
+            {
+                "name": name,
+                "block": block,
+                "disentangled": disentangled,
+                "constrained": constrained,
+                "entangled_with": list(self.latents[i].entangled_with) if spelled else None,
+            }
+            for i, (name, block, disentangled, constrained) in enumerate(
+                zip(
+                    graph.latents,
+                    found.labels.tolist(),
+                    found.disentangled.tolist(),
+                    found.constrained.tolist(),
+                    strict=True,
+                )
+            )
+        ]
+        return {
+            "complete": self.complete,
+            "using": sorted(self.using),
+            "n_latents": graph.n_latents,
+            "n_actions": graph.n_actions,
+            "n_edges": graph.n_edges,
+            "n_disentangled": self.n_disentangled,
+            "n_blocks": found.n_blocks,
+            "latents": latents,
+            "blocks": [
+                {
+                    "latents": [graph.latents[i] for i in block],
+                    "entangled_with": found.blocks_above(number).tolist(),
+                }
+                for number, block in enumerate(found.blocks)
+            ],
+        }
+
+    def _pair(self, i: int | str, j: int | str) -> tuple[int, int]:
+        a, b = self.graph.index(i), self.graph.index(j)
+        if a == b:
+            raise RequestError(
+                f"{self.graph.latents[a]} and itself can't be separated; name two different latents"
+            )
+        return a, b
+
+    def __repr__(self) -> str:
+        answer = "complete" if self.complete else "not complete"
+        return (
+            f"Verdict({answer}: {self.n_disentangled} of {self.graph.n_latents} latents disentangled, "
+            f"using {' and '.join(sorted(self.using))})"
+        )
+
+
+def check(graph: CausalGraph, using: str | Iterable[str] | None = None) -> Verdict:
+    """Decide the graphical criterion for complete disentanglement.
+
+    Args:
+        graph: the causal graph.
+        using: ``"actions"``, ``"past"``, both, or None for what the graph has.
+
+    Returns:
+        The verdict; its truth value is the answer.
+
+    Raises:
+        RequestError: ``using`` is none of the allowed values.
+
+    Source:
+        Lachapelle et al., arXiv 2401.04890, the graphical criterion for complete disentanglement.
+
+    Example:
+        >>> verdict = check(CausalGraph(Ga=[[1, 0], [1, 0], [0, 1]], latents=["raf", "mek", "erk"]))
+        >>> verdict
+        Verdict(not complete: 1 of 3 latents disentangled, using actions)
+        >>> print(verdict.latents["raf"])
+        raf stays entangled with mek
+        >>> print(verdict.remedy("raf", "mek"))
+        add an action that targets raf and not mek
+    """
+    return Verdict(predict_entanglement(graph, using))
+
+
+def _listed(names: Sequence[str], most: int = 6) -> str:
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} others"
+    return ", ".join(names)

@@ -1,0 +1,95 @@
+"""A self-contained HTML page: verdict, figures and tables in one file, fit to send to a colleague."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from identify.criterion import Verdict
+from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
+from identify.report.words import ASSUMPTIONS, CONVENTION, headline, plural, summary
+
+__all__ = ["to_html"]
+
+_TEMPLATE = "report.html.jinja"
+# a page is for reading: past this many rows it says how many are left out
+_MOST_ROWS = 100
+
+
+def to_html(
+    verdicts: Verdict | Mapping[str, Verdict],
+    *,
+    title: str | None = None,
+    notes: Mapping[str, str] | None = None,
+    figure: Callable[[Verdict], str] | None = None,
+    after_each: Callable[[], None] = lambda: None,
+) -> str:
+    """Write one verdict, or several by name, as one HTML page without outside links.
+
+    Args:
+        verdicts: a verdict, or a mapping from the graph's name to its verdict.
+        title: heading of the page.
+        notes: for each graph's name, a note to print under its heading: source, licence.
+        figure: makes the figure of a verdict, as SVG source; by default `identify.plot.plot_verdict`.
+        after_each: called after each graph, for a progress bar.
+
+    Returns:
+        The page. Names and notes are escaped: a graph from a stranger can't put markup into it.
+    """
+    named = {"": verdicts} if isinstance(verdicts, Verdict) else dict(verdicts)
+    draw = figure or _draw
+    sections = []
+    for number, (name, verdict) in enumerate(named.items()):
+        sections.append(_section(number, name, verdict, (notes or {}).get(name, ""), draw(verdict)))
+        after_each()
+    page: str = _template().render(
+        title=title or "What can be disentangled",
+        answer=_answer(named),
+        graph_columns=GRAPH_COLUMNS,
+        graphs=list(zip(graph_rows(named), sections, strict=True)) if len(named) > 1 else [],
+        block_columns=BLOCK_COLUMNS,
+        sections=sections,
+        convention=CONVENTION,
+        assumptions=ASSUMPTIONS,
+    )
+    return page
+
+
+def _section(number: int, name: str, verdict: Verdict, note: str, figure: str) -> dict[str, Any]:
+    found = verdict.entanglement
+    n_tangled = len(set(found.labels[~found.disentangled].tolist()))
+    return {
+        "anchor": f"graph-{number}",
+        "name": name,
+        "note": note,
+        "complete": verdict.complete,
+        "headline": headline(verdict),
+        "summary": summary(verdict),
+        "graph": repr(verdict.graph),
+        "figure": figure,
+        "rows": [row.cells() for row in block_rows(verdict, _MOST_ROWS)],
+        "left_out": max(0, n_tangled - _MOST_ROWS),
+    }
+
+
+def _answer(named: Mapping[str, Verdict]) -> str:
+    if len(named) == 1:
+        return headline(next(iter(named.values())))
+    complete = sum(verdict.complete for verdict in named.values())
+    return f"{complete} of {plural(len(named), 'graph')} are completely disentangled."
+
+
+def _draw(verdict: Verdict) -> str:
+    from identify.plot import figure_svg, plot_verdict
+
+    return figure_svg(plot_verdict(verdict))
+
+
+def _template() -> Any:
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    return jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
+    ).get_template(_TEMPLATE)

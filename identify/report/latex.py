@@ -1,0 +1,83 @@
+"""The verdict as a LaTeX table (package ``booktabs``), for a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from identify.criterion import Verdict
+from identify.report.rows import GRAPH_COLUMNS, block_rows, graph_rows, shorten
+from identify.report.words import headline
+
+__all__ = ["to_latex"]
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+}
+
+
+def to_latex(verdicts: Verdict | Mapping[str, Verdict]) -> str:
+    r"""Write one verdict, or several by name, as a ``table`` environment.
+
+    Args:
+        verdicts: a verdict (its blocks, one a row), or a mapping from the graph's name to its verdict (one
+            graph a row).
+
+    Returns:
+        LaTeX source that needs ``\usepackage{booktabs}``; names are escaped.
+
+    Example:
+        >>> from identify.catalog import load
+        >>> from identify.criterion import check
+        >>> print(to_latex(check(load("identical-twins"))))
+        \begin{table}
+          \centering
+          \caption{Not completely disentangled: 1 of 3 latents, using actions.}
+          \begin{tabular}{ll}
+            \toprule
+            latents & stay entangled with \\
+            \midrule
+            other & none \\
+            left, right & each other \\
+            \bottomrule
+          \end{tabular}
+        \end{table}
+        <BLANKLINE>
+    """
+    if isinstance(verdicts, Verdict):
+        return _table(f"{headline(verdicts)}.", "ll", ("latents", "stay entangled with"), _blocks(verdicts))
+    rows = [row.cells() for row in graph_rows(verdicts)]
+    return _table("What mechanism sparsity can disentangle.", "lrrrrrl", GRAPH_COLUMNS, rows)
+
+
+def _blocks(verdict: Verdict) -> list[tuple[str, str]]:
+    free = [
+        name
+        for name, alone in zip(verdict.graph.latents, verdict.entanglement.disentangled, strict=True)
+        if alone
+    ]
+    rows = [(shorten(row.latents, 12), row.tangled_with(12)) for row in block_rows(verdict)]
+    return [(shorten(free, 12), "none"), *rows] if free else rows
+
+
+def _table(caption: str, align: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    body = "\n".join(f"    {_row(row)}" for row in rows)
+    return (
+        "\\begin{table}\n  \\centering\n"
+        f"  \\caption{{{_escape(caption)}}}\n  \\begin{{tabular}}{{{align}}}\n"
+        f"    \\toprule\n    {_row(columns)}\n    \\midrule\n{body}\n    \\bottomrule\n"
+        "  \\end{tabular}\n\\end{table}\n"
+    )
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"{' & '.join(_escape(cell) for cell in cells)} \\\\"
+
+
+def _escape(text: str) -> str:
+    return "".join(_SPECIAL.get(letter, letter) for letter in text)

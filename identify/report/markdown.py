@@ -1,0 +1,57 @@
+"""The verdict as markdown, for an issue, a notebook or a README."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from identify.criterion import Verdict
+from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
+from identify.report.words import ASSUMPTIONS, headline, summary
+
+__all__ = ["to_markdown"]
+
+
+def to_markdown(verdicts: Verdict | Mapping[str, Verdict]) -> str:
+    """Write one verdict, or several by name, as GitHub-flavoured markdown.
+
+    Args:
+        verdicts: a verdict, or a mapping from the graph's name to its verdict; several start with a table.
+
+    Returns:
+        Text that ends with a newline. Names are escaped, so that ``z_1`` or ``a|b`` read as written.
+
+    Example:
+        >>> from identify.catalog import load
+        >>> from identify.criterion import check
+        >>> print(to_markdown(check(load("ActionDiag"))).splitlines()[0])
+        **Completely disentangled: all 10 latents, using actions**
+    """
+    if isinstance(verdicts, Verdict):
+        body = _single(verdicts)
+    else:
+        sections = [f"## {_escape(name)}\n\n{_single(verdict)}" for name, verdict in verdicts.items()]
+        body = "\n\n".join([_overview(verdicts), *sections] if len(verdicts) > 1 else sections)
+    return f"{body}\n\n{_conditions()}\n"
+
+
+def _single(verdict: Verdict) -> str:
+    text = f"**{headline(verdict)}**\n\n{summary(verdict)}"
+    rows = [row.cells() for row in block_rows(verdict)]
+    return f"{text}\n\n{_table(BLOCK_COLUMNS, rows)}" if rows else text
+
+
+def _overview(verdicts: Mapping[str, Verdict]) -> str:
+    return _table(GRAPH_COLUMNS, [row.cells() for row in graph_rows(verdicts)])
+
+
+def _conditions() -> str:
+    return "What this promises holds when:\n\n" + "\n".join(f"- {what}, {why}." for what, why in ASSUMPTIONS)
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [columns, ("---",) * len(columns), *(tuple(_escape(cell) for cell in row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _escape(text: str) -> str:
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>#|~" else letter for letter in text)

@@ -1,0 +1,51 @@
+"""The verdict on a terminal, as rich renderables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from identify.criterion import Verdict
+from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
+from identify.report.words import headline, plural, summary
+
+__all__ = ["show_many", "show_one"]
+
+_MOST_ROWS = 30
+
+
+def show_one(name: str, verdict: Verdict) -> RenderableType:
+    """Headline, what it means, and a table of the blocks that are not disentangled."""
+    style = "bold green" if verdict.complete else "bold yellow"
+    mark = "✓" if verdict.complete else "◑"
+    parts: list[RenderableType] = [
+        Text(f"{name}: {verdict.graph!r}", style="dim"),
+        Text(f"{mark} {headline(verdict)}", style=style),
+        Text(summary(verdict)),
+    ]
+    rows = block_rows(verdict, _MOST_ROWS + 1)
+    if rows:
+        parts += [Text(""), _table(BLOCK_COLUMNS, [row.cells() for row in rows[:_MOST_ROWS]])]
+    if len(rows) > _MOST_ROWS:
+        parts.append(Text("More blocks are left out; --json has them all.", style="dim"))
+    return Group(*parts)
+
+
+def show_many(verdicts: Mapping[str, Verdict]) -> RenderableType:
+    """One row per graph, and how many are complete."""
+    complete = sum(verdict.complete for verdict in verdicts.values())
+    table = _table(GRAPH_COLUMNS, [row.cells() for row in graph_rows(verdicts)], numbers=range(1, 6))
+    return Group(table, Text(f"{complete} of {plural(len(verdicts), 'graph')} completely disentangled"))
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> Table:
+    table = Table(header_style="bold")
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="right" if position in numbers else "left", overflow="fold")
+    for row in rows:
+        # Text, not str: a name with square brackets is no markup
+        table.add_row(*(Text(cell) for cell in row))
+    return table

@@ -1,0 +1,82 @@
+"""The sentences of a verdict, said once for the terminal, markdown, HTML and figures."""
+
+from __future__ import annotations
+
+from identify.criterion import Verdict
+
+__all__ = ["ASSUMPTIONS", "CONVENTION", "headline", "plural", "summary", "used"]
+
+CONVENTION = (
+    "Rows are children: row i of G^z and G^a lists the parents of latent i. A latent stays entangled with "
+    "another when the learned latent that matches it may be a function of both."
+)
+
+# (what is assumed, what for), in the words of the paper's conditions
+ASSUMPTIONS = (
+    (
+        "The decoder is a diffeomorphism onto its image",
+        "so that learned and true latents are functions of each other",
+    ),
+    ("The model fits the data distribution", "so that the learned latents follow the same mechanisms"),
+    ("The learned graph is no denser than the true one", "which a sparsity penalty or an edge budget is for"),
+    (
+        "Sufficient influence: each cause moves its children in enough different ways",
+        "without it the graph promises nothing; an action with several targets needs more than one setting",
+    ),
+)
+
+_USED = {
+    frozenset({"actions"}): "actions",
+    frozenset({"past"}): "the past",
+    frozenset({"actions", "past"}): "actions and the past",
+}
+
+
+def headline(verdict: Verdict) -> str:
+    """The answer in one line.
+
+    Example:
+        >>> from identify.catalog import load
+        >>> from identify.criterion import check
+        >>> headline(check(load("identical-twins")))
+        'Not completely disentangled: 1 of 3 latents, using actions'
+    """
+    n = verdict.graph.n_latents
+    if verdict.complete:
+        which = "the only latent" if n == 1 else f"all {n} latents"
+        return f"Completely disentangled: {which}, using {used(verdict)}"
+    some = f"{verdict.n_disentangled} of {plural(n, 'latent')}"
+    return f"Not completely disentangled: {some}, using {used(verdict)}"
+
+
+def summary(verdict: Verdict) -> str:
+    """What the answer means, in two or three sentences."""
+    if verdict.complete:
+        return (
+            "Every latent is separated from every other. With sufficient influence, a model that fits the "
+            "data with a graph as sparse as this one recovers each latent up to its own invertible "
+            "rescaling, in some order."
+        )
+    tangled = verdict.graph.n_latents - verdict.n_disentangled
+    free = len(verdict.unconstrained)
+    text = (
+        f"Nothing in the graph separates {plural(tangled, 'latent')} from some others, so they may stay "
+        "entangled; the rest can be recovered one by one, with sufficient influence."
+        if verdict.n_disentangled
+        else "Every latent has others that nothing in the graph separates it from."
+    )
+    if free:
+        text += f" Nothing that is used constrains {plural(free, 'latent')}: no parent, no child."
+    return text
+
+
+def used(verdict: Verdict) -> str:
+    """What the verdict uses of the graph, as words."""
+    return _USED[verdict.using]
+
+
+def plural(number: int, noun: str) -> str:
+    """Number and noun: ``1 latent``, ``2 latents``, ``2 entries``."""
+    if number == 1:
+        return f"{number:,} {noun}"
+    return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"

@@ -1,0 +1,134 @@
+"""The verdict: equal to the criterion as written, with a true witness or a working remedy for every pair."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from identify.criterion import check
+from identify.exceptions import RequestError, UnknownNameError
+from identify.graph import CausalGraph
+from tests.builders import graphs
+from tests.oracles import set_form
+
+usings = st.sampled_from(["actions", "past", "both"])
+TWINS = CausalGraph(Ga=[[1, 0], [1, 0], [0, 1]], latents=["raf", "mek", "erk"], actions=["a", "b"])
+
+
+@given(graphs(), usings)
+@settings(max_examples=500)
+def test_the_verdict_is_the_graphical_criterion(graph: CausalGraph, using: str) -> None:
+    verdict, v = check(graph, using), set_form(graph, using)
+    alone = v.sum(axis=1) == 1
+    assert bool(verdict) == verdict.complete == alone.all()
+    assert verdict.n_disentangled == alone.sum()
+    for i, latent in enumerate(verdict.latents):
+        others = [graph.latents[j] for j in np.flatnonzero(v[i]) if j != i]
+        assert list(latent.entangled_with) == others
+        assert latent.disentangled == alone[i]
+        assert set(latent.twins) == {graph.latents[j] for j in np.flatnonzero(v[i] & v[:, i]) if j != i}
+
+
+@given(graphs(), usings)
+def test_every_pair_has_a_true_witness_or_a_remedy(graph: CausalGraph, using: str) -> None:
+    verdict, v = check(graph, using), set_form(graph, using)
+    past, acted = graph.Gz.toarray(), graph.Ga.toarray()
+    for i, j in itertools.permutations(range(graph.n_latents), 2):
+        witness, remedy = verdict.witness(i, j), verdict.remedy(i, j)
+        assert (witness is None) == v[i, j]
+        assert (remedy is None) == (not v[i, j])
+        for found in verdict.witnesses(i, j):
+            column = graph.actions.index(found.name) if found.kind == "action" else graph.index(found.name)
+            row = {"action": acted, "parent": past, "child": past.T}[found.kind]
+            assert row[i, column]
+            assert not row[j, column]
+        if witness:
+            assert witness == verdict.witnesses(i, j)[0]
+
+
+@given(graphs(), usings.filter(lambda using: using != "past"))
+def test_a_remedy_followed_separates(graph: CausalGraph, using: str) -> None:
+    verdict = check(graph, using)
+    for latent in verdict.latents:
+        remedy = latent.remedy
+        assert (remedy is None) == latent.disentangled
+        if remedy:
+            target = [[name == remedy.target] for name in graph.latents]
+            mended = check(CausalGraph(graph.Gz, np.hstack([graph.Ga.toarray(), target])), using)
+            assert mended.latents[latent.position].disentangled
+
+
+def test_names_and_words() -> None:
+    verdict = check(TWINS)
+    assert repr(verdict) == "Verdict(not complete: 1 of 3 latents disentangled, using actions)"
+    assert repr(check(CausalGraph(Gz=[[1]]))).startswith("Verdict(complete: 1 of 1")
+    assert str(verdict.latents["raf"]) == "raf stays entangled with mek"
+    assert str(verdict.latents[-1]) == "erk is disentangled"
+    assert (
+        str(verdict.witness("raf", "erk"))
+        == "raf is separated from erk: the action a targets raf and not erk"
+    )
+    assert str(verdict.remedy("raf", "mek")) == "add an action that targets raf and not mek"
+    assert [latent.name for latent in verdict.latents[1:]] == ["mek", "erk"]
+    assert len(verdict.latents) == 3
+
+
+def test_past_witnesses_in_words() -> None:
+    verdict = check(CausalGraph(Gz=[[1, 0], [1, 0]], latents=["x", "y"]))
+    assert str(verdict.witness("x", "y")) == "x is separated from y: past x acts on x and past y does not"
+    chain = check(CausalGraph(Gz=[[0, 0], [1, 0]], latents=["x", "y"]))
+    assert str(chain.witness("y", "x")) == "y is separated from x: past x acts on y and not on x"
+
+
+def test_what_nothing_constrains_is_reported() -> None:
+    verdict = check(CausalGraph(Ga=[[1], [0]], latents=["x", "free"]))
+    assert verdict.unconstrained == ("free",)
+    assert not verdict.latents["free"].constrained
+    assert str(verdict.latents["free"]) == (
+        "free stays entangled with x (nothing that is used constrains it)"
+    )
+
+
+def test_long_lists_are_cut_in_words_only() -> None:
+    latent = check(CausalGraph(latents=[f"q{i}" for i in range(9)])).latents[0]
+    assert str(latent.remedy).endswith("not q1, q2, q3, q4, q5, q6 and 2 others")
+    assert len(latent.entangled_with) == 8
+
+
+@given(graphs(), usings)
+def test_to_dict_is_json_and_says_the_same(graph: CausalGraph, using: str) -> None:
+    verdict = check(graph, using)
+    told = json.loads(json.dumps(verdict.to_dict()))
+    assert told["complete"] == verdict.complete
+    assert told["n_blocks"] == len(told["blocks"]) == verdict.entanglement.n_blocks
+    assert [latent["name"] for latent in told["latents"]] == list(graph.latents)
+    for latent, record in zip(verdict.latents, told["latents"], strict=True):
+        assert record["entangled_with"] == list(latent.entangled_with)
+        assert record["disentangled"] == latent.disentangled
+        block = told["blocks"][record["block"]]
+        above = [name for b in block["entangled_with"] for name in told["blocks"][b]["latents"]]
+        assert latent.name in block["latents"]
+        assert set(above) | set(block["latents"]) == {latent.name, *latent.entangled_with}
+
+
+def test_to_dict_of_a_huge_tangle_tells_it_by_blocks() -> None:
+    told = check(CausalGraph(latents=[f"q{i}" for i in range(2_000)])).to_dict()
+    assert told["latents"][0]["entangled_with"] is None
+    assert len(told["blocks"][0]["latents"]) == 2_000
+
+
+def test_bad_requests() -> None:
+    verdict = check(TWINS)
+    for ask in (verdict.witness, verdict.witnesses, verdict.remedy):
+        with pytest.raises(RequestError, match="raf and itself can't be separated"):
+            ask("raf", 0)
+        with pytest.raises(UnknownNameError, match=re.escape("no latent 'ref'; did you mean 'raf'?")):
+            ask("ref", "mek")
+    with pytest.raises(IndexError):
+        verdict.latents[3]

@@ -1,0 +1,112 @@
+"""The house holds: imports go one way, the graph side needs no torch, heavy imports come late."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# a room may import itself and those above it; docs/architecture.md draws the same picture
+FLOORS = [
+    "identify.exceptions",
+    "identify.names",
+    "identify.binary",
+    "identify.graph",
+    "identify.files",
+    "identify.formats",
+    "identify.catalog",
+    "identify.preorder",
+    "identify.neighbourhoods",
+    "identify.entanglement",
+    "identify.criterion",
+    "identify.symmetry",
+    "identify.consistency",
+    "identify.plot",
+    "identify.report",
+    "identify.commands",
+    "estimation.commands",
+]
+# another distribution of the name installs these, and an empty __init__.py
+TAKEN = {"cli", "extensions", "identify", "interpreters", "vendor", "__main__"}
+FILES = sorted([*ROOT.joinpath("identify").rglob("*.py"), *ROOT.joinpath("estimation").rglob("*.py")])
+
+
+def imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module or "")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def room(module: str) -> str | None:
+    return next((floor for floor in FLOORS if module == floor or module.startswith(floor + ".")), None)
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_imports_go_one_way(path: Path) -> None:
+    here = room(module_of(path))
+    if here is None:
+        assert module_of(path) in ("identify", "estimation"), f"{path} has no place in the house"
+        assert not {name for name in imported(path) if name.startswith(("identify", "estimation"))}
+        return
+    reached = {room(name) for name in imported(path)} - {None, here}
+    assert all(FLOORS.index(name) < FLOORS.index(here) for name in reached), (here, reached)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_who_may_import_what(path: Path) -> None:
+    names = imported(path)
+    tops = {name.split(".")[0] for name in names}
+    if module_of(path).startswith("identify"):
+        assert "torch" not in tops
+        assert "estimation" not in tops
+        assert "matplotlib" not in tops or room(module_of(path)) in ("identify.plot", "identify.commands")
+    assert "identify" not in names, "import from the module that owns the name"
+
+
+def test_no_module_bears_a_name_that_the_other_distribution_installs() -> None:
+    assert not {path.stem for path in ROOT.joinpath("identify").iterdir()} & TAKEN
+
+
+def test_the_packages_own_nothing_in_their_init_files() -> None:
+    for package in ("identify", "estimation"):
+        tree = ast.parse(ROOT.joinpath(package, "__init__.py").read_text(encoding="utf-8"))
+        assert [type(node) for node in tree.body] == [ast.Expr], f"{package}/__init__.py holds code"
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"import sys; sys.modules['torch'] = None; {statement}; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stdout.splitlines()[-1].split()) - {"torch"}
+
+
+def test_the_graph_side_works_with_torch_blocked() -> None:
+    modules = [module_of(path) for path in FILES if module_of(path).startswith("identify")]
+    loaded = loaded_after("; ".join(f"import {module}" for module in modules))
+    assert set(modules) <= loaded
+    assert not {name for name in loaded if name.split(".")[0] == "torch"}
+
+
+def test_the_criterion_imports_nothing_heavy() -> None:
+    loaded = loaded_after("import identify.criterion")
+    assert not loaded & {"networkx", "matplotlib", "igraph", "rich", "jinja2", "pandas", "scipy.optimize"}
+
+
+def test_help_imports_no_numpy() -> None:
+    loaded = loaded_after("from estimation.commands import main; main(['check', '--help'])")
+    assert not loaded & {"numpy", "scipy", "networkx", "matplotlib", "igraph"}
