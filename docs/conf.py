@@ -1,0 +1,54 @@
+"""Configuration of the documentation."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as installed_version
+
+from sphinx_gallery.sorting import FileNameSortKey
+
+project = "mechsparse"
+author = "The mechsparse developers"
+copyright = "2026, the mechsparse developers"
+release = version = installed_version("mechsparse")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_gallery.gen_gallery",
+]
+source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
+exclude_patterns = ["_build", "gallery/**/*.ipynb", "gallery/**/*.py", "gallery/*.py", "gallery/*.ipynb"]
+myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_heading_anchors = 3
+default_role = "any"
+
+html_theme = "furo"
+html_title = "mechsparse"
+html_static_path: list[str] = []
+
+autodoc_typehints = "description"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_type_aliases = {"ArrayLike": "ArrayLike"}
+autosummary_generate = True
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_custom_sections = [("Source", "notes_style")]
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": FileNameSortKey,
+    "download_all_examples": False,
+    "show_signature": False,
+    "remove_config_comments": True,
+    "abort_on_example_error": True,
+    "min_reported_time": 10,
+    "plot_gallery": True,
+    "image_scrapers": ("matplotlib",),
+}

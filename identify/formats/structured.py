@@ -1,0 +1,138 @@
+"""JSON: the package's own format, versioned; `identify/schemas/graph-1.schema.json` is its JSON Schema."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from identify.exceptions import FormatError
+from identify.formats.base import MIB, Format, decode
+from identify.graph import CausalGraph
+
+__all__ = ["JSON"]
+
+_FORMAT = "mechsparse-graph"
+_VERSION = 1
+_KEYS = ("format", "version", "latents", "actions", "edges", "Gz", "Ga", "metadata")
+
+
+def _read(content: bytes) -> CausalGraph:
+    record = _parse(decode(content))
+    if not isinstance(record, dict):
+        raise FormatError(f"line 1: holds a {_kind(record)}; a graph is an object with 'format': '{_FORMAT}'")
+    _check_head(record)
+    latents, actions = _names(record, "latents"), _names(record, "actions")
+    if "edges" not in record:
+        return _from_matrices(record, latents, actions)
+    if "Gz" in record or "Ga" in record:
+        raise FormatError("key 'edges': stands beside 'Gz' or 'Ga'; give the one or the others")
+    if latents is None:
+        raise FormatError("key 'latents': is missing; 'edges' needs the names of the latents")
+    return CausalGraph.from_edges(_edges(record["edges"]), latents, actions or [])
+
+
+def _write(graph: CausalGraph) -> bytes:
+    lines = [
+        f' "format": "{_FORMAT}"',
+        f' "version": {_VERSION}',
+        f' "latents": {_dump(graph.latents)}',
+        f' "actions": {_dump(graph.actions)}',
+    ]
+    edges = ",\n".join(f"  {_dump(edge)}" for edge in graph.edges())
+    lines.append(f' "edges": [\n{edges}\n ]' if edges else ' "edges": []')
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise FormatError(f"line {error.lineno}, column {error.colno}: is no JSON: {error.msg}") from error
+    except RecursionError as error:
+        raise FormatError("line 1: is nested too deeply; a graph has lists of names and of pairs") from error
+    except FormatError:
+        raise
+    except ValueError as error:
+        raise FormatError(f"line 1: is no JSON: {error}") from error
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise FormatError(f"key {twice!r}: is given twice; give it once")
+    return result
+
+
+def _no_constant(name: str) -> Any:
+    raise FormatError(f"holds {name}; entries must be 0 or 1")
+
+
+def _check_head(record: dict[str, Any]) -> None:
+    if record.get("format") != _FORMAT:
+        raise FormatError(f"key 'format': is {record.get('format')!r}; it must be '{_FORMAT}'")
+    version = record.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise FormatError(f"key 'version': is {version!r}; it must be {_VERSION}")
+    if version > _VERSION:
+        raise FormatError(f"key 'version': is {version}, newer than {_VERSION}; update mechsparse to read it")
+    for key in record:
+        if key not in _KEYS:
+            raise FormatError(f"key {key!r}: is unknown; put your own under 'metadata', known are {', '.join(_KEYS)}")
+    if not isinstance(record.get("metadata", {}), dict):
+        raise FormatError(f"key 'metadata': is a {_kind(record['metadata'])}; it must be an object")
+
+
+def _names(record: dict[str, Any], key: str) -> list[str] | None:
+    if key not in record:
+        return None
+    names = record[key]
+    if not isinstance(names, list):
+        raise FormatError(f"key '{key}': is a {_kind(names)}; it must be a list of names")
+    for position, name in enumerate(names):
+        if not isinstance(name, str):
+            raise FormatError(f"{key}[{position}]: is {_short(name)}; a name is a non-empty string")
+    return names
+
+
+def _edges(edges: Any) -> list[list[str]]:
+    if not isinstance(edges, list):
+        raise FormatError(f"key 'edges': is a {_kind(edges)}; it must be a list of pairs [parent, child]")
+    for number, edge in enumerate(edges):
+        if not isinstance(edge, list) or len(edge) != 2 or not all(isinstance(name, str) for name in edge):
+            raise FormatError(f"edges[{number}]: is {_short(edge)}; an edge is a pair of names [parent, child]")
+    return edges
+
+
+def _from_matrices(
+    record: dict[str, Any], latents: list[str] | None, actions: list[str] | None
+) -> CausalGraph:
+    for key in ("Gz", "Ga"):
+        rows = record.get(key, [])
+        if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+            raise FormatError(f"key '{key}': must be a list of rows of 0 and 1; rows are children")
+        for i, row in enumerate(rows):
+            for j, value in enumerate(row):
+                if value not in (0, 1) or isinstance(value, float):
+                    raise FormatError(f"{key}[{i}][{j}]: is {_short(value)}; entries must be 0 or 1")
+    if not {"Gz", "Ga", "latents"} & set(record):
+        raise FormatError("key 'latents': is missing; a graph has 'latents' and 'edges', or 'Gz' and 'Ga'")
+    return CausalGraph(record.get("Gz"), record.get("Ga"), latents, actions)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _kind(value: Any) -> str:
+    kinds = {dict: "object", list: "list", str: "string", bool: "truth value", type(None): "null"}
+    return kinds.get(type(value), "number")
+
+
+JSON = Format("json", (".json",), "JSON, documented and versioned", 1024 * MIB, _read, _write)

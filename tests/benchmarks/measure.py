@@ -1,0 +1,21 @@
+"""Benchmarks run on demand (``make bench``); each prints its figures beside the claim that it checks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+
+def seconds(action: Callable[[], Any], repeats: int = 5) -> float:
+    """Median wall time of an action after one warm-up."""
+    action()
+    return median(once(action)[0] for _ in range(repeats))
+
+
+def once(action: Callable[[], Any]) -> tuple[float, Any]:
+    """Wall time of one call, and its result."""
+    start = time.perf_counter()
+    result = action()
+    return time.perf_counter() - start, result

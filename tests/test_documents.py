@@ -1,0 +1,87 @@
+"""What people copy from the README and docs works: snippets run, outputs are as printed, links lead somewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from estimation.commands import main
+from identify.formats import write_graph
+from identify.graph import CausalGraph
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = [README, *sorted(ROOT.glob("docs/*.md"))]
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+
+
+def test_the_readme_snippets_print_what_the_readme_says() -> None:
+    snippets, outputs = blocks(README, "python"), blocks(README, "text")
+    assert len(snippets) == len(outputs) == 2
+    namespace: dict[str, object] = {}
+    for snippet, output in zip(snippets, outputs, strict=True):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(snippet, str(README), "exec"), namespace)  # noqa: S102
+        assert printed.getvalue() == output
+
+
+def commands() -> list[str]:
+    lines = [line for block in blocks(README, "sh") for line in block.splitlines()]
+    return [line.split("#")[0].strip() for line in lines if line.startswith("mechsparse ")]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_the_readme_commands_run(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    graph = readme_graph()
+    for name in ("graph.json", "graph.graphml", "true.json", "learned.json", "experiments/one.json"):
+        Path(name).parent.mkdir(exist_ok=True)
+        write_graph(graph, name)
+    assert main(shlex.split(command)[1:]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def readme_graph() -> CausalGraph:
+    namespace: dict[str, object] = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for snippet in blocks(README, "python"):
+            exec(snippet, namespace)  # noqa: S102
+    graph = namespace["graph"]
+    assert isinstance(graph, CausalGraph)
+    return graph
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_local_links_lead_somewhere(path: Path) -> None:
+    targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8"))
+    missing = [target for target in targets if not (path.parent / target).exists()]
+    assert not missing
+
+
+def test_the_make_targets_of_the_readme_exist() -> None:
+    rules = set(re.findall(r"^(\w+):", ROOT.joinpath("Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"make (\w+)", README.read_text(encoding="utf-8"))) <= rules
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.py")), ids=lambda path: path.stem)
+def test_the_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import matplotlib as mpl
+    from matplotlib import pyplot as plt
+
+    monkeypatch.chdir(tmp_path)
+    with mpl.rc_context({"backend": "agg"}), contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), {"__name__": "__main__"})  # noqa: S102
+    plt.close("all")
