@@ -24,7 +24,7 @@ import numpy as np
 from identify.entanglement import Entanglement, predict_entanglement
 from identify.exceptions import RequestError
 from identify.graph import CausalGraph
-from identify.neighbourhoods import Kind
+from identify.neighbourhoods import ACTIONS, PAST, Kind
 
 __all__ = ["LatentVerdict", "LatentVerdicts", "Remedy", "Verdict", "Witness", "check"]
 
@@ -172,6 +172,27 @@ class Verdict:
 
     def __bool__(self) -> bool:
         return self.complete
+
+    @property
+    def headline(self) -> str:
+        """The answer in one line.
+
+        Example:
+            >>> check(CausalGraph(Ga=[[1, 0], [1, 0], [0, 1]])).headline
+            'Not completely disentangled: 1 of 3 latents, using actions'
+        """
+        n = self.graph.n_latents
+        if self.complete:
+            which = "the only latent" if n == 1 else f"all {n:,} latents"
+            return f"Completely disentangled: {which}, using {self.used}"
+        latents = "latent" if n == 1 else "latents"
+        return f"Not completely disentangled: {self.n_disentangled:,} of {n:,} {latents}, using {self.used}"
+
+    @property
+    def used(self) -> str:
+        """What the verdict uses of the graph, in words."""
+        words = {ACTIONS: "actions", PAST: "the past"}
+        return " and ".join(words[part] for part in sorted(self.using))
 
     @property
     def n_disentangled(self) -> int:

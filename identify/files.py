@@ -72,9 +72,7 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
     data = content.encode("utf-8") if isinstance(content, str) else content
     with _one_line_errors(_shown(path)):
         if os.fspath(path) == STANDARD:
-            sys.stdout.flush()
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+            _print(data)
             return
         target = Path(os.path.realpath(path))
         mode = _mode(target)
@@ -96,6 +94,17 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
         except FileExistsError as error:
             raise FileAccessError(f"{_shown(path)}: is a file; give a folder") from error
     return Path(path)
+
+
+def _print(data: bytes) -> None:
+    binary = getattr(sys.stdout, "buffer", None)
+    if binary is None:
+        # a notebook's output takes text only
+        sys.stdout.write(data.decode("utf-8"))
+    else:
+        sys.stdout.flush()
+        binary.write(data)
+    sys.stdout.flush()
 
 
 def _limited(content: bytes, limit: int, name: str) -> bytes:

@@ -66,6 +66,9 @@ def _unpack(content: bytes) -> Arrays:
     except Exception as error:
         # a damaged zip file raises whatever zipfile, zlib or numpy meet first
         raise FormatError(f"is no NPZ file of plain arrays: {error}") from error
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise FormatError(f"key '{key}': is no numpy array")
     version = arrays.get("version")
     if version is not None and (version.shape != () or version.dtype.kind not in "iu" or version > _VERSION):
         raise FormatError(f"key 'version': is {version}; this version of mechsparse reads {_VERSION}")
@@ -75,27 +78,28 @@ def _unpack(content: bytes) -> Arrays:
 def _matrix(arrays: Arrays, key: str) -> Any:
     if key in arrays:
         return arrays[key]
-    parts = [arrays.get(f"{key}_{part}") for part in ("shape", "indptr", "indices")]
-    if all(part is None for part in parts):
+    if not any(name.startswith(f"{key}_") for name in arrays):
         return None
-    for name, part in zip(("shape", "indptr", "indices"), parts, strict=True):
-        if part is None:
-            raise FormatError(f"key '{key}_{name}': is missing; a matrix has shape, indptr and indices")
-        if part.ndim != 1 or part.dtype.kind not in "iu":
-            raise FormatError(f"key '{key}_{name}': must be a one-dimensional array of integers")
-    shape, indptr, indices = parts
-    assert shape is not None
-    assert indptr is not None
-    assert indices is not None
+    shape, indptr, indices = (_integers(arrays, f"{key}_{part}") for part in ("shape", "indptr", "indices"))
     if len(shape) != 2 or (shape < 0).any():
         raise FormatError(f"key '{key}_shape': is {shape.tolist()}; it must be rows and columns")
     if len(indptr) != shape[0] + 1:
-        raise FormatError(f"key '{key}_indptr': has {len(indptr)} entries; {shape[0]} rows need {shape[0] + 1}")
+        raise FormatError(
+            f"key '{key}_indptr': has {len(indptr)} entries; {shape[0]} rows need {shape[0] + 1}"
+        )
     matrix = sparse.csr_array(
         (np.ones(len(indices), dtype=bool), indices, indptr), shape=(int(shape[0]), int(shape[1]))
     )
     matrix.check_format(full_check=True)
     return matrix
+
+
+def _integers(arrays: Arrays, key: str) -> np.ndarray[Any, Any]:
+    if key not in arrays:
+        raise FormatError(f"key '{key}': is missing; a matrix has shape, indptr and indices")
+    if arrays[key].ndim != 1 or arrays[key].dtype.kind not in "iu":
+        raise FormatError(f"key '{key}': must be a one-dimensional array of integers")
+    return arrays[key]
 
 
 def _names(arrays: Arrays, key: str) -> list[str] | None:

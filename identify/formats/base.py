@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from identify.exceptions import FormatError
+from identify.exceptions import FormatError, GraphError
 from identify.graph import CausalGraph
 
-__all__ = ["MIB", "Format", "decode"]
+__all__ = ["MIB", "Format", "decode", "parsed"]
 
 MIB = 1 << 20
 
@@ -46,4 +48,25 @@ def decode(content: bytes) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise FormatError(f"line {line}: byte {error.start} is no UTF-8 text; save the file as UTF-8") from error
+        raise FormatError(
+            f"line {line}: byte {error.start} is no UTF-8 text; save the file as UTF-8"
+        ) from error
+
+
+def parsed(what: str, parse: Callable[[], Any]) -> Any:
+    """Run a library's parser; whatever it raises on a broken file becomes one line with the place."""
+    try:
+        return parse()
+    except (FormatError, GraphError):
+        raise
+    except RecursionError as error:
+        raise FormatError(f"is nested too deeply for {what}") from error
+    except Exception as error:
+        # parsers raise their own types, and built-in ones where the file surprises them
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise FormatError(f"{_place(text)}is no {what}: {text[:200]}") from error
+
+
+def _place(text: str) -> str:
+    found = re.search(r"line:? (\d+)|at \((\d+), \d+\)", text)
+    return f"line {found[1] or found[2]}: " if found else ""

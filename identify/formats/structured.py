@@ -83,7 +83,9 @@ def _check_head(record: dict[str, Any]) -> None:
         raise FormatError(f"key 'version': is {version}, newer than {_VERSION}; update mechsparse to read it")
     for key in record:
         if key not in _KEYS:
-            raise FormatError(f"key {key!r}: is unknown; put your own under 'metadata', known are {', '.join(_KEYS)}")
+            raise FormatError(
+                f"key {key!r}: is unknown; put your own under 'metadata', known are {', '.join(_KEYS)}"
+            )
     if not isinstance(record.get("metadata", {}), dict):
         raise FormatError(f"key 'metadata': is a {_kind(record['metadata'])}; it must be an object")
 
@@ -105,7 +107,9 @@ def _edges(edges: Any) -> list[list[str]]:
         raise FormatError(f"key 'edges': is a {_kind(edges)}; it must be a list of pairs [parent, child]")
     for number, edge in enumerate(edges):
         if not isinstance(edge, list) or len(edge) != 2 or not all(isinstance(name, str) for name in edge):
-            raise FormatError(f"edges[{number}]: is {_short(edge)}; an edge is a pair of names [parent, child]")
+            raise FormatError(
+                f"edges[{number}]: is {_short(edge)}; an edge is a pair of names [parent, child]"
+            )
     return edges
 
 

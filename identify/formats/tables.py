@@ -64,14 +64,18 @@ def _read_edges(content: bytes) -> CausalGraph:
     lines = _lines(decode(content))
     _, header = next(lines)
     if header not in (["parent", "child"], ["parent", "child", "kind"]):
-        raise FormatError(f"line 1: is {','.join(header)[:60]!r}; it must be 'parent,child' or 'parent,child,kind'")
+        raise FormatError(
+            f"line 1: is {','.join(header)[:60]!r}; it must be 'parent,child' or 'parent,child,kind'"
+        )
     kinds: dict[str, str] = {}
     edges: list[tuple[str, str]] = []
     for line, cells in lines:
         _check_length(line, cells, header)
         parent, child, kind = (*cells, "latent")[:3]
         if not parent:
-            raise FormatError(f"line {line}: has no parent; give one, or leave the child empty to declare a node")
+            raise FormatError(
+                f"line {line}: has no parent; give one, or leave the child empty to declare a node"
+            )
         _declare(kinds, parent, kind, line)
         if child:
             _declare(kinds, child, "latent", line)
@@ -128,7 +132,9 @@ def _entry(cell: str, line: int, column: str) -> bool:
     try:
         return _CELL[cell.strip().lower()]
     except KeyError:
-        raise FormatError(f"line {line}, column {column!r}: is {cell[:40]!r}; entries must be 0 or 1") from None
+        raise FormatError(
+            f"line {line}, column {column!r}: is {cell[:40]!r}; entries must be 0 or 1"
+        ) from None
 
 
 def _split(latents: list[str], columns: list[str], entries: list[tuple[int, int]]) -> CausalGraph:
@@ -173,9 +179,7 @@ def _table(header: Sequence[str], rows: object) -> bytes:
     return out.getvalue().encode()
 
 
-EDGES = Format(
-    "edges", (".csv",), "CSV edge list: parent,child,kind", 1024 * MIB, _read_edges, _write_edges
-)
+EDGES = Format("edges", (".csv",), "CSV edge list: parent,child,kind", 1024 * MIB, _read_edges, _write_edges)
 ADJACENCY = Format(
     "adjacency",
     (".adjacency.csv",),

@@ -8,7 +8,7 @@ from typing import Any
 
 from identify.criterion import Verdict
 from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
-from identify.report.words import ASSUMPTIONS, CONVENTION, headline, plural, summary
+from identify.report.words import ASSUMPTIONS, CONVENTION, plural, summary
 
 __all__ = ["to_html"]
 
@@ -64,7 +64,7 @@ def _section(number: int, name: str, verdict: Verdict, note: str, figure: str) -
         "name": name,
         "note": note,
         "complete": verdict.complete,
-        "headline": headline(verdict),
+        "headline": verdict.headline,
         "summary": summary(verdict),
         "graph": repr(verdict.graph),
         "figure": figure,

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from identify.criterion import Verdict
 from identify.report.rows import GRAPH_COLUMNS, block_rows, graph_rows, shorten
-from identify.report.words import headline
 
 __all__ = ["to_latex"]
 
@@ -50,7 +49,7 @@ def to_latex(verdicts: Verdict | Mapping[str, Verdict]) -> str:
         <BLANKLINE>
     """
     if isinstance(verdicts, Verdict):
-        return _table(f"{headline(verdicts)}.", "ll", ("latents", "stay entangled with"), _blocks(verdicts))
+        return _table(f"{verdicts.headline}.", "ll", ("latents", "stay entangled with"), _blocks(verdicts))
     rows = [row.cells() for row in graph_rows(verdicts)]
     return _table("What mechanism sparsity can disentangle.", "lrrrrrl", GRAPH_COLUMNS, rows)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from identify.criterion import Verdict
 from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
-from identify.report.words import ASSUMPTIONS, headline, summary
+from identify.report.words import ASSUMPTIONS, summary
 
 __all__ = ["to_markdown"]
 
@@ -35,7 +35,7 @@ def to_markdown(verdicts: Verdict | Mapping[str, Verdict]) -> str:
 
 
 def _single(verdict: Verdict) -> str:
-    text = f"**{headline(verdict)}**\n\n{summary(verdict)}"
+    text = f"**{verdict.headline}**\n\n{summary(verdict)}"
     rows = [row.cells() for row in block_rows(verdict)]
     return f"{text}\n\n{_table(BLOCK_COLUMNS, rows)}" if rows else text
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from identify.criterion import Verdict
 from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
-from identify.report.words import headline, plural, summary
+from identify.report.words import plural, summary
 
 __all__ = ["show_many", "show_one"]
 
@@ -23,7 +23,7 @@ def show_one(name: str, verdict: Verdict) -> RenderableType:
     mark = "✓" if verdict.complete else "◑"
     parts: list[RenderableType] = [
         Text(f"{name}: {verdict.graph!r}", style="dim"),
-        Text(f"{mark} {headline(verdict)}", style=style),
+        Text(f"{mark} {verdict.headline}", style=style),
         Text(summary(verdict)),
     ]
     rows = block_rows(verdict, _MOST_ROWS + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from identify.criterion import Verdict
 
-__all__ = ["ASSUMPTIONS", "CONVENTION", "headline", "plural", "summary", "used"]
+__all__ = ["ASSUMPTIONS", "CONVENTION", "plural", "summary"]
 
 CONVENTION = (
     "Rows are children: row i of G^z and G^a lists the parents of latent i. A latent stays entangled with "
@@ -25,30 +25,6 @@ ASSUMPTIONS = (
     ),
 )
 
-_USED = {
-    frozenset({"actions"}): "actions",
-    frozenset({"past"}): "the past",
-    frozenset({"actions", "past"}): "actions and the past",
-}
-
-
-def headline(verdict: Verdict) -> str:
-    """The answer in one line.
-
-    Example:
-        >>> from identify.catalog import load
-        >>> from identify.criterion import check
-        >>> headline(check(load("identical-twins")))
-        'Not completely disentangled: 1 of 3 latents, using actions'
-    """
-    n = verdict.graph.n_latents
-    if verdict.complete:
-        which = "the only latent" if n == 1 else f"all {n} latents"
-        return f"Completely disentangled: {which}, using {used(verdict)}"
-    some = f"{verdict.n_disentangled} of {plural(n, 'latent')}"
-    return f"Not completely disentangled: {some}, using {used(verdict)}"
-
-
 def summary(verdict: Verdict) -> str:
     """What the answer means, in two or three sentences."""
     if verdict.complete:
@@ -68,11 +44,6 @@ def summary(verdict: Verdict) -> str:
     if free:
         text += f" Nothing that is used constrains {plural(free, 'latent')}: no parent, no child."
     return text
-
-
-def used(verdict: Verdict) -> str:
-    """What the verdict uses of the graph, as words."""
-    return _USED[verdict.using]
 
 
 def plural(number: int, noun: str) -> str:

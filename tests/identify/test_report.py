@@ -17,7 +17,7 @@ from identify.graph import CausalGraph
 from identify.report import to_html, to_latex, to_markdown
 from identify.report.rows import block_rows, graph_rows, shorten
 from identify.report.terminal import show_many, show_one
-from identify.report.words import headline, plural, summary
+from identify.report.words import plural, summary
 from tests.builders import graphs
 
 NASTY = ["<script>alert(1)</script>", "a|b", "[bold]x", "50% & $x_1^2$ #{}~\\"]
@@ -59,11 +59,11 @@ def printed(what: object, width: int = 120) -> str:
 
 
 def test_headline_and_summary() -> None:
-    assert headline(check(load("ActionDiag"))) == "Completely disentangled: all 10 latents, using actions"
-    assert headline(check(load("single-latent"))).startswith(
+    assert check(load("ActionDiag")).headline == "Completely disentangled: all 10 latents, using actions"
+    assert check(load("single-latent")).headline.startswith(
         "Completely disentangled: the only latent, using"
     )
-    assert headline(TWINS) == "Not completely disentangled: 1 of 3 latents, using actions"
+    assert TWINS.headline == "Not completely disentangled: 1 of 3 latents, using actions"
     assert "recovers each latent up to its own invertible" in summary(check(load("TimeDiag")))
     assert summary(TWINS).startswith("Nothing in the graph separates 2 latents from some others")
     assert summary(check(load("one-action-on-all"))).startswith("Every latent has others")
@@ -147,7 +147,7 @@ def test_the_page_is_well_formed_self_contained_and_complete(several: bool) -> N
     assert len(ticks) == len(verdicts) == page.tags.count("svg")
     for name, verdict in verdicts.items():
         assert name in page.text
-        assert headline(verdict) in page.text
+        assert verdict.headline in page.text
     assert "a note" in page.text
     assert ("3 of 5 graphs are completely disentangled." in page.text) == several
     assert len(page.links) == (5 if several else 0)
@@ -204,7 +204,7 @@ def test_every_form_takes_every_graph(found: dict[str, CausalGraph]) -> None:
     verdicts: dict[str, Verdict] = {name: check(graph) for name, graph in found.items()}
     assert Page(to_html(verdicts, figure=without_figure)).open == []
     for name, verdict in verdicts.items():
-        assert headline(verdict)[:20] in printed(show_one(name, verdict))
+        assert verdict.headline[:20] in printed(show_one(name, verdict))
     assert f"of {plural(len(verdicts), 'graph')} completely disentangled" in printed(show_many(verdicts))
     assert to_markdown(verdicts).count("**") == 2 * len(verdicts)
     assert to_latex(verdicts).count(r"\\") >= len(verdicts)
