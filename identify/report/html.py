@@ -75,7 +75,7 @@ def _section(number: int, name: str, verdict: Verdict, note: str, figure: str) -
 
 def _answer(named: Mapping[str, Verdict]) -> str:
     if len(named) == 1:
-        return headline(next(iter(named.values())))
+        return next(iter(named.values())).headline
     complete = sum(verdict.complete for verdict in named.values())
     return f"{complete} of {plural(len(named), 'graph')} are completely disentangled."
 

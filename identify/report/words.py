@@ -25,6 +25,7 @@ ASSUMPTIONS = (
     ),
 )
 
+
 def summary(verdict: Verdict) -> str:
     """What the answer means, in two or three sentences."""
     if verdict.complete:

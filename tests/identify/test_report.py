@@ -60,9 +60,7 @@ def printed(what: object, width: int = 120) -> str:
 
 def test_headline_and_summary() -> None:
     assert check(load("ActionDiag")).headline == "Completely disentangled: all 10 latents, using actions"
-    assert check(load("single-latent")).headline.startswith(
-        "Completely disentangled: the only latent, using"
-    )
+    assert check(load("single-latent")).headline.startswith("Completely disentangled: the only latent, using")
     assert TWINS.headline == "Not completely disentangled: 1 of 3 latents, using actions"
     assert "recovers each latent up to its own invertible" in summary(check(load("TimeDiag")))
     assert summary(TWINS).startswith("Nothing in the graph separates 2 latents from some others")

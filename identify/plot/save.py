@@ -1,0 +1,61 @@
+"""Figures to files: PNG, SVG or PDF by suffix, whole, and the same bytes for the same figure."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from identify.exceptions import RequestError
+from identify.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["figure_svg", "save_figure"]
+
+# no date of creation, so that the same figure gives the same file
+_UNDATED: dict[str, dict[str, Any]] = {
+    ".png": {},
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None},
+}
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: int = 160) -> None:
+    """Write a figure to a file, whole or not at all.
+
+    Args:
+        figure: the figure, for instance ``ax.figure``.
+        path: a name that ends in ``.png``, ``.svg`` or ``.pdf``.
+        dpi: dots per inch of a PNG.
+
+    Raises:
+        RequestError: the suffix is none of the three.
+        FileAccessError: the file can't be written.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _UNDATED:
+        raise RequestError(f"{os.fspath(path)}: a figure's name ends in {', '.join(_UNDATED)}")
+    write_whole(path, _render(figure, suffix, dpi, "mechsparse"))
+
+
+def figure_svg(figure: Figure, salt: str = "mechsparse") -> str:
+    """The figure as an ``<svg>`` element to put into a page.
+
+    Args:
+        figure: the figure.
+        salt: makes the identifiers inside unique; give each figure of a page its own.
+    """
+    source = _render(figure, ".svg", 72, salt).decode()
+    return source[source.index("<svg") :]
+
+
+def _render(figure: Figure, suffix: str, dpi: int, salt: str) -> bytes:
+    import matplotlib as mpl
+
+    out = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": salt, "svg.fonttype": "path", "pdf.fonttype": 42}):
+        figure.savefig(out, format=suffix[1:], dpi=dpi, metadata=_UNDATED[suffix], facecolor="white")
+    return out.getvalue()
