@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from identify.graph import CausalGraph
 
-__all__ = ["matrix_form", "set_form"]
+__all__ = ["automorphisms", "isomorphisms", "matrix_form", "set_form"]
 
 
 def _parts(graph: CausalGraph, using: object) -> tuple[bool, bool]:
@@ -45,3 +47,21 @@ def set_form(graph: CausalGraph, using: object = "both") -> np.ndarray:
                 left &= set(np.flatnonzero(past[child]))
         v[i, list(left)] = True
     return v
+
+
+def isomorphisms(one: CausalGraph, two: CausalGraph) -> list[tuple[int, ...]]:
+    """Every p with ``one.permute(p) == two``, by trying all."""
+    if one.n_latents != two.n_latents or one.n_actions != two.n_actions:
+        return []
+    past, acted = (matrix.toarray() for matrix in (one.Gz, one.Ga))
+    target = two.Gz.toarray(), two.Ga.toarray()
+    return [
+        p
+        for p in itertools.permutations(range(one.n_latents))
+        if np.array_equal(past[np.ix_(p, p)], target[0]) and np.array_equal(acted[list(p)], target[1])
+    ]
+
+
+def automorphisms(graph: CausalGraph) -> list[tuple[int, ...]]:
+    """Every permutation of the latents that changes neither matrix, by trying all."""
+    return isomorphisms(graph, graph)

@@ -1,0 +1,104 @@
+"""A causal graph as a coloured directed graph without loops, and the refinement of its colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from identify.graph import CausalGraph
+
+__all__ = ["Colour", "Coloured", "from_graph", "number_colours", "refine"]
+
+#: What tells vertices apart from outside: nested tuples of integers, so that they can be sorted, and compared
+#: between graphs.
+Colour = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Coloured:
+    """A directed graph without loops whose vertices have colours.
+
+    Attributes:
+        colours: one per vertex.
+        out: for each vertex the vertices that it points at.
+        into: for each vertex those that point at it.
+    """
+
+    colours: tuple[Colour, ...]
+    out: tuple[frozenset[int], ...]
+    into: tuple[frozenset[int], ...]
+
+    @property
+    def n(self) -> int:
+        return len(self.colours)
+
+    def edges(self) -> list[tuple[int, int]]:
+        return [(tail, head) for tail, heads in enumerate(self.out) for head in sorted(heads)]
+
+
+def from_graph(graph: CausalGraph, fixed: Sequence[int] = ()) -> Coloured:
+    """The latents of a causal graph, coloured by their actions and their self-loop.
+
+    Args:
+        graph: the causal graph.
+        fixed: latents that get a colour of their own each.
+    """
+    acted, past = _rows(graph.Ga), _rows(graph.Gz)
+    rank = {latent: k + 1 for k, latent in enumerate(fixed)}
+    into: list[set[int]] = [set(parents) for parents in past]
+    out: list[set[int]] = [set() for _ in range(graph.n_latents)]
+    colours = []
+    for i, parents in enumerate(into):
+        colours.append((0, rank.get(i, 0), int(i in parents), tuple(acted[i])))
+        parents.discard(i)
+        for parent in parents:
+            out[parent].add(i)
+    return Coloured(tuple(colours), tuple(map(frozenset, out)), tuple(map(frozenset, into)))
+
+
+def _rows(matrix: Any) -> list[list[int]]:
+    indices, indptr = matrix.indices.tolist(), matrix.indptr.tolist()
+    return [indices[a:b] for a, b in zip(indptr[:-1], indptr[1:], strict=True)]
+
+
+def number_colours(*graphs: Coloured) -> list[NDArray[np.int64]]:
+    """Colours as integers in sorted order, the same for the same colour in all the graphs."""
+    number = {colour: k for k, colour in enumerate(sorted({c for graph in graphs for c in graph.colours}))}
+    return [np.array([number[c] for c in graph.colours], dtype=np.int64) for graph in graphs]
+
+
+def refine(colours: NDArray[np.int64], tails: NDArray[Any], heads: NDArray[Any]) -> NDArray[np.int64]:
+    """Split colours until vertices of one colour have equally many neighbours of every colour.
+
+    Neighbours are summed up by hashes of their colours. A collision would leave a colour unsplit, and is as
+    likely in any relabelling of the graph, so what is built on the result stays right.
+
+    Args:
+        colours: one integer per vertex.
+        tails, heads: the edges.
+
+    Returns:
+        Colours 0, 1, ... that refine the given ones, and keep their order; the same for isomorphic graphs.
+    """
+    _, current = np.unique(colours, return_inverse=True)
+    while True:
+        hashes = _hash(current.astype(np.uint64))
+        above, below = (np.zeros(len(current), dtype=np.uint64) for _ in range(2))
+        np.add.at(above, heads, hashes[tails])
+        np.add.at(below, tails, hashes[heads])
+        keys = np.stack([current.astype(np.uint64), above, below], axis=1)
+        _, finer = np.unique(keys, axis=0, return_inverse=True)
+        finer = finer.reshape(-1)
+        if finer.max(initial=0) == current.max(initial=0):
+            return finer.astype(np.int64)
+        current = finer
+
+
+def _hash(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    x = (x + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(31))) * np.uint64(0xD6E8FEB86659FD93)
+    return x ^ (x >> np.uint64(32))
