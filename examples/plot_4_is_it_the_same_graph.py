@@ -2,8 +2,8 @@
 Is the learned graph the true one?
 ==================================
 
-A model has no names for its latents, so it learns the graph up to their order. Whether a learned graph is the true one in
-another order, and whether the entanglement that was measured is what the theory allows, are questions about the
+A model has no names for its latents, so it learns the graph up to their order. Whether a learned graph is the true
+one in another order, and whether the entanglement that was measured is what the theory allows, are questions about the
 consistency class.
 """
 

@@ -309,7 +309,7 @@ def _why_violated(
     plural = " that carries" if n_permutations == 1 else "s that carry"
     verb = "does not put" if n_permutations == 1 else "puts"
     return (
-        f"the graphs match, but {which} that carries one to the other {verb} the dependency inside the "
+        f"the graphs match, but {which}{plural} one to the other {verb} the dependency inside the "
         f"prediction; for instance, {graph.latents[i]} depends on learned latent {c}, matched to {matched}, "
         f"and is separated from {matched}"
     )

@@ -17,7 +17,7 @@ from scipy import sparse
 
 from identify.binary import freeze, to_binary
 from identify.exceptions import GraphError, RequestError, UnknownNameError
-from identify.names import check_names, default_names
+from identify.names import check_names, default_names, shown
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -112,11 +112,13 @@ class CausalGraph:
             parent, child = _as_pair(edge, number)
             if child in column:
                 raise GraphError(
-                    f"edge {number} ({parent} -> {child}) points at an action; actions have no parents"
+                    f"edge {number} ({shown(parent)} -> {shown(child)}) points at an action; actions have no parents"
                 )
             for name in (parent, child):
                 if name not in row and name not in column:
-                    raise GraphError(f"edge {number} ({parent} -> {child}) names an unknown node {name!r}")
+                    raise GraphError(
+                        f"edge {number} ({shown(parent)} -> {shown(child)}) names an unknown node {name!r}"
+                    )
             if parent in row:
                 past.append((row[child], row[parent]))
             else:
@@ -149,7 +151,7 @@ class CausalGraph:
         for node, kind in kinds.items():
             if kind not in ("latent", "action"):
                 raise GraphError(
-                    f"node {node} has kind {kind!r}; the attribute 'kind' must be 'latent' or 'action'"
+                    f"node {shown(str(node))} has kind {kind!r}; the attribute 'kind' must be 'latent' or 'action'"
                 )
         return cls.from_edges(
             ((str(parent), str(child)) for parent, child in graph.edges()),

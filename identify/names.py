@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from identify.exceptions import GraphError
 
-__all__ = ["check_names", "default_names"]
+__all__ = ["check_names", "default_names", "shown"]
 
 
 def check_names(names: Iterable[str], what: str) -> tuple[str, ...]:
@@ -43,6 +43,16 @@ def check_names(names: Iterable[str], what: str) -> tuple[str, ...]:
             )
         seen[name] = position
     return tuple(str(name) for name in result)
+
+
+def shown(name: str) -> str:
+    """The name as an error message shows it: on one line, whatever it holds.
+
+    Example:
+        >>> shown("raf"), shown("r\\naf")
+        ('raf', "'r\\\\naf'")
+    """
+    return name if name.isprintable() else repr(name)
 
 
 def default_names(letter: str, count: int) -> tuple[str, ...]:

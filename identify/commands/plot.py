@@ -65,18 +65,18 @@ def plot(
 def _draw(verdict: Verdict, what: What) -> Figure:
     from matplotlib.figure import Figure
 
-    from identify import plot as draw
+    from identify.plot import plot_blocks, plot_entanglement, plot_graph, plot_matrix, plot_verdict
 
     if what is What.verdict:
-        return draw.plot_verdict(verdict)
+        return plot_verdict(verdict)
     figure = Figure(figsize=(8, 8), layout="constrained")
     ax = figure.add_subplot()
     if what is What.graph:
-        draw.plot_graph(verdict.graph, ax=ax)
+        plot_graph(verdict.graph, ax=ax)
     elif what is What.matrix:
-        draw.plot_matrix(verdict.graph, ax=ax)
+        plot_matrix(verdict.graph, ax=ax)
     elif what is What.entanglement:
-        draw.plot_entanglement(verdict.entanglement, ax=ax)
+        plot_entanglement(verdict.entanglement, ax=ax)
     else:
-        draw.plot_blocks(verdict.entanglement, ax=ax)
+        plot_blocks(verdict.entanglement, ax=ax)
     return figure

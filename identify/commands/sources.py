@@ -65,11 +65,11 @@ def complete_graph(incomplete: str) -> list[str]:
 
 
 def _open_up(argument: str) -> Iterator[str]:
-    from identify import catalog
+    from identify.catalog import GROUPS, names
 
     group = argument.removeprefix(CATALOGUE)
-    if argument.startswith(CATALOGUE) and group in (*catalog.GROUPS, "all"):
-        yield from (CATALOGUE + name for name in catalog.names(None if group == "all" else group))
+    if argument.startswith(CATALOGUE) and group in (*GROUPS, "all"):
+        yield from (CATALOGUE + name for name in names(None if group == "all" else group))
     elif argument != "-" and Path(argument).is_dir():
         yield from _graph_files(Path(argument))
     else:

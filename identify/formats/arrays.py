@@ -25,8 +25,8 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 def _read(content: bytes) -> CausalGraph:
     arrays = _unpack(content)
     try:
-        matrices = [_matrix(arrays, key) for key in ("Gz", "Ga")]
-        return CausalGraph(*matrices, latents=_names(arrays, "latents"), actions=_names(arrays, "actions"))
+        past, acted = (_matrix(arrays, key) for key in ("Gz", "Ga"))
+        return CausalGraph(past, acted, latents=_names(arrays, "latents"), actions=_names(arrays, "actions"))
     except (FormatError, GraphError):
         raise
     except Exception as error:

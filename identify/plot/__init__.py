@@ -1,8 +1,8 @@
 """Figures of a causal graph and of its predicted entanglement; the only package that imports matplotlib.
 
-Every function takes an ``ax`` and returns it. Labels, marks and level of detail follow the size of the graph: up to 300
-latents each one is drawn, beyond that their blocks are. Kinds are told apart by lightness, marks and outlines,
-never by hue alone.
+Every function takes an ``ax`` and returns it. Labels, marks and level of detail follow the size of the graph:
+up to 300 latents each one is drawn, beyond that their blocks are. Kinds are told apart by lightness, marks
+and outlines, never by hue alone.
 """
 
 from __future__ import annotations

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from identify.entanglement import Entanglement, predict_entanglement
+from identify.entanglement import Entanglement
 from identify.graph import CausalGraph
-from identify.plot.blocks import plot_blocks
+from identify.plot.blocks import plot_blocks, plot_blocks_instead
+from identify.plot.cells import draw_cells, frame, label, shape_cells
+from identify.plot.legend import matrix_legend
 from identify.plot.style import (
     ACTION,
     INK,
@@ -18,25 +20,30 @@ from identify.plot.style import (
     ONE_WAY,
     PAST,
     TWINS,
-    inches,
     new_axes,
+    pitch,
     shorten,
     size_in_points,
-    text_options,
+    widest,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["block_order", "plot_entanglement", "plot_matrix"]
+__all__ = ["MOST_ACTIONS", "block_order", "matrix_columns", "plot_entanglement", "plot_matrix"]
 
-_SMALLEST_TEXT = 4.5
-_LARGEST_TEXT = 9.0
-# letters of a name; those along the top or bottom stand upright and take height from the matrix
-_LONGEST = {"x": 16, "y": 26}
+#: Columns of G^a that are drawn; with more, blocks are drawn instead of matrices.
+MOST_ACTIONS = 1_000
+
 # columns left empty between G^a and G^z
 _GAP = 1
+_HEADING = 9.0
+# dots one by one make a vector file large
+_MOST_DOTS = 6_000
+
+_Part = tuple[Any, Sequence[str], str, str]
+_Side = Literal["left", "center", "right"]
 
 
 def plot_matrix(
@@ -45,79 +52,133 @@ def plot_matrix(
     """Draw G^a and G^z side by side as matrices with a common row per latent.
 
     Args:
-        graph: the causal graph; with more than 300 latents or actions the blocks are drawn instead.
+        graph: the causal graph; with more than 300 latents or 1,000 actions the blocks are drawn instead.
         ax: where to draw; new axes when left out.
         which: draw one matrix only; by default those that have a column and an edge.
 
     Returns:
         The axes.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> ax = plot_matrix(CausalGraph(Ga=[[1, 0], [1, 1]]), ax=Figure().add_subplot())
+        >>> ax.get_ylabel(), ax.get_xlabel()
+        ('children (latents, time t)', 'parents')
     """
-    if max(graph.n_latents, graph.n_actions) > MOST_LATENTS:
-        return plot_blocks(predict_entanglement(graph), ax=ax)
+    if graph.n_latents > MOST_LATENTS or graph.n_actions > MOST_ACTIONS:
+        return plot_blocks_instead(graph, ax)
     parts = _parts(graph, which)
-    width = sum(len(names) for _, names, _, _ in parts) + _GAP * (len(parts) - 1)
-    ax = ax or new_axes(inches(width), inches(graph.n_latents))
-    start = 0
-    centres: list[float] = []
-    labels: list[str] = []
-    for matrix, names, colour, title in parts:
-        _draw_cells(ax, matrix.toarray(), start, [colour])
-        ax.text(start + len(names) / 2 - 0.5, -0.9, title, ha="center", va="bottom", fontsize=9, color=INK)
-        centres += [start + j for j in range(len(names))]
-        labels += names
-        start += len(names) + _GAP
-    ax.set(xlim=(-0.5, max(width, 1) - 0.5), ylim=(graph.n_latents - 0.5, -0.5), aspect="equal")
-    _frame(ax)
-    _label(ax, "x", centres, labels, "parents")
-    _label(ax, "y", range(graph.n_latents), graph.latents, "children: latents at time t (one row each)")
+    rows, columns = graph.n_latents, _columns(parts)
+    ax = ax or new_axes(pitch(columns, 12.0) * columns + 1.8, pitch(rows) * rows + 1.6)
+    shape_cells(ax, rows, columns)
+    places = _draw_parts(ax, parts)
+    frame(ax)
+    label(ax, "x", places, [name for _, names, *_ in parts for name in names], "parents")
+    label(ax, "y", range(rows), graph.latents, "children (latents, time t)")
     return ax
 
 
-def _parts(graph: CausalGraph, which: str | None) -> list[tuple[Any, Sequence[str], str, str]]:
+def matrix_columns(graph: CausalGraph) -> int:
+    """Columns that `plot_matrix` draws, the gap included."""
+    return _columns(_parts(graph, None))
+
+
+def _columns(parts: Sequence[_Part]) -> int:
+    return max(sum(len(names) for _, names, *_ in parts) + _GAP * (len(parts) - 1), 1)
+
+
+def _parts(graph: CausalGraph, which: str | None) -> Sequence[_Part]:
     acted = (graph.Ga, graph.actions, ACTION, "$G^a$: actions")
-    past = (graph.Gz, graph.latents, PAST, "$G^z$: past latents")
+    past = (graph.Gz, graph.latents, PAST, "$G^z$: past latents (time t−1)")
     if which is not None:
         return [acted if which == "actions" else past]
     found = [part for part in (acted, past) if part[0].nnz]
     return found or [acted if graph.n_actions else past]
 
 
-def plot_entanglement(entanglement: Entanglement, ax: Axes | None = None) -> Axes:
+def _draw_parts(ax: Axes, parts: Sequence[_Part]) -> list[float]:
+    """Draw the matrices beside each other; returns the place of every column."""
+    start = 0
+    places: list[float] = []
+    headings: list[tuple[str, float, _Side]] = []
+    for matrix, names, colour, heading in parts:
+        draw_cells(ax, matrix.toarray(), start, [colour])
+        outwards: _Side = "right" if start == 0 and len(parts) > 1 else "left"
+        headings.append((heading, *_beside(ax, heading, start, len(names), outwards)))
+        places += [float(start + j) for j in range(len(names))]
+        start += len(names) + _GAP
+    _head(ax, headings)
+    return places
+
+
+def _beside(ax: Axes, heading: str, start: int, columns: int, outwards: _Side) -> tuple[float, _Side]:
+    """Where a heading stands; over a narrow matrix it reaches outwards, so that two never meet."""
+    cell = size_in_points(ax)[0] / float(abs(np.subtract(*ax.get_xlim())))
+    if widest([heading], _HEADING) < columns * cell:
+        return start + (columns - 1) / 2, "center"
+    return (start + columns - 0.5, "right") if outwards == "right" else (start - 0.5, "left")
+
+
+def _head(ax: Axes, headings: Sequence[tuple[str, float, _Side]]) -> None:
+    # as labels of an axis: a title that is set later goes above them
+    top = ax.secondary_xaxis("top")
+    top.set_ticks([x for _, x, _ in headings], [heading for heading, *_ in headings])
+    top.tick_params(length=0, pad=3, labelsize=_HEADING, labelcolor=INK)
+    top.spines[:].set_visible(False)
+    for label_, (_, _, side) in zip(top.get_xticklabels(), headings, strict=True):
+        label_.set_horizontalalignment(side)
+
+
+def plot_entanglement(entanglement: Entanglement, ax: Axes | None = None, legend: bool = True) -> Axes:
     """Draw the predicted entanglement graph V as a matrix, latents ordered by block.
 
-    Blocks stand together and follow their order, so V is block triangular. Cells within a block are dark,
-    one-way entanglement is light with a dot, the diagonal is grey.
+    Blocks stand together and follow their order, so V is block triangular. Cells within a block are dark and
+    outlined, one-way entanglement is light with a dot, the diagonal is grey. A tick marks the rows of
+    disentangled latents, a ring those of latents that nothing constrains.
 
     Args:
         entanglement: the prediction; with more than 300 latents its blocks are drawn instead.
         ax: where to draw; new axes when left out.
+        legend: explain the marks beside the matrix, if there is room.
 
     Returns:
         The axes.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> from identify.entanglement import predict_entanglement
+        >>> found = predict_entanglement(CausalGraph(Ga=[[1, 0], [1, 1]]))
+        >>> ax = plot_entanglement(found, ax=Figure().add_subplot())
+        >>> [tick.get_text() for tick in ax.get_yticklabels()]
+        ['z0', 'z1 ✓']
     """
     if entanglement.n_latents > MOST_LATENTS:
-        return plot_blocks(entanglement, ax=ax)
+        return plot_blocks(entanglement, ax=ax, legend=legend)
     n = entanglement.n_latents
-    ax = ax or new_axes(inches(n) + 0.5, inches(n))
+    ax = ax or new_axes(pitch(n) * n + (4.6 if legend else 1.8), max(pitch(n) * n + 1.4, 2.4))
     blocks = block_order(entanglement)
     order = [i for b in blocks for i in entanglement.blocks[b]]
-    labels = entanglement.labels[order]
-    v = entanglement.matrix.toarray()[np.ix_(order, order)]
-    twins = labels[:, None] == labels[None, :]
-    kinds = np.where(v & ~twins, 1, np.where(v, 2, 0))
-    np.fill_diagonal(kinds, 3)
-    _draw_cells(ax, kinds, 0, [ONE_WAY, TWINS, ITSELF])
+    shape_cells(ax, n, n)
+    kinds = _kinds(entanglement, order)
+    draw_cells(ax, kinds, 0, [ONE_WAY, TWINS, ITSELF])
     _dot_one_way(ax, kinds)
     _outline(ax, [len(entanglement.blocks[b]) for b in blocks])
-    ax.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5), aspect="equal")
-    _frame(ax)
-    names = [entanglement.graph.latents[i] for i in order]
-    marks = [_mark(entanglement, i) for i in order]
-    touched = kinds % 3 != 0
-    _label(ax, "x", range(n), names, "is a function of the learned latent matched to", touched.any(axis=0))
-    marked = [f"{shorten(name)} {mark}".rstrip() for name, mark in zip(names, marks, strict=True)]
-    _label(ax, "y", range(n), marked, "true latent (one row each)", touched.any(axis=1))
+    frame(ax)
+    _name_rows_and_columns(ax, entanglement, order, kinds % 3 != 0)
+    if legend:
+        _add_legend(ax, entanglement)
     return ax
+
+
+def _add_legend(ax: Axes, entanglement: Entanglement) -> None:
+    handles, labels = matrix_legend(entanglement)
+    width, height = size_in_points(ax)
+    names = widest([shorten(name) for name in entanglement.graph.latents], 8)
+    if width - min(width, height) * 0.85 - names > widest(labels, 8):
+        ax.legend(
+            handles, labels, loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0, frameon=False,
+            fontsize=8,
+        )  # fmt: skip
 
 
 def block_order(entanglement: Entanglement) -> list[int]:
@@ -127,41 +188,40 @@ def block_order(entanglement: Entanglement) -> list[int]:
     return list(nx.lexicographical_topological_sort(entanglement.order(), key=int))
 
 
+def _kinds(entanglement: Entanglement, order: Sequence[int]) -> NDArray[np.int64]:
+    """0: not entangled, 1: one way, 2: within a block, 3: itself."""
+    v = entanglement.matrix.toarray()[np.ix_(order, order)]
+    labels = entanglement.labels[order]
+    twins = labels[:, None] == labels[None, :]
+    kinds: NDArray[np.int64] = np.where(v & ~twins, 1, np.where(v, 2, 0))
+    np.fill_diagonal(kinds, 3)
+    return kinds
+
+
+def _name_rows_and_columns(
+    ax: Axes, entanglement: Entanglement, order: Sequence[int], entangled: NDArray[np.bool_]
+) -> None:
+    """Where not all names fit, those of latents that are entangled with others."""
+    names = [entanglement.graph.latents[i] for i in order]
+    marks = [_mark(entanglement, i) for i in order]
+    marked = [f"{shorten(name)} {mark}".rstrip() for name, mark in zip(names, marks, strict=True)]
+    places = range(len(names))
+    across, down = (np.where(entangled.any(axis=axis), 0.0, np.inf) for axis in (0, 1))
+    label(ax, "x", places, names, "… is a function of the learned latents matched to", across)
+    label(ax, "y", places, marked, "true latent …", down)
+
+
 def _mark(entanglement: Entanglement, i: int) -> str:
     if entanglement.disentangled[i]:
         return "✓"
     return "" if entanglement.constrained[i] else "○"
 
 
-def _draw_cells(ax: Axes, kinds: NDArray[Any], start: int, colours: Sequence[str]) -> None:
-    from matplotlib.colors import to_rgb
-
-    palette = np.array([to_rgb(colour) for colour in ("#FFFFFF", *colours)])
-    rows, columns = kinds.shape
-    if not rows * columns:
-        return
-    extent = (start - 0.5, start + columns - 0.5, rows - 0.5, -0.5)
-    ax.imshow(palette[kinds.astype(int)], extent=extent, interpolation="nearest", zorder=1)
-    if rows <= _MOST_GRID_ROWS:
-        _grid(ax, rows, columns, start)
-
-
-_MOST_GRID_ROWS = 60
-
-
-def _grid(ax: Axes, rows: int, columns: int, start: int) -> None:
-    colour, width = "#DDDDDD", 0.6
-    ax.hlines(
-        np.arange(rows + 1) - 0.5, start - 0.5, start + columns - 0.5, colour, linewidth=width, zorder=2
-    )
-    ax.vlines(start + np.arange(columns + 1) - 0.5, -0.5, rows - 0.5, colour, linewidth=width, zorder=2)
-
-
 def _dot_one_way(ax: Axes, kinds: NDArray[Any]) -> None:
     rows, columns = np.nonzero(kinds == 1)
-    cell = min(size_in_points(ax)) / max(len(kinds), 1)
-    if cell >= 3:
-        ax.scatter(columns, rows, s=max(0.8, (cell * 0.22) ** 2), color=INK, linewidth=0, zorder=3)
+    cell = min(size_in_points(ax)) / len(kinds)
+    if len(rows) <= _MOST_DOTS:
+        ax.scatter(columns, rows, s=max(0.8, min(0.22 * cell, 4.5)) ** 2, color=INK, linewidth=0, zorder=3)
 
 
 def _outline(ax: Axes, sizes: Sequence[int]) -> None:
@@ -173,50 +233,3 @@ def _outline(ax: Axes, sizes: Sequence[int]) -> None:
             corner = (start - 0.5, start - 0.5)
             ax.add_patch(Rectangle(corner, size, size, fill=False, edgecolor=INK, linewidth=1.3, zorder=4))
         start += size
-
-
-def _frame(ax: Axes) -> None:
-    for spine in ax.spines.values():
-        spine.set(visible=False)
-    ax.tick_params(length=0)
-
-
-def _label(
-    ax: Axes,
-    side: str,
-    places: Sequence[float],
-    names: Sequence[str],
-    title: str,
-    important: NDArray[np.bool_] | None = None,
-) -> None:
-    """Names along one side, as large as their room allows; where not all fit, the important ones and some."""
-    axis = ax.xaxis if side == "x" else ax.yaxis
-    axis.set_label_text(title, fontsize=9, color=INK)
-    room = _room(ax, side)
-    size = min(_LARGEST_TEXT, max(0.82 * room, _SMALLEST_TEXT))
-    chosen = _thinned(places, size / 0.82 / room, important)
-    rotation = 90 if side == "x" and max(map(len, names), default=0) * 0.62 * size > room else 0
-    axis.set_ticks([places[k] for k in chosen], [shorten(names[k], _LONGEST[side]) for k in chosen])
-    for text in axis.get_ticklabels():
-        text.update(text_options(size, rotation=rotation))
-
-
-def _thinned(places: Sequence[float], distance: float, important: NDArray[np.bool_] | None) -> list[int]:
-    """As many positions as can stand at least so far apart, important ones first."""
-    if distance <= 1:
-        return list(range(len(places)))
-    taken: list[int] = []
-    first = np.zeros(len(places), dtype=bool) if important is None else important
-    for wanted in (np.flatnonzero(first), np.flatnonzero(~first)):
-        for k in wanted.tolist():
-            if all(abs(places[k] - places[other]) >= distance for other in taken):
-                taken.append(k)
-    return sorted(taken)
-
-
-def _room(ax: Axes, side: str) -> float:
-    """Points between two neighbouring rows (or columns), once the cells have been made square."""
-    width, height = size_in_points(ax)
-    columns, rows = (abs(np.subtract(*limits)) for limits in (ax.get_xlim(), ax.get_ylim()))
-    # long names take room away from the matrix itself
-    return 0.86 * float(min(width / columns, height / rows))

@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from identify.criterion import Verdict
-from identify.plot.blocks import plot_blocks
-from identify.plot.layers import plot_graph
-from identify.plot.matrices import plot_entanglement, plot_matrix
-from identify.plot.style import INK, ITSELF, MOST_LATENTS, ONE_WAY, TWINS, inches
+from identify.plot.blocks import blocks_size, plot_blocks
+from identify.plot.layers import layer_rows, layers_size, plot_graph
+from identify.plot.legend import block_legend, matrix_legend
+from identify.plot.matrices import MOST_ACTIONS, block_order, matrix_columns, plot_entanglement, plot_matrix
+from identify.plot.style import INK, MOST_LATENTS, enlarged, pitch, without_glyph_warnings
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
 __all__ = ["plot_verdict"]
 
-# more edges than this are easier to read as matrices
-_MOST_EDGES = 150
+# more edges, or more rows, are easier to read as matrices
+_MOST_EDGES, _MOST_ROWS = 150, 90
+# inches
+_MARGIN, _BETWEEN, _GAP = 0.15, 0.5, 0.12
+_TITLE, _SUBTITLE, _LEGEND = 12.0, 10.0, 8.0
+
+_Sides = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """Axes of a size in inches; what they hold outside themselves is measured once it is drawn."""
+
+    ax: Axes
+    width: float
+    height: float
+
+    def outside(self) -> _Sides:
+        """Inches that names and titles take on the left, below, on the right and above."""
+        inner, outer = self.ax.get_window_extent(), self.ax.get_tightbbox()
+        if outer is None:
+            return 0.0, 0.0, 0.0, 0.0
+        dpi = self.ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+        left, below = (inner.x0 - outer.x0) / dpi, (inner.y0 - outer.y0) / dpi
+        right, above = (outer.x1 - inner.x1) / dpi, (outer.y1 - inner.y1) / dpi
+        return max(left, 0.0), max(below, 0.0), max(right, 0.0), max(above, 0.0)
 
 
 def plot_verdict(verdict: Verdict, fig: Figure | None = None) -> Figure:
@@ -26,78 +52,137 @@ def plot_verdict(verdict: Verdict, fig: Figure | None = None) -> Figure:
 
     Args:
         verdict: the answer of `identify.criterion.check`.
-        fig: an empty figure to draw into; its size is set to fit. A new one, unknown to pyplot, when left out.
+        fig: an empty figure to draw into; its size is set to fit. A new one when left out, unknown to pyplot.
 
     Returns:
-        The figure. Up to 300 latents it shows the graph (as two layers, or as matrices when it has many
-        edges) beside the entanglement matrix; of larger graphs it shows the blocks.
+        The figure. Up to 300 latents it shows the graph (as two layers; or, when it has many edges, as
+        matrices with rows in the order of the entanglement matrix) beside the entanglement matrix; of
+        larger graphs it shows the blocks.
+
+    Example:
+        >>> from identify.criterion import check
+        >>> from identify.graph import CausalGraph
+        >>> plot_verdict(check(CausalGraph(Ga=[[1, 0], [1, 1]]))).get_suptitle()
+        'Not completely disentangled: 1 of 2 latents, using actions'
     """
     from matplotlib.figure import Figure
 
     fig = fig or Figure()
-    fig.set_layout_engine("constrained", h_pad=0.1, w_pad=0.15)
-    fig.suptitle(verdict.headline, fontsize=12, fontweight="bold", color=INK)
-    graph = verdict.graph
-    if max(graph.n_latents, graph.n_actions) > MOST_LATENTS:
-        fig.set_size_inches(9.5, 6.5)
-        _titled(plot_blocks(verdict.entanglement, ax=fig.add_subplot()), "Blocks of entangled latents")
-    else:
-        _side_by_side(fig, verdict)
-    _legend(fig, verdict)
+    # places are computed here, from what is measured
+    fig.set_layout_engine("none")
+    panels = _side_by_side(fig, verdict) if _drawn_one_by_one(verdict) else _blocks_alone(fig, verdict)
+    with without_glyph_warnings():
+        _arrange(fig, verdict, panels)
     return fig
 
 
-def _side_by_side(fig: Figure, verdict: Verdict) -> None:
+def _drawn_one_by_one(verdict: Verdict) -> bool:
+    return verdict.graph.n_latents <= MOST_LATENTS
+
+
+# Panels ---------------------------------------------------------------------------------------------
+
+
+def _panel(fig: Figure, width: float, height: float) -> _Panel:
+    across, down = fig.get_size_inches()
+    ax = fig.add_axes((0, 0, width / across, height / down), label=f"panel {len(fig.axes)}")
+    return _Panel(ax, width, height)
+
+
+def _blocks_alone(fig: Figure, verdict: Verdict) -> list[_Panel]:
+    panel = _blocks_panel(fig, verdict)
+    panel.ax.set_title("Blocks of entangled latents", fontsize=_SUBTITLE, color=INK, pad=8)
+    return [panel]
+
+
+def _blocks_panel(fig: Figure, verdict: Verdict) -> _Panel:
+    panel = _panel(fig, *blocks_size(verdict.entanglement))
+    plot_blocks(verdict.entanglement, ax=panel.ax, legend=False)
+    return panel
+
+
+def _side_by_side(fig: Figure, verdict: Verdict) -> list[_Panel]:
     graph = verdict.graph
-    layered = graph.n_edges <= _MOST_EDGES and graph.n_latents + graph.n_actions <= 90
-    rows = graph.n_latents + (graph.n_actions + 2 if layered and graph.Gz.nnz else 0)
-    height = inches(rows, each=0.19 if rows > 30 else 0.24, least=3.6, most=14.0)
-    square = min(height, inches(graph.n_latents, each=0.19 if rows > 30 else 0.24, least=3.6, most=14.0))
-    width = (
-        5.6 if layered else min(16.0, square * (1 + _columns(verdict) / max(graph.n_latents, 1)) / 2 + 1.2)
-    )
-    fig.set_size_inches(width + square + 1.2, height + 1.1)
-    left, right = fig.subplots(1, 2, width_ratios=[width, square + 1.0])
+    side = pitch(graph.n_latents) * graph.n_latents
+    layered = graph.n_edges <= _MOST_EDGES and layer_rows(graph) <= _MOST_ROWS
     if layered:
-        _titled(plot_graph(graph, ax=left), "Causal graph")
+        left, title = _layers_panel(fig, verdict), "Causal graph"
+    elif graph.n_actions <= MOST_ACTIONS:
+        left, title = _matrix_panel(fig, verdict), "Causal graph (rows are children)"
     else:
-        _titled(plot_matrix(graph, ax=left), "Causal graph (rows are children)", pad=20)
-    _titled(plot_entanglement(verdict.entanglement, ax=right), "Predicted entanglement")
-    for ax in (left, right):
-        ax.set_anchor("N")
+        left, title = _blocks_panel(fig, verdict), "Blocks of entangled latents"
+    right = _panel(fig, side, side)
+    plot_entanglement(verdict.entanglement, ax=right.ax, legend=False)
+    looks: dict[str, Any] = {"fontsize": enlarged(_SUBTITLE, left.width + side), "color": INK}
+    looks["pad"] = 10 if layered else 24
+    left.ax.set_title(title, **looks)
+    right.ax.set_title("Predicted entanglement", **looks)
+    return [left, right]
 
 
-def _columns(verdict: Verdict) -> int:
-    graph = verdict.graph
-    return (graph.n_latents if graph.Gz.nnz else 0) + (graph.n_actions if graph.Ga.nnz else 0)
+def _layers_panel(fig: Figure, verdict: Verdict) -> _Panel:
+    panel = _panel(fig, *layers_size(verdict.graph))
+    plot_graph(verdict.graph, ax=panel.ax)
+    return panel
 
 
-def _titled(ax: Axes, title: str, pad: float = 8) -> None:
-    ax.set_title(title, fontsize=10, color=INK, pad=pad)
+def _matrix_panel(fig: Figure, verdict: Verdict) -> _Panel:
+    graph, found = verdict.graph, verdict.entanglement
+    columns, step = matrix_columns(graph), pitch(graph.n_latents)
+    across = min(step, 12.0 / columns)
+    panel = _panel(fig, across * columns, min(step, 3 * across) * graph.n_latents)
+    # rows stand level with those of the entanglement matrix
+    plot_matrix(graph.permute([i for b in block_order(found) for i in found.blocks[b]]), ax=panel.ax)
+    return panel
 
 
-def _legend(fig: Figure, verdict: Verdict) -> None:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
+# Places ---------------------------------------------------------------------------------------------
 
-    found = verdict.entanglement
-    cells = max(verdict.graph.n_latents, verdict.graph.n_actions) <= MOST_LATENTS
-    entries: list[tuple[Artist, str]] = []
-    if found.disentangled.any():
-        tick = Line2D([], [], marker="$✓$", color=INK, linestyle="none")
-        outline = Patch(facecolor="white", edgecolor=INK, linewidth=1.6)
-        entries.append((tick if cells else outline, "disentangled"))
-    if (found.sizes > 1).any():
-        entries.append((Patch(facecolor=TWINS, edgecolor=INK), "entangled with each other (a block)"))
-    if found.above.nnz:
-        direction = "row with column" if cells else "along the arrow"
-        light = Patch(facecolor=ONE_WAY, edgecolor=INK, linestyle="-" if cells else "--")
-        entries.append((light, f"entangled one way: {direction}"))
-    if not found.constrained.all() and found.n_latents > 1:
-        ring = Line2D([], [], marker="$○$", color=INK, linestyle="none")
-        dotted = Patch(facecolor="#EEEEEE", edgecolor=INK, linestyle=":")
-        entries.append((ring if cells else dotted, "nothing constrains it"))
-    if cells:
-        entries.append((Patch(facecolor=ITSELF, edgecolor=INK), "itself"))
-    handles, labels = zip(*entries, strict=True)
-    fig.legend(handles, labels, loc="outside lower center", ncols=len(entries), fontsize=8, frameon=False)
+
+def _arrange(fig: Figure, verdict: Verdict, panels: list[_Panel]) -> None:
+    """Size of the figure and places in it: title, panels with their tops level, legend; each is centred."""
+    outside = [panel.outside() for panel in panels]
+    above = max(sides[3] for sides in outside)
+    taken = [panel.width + sides[0] + sides[2] for panel, sides in zip(panels, outside, strict=True)]
+    tall = max(panel.height + sides[1] for panel, sides in zip(panels, outside, strict=True))
+    content = sum(taken) + _BETWEEN * (len(panels) - 1)
+    size = enlarged(_TITLE, content)
+    title = fig.suptitle(verdict.headline, va="top", fontsize=size, fontweight="bold", color=INK)
+    extent, line = title.get_window_extent(), size * 1.2 / 72
+    # bars bear their own names
+    counted = any(panel.ax.containers for panel in panels)
+    legend = None if counted else _legend(fig, verdict, max(content, extent.width / fig.dpi))
+    legend_width, legend_height = _inches(legend) if legend else (0.0, 0.0)
+    width = max(content, extent.width / fig.dpi, legend_width) + 2 * _MARGIN
+    top = 2 * _MARGIN + legend_height + _GAP + tall
+    height = top + above + _GAP + line
+    fig.set_size_inches(width, height)
+    title.set_y(1 - _MARGIN / height)
+    if legend:
+        legend.set_bbox_to_anchor((0.5, _MARGIN / height), transform=fig.transFigure)
+    x = (width - content) / 2
+    for panel, sides, space in zip(panels, outside, taken, strict=True):
+        corner = ((x + sides[0]) / width, (top - _MARGIN - panel.height) / height)
+        panel.ax.set_position((*corner, panel.width / width, panel.height / height))
+        x += space + _BETWEEN
+
+
+def _legend(fig: Figure, verdict: Verdict, room: float) -> Legend:
+    """The legend in as many rows as the room asks for."""
+    entries = matrix_legend if _drawn_one_by_one(verdict) else block_legend
+    handles, labels = entries(verdict.entanglement)
+    for columns in range(len(labels), 0, -1):
+        legend = fig.legend(
+            handles, labels, loc="lower center", ncols=columns, fontsize=enlarged(_LEGEND, room),
+            frameon=False, borderaxespad=0, borderpad=0.2,
+        )  # fmt: skip
+        if columns == 1 or _inches(legend)[0] <= room:
+            break
+        legend.remove()
+    return legend
+
+
+def _inches(legend: Legend) -> tuple[float, float]:
+    box = legend.get_window_extent()
+    dpi = legend.get_figure(root=True).dpi  # type: ignore[union-attr]
+    return box.width / dpi, box.height / dpi

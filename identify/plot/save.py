@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +58,22 @@ def _render(figure: Figure, suffix: str, dpi: int, salt: str) -> bytes:
     import matplotlib as mpl
 
     out = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": salt, "svg.fonttype": "path", "pdf.fonttype": 42}):
+    settings: dict[Any, Any] = {"svg.hashsalt": salt, "svg.fonttype": "path", "pdf.fonttype": 42}
+    with warnings.catch_warnings(record=True) as caught, mpl.rc_context(settings):
+        warnings.simplefilter("always")
         figure.savefig(out, format=suffix[1:], dpi=dpi, metadata=_UNDATED[suffix], facecolor="white")
+    _warn_once(caught)
     return out.getvalue()
+
+
+def _warn_once(caught: list[warnings.WarningMessage]) -> None:
+    """One warning for all characters that no font has, instead of one each and for every drawing."""
+    missing = set()
+    for warning in caught:
+        if code := re.match(r"Glyph (\d+) .*missing from", str(warning.message)):
+            missing.add(chr(int(code[1])))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if missing:
+        characters = " ".join(sorted(missing))
+        warnings.warn(f"no installed font has {characters}; the figure shows boxes instead", stacklevel=4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def from_graph(graph: CausalGraph, fixed: Sequence[int] = ()) -> Coloured:
 
 def _rows(matrix: Any) -> list[list[int]]:
     indices, indptr = matrix.indices.tolist(), matrix.indptr.tolist()
-    return [indices[a:b] for a, b in zip(indptr[:-1], indptr[1:], strict=True)]
+    return [indices[a:b] for a, b in pairwise(indptr)]
 
 
 def number_colours(*graphs: Coloured) -> list[NDArray[np.int64]]:
@@ -79,7 +80,8 @@ def refine(colours: NDArray[np.int64], tails: NDArray[Any], heads: NDArray[Any])
 
     Args:
         colours: one integer per vertex.
-        tails, heads: the edges.
+        tails: where the edges start.
+        heads: where they end.
 
     Returns:
         Colours 0, 1, ... that refine the given ones, and keep their order; the same for isomorphic graphs.

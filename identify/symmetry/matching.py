@@ -86,7 +86,7 @@ class _Search:
             if domains.counts[vertex] == 1:
                 image = domains.lists.indices.tolist()
                 if self._preserves(image):
-                    return image  # type: ignore[no-any-return]
+                    return image
                 continue
             choices = domains.lists.indices[domains.lists.indptr[vertex] : domains.lists.indptr[vertex + 1]]
             # the last one is taken first

@@ -1,0 +1,70 @@
+"""What the marks of an entanglement figure mean: entries for what is there, and no others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from identify.entanglement import Entanglement
+from identify.plot.style import FREE, INK, ITSELF, ONE_WAY, TWINS
+
+__all__ = ["block_legend", "matrix_legend"]
+
+Entries = tuple[list[Any], list[str]]
+
+
+def matrix_legend(entanglement: Entanglement) -> Entries:
+    """Handles and labels for the entanglement matrix."""
+    from matplotlib.lines import Line2D
+
+    entries: list[tuple[Any, str]] = [(_patch(ITSELF), "itself")]
+    if (entanglement.sizes > 1).any():
+        entries.append((_patch(TWINS), "entangled with each other (one block)"))
+    if entanglement.above.nnz:
+        dot = Line2D([], [], marker="o", markersize=2.5, color=INK, linestyle="none")
+        entries.append(((_patch(ONE_WAY), dot), "entangled one way: row with column"))
+    if entanglement.disentangled.any():
+        entries.append((_sign("✓"), "disentangled"))
+    if _free(entanglement):
+        entries.append((_sign("○"), "nothing constrains it"))
+    return _split(entries)
+
+
+def block_legend(entanglement: Entanglement) -> Entries:
+    """Handles and labels for the boxes and arrows of the blocks."""
+    from matplotlib.lines import Line2D
+
+    free = ~entanglement.constrained & ~entanglement.disentangled
+    entries: list[tuple[Any, str]] = []
+    if entanglement.disentangled.any():
+        entries.append((_patch("white", linewidth=1.6), "disentangled"))
+    blocks = entanglement.sizes[entanglement.labels] > 1
+    if (blocks & ~free).any():
+        entries.append((_patch(TWINS), "entangled with each other"))
+    if (~blocks & ~entanglement.disentangled & ~free).any():
+        entries.append((_patch(ONE_WAY, linestyle="--"), "alone, but entangled one way"))
+    if free.any():
+        entries.append((_patch(FREE, linestyle=":", linewidth=1.2), "nothing constrains it"))
+    if entanglement.above.nnz:
+        arrow = Line2D([], [], color=ITSELF, marker=">", markevery=[1], markersize=5)
+        entries.append((arrow, "also entangled with the box at its tip, not the other way"))
+    return _split(entries)
+
+
+def _free(entanglement: Entanglement) -> bool:
+    return bool((~entanglement.constrained & ~entanglement.disentangled).any())
+
+
+def _patch(face: str, **more: Any) -> Any:
+    from matplotlib.patches import Patch
+
+    return Patch(**{"facecolor": face, "edgecolor": INK, "linewidth": 0.8, **more})
+
+
+def _sign(sign: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], marker=f"${sign}$", color=INK, linestyle="none")
+
+
+def _split(entries: list[tuple[Any, str]]) -> Entries:
+    return [handle for handle, _ in entries], [label for _, label in entries]
