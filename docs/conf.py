@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib.metadata import version as installed_version
 
-from sphinx_gallery.sorting import FileNameSortKey
 
 project = "mechsparse"
 author = "The mechsparse developers"
@@ -43,7 +42,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
-    "within_subsection_order": FileNameSortKey,
+    "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_signature": False,
     "remove_config_comments": True,

@@ -3,7 +3,7 @@
 Two models are consistent when some permutation P carries one graph to the other (P G^a and P G^z P^T; actions keep
 their identity) and the entanglement map is graph-preserving up to P (Lachapelle et al., arXiv 2401.04890, the
 definitions of a-consistency and z-consistency). For graphs alone this is an equivalence relation whose classes have
-n! / |Aut(G)| members.
+``n! / |Aut(G)|`` members.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class ConsistencyClass:
 
     @cached_property
     def n_graphs(self) -> int:
-        """Number of different graphs in the class, n! / |Aut(G)|; exact."""
+        """Number of different graphs in the class, ``n! / |Aut(G)|``; exact."""
         return factorial(self.graph.n_latents) // self.n_automorphisms
 
     @cached_property

@@ -1,7 +1,7 @@
 """The verdict for people and for programs: terminal text, markdown, LaTeX and a self-contained HTML page.
 
 `Verdict.to_dict` is the JSON; everything here says the same in other forms, from one set of sentences
-(`identify.report.words`) and one set of rows (`identify.report.rows`).
+(``words.py``) and one set of rows (``rows.py``).
 """
 
 from __future__ import annotations

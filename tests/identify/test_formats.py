@@ -382,7 +382,7 @@ def test_damage_never_escapes_as_another_error(form: identify.formats.Format, da
 
 PAGE = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-LANGUAGES = {"json": "json", "xml": "graphml", "text": "gml", "dot": "dot", "csv": "csv"}
+LANGUAGES = {"json": "json", "xml": "graphml", "text": "gml", "dot": "dot", "none": "csv"}
 
 
 def test_every_example_of_the_page_is_the_same_graph(tmp_path: Path) -> None:
