@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib.metadata import version as installed_version
 
-
 project = "mechsparse"
 author = "The mechsparse developers"
 copyright = "2026, the mechsparse developers"
