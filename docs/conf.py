@@ -51,6 +51,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "min_reported_time": 10,
     "plot_gallery": True,
+    "capture_repr": (),
     "image_scrapers": ("matplotlib",),
 }
 

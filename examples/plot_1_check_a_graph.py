@@ -63,7 +63,7 @@ print(better.witness("cart position", "cart speed"))
 print(better.witness("pole length", "pole angle"))
 
 # %%
-# Everything is separated now. Neither half of the graph is enough alone:
+# Everything is separated now. Here the past would do alone, the actions would not:
 print(check(with_past, using="actions"))
 print(check(with_past, using="past"))
 
