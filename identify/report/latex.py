@@ -9,6 +9,9 @@ from identify.report.rows import GRAPH_COLUMNS, block_rows, graph_rows, shorten
 
 __all__ = ["to_latex"]
 
+# columns that break long lists of names
+_WIDE = r"p{0.45\linewidth}p{0.45\linewidth}"
+
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -35,9 +38,9 @@ def to_latex(verdicts: Verdict | Mapping[str, Verdict]) -> str:
         >>> from identify.criterion import check
         >>> print(to_latex(check(load("identical-twins"))))
         \begin{table}
-          \centering
+          \centering\small\setlength{\tabcolsep}{4pt}
           \caption{Not completely disentangled: 1 of 3 latents, using actions.}
-          \begin{tabular}{ll}
+          \begin{tabular}{p{0.45\linewidth}p{0.45\linewidth}}
             \toprule
             latents & stay entangled with \\
             \midrule
@@ -49,9 +52,9 @@ def to_latex(verdicts: Verdict | Mapping[str, Verdict]) -> str:
         <BLANKLINE>
     """
     if isinstance(verdicts, Verdict):
-        return _table(f"{verdicts.headline}.", "ll", ("latents", "stay entangled with"), _blocks(verdicts))
+        return _table(f"{verdicts.headline}.", _WIDE, ("latents", "stay entangled with"), _blocks(verdicts))
     rows = [row.cells() for row in graph_rows(verdicts)]
-    return _table("What mechanism sparsity can disentangle.", "lrrrrrl", GRAPH_COLUMNS, rows)
+    return _table("What mechanism sparsity can disentangle.", r"p{0.4\linewidth}rrrrrl", GRAPH_COLUMNS, rows)
 
 
 def _blocks(verdict: Verdict) -> list[tuple[str, str]]:
@@ -67,7 +70,7 @@ def _blocks(verdict: Verdict) -> list[tuple[str, str]]:
 def _table(caption: str, align: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     body = "\n".join(f"    {_row(row)}" for row in rows)
     return (
-        "\\begin{table}\n  \\centering\n"
+        "\\begin{table}\n  \\centering\\small\\setlength{\\tabcolsep}{4pt}\n"
         f"  \\caption{{{_escape(caption)}}}\n  \\begin{{tabular}}{{{align}}}\n"
         f"    \\toprule\n    {_row(columns)}\n    \\midrule\n{body}\n    \\bottomrule\n"
         "  \\end{tabular}\n\\end{table}\n"

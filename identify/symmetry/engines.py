@@ -2,7 +2,7 @@
 
 igraph's BLISS (Junttila and Kaski 2007) is fast, keeps edge directions, takes colours (so loops and actions go into
 those), counts exactly, and has wheels for CPython on Linux, macOS and Windows. nauty, through pynauty, does all that
-too but has no wheels for Windows or macOS and counts in floating point; the tests hold BLISS against it. Where it is
+too but has fewer wheels (none for Windows) and counts in floating point; the tests hold BLISS against it. Where it is
 not installed the search in `identify.symmetry.search` answers, more slowly. Both are exact. Their canonical
 orders differ, so canonical forms are comparable only when made by the same engine (and the same version of it).
 """

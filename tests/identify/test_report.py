@@ -194,7 +194,7 @@ def test_markdown_of_several_starts_with_a_table() -> None:
 def test_latex_of_several_is_one_table() -> None:
     text = to_latex({"a_b": TWINS, "c": check(load("TimeDiag"))})
     assert r"a\_b & 3 & 2 & 3 & 1 & 2 & no \\" in text
-    assert text.count(r"\begin{tabular}{lrrrrrl}") == text.count(r"\end{tabular}") == 1
+    assert text.count(r"\begin{tabular}{p{0.4\linewidth}rrrrrl}") == text.count(r"\end{tabular}") == 1
 
 
 @given(st.dictionaries(st.text("ab|<[", min_size=1), graphs(), min_size=1, max_size=3))
