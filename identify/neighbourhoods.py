@@ -19,7 +19,7 @@ from scipy import sparse
 from identify.exceptions import RequestError
 from identify.graph import CausalGraph
 
-__all__ = ["ACTIONS", "PAST", "Kind", "Neighbourhoods", "neighbourhoods", "resolve_using"]
+__all__ = ["ACTIONS", "PAST", "Kind", "Neighbourhoods", "neighbourhoods", "resolve_using", "restricted"]
 
 ACTIONS = "actions"
 PAST = "past"
@@ -117,3 +117,26 @@ def resolve_using(graph: CausalGraph, using: str | Iterable[str] | None) -> froz
             f"using is {using!r}; it must be 'actions', 'past', 'both' or some of the first two"
         )
     return frozenset(parts)
+
+
+def restricted(graph: CausalGraph, using: str | Iterable[str] | None) -> CausalGraph:
+    """The same latents and actions with only those edges that ``using`` names.
+
+    Args:
+        graph: the causal graph.
+        using: see `resolve_using`.
+
+    Raises:
+        RequestError: ``using`` is none of the allowed values.
+
+    Example:
+        >>> restricted(CausalGraph(Gz=[[1]], Ga=[[1]]), "past").edges()
+        [('z0', 'z0')]
+    """
+    used = resolve_using(graph, using)
+    return CausalGraph(
+        Gz=graph.Gz if PAST in used else None,
+        Ga=graph.Ga if ACTIONS in used else sparse.csr_array(graph.Ga.shape, dtype=bool),
+        latents=graph.latents,
+        actions=graph.actions,
+    )

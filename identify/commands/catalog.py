@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from identify.commands.options import AsJson, print_json, show
+from identify.commands.options import AsJson, UseWhat, print_json, show
 from identify.commands.sources import complete_graph
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def catalog(
         ),
     ] = None,
     group: Annotated[Group | None, typer.Option(help="List one group only.", show_default=False)] = None,
+    using: UseWhat = None,
     as_json: AsJson = False,
 ) -> None:
     """List the graphs that come with the package, or show one with its source and licence.
@@ -52,19 +53,21 @@ def catalog(
     if name is not None:
         found = entry(name)
         if as_json:
-            print_json(_record(found))
+            print_json(_record(found, using))
         else:
-            show(_details(found))
+            show(_details(found, using))
         return
     entries = [entry(each) for each in names(group)]
     if as_json:
-        print_json([_record(each) for each in entries])
+        print_json([_record(each, using) for each in entries])
     else:
-        show(_listing(entries))
+        show(_listing(entries, using))
 
 
-def _record(found: Entry) -> dict[str, Any]:
-    graph, expected = found.graph, found.expected
+def _record(found: Entry, using: str | None) -> dict[str, Any]:
+    from identify.criterion import check
+
+    graph, expected, verdict = found.graph, found.expected, check(found.graph, using)
     return {
         "name": found.name,
         "group": found.group,
@@ -75,6 +78,8 @@ def _record(found: Entry) -> dict[str, Any]:
         "n_latents": graph.n_latents,
         "n_actions": graph.n_actions,
         "n_edges": graph.n_edges,
+        "n_disentangled": verdict.n_disentangled,
+        "complete": verdict.complete,
         "expected": None
         if expected is None
         else {
@@ -85,24 +90,29 @@ def _record(found: Entry) -> dict[str, Any]:
     }
 
 
-def _listing(entries: list[Entry]) -> RenderableType:
+def _listing(entries: list[Entry], using: str | None) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    from identify.criterion import check
+
     table = Table(header_style="bold")
-    for column in ("name", "group", "latents", "actions", "edges"):
+    for column in ("name", "group", "latents", "actions", "edges", "disentangled"):
         table.add_column(column, justify="left" if column in ("name", "group") else "right", overflow="fold")
     for found in entries:
         graph = found.graph
-        sizes = (graph.n_latents, graph.n_actions, graph.n_edges)
+        sizes = (graph.n_latents, graph.n_actions, graph.n_edges, check(graph, using).n_disentangled)
         table.add_row(Text(found.name), found.group, *(f"{size:,}" for size in sizes))
     return table
 
 
-def _details(found: Entry) -> RenderableType:
+def _details(found: Entry, using: str | None) -> RenderableType:
     from rich.console import Group as Lines
     from rich.text import Text
 
+    from identify.criterion import check
+
     lines = [(f"{found.name} ({found.group})", "bold"), (repr(found.graph), "dim"), (found.description, "")]
+    lines += [(f"{check(found.graph, using).headline}.", "")]
     lines += [(f"Source: {found.source}.", ""), (f"Licence: {found.licence}.", ""), (found.note, "")]
     return Lines(*(Text(text, style=style) for text, style in lines if text))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from identify.commands.options import AsJson, Form, Graph, print_json
+from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json
 from identify.commands.sources import complete_graph, read_one
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def classes(
             show_default=False,
         ),
     ] = None,
+    using: UseWhat = None,
     as_json: AsJson = False,
     form: Form = None,
 ) -> int:
@@ -41,15 +42,18 @@ def classes(
       mechsparse classes true.json learned.json
     """
     from identify.consistency import consistency_class
+    from identify.neighbourhoods import restricted
 
     source = read_one(graph, form)
-    found = consistency_class(source.graph)
+    mine = restricted(source.graph, using)
+    found = consistency_class(mine)
     if other is None:
         _describe(source.name, found, as_json)
         return 0
     second = read_one(other, form)
-    order = found.permutation_to(second.graph)
-    matches = None if order is None else _matches(source.graph, second.graph, order.tolist())
+    theirs = second.graph if using is None else restricted(second.graph, using)
+    order = found.permutation_to(theirs)
+    matches = None if order is None else _matches(mine, theirs, order.tolist())
     _compare(source.name, second.name, matches, found.n_automorphisms, as_json)
     return int(matches is None)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from identify.commands.options import AsJson, Form, Graph, print_json
+from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json
 from identify.commands.sources import read_one
 
 __all__ = ["convert"]
@@ -22,9 +22,10 @@ def convert(
             "--to", metavar="FORMAT", help="Format to write when the suffix doesn't tell.", show_default=False
         ),
     ] = None,
+    using: UseWhat = None,
     as_json: AsJson = False,
 ) -> None:
-    """Convert a graph between file formats, without loss.
+    """Convert a graph between file formats, without loss (--using keeps some of its edges only).
 
     \b
     Formats, by suffix or by name with --from and --to:
@@ -42,12 +43,13 @@ def convert(
       mechsparse convert "Lac Operon" - --to dot
     """
     from identify.formats import write_graph
+    from identify.neighbourhoods import restricted
 
     source = read_one(graph, form)
-    write_graph(source.graph, out, to)
+    found = source.graph if using is None else restricted(source.graph, using)
+    write_graph(found, out, to)
     # with - the graph itself is on standard output
     if as_json and out != "-":
-        found = source.graph
         print_json(
             {
                 "graph": source.name,

@@ -243,6 +243,20 @@ def test_convert_to_standard_output() -> None:
     assert json.loads(again.stdout)["n_disentangled"] == 1
 
 
+def test_using_in_the_other_commands(capsys: Captured, tmp_path: Path) -> None:
+    name = "actions-and-past"
+    path = str(tmp_path / "mixed.json")
+    write_graph(CausalGraph(Gz=load("lower-triangle").Gz, Ga=[[1]] * 4), path)
+    assert told_json(capsys, "classes", path)["n_automorphisms"] == 1
+    assert told_json(capsys, "classes", path, "--using", "actions")["n_automorphisms"] == 24
+    assert told_json(capsys, "classes", path, path, "--using", "actions")["n_permutations"] == 24
+    record = told_json(capsys, "convert", name, str(tmp_path / "g.json"), "--using", "past")
+    assert (record["n_edges"], record["n_actions"]) == (2, 2)
+    assert told_json(capsys, "catalog", name)["complete"]
+    assert not told_json(capsys, "catalog", name, "--using", "actions")["complete"]
+    assert "1 of 3 latents, using actions." in told(capsys, "catalog", name, "--using", "actions")
+
+
 # help, version, completion --------------------------------------------------------------------------
 
 
@@ -252,6 +266,7 @@ def test_help_and_version(capsys: Captured) -> None:
         out = told(capsys, command, "--help")
         assert "Examples" in out
         assert "--json" in out
+        assert "--using" in out
     assert told(capsys, "--version").startswith("mechsparse 0.")
 
 
