@@ -1,0 +1,77 @@
+"""The application: all commands, and what happens where a part of the package is not installed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from estimation.commands.compare import compare
+from estimation.commands.evaluate import evaluate
+from estimation.commands.simulate import simulate
+from estimation.commands.train import train
+from identify.commands import app as graph_side
+from identify.commands import run
+
+__all__ = ["app", "main"]
+
+_BAD_INPUT = 2
+_TRAINING = "Training"
+_NO_MEMORY = "not enough memory for this; ask for fewer samples, a smaller batch or a smaller model"
+
+# the extra that brings a module
+_EXTRAS = {
+    **dict.fromkeys(
+        ("torch", "cooper", "pytorch_optimizer", "safetensors", "sklearn", "sympy"), "estimation"
+    ),
+    "tensorboard": "tensorboard",
+}
+
+app = typer.Typer(
+    name="mechsparse",
+    epilog="A GRAPH is a file, a folder of files, a graph of the catalogue (see 'mechsparse catalog'), or - "
+    "for standard input. DATA is a file or a published process; a MODEL is a folder that 'mechsparse train' wrote. "
+    "Exit codes: 0 done, 1 not complete or contradicted with --strict, 2 bad input.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+# the graph side's commands and its --version; an unnamed sub-application would lose the latter
+app.registered_commands += graph_side.registered_commands
+app.registered_callback = graph_side.registered_callback
+for command in (simulate, train, evaluate, compare):
+    app.command(rich_help_panel=_TRAINING)(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of ``mechsparse``.
+
+    Args:
+        arguments: the words after the program's name; those of this process when left out.
+
+    Returns:
+        The exit code: 0 done, 1 not complete or contradicted with ``--strict``, 2 bad input.
+    """
+    try:
+        return run(app, arguments)
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in _EXTRAS:
+            raise
+        return _complain(
+            f"this needs {module}, which is missing: pip install 'mechsparse[{_EXTRAS[module]}]'"
+        )
+    except MemoryError:
+        return _complain(_NO_MEMORY)
+    except OSError as error:
+        return _complain(f"{error.filename or 'a file'}: {error.strerror or error}")
+    except RuntimeError as error:
+        # torch has no class of its own for this on a CPU
+        if not any(words in str(error) for words in ("out of memory", "can't allocate memory")):
+            raise
+        return _complain(_NO_MEMORY)
+
+
+def _complain(message: str) -> int:
+    print(f"mechsparse: {message}", file=sys.stderr)
+    return _BAD_INPUT

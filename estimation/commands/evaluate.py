@@ -1,0 +1,104 @@
+"""``mechsparse evaluate``: a trained model held against the truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from estimation.commands.options import (
+    Actions,
+    AllowConstant,
+    Categorical,
+    Data,
+    Density,
+    Episode,
+    GraphSeed,
+    Images,
+    Latents,
+    Model,
+    Observations,
+    Report,
+    Samples,
+    Split,
+    SplitOf,
+    Strict,
+    Threshold,
+    Time,
+)
+from estimation.commands.sources import Columns, Draw, read_data, require_place, require_same_kind
+from identify.commands.options import AsJson, print_json, show
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from estimation.dataset import Dataset
+    from estimation.evaluation import Evaluation
+    from estimation.trained import TrainedModel
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: Model,
+    data: Data,
+    threshold: Threshold = 0.1,
+    strict: Strict = False,
+    report: Report = None,
+    samples: Samples = None,
+    split: SplitOf = Split.test,
+    density: Density = None,
+    graph_seed: GraphSeed = None,
+    observations: Observations = None,
+    actions: Actions = None,
+    latents: Latents = None,
+    categorical: Categorical = None,
+    episode: Episode = None,
+    time: Time = None,
+    images: Images = None,
+    allow_constant: AllowConstant = False,
+    as_json: AsJson = False,
+) -> int:
+    """Hold a trained model against the truth: scores, the learned graph, predicted beside learned entanglement.
+
+    Data that know their true latents and graph, as simulated ones do, give all of it; others give the negative ELBO
+    and the graph, and for them there is 'mechsparse compare'.
+    MCC: each learned latent correlates with one true latent. R: all learned ones together give the true ones.
+    R_con: so do those that the prediction allows. SHD: edges that are missing or too many in the learned graph.
+
+    \b
+    Examples:
+      mechsparse simulate ActionBlockDiag -n 2000 --split test -o test.npz
+      mechsparse evaluate model test.npz --report report.html
+      mechsparse evaluate model TimeDiag -n 2000 --strict --json
+    """
+    from estimation.checkpoint import load
+    from estimation.evaluation import evaluate as hold_against
+    from estimation.exceptions import DataError
+
+    require_place(report)
+    trained = load(model)
+    columns = Columns(observations, actions, latents, categorical, episode, time, images, allow_constant)
+    draw = Draw(samples, split.value, density, graph_seed)
+    dataset = read_data(data, draw, columns, trained.action_names)
+    require_same_kind(trained, dataset, model)
+    outcome = hold_against(trained, dataset, threshold=threshold)
+    if strict and outcome.comparison is None:
+        raise DataError(f"{data}: lacks true latents or the true graph, which --strict needs; leave it out")
+    _tell(model, trained, dataset, outcome, as_json)
+    if report is not None:
+        from estimation.report import evaluation_page
+        from identify.files import write_whole
+
+        write_whole(report, evaluation_page(trained, dataset, outcome))
+    return int(strict and not outcome.comparison)
+
+
+def _tell(folder: Path, model: TrainedModel, dataset: Dataset, outcome: Evaluation, as_json: bool) -> None:
+    if as_json:
+        from estimation.report.rows import graph_record
+
+        record = {"model": str(folder), "data": dataset.name, "graph": graph_record(model.graph)}
+        print_json({**record, **outcome.to_dict()})
+        return
+    from estimation.report.terminal import show_evaluation
+
+    show(show_evaluation(f"{folder} on {dataset!r}", outcome))

@@ -1,0 +1,181 @@
+"""``mechsparse simulate``: data of which the truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from estimation.commands.options import Split
+from estimation.commands.sources import is_file, published_name
+from identify.commands.options import AsJson, Form, print_json
+from identify.commands.sources import CATALOGUE, complete_graph, read_one
+from identify.exceptions import RequestError
+
+if TYPE_CHECKING:
+    from estimation.dataset import Dataset
+    from identify.graph import CausalGraph
+
+__all__ = ["simulate"]
+
+
+class Decoder(StrEnum):
+    """Decoders by name, as `estimation.simulate.simulate` knows them."""
+
+    mlp = "mlp"
+    polynomial = "polynomial"
+    balls = "balls"
+
+
+class DrawnActions(StrEnum):
+    """How actions are drawn, as `estimation.simulate.simulate` knows it."""
+
+    uniform = "uniform"
+    normal = "normal"
+    interventions = "interventions"
+
+
+def simulate(
+    process: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME_OR_GRAPH",
+            help="A published process, a graph of the catalogue, or a graph file.",
+            autocompletion=complete_graph,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DATA.npz", help="The file to write.")],
+    samples: Annotated[
+        int, typer.Option("--samples", "-n", metavar="N", min=1, help="How many samples.")
+    ] = 10_000,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Fixes graph, coefficients and decoder.", show_default="0")
+    ] = None,
+    split: Annotated[Split, typer.Option(help="Each draws other samples of the same process.")] = Split.train,
+    published: Annotated[
+        bool,
+        typer.Option(
+            "--published/--no-published",
+            help="The data of the paper, number for number, instead of a process drawn from the seed.",
+        ),
+    ] = False,
+    density: Annotated[float | None, typer.Option(help="Of ActionRandom and TimeRandom.")] = None,
+    graph_seed: Annotated[int | None, typer.Option(min=0, help="Likewise.", show_default="the seed")] = None,
+    decoder: Annotated[
+        Decoder | None, typer.Option(help="From latents to observations.", show_default="mlp")
+    ] = None,
+    actions: Annotated[
+        DrawnActions | None, typer.Option(help="How actions are drawn.", show_default="uniform")
+    ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(help="Of the observations, in standard deviations.", show_default="0.01"),
+    ] = None,
+    length: Annotated[
+        int | None, typer.Option(min=1, help="Time steps per sample.", show_default="2 with a past, else 1")
+    ] = None,
+    as_json: AsJson = False,
+    form: Form = None,
+) -> None:
+    """Simulate data with a known graph, known latents and a known decoder.
+
+    \b
+    Examples:
+      mechsparse simulate ActionBlockDiag -n 20000 -o train.npz
+      mechsparse simulate ActionBlockDiag -n 2000 --split test -o test.npz
+      mechsparse simulate graph.json --seed 3 --actions interventions -o data.npz
+      mechsparse simulate TimeRandom --published --density 0.2 --graph-seed 11 -o random.npz
+    """
+    chosen = {"seed": seed, "decoder": decoder, "actions": actions, "noise": noise, "length": length}
+    if published:
+        dataset = _published(process, samples, split, density, graph_seed, chosen)
+    else:
+        dataset = _simulated(process, form, samples, split, density, graph_seed, chosen)
+    dataset.write(out)
+    record = _record(dataset, out, split, published, None if published else seed or 0)
+    if as_json:
+        print_json(record)
+    else:
+        typer.echo("\n".join(_lines(dataset, record)))
+
+
+def _published(
+    process: str,
+    samples: int,
+    split: Split,
+    density: float | None,
+    graph_seed: int | None,
+    chosen: dict[str, Any],
+) -> Dataset:
+    from estimation.simulate import published
+
+    for name, value in chosen.items():
+        if value is not None:
+            raise RequestError(
+                f"--{name} doesn't go with --published: these data are fixed; leave one of them out"
+            )
+    return published(published_name(process) or process, samples, split.value, density, graph_seed)
+
+
+def _simulated(
+    process: str,
+    form: str | None,
+    samples: int,
+    split: Split,
+    density: float | None,
+    graph_seed: int | None,
+    chosen: dict[str, Any],
+) -> Dataset:
+    from estimation.simulate import simulate as draw
+
+    source, name = _source(process, form)
+    options = {
+        "n_steps" if key == "length" else key: value for key, value in chosen.items() if value is not None
+    }
+    dataset = draw(source, samples, split=split.value, density=density, graph_seed=graph_seed, **options)
+    return replace(dataset, name=name)
+
+
+def _source(process: str, form: str | None) -> tuple[str | CausalGraph, str]:
+    """A published process by name, else a graph with what to call it; a file wins."""
+    name = None if process == "-" or Path(process).exists() else published_name(process)
+    if name is not None:
+        return name, name
+    if process != "-" and not is_file(process):
+        # it must be in the catalogue then, which has more to say about a name that isn't
+        process = process if process.startswith(CATALOGUE) else CATALOGUE + process
+    source = read_one(process, form)
+    return source.graph, source.name
+
+
+def _record(dataset: Dataset, out: Path, split: Split, published: bool, seed: int | None) -> dict[str, Any]:
+    from identify.criterion import check
+
+    graph = dataset.graph
+    assert graph is not None
+    return {
+        "written": str(out),
+        "name": dataset.name,
+        "published": published,
+        "seed": seed,
+        "split": split.value,
+        "n_samples": dataset.n_samples,
+        "n_steps": dataset.n_steps,
+        "n_observed": dataset.n_observed,
+        "n_latents": graph.n_latents,
+        "n_actions": graph.n_actions,
+        "edges": {"actions": int(graph.Ga.nnz), "past": int(graph.Gz.nnz)},
+        "prediction": check(graph).headline,
+    }
+
+
+def _lines(dataset: Dataset, record: dict[str, Any]) -> list[str]:
+    budgets = [f"--max-edges-{kind} {count}" for kind, count in record["edges"].items() if count]
+    return [
+        f"{record['written']}: {dataset!r}",
+        f"Predicted: {record['prediction']}",
+        f"Train with: mechsparse train {record['written']} -o model {' '.join(budgets)}".rstrip(),
+    ]

@@ -1,0 +1,152 @@
+"""What a person types for DATA -> a dataset: a file of their own, or a published process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from identify.exceptions import FileAccessError, RequestError
+from identify.names import shown
+
+if TYPE_CHECKING:
+    from estimation.dataset import Dataset
+    from estimation.trained import TrainedModel
+
+__all__ = ["Columns", "Draw", "is_file", "published_name", "read_data", "require_place", "require_same_kind"]
+
+Names = Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Which samples of a published process."""
+
+    samples: int | None
+    split: str
+    density: float | None
+    graph_seed: int | None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table, or arrays of a file, play which part; None: by their usual names."""
+
+    observations: Names = None
+    actions: Names = None
+    latents: Names = None
+    categorical: Names = None
+    episode: str | None = None
+    time: str | None = None
+    images: str | None = None
+    allow_constant: bool = False
+
+
+def read_data(data: str, draw: Draw, columns: Columns, like: Iterable[str] = ()) -> Dataset:
+    """The dataset behind an argument. A file wins over a published process of the same name.
+
+    Args:
+        data: the argument.
+        draw: what to draw of a published process.
+        columns: what to read of a file.
+        like: names of actions that training had, so that categories get the same columns again.
+
+    Raises:
+        IdentifyError: it can't be read, or an option doesn't go with it.
+    """
+    if is_file(data):
+        if draw.samples is not None or draw.density is not None or draw.graph_seed is not None:
+            raise RequestError(
+                f"{shown(data)}: is a file; --samples, --density and --graph-seed are for published data"
+            )
+        return _read_file(data, columns, like)
+    name = published_name(data)
+    if name is None:
+        from estimation.processes.published import NAMES
+
+        raise FileAccessError(f"{shown(data)}: no such file; published processes are {', '.join(NAMES)}")
+    for field in fields(columns):
+        if getattr(columns, field.name):
+            raise RequestError(
+                f"{name} is a published process; --{field.name.replace('_', '-')} is for files"
+            )
+    if draw.samples is None:
+        raise RequestError(f"{name} is a published process; say how many samples, for instance -n 10000")
+    from estimation.simulate import published
+
+    return published(name, draw.samples, draw.split, draw.density, draw.graph_seed)  # type: ignore[arg-type]
+
+
+def is_file(data: str) -> bool:
+    """Whether it is one, or looks like one that is missing: no process has a suffix."""
+    return Path(data).exists() or bool(Path(data).suffix)
+
+
+def published_name(text: str) -> str | None:
+    """The published process of that name, whatever its case; None when there is none."""
+    from estimation.processes.published import NAMES
+
+    return next((name for name in NAMES if name.casefold() == text.casefold()), None)
+
+
+def require_place(path: Path | None) -> None:
+    """Fail before hours of training, not after them.
+
+    Raises:
+        FileAccessError: the folder of a file that is to be written doesn't exist.
+    """
+    if path is not None and not path.parent.is_dir():
+        raise FileAccessError(f"{shown(str(path))}: no such folder {shown(str(path.parent))}")
+
+
+def require_same_kind(model: TrainedModel, dataset: Dataset, folder: Path) -> None:
+    """Refuse data that the model wasn't made for.
+
+    Raises:
+        DataError: other observed dimensions, or other actions.
+    """
+    from estimation.exceptions import DataError
+
+    shape = model.model.shape
+    if dataset.n_observed != shape.n_observed:
+        raise DataError(
+            f"the data have {dataset.n_observed} observed dimensions; {folder} was trained on {shape.n_observed}"
+        )
+    if dataset.action_names != model.action_names:
+        theirs, ours = ", ".join(dataset.action_names), ", ".join(model.action_names)
+        raise DataError(
+            f"the data have the actions {theirs or 'none'}; {folder} was trained on {ours or 'none'}"
+        )
+
+
+def _read_file(data: str, columns: Columns, like: Iterable[str]) -> Dataset:
+    from estimation.dataset import Dataset
+
+    return Dataset.read(
+        data,
+        observations=_single(columns.observations),
+        actions=_single(columns.actions),
+        latents=_single(columns.latents),
+        categorical=_categories(columns.categorical or (), like),
+        episode=columns.episode,
+        time=columns.time,
+        images=columns.images,
+        allow_constant=columns.allow_constant,
+    )
+
+
+def _single(names: Names) -> str | Sequence[str] | None:
+    # arrays of an NPZ file are asked for by one name
+    return names[0] if names and len(names) == 1 else (names or None)
+
+
+def _categories(patterns: Sequence[str], like: Iterable[str]) -> Sequence[str] | dict[str, list[str]]:
+    """The categories that training had, by column; the patterns themselves when it had none."""
+    found: dict[str, list[str]] = {}
+    for name in like:
+        column, separator, value = name.partition("=")
+        if separator and any(fnmatchcase(column, pattern) for pattern in patterns):
+            found.setdefault(column, []).append(value)
+    return found or patterns

@@ -1,0 +1,276 @@
+"""``mechsparse train``: from data to a model in a folder."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from estimation.commands.options import (
+    Actions,
+    AllowConstant,
+    Categorical,
+    Data,
+    Density,
+    Episode,
+    GraphSeed,
+    Images,
+    Latents,
+    Observations,
+    Report,
+    Samples,
+    Split,
+    SplitOf,
+    Time,
+)
+from estimation.commands.sources import Columns, Draw, is_file, read_data, require_place
+from identify.commands.options import AsJson, print_json, show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from estimation.config import TrainingConfig
+    from estimation.dataset import Dataset
+    from estimation.evaluation import Evaluation
+    from estimation.history import Record
+    from estimation.trained import TrainedModel
+
+__all__ = ["train"]
+
+_STATE = "state"
+_MANIFEST = "manifest.json"
+_GRAPH = "graph.json"
+_VALIDATION = 2_000
+
+
+def train(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where to write the model.")],
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="Settings of training.", show_default=False),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="One setting, over those of the file; may be repeated. "
+            "Known are the fields of estimation.config.TrainingConfig.",
+            show_default=False,
+        ),
+    ] = None,
+    max_edges_actions: Annotated[
+        int | None, typer.Option(metavar="N", help="Budget: most edges of G^a.", show_default="no limit")
+    ] = None,
+    max_edges_past: Annotated[
+        int | None, typer.Option(metavar="N", help="Budget: most edges of G^z.", show_default="no limit")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Optimisation steps.", show_default="9000")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Of weights, batches and noise.", show_default="0")
+    ] = None,
+    resume: Annotated[
+        bool | None,
+        typer.Option(
+            "--resume/--restart",
+            help="An interrupted run left its state in FOLDER/state: go on from there, or begin anew.",
+            show_default=False,
+        ),
+    ] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Data to look at while training.", show_default="5% of the rows"),
+    ] = None,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write the history for TensorBoard.", show_default=False),
+    ] = None,
+    report: Report = None,
+    samples: Samples = None,
+    split: SplitOf = Split.train,
+    density: Density = None,
+    graph_seed: GraphSeed = None,
+    observations: Observations = None,
+    actions: Actions = None,
+    latents: Latents = None,
+    categorical: Categorical = None,
+    episode: Episode = None,
+    time: Time = None,
+    images: Images = None,
+    allow_constant: AllowConstant = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a sparse-mechanism VAE: latents, and the graph of what acts on them.
+
+    At least one edge budget is needed: G^a holds who is acted on by which action, G^z by which past latent.
+    The folder gets the model, and the learned graph as graph.json for the other commands.
+
+    \b
+    Examples:
+      mechsparse simulate ActionBlockDiag -n 20000 -o train.npz
+      mechsparse train train.npz -o model --max-edges-actions 10 --report report.html
+      mechsparse train TimeDiag -n 50000 -o model --max-edges-past 10
+      mechsparse train cells.csv -o model --observations 'gene*' --categorical drug \\
+          --set n_latents=6 --max-edges-actions 9
+    """
+    columns = Columns(observations, actions, latents, categorical, episode, time, images, allow_constant)
+    draw = Draw(samples, split.value, density, graph_seed)
+    flags = {
+        "max_edges_actions": max_edges_actions,
+        "max_edges_past": max_edges_past,
+        "steps": steps,
+        "seed": seed,
+    }
+    run = _Run(out, report, tensorboard, resume)
+    chosen = _config(config, settings or [], flags)
+    dataset = read_data(data, draw, columns)
+    held_out = _validation(validation, draw, columns, dataset)
+    _require_budgets(dataset, chosen)
+    model = run.fit(dataset, held_out, chosen)
+    where = "the training data" if held_out is None else "the validation data"
+    measured = dataset if held_out is None else held_out
+    run.tell(model, measured, run.evaluation(model, measured), where, as_json)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The folders and files of a run."""
+
+    out: Path
+    report: Path | None
+    tensorboard: Path | None
+    resume: bool | None
+
+    def fit(self, dataset: Dataset, held_out: Dataset | None, config: TrainingConfig) -> TrainedModel:
+        from estimation.training.loop import fit
+        from identify.files import make_folder
+        from identify.formats import write_graph
+
+        require_place(self.report)
+        state = self.out / _STATE
+        self._settle(state)
+        with _history_writer(self.tensorboard) as on_record:
+            make_folder(self.out)
+            model = fit(dataset, config, validation=held_out, checkpoint=state, on_record=on_record)
+        model.save(self.out)
+        write_graph(model.graph, self.out / _GRAPH)
+        _forget(state)
+        return model
+
+    def _settle(self, state: Path) -> None:
+        """Never lose hours of an interrupted run because an option was left out."""
+        from estimation.exceptions import CheckpointError
+
+        if self.resume is False:
+            _forget(state)
+        elif self.resume is None and (state / _MANIFEST).exists():
+            raise CheckpointError(
+                f"{state}: holds an unfinished run; give --resume to go on with it, or --restart"
+            )
+
+    def evaluation(self, model: TrainedModel, dataset: Dataset) -> Evaluation | None:
+        """What the model got right, when the truth is known."""
+        if dataset.latents is None:
+            return None
+        from estimation.evaluation import evaluate
+
+        return evaluate(model, dataset)
+
+    def tell(
+        self, model: TrainedModel, dataset: Dataset, outcome: Evaluation | None, where: str, as_json: bool
+    ) -> None:
+        from estimation.report.rows import training_record
+
+        record = {"data": dataset.name, "model": str(self.out), **training_record(model)}
+        record["evaluated_on"] = None if outcome is None else where
+        record["evaluation"] = None if outcome is None else outcome.to_dict()
+        record["notes"] = [*dataset.notes, *model.history.notes]
+        if as_json:
+            print_json(record)
+        else:
+            from estimation.report.terminal import show_training
+
+            show(show_training(f"{self.out}", model, outcome, where, dataset.notes))
+        if self.report is not None:
+            from estimation.report import training_page
+            from identify.files import write_whole
+
+            write_whole(self.report, training_page(model, dataset, outcome, where))
+
+
+def _config(file: Path | None, settings: list[str], flags: dict[str, int | None]) -> TrainingConfig:
+    from estimation.config import read_config
+
+    given = [f"{name}={value}" for name, value in flags.items() if value is not None]
+    return read_config(file, [*settings, *given])
+
+
+def _validation(data: str | None, draw: Draw, columns: Columns, dataset: Dataset) -> Dataset | None:
+    if data is None:
+        return None
+    if is_file(data):
+        return read_data(data, Draw(None, Split.valid.value, None, None), columns, dataset.action_names)
+    # of a published process other samples than those trained on
+    drawn = replace(draw, split=Split.valid.value, samples=draw.samples or _VALIDATION)
+    return read_data(data, drawn, Columns())
+
+
+def _require_budgets(dataset: Dataset, config: TrainingConfig) -> None:
+    from estimation.exceptions import ConfigError
+
+    if config.sparsity not in ("budget", "constraint"):
+        return
+    if config.max_edges_actions is not None or config.max_edges_past is not None:
+        return
+    wanted = []
+    for present, kind, name in ((dataset.n_actions, "actions", "Ga"), (dataset.n_steps > 1, "past", "Gz")):
+        if present:
+            truth = (
+                "" if dataset.graph is None else f" (the true graph has {getattr(dataset.graph, name).nnz})"
+            )
+            wanted.append(f"--max-edges-{kind} N{truth}")
+    if not wanted:
+        raise ConfigError("these data have no actions and no past, so that nothing can be sparse")
+    raise ConfigError(f"no edge budget is set; give {' or '.join(wanted)}, or --set sparsity=penalty or none")
+
+
+def _forget(state: Path) -> None:
+    """Remove the state of a run, and nothing else that may lie there."""
+    for path in (state / _MANIFEST, *state.glob("tensors-*.safetensors")):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        state.rmdir()
+
+
+@contextlib.contextmanager
+def _history_writer(folder: Path | None) -> Iterator[Callable[[Record], None] | None]:
+    """Write every record of the history for TensorBoard, as it comes."""
+    if folder is None:
+        yield None
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    from identify.files import make_folder
+
+    with SummaryWriter(str(make_folder(folder))) as writer:
+        yield lambda record: _write_record(writer, record)
+
+
+def _write_record(writer: Any, record: Record) -> None:
+    scalars = {
+        "loss": record.loss,
+        "negative_elbo/total": record.negative_elbo,
+        "negative_elbo/reconstruction": record.reconstruction,
+        "negative_elbo/divergence": record.divergence,
+        **{f"edges/{name}": count for name, count in record.edges.items()},
+        **{f"budget/{name}": count for name, count in record.budget.items()},
+    }
+    for name, value in scalars.items():
+        writer.add_scalar(name, value, record.step)

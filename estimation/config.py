@@ -1,0 +1,311 @@
+"""How to train: frozen settings with checked defaults, from Python, a TOML file or ``key=value``."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from estimation.exceptions import ConfigError
+
+__all__ = ["PRESETS", "TrainingConfig", "read_config"]
+
+Preset = Literal["fast", "published"]
+Sparsity = Literal["budget", "constraint", "penalty", "none"]
+Variance = Literal["profiled", "learned", "fixed", "state_dependent"]
+
+_MOST_STEPS = 100_000_000
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of a training run. Anything left at None takes the preset's value.
+
+    Attributes:
+        preset: ``"fast"``: minutes on one CPU thread. ``"published"``: sizes, optimiser, schedule and constraint of
+            Lachapelle et al., days on a CPU.
+        max_edges_actions: the budget: most edges of G^a. None: no limit on G^a.
+        max_edges_past: the budget of G^z. None: no limit on G^z.
+        n_latents: of the model; the truth's number when left out and known.
+        seed: of weights, batches and noise. The same seed gives the same numbers on the same machine.
+        threads: for torch's computations.
+        device: ``"auto"`` (a GPU when there is one), ``"cpu"``, ``"cuda"``, ``"mps"``.
+        sparsity: ``"budget"`` (the mask probabilities are projected onto the budget), ``"constraint"`` (the same budget
+            as a Lagrangian, with dual restarts), ``"penalty"`` (``penalty`` for every expected edge), ``"none"``.
+        penalty: weight of the expected number of edges, with ``sparsity="penalty"``.
+        steps: optimisation steps in all.
+        dense_share: part of the steps before sparsity sets in.
+        budget_share: part of the steps by which the budget has come down to its end.
+        frozen_share: part of the steps, at the end, with the best edges kept and all others gone.
+        unmixing: after the dense part, change to the linear basis with the sparsest mechanisms, and keep the strongest
+            edges there. Without, the masks are learned by gradient descent.
+        rounds: how often that is done, from the end of the dense part to the start of the frozen one.
+        batch_size: samples in a step.
+        learning_rate: of the main optimiser, at its highest.
+        optimizer: ``"soap"`` or ``"adam"``.
+        warmup: steps over which the learning rate rises.
+        width, depth: hidden layers of encoder and decoder.
+        transition_width, transition_depth: hidden layers of each transition network.
+        skip: a linear map beside encoder and decoder.
+        predict: the transition gives the ``"change"`` of a latent, or its ``"value"``.
+        variance: of p(z|.) and p(x|z): ``"profiled"`` (the closed-form optimum of each batch), ``"learned"``,
+            ``"fixed"``, or ``"state_dependent"`` (that of p(z|.) is an output of the transition networks).
+        fixed_variance: of p(z|.), with ``variance="fixed"``.
+        validate_every: steps between two looks at the held-out data.
+        patience: stop after so many looks without improvement, once the edges are frozen. None: never.
+
+    Raises:
+        ConfigError: a value is out of its range, or two are at odds.
+
+    Example:
+        >>> TrainingConfig(max_edges_past=10).steps
+        9000
+        >>> TrainingConfig(preset="published", max_edges_past=10).optimizer
+        'adam'
+    """
+
+    preset: Preset = "fast"
+    max_edges_actions: int | None = None
+    max_edges_past: int | None = None
+    n_latents: int | None = None
+    seed: int = 0
+    threads: int = 1
+    device: str = "auto"
+    sparsity: Sparsity | None = None
+    penalty: float = 0.01
+    steps: int | None = None
+    dense_share: float | None = None
+    budget_share: float | None = None
+    frozen_share: float | None = None
+    unmixing: bool | None = None
+    rounds: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    optimizer: Literal["soap", "adam"] | None = None
+    warmup: int | None = None
+    width: int | None = None
+    depth: int | None = None
+    transition_width: int | None = None
+    transition_depth: int | None = None
+    skip: bool | None = None
+    predict: Literal["change", "value"] = "change"
+    variance: Variance | None = None
+    fixed_variance: float = 1e-4
+    validate_every: int = 500
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise ConfigError(f"the preset is {self.preset!r}; it is one of {', '.join(PRESETS)}")
+        for name, value in PRESETS[self.preset].items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        for field in dataclasses.fields(self):
+            _check(field.name, getattr(self, field.name))
+        _check_shares(self)
+
+    def replace(self, **changes: Any) -> TrainingConfig:
+        """Another configuration with some settings changed; those of a preset stay as they are.
+
+        Raises:
+            ConfigError: a setting is unknown or out of its range.
+        """
+        _require_known(changes)
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> TrainingConfig:
+        """The configuration with these settings.
+
+        Raises:
+            ConfigError: a setting is unknown, of another type, or out of its range.
+
+        Example:
+            >>> TrainingConfig.from_dict({"steps": 100, "max_edges_past": 4}).max_edges_past
+            4
+        """
+        _require_known(settings)
+        return cls(**settings)
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
+    {
+        "fast": types.MappingProxyType(
+            {
+                "sparsity": "budget",
+                "steps": 9_000,
+                "dense_share": 0.35,
+                "budget_share": 0.6,
+                "frozen_share": 0.35,
+                "unmixing": True,
+                "rounds": 3,
+                "batch_size": 1024,
+                "learning_rate": 7e-3,
+                "optimizer": "soap",
+                "warmup": 100,
+                "width": 128,
+                "depth": 3,
+                "transition_width": 64,
+                "transition_depth": 2,
+                "skip": True,
+                "variance": "profiled",
+            }
+        ),
+        # Lachapelle et al., the appendix on implementation; sizes and schedule of the published runs
+        "published": types.MappingProxyType(
+            {
+                "sparsity": "constraint",
+                "steps": 300_000,
+                "dense_share": 0.0,
+                "budget_share": 0.5,
+                "frozen_share": 0.0,
+                "unmixing": False,
+                "rounds": 1,
+                "batch_size": 1024,
+                "learning_rate": 5e-4,
+                "optimizer": "adam",
+                "warmup": 0,
+                "width": 512,
+                "depth": 6,
+                "transition_width": 512,
+                "transition_depth": 6,
+                "skip": False,
+                "variance": "learned",
+            }
+        ),
+    }
+)
+
+_RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
+    {
+        "max_edges_actions": (0, _MOST_STEPS),
+        "max_edges_past": (0, _MOST_STEPS),
+        "n_latents": (1, 10_000),
+        "seed": (0, 2**31 - 1),
+        "threads": (1, 1024),
+        "penalty": (0, float("inf")),
+        "steps": (1, _MOST_STEPS),
+        "rounds": (1, 1000),
+        "dense_share": (0, 1),
+        "budget_share": (0, 1),
+        "frozen_share": (0, 1),
+        "batch_size": (2, _MOST_STEPS),
+        "learning_rate": (1e-12, 10),
+        "warmup": (0, _MOST_STEPS),
+        "width": (1, 100_000),
+        "depth": (0, 100),
+        "transition_width": (1, 100_000),
+        "transition_depth": (1, 100),
+        "fixed_variance": (1e-30, 1e30),
+        "validate_every": (1, _MOST_STEPS),
+        "patience": (1, _MOST_STEPS),
+    }
+)
+
+
+def read_config(path: str | os.PathLike[str] | None, changes: Iterable[str] = ()) -> TrainingConfig:
+    """The configuration of a TOML file, with ``key=value`` changes on top.
+
+    Args:
+        path: a TOML file with the settings at its top level, or None for the defaults.
+        changes: like ``"steps=2000"``; a value is written as in TOML, and a bare word is text.
+
+    Raises:
+        ConfigError: the file is no TOML, or a setting is unknown or out of its range.
+        FileAccessError: the file can't be read.
+
+    Example:
+        >>> read_config(None, ["steps=500", "optimizer=adam"]).optimizer
+        'adam'
+    """
+    settings = {} if path is None else _read_toml(path)
+    for change in changes:
+        key, separator, text = change.partition("=")
+        if not separator:
+            raise ConfigError(f"{change!r} is no setting; write key=value, for instance steps=2000")
+        settings[key.strip()] = _value(text.strip())
+    try:
+        return TrainingConfig.from_dict(settings)
+    except ConfigError as error:
+        if path is None:
+            raise
+        raise ConfigError(f"{os.fspath(path)}: {error}") from error
+
+
+def _read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    from identify.files import read_bytes
+
+    try:
+        return tomllib.loads(read_bytes(path, 1 << 20).decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{os.fspath(path)}: is no TOML ({error})") from error
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _require_known(settings: Mapping[str, Any]) -> None:
+    known = [field.name for field in dataclasses.fields(TrainingConfig)]
+    for name in settings:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+            raise ConfigError(f"no setting is called {name!r}; {hint}")
+
+
+def _check(name: str, value: Any) -> None:
+    allowed = _HINTS[name]
+    options = typing.get_args(allowed)
+    if value is None and type(None) in options:
+        return
+    choices = [choice for option in (allowed, *options) for choice in _choices(option)]
+    if choices:
+        if value not in choices:
+            raise ConfigError(f"{name} is {value!r}; it is one of {', '.join(map(str, choices))}")
+        return
+    kinds = tuple(option for option in (options or (allowed,)) if option is not type(None))
+    _check_number_or_text(name, value, kinds)
+
+
+def _check_number_or_text(name: str, value: Any, kinds: tuple[Any, ...]) -> None:
+    if float in kinds:
+        kinds = (*kinds, int)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise ConfigError(f"{name} is {value!r}; it must be {_KINDS[kinds[0]]}")
+    if name in _RANGES:
+        low, high = _RANGES[name]
+        if not low <= value <= high:
+            raise ConfigError(f"{name} is {value}; it must be from {low:g} to {high:g}")
+
+
+def _choices(option: Any) -> tuple[Any, ...]:
+    return typing.get_args(option) if typing.get_origin(option) is Literal else ()
+
+
+def _check_shares(config: TrainingConfig) -> None:
+    assert config.dense_share is not None
+    assert config.budget_share is not None
+    assert config.frozen_share is not None
+    if not config.dense_share <= config.budget_share <= 1 - config.frozen_share:
+        raise ConfigError(
+            f"dense_share {config.dense_share}, budget_share {config.budget_share} and frozen_share "
+            f"{config.frozen_share} must follow each other: dense_share <= budget_share <= 1 - frozen_share"
+        )
+
+
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+_HINTS = typing.get_type_hints(TrainingConfig)

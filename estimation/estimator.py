@@ -1,0 +1,399 @@
+"""`SparseMechanismVAE`: the same training as a scikit-learn estimator, for pipelines, clones and grid searches.
+
+Rows of X are observations. What makes mechanisms sparse comes in beside them: actions, and the order of the rows.
+
+    fit(X, actions=A)             rows are independent; G^a is learned
+    fit(X, groups=g)              the rows of a group are a sequence, in time order; G^z is learned
+    fit(X, actions=A, groups=g)   both
+    fit(X)                        all rows are one sequence; G^z is learned
+
+With ``sklearn.set_config(enable_metadata_routing=True)`` actions and groups reach the estimator through a pipeline or
+a search without further ado; without it, a pipeline takes them as ``fit(X, STEP__actions=A)``. Groups that are meant
+for the splits of a search only are kept out by ``set_fit_request(groups=False).set_score_request(groups=False)``.
+
+scikit-learn's own checks (`sklearn.utils.estimator_checks`) call ``fit(X)``, so that they see the last of the four.
+They pass, but for one that can't be promised: ``check_methods_subset_invariance`` wants `transform` of a row alone
+and among others to agree to 1e-7, which is what float32 carries; torch adds up in another order for other numbers of
+rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from estimation.config import TrainingConfig
+from estimation.dataset import Dataset
+from estimation.exceptions import ConfigError, DataError
+from estimation.tables.arrays import as_float32
+from estimation.tables.episodes import cut_episodes
+from estimation.tables.parts import Parts
+from estimation.training.loop import fit as train
+
+__all__ = ["SparseMechanismVAE"]
+
+Order = Literal["sequence", "independent"]
+# what comes in beside X
+Extra = ArrayLike | None
+
+_FLOATS = (np.float64, np.float32)
+_ORDERS = ("auto", "sequence", "independent")
+_BUDGETS = {"max_edges_actions": "actions", "max_edges_past": "past"}
+# parameters called like one of these mean what it means there
+_SETTINGS = {field.name for field in dataclasses.fields(TrainingConfig)}
+# with fewer sequences than this, a part of each is held out instead of whole ones
+_MANY_SEQUENCES = 20
+_MOST_HELD_OUT = 10_000
+
+
+class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A sparse-mechanism VAE that learns latents and their causal graph.
+
+    Args:
+        n_latents: of the model. None: as many as X has columns, the most that a decoder can keep apart; set it.
+        order: what the order of the rows of X means. ``"sequence"``: the rows of a group, or all rows without groups,
+            follow each other in time. ``"independent"``: nothing; actions are needed. ``"auto"``: independent when
+            there are actions and no groups, else a sequence. Rows that were shuffled are no sequence.
+        max_edges_actions: the budget: most edges of G^a. ``"auto"``: n_latents, one parent for each latent on
+            average. That is a place to start from, not something found in the data: a graph with more edges is cut.
+            None: no limit on G^a. Not used by ``sparsity="penalty"`` and ``"none"``.
+        max_edges_past: the budget of G^z, likewise.
+        preset: ``"fast"`` or ``"published"``.
+        sparsity: ``"budget"``, ``"constraint"``, ``"penalty"`` or ``"none"``; None: as in the preset.
+        steps: optimisation steps; None: as in the preset.
+        batch_size: samples in a step; None: as in the preset.
+        learning_rate: of the main optimiser; None: as in the preset.
+        unmixing: change to the linear basis with the sparsest mechanisms; None: as in the preset.
+        random_state: a seed, the same one giving the same model; or a `numpy.random.RandomState`, or None for
+            numpy's global one, each of which gives another model at every fit.
+        threads: for torch's computations in `fit`.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
+        verbose: show the progress of training on standard error.
+        allow_constant: accept columns of X and of the actions that never change.
+        settings: any other setting of `estimation.config.TrainingConfig`, by name.
+
+    Attributes:
+        model_: the `TrainedModel`; ``model_.config`` holds all settings, budgets included.
+        graph_: the learned `CausalGraph`. Latents are called v0, v1, ... as in `get_feature_names_out`; actions like
+            the columns of their DataFrame, or a0, a1, ...
+        history_: the `History` of training; its notes say how the rows were understood.
+        order_: ``"sequence"`` or ``"independent"``.
+        n_features_in_: columns of X.
+        feature_names_in_: their names, when X was a DataFrame.
+
+    Example:
+        >>> from estimation.simulate import simulate
+        >>> data = simulate("ActionBlockDiag", 300)
+        >>> tiny = {"width": 8, "transition_width": 4}
+        >>> estimator = SparseMechanismVAE(10, steps=20, batch_size=64, unmixing=False, settings=tiny)
+        >>> estimator.fit(data.observations[:, 0], actions=data.actions).graph_.n_edges
+        10
+        >>> estimator.transform(data.observations[:, 0]).shape
+        (300, 10)
+    """
+
+    # asked for unless told otherwise: without them there is nothing to be sparse
+    __metadata_request__fit: ClassVar = {"actions": True, "groups": True}
+    # a Pipeline asks its last step about sample_weight, also when none is given
+    __metadata_request__score: ClassVar = {"actions": True, "groups": True, "sample_weight": None}
+
+    def __init__(
+        self,
+        n_latents: int | None = None,
+        *,
+        order: str = "auto",
+        max_edges_actions: int | Literal["auto"] | None = "auto",
+        max_edges_past: int | Literal["auto"] | None = "auto",
+        preset: str = "fast",
+        sparsity: str | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        unmixing: bool | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+        threads: int = 1,
+        device: str = "auto",
+        verbose: bool = False,
+        allow_constant: bool = False,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.n_latents = n_latents
+        self.order = order
+        self.max_edges_actions = max_edges_actions
+        self.max_edges_past = max_edges_past
+        self.preset = preset
+        self.sparsity = sparsity
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.unmixing = unmixing
+        self.random_state = random_state
+        self.threads = threads
+        self.device = device
+        self.verbose = verbose
+        self.allow_constant = allow_constant
+        self.settings = settings
+
+    def fit(self, X: ArrayLike, y: object = None, actions: Extra = None, groups: Extra = None) -> Self:
+        """Train the model.
+
+        A twentieth of the data is held out to be looked at during training: rows, or whole groups, or with fewer
+        than 20 groups the end of each.
+
+        Args:
+            X: observations, shape (n_samples, d_x).
+            y: ignored.
+            actions: shape (n_samples, d_a), or (n_samples,) for one action. In a sequence, the action of a row acts
+                on the step that leads to it; that of the first row is not used.
+            groups: labels, shape (n_samples,); the rows of a group are in time order, not necessarily adjacent.
+
+        Raises:
+            ConfigError: a parameter is unknown, out of its range, or at odds with the data.
+            DataError: X, actions and groups don't fit each other, or hold values that they shouldn't.
+            TrainingError: training went wrong.
+            ValueError: X is not what scikit-learn accepts.
+        """
+        x = validate_data(self, X, dtype=_FLOATS, ensure_min_samples=2)
+        order = _order(self.order, actions, groups)
+        dataset = _dataset(x, actions, groups, order, bool(self.allow_constant))
+        config = self._config(dataset)
+        _require_new_names(dataset.action_names, config.n_latents)
+        training, held_out = _hold_out(dataset)
+        self.model_ = train(training, config, validation=held_out, progress=bool(self.verbose))
+        self.order_, self.graph_, self.history_ = order, self.model_.graph, self.model_.history
+        self.history_.notes[:0] = dataset.notes
+        return self
+
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Posterior means of the latents.
+
+        Args:
+            X: observations, shape (n_samples, d_x).
+
+        Returns:
+            shape (n_samples, n_latents), computed in float32 and returned in the type of X.
+
+        Raises:
+            ValueError: X is not what scikit-learn accepts, or has other columns than in `fit`.
+            sklearn.exceptions.NotFittedError: before `fit`.
+        """
+        check_is_fitted(self, "model_")
+        x = validate_data(self, X, dtype=_FLOATS, reset=False)
+        return self.model_.encode(x).astype(x.dtype, copy=False)
+
+    def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Mean observations that latents decode to.
+
+        Args:
+            X: latents, shape (n_samples, n_latents).
+
+        Returns:
+            shape (n_samples, d_x), computed in float32 and returned in the type of X.
+
+        Raises:
+            DataError: another number of latents.
+            sklearn.exceptions.NotFittedError: before `fit`.
+        """
+        check_is_fitted(self, "model_")
+        z = check_array(X, dtype=_FLOATS, estimator=self, input_name="X")
+        return self.model_.decode(z).astype(z.dtype, copy=False)
+
+    def score(self, X: ArrayLike, y: object = None, actions: Extra = None, groups: Extra = None) -> float:
+        """The evidence lower bound per row or pair of rows and observed column; higher is better.
+
+        It is that of observations standardised as in training, so that models compare when they were fitted to the
+        same X, or folds of it. It prefers more edges: compare at equal budgets.
+
+        Args:
+            X: observations, shape (n_samples, d_x).
+            y: ignored.
+            actions: as in `fit`; needed if they were given there.
+            groups: as in `fit`; without them the rows are one sequence, unless the model takes rows as independent.
+
+        Raises:
+            ConfigError: groups are given, and the model takes rows as independent.
+            DataError: X, actions and groups don't fit each other or the model.
+            ValueError: X is not what scikit-learn accepts, or has other columns than in `fit`.
+            sklearn.exceptions.NotFittedError: before `fit`.
+        """
+        check_is_fitted(self, "model_")
+        x = validate_data(self, X, dtype=_FLOATS, reset=False)
+        self._require_same_actions(actions)
+        order = _order(self.order_, actions, groups)
+        dataset = _dataset(x, actions, groups, order, allow_constant=True)
+        return -self.model_.negative_elbo(dataset)["total"]
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Names of the latents, v0, v1, ..., as in ``graph_``.
+
+        Args:
+            input_features: names of the columns of X, only compared with those seen in `fit`.
+
+        Raises:
+            ValueError: these are other columns.
+            sklearn.exceptions.NotFittedError: before `fit`.
+        """
+        super().get_feature_names_out(input_features)
+        return np.array(self.graph_.latents, dtype=object)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.graph_.n_latents
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _config(self, dataset: Dataset) -> TrainingConfig:
+        parameters = self.get_params(deep=False).items()
+        own = {name: _plain(value) for name, value in parameters if name in _SETTINGS}
+        own["seed"] = _seed(self.random_state)
+        if own["n_latents"] is None:
+            own["n_latents"] = dataset.n_observed
+        others = _others(self.settings, own)
+        budgets = {name: own.pop(name) for name in _BUDGETS}
+        config = TrainingConfig.from_dict(own | others)
+        present = {"actions": dataset.n_actions > 0, "past": dataset.n_steps > 1}
+        for name, mask in _BUDGETS.items():
+            if budgets[name] == "auto":
+                used = config.sparsity in ("budget", "constraint") and present[mask]
+                budgets[name] = config.n_latents if used else None
+        return config.replace(**budgets)
+
+    def _require_same_actions(self, actions: Extra) -> None:
+        known = self.model_.action_names
+        count = 0 if actions is None else _columns(actions).shape[1]
+        if count != len(known):
+            raise DataError(f"fit had {len(known)} columns of actions; score has {count}")
+        names = _names(actions)
+        if names is not None and names != known:
+            raise DataError(f"actions are called {', '.join(names)}; fit had {', '.join(known)}")
+
+
+def _order(order: str, actions: Extra, groups: Extra) -> Order:
+    if order not in _ORDERS:
+        raise ConfigError(f"order is {order!r}; it is one of {', '.join(_ORDERS)}")
+    if order == "independent" and groups is not None:
+        raise ConfigError("groups are given, but rows are independent here; leave the groups out")
+    if order == "independent" and actions is None:
+        raise ConfigError(
+            "rows are independent here and there are no actions, so that nothing can be sparse; give actions, or "
+            "order='sequence' if the rows follow each other in time"
+        )
+    if order == "independent" or (order == "auto" and actions is not None and groups is None):
+        return "independent"
+    return "sequence"
+
+
+def _dataset(x: NDArray[Any], actions: Extra, groups: Extra, order: Order, allow_constant: bool) -> Dataset:
+    a = None if actions is None else _columns(actions)
+    if a is not None and len(a) != len(x):
+        raise DataError(f"actions have {len(a)} rows and X has {len(x)}; every row of X needs its action")
+    parts = Parts(x, actions=a, notes=("rows were taken as independent",))
+    if order == "sequence":
+        parts = _pairs(parts, groups)
+    return Dataset.from_arrays(
+        parts.observations,
+        actions=parts.actions,
+        action_names=_names(actions),
+        episodes=parts.episodes,
+        notes=parts.notes,
+        allow_constant=allow_constant,
+    )
+
+
+def _pairs(parts: Parts, groups: Extra) -> Parts:
+    n_rows = len(parts.observations)
+    if groups is None:
+        codes, labels = np.zeros(n_rows, dtype=np.int64), ["X"]
+        note = "rows were taken as one sequence in time"
+    else:
+        codes, labels = _codes(groups, n_rows)
+        note = f"rows were taken as sequences in time, {len(labels)} in all"
+    whole = Parts(parts.observations, actions=parts.actions, notes=(note,))
+    return cut_episodes(whole, codes, labels, None, 2, lambda row: f"row {row}")
+
+
+def _codes(groups: ArrayLike, n_rows: int) -> tuple[NDArray[np.int64], list[Any]]:
+    labels = np.asarray(groups)
+    if labels.shape != (n_rows,):
+        raise DataError(f"groups have shape {labels.shape}; one label for each row of X is ({n_rows},)")
+    if labels.dtype.kind in "fmM" and np.isnan(labels).any():
+        raise DataError(f"groups[{np.isnan(labels).argmax()}] is missing; every row needs a label")
+    try:
+        names, codes = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        raise DataError(
+            f"groups can't be sorted ({error}); give numbers or text, and none missing"
+        ) from error
+    return codes.astype(np.int64), names.tolist()
+
+
+def _hold_out(dataset: Dataset) -> tuple[Dataset, Dataset | None]:
+    """The pairs to train on, and the end of each sequence when there are too few to hold some out whole."""
+    if dataset.episodes is None:
+        return dataset, None
+    _, of_row, lengths = np.unique(dataset.episodes, return_inverse=True, return_counts=True)
+    if len(lengths) >= _MANY_SEQUENCES:
+        return dataset, None
+    held = np.minimum(lengths // 20, _MOST_HELD_OUT // len(lengths))
+    if not held.any():
+        held[lengths.argmax()] = 1
+    # pairs are in order of episode and time; this many follow in the same sequence
+    following = (np.cumsum(lengths) - 1)[of_row] - np.arange(len(dataset))
+    # the pair before the held out ones shares a row with them, and is left out
+    kept = (held[of_row] == 0) | (following > held[of_row])
+    if kept.sum() < 2:
+        raise DataError("the sequences of X are too short; give one of 5 rows or more, as a step is held out")
+    return dataset.take(np.flatnonzero(kept)), dataset.take(np.flatnonzero(following < held[of_row]))
+
+
+def _columns(actions: ArrayLike) -> NDArray[np.float32]:
+    array = as_float32(actions, "actions")
+    if array.ndim not in (1, 2):
+        raise DataError(f"actions have shape {array.shape}; they must be (n_samples, d_a)")
+    return array[:, np.newaxis] if array.ndim == 1 else array
+
+
+def _names(actions: object) -> tuple[str, ...] | None:
+    """The names of a DataFrame's columns, or None when there are none or they are no text."""
+    names = tuple(getattr(actions, "columns", ()))
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
+def _require_new_names(action_names: tuple[str, ...], n_latents: int | None) -> None:
+    # found out before training, not when the graph is made after it
+    clash = sorted(set(action_names) & {f"v{i}" for i in range(n_latents or 0)})
+    if clash:
+        raise DataError(f"an action is called {clash[0]!r}, like a learned latent; give it another name")
+
+
+def _others(settings: object, own: Mapping[str, Any]) -> dict[str, Any]:
+    if settings is None:
+        return {}
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"settings is {settings!r}; it must be a mapping from names to values")
+    for name in settings:
+        if name in own:
+            parameter = "random_state" if name == "seed" else name
+            raise ConfigError(f"settings holds {name!r}; set the estimator's parameter {parameter} instead")
+    return {name: _plain(value) for name, value in settings.items()}
+
+
+def _plain(value: Any) -> Any:
+    """The Python number in a numpy one, as searches over parameters give."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _seed(random_state: int | np.random.RandomState | None) -> int:
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))

@@ -1,0 +1,143 @@
+"""Strengths from derivatives: through the true decoder, or through a second model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from estimation.exceptions import DataError
+from estimation.learned.points import Points, spread
+
+if TYPE_CHECKING:
+    from estimation.trained import TrainedModel
+
+__all__ = ["between_models", "from_decoders"]
+
+Array = NDArray[np.float64]
+
+# a point and those around it
+_NEIGHBOURS = 6
+# numbers in one chunk of a Jacobian
+_CHUNK = 2_000_000
+
+
+def from_decoders(model: TrainedModel, points: Points, smoothing: float, seed: int) -> Array:
+    assert points.latents is not None
+    assert points.decoder is not None
+    decoder, network = points.decoder, model.model
+    encoded = model.encode(points.observations)
+    truth = torch.from_numpy(points.latents).to(_like(decoder))
+
+    def derivative(z: Tensor) -> Tensor:
+        """Dv where the model places the observation of z."""
+        x, true_side = _differentiated(decoder, z, "true decoder")
+        if x.shape[1] != network.shape.n_observed:
+            raise DataError(
+                f"the true decoder gives {x.shape[1]} observed dimensions, the model has {network.shape.n_observed}"
+            )
+        z_hat = network.encoder(network.standardised(x.to(network.x_mean)))
+        _, learned_side = _differentiated(lambda u: network.decoder(u) * network.x_scale, z_hat, "decoder")
+        result: Tensor = torch.linalg.pinv(true_side) @ learned_side
+        return result
+
+    numbers = network.shape.n_observed * (truth.shape[1] + encoded.shape[1])
+    derivatives = _persistent(derivative, truth, spread(points.latents) * smoothing, numbers, seed)
+    return _scaled(derivatives, points.latents, encoded)
+
+
+def between_models(
+    model: TrainedModel, other: TrainedModel, points: Points, smoothing: float, seed: int
+) -> Array:
+    ours, theirs = model.encode(points.observations), other.encode(points.observations)
+
+    def through(latents: Tensor) -> Tensor:
+        """encoder_A o decoder_B."""
+        x = other.model.decoder(latents) * other.model.x_scale + other.model.x_mean
+        result: Tensor = model.model.encoder(model.model.standardised(x.to(model.model.x_mean)))
+        return result
+
+    latents = torch.from_numpy(theirs).to(other.model.x_mean)
+    derivatives = _persistent(
+        lambda z: _differentiated(through, z, "pair of models")[1],
+        latents,
+        spread(theirs) * smoothing,
+        other.model.shape.n_observed * theirs.shape[1],
+        seed,
+    )
+    return _scaled(derivatives, ours, theirs)
+
+
+@torch.no_grad()
+def _persistent(
+    derivative: Callable[[Tensor], Tensor], points: Tensor, reach: Array, numbers: int, seed: int
+) -> Array:
+    """The root mean product of derivatives at pairs of neighbours, shape (rows, columns).
+
+    A network of leaky ReLUs fits a smooth map by flat pieces, whose slopes scatter around those of the map. In a mean
+    square the scatter adds up; in products of neighbours it has mean zero.
+
+    Args:
+        derivative: of points (B, n), shape (B, rows, columns).
+        points: shape (N, n).
+        reach: how far neighbours lie, shape (n,); all zero gives the root mean square.
+        numbers: held in memory for one point.
+        seed: of the neighbours.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    count = _NEIGHBOURS if reach.any() else 1
+    total: Tensor | float = 0.0
+    for part in torch.split(points, max(_CHUNK // numbers, 1)):
+        sums: Tensor | float = 0.0
+        squares: Tensor | float = 0.0
+        for k in range(count):
+            noise = torch.randn(part.shape, generator=generator, dtype=torch.float64) * torch.from_numpy(
+                reach
+            )
+            found = derivative(part + noise.to(part) if k else part)
+            sums, squares = sums + found, squares + found**2
+        products = squares if count == 1 else (sums**2 - squares) / (count * (count - 1))
+        total = total + torch.as_tensor(products).sum(0)
+    return np.asarray((torch.as_tensor(total) / len(points)).clamp_min(0).sqrt().numpy())
+
+
+def _differentiated(function: Callable[..., Any], points: Tensor, what: str) -> tuple[Tensor, Tensor]:
+    """A map on rows: its values, and its derivative of shape (B, outputs, inputs), float64 on the CPU.
+
+    Column by column, forwards: the rows are independent, and there are fewer latents than observed dimensions.
+    """
+    columns = []
+    try:
+        for direction in torch.eye(points.shape[1]).to(points):
+            found = torch.func.jvp(function, (points,), (direction.expand_as(points),))
+            columns.append(found[1].double().cpu())
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"the {what} can't be differentiated by torch ({reason}); take method='regression'"
+        ) from error
+    result = torch.stack(columns, dim=-1)
+    if not bool(torch.isfinite(result).all()):
+        raise DataError(
+            f"the {what} has a derivative that is not finite; look for extreme latents in the data"
+        )
+    return found[0], result
+
+
+def _like(decoder: Callable[..., Any]) -> Tensor:
+    """A tensor of the type, and on the device, that a decoder works with."""
+    if isinstance(decoder, nn.Module):
+        owned = (p for p in [*decoder.parameters(), *decoder.buffers()] if p.is_floating_point())
+        return next(owned, torch.zeros(1))
+    return torch.zeros(1)
+
+
+def _scaled(derivatives: Array, values: NDArray[np.floating], inputs: NDArray[np.floating]) -> Array:
+    """Derivatives in units of the latents' standard deviations."""
+    unit = spread(values)[:, None]
+    scaled = derivatives * spread(inputs)
+    return np.divide(scaled, unit, out=np.zeros_like(scaled), where=unit > 0)

@@ -1,0 +1,318 @@
+"""SparseVAE: encoder, decoder, and a transition in which every latent sees its own parents only.
+
+    q(z^t | x^t)            Gaussian, diagonal          `posterior`
+    p(x^t | z^t)            Gaussian                    `likelihood`
+    p(z^1)                  standard normal             `initial`
+    p(z^t | z^(t-1), a)     Gaussian, masked parents    `transition`
+
+Source: Lachapelle et al., arXiv 2401.04890, the section on estimation. Without a past there is one time step, and its
+latents follow p(z | a).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from estimation.exceptions import ConfigError, TrainingError
+from estimation.masks import EdgeMasks
+from estimation.networks import MLP, ParallelMLPs, WithLinearInput, WithLinearOutput
+
+if TYPE_CHECKING:
+    from estimation.config import TrainingConfig
+
+__all__ = ["Masks", "Shape", "SparseVAE"]
+
+# a posterior may not get narrower than this, or wider than that: e^-9 and e^2 standard deviations
+_LOG_SCALES = (-9.0, 2.0)
+_START_LOG_SCALE = -2.0
+_LEAST_VARIANCE = 1e-12
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a model.
+
+    Attributes:
+        n_observed: d_x.
+        n_latents: n.
+        n_actions: m, 0 without actions.
+        past: whether there is a previous time step.
+    """
+
+    n_observed: int
+    n_latents: int
+    n_actions: int
+    past: bool
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Masks drawn for a batch: (B, n, parents), (n, parents), or None for no mask."""
+
+    past: Tensor | None = None
+    actions: Tensor | None = None
+
+
+class SparseVAE(nn.Module):
+    """The model of the paper.
+
+    Observations and actions come in as the user has them; the model standardises them itself.
+
+    Args:
+        shape: the sizes.
+        config: widths, depths, variance and prediction.
+        generator: draws the weights.
+        encoder: maps (B, d_x) to (B, n); an MLP when left out.
+        decoder: maps (B, n) to (B, d_x); an MLP when left out.
+
+    Raises:
+        ConfigError: the model has neither past nor actions.
+        TrainingError: a module given maps to another shape.
+
+    Example:
+        >>> from estimation.config import TrainingConfig
+        >>> model = SparseVAE(Shape(6, 3, 2, past=True), TrainingConfig(), torch.Generator().manual_seed(0))
+        >>> x = torch.zeros(4, 6)
+        >>> model.posterior(x).loc.shape
+        torch.Size([4, 3])
+        >>> model.transition(torch.zeros(4, 3), torch.zeros(4, 2)).loc.shape
+        torch.Size([4, 3])
+    """
+
+    encoder: MLP | WithLinearOutput
+    decoder: MLP | WithLinearInput
+    x_mean: Tensor
+    x_scale: Tensor
+    a_mean: Tensor
+    a_scale: Tensor
+    log_variance_x: Tensor
+    log_variance_z: Tensor
+
+    def __init__(
+        self,
+        shape: Shape,
+        config: TrainingConfig,
+        generator: torch.Generator,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        if not shape.past and not shape.n_actions:
+            raise ConfigError(
+                "there are neither actions nor a past: nothing can be sparse; give actions, or sequences of 2 steps"
+            )
+        self.shape = shape
+        self.predicts_change = config.predict == "change" and shape.past
+        self.state_dependent = config.variance == "state_dependent"
+        n, d_x = shape.n_latents, shape.n_observed
+        self.encoder = WithLinearOutput(encoder, n) if encoder else _mlp(d_x, n, config, generator)
+        self.decoder = WithLinearInput(decoder, n) if decoder else _mlp(n, d_x, config, generator)
+        self.posterior_scale = _flat(shape.n_observed, shape.n_latents, _START_LOG_SCALE)
+        self.networks = self._transition_networks(config, generator)
+        self.past_masks = EdgeMasks(shape.n_latents, shape.n_latents if shape.past else 0)
+        self.action_masks = EdgeMasks(shape.n_latents, shape.n_actions)
+        learned = config.variance in ("learned", "state_dependent")
+        self.log_variance_x = _variance(torch.zeros(()), learned)
+        start = torch.tensor(config.fixed_variance).log() if config.variance == "fixed" else torch.zeros(())
+        self.log_variance_z = _variance(start.expand(shape.n_latents).clone(), learned)
+        for name, size in (("x", shape.n_observed), ("a", shape.n_actions)):
+            self.register_buffer(f"{name}_mean", torch.zeros(size))
+            self.register_buffer(f"{name}_scale", torch.ones(size))
+        _require_shapes(self)
+
+    def _transition_networks(self, config: TrainingConfig, generator: torch.Generator) -> ParallelMLPs:
+        assert config.transition_width is not None
+        assert config.transition_depth is not None
+        inputs = self.shape.n_actions + (self.shape.n_latents if self.shape.past else 0)
+        outputs = 2 if self.state_dependent else 1
+        return ParallelMLPs(
+            self.shape.n_latents, inputs, config.transition_width, config.transition_depth, outputs, generator
+        )
+
+    def fresh_transition_(self, config: TrainingConfig, generator: torch.Generator) -> None:
+        """Replace the transition networks by new ones, for instance after a change of basis."""
+        self.networks = self._transition_networks(config, generator).to(self.x_mean.device, self.x_mean.dtype)
+
+    def set_scales_(self, x_mean: Tensor, x_scale: Tensor, a_mean: Tensor, a_scale: Tensor) -> None:
+        """Set what standardises observations, shape (d_x,), and actions, shape (m,)."""
+        for name, value in (
+            ("x_mean", x_mean),
+            ("x_scale", x_scale),
+            ("a_mean", a_mean),
+            ("a_scale", a_scale),
+        ):
+            getattr(self, name).copy_(value)
+
+    def standardised(self, observations: Tensor) -> Tensor:
+        """Observations (..., d_x) with mean zero and unit scale, as encoder and decoder know them."""
+        return (observations - self.x_mean) / self.x_scale
+
+    def posterior(self, standardised: Tensor) -> Normal:
+        """q(z | x) for standardised observations (B, d_x): means and standard deviations (B, n)."""
+        log_scale = self.posterior_scale(standardised).clamp(*_LOG_SCALES)
+        return Normal(self.encoder(standardised), log_scale.exp(), validate_args=False)
+
+    def likelihood(self, latents: Tensor) -> Normal:
+        """p(x | z) for latents (B, n), in standardised units, shape (B, d_x)."""
+        mean = self.decoder(latents)
+        return Normal(mean, (0.5 * self.log_variance_x).exp().expand_as(mean), validate_args=False)
+
+    def initial(self, rows: int) -> Normal:
+        """p(z^1): standard normal, shape (rows, n)."""
+        zeros = self.x_mean.new_zeros(rows, self.shape.n_latents)
+        return Normal(zeros, torch.ones_like(zeros), validate_args=False)
+
+    def transition(self, past: Tensor | None, actions: Tensor | None, masks: Masks | None = None) -> Normal:
+        """p(z^t | z^(t-1), a).
+
+        Args:
+            past: z^(t-1), shape (B, n), or None without a past.
+            actions: as the user has them, shape (B, m), or None without actions.
+            masks: as drawn by `sample_masks`; None takes the edges that are more likely than not.
+
+        Returns:
+            means and standard deviations, shape (B, n).
+        """
+        outputs = self.networks(self._inputs(past, actions), self._joined(masks or self.mean_masks()))
+        mean = outputs[..., 0]
+        if self.predicts_change and past is not None:
+            mean = past + mean
+        log_variance = self.log_variance_z + (outputs[..., 1] if self.state_dependent else 0)
+        return Normal(mean, (0.5 * log_variance).exp().expand_as(mean), validate_args=False)
+
+    def transition_jacobian(self, past: Tensor, actions: Tensor | None) -> Tensor:
+        """The derivative of the mean change of the latents in the past latents.
+
+        Args:
+            past: shape (B, n).
+            actions: as the user has them, shape (B, m), or None.
+
+        Returns:
+            shape (B, n, n); rows are children.
+        """
+        inputs = self._inputs(past, actions)
+        size = self.shape.n_latents
+        jacobian = self.networks.jacobian(inputs, self._joined(self.mean_masks())).detach()[..., :size]
+        if self.predicts_change:
+            return jacobian
+        return jacobian - torch.eye(size, dtype=jacobian.dtype, device=jacobian.device)
+
+    @torch.no_grad()
+    def action_effects(self, past: Tensor | None, actions: Tensor) -> Tensor:
+        """How the mean of every latent changes when one action is replaced by that of the next row.
+
+        The mean square is the total-effect index of Sobol (1993; Jansen's estimator) when rows are independent: a
+        share of the variance, which does not grow with how fast a latent varies, as a derivative does.
+
+        Args:
+            past: shape (B, n), or None.
+            actions: as the user has them, shape (B, m), rows in random order.
+
+        Returns:
+            shape (B, n, m), divided by the square root of 2.
+        """
+        base = self.transition(past, actions).loc
+        changed = []
+        for column in range(actions.shape[1]):
+            other = actions.clone()
+            other[:, column] = actions[:, column].roll(1)
+            changed.append((self.transition(past, other).loc - base) / 2**0.5)
+        return torch.stack(changed, dim=-1)
+
+    def sample_masks(self, rows: int, generator: torch.Generator) -> Masks:
+        """Draw masks for a batch."""
+        return Masks(self.past_masks.sample(rows, generator), self.action_masks.sample(rows, generator))
+
+    def mean_masks(self) -> Masks:
+        """The masks without randomness: edges that are more likely than not."""
+        return Masks(self.past_masks.mean_mask(), self.action_masks.mean_mask())
+
+    @torch.no_grad()
+    def change_basis_(self, matrix: Tensor, offset: Tensor) -> None:
+        """Replace the latents z by matrix @ z + offset, without changing what is encoded and decoded.
+
+        The transition still speaks the old language afterwards: see `fresh_transition_`.
+
+        Args:
+            matrix: shape (n, n), invertible.
+            offset: shape (n,).
+        """
+        inverse = torch.linalg.inv(matrix.double()).to(matrix.dtype)
+        self.encoder.compose_after_(matrix, offset)
+        self.decoder.compose_before_(inverse, -inverse @ offset)
+        # a diagonal posterior stays diagonal: keep every new latent's own variance
+        variance = (2 * self.posterior_scale.bias).exp()
+        self.posterior_scale.weight.zero_()
+        self.posterior_scale.bias.copy_(0.5 * (matrix**2 @ variance).log())
+
+    @property
+    def edges(self) -> dict[str, EdgeMasks]:
+        """The masks that have any entry, by what their columns are: ``"past"``, ``"actions"``."""
+        every = {"past": self.past_masks, "actions": self.action_masks}
+        return {name: masks for name, masks in every.items() if masks.logits.numel()}
+
+    def _inputs(self, past: Tensor | None, actions: Tensor | None) -> Tensor:
+        parts = [] if past is None else [past]
+        if actions is not None and self.shape.n_actions:
+            parts.append((actions - self.a_mean) / self.a_scale)
+        return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
+
+    def _joined(self, masks: Masks) -> Tensor | None:
+        given = [
+            (mask, edges)
+            for mask, edges in ((masks.past, self.past_masks), (masks.actions, self.action_masks))
+        ]
+        present = [(mask, edges) for mask, edges in given if edges.logits.numel()]
+        if all(mask is None for mask, _ in present):
+            return None
+        rows = next((mask.shape[0] for mask, _ in present if mask is not None and mask.dim() == 3), None)
+        return torch.cat([_expanded(mask, edges, rows) for mask, edges in present], dim=-1)
+
+
+def _expanded(mask: Tensor | None, edges: EdgeMasks, rows: int | None) -> Tensor:
+    full = torch.ones_like(edges.logits) if mask is None else mask
+    return full.expand(rows, -1, -1) if rows is not None and full.dim() == 2 else full
+
+
+def _mlp(inputs: int, outputs: int, config: TrainingConfig, generator: torch.Generator) -> MLP:
+    assert config.width is not None
+    assert config.depth is not None
+    assert config.skip is not None
+    return MLP(inputs, outputs, config.width, config.depth, generator, config.skip)
+
+
+def _flat(inputs: int, outputs: int, start: float) -> nn.Linear:
+    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+    nn.init.zeros_(layer.weight)
+    nn.init.constant_(layer.bias, start)
+    return layer
+
+
+def _variance(start: Tensor, learned: bool) -> Tensor:
+    return nn.Parameter(start) if learned else nn.Buffer(start)
+
+
+def _require_shapes(model: SparseVAE) -> None:
+    x = torch.zeros(2, model.shape.n_observed)
+    for what, network, given, wanted in (
+        ("encoder", model.encoder, x, model.shape.n_latents),
+        ("decoder", model.decoder, x.new_zeros(2, model.shape.n_latents), model.shape.n_observed),
+    ):
+        try:
+            with torch.no_grad():
+                got = tuple(network(given).shape)
+        except RuntimeError as error:
+            raise TrainingError(
+                f"the {what} can't take inputs of shape {tuple(given.shape)} ({_line(error)})"
+            ) from error
+        if got != (2, wanted):
+            raise TrainingError(f"the {what} maps {tuple(given.shape)} to {got}; it must give (2, {wanted})")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

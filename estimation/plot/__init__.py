@@ -1,0 +1,13 @@
+"""Figures of what was learned, beside what is predicted and true. In the style of `identify.plot`.
+
+Every function takes axes and returns them. Kinds are told apart by lightness and marks, never by hue alone.
+"""
+
+from __future__ import annotations
+
+from estimation.plot.entanglement import plot_comparison
+from estimation.plot.graphs import plot_graphs
+from estimation.plot.latents import plot_latents
+from estimation.plot.training import plot_edge_probabilities, plot_training
+
+__all__ = ["plot_comparison", "plot_edge_probabilities", "plot_graphs", "plot_latents", "plot_training"]

@@ -1,0 +1,1 @@
+"""What makes synthetic data: graphs, mechanisms of the latents, decoders, and the published recipe."""

@@ -1,0 +1,225 @@
+"""Self-contained HTML pages: what training found, what it is worth, and two models beside each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from estimation.report.figures import (
+    Picture,
+    draw_comparison,
+    draw_edges,
+    draw_graph,
+    draw_graphs,
+    draw_latents,
+    draw_models,
+    draw_training,
+)
+from estimation.report.rows import (
+    LATENT_COLUMNS,
+    Facts,
+    distance_facts,
+    elbo_fact,
+    latent_rows,
+    score_facts,
+    training_facts,
+)
+from estimation.report.words import BETWEEN_MODELS, CAUTION, ENTANGLEMENT, SCORES, UNKNOWN
+
+if TYPE_CHECKING:
+    from estimation.comparison import Comparison
+    from estimation.dataset import Dataset
+    from estimation.evaluation import Evaluation
+    from estimation.metrics import GraphDistance
+    from estimation.trained import TrainedModel
+
+__all__ = ["Section", "comparison_page", "evaluation_page", "training_page"]
+
+_TEMPLATE = "report.html.jinja"
+# a page is for reading: past this many rows it says how many are left out
+_MOST_ROWS = 100
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page; what is left empty is left out.
+
+    Attributes:
+        heading: above it.
+        verdict: a sentence, marked by ``good``.
+        good: whether the prediction is confirmed.
+        paragraphs: text.
+        facts: pairs of what and value.
+        figures: pictures.
+        columns, rows: a table.
+        notes: small text below.
+        graph: a line in fixed width.
+        details: pairs that are shown when asked for.
+    """
+
+    heading: str
+    verdict: str = ""
+    good: bool = True
+    paragraphs: tuple[str, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    figures: tuple[Picture, ...] = ()
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+    graph: str = ""
+    details: tuple[tuple[str, str], ...] = ()
+
+
+def training_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation | None, where: str) -> str:
+    """What came out of training.
+
+    Args:
+        model: the trained model.
+        dataset: what ``outcome`` was measured on, or the training data.
+        outcome: None when the truth isn't known.
+        where: what the outcome was measured on, for instance ``"the training data"``.
+
+    Returns:
+        the page, without outside links; names are escaped.
+    """
+    name = dataset.name or "your data"
+    facts = training_facts(model) if outcome is None else [*training_facts(model), ("measured on", where)]
+    sections = [_learned(model, outcome, facts), *_truth(model, dataset, outcome)]
+    return _page(f"Trained on {name}", _answer(model, outcome), [*sections, _training(model, dataset.notes)])
+
+
+def evaluation_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> str:
+    """A trained model held against the truth.
+
+    Args:
+        model: the trained model.
+        dataset: what ``outcome`` was measured on.
+        outcome: of `estimation.evaluation.evaluate`.
+
+    Returns:
+        the page, without outside links; names are escaped.
+    """
+    where = f"{len(dataset)} samples of {dataset.name or 'your data'}"
+    sections = [
+        _learned(model, outcome, [("measured on", where), elbo_fact(outcome.negative_elbo)]),
+        *_truth(model, dataset, outcome),
+    ]
+    return _page(
+        "A trained model, evaluated", _answer(model, outcome), [*sections, _training(model, dataset.notes)]
+    )
+
+
+def comparison_page(
+    names: tuple[str, str],
+    models: tuple[TrainedModel, TrainedModel],
+    comparison: Comparison,
+    distance: GraphDistance,
+) -> str:
+    """Two trained models held against each other.
+
+    Args:
+        names: what to call them.
+        models: the models.
+        comparison: the entanglement between them beside that predicted from the first one's graph.
+        distance: between their graphs.
+
+    Returns:
+        the page, without outside links; names are escaped.
+    """
+    figures = [draw_comparison(comparison, names)]
+    order = comparison.permutation.tolist()
+    ours, theirs = (model.graph for model in models)
+    if sorted(order) == list(range(theirs.n_latents)):
+        renamed = theirs.permute(order)
+        figures.append(draw_models(names, ours, renamed, distance))
+    section = Section(
+        heading=f"{names[0]} against {names[1]}",
+        verdict=comparison.verdict,
+        good=comparison.confirmed,
+        paragraphs=(BETWEEN_MODELS,),
+        facts=tuple(distance_facts(names, distance)),
+        figures=tuple(figures),
+        **_latent_table(comparison),
+    )
+    answer = (
+        f"{names[0]} and {names[1]} agree."
+        if comparison.confirmed
+        else f"{names[0]} and {names[1]} disagree."
+    )
+    return _page("Two trained models compared", answer, [section])
+
+
+def _learned(model: TrainedModel, outcome: Evaluation | None, facts: Facts) -> Section:
+    scored = outcome is not None and outcome.scores is not None
+    comparison = None if outcome is None else outcome.comparison
+    if outcome is not None and outcome.graph is not None and outcome.errors is not None:
+        figure = draw_graphs(outcome.graph, outcome.learned_graph)
+    else:
+        figure = draw_graph(model.graph)
+    return Section(
+        heading="What was learned",
+        verdict="" if comparison is None else comparison.verdict,
+        good=comparison is not None and comparison.confirmed,
+        paragraphs=(SCORES,) if scored else (UNKNOWN,),
+        facts=(*facts, *([] if outcome is None else score_facts(outcome))),
+        figures=(figure,),
+        notes=(CAUTION,),
+        graph=repr(model.graph),
+    )
+
+
+def _truth(model: TrainedModel, dataset: Dataset, outcome: Evaluation | None) -> list[Section]:
+    """Entanglement and scatter plots, as far as the truth is known."""
+    sections = []
+    if outcome is not None and outcome.comparison is not None:
+        sections.append(
+            Section(
+                heading="Predicted and learned entanglement",
+                paragraphs=(ENTANGLEMENT,),
+                figures=(draw_comparison(outcome.comparison),),
+                **_latent_table(outcome.comparison),
+            )
+        )
+    if outcome is not None and outcome.scores is not None:
+        sections.append(Section("True and learned latents", figures=(draw_latents(model, dataset, outcome),)))
+    return sections
+
+
+def _training(model: TrainedModel, notes: tuple[str, ...]) -> Section:
+    history = model.history
+    return Section(
+        heading="Training",
+        figures=(draw_training(history), draw_edges(history)) if history.records else (),
+        notes=(*notes, *history.notes),
+        details=tuple(
+            (name, str(value)) for name, value in model.config.to_dict().items() if value is not None
+        ),
+    )
+
+
+def _latent_table(comparison: Comparison) -> dict[str, Any]:
+    rows = latent_rows(comparison)
+    more = len(rows) - _MOST_ROWS
+    return {
+        "columns": LATENT_COLUMNS,
+        "rows": tuple(row.cells() for row in rows[:_MOST_ROWS]),
+        "notes": (f"{more} more latents are left out; the JSON output has them all.",) if more > 0 else (),
+    }
+
+
+def _answer(model: TrainedModel, outcome: Evaluation | None) -> str:
+    if outcome is None or outcome.scores is None:
+        return f"{model!r}"
+    scores = [(name, getattr(outcome, name.lower())) for name in ("MCC", "R_con", "R")]
+    said = [f"{name} {value:.3f}" for name, value in scores if value is not None]
+    return ", ".join([*said, *([] if outcome.shd is None else [f"SHD {outcome.shd}"])])
+
+
+def _page(title: str, answer: str, sections: list[Section]) -> str:
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page: str = environment.get_template(_TEMPLATE).render(title=title, answer=answer, sections=sections)
+    return page

@@ -1,0 +1,172 @@
+"""Facts and tables of a report as plain text, the same for the terminal and the page, and as records for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from identify.report.rows import shorten
+
+if TYPE_CHECKING:
+    from estimation.comparison import Comparison
+    from estimation.evaluation import Evaluation
+    from estimation.metrics import GraphDistance
+    from estimation.trained import TrainedModel
+    from identify.graph import CausalGraph
+
+__all__ = [
+    "LATENT_COLUMNS",
+    "Facts",
+    "LatentRow",
+    "distance_facts",
+    "elbo_fact",
+    "graph_record",
+    "latent_rows",
+    "score_facts",
+    "training_facts",
+    "training_record",
+]
+
+Facts = list[tuple[str, str]]
+
+LATENT_COLUMNS = ("latent", "learned as", "may mix with", "mixes with", "outcome")
+
+_MATRICES = {"actions": "G^a", "past": "G^z"}
+
+
+@dataclass(frozen=True)
+class LatentRow:
+    """One latent of the prediction and what was learned of it; the fields are `LATENT_COLUMNS`."""
+
+    latent: str
+    learned: str
+    allowed: tuple[str, ...]
+    mixed: tuple[str, ...]
+    outcome: str
+
+    def cells(self) -> tuple[str, ...]:
+        """The row as text, in the order of `LATENT_COLUMNS`."""
+        allowed, mixed = (shorten(names) or "nothing" for names in (self.allowed, self.mixed))
+        return self.latent, self.learned or "nothing", allowed, mixed, self.outcome
+
+
+def latent_rows(comparison: Comparison) -> list[LatentRow]:
+    """Every latent of the prediction, in its order; learned latents bear the names of those matched to them."""
+    names = comparison.latents
+    spare = np.isin(np.array(comparison.learned.learned), np.array(comparison.surplus, dtype=str))
+    rows = []
+    for i, name in enumerate(names):
+        allowed = [names[j] for j in np.flatnonzero(comparison.allowed[i]).tolist() if j != i]
+        mixed = [names[j] for j in np.flatnonzero(comparison.matched[i]).tolist() if j != i]
+        mixed += [
+            comparison.learned.learned[k]
+            for k in np.flatnonzero(comparison.learned.matrix[i] & spare).tolist()
+        ]
+        lost = not comparison.learned.matrix[i].any()
+        outcome = "lost" if lost else _outcome(allowed, mixed)
+        rows.append(LatentRow(name, comparison.columns[i], tuple(allowed), tuple(mixed), outcome))
+    return rows
+
+
+def training_facts(model: TrainedModel) -> Facts:
+    """Edges, negative ELBO on held-out data and time of a trained model."""
+    facts: Facts = []
+    budgets = {"actions": model.config.max_edges_actions, "past": model.config.max_edges_past}
+    for name, count in _edges(model.graph, model).items():
+        budget = "no budget" if budgets[name] is None else f"budget {budgets[name]}"
+        facts.append((f"edges of {_MATRICES[name]}", f"{count} ({budget})"))
+    if model.history.records:
+        last = model.history.records[-1]
+        facts.append(elbo_fact({"reconstruction": last.reconstruction, "divergence": last.divergence}))
+        facts.append(("time", f"{last.seconds / 60:.1f} minutes, {last.step} steps"))
+    return facts
+
+
+def elbo_fact(terms: dict[str, float]) -> tuple[str, str]:
+    """The negative ELBO and its two terms."""
+    total = terms["reconstruction"] + terms["divergence"]
+    return (
+        "negative ELBO",
+        f"{total:.3f} (reconstruction {terms['reconstruction']:.3f}, divergence {terms['divergence']:.3f})",
+    )
+
+
+def score_facts(outcome: Evaluation) -> Facts:
+    """MCC, R_con, R and SHD, as far as the truth is known."""
+    facts: Facts = []
+    if outcome.scores is not None and outcome.held_out is not None:
+        for name, field in (("MCC", "mcc"), ("R_con", "r_con"), ("R", "r")):
+            value, held_out = getattr(outcome.scores, field), getattr(outcome.held_out, field)
+            if value is not None:
+                facts.append((name, f"{value:.3f} (held out {held_out:.3f})"))
+    if outcome.errors is not None:
+        facts += [
+            (
+                "SHD",
+                f"{outcome.errors.distance} ({outcome.errors.missing} missing, {outcome.errors.extra} extra)",
+            )
+        ]
+        facts += _edge_facts("missing edges", outcome.errors.missing_edges)
+        facts += _edge_facts("extra edges", outcome.errors.extra_edges)
+    return facts
+
+
+def distance_facts(names: tuple[str, str], distance: GraphDistance) -> Facts:
+    """The learned graphs of two models beside each other."""
+    facts = [("edges in both graphs", f"{distance.found}")]
+    for name, edges in zip(names, (distance.missing_edges, distance.extra_edges), strict=True):
+        facts.append((f"edges of {name} alone", f"{len(edges)}{': ' * bool(edges)}{_arrows(edges)}"))
+    return facts
+
+
+def training_record(model: TrainedModel) -> dict[str, Any]:
+    """A trained model, ready for JSON."""
+    last = model.history.records[-1] if model.history.records else None
+    return {
+        "edges": _edges(model.graph, model),
+        "graph": graph_record(model.graph),
+        "negative_elbo": None
+        if last is None
+        else {
+            "total": last.negative_elbo,
+            "reconstruction": last.reconstruction,
+            "divergence": last.divergence,
+        },
+        "steps": 0 if last is None else last.step,
+        "minutes": 0.0 if last is None else last.seconds / 60,
+        "config": model.config.to_dict(),
+    }
+
+
+def graph_record(graph: CausalGraph) -> dict[str, Any]:
+    """A graph, ready for JSON: names, and edges as pairs of parent and child."""
+    return {
+        "latents": list(graph.latents),
+        "actions": list(graph.actions),
+        "edges": [list(edge) for edge in graph.edges()],
+    }
+
+
+def _edges(graph: CausalGraph, model: TrainedModel) -> dict[str, int]:
+    counts = {"actions": int(graph.Ga.nnz), "past": int(graph.Gz.nnz)}
+    return {name: count for name, count in counts.items() if name in model.model.edges}
+
+
+def _outcome(allowed: list[str], mixed: list[str]) -> str:
+    wrong = [name for name in mixed if name not in allowed]
+    if wrong:
+        return f"contradicted by {shorten(wrong)}"
+    return "as predicted" if len(mixed) == len(allowed) else "better than guaranteed"
+
+
+def _edge_facts(what: str, edges: Iterable[tuple[str, str]]) -> Facts:
+    listed = _arrows(edges)
+    return [(what, listed)] if listed else []
+
+
+def _arrows(edges: Iterable[tuple[str, str]]) -> str:
+    # pairs of the metrics are (child, parent)
+    return shorten([f"{parent} → {child}" for child, parent in edges])

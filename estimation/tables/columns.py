@@ -1,0 +1,291 @@
+"""Tables in CSV and Parquet files: which columns there are, and their content as numbers, categories or text.
+
+The cells of a CSV file are read as text and turned into numbers here, so that a bad one is named with its place.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimation.exceptions import DataError
+from estimation.tables.arrays import listed
+from estimation.tables.parts import need, parsing, require_file, shown_path
+
+__all__ = ["SUFFIXES", "Table", "choose", "open_table"]
+
+Array = NDArray[np.float32]
+
+SUFFIXES = (".csv", ".parquet")
+
+_MISSING = {"", "na", "n/a", "nan", "null", "none"}
+_BOOLEANS = {"true": 1.0, "false": 0.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table that was opened, whose columns are read on demand.
+
+    Attributes:
+        path: its file.
+        names: of all columns, in the order of the file.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    _read: Callable[[list[str]], Any]
+
+    def read(self, columns: Sequence[str]) -> Any:
+        """The pyarrow table of these columns.
+
+        Raises:
+            DataError: the file is damaged, or has no rows.
+        """
+        with parsing(self.path, _what(self.path)):
+            content = self._read(list(dict.fromkeys(columns)))
+            if content.num_rows == 0:
+                raise DataError("has no rows below the names of the columns")
+        return content
+
+    def numbers(self, content: Any, columns: Sequence[str]) -> Array:
+        """Columns as numbers, shape (rows, columns); true and false are 1 and 0.
+
+        Raises:
+            DataError: a cell is empty or no number; the text gives the column and the row.
+        """
+        result = np.empty((content.num_rows, len(columns)), dtype=np.float32)
+        for position, name in enumerate(columns):
+            with np.errstate(over="ignore"):
+                result[:, position] = self._column(content, name)
+            bad = np.flatnonzero(~np.isfinite(result[:, position]))
+            if bad.size:
+                value = result[bad[0], position]
+                raise self.error(name, int(bad[0]), f"{value} as float32; every cell must be a finite number")
+        return result
+
+    def codes(self, content: Any, column: str) -> tuple[NDArray[np.int64], list[Any]]:
+        """Cells as positions in the list of different values, which come in the order of the file.
+
+        Raises:
+            DataError: a cell is empty.
+        """
+        encoded = _flat(content.column(column)).dictionary_encode()
+        # a null has no position; it gets that of an empty value after the others
+        values = [*encoded.dictionary.to_pylist(), None]
+        codes = encoded.indices.fill_null(len(values) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
+        empty = np.array([_is_empty(value) for value in values])
+        missing = np.flatnonzero(empty[codes])
+        if missing.size:
+            raise self.error(column, int(missing[0]), "empty; every row needs a value")
+        return codes, values[:-1]
+
+    def times(self, content: Any, column: str) -> NDArray[Any]:
+        """Cells that can be sorted: numbers, or dates and times like 2024-05-31T12:00:00.
+
+        Raises:
+            DataError: a cell is empty or is neither.
+        """
+        arrow, compute = _arrow(), need("pyarrow.compute", "pyarrow", "a table")
+        cells = _flat(content.column(column))
+        if arrow.types.is_string(cells.type):
+            try:
+                cells = compute.cast(cells, arrow.timestamp("us"))
+            except arrow.ArrowInvalid:
+                return self._finite(column, self._column(content, column))
+        if not arrow.types.is_temporal(cells.type):
+            return self._finite(column, self._column(content, column))
+        missing = np.flatnonzero(cells.is_null().to_numpy(zero_copy_only=False))
+        if missing.size:
+            raise self.error(column, int(missing[0]), "empty; every row needs a time")
+        return np.asarray(cells.to_numpy(zero_copy_only=False))
+
+    def texts(self, content: Any, column: str) -> list[str]:
+        """Cells as text.
+
+        Raises:
+            DataError: a cell is empty or no text.
+        """
+        values = content.column(column).to_pylist()
+        for row, value in enumerate(values):
+            if not isinstance(value, str) or not value:
+                raise self.error(column, row, f"{value!r}; it must be the name of a file")
+        return [str(value) for value in values]
+
+    def error(self, column: str, row: int, what: str) -> DataError:
+        """One line for a bad cell; ``row`` counts from 0."""
+        return DataError(f"{self.where(column, row)} is {what}")
+
+    def where(self, column: str, row: int | None = None) -> str:
+        """The file and the column, and row ``row`` (from 0) of it."""
+        place = "" if row is None else f", {self.place(row)}"
+        return f"{shown_path(self.path)}: column {column!r}{place}"
+
+    def place(self, row: int) -> str:
+        """Row ``row`` (from 0) as a person finds it in the file."""
+        if self.path.suffix.lower() == ".csv":
+            return f"row {row + 2} (the names are row 1)"
+        return f"row {row} (counted from 0)"
+
+    def _column(self, content: Any, name: str) -> NDArray[np.float64]:
+        arrow, compute = _arrow(), need("pyarrow.compute", "pyarrow", "a table")
+        cells = _flat(content.column(name))
+        if arrow.types.is_string(cells.type):
+            return self._from_text(cells, name)
+        if not (arrow.types.is_primitive(cells.type) or arrow.types.is_decimal(cells.type)) or (
+            arrow.types.is_temporal(cells.type)
+        ):
+            raise DataError(f"{self.where(name)} holds {cells.type}; it must hold numbers")
+        missing = np.flatnonzero(cells.is_null().to_numpy(zero_copy_only=False))
+        if missing.size:
+            raise self.error(name, int(missing[0]), "empty; every cell must be a finite number")
+        if arrow.types.is_boolean(cells.type):
+            cells = compute.cast(cells, arrow.uint8())
+        return np.asarray(compute.cast(cells, arrow.float64(), safe=False).to_numpy(zero_copy_only=False))
+
+    def _from_text(self, cells: Any, name: str) -> NDArray[np.float64]:
+        arrow, compute = _arrow(), need("pyarrow.compute", "pyarrow", "a table")
+        trimmed = compute.utf8_trim_whitespace(cells)
+        try:
+            if not trimmed.null_count:
+                return np.asarray(compute.cast(trimmed, arrow.float64()).to_numpy(zero_copy_only=False))
+        except arrow.ArrowInvalid:
+            pass
+        values = [self._number(text, name, row) for row, text in enumerate(trimmed.to_pylist())]
+        return np.array(values, dtype=np.float64)
+
+    def _number(self, text: str | None, name: str, row: int) -> float:
+        if text is None or text.lower() in _MISSING:
+            raise self.error(name, row, "empty; every cell must be a finite number")
+        if text.lower() in _BOOLEANS:
+            return _BOOLEANS[text.lower()]
+        try:
+            if "_" not in text:
+                return float(text)
+        except ValueError:
+            pass
+        raise self.error(name, row, f"{text[:40]!r}; it must be a number (with a point, not a comma)")
+
+    def _finite(self, column: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            raise self.error(column, int(bad[0]), f"{values[bad[0]]}; every row needs a time")
+        return values
+
+
+def open_table(path: str | os.PathLike[str]) -> Table:
+    """Open a CSV or Parquet file, by its suffix, and read the names of its columns.
+
+    Raises:
+        DataError: it is no such file, or two columns have one name.
+        FileAccessError: it can't be read.
+    """
+    path = Path(path)
+    require_file(path)
+    _arrow()
+    with parsing(path, _what(path)):
+        names, read = _open_csv(path) if path.suffix.lower() == ".csv" else _open_parquet(path)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise DataError(f"two columns are named {twice[0]!r}; names must be unique")
+        if "" in names:
+            raise DataError(f"column {names.index('')} has no name; the first row must name every column")
+        if all(_is_number(name) for name in names):
+            raise DataError(f"the first row is {listed(names, 3)}; it must be the names of the columns")
+    return Table(path, tuple(names), read)
+
+
+def choose(names: Sequence[str], patterns: str | Sequence[str], what: str) -> list[str]:
+    """The columns that exact names or shell patterns select, each once: by pattern, then in the order of the file.
+
+    Args:
+        names: of all columns.
+        patterns: one or several, like ``"x*"`` or ``"pixel_[0-9]*"``.
+        what: what they are chosen for, for the error message.
+
+    Raises:
+        DataError: a pattern selects nothing; the text lists what there is.
+
+    Example:
+        >>> choose(["time", "x1", "x0"], ["x0", "x*"], "observations")
+        ['x0', 'x1']
+    """
+    chosen: dict[str, None] = {}
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        found = (
+            [pattern] if pattern in names else [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+        )
+        if not found:
+            there = listed([repr(name) for name in names], 20)
+            raise DataError(f"{what}: no column is called or matches {pattern!r}; there are {there}")
+        chosen |= dict.fromkeys(found)
+    return list(chosen)
+
+
+def _open_csv(path: Path) -> tuple[list[str], Callable[[list[str]], Any]]:
+    arrow, csv = _arrow(), need("pyarrow.csv", "pyarrow", "a CSV file")
+    # one thread, because only then does an error name its row
+    options = csv.ReadOptions(use_threads=False)
+    parse = csv.ParseOptions(newlines_in_values=True)
+    with csv.open_csv(path, read_options=options, parse_options=parse) as reader:
+        names = list(reader.schema.names)
+
+    def read(columns: list[str]) -> Any:
+        convert = csv.ConvertOptions(
+            include_columns=columns,
+            column_types=dict.fromkeys(columns, arrow.string()),
+            strings_can_be_null=False,
+        )
+        return csv.read_csv(path, read_options=options, parse_options=parse, convert_options=convert)
+
+    return names, read
+
+
+def _open_parquet(path: Path) -> tuple[list[str], Callable[[list[str]], Any]]:
+    parquet = need("pyarrow.parquet", "pyarrow", "a Parquet file")
+    with parquet.ParquetFile(path) as file:
+        names = list(file.schema_arrow.names)
+
+    def read(columns: list[str]) -> Any:
+        with parquet.ParquetFile(path) as file:
+            return file.read(columns=columns, use_threads=False)
+
+    return names, read
+
+
+def _flat(column: Any) -> Any:
+    """One array of plain cells: chunks joined, dictionaries and the several kinds of text resolved."""
+    arrow = _arrow()
+    cells = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    if arrow.types.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    if arrow.types.is_large_string(cells.type) or arrow.types.is_string_view(cells.type):
+        cells = cells.cast(arrow.string())
+    return cells
+
+
+def _arrow() -> Any:
+    return need("pyarrow", "pyarrow", "a table")
+
+
+def _what(path: Path) -> str:
+    return "CSV table in UTF-8" if path.suffix.lower() == ".csv" else "Parquet table"
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,109 @@
+"""Sequences of different lengths in one long table, cut into windows that never cross from one to another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimation.exceptions import DataError
+from estimation.tables.arrays import listed
+from estimation.tables.parts import Parts
+
+__all__ = ["cut_episodes", "window_rows"]
+
+Indices = NDArray[np.intp]
+
+
+def window_rows(
+    codes: NDArray[np.int64], times: NDArray[Any] | None, window: int
+) -> tuple[Indices, NDArray[np.int64], tuple[int, int] | None]:
+    """Rows of every window.
+
+    Args:
+        codes: the episode of each row, counted from 0, shape (rows,). Its rows need not be next to each other.
+        times: what orders the rows of an episode; their order in the table when left out.
+        window: steps per window.
+
+    Returns:
+        The rows of each window, shape (windows, window), by episode, then in time; the numbers of episodes that are
+        too short; and two rows of one episode with one time, or None.
+
+    Example:
+        >>> window_rows(np.array([0, 0, 1, 0]), None, 2)
+        (array([[0, 1], [1, 3]]), array([1]), None)
+    """
+    order = np.argsort(codes, kind="stable") if times is None else np.lexsort((times, codes))
+    episode = codes[order]
+    tie = None
+    if times is not None:
+        same = np.flatnonzero((episode[1:] == episode[:-1]) & (times[order][1:] == times[order][:-1]))
+        tie = (int(order[same[0]]), int(order[same[0] + 1])) if same.size else None
+    starts = np.flatnonzero(episode[: max(0, len(episode) - window + 1)] == episode[window - 1 :])
+    lengths = np.bincount(codes)
+    too_short = np.flatnonzero((lengths < window) & (lengths > 0))
+    return order[starts[:, np.newaxis] + np.arange(window)], too_short, tie
+
+
+def cut_episodes(
+    parts: Parts,
+    codes: NDArray[np.int64],
+    names: Sequence[Any],
+    times: NDArray[Any] | None,
+    window: int,
+    place: Callable[[int], str],
+) -> Parts:
+    """Cut arrays with one step per row into windows of consecutive steps of one episode.
+
+    The action of a row is the one that led to it. So a window of length 2 has the action of its later row; a longer
+    one those of all rows but the first; a window of length 1 its own.
+
+    Args:
+        parts: arrays of shape (rows, d).
+        codes: the episode of each row, counted from 0.
+        names: of the episodes.
+        times: what orders the rows of an episode, or None.
+        window: steps per window, at least 1.
+        place: how to call a row in an error message.
+
+    Raises:
+        DataError: all episodes are shorter than the window, or two rows of one have the same time.
+    """
+    if window < 1:
+        raise DataError(f"window is {window}; it must be at least 1 step")
+    rows, too_short, tie = window_rows(codes, times, window)
+    if tie is not None:
+        first, second = sorted(tie)
+        raise DataError(
+            f"{place(first)} and {place(second)} of episode {names[codes[first]]!r} have the same time; "
+            "times must differ within an episode"
+        )
+    if not len(rows):
+        longest = int(np.bincount(codes).max())
+        raise DataError(
+            f"the longest episode has {longest} steps; windows of {window} steps need longer ones"
+        )
+    notes = (_note(too_short, names, window),) if too_short.size else ()
+    return replace(
+        parts,
+        observations=parts.observations[rows],
+        actions=None if parts.actions is None else _actions(parts.actions, rows),
+        latents=None if parts.latents is None else parts.latents[rows],
+        episodes=codes[rows[:, 0]],
+        notes=parts.notes + notes,
+    )
+
+
+def _actions(actions: NDArray[Any], rows: Indices) -> NDArray[Any]:
+    if rows.shape[1] <= 2:
+        return np.asarray(actions[rows[:, -1]])
+    return np.asarray(actions[rows[:, 1:]])
+
+
+def _note(too_short: Indices, names: Sequence[Any], window: int) -> str:
+    what = "1 episode" if len(too_short) == 1 else f"{len(too_short)} episodes"
+    which = listed([repr(names[number]) for number in too_short])
+    return f"left out {what} of {len(names)}, shorter than {window} steps: {which}"

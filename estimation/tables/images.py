@@ -1,0 +1,95 @@
+"""Images named in a table, as flattened rows of numbers between 0 and 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimation.exceptions import DataError
+from estimation.tables.parts import need, parsing, require_file
+from identify.exceptions import FileAccessError
+
+__all__ = ["read_images"]
+
+Array = NDArray[np.float32]
+
+# the largest value of a grey image in each of Pillow's modes
+_GREY = {"L": 255, "I;16": 65535, "I;16L": 65535, "I;16B": 65535}
+
+
+def read_images(
+    names: Sequence[str], folder: Path, place: Callable[[int], str]
+) -> tuple[Array, tuple[int, int, int]]:
+    """Read images of one size, grey or RGB; an opaque alpha channel is dropped.
+
+    Args:
+        names: their files, relative to the folder.
+        folder: where they are.
+        place: how to call a row in an error message.
+
+    Returns:
+        Shape (N, C * H * W), from 0 (black) to 1, and (C, H, W); C is 1 for grey, 3 for RGB.
+
+    Raises:
+        DataError: a file is no such image, or differs from the first in size or colour.
+        FileAccessError: a file can't be read.
+    """
+    first = _read_row(names, 0, folder, place)
+    try:
+        result = np.empty((len(names), first.size), dtype=np.float32)
+    except MemoryError as error:
+        raise DataError(f"{len(names)} images of {first.size} numbers don't fit in memory") from error
+    result[0] = first.ravel()
+    for row in range(1, len(names)):
+        image = _read_row(names, row, folder, place)
+        if image.shape != first.shape:
+            raise DataError(
+                f"{place(row)}: {names[row]} is {_size(image)}, and {names[0]} is {_size(first)}; "
+                "all images must be of one size and colour"
+            )
+        result[row] = image.ravel()
+    return result, (first.shape[0], first.shape[1], first.shape[2])
+
+
+def _read_row(names: Sequence[str], row: int, folder: Path, place: Callable[[int], str]) -> Array:
+    try:
+        return _read(folder / names[row])
+    except FileAccessError as error:
+        raise FileAccessError(f"{place(row)}: {error}") from error
+    except DataError as error:
+        raise DataError(f"{place(row)}: {error}") from error
+
+
+def _read(path: Path) -> Array:
+    pillow = need("PIL.Image", "pillow", "an image")
+    require_file(path)
+    with parsing(path, "image"), pillow.open(path) as opened:
+        image = _plain(opened)
+        grey = _GREY.get(image.mode)
+        if grey is not None:
+            return (np.asarray(image).astype(np.float32) / np.float32(grey))[np.newaxis]
+        if image.mode != "RGB":
+            raise DataError(f"is in mode {image.mode}; save it as grey or RGB")
+        return np.moveaxis(np.asarray(image).astype(np.float32) / np.float32(255), 2, 0)
+
+
+def _plain(image: Any) -> Any:
+    """Palettes and black-and-white resolved, an opaque alpha channel dropped."""
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode == "P":
+        image = image.convert("RGBA")
+    if image.mode in ("RGBA", "LA"):
+        if image.getchannel("A").getextrema()[0] < 255:
+            raise DataError("is partly transparent; save it as grey or RGB without an alpha channel")
+        return image.convert(image.mode[:-1])
+    return image
+
+
+def _size(image: Array) -> str:
+    channels, height, width = image.shape
+    return f"{width} x {height} {'grey' if channels == 1 else 'RGB'}"

@@ -1,0 +1,106 @@
+"""`Parts`: what a file holds of a dataset, before the parts are checked against each other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from estimation.exceptions import DataError
+from identify.exceptions import FileAccessError, IdentifyError
+from identify.graph import CausalGraph
+
+__all__ = ["Parts", "need", "parsing", "require_file", "shown_path"]
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The arrays and names in a file; `estimation.dataset.Dataset` has the same attributes, and checks them.
+
+    Attributes:
+        observations: x, shape (N, T, d_x) or (N, d_x).
+        actions: a, or None.
+        latents: the true z, or None.
+        graph: the true graph, or None.
+        action_names: one name per column of the actions, or None to make them up.
+        observation_shape: (C, H, W) of images, or None.
+        name: what to call the data.
+        episodes: shape (N,), or None.
+        notes: what a person should know.
+        checked: a dataset wrote the file, so that its constant columns were accepted before.
+    """
+
+    observations: Any
+    actions: Any = None
+    latents: Any = None
+    graph: CausalGraph | None = None
+    action_names: tuple[str, ...] | None = None
+    observation_shape: tuple[int, ...] | None = None
+    name: str = ""
+    episodes: Any = None
+    notes: tuple[str, ...] = ()
+    checked: bool = False
+
+
+def shown_path(path: str | os.PathLike[str]) -> str:
+    """The file's name as an error message shows it, on one line."""
+    text = os.fspath(path)
+    return text if text.isprintable() else ascii(text)
+
+
+def require_file(path: str | os.PathLike[str]) -> None:
+    """Check that a file can be opened, so that what a parser raises later is about its content.
+
+    Raises:
+        FileAccessError: it can't.
+    """
+    try:
+        with open(path, "rb"):
+            return
+    except FileNotFoundError as error:
+        raise FileAccessError(f"{shown_path(path)}: no such file") from error
+    except OSError as error:
+        raise FileAccessError(f"{shown_path(path)}: {error.strerror or 'cannot be read'}") from error
+
+
+@contextlib.contextmanager
+def parsing(path: str | os.PathLike[str], what: str) -> Iterator[None]:
+    """Whatever a library raises on a broken file becomes one line with the file's name.
+
+    Args:
+        path: the file.
+        what: what it should be, for instance ``"Parquet file"``.
+
+    Raises:
+        DataError: the file is not that, or what the block itself raised, with the file's name before it.
+    """
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{shown_path(path)}: {error}") from error
+    except IdentifyError as error:
+        raise DataError(f"{shown_path(path)}: {error}") from error
+    except MemoryError as error:
+        raise DataError(
+            f"{shown_path(path)}: doesn't fit in memory; save an array as NPY and map it"
+        ) from error
+    except Exception as error:
+        # parsers raise their own types, and built-in ones where the file surprises them
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{shown_path(path)}: is no {what}: {text[:200]}") from error
+
+
+def need(module: str, package: str, what: str) -> Any:
+    """Import a module that only some files need.
+
+    Raises:
+        DataError: it isn't installed.
+    """
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise DataError(f"{what} needs the package {package}; install mechsparse[estimation]") from error

@@ -1,0 +1,103 @@
+"""Rows of a dataset as tensors, in an order that depends on the seed and the step alone.
+
+Nothing random is carried from step to step: order and noise are functions of (seed, step). So a run that was
+stopped and resumed sees what an undisturbed one sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from estimation.dataset import Dataset
+from estimation.objective import Batch
+
+__all__ = ["Batches", "Scales", "generator_for", "scales"]
+
+_CHUNK = 65_536
+_WORD = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Mean and standard deviation of each observed coordinate, and of each action."""
+
+    x_mean: Tensor
+    x_scale: Tensor
+    a_mean: Tensor
+    a_scale: Tensor
+
+
+class Batches:
+    """Batches of a dataset of one or two steps.
+
+    Args:
+        dataset: with T = 1 or 2.
+        size: rows in a batch; the whole dataset when it has fewer.
+        seed: of the order.
+        device: where batches go.
+        dtype: of the batches.
+    """
+
+    def __init__(
+        self, dataset: Dataset, size: int, seed: int, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.size = min(size, len(dataset))
+        self.per_epoch = len(dataset) // self.size
+        self._rows = len(dataset)
+        self._seed = seed
+        self._place = {"device": device, "dtype": dtype}
+        self._observations = dataset.observations
+        self._actions = dataset.actions
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
+
+    def at(self, step: int) -> Batch:
+        """The batch of a step."""
+        epoch, place = divmod(step, self.per_epoch)
+        if self._order[0] != epoch:
+            self._order = (epoch, np.random.default_rng([self._seed, epoch]).permutation(self._rows))
+        return self.rows(self._order[1][place * self.size : (place + 1) * self.size])
+
+    def rows(self, indices: NDArray[np.int64] | slice) -> Batch:
+        """The batch of these rows."""
+        actions = None if self._actions is None else self._tensor(self._actions, indices)
+        return Batch(self._tensor(self._observations, indices), actions)
+
+    def _tensor(self, values: NDArray[np.float32], indices: NDArray[np.int64] | slice) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values[indices])).to(**self._place)  # type: ignore[call-overload, no-any-return]
+
+
+def scales(dataset: Dataset) -> Scales:
+    """Means and scales over all rows and steps; a coordinate that never changes gets scale 1."""
+    x_mean, x_scale = _moments(dataset.observations.reshape(-1, dataset.n_observed))
+    if dataset.actions is None:
+        return Scales(x_mean, x_scale, torch.zeros(0), torch.ones(0))
+    a_mean, a_scale = _moments(dataset.actions.reshape(-1, dataset.n_actions))
+    return Scales(x_mean, x_scale, a_mean, a_scale)
+
+
+def generator_for(seed: int, step: int, device: torch.device) -> torch.Generator:
+    """The source of the noise of one step."""
+    # splitmix64, so that neighbouring steps get seeds far apart
+    word = (seed * 0x9E3779B97F4A7C15 + step * 0xD1342543DE82EF95 + 0x632BE59BD9B4E019) & _WORD
+    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
+    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _WORD
+    return torch.Generator(device).manual_seed((word ^ (word >> 31)) >> 1)
+
+
+def _moments(values: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+    total, squares = np.zeros(values.shape[1]), np.zeros(values.shape[1])
+    # about the first row, so that the difference of squares keeps its digits
+    origin = values[0].astype(float)
+    for start in range(0, len(values), _CHUNK):
+        part = values[start : start + _CHUNK] - origin
+        total += part.sum(0)
+        squares += (part**2).sum(0)
+    mean = total / len(values)
+    scale = np.sqrt(np.maximum(squares / len(values) - mean**2, 0))
+    scale[scale == 0] = 1
+    return torch.from_numpy(mean + origin).float(), torch.from_numpy(scale).float()

@@ -1,0 +1,375 @@
+"""`fit`: the steps of training, one after the other, resumable at any of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from estimation.config import TrainingConfig
+from estimation.dataset import Dataset
+from estimation.exceptions import ConfigError, TrainingError
+from estimation.history import History, Record
+from estimation.model import Shape, SparseVAE
+from estimation.objective import LossTerms, training_loss
+from estimation.sparsity import EdgeConstraints, budget_at, budgets
+from estimation.trained import TrainedModel, held_out_terms
+from estimation.training import resuming
+from estimation.training.batches import Batches, generator_for, scales
+from estimation.training.optimisers import build
+from estimation.training.plan import Plan
+from estimation.training.progress import progress_line
+from estimation.training.rebase import rebase_
+
+__all__ = ["fit"]
+
+# the logits of the masks move faster than weights do
+_MASK_RATE = 0.02
+# how fast the profiled variances that the model keeps follow those of the batches
+_FOLLOW = 0.05
+# the first of several rounds of unmixing keeps so many times the edges of the budget
+_SPARE = 1.5
+_MOST_HELD_OUT = 10_000
+_HELD_OUT_SHARE = 0.05
+
+
+def fit(
+    dataset: Dataset,
+    config: TrainingConfig | None = None,
+    *,
+    validation: Dataset | None = None,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int = 1000,
+    progress: bool | None = None,
+    on_record: Callable[[Record], None] | None = None,
+) -> TrainedModel:
+    """Train a SparseVAE.
+
+    The same seed gives the same numbers on the same machine with the same number of threads. Nothing of torch's
+    global state is changed but the number of threads, which is put back.
+
+    Args:
+        dataset: observations with a past, actions, or both. Sequences longer than two steps are cut into pairs.
+        config: settings; the defaults of `TrainingConfig` with budgets from nowhere are an error: say how many
+            edges, or ``sparsity="none"``.
+        validation: held-out data; 5 % of the rows of ``dataset`` (at most 10,000) when left out, which are then not
+            trained on.
+        encoder: a module of yours from (B, d_x) to (B, n), on standardised observations.
+        decoder: a module of yours from (B, n) to (B, d_x).
+        checkpoint: a folder. The state is kept there while training, and a run that finds its own state goes on
+            from it, to the same numbers as an undisturbed one.
+        checkpoint_every: steps between two states.
+        progress: show a bar with the time left on standard error; None: on a terminal only.
+        on_record: called with every record of the history.
+
+    Returns:
+        the trained model.
+
+    Raises:
+        ConfigError: settings at odds with the data or with each other.
+        DataError: training and validation data differ in kind.
+        TrainingError: a number stopped being finite; the text says at which step, and the likely cause.
+        CheckpointError: the folder holds a damaged state, or that of another run.
+
+    Example:
+        >>> from estimation.simulate import simulate
+        >>> data = simulate("ActionBlockDiag", 300)
+        >>> config = TrainingConfig(max_edges_actions=10, steps=20, width=8, transition_width=4, batch_size=64)
+        >>> fit(data, config)
+        TrainedModel(20 observed, 10 latents, 5 actions, 10 edges)
+    """
+    settings = config or TrainingConfig()
+    pairs = _pairs(dataset)
+    held_out = _pairs(validation) if validation is not None else None
+    if held_out is None:
+        pairs, held_out = _hold_out(pairs, settings.seed)
+    _require_alike(pairs, held_out)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(settings.threads)
+    try:
+        run = _Run.start(pairs, held_out, settings, encoder, decoder)
+        if checkpoint is not None:
+            run.resume(Path(checkpoint))
+        run.train(progress, on_record, None if checkpoint is None else Path(checkpoint), checkpoint_every)
+    finally:
+        torch.set_num_threads(threads)
+    return TrainedModel(
+        run.model.eval(), settings, run.history, dataset.action_names, dataset.observation_shape
+    )
+
+
+@dataclass
+class _Run:
+    model: SparseVAE
+    config: TrainingConfig
+    plan: Plan
+    batches: Batches
+    held_out: Dataset
+    n_rows: int
+    device: torch.device
+    constraints: EdgeConstraints
+    optimisers: list[torch.optim.Optimizer]
+    history: History = field(default_factory=History)
+    step: int = 0
+    seconds: float = 0.0
+    stale: int = 0
+
+    @classmethod
+    def start(
+        cls,
+        dataset: Dataset,
+        held_out: Dataset,
+        config: TrainingConfig,
+        encoder: nn.Module | None,
+        decoder: nn.Module | None,
+    ) -> _Run:
+        assert config.batch_size is not None
+        device = _device(config.device)
+        shape = Shape(
+            dataset.n_observed,
+            _n_latents(dataset, config),
+            dataset.n_actions,
+            past=dataset.n_steps > 1,
+        )
+        _require_budgets(shape, config)
+        model = SparseVAE(shape, config, torch.Generator().manual_seed(config.seed), encoder, decoder)
+        found = scales(dataset)
+        model.set_scales_(found.x_mean, found.x_scale, found.a_mean, found.a_scale)
+        model.to(device).train()
+        batches = Batches(dataset, config.batch_size, config.seed, device, torch.float32)
+        constraints = EdgeConstraints(sorted(budgets(config))).to(device)
+        run = cls(model, config, Plan.of(config), batches, held_out, len(dataset), device, constraints, [])
+        run.optimisers = run._new_optimisers()
+        return run
+
+    def resume(self, folder: Path) -> None:
+        """Take up the state of a folder, if there is one."""
+        state = resuming.read(folder, self.config)
+        if state is None:
+            return
+        resuming.restore_into(state, self.model, self.optimisers, self.constraints)
+        self.step, self.seconds = state.step, state.seconds
+        self.history, self.stale = state.history, state.stale
+
+    def train(
+        self,
+        progress: bool | None,
+        on_record: Callable[[Record], None] | None,
+        folder: Path | None,
+        every: int,
+    ) -> None:
+        """All steps from where the run stands."""
+        begin = time.monotonic() - self.seconds
+        with progress_line(self.plan.steps, self.step, progress) as advance:
+            while self.step < self.plan.steps:
+                self._enter_stage()
+                terms = self._step()
+                self.step += 1
+                self.seconds = time.monotonic() - begin
+                if self.step % self.config.validate_every == 0 or self.step == self.plan.steps:
+                    record = self._record(terms)
+                    if on_record is not None:
+                        on_record(record)
+                    if self._should_stop():
+                        break
+                if folder is not None and (self.step % every == 0 or self.step == self.plan.steps):
+                    self._keep(folder)
+                advance(
+                    self.step, f"{self.plan.stage(self.step - 1)}, loss {float(terms.total.detach()):.3f}"
+                )
+        self._freeze()
+
+    def _enter_stage(self) -> None:
+        if self.step in self.plan.rebases:
+            limits = self._round_limits()
+            note = rebase_(self.model, self.batches, self.config, self.n_rows, self.step, limits)
+            self.history.notes.append(note)
+            self.optimisers = self._new_optimisers()
+        elif self.step == self.plan.dense_end and self.plan.dense_end < self.plan.steps:
+            for name, masks in self.model.edges.items():
+                if masks.dense and (name in budgets(self.config) or self.config.sparsity == "penalty"):
+                    masks.start_()
+            self.optimisers = self._new_optimisers()
+        elif self.step == self.plan.frozen_start and self.plan.frozen_start < self.plan.steps:
+            self._freeze()
+
+    def _round_limits(self) -> dict[str, int]:
+        """How many edges this round of unmixing keeps: some more than the budget in early rounds."""
+        rounds = len(self.plan.rebases)
+        progress = self.plan.rebases.index(self.step) / (rounds - 1) if rounds > 1 else 1.0
+        edges = self.model.edges
+        return {
+            name: min(round(budget_at(_SPARE * limit, limit, progress)), edges[name].logits.numel())
+            for name, limit in budgets(self.config).items()
+            if name in edges
+        }
+
+    def _freeze(self) -> None:
+        for name, masks in self.model.edges.items():
+            if masks.sampled:
+                masks.freeze_(budgets(self.config).get(name) if self.config.sparsity == "budget" else None)
+
+    def _step(self) -> LossTerms:
+        rate = self.plan.rate(self.step)
+        for optimiser, highest in zip(
+            self.optimisers, (self.config.learning_rate or 0, _MASK_RATE), strict=False
+        ):
+            for group in optimiser.param_groups:
+                group["lr"] = highest * rate if optimiser is self.optimisers[0] else highest
+        batch = self.batches.at(self.step)
+        noise = generator_for(self.config.seed, self.step, self.device)
+        masks = self.model.sample_masks(len(batch.observations), noise)
+        terms = training_loss(self.model, batch, masks, noise, self.config.variance == "profiled")
+        loss = self._with_sparsity(terms.total)
+        self._require_finite(loss)
+        for optimiser in self.optimisers:
+            optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self._after_step(terms)
+        return terms
+
+    def _with_sparsity(self, loss: Tensor) -> Tensor:
+        if self.config.sparsity == "penalty":
+            sampled = [masks.expected_edges() for masks in self.model.edges.values() if masks.sampled]
+            return loss + self.config.penalty * sum(sampled, start=torch.zeros_like(loss))
+        if self.config.sparsity == "constraint":
+            return self.constraints.lagrangian(loss, self.model.edges, self._limits())
+        return loss
+
+    def _after_step(self, terms: LossTerms) -> None:
+        if self.config.variance == "profiled":
+            with torch.no_grad():
+                weight = 1.0 if self.step == 0 else _FOLLOW
+                self.model.log_variance_x.lerp_(terms.variance_x.log(), weight)
+                self.model.log_variance_z.lerp_(terms.variance_z.log(), weight)
+        limits = self._limits()
+        if self.config.sparsity == "constraint":
+            self.constraints.ascend_(self.model.edges, limits)
+        elif self.config.sparsity == "budget":
+            for name, limit in limits.items():
+                if self.model.edges[name].sampled:
+                    self.model.edges[name].project_(limit)
+
+    def _limits(self) -> dict[str, float]:
+        """The budget of every mask at this step."""
+        edges = self.model.edges
+        limits = {name: limit for name, limit in budgets(self.config).items() if name in edges}
+        return {
+            name: budget_at(edges[name].logits.numel(), limit, self.plan.progress(self.step))
+            for name, limit in limits.items()
+        }
+
+    def _new_optimisers(self) -> list[torch.optim.Optimizer]:
+        logits = [masks.logits for masks in self.model.edges.values()]
+        apart = {id(parameter) for parameter in logits}
+        # a mask without entries has a logit parameter too, of size zero
+        main = [p for p in self.model.parameters() if id(p) not in apart and p.requires_grad and p.numel()]
+        return [build(main, self.config), torch.optim.Adam(logits, lr=_MASK_RATE)]
+
+    def _record(self, terms: LossTerms) -> Record:
+        self.model.eval()
+        held_out = held_out_terms(self.model, self.held_out, self.config.seed)
+        self.model.train()
+        edges = self.model.edges
+        record = Record(
+            step=self.step,
+            stage=self.plan.stage(self.step - 1),
+            loss=float(terms.total.detach()),
+            reconstruction=held_out["reconstruction"],
+            divergence=held_out["divergence"],
+            edges={name: float(masks.expected_edges().detach()) for name, masks in edges.items()},
+            budget=self._limits() if self.plan.stage(self.step - 1) != "dense" else {},
+            probabilities={
+                name: masks.probabilities().detach().double().tolist() for name, masks in edges.items()
+            },
+            seconds=self.seconds,
+        )
+        self.history.records.append(record)
+        return record
+
+    def _should_stop(self) -> bool:
+        if self.config.patience is None or self.plan.stage(self.step - 1) != "frozen":
+            return False
+        frozen = [record.negative_elbo for record in self.history.records if record.stage == "frozen"]
+        self.stale = 0 if frozen[-1] <= min(frozen) else self.stale + 1
+        return self.stale >= self.config.patience
+
+    def _keep(self, folder: Path) -> None:
+        state = resuming.State(self.step, self.seconds, self.history, self.stale)
+        resuming.write(folder, self.config, state, self.model, self.optimisers, self.constraints)
+
+    def _require_finite(self, loss: Tensor) -> None:
+        if bool(torch.isfinite(loss)):
+            return
+        cause = "the learning rate is too high" if self.step > 10 else "an observation or weight is extreme"
+        raise TrainingError(
+            f"the loss is {float(loss.detach())} at step {self.step} ({self.plan.stage(self.step)}); likely {cause}: "
+            f"try learning_rate={(self.config.learning_rate or 0) / 3:.2g}, or look for outliers in the data"
+        )
+
+
+def _pairs(dataset: Dataset) -> Dataset:
+    return dataset.windows(2) if dataset.n_steps > 2 else dataset
+
+
+def _hold_out(dataset: Dataset, seed: int) -> tuple[Dataset, Dataset]:
+    share = min(_HELD_OUT_SHARE, _MOST_HELD_OUT / len(dataset))
+    parts = dataset.split((1 - share, share), seed=seed)
+    return parts[0], parts[1]
+
+
+def _require_alike(dataset: Dataset, held_out: Dataset) -> None:
+    for what, ours, theirs in (
+        ("steps", dataset.n_steps, held_out.n_steps),
+        ("observed dimensions", dataset.n_observed, held_out.n_observed),
+        ("actions", dataset.n_actions, held_out.n_actions),
+    ):
+        if ours != theirs:
+            raise ConfigError(
+                f"training data have {ours} {what}, validation data {theirs}; they must be alike"
+            )
+    dataset.check_actions_seen(held_out)
+
+
+def _n_latents(dataset: Dataset, config: TrainingConfig) -> int:
+    if config.n_latents is not None:
+        return config.n_latents
+    if dataset.n_latents is None:
+        raise ConfigError(
+            "n_latents is not set, and the data don't know the true number; set it in the configuration"
+        )
+    return dataset.n_latents
+
+
+def _require_budgets(shape: Shape, config: TrainingConfig) -> None:
+    given = budgets(config)
+    if config.sparsity in ("budget", "constraint") and not given:
+        raise ConfigError(
+            "no edge budget is set: give max_edges_actions or max_edges_past, or sparsity='penalty' or 'none'"
+        )
+    if "past" in given and not shape.past:
+        raise ConfigError("max_edges_past is set, but the data have one time step; leave it out")
+    if "actions" in given and not shape.n_actions:
+        raise ConfigError("max_edges_actions is set, but the data have no actions; leave it out")
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device is {name!r}, which can't be used here; give 'cpu' or 'auto'") from error
+    return device

@@ -1,0 +1,323 @@
+"""Reports of the training side: the same facts in every form, names escaped, nothing from outside on the page."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from estimation.comparison import Comparison, compare
+from estimation.config import TrainingConfig
+from estimation.dataset import Dataset
+from estimation.evaluation import Evaluation, evaluate
+from estimation.history import History, Record
+from estimation.learned import LearnedEntanglement
+from estimation.metrics import structural_hamming
+from estimation.model import Shape, SparseVAE
+from estimation.report import comparison_page, evaluation_page, training_page
+from estimation.report.figures import draw_latents
+from estimation.report.rows import (
+    LATENT_COLUMNS,
+    distance_facts,
+    elbo_fact,
+    graph_record,
+    latent_rows,
+    score_facts,
+    training_facts,
+    training_record,
+)
+from estimation.report.terminal import show_comparison, show_evaluation, show_training
+from estimation.report.words import BETWEEN_MODELS, CAUTION, SCORES, UNKNOWN
+from estimation.simulate import simulate
+from estimation.trained import TrainedModel
+from identify.entanglement import predict_entanglement
+from identify.graph import CausalGraph
+from tests.identify.test_report import Page, printed
+
+NASTY = "<script>alert(1)</script>"
+# two twins and one more, moved by two actions
+GRAPH = CausalGraph(Ga=[[1, 0], [1, 0], [0, 1]], latents=["left", "right", "other"])
+
+
+def record(step: int, stage: str) -> Record:
+    """A look at a training run with three latents and two actions."""
+    return Record(
+        step=step,
+        stage=stage,
+        loss=-1.0,
+        reconstruction=-2.0,
+        divergence=0.5,
+        edges={"actions": 3.0},
+        budget={"actions": 3.0},
+        probabilities={"actions": [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]},
+        seconds=90.0,
+    )
+
+
+def untrained(seed: int = 0, n_latents: int = 3) -> TrainedModel:
+    """A model with weights as they are drawn, and a history; nothing in a report needs more."""
+    config = TrainingConfig(max_edges_actions=3, steps=40, width=8, transition_width=4, depth=1)
+    model = SparseVAE(Shape(6, n_latents, 2, past=False), config, torch.Generator().manual_seed(seed)).eval()
+    history = History([record(20, "dense"), record(40, "frozen")], ["unmixing after 20 steps"])
+    return TrainedModel(model, config, history, ("a0", "a1"))
+
+
+@pytest.fixture(scope="module")
+def model() -> TrainedModel:
+    return untrained()
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return replace(simulate(GRAPH, 200, decoder="polynomial"), name="three latents")
+
+
+@pytest.fixture(scope="module")
+def outcome(model: TrainedModel, data: Dataset) -> Evaluation:
+    return evaluate(model, data)
+
+
+def measured(strengths: list[list[float]]) -> Comparison:
+    """A comparison with the prediction of `GRAPH`."""
+    array = np.array(strengths)
+    names = tuple(f"v{k}" for k in range(array.shape[1]))
+    return compare(
+        predict_entanglement(GRAPH), LearnedEntanglement(array, 0.1, "jacobian", GRAPH.latents, names)
+    )
+
+
+# rows -----------------------------------------------------------------------------------------------
+
+
+def test_latent_rows_hold_the_prediction_beside_what_was_learned() -> None:
+    rows = latent_rows(measured([[0.0, 1.0, 0.4], [0.0, 0.05, 0.9], [0.7, 0.0, 0.2]]))
+    assert [row.cells() for row in rows] == [
+        ("left", "v1", "right", "right", "as predicted"),
+        ("right", "v2", "left", "nothing", "better than guaranteed"),
+        ("other", "v0", "nothing", "right", "contradicted by right"),
+    ]
+    assert len(LATENT_COLUMNS) == len(rows[0].cells())
+
+
+def test_latent_rows_of_models_with_other_numbers_of_latents() -> None:
+    more = latent_rows(measured([[1.0, 0.0, 0.0, 0.5], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]))
+    assert more[0].outcome == "contradicted by v3"
+    fewer = latent_rows(measured([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
+    assert fewer[2].cells() == ("other", "nothing", "nothing", "nothing", "lost")
+
+
+def test_training_facts_count_edges_under_their_budget(model: TrainedModel) -> None:
+    facts = dict(training_facts(model))
+    assert facts == {
+        "edges of G^a": f"{model.graph.n_edges} (budget 3)",
+        "negative ELBO": "-1.500 (reconstruction -2.000, divergence 0.500)",
+        "time": "1.5 minutes, 40 steps",
+    }
+    free = replace(
+        model, config=model.config.replace(sparsity="none", max_edges_actions=None), history=History()
+    )
+    assert dict(training_facts(free)) == {"edges of G^a": f"{model.graph.n_edges} (no budget)"}
+
+
+def test_training_record_is_ready_for_json(model: TrainedModel) -> None:
+    found = training_record(model)
+    assert found["negative_elbo"] == {"total": -1.5, "reconstruction": -2.0, "divergence": 0.5}
+    assert (found["steps"], found["minutes"]) == (40, 1.5)
+    assert found["graph"] == graph_record(model.graph)
+    assert training_record(replace(model, history=History()))["negative_elbo"] is None
+    assert graph_record(GRAPH) == {
+        "latents": ["left", "right", "other"],
+        "actions": ["a0", "a1"],
+        "edges": [["a0", "left"], ["a0", "right"], ["a1", "other"]],
+    }
+
+
+def test_score_facts_say_what_the_data_know(model: TrainedModel, data: Dataset, outcome: Evaluation) -> None:
+    facts = dict(score_facts(outcome))
+    assert outcome.held_out is not None
+    assert facts["MCC"] == f"{outcome.mcc:.3f} (held out {outcome.held_out.mcc:.3f})"
+    assert facts["SHD"] == f"{outcome.shd} ({outcome.missing} missing, {outcome.extra} extra)"
+    graphless = evaluate(model, replace(data, graph=None, decoder=None))
+    assert list(dict(score_facts(graphless))) == ["MCC", "R"]
+    assert score_facts(evaluate(model, replace(data, graph=None, decoder=None, latents=None))) == []
+    terms = {"reconstruction": 1.0, "divergence": 0.25}
+    assert elbo_fact(terms) == ("negative ELBO", "1.250 (reconstruction 1.000, divergence 0.250)")
+
+
+def test_wrong_edges_are_named_from_parent_to_child() -> None:
+    other = CausalGraph(Ga=[[1, 0], [0, 1], [0, 1]], latents=GRAPH.latents)
+    assert distance_facts(("A", "B"), structural_hamming(GRAPH, other)) == [
+        ("edges in both graphs", "2"),
+        ("edges of A alone", "1: a0 → right"),
+        ("edges of B alone", "1: a1 → right"),
+    ]
+    assert distance_facts(("A", "B"), structural_hamming(GRAPH, GRAPH))[1] == ("edges of A alone", "0")
+
+
+# terminal -------------------------------------------------------------------------------------------
+
+
+def test_the_terminal_says_what_the_rows_say(model: TrainedModel, outcome: Evaluation) -> None:
+    assert outcome.comparison is not None
+    text = printed(show_training("[red]folder", model, outcome, "the training data", ["a note"]), 200)
+    for part in (
+        "[red]folder",
+        "a note",
+        "unmixing after 20 steps",
+        "MCC on the training data",
+        "1.5 minutes",
+    ):
+        assert part in text
+    assert outcome.comparison.verdict[:30] in text
+    text = printed(show_evaluation("name", outcome), 200)
+    assert [cell for row in latent_rows(outcome.comparison) for cell in row.cells() if cell not in text] == []
+    assert "MCC" not in printed(show_training("folder", model, None, ""), 200)
+
+
+def test_the_terminal_marks_confirmed_and_contradicted() -> None:
+    same = structural_hamming(GRAPH, GRAPH)
+    good = measured([[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    bad = measured([[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.5, 1.0]])
+    assert f"✓ {good.verdict}" in printed(show_comparison(("a", "b"), good, same), 200)
+    assert "◑ Not confirmed" in printed(show_comparison(("a", "b"), bad, same), 200)
+
+
+def test_a_long_table_says_what_it_leaves_out() -> None:
+    n = 130
+    names = tuple(f"z{k}" for k in range(n))
+    found = LearnedEntanglement(np.eye(n), 0.1, "models", names, names)
+    graph = CausalGraph(Ga=np.eye(n), latents=names)
+    comparison = compare(predict_entanglement(graph), found)
+    text = printed(show_comparison(("a", "b"), comparison, structural_hamming(graph, graph)))
+    assert "100 more latents are left out; --json has them all." in text
+    tiny = untrained()
+    page = comparison_page(("a", "b"), (tiny, tiny), comparison, structural_hamming(graph, graph))
+    assert "30 more latents are left out; the JSON output has them all." in Page(page).text
+
+
+# pages ----------------------------------------------------------------------------------------------
+
+
+def require_sound(source: str) -> Page:
+    """Well-formed, and nothing from outside."""
+    page = Page(source)
+    assert page.open == []
+    assert all(link.startswith(("#", "data:image/png;base64,")) for link in page.links)
+    assert not {"script", "link", "iframe", "img"} & set(page.tags)
+    assert not re.search(
+        r"(?<!xmlns=\")(?<!xmlns:xlink=\")https?://(?!www\.w3\.org|purl\.org|creativecommons)", source
+    )
+    assert not re.search(r"url\((?!#)|@import", source)
+    return page
+
+
+def test_the_page_of_a_training_run(model: TrainedModel, data: Dataset, outcome: Evaluation) -> None:
+    source = training_page(
+        model, replace(data, notes=("short episodes were left out",)), outcome, "the training data"
+    )
+    page = require_sound(source)
+    assert outcome.comparison is not None
+    for part in (
+        "Trained on three latents",
+        outcome.comparison.verdict,
+        SCORES,
+        CAUTION,
+        "the training data",
+        "short episodes were left out",
+        "unmixing after 20 steps",
+        "max_edges_actions",
+        f"MCC {outcome.mcc:.3f}",
+    ):
+        assert part in page.text
+    # graphs, entanglement, latents, curves, probabilities
+    assert page.tags.count("svg") == 5
+    for row in latent_rows(outcome.comparison):
+        assert all(cell in page.text for cell in row.cells())
+
+
+def test_the_page_without_a_truth(model: TrainedModel, data: Dataset) -> None:
+    bare = replace(data, graph=None, decoder=None, latents=None, name="")
+    page = require_sound(training_page(model, bare, None, ""))
+    assert page.tags.count("svg") == 3
+    for part in ("Trained on your data", UNKNOWN, repr(model)):
+        assert part in page.text
+    page = require_sound(evaluation_page(model, bare, evaluate(model, bare)))
+    assert UNKNOWN in page.text
+    assert "200 samples of your data" in page.text
+
+
+def test_the_page_with_latents_and_no_graph(model: TrainedModel, data: Dataset) -> None:
+    graphless = replace(data, graph=None, decoder=None)
+    outcome = evaluate(model, graphless)
+    page = require_sound(evaluation_page(model, graphless, outcome))
+    # the learned graph alone, latents, curves, probabilities
+    assert page.tags.count("svg") == 4
+    assert f"MCC {outcome.mcc:.3f}, R {outcome.r:.3f}" in page.text
+    assert "R_con 0" not in page.text
+
+
+def test_the_page_of_a_model_without_history(model: TrainedModel, data: Dataset, outcome: Evaluation) -> None:
+    page = require_sound(evaluation_page(replace(model, history=History()), data, outcome))
+    assert page.tags.count("svg") == 3
+
+
+def test_the_page_of_two_models(model: TrainedModel) -> None:
+    comparison = measured([[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.5, 1.0]])
+    distance = structural_hamming(model.graph, model.graph)
+    page = require_sound(comparison_page(("run 1", "run 2"), (model, model), comparison, distance))
+    assert page.tags.count("svg") == 2
+    for part in ("run 1 against run 2", "run 1 and run 2 disagree.", comparison.verdict, BETWEEN_MODELS):
+        assert part in page.text
+    agreeing = measured([[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    assert "run 1 and run 2 agree." in comparison_page(("run 1", "run 2"), (model, model), agreeing, distance)
+
+
+def test_models_with_other_numbers_of_latents_have_no_common_figure_of_their_graphs(
+    model: TrainedModel,
+) -> None:
+    comparison = measured([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    fewer = untrained(n_latents=2)
+    distance = structural_hamming(model.graph, fewer.graph, comparison.permutation)
+    page = require_sound(comparison_page(("a", "b"), (model, fewer), comparison, distance))
+    assert page.tags.count("svg") == 1
+
+
+def test_markup_in_names_stays_text(model: TrainedModel, data: Dataset, outcome: Evaluation) -> None:
+    graph = CausalGraph(GRAPH.Gz, GRAPH.Ga, latents=[NASTY, "a|b", "$x_1$ & y"])
+    named = replace(data, name=NASTY, graph=graph, notes=("<b>note</b>",))
+    page = require_sound(evaluation_page(model, named, evaluate(model, named)))
+    assert "b" not in page.tags
+    assert NASTY in page.text
+    require_sound(training_page(model, named, None, NASTY))
+    comparison = measured([[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    distance = structural_hamming(model.graph, model.graph)
+    page = require_sound(comparison_page((NASTY, "<i>b</i>"), (model, model), comparison, distance))
+    assert "i" not in page.tags
+
+
+def test_the_same_result_gives_the_same_page(model: TrainedModel, data: Dataset, outcome: Evaluation) -> None:
+    assert evaluation_page(model, data, outcome) == evaluation_page(model, data, outcome)
+
+
+def test_of_many_latents_those_that_match_worst_are_drawn() -> None:
+    from estimation.plot.latents import MOST_PANELS
+
+    n = MOST_PANELS + 4
+    config = TrainingConfig(max_edges_actions=n, steps=40, width=8, transition_width=4, depth=1)
+    wide = SparseVAE(Shape(2 * n, n, 2, past=False), config, torch.Generator().manual_seed(0)).eval()
+    graph = CausalGraph(Ga=np.ones((n, 2)), latents=[f"latent{k:02}" for k in range(n)])
+    data = simulate(graph, 100, decoder="polynomial")
+    model = TrainedModel(wide, config, History(), ("a0", "a1"))
+    picture = draw_latents(model, data, evaluate(model, data, n_samples=10))
+    assert picture.svg.count('id="axes_') == n - 4
+
+
+def test_no_figure_is_left_open(model: TrainedModel, data: Dataset, outcome: Evaluation) -> None:
+    from matplotlib import pyplot as plt
+
+    before = plt.get_fignums()
+    evaluation_page(model, data, outcome)
+    assert plt.get_fignums() == before

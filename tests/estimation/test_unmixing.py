@@ -1,0 +1,189 @@
+"""Planted mixings are undone, whatever basis they come in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from estimation.exceptions import DataError
+from estimation.processes.mechanisms import sines
+from estimation.processes.published import random_graph
+from estimation.unmixing import unmix
+from identify.catalog import load
+from identify.graph import CausalGraph
+
+Array = NDArray[np.float64]
+
+
+def mixing(n: int, seed: int, orthogonal: bool = False) -> Array:
+    """A random invertible matrix of condition number at most 4."""
+    rng = np.random.default_rng(seed)
+    turns = [np.linalg.qr(rng.normal(size=(n, n)))[0] for _ in range(2)]
+    return turns[0] if orthogonal else turns[0] @ np.diag(rng.uniform(0.5, 2, n)) @ turns[1]
+
+
+def effects_of_actions(
+    graph: CausalGraph, noise: float, rows: int = 2000, seed: int = 0
+) -> tuple[Array, Array]:
+    """What each action does when drawn anew, (S, n, m), with noise; and the latents' covariance."""
+    rng = np.random.default_rng(seed)
+    mechanism = sines(graph, generator=None if graph.n_latents <= 10 else rng)
+    a = rng.uniform(-2, 2, (rows, graph.n_actions))
+    base = mechanism.mean(None, a)
+    changed = []
+    for column in range(graph.n_actions):
+        other = a.copy()
+        other[:, column] = np.roll(a[:, column], 1)
+        changed.append((mechanism.mean(None, other) - base) / np.sqrt(2))
+    effects = np.stack(changed, -1)
+    z = base + 0.01 * rng.normal(size=base.shape)
+    return effects + noise * z.std(0)[:, None] * rng.normal(size=effects.shape), np.cov(z.T)
+
+
+def jacobians_of_past(graph: CausalGraph, noise: float, rows: int = 2000, seed: int = 0) -> Array:
+    rng = np.random.default_rng(seed)
+    n = graph.n_latents
+    z = rng.normal(size=(rows, n))
+    rate, phase = (np.arange(n) % 10 + 3) / np.pi, np.arange(n)
+    waves = np.cos(rate[:, None] * z[:, None, :] + phase[:, None])
+    jacobians = 0.5 * graph.Gz.toarray() * rate[:, None] * waves
+    return jacobians + noise * np.sqrt((jacobians**2).mean()) * rng.normal(size=jacobians.shape)
+
+
+def recovered(product: Array, covariance: Array | None = None) -> Array:
+    """Correlation of each true latent with the new latent matched to it; product = M times the mixing."""
+    spread = np.eye(len(product)) if covariance is None else covariance
+    cross = product @ spread
+    own = np.sqrt(np.diag(product @ spread @ product.T))
+    correlations = np.abs(cross / own[:, None] / np.sqrt(np.diag(spread)))
+    rows, columns = linear_sum_assignment(-correlations)
+    return correlations[rows[np.argsort(columns)], np.arange(len(product))]
+
+
+@pytest.mark.parametrize("name", ["ActionDiag", "ActionNonDiag"])
+@pytest.mark.parametrize("noise", [0.0, 0.06])
+def test_actions(name: str, noise: float) -> None:
+    graph = load(name)
+    effects, covariance = effects_of_actions(graph, noise)
+    turn = mixing(10, seed=1)
+    found = unmix(action_effects=turn @ effects, covariance=turn @ covariance @ turn.T)
+    assert recovered(found.matrix @ turn, covariance).min() > 0.98
+    assert found.unconstrained == ()
+
+
+@pytest.mark.parametrize("name", ["TimeDiag", "TimeNonDiag"])
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_past(name: str, noise: float) -> None:
+    jacobians = jacobians_of_past(load(name), noise)
+    turn = mixing(10, seed=2)
+    found = unmix(
+        past_jacobians=turn @ jacobians @ np.linalg.inv(turn), covariance=turn @ turn.T, n_starts=24
+    )
+    assert recovered(found.matrix @ turn).min() > 0.98
+    assert found.orthogonal
+
+
+@pytest.mark.parametrize("graph_seed", [11, 22, 33])
+def test_random_graphs_of_the_past(graph_seed: int) -> None:
+    jacobians = jacobians_of_past(random_graph(True, 0.2, graph_seed), 0.1)
+    turn = mixing(10, seed=3)
+    found = unmix(
+        past_jacobians=turn @ jacobians @ np.linalg.inv(turn), covariance=turn @ turn.T, n_starts=24
+    )
+    assert recovered(found.matrix @ turn).mean() > 0.97
+
+
+@pytest.mark.parametrize("n", [3, 20])
+def test_other_sizes(n: int) -> None:
+    band = np.eye(n, dtype=int) | np.eye(n, k=-1, dtype=int)
+    effects, covariance = effects_of_actions(CausalGraph(Ga=band), 0.03)
+    turn = mixing(n, seed=4)
+    found = unmix(action_effects=turn @ effects, covariance=turn @ covariance @ turn.T, n_starts=12)
+    assert recovered(found.matrix @ turn, covariance).mean() > 0.97
+
+
+def test_a_weak_latent_counts_as_much_as_the_others() -> None:
+    effects, covariance = effects_of_actions(load("ActionNonDiag"), 0.03)
+    scale = np.diag([0.1, *[1.0] * 9])
+    turn = mixing(10, seed=5) @ scale
+    found = unmix(action_effects=turn @ effects, covariance=turn @ covariance @ turn.T)
+    assert recovered(found.matrix @ turn, covariance).min() > 0.98
+
+
+def test_latents_that_nothing_moves_are_named() -> None:
+    effects, covariance = effects_of_actions(CausalGraph(Ga=[[1, 0], [0, 1], [0, 0]]), 0.0)
+    found = unmix(action_effects=effects, covariance=covariance, n_starts=8)
+    assert len(found.unconstrained) == 1
+    assert found.action_strengths[2].max() < 0.02
+    assert recovered(found.matrix, covariance).min() > 0.99
+
+
+def test_strengths_are_the_sizes_in_the_new_basis() -> None:
+    graph = CausalGraph(Gz=np.eye(3), Ga=np.eye(3))
+    jacobians = jacobians_of_past(graph, 0.05)
+    effects = np.eye(3) * np.random.default_rng(0).normal(size=(2000, 1, 3))
+    found = unmix(action_effects=effects, past_jacobians=jacobians, covariance=np.eye(3), n_starts=8)
+    turned = found.matrix @ jacobians @ np.linalg.inv(found.matrix)
+    np.testing.assert_allclose(found.past_strengths, np.sqrt((turned**2).mean(0)), rtol=1e-6)
+    np.testing.assert_allclose(
+        found.action_strengths, np.sqrt(((found.matrix @ effects) ** 2).mean(0)).clip(1e-6), rtol=1e-5
+    )
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 100))
+def test_the_basis_that_the_problem_comes_in_does_not_matter(seed: int) -> None:
+    jacobians = jacobians_of_past(load("TimeDiag"), 0.02, rows=200)
+    objectives = []
+    for turn in (np.eye(10), mixing(10, seed)):
+        given = turn @ jacobians @ np.linalg.inv(turn)
+        objectives.append(unmix(past_jacobians=given, covariance=turn @ turn.T, n_starts=12).objective)
+    assert objectives[0] == pytest.approx(objectives[1], rel=1e-2)
+
+
+def test_many_latents_go_by_samples() -> None:
+    jacobians = jacobians_of_past(CausalGraph(Gz=np.eye(34)), 0.0, rows=40)
+    found = unmix(past_jacobians=jacobians, covariance=np.eye(34), n_starts=1)
+    assert found.past_strengths.shape == (34, 34)
+    np.testing.assert_allclose(found.matrix @ found.matrix.T, np.eye(34), atol=1e-8)
+
+
+ONES = np.ones((5, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "unmixing needs action_effects or past_jacobians"),
+        ({"action_effects": ONES}, "and the covariance"),
+        ({"action_effects": ONES, "covariance": np.ones((2, 3))}, r"the covariance has shape \(2, 3\)"),
+        (
+            {"action_effects": np.ones((5, 3, 2)), "covariance": np.eye(2)},
+            r"with 2 latents they must be \(S, n, m\)",
+        ),
+        (
+            {"past_jacobians": np.ones((5, 2, 3)), "covariance": np.eye(2)},
+            r"with 2 latents they must be \(S, n, n\)",
+        ),
+        (
+            {"past_jacobians": ONES[:1], "covariance": np.eye(2)},
+            "past_jacobians hold 1 samples; give 2 or more",
+        ),
+        (
+            {"past_jacobians": ONES * np.nan, "covariance": np.eye(2)},
+            "past_jacobians hold an entry that is not finite",
+        ),
+        (
+            {"past_jacobians": ONES, "covariance": np.zeros((2, 2))},
+            "the covariance must be finite and positive",
+        ),
+        ({"past_jacobians": ONES, "covariance": np.eye(2), "n_starts": 0}, "n_starts is 0; give 1 or more"),
+    ],
+)
+def test_what_bad_input_gets(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        unmix(**arguments)

@@ -1,0 +1,290 @@
+"""Whole runs, small: what is learned, what a seed reproduces, what survives an interruption."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from estimation.checkpoint import load
+from estimation.config import TrainingConfig
+from estimation.dataset import Dataset
+from estimation.exceptions import CheckpointError, ConfigError, DataError, TrainingError
+from estimation.metrics import mean_correlation, multiple_correlation, structural_hamming
+from estimation.simulate import simulate
+from estimation.trained import TrainedModel
+from estimation.training import fit
+from identify.graph import CausalGraph
+
+TINY = {"width": 16, "depth": 2, "transition_width": 8, "batch_size": 64, "validate_every": 10}
+BAND = CausalGraph(Ga=[[1, 0, 0], [1, 1, 0], [0, 1, 1]])
+
+
+def tiny(**changes: object) -> TrainingConfig:
+    return TrainingConfig(**(TINY | {"steps": 40, "warmup": 5, "rounds": 2} | changes))
+
+
+@pytest.fixture(scope="module")
+def actions() -> Dataset:
+    return simulate(BAND, 600, seed=1)
+
+
+@pytest.fixture(scope="module")
+def time() -> Dataset:
+    return simulate(CausalGraph(Gz=np.eye(3)), 600, seed=1)
+
+
+def test_a_small_problem_is_solved() -> None:
+    """Three latents behind a random decoder: graph and latents come out right."""
+    train, test = (
+        simulate(BAND, n, seed=5, split=split) for n, split in ((20_000, "train"), (2_000, "test"))
+    )
+    config = TrainingConfig(
+        max_edges_actions=5, steps=900, width=48, transition_width=24, batch_size=512, warmup=30, rounds=2
+    )
+    model = fit(train, config)
+    z_hat = model.encode(test.observations)
+    found = mean_correlation(test.latents, z_hat)
+    assert structural_hamming(BAND, model.graph, found.permutation).distance == 0
+    assert found.score > 0.97
+    assert multiple_correlation(test.latents, z_hat).score > 0.97
+
+
+def numbers(model: TrainedModel) -> list[float]:
+    return [value for r in model.history.records for value in (r.loss, r.reconstruction, r.divergence)]
+
+
+@pytest.mark.parametrize("unmixing", [True, False])
+def test_a_seed_reproduces_bit_for_bit_and_touches_nothing_global(actions: Dataset, unmixing: bool) -> None:
+    config = tiny(max_edges_actions=5, unmixing=unmixing)
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    first, second = fit(actions, config), fit(actions, config)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), state)
+    assert numbers(first) == numbers(second)
+    np.testing.assert_array_equal(first.encode(actions.observations), second.encode(actions.observations))
+    assert numbers(fit(actions, config.replace(seed=1))) != numbers(first)
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("sparsity", ["budget", "constraint", "penalty", "none"])
+@pytest.mark.parametrize("stop", [10, 20, 30])
+def test_a_run_that_was_stopped_ends_with_the_same_numbers(
+    time: Dataset, tmp_path: Path, sparsity: str, stop: int
+) -> None:
+    config = tiny(max_edges_past=3, sparsity=sparsity, unmixing=sparsity == "budget", dense_share=0.25)
+    undisturbed = fit(time, config)
+
+    def interrupt(record) -> None:  # type: ignore[no-untyped-def]
+        if record.step > stop:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        fit(time, config, checkpoint=tmp_path, checkpoint_every=5, on_record=interrupt)
+    resumed = fit(time, config, checkpoint=tmp_path)
+    assert numbers(resumed) == numbers(undisturbed)
+    assert resumed.history.notes == undisturbed.history.notes
+    for a, b in zip(
+        undisturbed.model.state_dict().values(), resumed.model.state_dict().values(), strict=True
+    ):
+        assert torch.equal(a, b)
+
+
+def test_edges_stay_within_the_budget(actions: Dataset, time: Dataset) -> None:
+    assert fit(actions, tiny(max_edges_actions=4)).graph.n_edges == 4
+    assert fit(time, tiny(max_edges_past=2)).graph.n_edges == 2
+    both = simulate(CausalGraph(Gz=np.eye(3), Ga=np.eye(3)), 600)
+    graph = fit(both, tiny(max_edges_past=4, max_edges_actions=3)).graph
+    assert (graph.Gz.nnz, graph.Ga.nnz) == (4, 3)
+    one_sided = fit(both, tiny(max_edges_past=4)).graph
+    assert (one_sided.Gz.nnz, one_sided.Ga.nnz) == (4, 9)
+
+
+def test_a_penalty_removes_edges(actions: Dataset) -> None:
+    whole = {"dense_share": 0.0, "budget_share": 0.5, "frozen_share": 0.0}
+    kept = [
+        fit(actions, tiny(sparsity="penalty", penalty=p, unmixing=False, steps=400, **whole))
+        for p in (0.0, 1.0)
+    ]
+    edges = [model.history.records[-1].edges["actions"] for model in kept]
+    assert edges[1] < edges[0] - 1
+
+
+@pytest.mark.parametrize("variance", ["learned", "fixed", "state_dependent"])
+@pytest.mark.parametrize("predict", ["change", "value"])
+def test_every_kind_of_model_trains(time: Dataset, variance: str, predict: str) -> None:
+    model = fit(time, tiny(max_edges_past=3, variance=variance, predict=predict, optimizer="adam"))
+    assert all(np.isfinite(numbers(model)))
+    first, last = model.history.records[0], model.history.records[-1]
+    assert last.step == 40
+    assert first.negative_elbo != last.negative_elbo
+
+
+def test_more_latents_than_the_truth_and_longer_sequences() -> None:
+    data = simulate(CausalGraph(Gz=np.eye(2), Ga=np.eye(2)), 100, n_steps=5)
+    model = fit(data, tiny(max_edges_past=4, max_edges_actions=4, n_latents=4))
+    assert model.encode(data.observations).shape == (100, 5, 4)
+    assert model.decode(model.encode(data.observations)).shape == data.observations.shape
+
+
+def test_networks_of_the_users(actions: Dataset, tmp_path: Path) -> None:
+    def network(a: int, b: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(a, 12), nn.ReLU(), nn.Linear(12, b))
+
+    model = fit(actions, tiny(max_edges_actions=5), encoder=network(6, 3), decoder=network(3, 6))
+    model.save(tmp_path)
+    again = load(tmp_path, encoder=network(6, 3), decoder=network(3, 6))
+    np.testing.assert_array_equal(model.encode(actions.observations), again.encode(actions.observations))
+    with pytest.raises(CheckpointError, match="give the encoder and decoder it was trained with"):
+        load(tmp_path)
+
+
+def test_early_stop(actions: Dataset) -> None:
+    config = tiny(max_edges_actions=5, steps=400, dense_share=0.05, budget_share=0.08, frozen_share=0.9)
+    config = config.replace(learning_rate=1e-9, patience=2)
+    stopped = fit(actions, config)
+    assert stopped.history.records[-1].step < 400
+
+
+def test_a_saved_model_is_the_same_model(actions: Dataset, tmp_path: Path) -> None:
+    model = fit(actions, tiny(max_edges_actions=5))
+    model.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert again.graph == model.graph
+    assert again.graph.same_names(model.graph)
+    assert again.config == model.config
+    assert again.history == model.history
+    assert repr(again) == repr(model)
+    z = model.encode(actions.observations)
+    np.testing.assert_array_equal(again.encode(actions.observations), z)
+    np.testing.assert_array_equal(again.decode(z), model.decode(z))
+    assert again.negative_elbo(actions) == model.negative_elbo(actions)
+
+
+def damaged(folder: Path, how: str) -> None:
+    manifest = folder / "manifest.json"
+    content = json.loads(manifest.read_text())
+    tensors = folder / content["tensors"]
+    if how == "no manifest":
+        manifest.unlink()
+    elif how == "no tensors":
+        tensors.unlink()
+    elif how == "cut tensors":
+        tensors.write_bytes(tensors.read_bytes()[:-10])
+    elif how == "no json":
+        manifest.write_text("{")
+    elif how == "a list":
+        manifest.write_text("[]")
+    else:
+        changes = {
+            "another kind": {"kind": "something else"},
+            "another version": {"version": 99},
+            "a path": {"tensors": "../model"},
+            "no content": {"content": {}},
+        }
+        manifest.write_text(json.dumps(content | changes[how]))
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("no manifest", "is no checkpoint; it has no manifest.json"),
+        ("no tensors", "is missing; the manifest beside it names this file"),
+        ("cut tensors", "is damaged .its SHA-256 is not the one in the manifest"),
+        ("no json", r"manifest.json: is damaged \(no JSON\)"),
+        ("a list", r"manifest.json: is damaged \(not an object\)"),
+        ("another kind", "holds 'something else', not 'mechsparse model'"),
+        ("another version", "is version 99 of this format; this release reads version 1"),
+        ("a path", "it names no tensors or has no content"),
+        ("no content", "its description lacks or misnames something"),
+    ],
+)
+def test_damaged_models_are_refused(actions: Dataset, tmp_path: Path, how: str, message: str) -> None:
+    fit(actions, tiny(max_edges_actions=5, steps=2, unmixing=False)).save(tmp_path)
+    damaged(tmp_path, how)
+    with pytest.raises(CheckpointError, match=message):
+        load(tmp_path)
+
+
+def test_a_state_of_another_run_is_refused(actions: Dataset, tmp_path: Path) -> None:
+    config = tiny(max_edges_actions=5, steps=4, unmixing=False)
+    fit(actions, config, checkpoint=tmp_path)
+    with pytest.raises(
+        CheckpointError, match=r"holds a run with other settings \(seed\); give another folder"
+    ):
+        fit(actions, config.replace(seed=2), checkpoint=tmp_path)
+    with pytest.raises(CheckpointError, match="holds 'mechsparse training state', not 'mechsparse model'"):
+        load(tmp_path)
+
+
+class Root(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.sqrt()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(actions: Dataset) -> None:
+    decoder = nn.Sequential(nn.Linear(3, 6), Root())
+    message = (
+        r"the loss is nan at step 0 \(dense\); likely an observation or weight is extreme: try learning_rate="
+    )
+    with pytest.raises(TrainingError, match=message):
+        fit(actions, tiny(max_edges_actions=5), decoder=decoder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "no edge budget is set: give max_edges_actions or max_edges_past"),
+        (
+            {"max_edges_actions": 3, "max_edges_past": 3},
+            "max_edges_past is set, but the data have one time step",
+        ),
+        ({"max_edges_actions": 3, "device": "tpu"}, "device is 'tpu', which can't be used here"),
+    ],
+)
+def test_settings_at_odds_with_the_data(actions: Dataset, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        fit(actions, tiny(**changes))
+
+
+def test_data_at_odds_with_each_other(actions: Dataset, time: Dataset) -> None:
+    with pytest.raises(ConfigError, match="max_edges_actions is set, but the data have no actions"):
+        fit(time, tiny(max_edges_actions=3))
+    with pytest.raises(
+        ConfigError, match="training data have 1 steps, validation data 2; they must be alike"
+    ):
+        fit(actions, tiny(max_edges_actions=3), validation=time)
+    plain = Dataset.from_arrays(actions.observations, actions.actions)
+    with pytest.raises(ConfigError, match="n_latents is not set, and the data don't know the true number"):
+        fit(plain, tiny(max_edges_actions=3))
+
+
+def test_what_a_model_refuses(actions: Dataset) -> None:
+    model = fit(actions, tiny(max_edges_actions=5, steps=2, unmixing=False))
+    with pytest.raises(DataError, match=r"observations have shape \(4, 5\); this model needs \(N, T, 6\)"):
+        model.encode(np.zeros((4, 5)))
+    with pytest.raises(DataError, match="latents hold an entry that is not finite"):
+        model.decode(np.full((4, 3), np.nan))
+
+
+def test_the_published_preset_trains_the_authors_way(actions: Dataset) -> None:
+    config = TrainingConfig(
+        preset="published", max_edges_actions=5, steps=6, width=8, transition_width=8, batch_size=32
+    )
+    model = fit(actions, config)
+    assert (config.optimizer, config.sparsity, config.unmixing) == ("adam", "constraint", False)
+    assert model.history.records[-1].step == 6
+
+
+def test_progress_is_shown_when_asked(actions: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    fit(actions, tiny(max_edges_actions=5, steps=3, unmixing=False), progress=True)
+    assert "frozen, loss" in capsys.readouterr().err
+    fit(actions, tiny(max_edges_actions=5, steps=3, unmixing=False))
+    assert capsys.readouterr().err == ""
