@@ -186,6 +186,7 @@ def test_held_out_correlations_come_from_the_other_half() -> None:
 # --- halves ----------------------------------------------------------------------------------------------------------
 
 
+@quick
 @given(st.integers(4, 30), st.integers(1, 3), st.integers(0, 99))
 def test_halves_share_out_whole_sequences(n: int, steps: int, seed: int) -> None:
     place = np.repeat(np.arange(n, dtype=float), steps).reshape(n, steps, 1)

@@ -47,7 +47,8 @@ def marks(ax: Axes, edged: bool) -> set[tuple[int, int]]:
     found = set()
     for collection in ax.collections:
         places = collection.get_offsets()
-        if not len(places) or not len(collection.get_paths()) or collection.get_sizes()[0] == 0:  # type: ignore[attr-defined]
+        sizes = collection.get_sizes() if hasattr(collection, "get_sizes") else [0]
+        if not len(places) or not len(collection.get_paths()) or sizes[0] == 0:
             continue
         ring = len(collection.get_facecolor()) == 0 or collection.get_facecolor()[0][3] == 0  # type: ignore[arg-type, index]
         cross = len(collection.get_paths()[0].vertices) == 4

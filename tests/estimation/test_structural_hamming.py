@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from estimation.exceptions import DataError
 from estimation.metrics import structural_hamming
 from identify.graph import CausalGraph
 from tests.builders import graphs, permutations
+
+quick = settings(deadline=None)
 
 
 @st.composite
@@ -28,9 +30,10 @@ def two_graphs(draw: st.DrawFn) -> tuple[CausalGraph, CausalGraph, list[int]]:
     return one, other, draw(permutations(one.n_latents))
 
 
+@quick
 @given(two_graphs())
-def test_shd_counts_the_entries_that_differ(given: tuple[CausalGraph, CausalGraph, list[int]]) -> None:
-    true, learned, order = given
+def test_shd_counts_the_entries_that_differ(case: tuple[CausalGraph, CausalGraph, list[int]]) -> None:
+    true, learned, order = case
     found = structural_hamming(true, learned, order)
     ordered = learned.permute(order)
     for errors, one, other in (
@@ -49,11 +52,12 @@ def test_shd_counts_the_entries_that_differ(given: tuple[CausalGraph, CausalGrap
     assert (found.distance == 0) == (ordered == true)
 
 
+@quick
 @given(two_graphs())
 def test_turning_shd_around_swaps_missing_and_extra(
-    given: tuple[CausalGraph, CausalGraph, list[int]],
+    case: tuple[CausalGraph, CausalGraph, list[int]],
 ) -> None:
-    true, learned, order = given
+    true, learned, order = case
     there = structural_hamming(true, learned, order)
     back = structural_hamming(learned, true, np.argsort(order))
     for one, other in ((there, back), (there.past, back.past), (there.actions, back.actions)):
@@ -61,11 +65,12 @@ def test_turning_shd_around_swaps_missing_and_extra(
         assert (one.precision, one.recall) == (other.recall, other.precision)
 
 
+@quick
 @given(two_graphs(), st.data())
 def test_unmatched_latents_keep_their_edges(
-    given: tuple[CausalGraph, CausalGraph, list[int]], data: st.DataObject
+    case: tuple[CausalGraph, CausalGraph, list[int]], data: st.DataObject
 ) -> None:
-    true, learned, order = given
+    true, learned, order = case
     dropped = data.draw(st.sets(st.integers(0, true.n_latents - 1)))
     found = structural_hamming(true, learned, [-1 if i in dropped else k for i, k in enumerate(order)])
     names = {true.latents[i] for i in dropped}
