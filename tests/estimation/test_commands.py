@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -564,9 +565,12 @@ def test_without_tensorboard_one_line_says_what_to_install(
         ("train train.npz -o model --config graph.json", "graph.json: is no TOML"),
         ("train train.npz -o graph.json --max-edges-actions 3", "graph.json: is a file; give a folder"),
         ("train train.npz -o model --max-edges-actions 3 --report no/r.html", "no/r.html: no such folder no"),
-        (
+        pytest.param(
             "train train.npz -o model --max-edges-actions 3 --tensorboard graph.json",
             "is a file; give a folder",
+            marks=pytest.mark.skipif(
+                find_spec("tensorboard") is None, reason="the extra tensorboard is missing"
+            ),
         ),
         (
             "train train.npz -o model --max-edges-actions 3 --validation graph.json",
