@@ -132,6 +132,13 @@ def test_matching_gives_up_a_best_pair_where_the_sum_gains() -> None:
     assert found.permutation.tolist() == [1, 0]
 
 
+def test_a_correlation_is_never_more_than_one() -> None:
+    # sums round up for some of these
+    for seed in range(40):
+        z = normal(11, 3, seed=seed)
+        assert mean_correlation(z, -2 * z).correlations.max() <= 1
+
+
 def test_fewer_learned_latents_leave_some_true_ones_without_a_match() -> None:
     z = normal(50, 3)
     found = mean_correlation(z, z[:, [2]])
