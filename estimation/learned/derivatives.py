@@ -79,7 +79,9 @@ def _persistent(
     """The root mean product of derivatives at pairs of neighbours, shape (rows, columns).
 
     A network of leaky ReLUs fits a smooth map by flat pieces, whose slopes scatter around those of the map. In a mean
-    square the scatter adds up; in products of neighbours it has mean zero.
+    square the scatter adds up; in products of neighbours it has mean zero. For a model of ActionDiag whose latents
+    correlate 0.998 with the true ones, pairs that don't mix got 0.16 on average (at most 0.27) from mean squares and
+    0.02 (0.05) from products; the matched pairs have 1.
 
     Args:
         derivative: of points (B, n), shape (B, rows, columns).

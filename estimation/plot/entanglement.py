@@ -19,6 +19,7 @@ from estimation.plot.marks import (
     missing_entry,
     one_way_entry,
     patch,
+    sign_entry,
     two_axes,
 )
 from identify.plot.cells import draw_cells, frame, label, shape_cells
@@ -46,8 +47,9 @@ def plot_comparison(
 
     Both have the true latents as rows, in the order of the predicted blocks, and column j stands for the learned
     latent matched to true latent j: where they agree they look alike. A ring marks a pair that is allowed and was not
-    learned, which is harmless; a cross on yellow one that was learned and is not allowed. In the learned matrix a tick
-    marks the rows of confirmed blocks. Learned latents without a match stand apart on the right.
+    learned, which is harmless; a cross on yellow one that was learned and is not allowed, the larger the stronger. In
+    the learned matrix a tick marks the rows of confirmed blocks. Learned latents without a match stand apart on the
+    right.
 
     Args:
         comparison: of a prediction and a measured entanglement.
@@ -72,15 +74,19 @@ def plot_comparison(
         >>> [tick.get_text() for tick in ax.get_yticklabels()], [tick.get_text() for tick in ax.get_xticklabels()]
         (['z0 ✗', 'z1 ✓'], ['v1', 'v0'])
     """
-    kinds, surplus = _kinds(comparison), _of_surplus(comparison)
-    left, right = two_axes(axes, len(kinds), len(kinds) + (surplus.shape[1] + _GAP) * bool(surplus.shape[1]))
+    kinds = _kinds(comparison)
+    surplus = _surplus_strengths(comparison) > comparison.learned.threshold
+    apart = [""] * _GAP * bool(comparison.surplus)
+    columns = [*comparison.columns, *apart, *comparison.surplus]
+    rows = [f"{name} ✓" for name in comparison.latents]
+    left, right = two_axes(axes, rows, comparison.latents, columns, legend)
     plot_entanglement(comparison.predicted, ax=left, legend=False)
     left.set_title("predicted", fontsize=_TITLE, color=INK, pad=8)
     _draw_learned(right, comparison, kinds, surplus)
     threshold = f"learned (threshold {comparison.learned.threshold:g})"
     right.set_title(threshold, fontsize=_TITLE, color=INK, pad=8)
     if legend:
-        add_legend(right, _entries(kinds, surplus))
+        add_legend(right, _entries(comparison, kinds, surplus))
     return left, right
 
 
@@ -98,8 +104,8 @@ def _draw_learned(
     draw_cells(ax, np.where(surplus, _EXTRA, 0), start, _COLOURS)
     mark_one_way(ax, kinds == _ONE_WAY)
     mark_missing(ax, kinds == _MISSING)
-    mark_extra(ax, kinds == _EXTRA)
-    mark_extra(ax, surplus, start)
+    mark_extra(ax, kinds == _EXTRA, strength=_matched_strengths(comparison)[np.ix_(order, order)])
+    mark_extra(ax, surplus, start, strength=_surplus_strengths(comparison)[order])
     _outline(ax, [len(predicted.blocks[b]) for b in blocks])
     frame(ax)
     names = [comparison.columns[i] or "–" for i in order]
@@ -122,10 +128,15 @@ def _kinds(comparison: Comparison) -> NDArray[np.int64]:
     return np.where(comparison.agreement == MISSING, _MISSING, kinds)
 
 
-def _of_surplus(comparison: Comparison) -> NDArray[np.bool_]:
-    """What learned latents without a match enter, shape (n, number of them)."""
+def _matched_strengths(comparison: Comparison) -> NDArray[np.float64]:
+    # a column of -1 is never marked, so that any strength will do there
+    return comparison.learned.relative[:, comparison.permutation]
+
+
+def _surplus_strengths(comparison: Comparison) -> NDArray[np.float64]:
+    """Relative strengths of learned latents without a match, shape (n, number of them)."""
     chosen = np.isin(np.array(comparison.learned.learned), np.array(comparison.surplus, dtype=str))
-    return comparison.learned.matrix[:, chosen]
+    return comparison.learned.relative[:, chosen]
 
 
 def _outline(ax: Axes, sizes: Iterable[int]) -> None:
@@ -139,13 +150,18 @@ def _outline(ax: Axes, sizes: Iterable[int]) -> None:
         start += size
 
 
-def _entries(kinds: NDArray[np.int64], surplus: NDArray[np.bool_]) -> Entries:
+def _entries(comparison: Comparison, kinds: NDArray[np.int64], surplus: NDArray[np.bool_]) -> Entries:
     every = {
         _ITSELF: (patch(ITSELF), "the latent matched to it"),
         _TWINS: (patch(TWINS), "predicted and learned, within a block"),
         _ONE_WAY: one_way_entry(ONE_WAY, "predicted and learned, one way"),
         _MISSING: missing_entry("allowed, not learned: harmless"),
-        _EXTRA: extra_entry("learned, not allowed"),
+        _EXTRA: extra_entry("learned, not allowed (larger: stronger)"),
     }
     present = {*np.unique(kinds).tolist(), *([_EXTRA] if surplus.any() else [])}
-    return [entry for kind, entry in every.items() if kind in present]
+    entries = [entry for kind, entry in every.items() if kind in present]
+    if any(block.confirmed for block in comparison.blocks) or comparison.predicted.disentangled.any():
+        entries.append(sign_entry("✓", "left: disentangled; right: confirmed"))
+    if not comparison.confirmed:
+        entries.append(sign_entry("✗", "right: not confirmed"))
+    return entries

@@ -66,7 +66,8 @@ def plot_graphs(
         'learned: 1 missing, 1 extra'
     """
     parts = _parts(true_graph, learned_graph)
-    left, right = two_axes(axes, learned_graph.n_latents, _columns(parts))
+    columns = _columns(parts)
+    left, right = two_axes(axes, learned_graph.latents, columns, columns, legend)
     missing = sum(int(part.missing.sum()) for part in parts)
     extra = sum(int(part.extra.sum()) for part in parts)
     spare = [""] * (learned_graph.n_latents - true_graph.n_latents)
@@ -120,13 +121,17 @@ def _parts(true: CausalGraph, learned: CausalGraph) -> list[_Part]:
     return found or [every[0] if true.n_actions else every[1]]
 
 
-def _columns(parts: Sequence[_Part]) -> int:
-    return sum(len(part.names) for part in parts) + _GAP * (len(parts) - 1)
+def _columns(parts: Sequence[_Part]) -> list[str]:
+    """Names of all columns, with empty ones between two matrices."""
+    names: list[str] = []
+    for part in parts:
+        names += [*([""] * _GAP if names else []), *part.names]
+    return names
 
 
 def _draw(ax: Axes, parts: Sequence[_Part], rows: Sequence[str], marked: bool) -> None:
     """The true matrices, or the learned ones with their errors marked."""
-    shape_cells(ax, len(rows), _columns(parts))
+    shape_cells(ax, len(rows), len(_columns(parts)))
     start = 0
     places: list[float] = []
     headings: list[tuple[float, str]] = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from estimation.exceptions import DataError
-from identify.plot.style import INK, pitch, size_in_points
+from identify.plot.style import INK, LARGEST_TEXT, pitch, shorten, widest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +25,7 @@ __all__ = [
     "missing_entry",
     "one_way_entry",
     "patch",
+    "sign_entry",
     "two_axes",
 ]
 
@@ -32,36 +33,55 @@ __all__ = [
 EXTRA_COLOUR = "#F0E442"
 
 _TEXT = 8.0
-# the largest mark, in points
-_LARGEST = 9.0
+# inches: titles above and below, the legend, a title at the side, and one that lies flat beside few rows
+_HEADS, _LEGEND, _SIDE, _FLAT_SIDE = 1.6, 2.9, 0.7, 1.5
+_FEW = 1.9
+_POINTS = 72
 
 Entries = list[tuple[Any, str]]
 
 
 def mark_one_way(ax: Axes, where: NDArray[np.bool_]) -> None:
     """A dot, as in the matrix of predicted entanglement."""
-    _put(ax, where, 0, "o", 0.22, color=INK, linewidth=0)
+    _ovals(ax, where, 0, 0.11, "one way", facecolor=INK, linewidth=0)
 
 
 def mark_missing(ax: Axes, where: NDArray[np.bool_], start: int = 0) -> None:
     """A ring in the cells, from column ``start`` on."""
-    _put(ax, where, start, "o", 0.42, facecolor="none", edgecolor=INK, linewidth=1.1)
+    _ovals(ax, where, start, 0.22, "missing", facecolor="none", edgecolor=INK, linewidth=1.1)
 
 
-def mark_extra(ax: Axes, where: NDArray[np.bool_], start: int = 0) -> None:
-    """A cross in the cells, from column ``start`` on."""
-    _put(ax, where, start, "x", 0.42, color=INK, linewidth=1.4)
+def mark_extra(
+    ax: Axes, where: NDArray[np.bool_], start: int = 0, strength: NDArray[np.float64] | None = None
+) -> None:
+    """A cross in the cells, from column ``start`` on; the larger, the stronger (0 to 1) where that is given."""
+    from matplotlib.collections import LineCollection
+
+    lines = []
+    for row, column in np.argwhere(where).tolist():
+        x, y = column + start, row
+        across, down = _half(ax, 0.22 if strength is None else 0.1 + 0.3 * float(strength[row, column]))
+        lines += [[(x - across, y - sign * down), (x + across, y + sign * down)] for sign in (-1, 1)]
+    if lines:
+        ax.add_collection(LineCollection(lines, colors=INK, linewidths=1.4, zorder=3, label="extra"))
 
 
-def _put(ax: Axes, where: NDArray[np.bool_], start: int, marker: str, share: float, **looks: Any) -> None:
-    """Marks as large as a share of a cell."""
-    rows, columns = np.nonzero(where)
-    if not len(rows):
-        return
-    across, down = (abs(float(np.subtract(*limits))) for limits in (ax.get_xlim(), ax.get_ylim()))
-    width, height = size_in_points(ax)
-    size = min(share * min(width / across, height / down), _LARGEST)
-    ax.scatter(columns + start, rows, s=max(size, 1.0) ** 2, marker=marker, zorder=3, **looks)
+def _ovals(ax: Axes, where: NDArray[np.bool_], start: int, share: float, label: str, **looks: Any) -> None:
+    """In units of the cells, so that marks keep their size in a cell whatever the layout does to it."""
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Ellipse
+
+    across, down = _half(ax, share)
+    places = np.argwhere(where).tolist()
+    if places:
+        ovals = [Ellipse((column + start, row), 2 * across, 2 * down) for row, column in places]
+        ax.add_collection(PatchCollection(ovals, zorder=3, label=label, **looks))
+
+
+def _half(ax: Axes, share: float) -> tuple[float, float]:
+    """Half the width and height of a mark that looks as wide as high, in cells."""
+    aspect = float(ax.get_aspect())
+    return share * min(aspect, 1.0), share / max(aspect, 1.0)
 
 
 def patch(face: str) -> Any:
@@ -74,6 +94,11 @@ def patch(face: str) -> Any:
 def one_way_entry(colour: str, text: str) -> tuple[Any, str]:
     """A line of the legend for dots on a colour."""
     return (patch(colour), _sign("o", 2.5, INK)), text
+
+
+def sign_entry(sign: str, text: str) -> tuple[Any, str]:
+    """A line of the legend for a sign beside a name."""
+    return _sign(f"${sign}$", 6, INK), text
 
 
 def missing_entry(text: str) -> tuple[Any, str]:
@@ -103,18 +128,42 @@ def add_legend(ax: Axes, entries: Entries) -> None:
         )  # fmt: skip
 
 
-def two_axes(axes: Sequence[Axes] | None, rows: int, columns: int) -> tuple[Axes, Axes]:
-    """The axes given, or new ones beside each other for matrices of that size.
+def two_axes(
+    axes: Sequence[Axes] | None, rows: Sequence[str], left: Sequence[str], right: Sequence[str], legend: bool
+) -> tuple[Axes, Axes]:
+    """The axes given, or new ones beside each other with room for two matrices and their names.
+
+    Args:
+        axes: two, or None.
+        rows: names of the rows of both.
+        left: names of the columns of the first.
+        right: names of the columns of the second.
+        legend: make room for it.
 
     Raises:
-        DataError: there are not two.
+        DataError: there are not two axes.
     """
     if axes is None:
-        from matplotlib import pyplot as plt
-
-        size = (2 * (pitch(columns) * columns + 1.2) + 2.6, max(pitch(rows) * rows + 1.4, 2.4))
-        _, made = plt.subplots(1, 2, figsize=size, layout="constrained")
-        axes = list(made)
+        axes = _new_pair(rows, left, right, legend)
     if len(axes) != 2:
         raise DataError(f"{len(axes)} axes are given; two matrices need two")
     return axes[0], axes[1]
+
+
+def _new_pair(rows: Sequence[str], left: Sequence[str], right: Sequence[str], legend: bool) -> list[Axes]:
+    from matplotlib import pyplot as plt
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    cell = pitch(max(len(rows), len(left), len(right)))
+    names, upright = (_inches(texts) for texts in (rows, [*left, *right]))
+    widths, height = [cell * len(columns) for columns in (left, right)], cell * len(rows)
+    side = names + (_FLAT_SIDE if height < _FEW else _SIDE)
+    size = (sum(widths) + 2 * side + _LEGEND * legend, height + upright + _HEADS)
+    # the layout takes names and legend from both alike, so that cells come out alike; its own margin cuts letters
+    layout = ConstrainedLayoutEngine(rect=(0.01, 0.01, 0.98, 0.98))
+    _, made = plt.subplots(1, 2, figsize=size, layout=layout, width_ratios=widths)
+    return list(made)
+
+
+def _inches(texts: Sequence[str]) -> float:
+    return widest([shorten(text) for text in texts], LARGEST_TEXT) / _POINTS

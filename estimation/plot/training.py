@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,8 +24,8 @@ _TEXT = 8.0
 _LABEL = 9.0
 # the first looks are far above the rest; the axis starts from where all but this share lie
 _ABOVE = 0.1
-# lines get fainter when there are many
-_MANY = 60
+# height of the rows of a few edges among many, and of the space between two kinds; all of a matrix has 1
+_LEAST_SHARE, _BETWEEN = 0.3, 0.06
 
 
 def plot_training(history: History, axes: Sequence[Axes] | None = None) -> tuple[Axes, Axes]:
@@ -48,13 +48,19 @@ def plot_training(history: History, axes: Sequence[Axes] | None = None) -> tuple
         raise DataError(f"{len(axes)} axes are given; the loss and the edges need two")
     _draw_losses(axes[0], history)
     _draw_edges(axes[1], history)
+    for ax in axes:
+        spec = ax.get_subplotspec()
+        if spec is not None and not spec.is_last_row():
+            # the axes below say it
+            ax.set_xlabel("")
     return axes[0], axes[1]
 
 
 def plot_edge_probabilities(history: History, ax: Axes | None = None) -> Axes:
-    """Draw one line per possible edge: its probability over the steps.
+    """Draw one row per possible edge: its probability over the steps, from white (0) to dark (1).
 
-    Lines of edges that are there at the end are solid and dark, those of edges that are gone thin and grey.
+    Edges that are there at the end come first; in each group, those that were probable for longer. An edge is a place
+    in the matrix: where unmixing changes the latents, the same place means another edge from there on.
 
     Args:
         history: of a trained model.
@@ -66,35 +72,44 @@ def plot_edge_probabilities(history: History, ax: Axes | None = None) -> Axes:
     Raises:
         DataError: the history is empty.
     """
-    from matplotlib.collections import LineCollection
-
     _require_records(history)
-    ax = ax or _new(7.0, 3.2)
-    steps = _steps(history)
+    ax = ax or _new(8.0, 3.6)
+    ends = np.array([0, *_steps(history)])
+    top = 0.0
+    ticks: dict[float, str] = {}
     for name in history.records[-1].probabilities:
         paths = np.array([np.ravel(record.probabilities[name]) for record in history.records]).T
         kept = paths[:, -1] > 0.5
-        for chosen, looks in ((~kept, _gone()), (kept, _there(name))):
-            lines = [np.column_stack([steps, path]) for path in paths[chosen]]
-            fade = min(1.0, max(_MANY / max(len(lines), 1), 0.15))
-            ax.add_collection(LineCollection(lines, **looks, alpha=fade, label=_count(name, chosen, kept)))
-    ax.set_ylim(-0.03, 1.03)
-    _finish(ax, history, "probability of an edge")
-    _legend(ax)
+        for chosen, what in ((kept, "there at the end"), (~kept, "gone")):
+            if not chosen.any():
+                continue
+            height = max(float(chosen.mean()), _LEAST_SHARE)
+            _draw_rows(ax, ends, paths[chosen], top, height, _COLOURS.get(name, INK))
+            ticks[top + height / 2] = f"{_WORDS.get(name, name)}\n{np.count_nonzero(chosen)} {what}"
+            top += height + _BETWEEN
+    ax.set_yticks(list(ticks), list(ticks.values()))
+    ax.set_ylim(top - _BETWEEN, 0)
+    _finish(ax, history, "probability of each edge")
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
     return ax
 
 
-def _gone() -> dict[str, Any]:
-    return {"colors": ITSELF, "linewidths": 0.7, "linestyles": "--", "zorder": 2}
+def _draw_rows(
+    ax: Axes, ends: NDArray[np.int64], paths: NDArray[np.float64], top: float, height: float, colour: str
+) -> None:
+    """Rows of equal height, sorted by how long the edge was probable."""
+    from matplotlib.colors import LinearSegmentedColormap
 
-
-def _there(name: str) -> dict[str, Any]:
-    return {"colors": _COLOURS.get(name, INK), "linewidths": 1.3, "zorder": 3}
-
-
-def _count(name: str, chosen: NDArray[np.bool_], kept: NDArray[np.bool_]) -> str:
-    what = "there at the end" if chosen is kept else "gone"
-    return f"{_WORDS.get(name, name)}, {np.count_nonzero(chosen)} {what}"
+    order = np.argsort(-paths.sum(axis=1), kind="stable")
+    shades = LinearSegmentedColormap.from_list("probability", ["white", colour])
+    ax.pcolormesh(
+        ends, top + np.linspace(0, height, len(paths) + 1), paths[order], cmap=shades, vmin=0, vmax=1,
+        rasterized=True, zorder=0.5,
+    )  # fmt: skip
+    across, down = ends[[0, -1, -1, 0, 0]], top + height * np.array([0, 0, 1, 1, 0])
+    # a frame: white rows on white paper have no end
+    ax.plot(across, down, color=ITSELF, linewidth=0.7, clip_on=False)
 
 
 def _draw_losses(ax: Axes, history: History) -> None:
@@ -164,7 +179,7 @@ def _mark_stages(ax: Axes, history: History) -> None:
 
 
 def _legend(ax: Axes) -> None:
-    ax.legend(loc="upper right", fontsize=_TEXT, frameon=True, framealpha=0.9, edgecolor="none")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, fontsize=_TEXT, frameon=False)
 
 
 def _steps(history: History) -> list[int]:
@@ -185,5 +200,5 @@ def _new(width: float, height: float) -> Axes:
 def _new_pair() -> Sequence[Axes]:
     from matplotlib import pyplot as plt
 
-    _, axes = plt.subplots(2, 1, figsize=(7.0, 5.4), layout="constrained", sharex=True)
+    _, axes = plt.subplots(2, 1, figsize=(8.4, 5.0), layout="constrained", sharex=True)
     return list(axes)

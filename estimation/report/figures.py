@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from identify.plot import figure_svg
+from identify.plot.style import LARGEST_TEXT, pitch, shorten, widest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
@@ -32,9 +35,11 @@ __all__ = [
     "draw_training",
 ]
 
-# inches: names at the left, the space between two panels, and the legend beside them
-_NAMES, _HEADS, _LEGEND = 1.3, 1.6, 2.6
-_PANEL = 1.35
+# inches beside the names: titles at the left (flat beside few rows), headings above and titles below, and the legend
+_TITLES, _HEADS, _LEGEND = 1.4, 1.6, 2.6
+# letters of the name of a model, and of a latent or action
+_LONGEST, _MOST_SHOWN = 16, 28
+_PANEL, _LEAST = 1.35, 1.6
 _WIDEST_GRID = 5
 
 
@@ -59,13 +64,14 @@ def draw_comparison(comparison: Comparison, models: tuple[str, str] | None = Non
     """Predicted beside learned entanglement; of two models when they are named."""
     from estimation.plot import plot_comparison
 
-    n = len(comparison.latents)
-    figure = _figure(n, n + (len(comparison.surplus) + 1) * bool(comparison.surplus))
+    n, surplus = len(comparison.latents), comparison.surplus
+    below = [*comparison.latents, *comparison.columns, *surplus]
+    figure = _figure(comparison.latents, n, n + (len(surplus) + 1) * bool(surplus), below)
     axes = plot_comparison(comparison, axes=figure.subplots(1, 2))
     if models is not None:
         for ax in axes:
-            ax.set_ylabel(f"latent of {models[0]} …")
-        axes[1].set_xlabel(f"… is a function of latent of {models[1]}")
+            ax.set_ylabel(f"latent of {shorten(models[0], _LONGEST)} …", parse_math=False)
+        axes[1].set_xlabel(f"… is a function of latent of {shorten(models[1], _LONGEST)}", parse_math=False)
     label = f"Predicted beside learned entanglement. {comparison.verdict}"
     return Picture(figure_svg(figure, "comparison"), label)
 
@@ -74,7 +80,7 @@ def draw_graphs(graph: CausalGraph, learned: CausalGraph) -> Picture:
     """The learned graph beside the true one."""
     from estimation.plot import plot_graphs
 
-    figure = _figure(learned.n_latents, _columns(learned))
+    figure = _figure_of(graph, learned)
     plot_graphs(graph, learned, axes=figure.subplots(1, 2))
     return Picture(figure_svg(figure, "graphs"), "The true graph beside the learned one")
 
@@ -85,11 +91,11 @@ def draw_models(
     """The learned graphs of two models; latents of the second in the order of the first."""
     from estimation.plot import plot_graphs
 
-    figure = _figure(ours.n_latents, _columns(ours))
+    figure = _figure_of(ours, theirs)
     left, right = plot_graphs(ours, theirs, axes=figure.subplots(1, 2), legend=False)
-    left.set_title(models[0], fontsize=10, pad=8, parse_math=False)
+    left.set_title(shorten(models[0], _LONGEST), fontsize=10, pad=8, parse_math=False)
     right.set_title(
-        f"{models[1]}: {distance.missing} missing, {distance.extra} extra",
+        f"{shorten(models[1], _LONGEST)}: {distance.missing} missing, {distance.extra} extra",
         fontsize=10,
         pad=8,
         parse_math=False,
@@ -101,7 +107,7 @@ def draw_graph(graph: CausalGraph) -> Picture:
     """The learned graph alone."""
     from identify.plot import plot_matrix
 
-    figure = _figure(graph.n_latents, _columns(graph), panels=1)
+    figure = _figure_of(graph, panels=1)
     plot_matrix(graph, ax=figure.subplots())
     return Picture(figure_svg(figure, "graph"), "The learned graph", wide=False)
 
@@ -126,7 +132,7 @@ def draw_latents(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> 
     figure = Figure(figsize=size, layout="constrained")
     grid = list(figure.subplots(lines, columns, squeeze=False).ravel())
     for ax in grid[len(chosen) :]:
-        ax.set_axis_off()
+        ax.remove()
     names = [outcome.learned.latents[i] for i in chosen]
     plot_latents(z[:, chosen], z_hat, outcome.permutation[chosen], axes=grid[: len(chosen)], names=names)
     caption = (
@@ -159,22 +165,35 @@ def draw_edges(history: History) -> Picture:
     return Picture(figure_svg(figure, "edges"), "The probability of every edge over the steps", wide=False)
 
 
-def _figure(rows: int, columns: int, panels: int = 2) -> Figure:
-    """Room for matrices beside each other, with names around them."""
+def _figure_of(*graphs: CausalGraph, panels: int = 2) -> Figure:
+    """Room for the matrices of graphs beside each other, the last of which is the largest."""
+    last = graphs[-1]
+    counts = [
+        len(names) for names, matrix in ((last.actions, last.Ga), (last.latents, last.Gz)) if matrix.nnz
+    ]
+    rows = [name for graph in graphs for name in graph.latents]
+    below = [name for graph in graphs for name in graph.actions] + rows * bool(last.Gz.nnz)
+    return _figure(rows, last.n_latents, max(sum(counts) + len(counts) - 1, 1), below, panels)
+
+
+def _figure(
+    rows: Sequence[str], n_rows: int, n_columns: int, below: Sequence[str], panels: int = 2
+) -> Figure:
+    """Room for matrices beside each other, with names at the left and, upright if they are long, below."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    from identify.plot.style import pitch
-
-    width = panels * (pitch(columns) * columns + _NAMES) + _LEGEND * (panels > 1)
-    size = (width, max(pitch(rows) * rows + _HEADS, 2.4))
+    width = panels * (max(pitch(n_columns) * n_columns, _LEAST) + _TITLES + _inches(rows)) + _LEGEND * (
+        panels > 1
+    )
+    size = (width, max(pitch(n_rows) * n_rows + _HEADS + _inches(below), 2.4))
     # a margin: the engine's own leaves a pixel, and letters get cut
     return Figure(figsize=size, layout=ConstrainedLayoutEngine(rect=(0.015, 0.015, 0.97, 0.97)))
 
 
-def _columns(graph: CausalGraph) -> int:
-    parts = [graph.n_actions * bool(graph.Ga.nnz), graph.n_latents * bool(graph.Gz.nnz)]
-    return max(sum(parts) + all(parts), 1)
+def _inches(names: Sequence[str]) -> float:
+    """The room that the widest name takes."""
+    return widest([shorten(name, _MOST_SHOWN) for name in names], LARGEST_TEXT) / 72
 
 
 def _worst(

@@ -42,27 +42,23 @@ def words(ax: Axes) -> list[str]:
     return [text.get_text() for text in ax.findobj(Text) if text.get_visible() and text.get_text()]
 
 
-def marks(ax: Axes, edged: bool) -> set[tuple[int, int]]:
-    """(row, column) of the rings, or of the crosses."""
+def marked(ax: Axes, kind: str) -> set[tuple[int, int]]:
+    """(row, column) of the middles of the marks of a kind."""
     found = set()
     for collection in ax.collections:
-        places = collection.get_offsets()
-        sizes = collection.get_sizes() if hasattr(collection, "get_sizes") else [0]
-        if not len(places) or not len(collection.get_paths()) or sizes[0] == 0:
-            continue
-        ring = len(collection.get_facecolor()) == 0 or collection.get_facecolor()[0][3] == 0  # type: ignore[arg-type, index]
-        cross = len(collection.get_paths()[0].vertices) == 4
-        if cross != edged and (cross or ring):
-            found |= {(round(y), round(x)) for x, y in np.asarray(places).tolist()}
+        if collection.get_label() == kind:
+            for path in collection.get_paths():
+                x, y = (path.vertices.min(axis=0) + path.vertices.max(axis=0)) / 2  # type: ignore[union-attr]
+                found.add((round(y), round(x)))
     return found
 
 
 def rings(ax: Axes) -> set[tuple[int, int]]:
-    return marks(ax, edged=True)
+    return marked(ax, "missing")
 
 
 def crosses(ax: Axes) -> set[tuple[int, int]]:
-    return marks(ax, edged=False)
+    return marked(ax, "extra")
 
 
 def colours(ax: Axes) -> list[Array]:
@@ -112,6 +108,16 @@ def test_every_disagreement_is_marked(graph: CausalGraph, seed: int, surplus: in
         assert is_colour(matrix[i, j], EXTRA_COLOUR) == extra
 
 
+def test_a_stronger_error_has_a_larger_cross() -> None:
+    graph = CausalGraph(Ga=np.eye(3))
+    strengths = np.array([[1.0, 0.2, 0.9], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    learned = LearnedEntanglement(strengths, 0.1, "jacobian", graph.latents, ("v0", "v1", "v2"))
+    _, right = plot_comparison(compare(predict_entanglement(graph), learned), axes=pair())
+    lines = next(found for found in right.collections if found.get_label() == "extra")
+    widths = [np.ptp(path.vertices[:, 0]) for path in lines.get_paths()]  # type: ignore[index]
+    assert widths == pytest.approx([0.32, 0.32, 0.74, 0.74])
+
+
 def test_where_they_agree_they_look_alike() -> None:
     graph = CausalGraph(Ga=[[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 1]])
     predicted = predict_entanglement(graph)
@@ -128,7 +134,10 @@ def test_where_they_agree_they_look_alike() -> None:
         "the latent matched to it",
         "predicted and learned, within a block",
         "predicted and learned, one way",
+        "left: disentangled; right: confirmed",
     ]
+    assert marked(left, "one way") == set()
+    assert marked(right, "one way") == {(2, 3)}
 
 
 def test_rows_say_whether_their_block_is_confirmed() -> None:
@@ -274,8 +283,8 @@ def test_stages_are_named_where_they_begin() -> None:
         plot_edge_probabilities(history_of(), ax=pair()[0]),
     ):
         assert {"dense", "sparse", "frozen"} <= set(words(ax))
-        bounds = [line.get_xdata()[0] for line in ax.lines if line.get_color() == ITSELF]  # type: ignore[index]
-        assert bounds == [200, 400]
+        bounds = [line.get_xdata() for line in ax.lines if line.get_color() == ITSELF]
+        assert [x[0] for x in bounds if len(x) == 2] == [200, 400]  # type: ignore[arg-type, index]
 
 
 def test_one_record_is_enough() -> None:
@@ -285,15 +294,34 @@ def test_one_record_is_enough() -> None:
     plot_edge_probabilities(history, ax=pair()[0])
 
 
-def test_every_edge_has_a_line() -> None:
+def test_every_edge_has_a_row() -> None:
     ax = plot_edge_probabilities(history_of(("actions", "past"), edges=6), ax=pair()[0])
-    counts = {collection.get_label(): len(collection.get_segments()) for collection in ax.collections}  # type: ignore[attr-defined]
-    assert counts == {
-        "$G^a$: actions, 3 gone": 3,
-        "$G^a$: actions, 3 there at the end": 3,
-        "$G^z$: past latents, 3 gone": 3,
-        "$G^z$: past latents, 3 there at the end": 3,
-    }
+    rows = [np.asarray(mesh.get_array()) for mesh in ax.collections]
+    assert [row.shape for row in rows] == [(3, 6)] * 4
+    assert all((row == 1).all() for row in rows[::2])
+    assert all((row == [1, 1, 0.8, 0.6, 0, 0]).all() for row in rows[1::2])
+    assert [text.get_text() for text in ax.get_yticklabels()] == [
+        "$G^a$: actions\n3 there at the end",
+        "$G^a$: actions\n3 gone",
+        "$G^z$: past latents\n3 there at the end",
+        "$G^z$: past latents\n3 gone",
+    ]
+
+
+def test_a_probable_edge_is_dark_and_an_improbable_one_white() -> None:
+    mesh = plot_edge_probabilities(history_of(("past",)), ax=pair()[0]).collections[1]
+    shades = mesh.to_rgba(np.array([0.0, 1.0]))  # type: ignore[attr-defined]
+    assert is_colour(shades[0], "#FFFFFF")
+    assert is_colour(shades[1], PAST)
+
+
+def test_edges_decided_early_come_before_those_decided_late() -> None:
+    history = history_of(edges=2)
+    probabilities = [[1, 1, 1], [1, 0.9, 0.2], [1, 0.8, 0], [1, 0.1, 0], [1, 0, 0], [1, 0, 0]]
+    for record, row in zip(history.records, probabilities, strict=True):
+        record.probabilities["actions"] = [[row[2], row[0], row[1]]]
+    gone = np.asarray(plot_edge_probabilities(history, ax=pair()[0]).collections[1].get_array())
+    assert gone.tolist() == [[row[1] for row in probabilities], [row[2] for row in probabilities]]
 
 
 def test_without_history_there_is_nothing_to_draw() -> None:
