@@ -11,8 +11,9 @@ demo: .venv/.base
 	@echo
 	@echo "The report is out/demo/report.html, the figures are in out/demo/figures."
 
+# two workers, one thread each: more threads than cores wait for each other
 test: .venv/.dev lint
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
