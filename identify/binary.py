@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from identify.exceptions import GraphError
 
 __all__ = ["freeze", "to_binary"]
 
 
-def to_binary(matrix: Any, name: str) -> sparse.csr_array:
+def to_binary(matrix: Any, name: str) -> scipy.sparse.csr_array:
     """Check that a matrix is binary and return it as a read-only boolean CSR array.
 
     Args:
@@ -35,22 +35,22 @@ def to_binary(matrix: Any, name: str) -> sparse.csr_array:
         Traceback (most recent call last):
         identify.exceptions.GraphError: Gz[0, 1] is 2; entries must be 0 or 1
     """
-    return freeze(_from_sparse(matrix, name) if sparse.issparse(matrix) else _from_dense(matrix, name))
+    return freeze(_from_sparse(matrix, name) if scipy.sparse.issparse(matrix) else _from_dense(matrix, name))
 
 
-def freeze(matrix: sparse.csr_array) -> sparse.csr_array:
+def freeze(matrix: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
     """Make the three arrays of a CSR array read-only, and return it."""
     for array in (matrix.data, matrix.indices, matrix.indptr):
         array.flags.writeable = False
     return matrix
 
 
-def _from_sparse(matrix: Any, name: str) -> sparse.csr_array:
+def _from_sparse(matrix: Any, name: str) -> scipy.sparse.csr_array:
     if matrix.ndim != 2:
         raise GraphError(f"{name} must be two-dimensional, got shape {matrix.shape}")
     # through COO, so that nothing is shared with the caller's arrays; duplicates are summed as scipy defines
     # them, so an edge stored twice is the entry 2
-    result = sparse.csr_array(sparse.coo_array(matrix, copy=True))
+    result = scipy.sparse.csr_array(scipy.sparse.coo_array(matrix, copy=True))
     if result.dtype != bool:
         _require_binary(result, name)
     result = result.astype(bool)
@@ -59,7 +59,7 @@ def _from_sparse(matrix: Any, name: str) -> sparse.csr_array:
     return result
 
 
-def _from_dense(matrix: Any, name: str) -> sparse.csr_array:
+def _from_dense(matrix: Any, name: str) -> scipy.sparse.csr_array:
     dense = matrix if isinstance(matrix, np.ndarray) else _as_array(matrix, name)
     if dense.ndim != 2:
         raise GraphError(f"{name} must be two-dimensional, got shape {dense.shape}")
@@ -70,7 +70,7 @@ def _from_dense(matrix: Any, name: str) -> sparse.csr_array:
         if odd.size:
             _raise_entry(name, odd[0], dense[tuple(odd[0])])
         dense = dense != 0
-    return sparse.csr_array(np.asarray(dense))
+    return scipy.sparse.csr_array(np.asarray(dense))
 
 
 def _as_array(matrix: Any, name: str) -> np.ndarray[Any, Any]:
@@ -94,7 +94,7 @@ def _is_binary(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.asarray((values == 0) | (values == 1), dtype=bool)
 
 
-def _require_binary(matrix: sparse.csr_array, name: str) -> None:
+def _require_binary(matrix: scipy.sparse.csr_array, name: str) -> None:
     odd = np.flatnonzero(~_is_binary(matrix.data))
     if odd.size:
         row = np.searchsorted(matrix.indptr, odd[0], side="right") - 1

@@ -341,6 +341,7 @@ def check(graph: CausalGraph, using: str | Iterable[str] | None = None) -> Verdi
 
 
 def _listed(names: Sequence[str], most: int = 6) -> str:
-    if len(names) > most:
+    # one name more is no longer than "1 other"
+    if len(names) > most + 1:
         return f"{', '.join(names[:most])} and {len(names) - most} others"
     return ", ".join(names)

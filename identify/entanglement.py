@@ -19,8 +19,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from identify.binary import freeze
 from identify.exceptions import RequestError
@@ -53,7 +53,7 @@ class Entanglement:
     """
 
     def __init__(
-        self, neighbourhoods: Neighbourhoods, labels: NDArray[np.integer], above: sparse.csr_array
+        self, neighbourhoods: Neighbourhoods, labels: NDArray[np.integer], above: scipy.sparse.csr_array
     ) -> None:
         self.neighbourhoods = neighbourhoods
         self.labels = labels
@@ -90,7 +90,7 @@ class Entanglement:
         return int(sizes @ sizes + sizes @ (self.above.astype(np.int64) @ sizes))
 
     @cached_property
-    def matrix(self) -> sparse.csr_array:
+    def matrix(self) -> scipy.sparse.csr_array:
         """V itself: boolean CSR of shape (n_latents, n_latents), read-only.
 
         Raises:
@@ -102,11 +102,13 @@ class Entanglement:
                 "use .blocks, .above or .row(i), which don't write it out"
             )
         n = self.n_latents
-        member = sparse.csr_array(
+        member = scipy.sparse.csr_array(
             (np.ones(n, dtype=bool), self.labels, np.arange(n + 1)), shape=(n, self.n_blocks)
         )
-        related = sparse.csr_array(self.above + sparse.eye_array(self.n_blocks, dtype=bool, format="csr"))
-        result = sparse.csr_array(member @ related @ member.T, dtype=bool)
+        related = scipy.sparse.csr_array(
+            self.above + scipy.sparse.eye_array(self.n_blocks, dtype=bool, format="csr")
+        )
+        result = scipy.sparse.csr_array(member @ related @ member.T, dtype=bool)
         result.sort_indices()
         return freeze(result)
 
@@ -173,11 +175,11 @@ class Entanglement:
         dag.add_edges_from(zip(edges.coords[0].tolist(), edges.coords[1].tolist(), strict=True))
         return dag
 
-    def _hasse_edges(self) -> sparse.coo_array:
+    def _hasse_edges(self) -> scipy.sparse.coo_array:
         # the order is transitive: an edge follows from others iff a path of two edges joins its ends
         above = self.above.astype(np.int64)
         detours = above @ above
-        return sparse.coo_array(sparse.csr_array(above - above.multiply(detours > 0)))
+        return scipy.sparse.coo_array(scipy.sparse.csr_array(above - above.multiply(detours > 0)))
 
     def blocks_above(self, block: int) -> NDArray[np.integer]:
         """The blocks that a block stays entangled with, and not the other way; ascending."""

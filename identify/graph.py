@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from identify.binary import freeze, to_binary
 from identify.exceptions import GraphError, RequestError, UnknownNameError
@@ -55,8 +55,8 @@ class CausalGraph:
 
     def __init__(
         self,
-        Gz: ArrayLike | sparse.sparray | None = None,
-        Ga: ArrayLike | sparse.sparray | None = None,
+        Gz: ArrayLike | scipy.sparse.sparray | None = None,
+        Ga: ArrayLike | scipy.sparse.sparray | None = None,
         latents: Iterable[str] | None = None,
         actions: Iterable[str] | None = None,
     ) -> None:
@@ -170,12 +170,12 @@ class CausalGraph:
         return graph
 
     @property
-    def Gz(self) -> sparse.csr_array:
+    def Gz(self) -> scipy.sparse.csr_array:
         """G^z, boolean CSR of shape (n_latents, n_latents), read-only; rows are children."""
         return self._Gz
 
     @property
-    def Ga(self) -> sparse.csr_array:
+    def Ga(self) -> scipy.sparse.csr_array:
         """G^a, boolean CSR of shape (n_latents, n_actions), read-only; rows are children."""
         return self._Ga
 
@@ -256,7 +256,7 @@ class CausalGraph:
         rank = np.empty_like(where)
         rank[where] = np.arange(self.n_latents)
         rows = self._Gz[where]
-        past = sparse.csr_array((rows.data, rank[rows.indices], rows.indptr), shape=rows.shape)
+        past = scipy.sparse.csr_array((rows.data, rank[rows.indices], rows.indptr), shape=rows.shape)
         past.sort_indices()
         return CausalGraph(
             Gz=past,
@@ -298,7 +298,7 @@ class CausalGraph:
 
 
 def _number_of_latents(
-    past: sparse.csr_array | None, acted: sparse.csr_array | None, names: tuple[str, ...] | None
+    past: scipy.sparse.csr_array | None, acted: scipy.sparse.csr_array | None, names: tuple[str, ...] | None
 ) -> int:
     known = [matrix.shape[0] for matrix in (past, acted) if matrix is not None]
     if not known and names is None:
@@ -315,8 +315,8 @@ def _require_disjoint(latents: tuple[str, ...], actions: tuple[str, ...]) -> Non
         raise GraphError(f"{min(shared)!r} names a latent and an action; names must be unique")
 
 
-def _empty(rows: int, columns: int) -> sparse.csr_array:
-    return freeze(sparse.csr_array((rows, columns), dtype=bool))
+def _empty(rows: int, columns: int) -> scipy.sparse.csr_array:
+    return freeze(scipy.sparse.csr_array((rows, columns), dtype=bool))
 
 
 def _as_pair(edge: Sequence[str], number: int) -> tuple[str, str]:
@@ -325,20 +325,20 @@ def _as_pair(edge: Sequence[str], number: int) -> tuple[str, str]:
     return edge[0], edge[1]
 
 
-def _from_pairs(pairs: list[tuple[int, int]], shape: tuple[int, int]) -> sparse.csr_array:
+def _from_pairs(pairs: list[tuple[int, int]], shape: tuple[int, int]) -> scipy.sparse.csr_array:
     places = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    return sparse.csr_array((np.ones(len(pairs), dtype=bool), (places[0], places[1])), shape=shape)
+    return scipy.sparse.csr_array((np.ones(len(pairs), dtype=bool), (places[0], places[1])), shape=shape)
 
 
-def _row(matrix: sparse.csr_array, i: int) -> list[int]:
+def _row(matrix: scipy.sparse.csr_array, i: int) -> list[int]:
     return matrix.indices[matrix.indptr[i] : matrix.indptr[i + 1]].tolist()  # type: ignore[no-any-return]
 
 
-def _same(a: sparse.csr_array, b: sparse.csr_array) -> bool:
+def _same(a: scipy.sparse.csr_array, b: scipy.sparse.csr_array) -> bool:
     return a.shape == b.shape and np.array_equal(a.indptr, b.indptr) and np.array_equal(a.indices, b.indices)
 
 
-def _fingerprint(matrix: sparse.csr_array) -> tuple[tuple[int, ...], bytes, bytes]:
+def _fingerprint(matrix: scipy.sparse.csr_array) -> tuple[tuple[int, ...], bytes, bytes]:
     # the width of the index type depends on how the matrix was made, its values do not
     return (
         matrix.shape,

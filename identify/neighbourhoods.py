@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from identify.exceptions import RequestError
 from identify.graph import CausalGraph
@@ -40,7 +40,7 @@ class Neighbourhoods:
 
     graph: CausalGraph
     using: frozenset[str]
-    matrix: sparse.csr_array
+    matrix: scipy.sparse.csr_array
     kinds: tuple[tuple[Kind, int], ...]
 
     def describe(self, column: int) -> tuple[Kind, str]:
@@ -83,7 +83,7 @@ def neighbourhoods(graph: CausalGraph, using: str | Iterable[str] | None = None)
     """
     used = resolve_using(graph, using)
     n = graph.n_latents
-    parts: list[sparse.csr_array] = []
+    parts: list[scipy.sparse.csr_array] = []
     kinds: list[tuple[Kind, int]] = []
     if ACTIONS in used:
         parts.append(graph.Ga)
@@ -91,7 +91,7 @@ def neighbourhoods(graph: CausalGraph, using: str | Iterable[str] | None = None)
     if PAST in used:
         parts += [graph.Gz, graph.Gz.T.tocsr()]
         kinds += [("parent", n), ("child", n)]
-    matrix = parts[0] if len(parts) == 1 else sparse.hstack(parts, format="csr", dtype=bool)
+    matrix = parts[0] if len(parts) == 1 else scipy.sparse.hstack(parts, format="csr", dtype=bool)
     return Neighbourhoods(graph, used, matrix, tuple(kinds))
 
 
@@ -136,7 +136,7 @@ def restricted(graph: CausalGraph, using: str | Iterable[str] | None) -> CausalG
     used = resolve_using(graph, using)
     return CausalGraph(
         Gz=graph.Gz if PAST in used else None,
-        Ga=graph.Ga if ACTIONS in used else sparse.csr_array(graph.Ga.shape, dtype=bool),
+        Ga=graph.Ga if ACTIONS in used else scipy.sparse.csr_array(graph.Ga.shape, dtype=bool),
         latents=graph.latents,
         actions=graph.actions,
     )

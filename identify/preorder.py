@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 __all__ = ["Preorder", "row_inclusion"]
 
@@ -43,14 +43,14 @@ class Preorder:
     """
 
     labels: Ints
-    above: sparse.csr_array
+    above: scipy.sparse.csr_array
 
     @property
     def n_groups(self) -> int:
         return int(self.above.shape[0])
 
 
-def row_inclusion(rows: sparse.csr_array) -> Preorder:
+def row_inclusion(rows: scipy.sparse.csr_array) -> Preorder:
     """Decide for all pairs of rows which support is contained in which.
 
     Args:
@@ -60,7 +60,7 @@ def row_inclusion(rows: sparse.csr_array) -> Preorder:
         The inclusion preorder. An empty row is contained in every row.
 
     Example:
-        >>> found = row_inclusion(sparse.csr_array([[1, 0], [1, 1], [1, 0]], dtype=bool))
+        >>> found = row_inclusion(scipy.sparse.csr_array([[1, 0], [1, 1], [1, 0]], dtype=bool))
         >>> found.labels.tolist(), found.above.toarray().tolist()
         ([0, 1, 0], [[False, True], [False, False]])
     """
@@ -68,7 +68,7 @@ def row_inclusion(rows: sparse.csr_array) -> Preorder:
     distinct = rows if len(first) == rows.shape[0] else rows[first]
     small, large = _strict_inclusions(distinct)
     shape = (len(first), len(first))
-    above = sparse.csr_array((np.ones(len(small), dtype=bool), (small, large)), shape=shape)
+    above = scipy.sparse.csr_array((np.ones(len(small), dtype=bool), (small, large)), shape=shape)
     above.sort_indices()
     return Preorder(labels, above)
 
@@ -76,7 +76,7 @@ def row_inclusion(rows: sparse.csr_array) -> Preorder:
 # Equal rows -----------------------------------------------------------------------------------------
 
 
-def _group_equal(rows: sparse.csr_array) -> tuple[Ints, Ints]:
+def _group_equal(rows: scipy.sparse.csr_array) -> tuple[Ints, Ints]:
     """Label of each row's group of equal rows, and the first row of each group."""
     for seed in count():
         keys = _fold_rows(rows, seed, np.add)
@@ -91,7 +91,7 @@ def _group_equal(rows: sparse.csr_array) -> tuple[Ints, Ints]:
     raise AssertionError("unreachable")
 
 
-def _rows_equal(rows: sparse.csr_array, representative: Ints) -> bool:
+def _rows_equal(rows: scipy.sparse.csr_array, representative: Ints) -> bool:
     followers = np.flatnonzero(representative != np.arange(len(representative)))
     if not len(followers):
         return True
@@ -107,7 +107,7 @@ def _rows_equal(rows: sparse.csr_array, representative: Ints) -> bool:
     )
 
 
-def _fold_rows(rows: sparse.csr_array, seed: int, fold: np.ufunc) -> Words:
+def _fold_rows(rows: scipy.sparse.csr_array, seed: int, fold: np.ufunc) -> Words:
     """Fold a pseudo-random word per column over each row: a sum is a hash of the row, an OR a signature."""
     words = _scramble(np.arange(rows.shape[1], dtype=np.uint64) + np.uint64(seed << 40))
     if fold is np.bitwise_or:
@@ -133,7 +133,7 @@ def _scramble(x: Words) -> Words:
 # Strict inclusion among distinct rows ---------------------------------------------------------------
 
 
-def _strict_inclusions(rows: sparse.csr_array) -> tuple[Ints, Ints]:
+def _strict_inclusions(rows: scipy.sparse.csr_array) -> tuple[Ints, Ints]:
     """All pairs (i, j) of distinct rows with row i strictly contained in row j."""
     longest_first = np.argsort(-np.diff(rows.indptr), kind="stable")
     ranked = rows[longest_first]
@@ -150,14 +150,14 @@ def _strict_inclusions(rows: sparse.csr_array) -> tuple[Ints, Ints]:
     return small, large
 
 
-def _above_the_empty_row(ranked: sparse.csr_array) -> tuple[Ints, Ints]:
+def _above_the_empty_row(ranked: scipy.sparse.csr_array) -> tuple[Ints, Ints]:
     """Pairs of the empty row, if there is one (the last, rows being distinct), with all others."""
     last = ranked.shape[0] - 1
     n = 0 if ranked.indptr[last + 1] > ranked.indptr[last] else last
     return np.full(n, last, dtype=np.intp), np.arange(n, dtype=np.intp)
 
 
-def _candidates(ranked: sparse.csr_array) -> Iterator[tuple[Ints, Ints]]:
+def _candidates(ranked: scipy.sparse.csr_array) -> Iterator[tuple[Ints, Ints]]:
     """Pairs (i, j): row j is longer than row i and has the column of i in which such rows are fewest.
 
     Args:
@@ -172,7 +172,7 @@ def _candidates(ranked: sparse.csr_array) -> Iterator[tuple[Ints, Ints]]:
         yield np.repeat(small, length), by_column.indices[_ranges(start, length)].astype(np.intp)
 
 
-def _fewest_longer(ranked: sparse.csr_array, by_column: sparse.csc_array) -> tuple[Ints, Ints]:
+def _fewest_longer(ranked: scipy.sparse.csr_array, by_column: scipy.sparse.csc_array) -> tuple[Ints, Ints]:
     """For each row: the least number of longer rows in any of its columns, and that column."""
     n_rows, n_columns = ranked.shape
     keys = _longer_before(np.diff(ranked.indptr), by_column)
@@ -186,7 +186,7 @@ def _fewest_longer(ranked: sparse.csr_array, by_column: sparse.csc_array) -> tup
     return number, column
 
 
-def _longer_before(lengths: Ints, by_column: sparse.csc_array) -> NDArray[np.int64]:
+def _longer_before(lengths: Ints, by_column: scipy.sparse.csc_array) -> NDArray[np.int64]:
     """For each entry, in the order of the columns: how many rows above it in its column are longer."""
     place = np.arange(by_column.nnz, dtype=np.int64)
     along = lengths[by_column.indices]
@@ -202,7 +202,7 @@ def _longer_before(lengths: Ints, by_column: sparse.csc_array) -> NDArray[np.int
 # The exact test -------------------------------------------------------------------------------------
 
 
-def _contained(rows: sparse.csr_array, small: Ints, large: Ints) -> NDArray[np.bool_]:
+def _contained(rows: scipy.sparse.csr_array, small: Ints, large: Ints) -> NDArray[np.bool_]:
     """Whether row ``small[p]`` is contained in row ``large[p]``, for each pair p."""
     if not len(small):
         return np.zeros(0, dtype=bool)
@@ -219,7 +219,7 @@ def _contained(rows: sparse.csr_array, small: Ints, large: Ints) -> NDArray[np.b
     return _searched_contained(rows, small, outer, outer_at)
 
 
-def _packed(rows: sparse.csr_array, columns: Ints) -> Words:
+def _packed(rows: scipy.sparse.csr_array, columns: Ints) -> Words:
     """The chosen columns of the rows as bits, 64 a word; shape (words, rows)."""
     n_bytes = 8 * -(-len(columns) // 64)
     bits = np.zeros((rows.shape[0], n_bytes), dtype=np.uint8)
@@ -241,7 +241,7 @@ def _packed_contained(inner: Words, outer: Words, inner_at: Ints, outer_at: Ints
 
 
 def _searched_contained(
-    rows: sparse.csr_array, small: Ints, outer: Ints, outer_at: Ints
+    rows: scipy.sparse.csr_array, small: Ints, outer: Ints, outer_at: Ints
 ) -> NDArray[np.bool_]:
     n_columns = rows.shape[1]
     lengths = np.diff(rows.indptr)
@@ -260,7 +260,7 @@ def _searched_contained(
 # Ranges ---------------------------------------------------------------------------------------------
 
 
-def _entries(rows: sparse.csr_array, which: Ints) -> Ints:
+def _entries(rows: scipy.sparse.csr_array, which: Ints) -> Ints:
     """Positions, in ``rows.indices``, of the entries of the chosen rows, row after row."""
     start = rows.indptr[which]
     return _ranges(start, rows.indptr[which + 1] - start)

@@ -128,7 +128,16 @@ def test_the_graph_side_works_with_torch_blocked() -> None:
 
 def test_the_criterion_imports_nothing_heavy() -> None:
     loaded = loaded_after("import identify.criterion")
-    assert not loaded & {"networkx", "matplotlib", "igraph", "rich", "jinja2", "pandas", "scipy.optimize"}
+    assert not loaded & {
+        "networkx",
+        "matplotlib",
+        "igraph",
+        "rich",
+        "jinja2",
+        "pandas",
+        "scipy.optimize",
+        "scipy.sparse",
+    }
 
 
 def test_help_imports_no_numpy() -> None:

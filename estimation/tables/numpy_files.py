@@ -24,6 +24,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _FORMAT = "mechsparse dataset"
 _VERSION = 1
+_ZIP = b"PK"
 # what a plain file may call its arrays
 _CALLED = {
     "observations": ("observations", "x"),
@@ -86,6 +87,10 @@ def read_npz(
     require_file(path)
     # opened here, because numpy leaves a damaged file open
     with parsing(path, "NPZ file of plain arrays"), open(path, "rb") as handle:
+        # numpy takes whatever it doesn't know for pickled data, and says how to load that unsafely
+        start = handle.peek(1)
+        if start and not start.startswith((_ZIP, np.lib.format.MAGIC_PREFIX)):
+            raise DataError("is no NPZ file of plain arrays: it is damaged, or another kind of file")
         opened = np.load(handle, allow_pickle=False)
         if isinstance(opened, np.ndarray):
             raise DataError("is one array; name the file .npy")

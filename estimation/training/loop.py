@@ -188,7 +188,7 @@ class _Run:
 
     def _enter_stage(self) -> None:
         if self.step in self.plan.rebases:
-            limits = self._round_limits()
+            limits = self._round_limits(self.step)
             note = rebase_(self.model, self.batches, self.config, self.n_rows, self.step, limits)
             self.history.notes.append(note)
             self.optimisers = self._new_optimisers()
@@ -200,10 +200,10 @@ class _Run:
         elif self.step == self.plan.frozen_start and self.plan.frozen_start < self.plan.steps:
             self._freeze()
 
-    def _round_limits(self) -> dict[str, int]:
-        """How many edges this round of unmixing keeps: some more than the budget in early rounds."""
+    def _round_limits(self, start: int) -> dict[str, int]:
+        """How many edges the round of unmixing that starts there keeps: more than the budget in early rounds."""
         rounds = len(self.plan.rebases)
-        progress = self.plan.rebases.index(self.step) / (rounds - 1) if rounds > 1 else 1.0
+        progress = self.plan.rebases.index(start) / (rounds - 1) if rounds > 1 else 1.0
         edges = self.model.edges
         return {
             name: min(round(budget_at(_SPARE * limit, limit, progress)), edges[name].logits.numel())
@@ -262,6 +262,9 @@ class _Run:
     def _limits(self) -> dict[str, float]:
         """The budget of every mask at this step."""
         edges = self.model.edges
+        begun = [start for start in self.plan.rebases if start < self.step]
+        if begun:
+            return dict(self._round_limits(begun[-1]))
         limits = {name: limit for name, limit in budgets(self.config).items() if name in edges}
         return {
             name: budget_at(edges[name].logits.numel(), limit, self.plan.progress(self.step))

@@ -134,7 +134,7 @@ OURS |= {"notes": np.array([], str), "observations": numbers(3, 1, 2)}
     ("name", "content", "message"),
     [
         ("d.npz", b"", "is no NPZ file of plain arrays: No data left"),
-        ("d.npz", b"x,y\n1,2\n", "is no NPZ file of plain arrays"),
+        ("d.npz", b"x,y\n1,2\n", "is no NPZ file of plain arrays: it is damaged, or another kind of file$"),
         ("d.npz", damaged_npz(), "is no NPZ file of plain arrays: Bad CRC-32"),
         ("d.npz", damaged_npz()[:200], "is no NPZ file of plain arrays"),
         ("d.npz", npy(numbers(2, 2)), r"is one array; name the file \.npy"),

@@ -98,6 +98,8 @@ def test_what_nothing_constrains_is_reported() -> None:
 def test_long_lists_are_cut_in_words_only() -> None:
     latent = check(CausalGraph(latents=[f"q{i}" for i in range(9)])).latents[0]
     assert str(latent.remedy).endswith("not q1, q2, q3, q4, q5, q6 and 2 others")
+    seven = check(CausalGraph(Ga=np.zeros((8, 1)), latents=[f"q{i}" for i in range(8)]))
+    assert str(seven.latents[0].remedy).endswith("not q1, q2, q3, q4, q5, q6, q7")
     assert len(latent.entangled_with) == 8
 
 

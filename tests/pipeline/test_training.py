@@ -107,6 +107,13 @@ def test_edges_stay_within_the_budget(actions: Dataset, time: Dataset) -> None:
     assert (one_sided.Gz.nnz, one_sided.Ga.nnz) == (4, 9)
 
 
+def test_the_budget_on_record_is_the_one_in_force(actions: Dataset) -> None:
+    model = fit(actions, tiny(max_edges_actions=4, rounds=3, validate_every=1))
+    sparse = [record for record in model.history.records if record.stage != "dense"]
+    assert {record.edges["actions"] for record in sparse} == {6, 5, 4}
+    assert all(record.edges == record.budget for record in sparse)
+
+
 def test_a_penalty_removes_edges(actions: Dataset) -> None:
     whole = {"dense_share": 0.0, "budget_share": 0.5, "frozen_share": 0.0}
     kept = [
