@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from latex2mathml.converter import convert
+
+sys.path.insert(0, str(Path(__file__).parent))
+from result_tables import FILES, filled, stored
 
 project = "mechsparse"
 author = "The mechsparse developers"
@@ -66,7 +71,16 @@ def _write_math(display: str) -> Any:
     return visit, None
 
 
+def _fill_tables(app: Any, name: str, content: list[str]) -> None:
+    """Put stored results into the page that shows them."""
+    if name == "published_table":
+        content[0] = filled(content[0], *stored())
+        for path in FILES:
+            app.env.note_dependency(str(path))
+
+
 def setup(app: Any) -> None:
     """Called by sphinx."""
+    app.connect("source-read", _fill_tables)
     app.add_node(nodes.math, override=True, html=_write_math("inline"))
     app.add_node(nodes.math_block, override=True, html=_write_math("block"))

@@ -22,7 +22,8 @@ def load(
     Args:
         folder: as given to `TrainedModel.save`.
         device: where to put the model.
-        encoder: of the same kind as the one trained, when it was the user's own.
+        encoder: of the same kind as the one trained, when it was the user's own. Those of
+            `estimation.convolutional` are known from the folder.
         decoder: the same.
 
     Raises:

@@ -51,7 +51,10 @@ class TrainingConfig:
         optimizer: ``"soap"`` or ``"adam"``.
         warmup: steps over which the learning rate rises.
         width, depth: hidden layers of encoder and decoder.
+        transition: the activation of the transition networks: ``"sines"``, beside bumps of one input each, or
+            ``"leaky_relu"``.
         transition_width, transition_depth: hidden layers of each transition network.
+        posterior: the covariance of q(z|x): ``"full"`` or ``"diagonal"``.
         skip: a linear map beside encoder and decoder.
         predict: the transition gives the ``"change"`` of a latent, or its ``"value"``.
         variance: of p(z|.) and p(x|z): ``"profiled"`` (the closed-form optimum of each batch), ``"learned"``,
@@ -91,8 +94,10 @@ class TrainingConfig:
     warmup: int | None = None
     width: int | None = None
     depth: int | None = None
+    transition: Literal["sines", "leaky_relu"] | None = None
     transition_width: int | None = None
     transition_depth: int | None = None
+    posterior: Literal["full", "diagonal"] | None = None
     skip: bool | None = None
     predict: Literal["change", "value"] = "change"
     variance: Variance | None = None
@@ -155,8 +160,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
                 "warmup": 100,
                 "width": 128,
                 "depth": 3,
+                "transition": "sines",
                 "transition_width": 64,
                 "transition_depth": 2,
+                "posterior": "full",
                 "skip": True,
                 "variance": "profiled",
             }
@@ -177,8 +184,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
                 "warmup": 0,
                 "width": 512,
                 "depth": 6,
+                "transition": "leaky_relu",
                 "transition_width": 512,
                 "transition_depth": 6,
+                "posterior": "diagonal",
                 "skip": False,
                 "variance": "learned",
             }

@@ -48,9 +48,6 @@ _ORDERS = ("auto", "sequence", "independent")
 _BUDGETS = {"max_edges_actions": "actions", "max_edges_past": "past"}
 # parameters called like one of these mean what it means there
 _SETTINGS = {field.name for field in dataclasses.fields(TrainingConfig)}
-# with fewer sequences than this, a part of each is held out instead of whole ones
-_MANY_SEQUENCES = 20
-_MOST_HELD_OUT = 10_000
 
 
 class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -164,9 +161,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         order = _order(self.order, actions, groups)
         dataset = _dataset(x, actions, groups, order, bool(self.allow_constant))
         config = self._config(dataset)
-        _require_new_names(dataset.action_names, config.n_latents)
-        training, held_out = _hold_out(dataset)
-        self.model_ = train(training, config, validation=held_out, progress=bool(self.verbose))
+        self.model_ = train(dataset, config, progress=bool(self.verbose))
         self.order_, self.graph_, self.history_ = order, self.model_.graph, self.model_.history
         self.history_.notes[:0] = dataset.notes
         return self
@@ -337,25 +332,6 @@ def _codes(groups: ArrayLike, n_rows: int) -> tuple[NDArray[np.int64], list[Any]
     return codes.astype(np.int64), names.tolist()
 
 
-def _hold_out(dataset: Dataset) -> tuple[Dataset, Dataset | None]:
-    """The pairs to train on, and the end of each sequence when there are too few to hold some out whole."""
-    if dataset.episodes is None:
-        return dataset, None
-    _, of_row, lengths = np.unique(dataset.episodes, return_inverse=True, return_counts=True)
-    if len(lengths) >= _MANY_SEQUENCES:
-        return dataset, None
-    held = np.minimum(lengths // 20, _MOST_HELD_OUT // len(lengths))
-    if not held.any():
-        held[lengths.argmax()] = 1
-    # pairs are in order of episode and time; this many follow in the same sequence
-    following = (np.cumsum(lengths) - 1)[of_row] - np.arange(len(dataset))
-    # the pair before the held out ones shares a row with them, and is left out
-    kept = (held[of_row] == 0) | (following > held[of_row])
-    if kept.sum() < 2:
-        raise DataError("the sequences of X are too short; give one of 5 rows or more, as a step is held out")
-    return dataset.take(np.flatnonzero(kept)), dataset.take(np.flatnonzero(following < held[of_row]))
-
-
 def _columns(actions: ArrayLike) -> NDArray[np.float32]:
     array = as_float32(actions, "actions")
     if array.ndim not in (1, 2):
@@ -367,13 +343,6 @@ def _names(actions: object) -> tuple[str, ...] | None:
     """The names of a DataFrame's columns, or None when there are none or they are no text."""
     names = tuple(getattr(actions, "columns", ()))
     return names if names and all(isinstance(name, str) for name in names) else None
-
-
-def _require_new_names(action_names: tuple[str, ...], n_latents: int | None) -> None:
-    # found out before training, not when the graph is made after it
-    clash = sorted(set(action_names) & {f"v{i}" for i in range(n_latents or 0)})
-    if clash:
-        raise DataError(f"an action is called {clash[0]!r}, like a learned latent; give it another name")
 
 
 def _others(settings: object, own: Mapping[str, Any]) -> dict[str, Any]:

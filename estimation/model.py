@@ -1,6 +1,6 @@
 """SparseVAE: encoder, decoder, and a transition in which every latent sees its own parents only.
 
-    q(z^t | x^t)            Gaussian, diagonal          `posterior`
+    q(z^t | x^t)            Gaussian                    `posterior`
     p(x^t | z^t)            Gaussian                    `likelihood`
     p(z^1)                  standard normal             `initial`
     p(z^t | z^(t-1), a)     Gaussian, masked parents    `transition`
@@ -20,16 +20,15 @@ from torch.distributions import Normal
 
 from estimation.exceptions import ConfigError, TrainingError
 from estimation.masks import EdgeMasks
-from estimation.networks import MLP, ParallelMLPs, WithLinearInput, WithLinearOutput
+from estimation.networks import MLP, WithLinearInput, WithLinearOutput
+from estimation.posterior import Gaussian, PosteriorNoise
+from estimation.transitions import TransitionNetworks
 
 if TYPE_CHECKING:
     from estimation.config import TrainingConfig
 
 __all__ = ["Masks", "Shape", "SparseVAE"]
 
-# a posterior may not get narrower than this, or wider than that: e^-9 and e^2 standard deviations
-_LOG_SCALES = (-9.0, 2.0)
-_START_LOG_SCALE = -2.0
 _LEAST_VARIANCE = 1e-12
 
 
@@ -107,12 +106,16 @@ class SparseVAE(nn.Module):
                 "there are neither actions nor a past: nothing can be sparse; give actions, or sequences of 2 steps"
             )
         self.shape = shape
+        self.of_images = hasattr(decoder, "image_shape")
         self.predicts_change = config.predict == "change" and shape.past
         self.state_dependent = config.variance == "state_dependent"
         n, d_x = shape.n_latents, shape.n_observed
-        self.encoder = WithLinearOutput(encoder, n) if encoder else _mlp(d_x, n, config, generator)
-        self.decoder = WithLinearInput(decoder, n) if decoder else _mlp(n, d_x, config, generator)
-        self.posterior_scale = _flat(shape.n_observed, shape.n_latents, _START_LOG_SCALE)
+        # not by truth: an empty nn.Sequential is false
+        self.encoder = _mlp(d_x, n, config, generator) if encoder is None else WithLinearOutput(encoder, n)
+        self.decoder = _mlp(n, d_x, config, generator) if decoder is None else WithLinearInput(decoder, n)
+        # a network of the user's may read images: a linear map beside it of all pixels would cost more than itself
+        full = config.posterior == "full"
+        self.posterior_noise = PosteriorNoise(d_x if encoder is None else n, n, full, generator)
         self.networks = self._transition_networks(config, generator)
         self.past_masks = EdgeMasks(shape.n_latents, shape.n_latents if shape.past else 0)
         self.action_masks = EdgeMasks(shape.n_latents, shape.n_actions)
@@ -125,13 +128,19 @@ class SparseVAE(nn.Module):
             self.register_buffer(f"{name}_scale", torch.ones(size))
         _require_shapes(self)
 
-    def _transition_networks(self, config: TrainingConfig, generator: torch.Generator) -> ParallelMLPs:
+    def _transition_networks(self, config: TrainingConfig, generator: torch.Generator) -> TransitionNetworks:
         assert config.transition_width is not None
         assert config.transition_depth is not None
         inputs = self.shape.n_actions + (self.shape.n_latents if self.shape.past else 0)
         outputs = 2 if self.state_dependent else 1
-        return ParallelMLPs(
-            self.shape.n_latents, inputs, config.transition_width, config.transition_depth, outputs, generator
+        return TransitionNetworks(
+            self.shape.n_latents,
+            inputs,
+            config.transition_width,
+            config.transition_depth,
+            outputs,
+            generator,
+            sines=config.transition == "sines",
         )
 
     def fresh_transition_(self, config: TrainingConfig, generator: torch.Generator) -> None:
@@ -139,7 +148,16 @@ class SparseVAE(nn.Module):
         self.networks = self._transition_networks(config, generator).to(self.x_mean.device, self.x_mean.dtype)
 
     def set_scales_(self, x_mean: Tensor, x_scale: Tensor, a_mean: Tensor, a_scale: Tensor) -> None:
-        """Set what standardises observations, shape (d_x,), and actions, shape (m,)."""
+        """Set what standardises observations, shape (d_x,), and actions, shape (m,).
+
+        A decoder with an ``image_shape`` draws images, whose pixels get one scale: one that hardly varies would be
+        blown up otherwise.
+        """
+        if self.of_images:
+            # the scale of a pixel that never varies is set to 1, which says nothing of the others
+            varying = x_scale[x_scale != 1]
+            pooled = varying.square().mean().sqrt() if varying.numel() else x_scale.new_ones(())
+            x_scale = pooled.expand_as(x_scale)
         for name, value in (
             ("x_mean", x_mean),
             ("x_scale", x_scale),
@@ -152,10 +170,11 @@ class SparseVAE(nn.Module):
         """Observations (..., d_x) with mean zero and unit scale, as encoder and decoder know them."""
         return (observations - self.x_mean) / self.x_scale
 
-    def posterior(self, standardised: Tensor) -> Normal:
-        """q(z | x) for standardised observations (B, d_x): means and standard deviations (B, n)."""
-        log_scale = self.posterior_scale(standardised).clamp(*_LOG_SCALES)
-        return Normal(self.encoder(standardised), log_scale.exp(), validate_args=False)
+    def posterior(self, standardised: Tensor) -> Gaussian:
+        """q(z | x) for standardised observations (B, d_x)."""
+        mean = self.encoder(standardised)
+        noise = self.posterior_noise(standardised if isinstance(self.encoder, MLP) else mean)
+        return Gaussian(mean, *noise)
 
     def likelihood(self, latents: Tensor) -> Normal:
         """p(x | z) for latents (B, n), in standardised units, shape (B, d_x)."""
@@ -245,10 +264,7 @@ class SparseVAE(nn.Module):
         inverse = torch.linalg.inv(matrix.double()).to(matrix.dtype)
         self.encoder.compose_after_(matrix, offset)
         self.decoder.compose_before_(inverse, -inverse @ offset)
-        # a diagonal posterior stays diagonal: keep every new latent's own variance
-        variance = (2 * self.posterior_scale.bias).exp()
-        self.posterior_scale.weight.zero_()
-        self.posterior_scale.bias.copy_(0.5 * (matrix**2 @ variance).log())
+        self.posterior_noise.change_basis_(matrix)
 
     @property
     def edges(self) -> dict[str, EdgeMasks]:
@@ -284,13 +300,6 @@ def _mlp(inputs: int, outputs: int, config: TrainingConfig, generator: torch.Gen
     assert config.depth is not None
     assert config.skip is not None
     return MLP(inputs, outputs, config.width, config.depth, generator, config.skip)
-
-
-def _flat(inputs: int, outputs: int, start: float) -> nn.Linear:
-    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
-    nn.init.zeros_(layer.weight)
-    nn.init.constant_(layer.bias, start)
-    return layer
 
 
 def _variance(start: Tensor, learned: bool) -> Tensor:

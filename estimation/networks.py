@@ -1,4 +1,4 @@
-"""Small networks: an MLP beside a linear map, and n small MLPs evaluated at once.
+"""Small networks: an MLP beside a linear map, and linear maps beside networks of the user's.
 
 Weights are drawn from the generator that is given; the global state of torch is never touched.
 """
@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MLP", "SLOPE", "ParallelMLPs", "WithLinearInput", "WithLinearOutput"]
+__all__ = ["MLP", "SLOPE", "WithLinearInput", "WithLinearOutput"]
 
 # of the leaky ReLU, as in the published experiments; smooth activations fitted worse in equal time
 SLOPE = 0.2
@@ -51,6 +51,11 @@ class MLP(nn.Module):
         if self.skip is not None:
             result = result + self.skip(inputs)
         return result
+
+    @property
+    def last(self) -> nn.Linear:
+        """The last layer."""
+        return self._layer(-1)
 
     @torch.no_grad()
     def compose_after_(self, matrix: Tensor, offset: Tensor) -> None:
@@ -121,82 +126,6 @@ class WithLinearInput(nn.Module):
         _before_(self.linear, matrix, offset)
 
 
-class ParallelMLPs(nn.Module):
-    """One small MLP for every latent, evaluated at once; network i sees the inputs that its mask lets through.
-
-    Args:
-        count: n, how many networks.
-        inputs: number of inputs, the same for all.
-        width: units of a hidden layer.
-        depth: number of hidden layers, at least 1.
-        outputs: numbers that each network returns.
-        generator: draws the weights.
-
-    Example:
-        >>> networks = ParallelMLPs(3, 2, width=8, depth=2, outputs=1, generator=torch.Generator().manual_seed(0))
-        >>> networks(torch.zeros(5, 2)).shape
-        torch.Size([5, 3, 1])
-    """
-
-    def __init__(
-        self, count: int, inputs: int, width: int, depth: int, outputs: int, generator: torch.Generator
-    ) -> None:
-        super().__init__()
-        sizes = [inputs, *[width] * depth, outputs]
-        shapes = list(itertools.pairwise(sizes))
-        self.weights = nn.ParameterList(_draw((count, a, b), a, generator) for a, b in shapes)
-        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(count, 1, b)) for _, b in shapes)
-
-    def forward(self, inputs: Tensor, masks: Tensor | None = None) -> Tensor:
-        """Evaluate all networks.
-
-        Args:
-            inputs: shape (B, inputs).
-            masks: which inputs each network sees: shape (n, inputs), or (B, n, inputs) to differ from row to row;
-                None lets all through.
-
-        Returns:
-            shape (B, n, outputs).
-        """
-        return self._rest(self._first(inputs, masks))
-
-    def jacobian(self, inputs: Tensor, masks: Tensor | None = None) -> Tensor:
-        """The derivative of every network's first output in its inputs.
-
-        Args:
-            inputs: shape (B, inputs).
-            masks: shape (n, inputs), or None.
-
-        Returns:
-            shape (B, n, inputs).
-        """
-        count = self.weights[0].shape[0]
-        # a copy of the inputs for every network, so that one backward pass keeps them apart
-        copies = inputs.detach()[:, None, :].repeat(1, count, 1).requires_grad_()
-        seen = copies if masks is None else copies * masks
-        with torch.enable_grad():
-            hidden = torch.baddbmm(self.biases[0], seen.transpose(0, 1), self.weights[0])
-            (result,) = torch.autograd.grad(self._rest(hidden)[..., 0].sum(), copies)
-        return result
-
-    def _rest(self, hidden: Tensor) -> Tensor:
-        for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
-            hidden = torch.baddbmm(bias, nn.functional.leaky_relu_(hidden, SLOPE), weight)
-        return hidden.transpose(0, 1)
-
-    def _first(self, inputs: Tensor, masks: Tensor | None) -> Tensor:
-        weight, bias = self.weights[0], self.biases[0]
-        if masks is not None and masks.dim() == 3:
-            return torch.baddbmm(bias, (inputs[:, None, :] * masks).transpose(0, 1), weight)
-        if masks is not None:
-            weight = weight * masks[:, :, None]
-        # one large product is faster than n small ones
-        count, size, width = weight.shape
-        flat = inputs @ weight.permute(1, 0, 2).reshape(size, count * width)
-        first: Tensor = flat.reshape(-1, count, width).transpose(0, 1) + bias
-        return first
-
-
 def _linear(inputs: int, outputs: int, generator: torch.Generator, bias: bool = True) -> nn.Linear:
     layer = _empty(inputs, outputs, bias)
     bound = 1 / math.sqrt(max(inputs, 1))
@@ -220,12 +149,6 @@ def _identity(size: int) -> nn.Linear:
         layer.weight.copy_(torch.eye(size))
         layer.bias.zero_()
     return layer
-
-
-def _draw(shape: tuple[int, ...], inputs: int, generator: torch.Generator) -> nn.Parameter:
-    # keeps the variance of the signal through a leaky ReLU
-    scale = math.sqrt(2 / (1 + SLOPE**2) / max(inputs, 1))
-    return nn.Parameter(torch.randn(shape, generator=generator) * scale)
 
 
 def _after_(layer: nn.Linear, matrix: Tensor, offset: Tensor) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import Normal
 
 from estimation.model import Masks, SparseVAE
 
@@ -70,16 +70,17 @@ def negative_elbo(
     """
     parts = _Parts.of(model, batch, masks, generator)
     shape = parts.mean.shape
-    x = parts.standardised.reshape(shape[0], shape[1], -1)
-    fitted = model.likelihood(parts.sample)
-    reconstruction = -fitted.log_prob(x).mean((0, 2)).sum()  # type: ignore[no-untyped-call]
-    divergence = kl_divergence(
-        Normal(parts.mean[:, -1], parts.scale[:, -1], validate_args=False), parts.prior
-    )
-    divergence = divergence.sum(1).mean() + _initial_divergence(parts)
+    # networks of the user's take rows, not rows of steps
+    fitted = model.likelihood(parts.sample.flatten(0, 1))
+    likely = fitted.log_prob(parts.standardised)  # type: ignore[no-untyped-call]
+    reconstruction = -likely.reshape(shape[0], shape[1], -1).mean((0, 2)).sum()
+    spread = (parts.mean[:, -1] - parts.prior.loc).square() + parts.variance[:, -1]
+    relative = spread / parts.prior.scale.square()
+    last = (0.5 * (relative - 1) + parts.prior.scale.log()).sum(1) - parts.log_det[:, -1]
+    divergence = last.mean() + _initial_divergence(parts)
     return LossTerms(
         reconstruction,
-        divergence / x.shape[-1],
+        divergence / parts.standardised.shape[-1],
         fitted.scale.square().mean(),
         parts.prior.scale.square().mean(0),
     )
@@ -104,11 +105,9 @@ def training_loss(
     fitted = model.decoder(parts.sample.flatten(0, 1))
     variance_x = (fitted - parts.standardised).square().mean().clamp_min(_LEAST)
     reconstruction = 0.5 * steps * (_LOG_2PI_E + variance_x.log())
-    spread = (parts.mean[:, -1] - parts.prior.loc).square() + parts.scale[:, -1].square()
+    spread = (parts.mean[:, -1] - parts.prior.loc).square() + parts.variance[:, -1]
     variance_z = spread.mean(0).clamp_min(_LEAST)
-    divergence = (0.5 * variance_z.log() - parts.scale[:, -1].log().mean(0)).sum() + _initial_divergence(
-        parts
-    )
+    divergence = 0.5 * variance_z.log().sum() - parts.log_det[:, -1].mean() + _initial_divergence(parts)
     return LossTerms(reconstruction, divergence / d_x, variance_x.detach(), variance_z.detach())
 
 
@@ -116,7 +115,8 @@ def training_loss(
 class _Parts:
     standardised: Tensor
     mean: Tensor
-    scale: Tensor
+    variance: Tensor
+    log_det: Tensor
     sample: Tensor
     prior: Normal
 
@@ -126,14 +126,15 @@ class _Parts:
         x = model.standardised(batch.observations).reshape(rows * steps, d_x)
         posterior = model.posterior(x)
         noise = torch.randn(posterior.loc.shape, generator=generator, device=x.device, dtype=x.dtype)
-        sample = (posterior.loc + posterior.scale * noise).reshape(rows, steps, -1)
+        sample = posterior.sample(noise).reshape(rows, steps, -1)
         prior = model.transition(sample[:, 0] if model.shape.past else None, batch.actions, masks)
-        return cls(x, posterior.loc.view_as(sample), posterior.scale.view_as(sample), sample, prior)
+        mean, variance = posterior.loc.view_as(sample), posterior.variance.view_as(sample)
+        return cls(x, mean, variance, posterior.log_det.view(rows, steps), sample, prior)
 
 
 def _initial_divergence(parts: _Parts) -> Tensor:
     """KL of the first step's posterior from a standard normal; nothing without a past."""
     if parts.mean.shape[1] == 1:
         return parts.mean.new_zeros(())
-    mean, scale = parts.mean[:, 0], parts.scale[:, 0]
-    return (0.5 * (mean.square() + scale.square() - 1) - scale.log()).sum(1).mean()
+    second_moment = parts.mean[:, 0].square() + parts.variance[:, 0]
+    return 0.5 * (second_moment - 1).sum(1).mean() - parts.log_det[:, 0].mean()

@@ -116,7 +116,8 @@ def simulate(
         n_steps: T; 2 with a past and 1 without when left out.
         actions: ``"uniform"`` on [-2, 2], ``"normal"``, ``"interventions"`` (one indicator for each action, of which
             at most one is 1; no action in a share 1 / (m + 1) of the samples), or a function of (N, generator).
-        noise: standard deviation of the observation noise, in units of a standardised coordinate.
+        noise: standard deviation of the observation noise, in units of a standardised coordinate. The pixels of an
+            image are standardised with one scale for all.
         variance: of the latents' noise; 1e-4 when left out, 1 with interventions.
         density: of a random graph (``"ActionRandom"``, ``"TimeRandom"``).
         graph_seed: of a random graph; the seed when left out.
@@ -292,7 +293,10 @@ def _roll(
 
 def _standardise(decoder: nn.Module, clean: Float32) -> Standardised:
     mean, scale = clean.mean((0, 1)), clean.std((0, 1))
-    # a pixel that never changes stays as it is
+    if getattr(decoder, "observation_shape", None) is not None:
+        # pixels have one scale: those that balls hardly reach would be blown up otherwise
+        scale = np.full_like(scale, np.sqrt(np.mean(scale**2)))
+    # a coordinate that never changes stays as it is
     return Standardised(decoder, mean, np.where(scale > 0, scale, 1).astype(np.float32))
 
 

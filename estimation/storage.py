@@ -100,13 +100,14 @@ def flatten(value: Any, tensors: dict[str, Tensor], prefix: str) -> Any:
         >>> import torch
         >>> found = {}
         >>> flatten({"a": [torch.zeros(1), 2]}, found, "x")
-        {'dict': [['a', [{'__tensor__': 'x.a.0'}, 2]]]}
+        {'dict': [['a', [{'__tensor__': 'x.a.0', 'strides': [1]}, 2]]]}
         >>> restore(flatten({"a": [torch.zeros(1), 2]}, found, "x"), found)
         {'a': [tensor([0.]), 2]}
     """
     if isinstance(value, Tensor):
         tensors[prefix] = value
-        return {_TENSOR: prefix}
+        # a product of matrices rounds by how they lie in memory, which the file of tensors doesn't keep
+        return {_TENSOR: prefix, "strides": list(value.stride())}
     if isinstance(value, Mapping):
         return {"dict": [[key, flatten(item, tensors, f"{prefix}.{key}")] for key, item in value.items()]}
     if isinstance(value, list | tuple):
@@ -123,7 +124,8 @@ def restore(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     if isinstance(value, dict) and _TENSOR in value:
         if value[_TENSOR] not in tensors:
             raise CheckpointError(f"the tensor {value[_TENSOR]!r} is missing from the checkpoint")
-        return tensors[value[_TENSOR]].clone()
+        kept = tensors[value[_TENSOR]]
+        return kept.new_empty(0).new_empty_strided(kept.shape, value["strides"]).copy_(kept)
     if isinstance(value, dict):
         return {key: restore(item, tensors) for key, item in value["dict"]}
     if isinstance(value, list):

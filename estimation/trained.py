@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from estimation.config import TrainingConfig
+from estimation.convolutional import describe, rebuild
 from estimation.dataset import Dataset
 from estimation.exceptions import CheckpointError, DataError
 from estimation.history import History
@@ -114,6 +115,10 @@ class TrainedModel:
             "history": self.history.to_dict(),
             "action_names": list(self.action_names),
             "observation_shape": self.observation_shape,
+            "networks": {
+                "encoder": describe(self.model.encoder),
+                "decoder": describe(self.model.decoder),
+            },
         }
         write_folder(folder, KIND, content, self.model.state_dict())
 
@@ -130,7 +135,8 @@ class TrainedModel:
         Args:
             folder: the folder.
             device: where to put the model.
-            encoder: of the same kind as the one trained, when it was the user's own.
+            encoder: of the same kind as the one trained, when it was the user's own. Those of
+                `estimation.convolutional` are known from the folder.
             decoder: the same.
 
         Raises:
@@ -142,6 +148,9 @@ class TrainedModel:
             shape = Shape(**content["shape"])
             history = History.from_dict(content["history"])
             names, image = tuple(content["action_names"]), content["observation_shape"]
+            networks = content.get("networks", {})
+            encoder = rebuild(networks.get("encoder")) if encoder is None else encoder
+            decoder = rebuild(networks.get("decoder")) if decoder is None else decoder
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{folder}: is damaged (its description lacks or misnames something: {error})"

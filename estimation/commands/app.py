@@ -51,6 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 done, 1 not complete or contradicted with ``--strict``, 2 bad input.
+
+    Example:
+        >>> main(["--version"])  # doctest: +ELLIPSIS
+        mechsparse ...
+        0
+        >>> main(["train", "ActionDiag", "--out", "model"])
+        2
     """
     try:
         return run(app, arguments)

@@ -55,6 +55,10 @@ def read_data(data: str, draw: Draw, columns: Columns, like: Iterable[str] = ())
 
     Raises:
         IdentifyError: it can't be read, or an option doesn't go with it.
+
+    Example:
+        >>> read_data("actiondiag", Draw(50, "test", None, None), Columns())
+        Dataset('ActionDiag', 50 samples, 1 step, 20 observed, 10 actions, 10 latents)
     """
     if is_file(data):
         if draw.samples is not None or draw.density is not None or draw.graph_seed is not None:
@@ -80,12 +84,22 @@ def read_data(data: str, draw: Draw, columns: Columns, like: Iterable[str] = ())
 
 
 def is_file(data: str) -> bool:
-    """Whether it is one, or looks like one that is missing: no process has a suffix."""
+    """Whether it is one, or looks like one that is missing: no process has a suffix.
+
+    Example:
+        >>> is_file("data.npz"), is_file("TimeDiag")
+        (True, False)
+    """
     return Path(data).exists() or bool(Path(data).suffix)
 
 
 def published_name(text: str) -> str | None:
-    """The published process of that name, whatever its case; None when there is none."""
+    """The published process of that name, whatever its case; None when there is none.
+
+    Example:
+        >>> published_name("timediag"), published_name("TimeDig")
+        ('TimeDiag', None)
+    """
     from estimation.processes.published import NAMES
 
     return next((name for name in NAMES if name.casefold() == text.casefold()), None)
@@ -96,6 +110,11 @@ def require_place(path: Path | None) -> None:
 
     Raises:
         FileAccessError: the folder of a file that is to be written doesn't exist.
+
+    Example:
+        >>> require_place(Path("no such folder/report.html"))
+        Traceback (most recent call last):
+        identify.exceptions.FileAccessError: no such folder/report.html: no such folder no such folder
     """
     if path is not None and not path.parent.is_dir():
         raise FileAccessError(f"{shown(str(path))}: no such folder {shown(str(path.parent))}")

@@ -61,7 +61,19 @@ class Picture:
 
 
 def draw_comparison(comparison: Comparison, models: tuple[str, str] | None = None) -> Picture:
-    """Predicted beside learned entanglement; of two models when they are named."""
+    """Predicted beside learned entanglement; of two models when they are named.
+
+    Example:
+        >>> from estimation.comparison import compare
+        >>> from estimation.learned import LearnedEntanglement
+        >>> from identify.entanglement import predict_entanglement
+        >>> from identify.graph import CausalGraph
+        >>> predicted = predict_entanglement(CausalGraph(Ga=[[1, 0], [1, 1]], latents=["speed", "mass"]))
+        >>> strengths = np.array([[0.2, 1.0], [0.9, 0.0]])
+        >>> found = compare(predicted, LearnedEntanglement(strengths, 0.1, "jacobian", ("speed", "mass"), ("v0", "v1")))
+        >>> draw_comparison(found).label
+        'Predicted beside learned entanglement. Confirmed: the 2 latents mix exactly as predicted, in 2 blocks.'
+    """
     from estimation.plot import plot_comparison
 
     n, surplus = len(comparison.latents), comparison.surplus
@@ -77,7 +89,14 @@ def draw_comparison(comparison: Comparison, models: tuple[str, str] | None = Non
 
 
 def draw_graphs(graph: CausalGraph, learned: CausalGraph) -> Picture:
-    """The learned graph beside the true one."""
+    """The learned graph beside the true one.
+
+    Example:
+        >>> from identify.graph import CausalGraph
+        >>> picture = draw_graphs(CausalGraph(Ga=[[1], [1]]), CausalGraph(Ga=[[1], [0]]))
+        >>> picture.svg[:4], picture.label
+        ('<svg', 'The true graph beside the learned one')
+    """
     from estimation.plot import plot_graphs
 
     figure = _figure_of(graph, learned)
@@ -88,7 +107,22 @@ def draw_graphs(graph: CausalGraph, learned: CausalGraph) -> Picture:
 def draw_models(
     models: tuple[str, str], ours: CausalGraph, theirs: CausalGraph, distance: GraphDistance
 ) -> Picture:
-    """The learned graphs of two models; latents of the second in the order of the first."""
+    """The learned graphs of two models; latents of the second in the order of the first.
+
+    Args:
+        models: their names.
+        ours: the graph of the first.
+        theirs: that of the second.
+        distance: between them.
+
+    Example:
+        >>> from estimation.metrics import structural_hamming
+        >>> from identify.graph import CausalGraph
+        >>> one, two = CausalGraph(Ga=[[1], [1]]), CausalGraph(Ga=[[1], [0]])
+        >>> picture = draw_models(("one", "two"), one, two, structural_hamming(one, two))
+        >>> picture.svg[:4], picture.label
+        ('<svg', 'The learned graphs of the two models')
+    """
     from estimation.plot import plot_graphs
 
     figure = _figure_of(ours, theirs)
@@ -104,7 +138,14 @@ def draw_models(
 
 
 def draw_graph(graph: CausalGraph) -> Picture:
-    """The learned graph alone."""
+    """The learned graph alone.
+
+    Example:
+        >>> from identify.graph import CausalGraph
+        >>> picture = draw_graph(CausalGraph(Ga=[[1], [0]]))
+        >>> picture.svg[:4], picture.label
+        ('<svg', 'The learned graph')
+    """
     from identify.plot import plot_matrix
 
     figure = _figure_of(graph, panels=1)
@@ -113,7 +154,25 @@ def draw_graph(graph: CausalGraph) -> Picture:
 
 
 def draw_latents(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> Picture:
-    """True against learned latents; the 36 that match worst when there are more."""
+    """True against learned latents; the 36 that match worst when there are more.
+
+    Args:
+        model: the trained model.
+        dataset: with true latents.
+        outcome: of `estimation.evaluation.evaluate` on that dataset.
+
+    Example:
+        >>> from estimation.config import TrainingConfig
+        >>> from estimation.simulate import simulate
+        >>> from estimation.training import fit
+        >>> data = simulate("ActionBlockDiag", 200)
+        >>> tiny = {"steps": 2, "width": 8, "transition_width": 4, "unmixing": False}
+        >>> model = fit(data, TrainingConfig(max_edges_actions=10, **tiny))
+        >>> from estimation.evaluation import evaluate
+        >>> picture = draw_latents(model, data, evaluate(model, data, n_samples=50))
+        >>> picture.svg[:4], picture.label
+        ('<svg', 'True against learned latents')
+    """
     from matplotlib.figure import Figure
 
     from estimation.plot import plot_latents
@@ -142,7 +201,15 @@ def draw_latents(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> 
 
 
 def draw_training(history: History) -> Picture:
-    """Loss and edges over the steps."""
+    """Loss and edges over the steps.
+
+    Example:
+        >>> from estimation.history import History, Record
+        >>> record = Record(2, "dense", 1.0, 0.5, 0.5, {"past": 4.0}, {}, {"past": [[1.0, 1.0], [1.0, 1.0]]}, 0.1)
+        >>> picture = draw_training(History([record]))
+        >>> picture.svg[:4], picture.label
+        ('<svg', 'Loss on held-out data and number of edges over the steps')
+    """
     from matplotlib.figure import Figure
 
     from estimation.plot import plot_training
@@ -155,7 +222,15 @@ def draw_training(history: History) -> Picture:
 
 
 def draw_edges(history: History) -> Picture:
-    """The probability of every edge over the steps."""
+    """The probability of every edge over the steps.
+
+    Example:
+        >>> from estimation.history import History, Record
+        >>> record = Record(2, "dense", 1.0, 0.5, 0.5, {"past": 4.0}, {}, {"past": [[1.0, 1.0], [1.0, 1.0]]}, 0.1)
+        >>> picture = draw_edges(History([record]))
+        >>> picture.svg[:4], picture.label
+        ('<svg', 'The probability of every edge over the steps')
+    """
     from matplotlib.figure import Figure
 
     from estimation.plot import plot_edge_probabilities

@@ -82,6 +82,17 @@ def training_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation | N
 
     Returns:
         the page, without outside links; names are escaped.
+
+    Example:
+        >>> from estimation.config import TrainingConfig
+        >>> from estimation.simulate import simulate
+        >>> from estimation.training import fit
+        >>> data = simulate("ActionBlockDiag", 200)
+        >>> tiny = {"steps": 2, "width": 8, "transition_width": 4, "unmixing": False}
+        >>> model = fit(data, TrainingConfig(max_edges_actions=10, **tiny))
+        >>> page = training_page(model, data, None, "")
+        >>> "Trained on ActionBlockDiag" in page, "edges of G^a" in page, "<svg" in page
+        (True, True, True)
     """
     name = dataset.name or "your data"
     facts = training_facts(model) if outcome is None else [*training_facts(model), ("measured on", where)]
@@ -99,6 +110,18 @@ def evaluation_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation) 
 
     Returns:
         the page, without outside links; names are escaped.
+
+    Example:
+        >>> from estimation.config import TrainingConfig
+        >>> from estimation.simulate import simulate
+        >>> from estimation.training import fit
+        >>> data = simulate("ActionBlockDiag", 200)
+        >>> tiny = {"steps": 2, "width": 8, "transition_width": 4, "unmixing": False}
+        >>> model = fit(data, TrainingConfig(max_edges_actions=10, **tiny))
+        >>> from estimation.evaluation import evaluate
+        >>> page = evaluation_page(model, data, evaluate(model, data, n_samples=50))
+        >>> "Predicted and learned entanglement" in page, "200 samples of ActionBlockDiag" in page
+        (True, True)
     """
     where = f"{len(dataset)} samples of {dataset.name or 'your data'}"
     sections = [
@@ -126,6 +149,22 @@ def comparison_page(
 
     Returns:
         the page, without outside links; names are escaped.
+
+    Example:
+        >>> from estimation.config import TrainingConfig
+        >>> from estimation.simulate import simulate
+        >>> from estimation.training import fit
+        >>> data = simulate("ActionBlockDiag", 200)
+        >>> tiny = {"steps": 2, "width": 8, "transition_width": 4, "unmixing": False}
+        >>> model = fit(data, TrainingConfig(max_edges_actions=10, **tiny))
+        >>> from estimation.comparison import compare
+        >>> from estimation.learned import learned_entanglement
+        >>> from estimation.metrics import structural_hamming
+        >>> from identify.entanglement import predict_entanglement
+        >>> between = compare(predict_entanglement(model.graph), learned_entanglement(model, data, other=model))
+        >>> distance = structural_hamming(model.graph, model.graph)
+        >>> "Two trained models compared" in comparison_page(("one", "two"), (model, model), between, distance)
+        True
     """
     figures = [draw_comparison(comparison, names)]
     order = comparison.permutation.tolist()

@@ -54,7 +54,19 @@ class LatentRow:
 
 
 def latent_rows(comparison: Comparison) -> list[LatentRow]:
-    """Every latent of the prediction, in its order; learned latents bear the names of those matched to them."""
+    """Every latent of the prediction, in its order; learned latents bear the names of those matched to them.
+
+    Example:
+        >>> from estimation.comparison import compare
+        >>> from estimation.learned import LearnedEntanglement
+        >>> from identify.entanglement import predict_entanglement
+        >>> from identify.graph import CausalGraph
+        >>> predicted = predict_entanglement(CausalGraph(Ga=[[1, 0], [1, 1]], latents=["speed", "mass"]))
+        >>> strengths = np.array([[0.2, 1.0], [0.9, 0.0]])
+        >>> found = compare(predicted, LearnedEntanglement(strengths, 0.1, "jacobian", ("speed", "mass"), ("v0", "v1")))
+        >>> [row.cells() for row in latent_rows(found)]
+        [('speed', 'v1', 'mass', 'mass', 'as predicted'), ('mass', 'v0', 'nothing', 'nothing', 'as predicted')]
+    """
     names = comparison.latents
     spare = np.isin(np.array(comparison.learned.learned), np.array(comparison.surplus, dtype=str))
     rows = []
@@ -72,7 +84,18 @@ def latent_rows(comparison: Comparison) -> list[LatentRow]:
 
 
 def training_facts(model: TrainedModel) -> Facts:
-    """Edges, negative ELBO on held-out data and time of a trained model."""
+    """Edges, negative ELBO on held-out data and time of a trained model.
+
+    Example:
+        >>> from estimation.config import TrainingConfig
+        >>> from estimation.simulate import simulate
+        >>> from estimation.training import fit
+        >>> data = simulate("ActionBlockDiag", 200)
+        >>> tiny = {"steps": 2, "width": 8, "transition_width": 4, "unmixing": False}
+        >>> model = fit(data, TrainingConfig(max_edges_actions=10, **tiny))
+        >>> training_facts(model)[0]
+        ('edges of G^a', '10 (budget 10)')
+    """
     facts: Facts = []
     budgets = {"actions": model.config.max_edges_actions, "past": model.config.max_edges_past}
     for name, count in _edges(model.graph, model).items():
@@ -86,7 +109,12 @@ def training_facts(model: TrainedModel) -> Facts:
 
 
 def elbo_fact(terms: dict[str, float]) -> tuple[str, str]:
-    """The negative ELBO and its two terms."""
+    """The negative ELBO and its two terms.
+
+    Example:
+        >>> elbo_fact({"reconstruction": -2.0, "divergence": 0.5})
+        ('negative ELBO', '-1.500 (reconstruction -2.000, divergence 0.500)')
+    """
     total = terms["reconstruction"] + terms["divergence"]
     return (
         "negative ELBO",
@@ -95,7 +123,22 @@ def elbo_fact(terms: dict[str, float]) -> tuple[str, str]:
 
 
 def score_facts(outcome: Evaluation) -> Facts:
-    """MCC, R_con, R and SHD, as far as the truth is known."""
+    """MCC, R_con, R and SHD, as far as the truth is known.
+
+    Example:
+        >>> from estimation.evaluation import Evaluation, Scores
+        >>> from identify.graph import CausalGraph
+        >>> from estimation.metrics import structural_hamming
+        >>> truth, learned = CausalGraph(Ga=[[1, 0], [1, 1]]), CausalGraph(Ga=[[1, 0], [0, 1]])
+        >>> terms = {"total": -1.5, "reconstruction": -2.0, "divergence": 0.5}
+        >>> wrong = structural_hamming(truth, learned)
+        >>> scores = Scores(0.9, 0.95, 0.94), Scores(0.8, 0.85, 0.84)
+        >>> outcome = Evaluation(terms, learned, truth, *scores, errors=wrong)
+        >>> score_facts(outcome)[0]
+        ('MCC', '0.900 (held out 0.800)')
+        >>> score_facts(outcome)[-2:]
+        [('SHD', '1 (1 missing, 0 extra)'), ('missing edges', 'a0 → z1')]
+    """
     facts: Facts = []
     if outcome.scores is not None and outcome.held_out is not None:
         for name, field in (("MCC", "mcc"), ("R_con", "r_con"), ("R", "r")):
@@ -115,7 +158,19 @@ def score_facts(outcome: Evaluation) -> Facts:
 
 
 def distance_facts(names: tuple[str, str], distance: GraphDistance) -> Facts:
-    """The learned graphs of two models beside each other."""
+    """The learned graphs of two models beside each other.
+
+    Args:
+        names: of the models.
+        distance: from the graph of the first to that of the second.
+
+    Example:
+        >>> from estimation.metrics import structural_hamming
+        >>> from identify.graph import CausalGraph
+        >>> found = structural_hamming(CausalGraph(Ga=[[1, 0], [1, 1]]), CausalGraph(Ga=[[1, 0], [0, 1]]))
+        >>> distance_facts(("one", "two"), found)
+        [('edges in both graphs', '2'), ('edges of one alone', '1: a0 → z1'), ('edges of two alone', '0')]
+    """
     facts = [("edges in both graphs", f"{distance.found}")]
     for name, edges in zip(names, (distance.missing_edges, distance.extra_edges), strict=True):
         facts.append((f"edges of {name} alone", f"{len(edges)}{': ' * bool(edges)}{_arrows(edges)}"))
@@ -123,7 +178,19 @@ def distance_facts(names: tuple[str, str], distance: GraphDistance) -> Facts:
 
 
 def training_record(model: TrainedModel) -> dict[str, Any]:
-    """A trained model, ready for JSON."""
+    """A trained model, ready for JSON.
+
+    Example:
+        >>> from estimation.config import TrainingConfig
+        >>> from estimation.simulate import simulate
+        >>> from estimation.training import fit
+        >>> data = simulate("ActionBlockDiag", 200)
+        >>> tiny = {"steps": 2, "width": 8, "transition_width": 4, "unmixing": False}
+        >>> model = fit(data, TrainingConfig(max_edges_actions=10, **tiny))
+        >>> record = training_record(model)
+        >>> record["edges"], record["steps"], sorted(record["graph"])
+        ({'actions': 10}, 2, ['actions', 'edges', 'latents'])
+    """
     last = model.history.records[-1] if model.history.records else None
     return {
         "edges": _edges(model.graph, model),
@@ -142,7 +209,13 @@ def training_record(model: TrainedModel) -> dict[str, Any]:
 
 
 def graph_record(graph: CausalGraph) -> dict[str, Any]:
-    """A graph, ready for JSON: names, and edges as pairs of parent and child."""
+    """A graph, ready for JSON: names, and edges as pairs of parent and child.
+
+    Example:
+        >>> from identify.graph import CausalGraph
+        >>> graph_record(CausalGraph(Ga=[[1], [0]], latents=["speed", "mass"], actions=["push"]))
+        {'latents': ['speed', 'mass'], 'actions': ['push'], 'edges': [['push', 'speed']]}
+    """
     return {
         "latents": list(graph.latents),
         "actions": list(graph.actions),

@@ -42,6 +42,17 @@ def show_training(
         outcome: None when the truth isn't known.
         where: what the outcome was measured on, for instance ``"the training data"``.
         notes: one line each.
+
+    Example:
+        >>> from estimation.config import TrainingConfig
+        >>> from estimation.simulate import simulate
+        >>> from estimation.training import fit
+        >>> data = simulate("ActionBlockDiag", 200)
+        >>> tiny = {"steps": 2, "width": 8, "transition_width": 4, "unmixing": False}
+        >>> model = fit(data, TrainingConfig(max_edges_actions=10, **tiny))
+        >>> from rich import print
+        >>> print(show_training("out/model", model, None, "", ["made up"]).renderables[0])
+        out/model: TrainedModel(20 observed, 10 latents, 5 actions, 10 edges)
     """
     parts: list[RenderableType] = [Text(f"{name}: {model!r}", style="dim")]
     facts = training_facts(model)
@@ -55,7 +66,20 @@ def show_training(
 
 
 def show_evaluation(name: str, outcome: Evaluation) -> RenderableType:
-    """Verdict, scores, and for every latent the predicted mixing beside the learned one."""
+    """Verdict, scores, and for every latent the predicted mixing beside the learned one.
+
+    Args:
+        name: what was evaluated.
+        outcome: of `estimation.evaluation.evaluate`.
+
+    Example:
+        >>> from estimation.evaluation import Evaluation
+        >>> from identify.graph import CausalGraph
+        >>> from rich import print
+        >>> terms = {"total": -1.5, "reconstruction": -2.0, "divergence": 0.5}
+        >>> print(show_evaluation("a model", Evaluation(terms, CausalGraph(Ga=[[1]]))).renderables[0])
+        a model
+    """
     parts: list[RenderableType] = [Text(name, style="dim"), *_verdict(outcome.comparison)]
     parts.append(_facts([elbo_fact(outcome.negative_elbo), *score_facts(outcome)]))
     if outcome.scores is None:
@@ -68,7 +92,28 @@ def show_evaluation(name: str, outcome: Evaluation) -> RenderableType:
 def show_comparison(
     names: tuple[str, str], comparison: Comparison, distance: GraphDistance
 ) -> RenderableType:
-    """Two models: verdict, their graphs, and for every latent of the first what it depends on in the second."""
+    """Two models: verdict, their graphs, and for every latent of the first what it depends on in the second.
+
+    Args:
+        names: of the models.
+        comparison: the entanglement between them beside that predicted from the first one's graph.
+        distance: between their graphs.
+
+    Example:
+        >>> import numpy as np
+        >>> from estimation.comparison import compare
+        >>> from estimation.learned import LearnedEntanglement
+        >>> from identify.entanglement import predict_entanglement
+        >>> from identify.graph import CausalGraph
+        >>> predicted = predict_entanglement(CausalGraph(Ga=[[1, 0], [1, 1]], latents=["speed", "mass"]))
+        >>> strengths = np.array([[0.2, 1.0], [0.9, 0.0]])
+        >>> found = compare(predicted, LearnedEntanglement(strengths, 0.1, "jacobian", ("speed", "mass"), ("v0", "v1")))
+        >>> from estimation.metrics import structural_hamming
+        >>> from rich import print
+        >>> same = structural_hamming(predicted.graph, predicted.graph)
+        >>> print(show_comparison(("one", "two"), found, same).renderables[1])
+        ✓ Confirmed: the 2 latents mix exactly as predicted, in 2 blocks.
+    """
     return Group(
         Text(f"{names[0]} against {names[1]}", style="dim"),
         *_verdict(comparison),

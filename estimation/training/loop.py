@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
-from estimation.exceptions import ConfigError, TrainingError
+from estimation.exceptions import ConfigError, DataError, TrainingError
 from estimation.history import History, Record
+from estimation.holdout import hold_out
 from estimation.model import Shape, SparseVAE
 from estimation.objective import LossTerms, training_loss
 from estimation.sparsity import EdgeConstraints, budget_at, budgets
@@ -34,8 +35,6 @@ _MASK_RATE = 0.02
 _FOLLOW = 0.05
 # the first of several rounds of unmixing keeps so many times the edges of the budget
 _SPARE = 1.5
-_MOST_HELD_OUT = 10_000
-_HELD_OUT_SHARE = 0.05
 
 
 def fit(
@@ -59,8 +58,8 @@ def fit(
         dataset: observations with a past, actions, or both. Sequences longer than two steps are cut into pairs.
         config: settings; the defaults of `TrainingConfig` with budgets from nowhere are an error: say how many
             edges, or ``sparsity="none"``.
-        validation: held-out data; 5 % of the rows of ``dataset`` (at most 10,000) when left out, which are then not
-            trained on.
+        validation: held-out data; when left out, what `estimation.holdout.hold_out` takes from ``dataset``: 5 % of
+            its rows or sequences, which are then not trained on.
         encoder: a module of yours from (B, d_x) to (B, n), on standardised observations.
         decoder: a module of yours from (B, n) to (B, d_x).
         checkpoint: a folder. The state is kept there while training, and a run that finds its own state goes on
@@ -74,7 +73,8 @@ def fit(
 
     Raises:
         ConfigError: settings at odds with the data or with each other.
-        DataError: training and validation data differ in kind.
+        DataError: validation data show an action value that training never saw, an action is called like a
+            learned latent (``v0``), or there is too little data to hold some out.
         TrainingError: a number stopped being finite; the text says at which step, and the likely cause.
         CheckpointError: the folder holds a damaged state, or that of another run.
 
@@ -86,11 +86,12 @@ def fit(
         TrainedModel(20 observed, 10 latents, 5 actions, 10 edges)
     """
     settings = config or TrainingConfig()
-    pairs = _pairs(dataset)
-    held_out = _pairs(validation) if validation is not None else None
-    if held_out is None:
-        pairs, held_out = _hold_out(pairs, settings.seed)
-    _require_alike(pairs, held_out)
+    _require_new_names(dataset.action_names, _n_latents(dataset, settings))
+    if validation is None:
+        pairs, held_out = (_pairs(part) for part in hold_out(dataset, settings.seed))
+    else:
+        pairs, held_out = _pairs(dataset), _pairs(validation)
+        _require_alike(pairs, held_out)
     threads = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
     try:
@@ -324,10 +325,11 @@ def _pairs(dataset: Dataset) -> Dataset:
     return dataset.windows(2) if dataset.n_steps > 2 else dataset
 
 
-def _hold_out(dataset: Dataset, seed: int) -> tuple[Dataset, Dataset]:
-    share = min(_HELD_OUT_SHARE, _MOST_HELD_OUT / len(dataset))
-    parts = dataset.split((1 - share, share), seed=seed)
-    return parts[0], parts[1]
+def _require_new_names(action_names: tuple[str, ...], n_latents: int) -> None:
+    # found out before training, not when the learned graph is made after it
+    clash = sorted(set(action_names) & {f"v{i}" for i in range(n_latents)})
+    if clash:
+        raise DataError(f"an action is called {clash[0]!r}, like a learned latent; give it another name")
 
 
 def _require_alike(dataset: Dataset, held_out: Dataset) -> None:

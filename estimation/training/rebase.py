@@ -28,6 +28,8 @@ _ROWS = 16_384
 _JACOBIANS = 4_096
 # a third of the steps of the run, within these
 _REFIT_STEPS = (20, 300)
+_REFIT_ROWS = 65_536
+_CHUNK = 4_096
 _TINY = 1e-12
 
 
@@ -56,7 +58,7 @@ def rebase_(
         # the strengths of edges that are gone have to be seen again
         for edges in model.edges.values():
             edges.open_()
-        _refit_(model, batches, config, step)
+        _refit_(model, batches, config, n_rows, step)
     rows = np.random.default_rng([config.seed, step]).permutation(n_rows)[:_ROWS]
     result = _unmix(model, batches, rows, config)
     matrix = torch.from_numpy(result.matrix).to(model.x_mean)
@@ -67,7 +69,7 @@ def rebase_(
         if name in limits and strengths is not None:
             edges.start_(torch.from_numpy(strengths).log().to(edges.logits))
             edges.freeze_(limits[name])
-    _refit_(model, batches, config, step)
+    _refit_(model, batches, config, n_rows, step)
     kept = ", ".join(f"{limit} edges of {name}" for name, limit in limits.items())
     return f"unmixing after {step} steps: objective {result.objective:.4g}, {kept} kept"
 
@@ -97,27 +99,34 @@ def _array(values: Tensor) -> NDArray[np.float64]:
 @torch.no_grad()
 def _latents(model: SparseVAE, batches: Batches, rows: NDArray[np.int64]) -> Tensor:
     """Posterior means, shape (rows, T, n)."""
-    x = model.standardised(batches.rows(rows).observations)
-    return model.posterior(x.flatten(0, 1)).loc.reshape(*x.shape[:2], -1)
+    parts = []
+    for start in range(0, len(rows), _CHUNK):
+        x = model.standardised(batches.rows(rows[start : start + _CHUNK]).observations)
+        parts.append(model.encoder(x.flatten(0, 1)).reshape(*x.shape[:2], -1))
+    return torch.cat(parts)
 
 
-def _refit_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
+def _refit_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_rows: int, step: int) -> None:
     """Fit fresh transition networks to latents that stay as they are."""
     device = model.x_mean.device
     model.fresh_transition_(config, torch.Generator().manual_seed(config.seed + step))
     optimiser = build(model.networks.parameters(), config)
     fewest, most = _REFIT_STEPS
     steps = min(max((config.steps or 0) // 3, fewest), most)
+    draw = np.random.default_rng([config.seed, step, 1])
+    # encoded once: the networks are small, and many passes over fewer rows are cheap
+    rows = draw.permutation(n_rows)[:_REFIT_ROWS]
+    latents, actions = _latents(model, batches, rows), batches.rows(rows).actions
+    size = min(batches.size, len(rows))
     for k in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = (config.learning_rate or 0) * min(1.0, (k + 1) / 30) * (1 - k / steps)
-        batch = batches.at(step + k)
+        chosen = torch.from_numpy(draw.integers(len(rows), size=size)).to(device)
+        some, acted = latents[chosen], None if actions is None else actions[chosen]
         with torch.no_grad():
-            x = model.standardised(batch.observations)
-            latents = model.posterior(x.flatten(0, 1)).loc.reshape(*x.shape[:2], -1)
-            masks = model.sample_masks(len(x), generator_for(config.seed + 1, k, device))
-        mean = model.transition(latents[:, 0] if model.shape.past else None, batch.actions, masks).loc
-        loss = (latents[:, -1] - mean).square().mean(0).clamp_min(_TINY).log().mean()
+            masks = model.sample_masks(size, generator_for(config.seed + 1, step + k, device))
+        mean = model.transition(some[:, 0] if model.shape.past else None, acted, masks).loc
+        loss = (some[:, -1] - mean).square().mean(0).clamp_min(_TINY).log().mean()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()

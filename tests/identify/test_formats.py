@@ -1,45 +1,27 @@
-"""Every format is lossless, whatever the names; every broken file gets one line with the place."""
+"""Every format is lossless, whatever the names, and is as its schema and its page say."""
 
 from __future__ import annotations
 
 import io
 import json
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given
 from jsonschema import Draft202012Validator
 
 import identify.formats
 from identify import catalog
-from identify.exceptions import FileAccessError, FormatError, IdentifyError, RequestError
+from identify.exceptions import IdentifyError
 from identify.files import write_whole
-from identify.formats import FORMATS, format_of, read_graph, tables, write_graph
+from identify.formats import FORMATS, read_graph, write_graph
 from identify.graph import CausalGraph
-from tests.builders import graphs
+from tests.identify.named_graphs import HARD_NAMES, HEAD, named_graphs, quick
 
 ROOT = Path(__file__).parents[2]
-HARD_NAMES = [
-    "node", "edge", "graph", "strict", "a:b", "x->y", 'q"uote', "back\\", '\\"', "com,ma", "  spaces ", "007", "1e5",
-    "ünï→", "<b>", "50%;", "{}", "[x]", "true", "null", "#c", "//", "&amp;", "&#65;", "None", "nan", "-", "'", "child",
-    "parent", "\\N",
-]  # fmt: skip
-names = st.one_of(st.sampled_from(HARD_NAMES), st.text(min_size=1, max_size=8).filter(str.isprintable))
-forms = st.sampled_from(list(FORMATS.values()))
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
-
-
-@st.composite
-def named_graphs(draw: st.DrawFn) -> CausalGraph:
-    graph = draw(graphs(max_latents=5, max_actions=4))
-    count = graph.n_latents + graph.n_actions
-    found = draw(st.lists(names, min_size=count, max_size=count, unique=True))
-    return CausalGraph(graph.Gz, graph.Ga, found[: graph.n_latents], found[graph.n_latents :])
 
 
 # Round trips ----------------------------------------------------------------------------------------
@@ -120,7 +102,6 @@ def test_npz_with_plain_matrices(tmp_path: Path) -> None:
 
 SCHEMA = json.loads((ROOT / "identify/schemas/graph-1.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
-HEAD = {"format": "mechsparse-graph", "version": 1}
 
 
 @given(named_graphs())
@@ -177,205 +158,6 @@ def test_refused_by_the_schema_and_by_us(record: Any, message: str) -> None:
     assert not VALIDATOR.is_valid(record)
     with pytest.raises(IdentifyError, match=re.escape(message)):
         FORMATS["json"].read(json.dumps(record).encode())
-
-
-# Broken files ---------------------------------------------------------------------------------------
-
-GRAPHML = FORMATS["graphml"].write(catalog.load("identical-twins")).decode()
-BOMB = "".join(f'<!ENTITY a{i + 1} "{f"&a{i};" * 10}">' for i in range(9))
-
-
-def npz(**arrays: Any) -> bytes:
-    out = io.BytesIO()
-    np.savez(out, **arrays)
-    return out.getvalue()
-
-
-def zip_of(name: str, content: bytes) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr(name, content)
-    return out.getvalue()
-
-
-CSR = {"Gz_shape": [2, 2], "Gz_indptr": [0, 1, 2], "Gz_indices": [1, 0]}
-BROKEN: list[tuple[str, str | bytes, str]] = [
-    ("g.json", "", "g.json: the file is empty"),
-    ("g.json", " \n ", "g.json: the file is empty"),
-    ("g.json", "{\n  'a': 1}", "g.json: line 2, column 3: is no JSON"),
-    ("g.json", '{"format": "mechsparse-graph"', "g.json: line 1, column 30: is no JSON"),
-    ("g.json", b"\xff\xfe\x00", "g.json: line 1: byte 0 is no UTF-8 text; save the file as UTF-8"),
-    ("g.json", b"{}\n\n\xff", "g.json: line 3: byte 4 is no UTF-8 text"),
-    ("g.json", "[" * 100_000, "g.json: line 1: is nested too deeply"),
-    ("g.json", '{"Gz": [[NaN]]}', "g.json: holds NaN; entries must be 0 or 1"),
-    ("g.json", '{"a": 1, "a": 2}', "g.json: key 'a': is given twice; give it once"),
-    ("g.json", '{"version": ' + "9" * 5000 + "}", "g.json: line 1: is no JSON: Exceeds the limit"),
-    (
-        "g.json",
-        json.dumps({**HEAD, "latents": ["x"], "edges": [["x", "x"], ["q", "x"]]}),
-        "g.json: edge 1 (q -> x) names an unknown node 'q'",
-    ),
-    (
-        "g.json",
-        json.dumps({**HEAD, "latents": ["x"], "actions": ["a"], "edges": [["x", "a"]]}),
-        "g.json: edge 0 (x -> a) points at an action; actions have no parents",
-    ),
-    ("g.csv", "", "g.csv: the file is empty"),
-    ("g.csv", "1,0\n0,1\n", "g.csv: line 1: starts with '1'; it must be 'parent,child,kind' (an edge list) or"),
-    ("g.csv", "parent,kid\na,b\n", "g.csv: line 1: is 'parent,kid'; it must be 'parent,child'"),
-    ("g.csv", "parent,child,kind\na,b\n", "g.csv: line 2: has 2 cells; the header has 3"),
-    ("g.csv", "parent,child,kind\na,b,verb\n", "g.csv: line 2: has kind 'verb'; the parent's kind is 'latent'"),
-    ("g.csv", "parent,child,kind\na,b,\n", "g.csv: line 2: has kind ''; the parent's kind is"),
-    ("g.csv", "parent,child\n,b\n", "g.csv: line 2: has no parent; give one, or leave the child empty"),
-    (
-        "g.csv",
-        "parent,child,kind\na,b,action\nb,a,latent\n",
-        "g.csv: line 3: takes 'a' for a latent; an earlier line takes it for a action",
-    ),
-    ("g.csv", 'parent,child\n"a,b\n', "g.csv: line 2: is no CSV: unexpected end of data"),
-    ("g.csv", "parent,child\na,b\0c\n", "g.csv: latents name 1 is 'b\\x00c'; a name has printable"),
-    ("g.csv", "parent,child\n", "g.csv: a graph needs at least one latent"),
-    ("g.csv", b"parent,child\n\x80,b\n", "g.csv: line 2: byte 13 is no UTF-8 text"),
-    ("g.csv", "child,a\n", "g.csv: line 1: is the only one; a row per latent must follow"),
-    ("g.csv", "child,a,a\nx,1,0\n", "g.csv: line 1: names the column 'a' twice; names must be unique"),
-    ("g.csv", "child,a,b\nx,1\n", "g.csv: line 2: has 2 cells; the header has 3"),
-    ("g.csv", "child,a,b\nx,1,nan\n", "g.csv: line 2, column 'b': is 'nan'; entries must be 0 or 1"),
-    ("g.csv", "child,x\nx,1\ny,0\n", "g.csv: line 1: has no column 'y'; give a past column for every row, or"),
-    ("g.csv", "child,a\nx,1\nx,1\n", "g.csv: latents 0 and 1 are both named 'x'"),
-    ("g.adjacency.csv", "parent,child\nx,y\n", "g.adjacency.csv: line 1: starts with 'parent'; it must start with"),
-    ("g.graphml", "", "g.graphml: the file is empty"),
-    ("g.graphml", "not xml", "g.graphml: line 1: is no XML: syntax error"),
-    ("g.graphml", "<a/>", "g.graphml: is no GraphML"),
-    ("g.graphml", GRAPHML[:200], "g.graphml: line"),
-    ("g.graphml", GRAPHML.replace("directed", "undirected", 1), "g.graphml: the networkx graph is undirected"),
-    ("g.graphml", GRAPHML.replace(">latent<", ">thing<", 1), "g.graphml: node left has kind 'thing'"),
-    (
-        "g.graphml",
-        f'<!DOCTYPE g [<!ENTITY a0 "ha">{BOMB}]><graphml>&a9;</graphml>',
-        "g.graphml: declares a document type or entities; remove the <!DOCTYPE ...> part",
-    ),
-    (
-        "g.graphml",
-        '<!DOCTYPE g [<!ENTITY x SYSTEM "file:///etc/passwd">]><graphml>&x;</graphml>',
-        "g.graphml: declares a document type or entities",
-    ),
-    ("g.gml", "", "g.gml: the file is empty"),
-    ("g.gml", "graph [\n  node [\n", "g.gml: line 3: is no GML"),
-    ("g.gml", "graph [\n  node ?\n]", "g.gml: line 2: is no GML"),
-    ("g.gml", "graph [ node [ id 0 label \"x\" ] ]", "g.gml: the networkx graph is undirected"),
-    ("g.dot", "", "g.dot: the file is empty"),
-    ("g.dot", "digraph {\n a -> ;\n}", "g.dot: line 2: is no DOT"),
-    ("g.dot", "graph { a -- b }", "g.dot: line 1: is a graph; it must be a digraph"),
-    ("g.dot", "digraph {a} digraph {b}", "g.dot: holds 2 graphs; give one"),
-    ("g.dot", "digraph { subgraph s { a } }", "g.dot: holds a subgraph; give nodes and edges"),
-    ("g.dot", "digraph {" * 5000, "g.dot: "),
-    ("g.dot", "digraph { a [kind=action]; b [kind=latent]; b -> a }", "g.dot: edge 0 (b -> a) points at an action"),
-    ("g.npz", b"", "g.npz: the file is empty"),
-    ("g.npz", b"PK\x03\x04junk", "g.npz: is no NPZ file of plain arrays"),
-    ("g.npz", npz(Gz=np.array([[{}]], dtype=object)), "g.npz: is no NPZ file of plain arrays: Object arrays"),
-    ("g.npz", npz(**CSR)[:-40], "g.npz: is no NPZ file of plain arrays"),
-    ("g.npz", zip_of("Gz.npy", b"no array"), "g.npz: key 'Gz': is no numpy array"),
-    ("g.npz", npz(version=2, **CSR), "g.npz: key 'version': is 2; this version of mechsparse reads 1"),
-    ("g.npz", npz(Gz=[[0, np.nan], [0, 0]]), "g.npz: Gz[0, 1] is nan; entries must be 0 or 1"),
-    ("g.npz", npz(x=[1]), "g.npz: a graph needs Gz, Ga or the names of its latents"),
-    ("g.npz", npz(**{**CSR, "Gz_shape": [-2, 2]}), "g.npz: key 'Gz_shape': is [-2, 2]; it must be rows and columns"),
-    ("g.npz", npz(**{**CSR, "Gz_shape": [2.0, 2.0]}), "g.npz: key 'Gz_shape': must be a one-dimensional array of"),
-    ("g.npz", npz(**{**CSR, "Gz_indptr": [0, 1]}), "g.npz: key 'Gz_indptr': has 2 entries; 2 rows need 3"),
-    ("g.npz", npz(**{**CSR, "Gz_indices": [1, 7]}), "g.npz: the arrays don't make a graph"),
-    ("g.npz", npz(Gz_shape=[2, 2]), "g.npz: key 'Gz_indptr': is missing; a matrix has shape, indptr and indices"),
-    ("g.npz", npz(**CSR, latents=[1, 2]), "g.npz: key 'latents': must be a one-dimensional array of strings"),
-    ("g.npz", npz(**CSR, latents=["x"]), "g.npz: 1 latent names for 2 latents"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "content", "message"), BROKEN, ids=[message[:60] for *_, message in BROKEN])
-def test_a_broken_file_gets_one_line_with_the_place(
-    name: str,
-    content: str | bytes,
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
-    with pytest.raises(FormatError) as caught:
-        read_graph(name)
-    assert str(caught.value).startswith(message)
-    assert "\n" not in str(caught.value)
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_zip_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("identify.formats.arrays._LIMIT", 1 << 20)
-    bomb = zip_of("Gz.npy", bytes(1 << 24))
-    assert len(bomb) < 1 << 16
-    with pytest.raises(FormatError, match=r"unpacks to 16,777,216 bytes, more than the limit of 1,048,576"):
-        FORMATS["npz"].read(bomb)
-
-
-def test_an_array_that_claims_to_be_huge_is_refused() -> None:
-    header = (
-        b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000000), }"
-    )
-    content = zip_of("Gz.npy", header.ljust(127) + b"\n")
-    with pytest.raises(FormatError, match="is no NPZ file of plain arrays"):
-        FORMATS["npz"].read(content)
-
-
-@pytest.mark.parametrize("form", FORMATS.values(), ids=lambda form: form.name)
-def test_a_huge_file_is_refused_unread(form: identify.formats.Format, tmp_path: Path) -> None:
-    path = tmp_path / ("huge" + form.suffixes[0])
-    with open(path, "wb") as file:
-        file.truncate(form.limit + 1)
-    with pytest.raises(FileAccessError, match=r"is larger than \d+ [MG]iB, the limit for this format"):
-        read_graph(path)
-
-
-def test_an_adjacency_table_of_a_large_graph_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tables, "_MOST_CELLS", 5)
-    path = tmp_path / "g.adjacency.csv"
-    with pytest.raises(FormatError, match=re.escape(f"{path}: an adjacency table of this graph has 6 cells")):
-        write_graph(catalog.load("identical-twins"), path)
-    assert not path.exists()
-
-
-def test_formats_that_are_not_there() -> None:
-    with pytest.raises(
-        RequestError, match="there is no format 'yaml'; formats are json, graphml, gml, dot, edges"
-    ):
-        format_of("g.json", "yaml")
-    with pytest.raises(
-        RequestError, match=r"g.txt: the suffix names no format; known are .json, .graphml, .gml"
-    ):
-        read_graph("g.txt")
-    with pytest.raises(RequestError, match="graph: the suffix names no format"):
-        write_graph(catalog.load("ActionDiag"), "graph")
-
-
-@pytest.mark.parametrize("form", FORMATS.values(), ids=lambda form: form.name)
-@given(data=st.data())
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
-def test_damage_never_escapes_as_another_error(form: identify.formats.Format, data: st.DataObject) -> None:
-    """Random bytes, and valid files with bytes changed, cut out or put in."""
-    if data.draw(st.integers(0, 4)) == 0:
-        content = data.draw(st.binary(max_size=60))
-    else:
-        damaged = bytearray(form.write(data.draw(named_graphs())))
-        for _ in range(data.draw(st.integers(1, 3))):
-            place = data.draw(st.integers(0, len(damaged)))
-            length = data.draw(st.integers(0, 6))
-            damaged[place : place + length] = data.draw(st.binary(max_size=6))
-        content = bytes(damaged)
-    try:
-        graph = form.read(content)
-    except IdentifyError as error:
-        one_line = "\n" not in str(error)
-    else:
-        one_line = graph.n_latents >= 1
-    assert one_line
 
 
 # The documentation ----------------------------------------------------------------------------------

@@ -1,0 +1,59 @@
+"""The command line as tests call it: answers as text and JSON, refusals of one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from estimation.commands import main
+
+__all__ = ["TINY", "Captured", "refused", "told", "told_json", "write_table"]
+
+Captured = pytest.CaptureFixture[str]
+
+_SETTINGS = (
+    "width=16",
+    "transition_width=8",
+    "depth=1",
+    "batch_size=128",
+    "unmixing=false",
+    "validate_every=20",
+)
+TINY = ["--steps", "60", "--max-edges-actions", "3"]
+TINY += [word for setting in _SETTINGS for word in ("--set", setting)]
+
+
+def told(capsys: Captured, *words: object, code: int = 0) -> str:
+    capsys.readouterr()
+    assert main([str(word) for word in words]) == code
+    out, err = capsys.readouterr()
+    assert err == "" or code == 2
+    return out
+
+
+def told_json(capsys: Captured, *words: object, code: int = 0) -> Any:
+    return json.loads(told(capsys, *words, "--json", code=code))
+
+
+def refused(capsys: Captured, *words: object) -> str:
+    capsys.readouterr()
+    assert main([str(word) for word in words]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("mechsparse: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in out + err
+    return err
+
+
+def write_table(path: str, drugs: tuple[str, ...] = ("none", "A", "B"), rows: int = 300) -> None:
+    """A table of two actions, one of them categorical, without any truth."""
+    generator = np.random.default_rng(0)
+    lines = ["gene1,gene2,gene3,dose,drug"]
+    for k in range(rows):
+        values = [f"{value:.4f}" for value in generator.normal(size=4)]
+        lines.append(",".join([*values, drugs[k % len(drugs)]]))
+    Path(path).write_text("\n".join(lines) + "\n")

@@ -1,0 +1,40 @@
+"""Fixtures of several files: two trained models with their data, and writers of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from estimation.commands import main
+from tests.estimation.command_line import TINY
+from tests.estimation.table_files import WRITERS
+
+
+@pytest.fixture(scope="session")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data of three latents, two of them twins, and two models of it, trained a little."""
+    folder = tmp_path_factory.mktemp("room")
+    graph = ["identical-twins", "--decoder", "polynomial"]
+    assert main(["simulate", *graph, "-n", "2000", "-o", str(folder / "train.npz")]) == 0
+    assert main(["simulate", *graph, "-n", "300", "--split", "test", "-o", str(folder / "test.npz")]) == 0
+    for name, seed in (("a", "1"), ("b", "2")):
+        words = ["train", str(folder / "train.npz"), "-o", str(folder / name), *TINY, "--seed", seed]
+        assert main(words) == 0
+    return folder
+
+
+@pytest.fixture
+def inside(room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of a test, with the data and models of the room in reach."""
+    monkeypatch.chdir(tmp_path)
+    for path in room.iterdir():
+        Path(path.name).symlink_to(path)
+    return tmp_path
+
+
+@pytest.fixture(params=list(WRITERS))
+def write(request: pytest.FixtureRequest) -> Callable[[pd.DataFrame, Path], Path]:
+    return WRITERS[request.param]

@@ -1,0 +1,142 @@
+"""NPZ and NPY files of a person's own data, and whatever is wrong with them in one line."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from estimation.dataset import Dataset
+from estimation.exceptions import DataError
+from identify.exceptions import FileAccessError
+from tests.estimation.table_files import npy, npz, numbers, put
+
+
+@pytest.mark.parametrize("names", [("x", "a", "z"), ("observations", "actions", "latents")])
+def test_a_plain_npz(names: tuple[str, str, str], tmp_path: Path) -> None:
+    x, a, z = numbers(5, 2, 3), numbers(5, 2), numbers(5, 2, 4)
+    np.savez(tmp_path / "own.npz", **dict(zip(names, (x, a, z), strict=True)))
+    data = Dataset.read(tmp_path / "own.npz")
+    np.testing.assert_array_equal(data.observations, x)
+    np.testing.assert_array_equal(data.actions, a)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(data.latents, z)  # type: ignore[arg-type]
+    assert data.name == "own"
+
+
+def test_arrays_by_their_names(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", x=numbers(5, 3), genes=numbers(5, 4, seed=1), dose=numbers(5, 1))
+    data = Dataset.read(str(tmp_path / "d.npz"), observations="genes", actions="dose")
+    assert (data.n_observed, data.n_actions) == (4, 1)
+    with pytest.raises(DataError, match=r"d.npz: has no array 'gene'; it has 'dose', 'genes', 'x'$"):
+        Dataset.read(tmp_path / "d.npz", observations="gene")
+    with pytest.raises(DataError, match=r"observations is \['x', 'genes'\]; it must be one name"):
+        Dataset.read(tmp_path / "d.npz", observations=["x", "genes"])
+
+
+def test_an_npy_in_memory_and_on_disk(tmp_path: Path) -> None:
+    x, a, z = numbers(5, 2, 3), numbers(5, 2), numbers(5, 2, 4)
+    for name, array in (("x", x), ("a", a), ("z", z), ("wide", x.astype(float))):
+        np.save(tmp_path / f"{name}.npy", array)
+    read = Dataset.read(tmp_path / "x.npy", actions="a.npy", latents="z.npy")
+    mapped = Dataset.read(tmp_path / "x.npy", memory_map=True)
+    np.testing.assert_array_equal(read.observations, x)
+    np.testing.assert_array_equal(mapped.observations, x)
+    assert (read.n_actions, read.n_latents) == (2, 4)
+    assert isinstance(mapped.observations, np.memmap)
+    assert not isinstance(read.observations, np.memmap)
+    mapped.observations[:] = 0
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), x)
+    with pytest.raises(DataError, match=r"wide.npy: holds float64; only float32 can be left on disk"):
+        Dataset.read(tmp_path / "wide.npy", memory_map=True)
+    with pytest.raises(FileAccessError, match=r"none.npy: no such file$"):
+        Dataset.read(tmp_path / "x.npy", actions="none.npy")
+
+
+def damaged_npz() -> bytes:
+    out = io.BytesIO()
+    np.savez(out, x=numbers(50, 3))
+    content = bytearray(out.getvalue())
+    content[300] ^= 255
+    return bytes(content)
+
+
+OURS = {"format": "mechsparse dataset", "version": 1, "name": "n", "action_names": np.array([], str)}
+OURS |= {"notes": np.array([], str), "observations": numbers(3, 1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("d.npz", b"", "is no NPZ file of plain arrays: No data left"),
+        ("d.npz", b"x,y\n1,2\n", "is no NPZ file of plain arrays: it is damaged, or another kind of file$"),
+        ("d.npz", damaged_npz(), "is no NPZ file of plain arrays: Bad CRC-32"),
+        ("d.npz", damaged_npz()[:200], "is no NPZ file of plain arrays"),
+        ("d.npz", npy(numbers(2, 2)), r"is one array; name the file \.npy"),
+        ("d.npz", npz(x=np.array([{}])), "is no NPZ file of plain arrays: Object arrays cannot be loaded"),
+        ("d.npz", npz(y=[1]), "has no array 'observations' or 'x'; it has 'y'$"),
+        ("d.npz", npz(), "has no array 'observations' or 'x'; it has none$"),
+        ("d.npz", npz(x=[[1.0], [np.nan]]), r"observations\[1, 0, 0\] is nan"),
+        ("d.npz", npz(x=[["a"]]), "observations holds text"),
+        ("d.npz", npz(x=[[1.0], [2.0]], a=[1.0, 2.0]), r"actions have shape \(2,\)"),
+        ("d.npz", npz(format="graph"), "key 'format' is 'graph'; a dataset has 'mechsparse dataset'"),
+        ("d.npz", npz(**OURS | {"version": 2}), "key 'version' is 2; this version of mechsparse reads 1"),
+        ("d.npz", npz(format="mechsparse dataset"), "key 'version' is None"),
+        (
+            "d.npz",
+            npz(**{k: v for k, v in OURS.items() if k != "notes"}),
+            "no NPZ file of plain arrays: .*notes",
+        ),
+        (
+            "d.npz",
+            npz(**OURS, Gz=[[2]], Ga=[[1]], graph_latents=["z"], graph_actions=["a"]),
+            r"Gz\[0, 0\] is 2",
+        ),
+        ("d.npy", b"rubbish", "is no NPY file"),
+        ("d.npy", b"", "is no NPY file"),
+        ("d.npy", npz(x=[1]), r"holds several arrays; name the file \.npz"),
+        ("d.npy", npy(np.array(["a"])), "observations holds text"),
+        (
+            "d.xlsx",
+            b"",
+            r"a file ending in '\.xlsx' is not known; use \.npz, \.npy, \.csv, \.parquet or a folder",
+        ),
+    ],
+)
+def test_arrays_that_are_none(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"{name}: .*{message}|{name}: {message}") as caught:
+        Dataset.read(put(tmp_path / name, content))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("d.npz", {"categorical": "a"}),
+        ("d.npz", {"images": "file"}),
+        ("d.npz", {"memory_map": True}),
+        ("d.npy", {"observations": "x"}),
+        ("d.npy", {"episode": "e"}),
+        ("d.npy", {"time": "t"}),
+        ("d.csv", {"memory_map": True}),
+        ("d.parquet", {"memory_map": True}),
+    ],
+)
+def test_options_that_do_not_go_with_the_file(name: str, options: dict[str, Any], tmp_path: Path) -> None:
+    message = f"{name}: the option {next(iter(options))} doesn't go with this kind of file; leave it out"
+    with pytest.raises(DataError, match=message):
+        Dataset.read(tmp_path / name, **options)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy", ".csv", ".parquet"])
+def test_files_that_are_not_there(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(FileAccessError, match=rf"none\{suffix}: no such file$"):
+        Dataset.read(tmp_path / f"none{suffix}")
+
+
+def test_a_path_through_a_file(tmp_path: Path) -> None:
+    put(tmp_path / "d.csv", "x0\n1\n")
+    with pytest.raises(FileAccessError, match=r"d.csv/e.csv: Not a directory"):
+        Dataset.read(tmp_path / "d.csv" / "e.csv")

@@ -1,0 +1,112 @@
+"""``mechsparse evaluate`` and ``compare``: the same answers as text, JSON and pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from estimation.checkpoint import load
+from estimation.comparison import compare as hold_against
+from estimation.dataset import Dataset
+from estimation.evaluation import evaluate
+from estimation.learned import learned_entanglement
+from identify.entanglement import predict_entanglement
+from tests.estimation.command_line import TINY, Captured, refused, told, told_json, write_table
+
+# evaluate -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("inside")
+def test_evaluate_as_json_is_the_evaluation(capsys: Captured) -> None:
+    record = told_json(capsys, "evaluate", "a", "test.npz", "--threshold", 0.3)
+    model = load("a")
+    assert (record.pop("model"), record.pop("data")) == ("a", "identical-twins")
+    assert record.pop("graph")["edges"] == [list(edge) for edge in model.graph.edges()]
+    assert record == evaluate(model, Dataset.read("test.npz"), threshold=0.3).to_dict()
+
+
+@pytest.mark.usefixtures("inside")
+def test_evaluate_as_text_has_the_prediction_beside_what_was_learned(capsys: Captured) -> None:
+    out = told(capsys, "evaluate", "a", "test.npz")
+    outcome = evaluate(load("a"), Dataset.read("test.npz"))
+    assert outcome.comparison is not None
+    assert outcome.comparison.verdict.split(":")[0] in out
+    assert f"{outcome.mcc:.3f}" in out
+    for part in ("may mix with", "mixes with", "R_con", "SHD", "left", "right"):
+        assert part in out
+
+
+@pytest.mark.usefixtures("inside")
+@pytest.mark.parametrize("command", [("evaluate", "a"), ("compare", "a", "a")])
+def test_strict_exits_with_one_when_the_prediction_is_contradicted(
+    command: tuple[str, ...], capsys: Captured
+) -> None:
+    # every entry counts with a threshold of 0, and hardly any near 1
+    low, high = ([*command, "test.npz", "--threshold", value] for value in (0, 0.9999))
+    told(capsys, *low, code=0)
+    told(capsys, *low, "--strict", code=1)
+    told(capsys, *high, "--strict", code=0)
+
+
+@pytest.mark.usefixtures("inside")
+def test_evaluate_where_no_truth_is_known(capsys: Captured) -> None:
+    columns = ["--observations", "gene*", "--actions", "dose", "--categorical", "drug"]
+    write_table("cells.csv")
+    told(capsys, "train", "cells.csv", "-o", "model", *columns, *TINY, "--set", "n_latents=2")
+    # fewer categories than in training get the same columns, an unknown one is refused
+    write_table("fewer.csv", ("A", "none"))
+    write_table("other.csv", ("A", "C"))
+    out = told(capsys, "evaluate", "model", "fewer.csv", *columns, "--allow-constant")
+    assert "The data hold no true latents" in out
+    record = told_json(capsys, "evaluate", "model", "fewer.csv", *columns, "--allow-constant")
+    assert (record["mcc"], record["comparison"]) == (None, None)
+    assert "'C'; the categories are A, B, none" in refused(capsys, "evaluate", "model", "other.csv", *columns)
+    error = refused(capsys, "evaluate", "model", "cells.csv", *columns, "--strict")
+    assert "cells.csv: lacks true latents or the true graph, which --strict needs; leave it out" in error
+
+
+# compare --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("inside")
+def test_compare_holds_two_models_against_each_other(capsys: Captured) -> None:
+    record = told_json(capsys, "compare", "a", "b", "test.npz", "--threshold", 0.2)
+    assert (record["model"], record["other"], record["data"]) == ("a", "b", "identical-twins")
+    ours, theirs = load("a"), load("b")
+    learned = learned_entanglement(ours, Dataset.read("test.npz"), other=theirs, threshold=0.2)
+    expected = hold_against(predict_entanglement(ours.graph), learned).to_dict()
+    assert {name: record[name] for name in expected} == expected
+    assert record["learned"]["method"] == "models"
+    edges = record["edges"]
+    assert edges["common"] + edges["only_model"] == edges["common"] + edges["only_other"] == 3
+    out = told(capsys, "compare", "a", "b", "test.npz", "--threshold", 0.2)
+    assert record["verdict"].split(":")[0] in out
+    for part in ("a against b", "edges in both graphs", "edges of a alone", "v0", "w0"):
+        assert part in out
+
+
+# reports --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("inside")
+@pytest.mark.parametrize(
+    ("words", "headings"),
+    [
+        (
+            ("train", "train.npz", "-o", "model", *TINY),
+            ("Trained on identical-twins", "Predicted and learned", "Training"),
+        ),
+        (
+            ("evaluate", "a", "test.npz"),
+            ("A trained model, evaluated", "True and learned latents", "Training"),
+        ),
+        (("compare", "a", "b", "test.npz"), ("Two trained models compared", "a against b")),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_reports(words: tuple[str, ...], headings: tuple[str, ...], capsys: Captured) -> None:
+    told(capsys, *words, "--report", "report.html")
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert [heading for heading in headings if heading not in page] == []
+    assert page.count("<svg") >= 2

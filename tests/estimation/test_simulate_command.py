@@ -1,0 +1,91 @@
+"""``mechsparse simulate``: what it writes is what the functions draw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from estimation.dataset import Dataset
+from estimation.simulate import published, simulate
+from identify.catalog import load as load_graph
+from identify.criterion import check
+from identify.formats import write_graph
+from tests.estimation.command_line import Captured, told, told_json
+
+
+def test_simulate_writes_what_the_function_draws(capsys: Captured, tmp_path: Path) -> None:
+    out = tmp_path / "data.npz"
+    words = [
+        "simulate",
+        "actionnondiag",
+        "-n",
+        50,
+        "--seed",
+        3,
+        "--noise",
+        0.1,
+        "--split",
+        "valid",
+        "-o",
+        out,
+    ]
+    record = told_json(capsys, *words)
+    direct = simulate("ActionNonDiag", 50, seed=3, split="valid", noise=0.1)
+    assert np.array_equal(Dataset.read(out).observations, direct.observations)
+    assert record == {
+        "written": str(out),
+        "name": "ActionNonDiag",
+        "published": False,
+        "seed": 3,
+        "split": "valid",
+        "n_samples": 50,
+        "n_steps": 1,
+        "n_observed": 20,
+        "n_latents": 10,
+        "n_actions": 10,
+        "edges": {"actions": 20, "past": 0},
+        "prediction": check(load_graph("ActionNonDiag")).headline,
+    }
+
+
+def test_simulate_published_is_number_for_number(capsys: Captured, tmp_path: Path) -> None:
+    out = tmp_path / "data.npz"
+    random = ["--density", 0.2, "--graph-seed", 11]
+    record = told_json(capsys, "simulate", "TimeRandom", "--published", *random, "-n", 20, "-o", out)
+    direct = published("TimeRandom", 20, density=0.2, graph_seed=11)
+    assert np.array_equal(Dataset.read(out).observations, direct.observations)
+    assert (record["published"], record["seed"], record["n_steps"]) == (True, None, 2)
+
+
+def test_simulate_from_a_graph_of_ones_own(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_graph(load_graph("actions-and-past"), "mine.json")
+    more = ["--length", 4, "--decoder", "polynomial", "--actions", "normal"]
+    record = told_json(capsys, "simulate", "mine.json", "-n", 30, "-o", "data.npz", *more)
+    assert (record["name"], record["n_steps"], record["seed"]) == ("mine.json", 4, 0)
+    data = Dataset.read("data.npz")
+    assert data.graph == load_graph("actions-and-past")
+    assert data.actions is not None
+    assert data.actions.shape == (30, 3, 2)
+
+
+def test_a_graph_file_wins_over_a_published_process(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_graph(load_graph("identical-twins"), "TimeDiag", "json")
+    record = told_json(capsys, "simulate", "TimeDiag", "--from", "json", "-n", 30, "-o", "data.npz")
+    assert record["n_latents"] == 3
+
+
+def test_simulate_tells_what_to_expect_and_how_to_go_on(capsys: Captured, tmp_path: Path) -> None:
+    out = told(capsys, "simulate", "Lac Operon", "-n", 30, "-o", tmp_path / "data.npz")
+    graph = load_graph("Lac Operon")
+    assert "Dataset('Lac Operon', 30 samples, 2 steps, 20 observed, 3 actions, 10 latents)" in out
+    assert f"Predicted: {check(graph).headline}" in out
+    budgets = f"--max-edges-actions {graph.Ga.nnz} --max-edges-past {graph.Gz.nnz}"
+    assert f"mechsparse train {tmp_path / 'data.npz'} -o model {budgets}\n" in out

@@ -1,0 +1,41 @@
+"""An estimator that trains for a moment, and one that only tells what it would train."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from estimation import estimator as module
+from estimation.config import TrainingConfig
+from estimation.dataset import Dataset
+from estimation.estimator import SparseMechanismVAE
+from estimation.history import History
+
+__all__ = ["TINY", "numbers", "recording", "tiny"]
+
+TINY: dict[str, Any] = {"optimizer": "adam", "width": 16, "depth": 2, "transition_width": 8, "warmup": 5}
+
+
+def tiny(n_latents: int | None = 2, **parameters: Any) -> SparseMechanismVAE:
+    usual: dict[str, Any] = {"steps": 20, "batch_size": 64, "unmixing": False, "settings": TINY}
+    return SparseMechanismVAE(n_latents, **(usual | parameters))
+
+
+def numbers(*shape: int, seed: int = 0) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def recording(patch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
+    """What training is asked for, without training."""
+    calls: list[SimpleNamespace] = []
+
+    def train(dataset: Dataset, config: TrainingConfig, **options: Any) -> SimpleNamespace:
+        calls.append(SimpleNamespace(dataset=dataset, config=config, **options))
+        return SimpleNamespace(history=History(), graph=None)
+
+    patch.setattr(module, "train", train)
+    return calls

@@ -1,0 +1,41 @@
+"""Graphs with names that are hard to write into files, for every format."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from identify.formats import FORMATS
+from identify.graph import CausalGraph
+from tests.builders import graphs
+
+__all__ = ["HARD_NAMES", "HEAD", "forms", "named_graphs", "names", "npz", "quick"]
+
+HARD_NAMES = [
+    "node", "edge", "graph", "strict", "a:b", "x->y", 'q"uote', "back\\", '\\"', "com,ma", "  spaces ", "007", "1e5",
+    "ünï→", "<b>", "50%;", "{}", "[x]", "true", "null", "#c", "//", "&amp;", "&#65;", "None", "nan", "-", "'", "child",
+    "parent", "\\N",
+]  # fmt: skip
+# how a graph in JSON begins
+HEAD = {"format": "mechsparse-graph", "version": 1}
+names = st.one_of(st.sampled_from(HARD_NAMES), st.text(min_size=1, max_size=8).filter(str.isprintable))
+forms = st.sampled_from(list(FORMATS.values()))
+quick = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
+
+
+@st.composite
+def named_graphs(draw: st.DrawFn) -> CausalGraph:
+    graph = draw(graphs(max_latents=5, max_actions=4))
+    count = graph.n_latents + graph.n_actions
+    found = draw(st.lists(names, min_size=count, max_size=count, unique=True))
+    return CausalGraph(graph.Gz, graph.Ga, found[: graph.n_latents], found[graph.n_latents :])
+
+
+def npz(**arrays: Any) -> bytes:
+    out = io.BytesIO()
+    np.savez(out, **arrays)
+    return out.getvalue()

@@ -1,0 +1,135 @@
+"""A run that the operating system killed, at whatever it was doing, ends with the numbers of an undisturbed one."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from estimation.checkpoint import load
+from estimation.commands import main
+from estimation.config import TrainingConfig
+from estimation.dataset import Dataset
+from estimation.history import History
+from estimation.simulate import simulate
+from estimation.trained import TrainedModel
+from estimation.training import fit
+from identify.graph import CausalGraph
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+
+# long enough for the optimiser to renew, at step 41, what it keeps beside the weights
+CONFIG = TrainingConfig(
+    max_edges_actions=5,
+    steps=100,
+    dense_share=0.5,
+    batch_size=64,
+    width=16,
+    depth=2,
+    transition_width=8,
+    warmup=5,
+    rounds=2,
+    validate_every=7,
+)
+TRAIN = """
+import json, sys
+from estimation.config import TrainingConfig
+from estimation.dataset import Dataset
+from estimation.training import fit
+data, state, settings, every, out = sys.argv[1:]
+config = TrainingConfig.from_dict(json.loads(settings))
+fit(Dataset.read(data), config, checkpoint=state, checkpoint_every=int(every)).save(out)
+"""
+# the command itself keeps a state every 1,000 steps: too long for a test
+COMMAND = """
+import functools, sys
+from estimation.commands import main
+from estimation.training import loop
+loop.fit = functools.partial(loop.fit, checkpoint_every=1)
+sys.exit(main())
+"""
+PATIENCE = 120
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file, so that every process trains on the same numbers."""
+    path = tmp_path_factory.mktemp("data") / "data.npz"
+    simulate(CausalGraph(Ga=[[1, 0, 0], [1, 1, 0], [0, 1, 1]]), 600, seed=1).write(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data: Path) -> TrainedModel:
+    return fit(Dataset.read(data), CONFIG)
+
+
+def train(data: Path, state: Path, every: int, out: Path) -> list[str]:
+    settings = json.dumps(CONFIG.to_dict())
+    return [sys.executable, "-c", TRAIN, str(data), str(state), settings, str(every), str(out)]
+
+
+def steps_kept(state: Path) -> int:
+    """How many steps the state holds: 0 when there is none. Readers never see half of one."""
+    path = state / "manifest.json"
+    return json.loads(path.read_text())["content"]["step"] if path.exists() else 0
+
+
+def killed(command: list[str], state: Path, later: float) -> None:
+    """Start a run, and kill it some seconds after it has got beyond the state that it found."""
+    before, begin = steps_kept(state), time.monotonic()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+        while steps_kept(state) <= before and run.poll() is None and time.monotonic() < begin + PATIENCE:
+            time.sleep(0.002)
+        time.sleep(later)
+        run.send_signal(signal.SIGKILL)
+        _, error = run.communicate()
+    assert run.returncode == -signal.SIGKILL, error.decode()
+    assert before < steps_kept(state), "no state was written before the run was killed"
+
+
+def without_seconds(history: History) -> dict[str, object]:
+    return History([replace(record, seconds=0.0) for record in history.records], history.notes).to_dict()
+
+
+def require_same(one: TrainedModel, two: TrainedModel) -> None:
+    ours, theirs = one.model.state_dict(), two.model.state_dict()
+    assert list(ours) == list(theirs)
+    for name, tensor in ours.items():
+        assert tensor.dtype == theirs[name].dtype, name
+        assert torch.equal(tensor, theirs[name]), name
+    assert without_seconds(one.history) == without_seconds(two.history)
+
+
+def test_a_run_that_was_killed_twice_ends_with_the_same_numbers(
+    data: Path, undisturbed: TrainedModel, tmp_path: Path
+) -> None:
+    state, out, moments = tmp_path / "state", tmp_path / "model", random.Random(0)
+    for _ in range(2):
+        # with a state for every step, many of the moments to be killed at lie within a write
+        killed(train(data, state, 1, out), state, moments.uniform(0, 0.2))
+        assert not out.exists()
+    subprocess.run(train(data, state, 1000, out), check=True, capture_output=True)
+    require_same(load(out), undisturbed)
+
+
+def test_the_command_goes_on_where_it_was_killed(
+    data: Path, undisturbed: TrainedModel, tmp_path: Path
+) -> None:
+    out, wanted, usual = tmp_path / "model", CONFIG.to_dict(), TrainingConfig().to_dict()
+    changed = [name for name, value in wanted.items() if value != usual[name]]
+    settings = [f"--set={name}={json.dumps(wanted[name])}" for name in changed]
+    words = ["train", str(data), "--out", str(out), *settings]
+    killed([sys.executable, "-c", COMMAND, *words], out / "state", 0.2)
+    assert not (out / "manifest.json").exists()
+    assert main([*words, "--resume"]) == 0
+    require_same(load(out), undisturbed)
+    assert not (out / "state").exists()

@@ -1,0 +1,134 @@
+"""The page of published data sets shows what is stored, no more, and says where nothing is."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from estimation.config import TrainingConfig
+from tests.benchmarks import published_run
+from tests.benchmarks.published_run import Case, cases, config_of
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("result_tables", DOCS / "result_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+TABLES = module()
+PAGE = (DOCS / "published_table.md").read_text(encoding="utf-8")
+PUBLISHED = json.loads((DOCS / "results" / "published_scores.json").read_text(encoding="utf-8"))
+DATA_SETS, DENSITIES, GRAPHS = (f"<!-- {name} -->" for name in ("datasets", "random graphs", "every graph"))
+
+
+def result(case: Case, **values: Any) -> dict[str, Any]:
+    scores = {"mcc": 0.5, "r_con": 0.6, "r": 0.7, "shd": 3, "missing": 1, "extra": 2, "minutes": 4.0}
+    kept = {
+        **vars(case),
+        **scores,
+        "negative_elbo": {"total": -1.25},
+        "settings": config_of(case, {}).to_dict(),
+    }
+    kept |= {"changes": {}, "began": "2026-01-01", "commit": "0123456789abcdef", "versions": {"torch": "2.9"}}
+    return kept | {"machine": {"cpu": "Some CPU", "cores": 2}} | values
+
+
+def page(*results: dict[str, Any]) -> str:
+    return str(TABLES.filled(PAGE, results, PUBLISHED))
+
+
+def rows(text: str, first: str) -> list[list[str]]:
+    """Rows whose first cell is this, with the row behind each."""
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"
+    ]
+    return [cells for line, cells in enumerate(lines) if first in (cells[0], lines[line - 1][0])]
+
+
+def test_without_results_every_row_says_so() -> None:
+    text = page()
+    assert not re.search(r"<!-- .* -->", text)
+    for name in published_run.DATA_SETS:
+        ours, theirs = rows(text, name)
+        assert ours[1] == "not run"
+        assert theirs[0] == "published"
+    assert [cells[1] for cells in rows(text, "TimeRandom, 0.4")] == ["not run", "5 of 5"]
+    assert text.count("not run / ") == 30 * 4
+    assert "Nothing is stored yet." in text
+
+
+def test_a_data_set_shows_the_mean_and_the_worst_seed() -> None:
+    scores = [{"mcc": 0.9, "shd": 0}, {"mcc": 0.8, "shd": 5}, {"mcc": 0.85, "shd": 1}]
+    text = page(*(result(Case("TimeNonDiag", model_seed=seed), **scores[seed]) for seed in range(3)))
+    ours, theirs = rows(text, "TimeNonDiag")
+    assert ours[:5] == ["TimeNonDiag", "55", "0, 1, 2", "0.850 (0.800)", "0.600 (0.600)"]
+    assert ours[5:] == ["0.700 (0.700)", "2.0 (5)", "1.0 / 2.0", "-1.25", "4.0"]
+    assert theirs == [
+        "published",
+        "50",
+        "5",
+        "0.825",
+        "0.825",
+        "0.987",
+        "14.8",
+        "10.0 / 4.8",
+        "-0.73",
+        "258 (GPU)",
+    ]
+    steps = f"| steps | {TrainingConfig().steps:,} |"
+    for told in ("| Some CPU, 2 cores |", "| torch 2.9 |", "| 0123456789ab |", "| runs | 3 |", steps):
+        assert told in text
+
+
+def test_random_graphs_are_held_against_the_published_run_of_the_same_graph() -> None:
+    # published: 0.6853 and 0.9924
+    text = page(
+        result(Case("TimeRandom", 0.4, 11), mcc=0.7, shd=8), result(Case("TimeRandom", 0.4, 22), mcc=0.9)
+    )
+    ours, theirs = rows(text, "TimeRandom, 0.4")
+    assert ours[:5] == ["TimeRandom, 0.4", "2 of 5", "0.800 (0.700)", "0.600 (0.600)", "0.700 (0.700)"]
+    assert ours[5:] == ["5.5 (8)", "1 of 2", "4.0"]
+    assert theirs[2] == "0.823 (0.655)"
+    assert "| TimeRandom | 0.4 | 11 | 0.700 / 0.685 | 0.600 / 0.685 | 0.700 / 0.977 | 8 / 37 | 4.0 |" in text
+    assert "| TimeRandom | 0.4 | 33 | not run / 0.655 |" in text
+
+
+def test_a_later_run_replaces_an_earlier_one_and_other_settings_are_left_out() -> None:
+    case = Case("ActionDiag")
+    later = [result(case, mcc=0.1), result(case, mcc=0.2)]
+    others = [result(case, mcc=0.3, changes={"steps": 30}), result(case, mcc=0.4, samples=100)]
+    assert rows(page(*later, *others), "ActionDiag")[0][3] == "0.200 (0.200)"
+
+
+def test_the_page_and_the_runner_mean_the_same_table() -> None:
+    wanted = {(case.data, case.density, case.graph_seed, case.model_seed) for case in cases()}
+    shown = {(row["data"], None, None, seed) for row in PUBLISHED["datasets"] for seed in TABLES.MODEL_SEEDS}
+    shown |= {(row["data"], row["density"], row["graph_seed"], 0) for row in PUBLISHED["random_graphs"]}
+    assert shown == wanted
+    assert TABLES.SAMPLES == (published_run.SAMPLES, published_run.TEST_SAMPLES)
+
+
+def test_what_is_stored_can_be_shown() -> None:
+    text = TABLES.filled(PAGE, *TABLES.stored())
+    assert len(rows(text, "ActionDiag")) == 2
+
+
+def test_a_page_without_a_marker_is_refused() -> None:
+    with pytest.raises(ValueError, match="the page has no <!-- datasets -->"):
+        TABLES.filled("# A page", [], PUBLISHED)
+
+
+def test_published_scores_name_their_source() -> None:
+    assert "arXiv 2401.04890" in PUBLISHED["source"]
