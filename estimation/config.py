@@ -68,7 +68,7 @@ class TrainingConfig:
 
     Example:
         >>> TrainingConfig(max_edges_past=10).steps
-        9000
+        6000
         >>> TrainingConfig(preset="published", max_edges_past=10).optimizer
         'adam'
     """
@@ -148,7 +148,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
         "fast": types.MappingProxyType(
             {
                 "sparsity": "budget",
-                "steps": 9_000,
+                "steps": 6_000,
                 "dense_share": 0.35,
                 "budget_share": 0.6,
                 "frozen_share": 0.35,

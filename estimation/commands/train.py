@@ -71,7 +71,7 @@ def train(
         int | None, typer.Option(metavar="N", help="Budget: most edges of G^z.", show_default="no limit")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(metavar="N", help="Optimisation steps.", show_default="9000")
+        int | None, typer.Option(metavar="N", help="Optimisation steps.", show_default="6000")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Of weights, batches and noise.", show_default="0")
