@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Moments", "whitening"]
+__all__ = ["Moments", "effect_sizes", "whitening"]
 
 Array = NDArray[np.float64]
 
@@ -35,6 +35,35 @@ def whitening(covariance: Array) -> Array:
     variances, directions = np.linalg.eigh(covariance)
     least = _LEAST_VARIANCE * variances.max()
     return np.asarray((directions / np.sqrt(np.maximum(variances, least))) @ directions.T)
+
+
+def effect_sizes(
+    matrix: Array, covariance: Array, action_effects: Array | None, past_jacobians: Array | None
+) -> tuple[Array | None, Array | None]:
+    """Root mean square effects on the latents matrix @ z, each in units of its own standard deviation.
+
+    Args:
+        matrix: M, shape (n, n), invertible.
+        covariance: of z, shape (n, n).
+        action_effects: shape (S, n, m), or None.
+        past_jacobians: shape (S, n, n), or None.
+
+    Returns:
+        of actions, shape (n, m), and of the past, shape (n, n), as far as they are given.
+
+    Example:
+        >>> actions, past = effect_sizes(np.diag([2.0, 1.0]), np.eye(2), np.ones((3, 2, 1)), np.ones((3, 2, 2)))
+        >>> actions.tolist(), past.tolist()
+        ([[1.0], [1.0]], [[1.0, 1.0], [1.0, 1.0]])
+    """
+    scale = np.sqrt(np.einsum("ij,jk,ik->i", matrix, covariance, matrix))
+    unit = matrix / scale[:, None]
+    actions = past = None
+    if action_effects is not None:
+        actions = np.sqrt(np.mean((unit @ action_effects) ** 2, axis=0))
+    if past_jacobians is not None:
+        past = np.sqrt(np.mean((unit @ past_jacobians @ np.linalg.inv(unit)) ** 2, axis=0))
+    return actions, past
 
 
 @dataclass(frozen=True)
