@@ -36,8 +36,10 @@ def test_the_readme_snippets_print_what_the_readme_says() -> None:
         assert printed.getvalue() == output
 
 
-def commands() -> list[str]:
-    lines = [line for block in blocks(README, "sh") for line in block.splitlines()]
+def commands(training: bool = False) -> list[str]:
+    """Those about graphs, which stand alone; or those that train, which follow each other."""
+    chosen = [block for block in blocks(README, "sh") if ("mechsparse train" in block) == training]
+    lines = [line for block in chosen for line in block.splitlines()]
     return [line.split("#")[0].strip() for line in lines if line.startswith("mechsparse ")]
 
 
@@ -52,6 +54,19 @@ def test_the_readme_commands_run(
         write_graph(graph, name)
     assert main(shlex.split(command)[1:]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_the_readme_commands_that_train_run_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With fewer samples and steps than in the README: it is the way that is tested, not the figures."""
+    monkeypatch.chdir(tmp_path)
+    smaller = {"50000": "600", "10000": "300", "2000": "20"}
+    for command in commands(training=True):
+        words = [smaller.get(word, word) for word in shlex.split(command)[1:]]
+        assert main(words) == 0, capsys.readouterr().err
+    assert "SHD" in capsys.readouterr().out
+    assert Path("report.html").exists()
 
 
 def readme_graph() -> CausalGraph:
