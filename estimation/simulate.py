@@ -32,6 +32,8 @@ SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 _NOISE = 0.01
 # enough that the mean and scale of an observed coordinate are known to a percent
 _CALIBRATION = 20_000
+# all pixels share one scale, so that fewer images tell as much
+_CALIBRATION_IMAGES = 2_000
 _N_LAYERS = 4
 
 
@@ -145,13 +147,9 @@ def simulate(
     # the name of the split keeps its draws apart from those of the process and of the other splits
     generator = np.random.default_rng([seed, zlib.crc32(split.encode())])
     calibration = np.random.default_rng([seed, zlib.crc32(b"calibration")])
-    reference = _roll(
-        process.mechanism,
-        _CALIBRATION,
-        steps,
-        _draw(process, actions, _CALIBRATION, steps, calibration),
-        calibration,
-    )
+    count = _CALIBRATION_IMAGES if _draws_images(process.decoder) else _CALIBRATION
+    drawn = _draw(process, actions, count, steps, calibration)
+    reference = _roll(process.mechanism, count, steps, drawn, calibration)
     scaled = _standardise(process.decoder, in_chunks(process.decoder, reference))
     drawn = _draw(process, actions, n_samples, steps, generator)
     latents = _roll(process.mechanism, n_samples, steps, drawn, generator)
@@ -293,11 +291,15 @@ def _roll(
 
 def _standardise(decoder: nn.Module, clean: Float32) -> Standardised:
     mean, scale = clean.mean((0, 1)), clean.std((0, 1))
-    if getattr(decoder, "observation_shape", None) is not None:
+    if _draws_images(decoder):
         # pixels have one scale: those that balls hardly reach would be blown up otherwise
         scale = np.full_like(scale, np.sqrt(np.mean(scale**2)))
     # a coordinate that never changes stays as it is
     return Standardised(decoder, mean, np.where(scale > 0, scale, 1).astype(np.float32))
+
+
+def _draws_images(decoder: nn.Module) -> bool:
+    return getattr(decoder, "observation_shape", None) is not None
 
 
 def _observe(
