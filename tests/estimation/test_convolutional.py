@@ -17,7 +17,11 @@ from estimation.config import TrainingConfig
 from estimation.convolutional import ConvDecoder, ConvEncoder, describe, rebuild
 from estimation.dataset import Dataset
 from estimation.exceptions import CheckpointError, ConfigError
+from estimation.model import Shape, SparseVAE
+from estimation.objective import Batch, negative_elbo
+from estimation.simulate import simulate
 from estimation.training import fit
+from identify.graph import CausalGraph
 
 SIDES = st.integers(8, 41)
 
@@ -128,6 +132,54 @@ def test_a_model_of_images_loads_without_being_told_its_networks(images: Dataset
     np.testing.assert_array_equal(again.decode(z), model.decode(z))
     again.save(tmp_path / "again")
     np.testing.assert_array_equal(load(tmp_path / "again").decode(z), model.decode(z))
+
+
+def test_pixels_share_one_scale_whatever_never_changes(images: Dataset) -> None:
+    """Else a corner that hardly ever lights up would weigh as much as the middle."""
+    rows = images.observations[:, 0] * np.linspace(1e-4, 2, 180, dtype=np.float32)
+    rows[:, 5] = 0.7
+    data = Dataset.from_arrays(rows, images.actions, observation_shape=(2, 9, 10))
+    encoder, decoder = pair(data.observation_shape, width=4)
+    model = fit(data, TINY.replace(steps=1, unmixing=False), encoder=encoder, decoder=decoder).model
+    scale = model.x_scale.unique()
+    assert len(scale) == 1
+    assert float(scale) == pytest.approx(np.sqrt(np.delete(rows, 5, axis=1).var(0).mean()), rel=0.1)
+    plain = fit(data, TINY.replace(steps=1, unmixing=False, width=4)).model
+    assert len(plain.x_scale.unique()) > 100
+
+
+def test_simulated_pixels_share_one_scale_too() -> None:
+    data = simulate(CausalGraph(Ga=np.eye(2)), 50, decoder="balls")
+    assert len(data.decoder.scale.unique()) == 1
+    assert data.observations.std(0).max() > 100 * data.observations.std(0).min()
+    assert data.observations.std() == pytest.approx(1, rel=0.3)
+
+
+class RowsOnly(nn.Module):
+    """A network that takes rows (B, n) only, as those of users may."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(-1, 1, 3 * outputs).reshape(3, outputs))
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        batch, _ = rows.shape
+        return (rows @ self.weight).reshape(batch, -1)
+
+
+def test_the_bound_needs_networks_that_take_rows_only() -> None:
+    """Two steps of two rows are four rows to a network, not two rows of two steps."""
+    shape, rows = Shape(180, 3, 0, past=True), torch.randn(2, 2, 180, generator=rng())
+    for decoder in (RowsOnly(180), pair((2, 9, 10), width=2)[1]):
+        model = SparseVAE(shape, TINY, rng(), decoder=decoder)
+        terms = negative_elbo(model, Batch(rows, None), None, rng(1))
+        drawn = _one_sample(model, rows.flatten(0, 1))
+        by_hand = -model.likelihood(drawn).log_prob(rows.flatten(0, 1)).mean() * 2
+        torch.testing.assert_close(terms.reconstruction, by_hand)
+
+
+def _one_sample(model: SparseVAE, rows: torch.Tensor) -> torch.Tensor:
+    return model.posterior(rows).sample(torch.randn(len(rows), 3, generator=rng(1)))
 
 
 def test_one_of_the_pair_and_one_of_the_users_own(images: Dataset, tmp_path: Path) -> None:
