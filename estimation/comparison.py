@@ -1,7 +1,7 @@
 """The prediction held against what was learned, pair by pair and block by block.
 
 The prediction V says which learned latents MAY enter a true latent, in the worst case that fits the theory. So the two
-kinds of disagreement differ in meaning:
+kinds of disagreement differ in meaning::
 
     missing   allowed, and not learned: the model did better than it had to; harmless
     extra     learned, and not allowed: contradicts the prediction, or its assumptions, or the training

@@ -1,4 +1,6 @@
-"""A convolutional encoder and decoder for small images, to be given to `fit`.
+"""A convolutional encoder and decoder for small images, to be given to ``fit``.
+
+::
 
     fit(dataset, config, encoder=ConvEncoder(dataset.observation_shape, n),
                          decoder=ConvDecoder(n, dataset.observation_shape))

@@ -89,7 +89,7 @@ class Dataset:
     ) -> Dataset:
         """Check arrays and make a dataset of them.
 
-        float32 arrays are shared, not copied, and `numpy.memmap` stays on disk; other numbers become float32.
+        float32 arrays are shared, not copied, and ``numpy.memmap`` stays on disk; other numbers become float32.
 
         Args:
             observations: shape (N, T, d_x), or (N, d_x), which is taken as T = 1.

@@ -2,6 +2,8 @@
 
 Rows of X are observations. What makes mechanisms sparse comes in beside them: actions, and the order of the rows.
 
+::
+
     fit(X, actions=A)             rows are independent; G^a is learned
     fit(X, groups=g)              the rows of a group are a sequence, in time order; G^z is learned
     fit(X, actions=A, groups=g)   both
@@ -11,7 +13,7 @@ With ``sklearn.set_config(enable_metadata_routing=True)`` actions and groups rea
 a search without further ado; without it, a pipeline takes them as ``fit(X, STEP__actions=A)``. Groups that are meant
 for the splits of a search only are kept out by ``set_fit_request(groups=False).set_score_request(groups=False)``.
 
-scikit-learn's own checks (`sklearn.utils.estimator_checks`) call ``fit(X)``, so that they see the last of the four.
+scikit-learn's own checks (``sklearn.utils.estimator_checks``) call ``fit(X)``, so that they see the last of the four.
 They pass, but for one that can't be promised: ``check_methods_subset_invariance`` wants `transform` of a row alone
 and among others to agree to 1e-7, which is what float32 carries; torch adds up in another order for other numbers of
 rows.
@@ -68,7 +70,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         batch_size: samples in a step; None: as in the preset.
         learning_rate: of the main optimiser; None: as in the preset.
         unmixing: change to the linear basis with the sparsest mechanisms; None: as in the preset.
-        random_state: a seed, the same one giving the same model; or a `numpy.random.RandomState`, or None for
+        random_state: a seed, the same one giving the same model; or a ``numpy.random.RandomState``, or None for
             numpy's global one, each of which gives another model at every fit.
         threads: for torch's computations in `fit`.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.

@@ -23,7 +23,7 @@ def hold_out(dataset: Dataset, seed: int) -> tuple[Dataset, Dataset]:
     """Rows to train on, and rows to look at meanwhile: 5 %, at most 10,000.
 
     Rows that are independent are held out at random, and sequences as a whole; with fewer than 20 sequences, the end
-    of each, and the rows that share a step with it are in neither part. What lies on disk (`numpy.memmap`) stays
+    of each, and the rows that share a step with it are in neither part. What lies on disk (``numpy.memmap``) stays
     there: its last rows or sequences are held out, in the order that they have, since rows picked at random would have
     to be copied into memory.
 

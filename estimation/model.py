@@ -1,9 +1,11 @@
 """SparseVAE: encoder, decoder, and a transition in which every latent sees its own parents only.
 
-    q(z^t | x^t)            Gaussian                    `posterior`
-    p(x^t | z^t)            Gaussian                    `likelihood`
-    p(z^1)                  standard normal             `initial`
-    p(z^t | z^(t-1), a)     Gaussian, masked parents    `transition`
+::
+
+    q(z^t | x^t)            Gaussian                    posterior
+    p(x^t | z^t)            Gaussian                    likelihood
+    p(z^1)                  standard normal             initial
+    p(z^t | z^(t-1), a)     Gaussian, masked parents    transition
 
 Source: Lachapelle et al., arXiv 2401.04890, the section on estimation. Without a past there is one time step, and its
 latents follow p(z | a).

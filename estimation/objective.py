@@ -1,5 +1,7 @@
 """The evidence lower bound of SparseVAE, term by term.
 
+::
+
     reconstruction   sum over time steps of the mean over observed dimensions of -log p(x^t | z^t)
     divergence       sum over time steps and latents of KL(q(z^t | x^t) || p(z^t | .)), divided by d_x
 

@@ -85,8 +85,8 @@ class PosteriorNoise(nn.Module):
         self.register_buffer("frame", torch.eye(n))
         with torch.no_grad():
             # uncorrelated and alike everywhere, until something is learned
-            for name, parameter in self.network.named_parameters():
-                if name.startswith(("layers.1", "skip")) or not full:
+            for layer in (self.network.last, self.network.skip):
+                for parameter in () if layer is None else layer.parameters():
                     parameter.zero_()
             self.network.last.bias[:n] = _START_LOG_SCALE
 

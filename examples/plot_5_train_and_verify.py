@@ -39,7 +39,7 @@ print(verdict.witness("z0", "z1"))
 # A model may have as many edges as the truth, and isn't told which ones. (With data of your own you don't know the
 # number either: train with several and compare.) The other settings are the defaults, but for the number of steps and
 # samples in a step, which are smaller to be quick.
-config = TrainingConfig(max_edges_actions=20, steps=N_STEPS, batch_size=512)
+config = TrainingConfig(max_edges_actions=20, steps=N_STEPS, batch_size=512, validate_every=50)
 model = fit(data, config)
 print(model)
 print(f"{model.history.records[-1].seconds / 60:.1f} minutes")

@@ -65,9 +65,9 @@ def show(rows: dict[str, np.ndarray]) -> None:
 show({"images": test.observations[:8, 0]})
 
 # %%
-# For images there is a convolutional encoder and decoder, which `fit` takes like any module of yours. Smaller batches
-# than usual, since a picture costs more than a row of twenty numbers; and more of the run with all edges, since the
-# pictures have to be understood before mechanisms can be.
+# For images there is a convolutional encoder and decoder, which ``fit`` takes like any module of yours. Smaller
+# batches than usual, since a picture costs more than a row of twenty numbers; and more of the run with all edges,
+# since the pictures have to be understood before mechanisms can be.
 config = TrainingConfig(
     max_edges_actions=4,
     steps=N_STEPS,

@@ -58,7 +58,7 @@ plot_comparison(outcomes["without"].comparison)
 print(outcomes["without"].comparison.verdict)
 
 # %%
-# The latents of the second model. Some are clouds: nothing forced the model to find them, and more data or longer
-# training would not.
+# The latents of the second model. Some are clouds. More data or longer training can't be relied on to find them,
+# since the data don't prefer the true basis to the sparser one.
 z_hat = models["without"].encode(test["without"].observations)
 plot_latents(test["without"].latents, z_hat, outcomes["without"].permutation)

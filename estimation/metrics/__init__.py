@@ -1,12 +1,14 @@
 """Scores of a learned representation against a known truth, from two arrays or two graphs.
 
-| score | says | here |
-|---|---|---|
-| MCC | are single latents found? | `mean_correlation` |
-| R_con | are they found up to the predicted entanglement? | `multiple_correlation` with ``allowed`` |
-| R | are they found up to a linear map? | `multiple_correlation` |
-| SHD | is the graph found? | `structural_hamming` |
-| DCI | does each learned latent serve one true latent, and the reverse? | `dci` |
+=====  ================================================================  =========================================
+score  says                                                              here
+=====  ================================================================  =========================================
+MCC    are single latents found?                                         `mean_correlation`
+R_con  are they found up to the predicted entanglement?                  `multiple_correlation` with ``allowed``
+R      are they found up to a linear map?                                `multiple_correlation`
+SHD    is the graph found?                                               `structural_hamming`
+DCI    does each learned latent serve one true latent, and the reverse?  `dci`
+=====  ================================================================  =========================================
 
 In-sample, MCC <= R_con <= R. Consistency with the prediction shows as R_con near R, complete disentanglement as MCC
 near R. Nothing here needs torch.

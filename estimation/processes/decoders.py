@@ -1,6 +1,6 @@
 """True decoders of simulations: injective maps from latents to observations, differentiable in torch.
 
-All are drawn from a `numpy.random.Generator`, so that one seed gives one decoder on every machine.
+All are drawn from a ``numpy.random.Generator``, so that one seed gives one decoder on every machine.
 """
 
 from __future__ import annotations

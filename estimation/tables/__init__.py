@@ -1,11 +1,13 @@
 """Files of a person's own data, read into the parts of a dataset: NPZ, NPY, CSV, Parquet, images with a table.
 
-| file | read in |
-|---|---|
-| one or several arrays | `estimation.tables.numpy_files` |
-| columns of a table | `estimation.tables.columns`, `estimation.tables.categories`, `estimation.tables.roles` |
-| rows that form sequences | `estimation.tables.episodes` |
-| images named in a table | `estimation.tables.images` |
+========================  =====================================
+file                      read in
+========================  =====================================
+one or several arrays     ``numpy_files``
+columns of a table        ``columns``, ``categories``, ``roles``
+rows that form sequences  ``episodes``
+images named in a table   ``images``
+========================  =====================================
 
 `estimation.dataset.Dataset.read` checks the parts against each other. Tables need pyarrow and images need Pillow, which
 are imported when such a file is read.

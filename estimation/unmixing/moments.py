@@ -49,7 +49,8 @@ def effect_sizes(
         past_jacobians: shape (S, n, n), or None.
 
     Returns:
-        of actions, shape (n, m), and of the past, shape (n, n), as far as they are given.
+        of actions, shape (n, m), and of the past, shape (n, n), as far as they are given; 1e-6 at least, so that
+        each has a logarithm.
 
     Example:
         >>> actions, past = effect_sizes(np.diag([2.0, 1.0]), np.eye(2), np.ones((3, 2, 1)), np.ones((3, 2, 2)))
@@ -60,9 +61,9 @@ def effect_sizes(
     unit = matrix / scale[:, None]
     actions = past = None
     if action_effects is not None:
-        actions = np.sqrt(np.mean((unit @ action_effects) ** 2, axis=0))
+        actions = np.sqrt(np.mean((unit @ action_effects) ** 2, axis=0).clip(_LEAST))
     if past_jacobians is not None:
-        past = np.sqrt(np.mean((unit @ past_jacobians @ np.linalg.inv(unit)) ** 2, axis=0))
+        past = np.sqrt(np.mean((unit @ past_jacobians @ np.linalg.inv(unit)) ** 2, axis=0).clip(_LEAST))
     return actions, past
 
 

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from estimation.exceptions import DataError
-from estimation.unmixing.moments import Moments, whitening
+from estimation.unmixing.moments import Moments, effect_sizes, whitening
 
 __all__ = ["Unmixing", "unmix"]
 
@@ -104,11 +104,12 @@ def unmix(
         penalties = penalties - _DETERMINANT[1] * _log_determinant(bases)
     order = penalties.argsort()
     best = torch.cat([bases[order[0]] @ moved, still])
-    sizes = [squares[0].sqrt().numpy() for squares in moments.squared_sizes(best[None])]
+    matrix = best.numpy() @ white
+    of_actions, of_past = effect_sizes(matrix, spread, actions, past)
     return Unmixing(
-        matrix=best.numpy() @ white,
-        action_strengths=None if actions is None else sizes[-1],
-        past_strengths=None if past is None else sizes[0],
+        matrix=matrix,
+        action_strengths=of_actions,
+        past_strengths=of_past,
         objective=float(penalties[order[0]]),
         objectives=penalties[order].numpy(),
         orthogonal=past is not None,

@@ -1,0 +1,115 @@
+"""A round of unmixing: the first takes the basis that is found, a later one the likelier of two."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from estimation.config import TrainingConfig
+from estimation.dataset import Dataset
+from estimation.model import Shape, SparseVAE
+from estimation.training import rebase
+from estimation.training.batches import Batches, scales
+from estimation.unmixing import Unmixing, unmix
+
+N = 3
+CONFIG = TrainingConfig(
+    max_edges_actions=N,
+    width=16,
+    depth=0,
+    transition_width=16,
+    batch_size=256,
+    steps=600,
+    posterior="diagonal",
+)
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    # latents that are observed as they are, each moved by an action of its own
+    rng = np.random.default_rng(0)
+    actions = rng.uniform(-2, 2, (4_000, N))
+    latents = np.sin(actions * [1.0, 1.7, 2.4]) + 0.05 * rng.normal(size=(4_000, N))
+    return Dataset.from_arrays(latents, actions)
+
+
+def model_of(data: Dataset) -> tuple[SparseVAE, Batches]:
+    """Encodes every observation as itself."""
+    model = SparseVAE(Shape(N, N, N, past=False), CONFIG, torch.Generator().manual_seed(0))
+    found = scales(data)
+    model.set_scales_(found.x_mean, found.x_scale, found.a_mean, found.a_scale)
+    with torch.no_grad():
+        for network in (model.encoder, model.decoder):
+            network.last.weight.copy_(torch.eye(N))
+            network.last.bias.zero_()
+    return model, Batches(data, 256, 0, torch.device("cpu"), torch.float32)
+
+
+MIXING = torch.tensor([[1.0, 0.6, 0.0], [-0.6, 1.0, 0.4], [0.3, 0.0, 1.0]])
+
+
+def mixed_up(*arguments: Any) -> Unmixing:
+    """What `unmix` finds, spoilt."""
+    found = unmix(*arguments)
+    return dataclasses.replace(found, matrix=MIXING.double().numpy() @ found.matrix)
+
+
+def round_of(model: SparseVAE, batches: Batches, data: Dataset) -> str:
+    return rebase.rebase_(model, batches, CONFIG, len(data), 7, {"actions": N})
+
+
+def moved(model: SparseVAE, data: Dataset) -> torch.Tensor:
+    """Encodings without their mean."""
+    with torch.no_grad():
+        encoded = model.encoder(model.standardised(torch.from_numpy(data.observations[:500, 0])))
+    return encoded - encoded.mean(0)
+
+
+def test_a_later_round_keeps_its_basis_against_a_worse_one(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, batches = model_of(data)
+    model.action_masks.freeze_(N)
+    before = moved(model, data)
+    monkeypatch.setattr(rebase, "unmix", mixed_up)
+    assert round_of(model, batches, data).startswith("kept the basis after 7 steps")
+    torch.testing.assert_close(moved(model, data), before)
+    assert torch.equal(model.action_masks.support(), torch.eye(N, dtype=torch.bool))
+
+
+def test_a_later_round_leaves_its_basis_for_a_better_one(data: Dataset) -> None:
+    model, batches = model_of(data)
+    model.change_basis_(MIXING, torch.zeros(N))
+    model.action_masks.freeze_(N)
+    assert round_of(model, batches, data).startswith("unmixed after 7 steps")
+    support = model.action_masks.support()
+    assert (support.sum(0) == 1).all()
+    assert (support.sum(1) == 1).all()
+    # each latent follows the observed one that its action moves
+    both = np.vstack([moved(model, data).numpy().T, data.observations[:500, 0].T])
+    assert (np.abs(np.corrcoef(both)[:N, N:])[support.numpy()] > 0.99).all()
+
+
+def test_the_first_round_takes_what_is_found(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batches = model_of(data)
+    monkeypatch.setattr(rebase, "unmix", mixed_up)
+    before = moved(model, data)
+    assert round_of(model, batches, data).startswith("unmixed after 7 steps")
+    correlation = np.abs(np.corrcoef(np.vstack([before.numpy().T, moved(model, data).numpy().T]))[:N, N:])
+    assert correlation.max(1).min() < 0.95
+
+
+def test_a_bases_size_does_not_make_it_likelier(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same basis, a thousand times smaller: the residuals shrink, the likelihood does not."""
+    model, batches = model_of(data)
+    monkeypatch.setattr(
+        rebase,
+        "unmix",
+        lambda *arguments: dataclasses.replace(mixed_up(*arguments), matrix=MIXING.numpy() / 1e3),
+    )
+    model.action_masks.freeze_(N)
+    assert round_of(model, batches, data).startswith("kept the basis")
