@@ -68,7 +68,7 @@ class TrainingConfig:
 
     Example:
         >>> TrainingConfig(max_edges_past=10).steps
-        6000
+        8000
         >>> TrainingConfig(preset="published", max_edges_past=10).optimizer
         'adam'
     """
@@ -148,20 +148,20 @@ PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
         "fast": types.MappingProxyType(
             {
                 "sparsity": "budget",
-                "steps": 6_000,
-                "dense_share": 0.35,
+                "steps": 8_000,
+                "dense_share": 0.3,
                 "budget_share": 0.6,
                 "frozen_share": 0.35,
                 "unmixing": True,
-                "rounds": 3,
-                "batch_size": 1024,
+                "rounds": 2,
+                "batch_size": 512,
                 "learning_rate": 7e-3,
                 "optimizer": "soap",
                 "warmup": 100,
                 "width": 128,
                 "depth": 3,
                 "transition": "sines",
-                "transition_width": 64,
+                "transition_width": 32,
                 "transition_depth": 2,
                 "posterior": "full",
                 "skip": True,
