@@ -28,6 +28,7 @@ from estimation.transitions import TransitionNetworks
 
 if TYPE_CHECKING:
     from estimation.config import TrainingConfig
+    from estimation.dataset import Dataset
 
 __all__ = ["Masks", "Shape", "SparseVAE"]
 
@@ -49,6 +50,26 @@ class Shape:
     n_latents: int
     n_actions: int
     past: bool
+
+    @classmethod
+    def of(cls, dataset: Dataset, config: TrainingConfig) -> Shape:
+        """The sizes of the model for these data: as many latents as the configuration says, else as there are.
+
+        Raises:
+            ConfigError: nobody says how many latents.
+
+        Example:
+            >>> from estimation.config import TrainingConfig
+            >>> from estimation.simulate import simulate
+            >>> Shape.of(simulate("TimeDiag", 10), TrainingConfig())
+            Shape(n_observed=20, n_latents=10, n_actions=0, past=True)
+        """
+        n_latents = dataset.n_latents if config.n_latents is None else config.n_latents
+        if n_latents is None:
+            raise ConfigError(
+                "n_latents is not set, and the data don't know the true number; set it in the configuration"
+            )
+        return cls(dataset.n_observed, n_latents, dataset.n_actions, past=dataset.n_steps > 1)
 
 
 @dataclass(frozen=True)

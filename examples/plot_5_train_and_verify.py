@@ -37,15 +37,15 @@ print(verdict.witness("z0", "z1"))
 
 # %%
 # A model may have as many edges as the truth, and isn't told which ones. (With data of your own you don't know the
-# number either: train with several and compare.) The other settings are the defaults, but for the number of steps and
-# samples in a step, which are smaller to be quick.
-config = TrainingConfig(max_edges_actions=20, steps=N_STEPS, batch_size=512, validate_every=50)
+# number either: train with several and compare.) The other settings are the defaults, but for the number of steps,
+# which is smaller to be quick.
+config = TrainingConfig(max_edges_actions=20, steps=N_STEPS, validate_every=50)
 model = fit(data, config)
 print(model)
 print(f"{model.history.records[-1].seconds / 60:.1f} minutes")
 
 # %%
-# Training starts with every edge there. Then it changes, in three rounds, to the basis of the latents in which the
+# Training starts with every edge there. Then it changes, in two rounds, to the basis of the latents in which the
 # mechanisms are sparsest, and keeps the strongest edges: the steps in the lower panel.
 plot_training(model.history, plt.subplots(2, 1, figsize=(7, 5), sharex=True, layout="constrained")[1])
 for note in model.history.notes:
@@ -80,5 +80,5 @@ plot_latents(test.latents, model.encode(test.observations), outcome.permutation)
 #
 #     mechsparse simulate ActionNonDiag -n 50000 --seed 1 -o train.npz
 #     mechsparse simulate ActionNonDiag -n 5000 --seed 1 --split test -o test.npz
-#     mechsparse train train.npz -o model --max-edges-actions 20 --set steps=2500 --set batch_size=512
+#     mechsparse train train.npz -o model --max-edges-actions 20 --steps 2500
 #     mechsparse evaluate model test.npz --report report.html

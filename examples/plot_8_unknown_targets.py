@@ -45,9 +45,7 @@ print(np.unique(data.actions, axis=0, return_counts=True))
 # %%
 # The model is told which intervention was on, and that there are at most twelve effects and six dependencies on the
 # past. Not which.
-config = TrainingConfig(
-    max_edges_actions=12, max_edges_past=6, steps=N_STEPS, batch_size=512, validate_every=50
-)
+config = TrainingConfig(max_edges_actions=12, max_edges_past=6, steps=N_STEPS, validate_every=50)
 model = fit(data, config)
 print(f"{model.history.records[-1].seconds / 60:.1f} minutes")
 

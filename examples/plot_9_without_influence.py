@@ -39,7 +39,7 @@ print(check(data["with"].graph))
 # certificate, is the task of the symbolic part of the toolkit, which this release doesn't have yet.)
 #
 # Both models get the same budget, the true number of edges.
-config = TrainingConfig(max_edges_actions=20, steps=N_STEPS, batch_size=512)
+config = TrainingConfig(max_edges_actions=20, steps=N_STEPS)
 models = {which: fit(data[which], config) for which in data}
 outcomes = {which: evaluate(models[which], test[which]) for which in data}
 for which, outcome in outcomes.items():

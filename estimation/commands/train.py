@@ -31,7 +31,9 @@ from estimation.commands.sources import Columns, Draw, is_file, read_data, requi
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from torch import nn
 
     from estimation.config import TrainingConfig
     from estimation.dataset import Dataset
@@ -71,7 +73,7 @@ def train(
         int | None, typer.Option(metavar="N", help="Budget: most edges of G^z.", show_default="no limit")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(metavar="N", help="Optimisation steps.", show_default="6000")
+        int | None, typer.Option(metavar="N", help="Optimisation steps.", show_default="8000")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Of weights, batches and noise.", show_default="0")
@@ -84,6 +86,13 @@ def train(
             show_default=False,
         ),
     ] = None,
+    checkpoint_every: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Steps between two states to resume from.")
+    ] = 1_000,
+    convolutional: Annotated[
+        bool,
+        typer.Option("--convolutional", help="Encoder and decoder for images, instead of MLPs on long rows."),
+    ] = False,
     validation: Annotated[
         str | None,
         typer.Option(metavar="DATA", help="Data to look at while training.", show_default="5% of the rows"),
@@ -119,6 +128,8 @@ def train(
       mechsparse train TimeDiag -n 50000 -o model --max-edges-past 10
       mechsparse train cells.csv -o model --observations 'gene*' --categorical drug \\
           --set n_latents=6 --max-edges-actions 9
+      mechsparse train table.csv -o model --images file --actions push --convolutional \\
+          --set n_latents=4 --max-edges-past 6 --set steps=3000
     """
     columns = Columns(observations, actions, latents, categorical, episode, time, images, allow_constant)
     draw = Draw(samples, split.value, density, graph_seed)
@@ -128,12 +139,12 @@ def train(
         "steps": steps,
         "seed": seed,
     }
-    run = _Run(out, report, tensorboard, resume)
+    run = _Run(out, report, tensorboard, resume, checkpoint_every)
     chosen = _config(config, settings or [], flags)
     dataset = read_data(data, draw, columns)
     held_out = _validation(validation, draw, columns, dataset)
     _require_budgets(dataset, chosen)
-    model = run.fit(dataset, held_out, chosen)
+    model = run.fit(dataset, held_out, chosen, _networks(dataset, chosen) if convolutional else {})
     where = "the training data" if held_out is None else "the validation data"
     measured = dataset if held_out is None else held_out
     run.tell(model, measured, run.evaluation(model, measured), where, as_json)
@@ -147,8 +158,15 @@ class _Run:
     report: Path | None
     tensorboard: Path | None
     resume: bool | None
+    checkpoint_every: int
 
-    def fit(self, dataset: Dataset, held_out: Dataset | None, config: TrainingConfig) -> TrainedModel:
+    def fit(
+        self,
+        dataset: Dataset,
+        held_out: Dataset | None,
+        config: TrainingConfig,
+        networks: Mapping[str, nn.Module],
+    ) -> TrainedModel:
         from estimation.training.loop import fit
         from identify.files import make_folder
         from identify.formats import write_graph
@@ -158,7 +176,15 @@ class _Run:
         self._settle(state)
         with _history_writer(self.tensorboard) as on_record:
             make_folder(self.out)
-            model = fit(dataset, config, validation=held_out, checkpoint=state, on_record=on_record)
+            model = fit(
+                dataset,
+                config,
+                validation=held_out,
+                checkpoint=state,
+                checkpoint_every=self.checkpoint_every,
+                on_record=on_record,
+                **networks,
+            )
         model.save(self.out)
         write_graph(model.graph, self.out / _GRAPH)
         _forget(state)
@@ -210,6 +236,22 @@ def _config(file: Path | None, settings: list[str], flags: dict[str, int | None]
 
     given = [f"{name}={value}" for name, value in flags.items() if value is not None]
     return read_config(file, [*settings, *given])
+
+
+def _networks(dataset: Dataset, config: TrainingConfig) -> dict[str, nn.Module]:
+    """The convolutional pair for these images."""
+    from estimation.convolutional import ConvDecoder, ConvEncoder
+    from estimation.exceptions import ConfigError
+    from estimation.model import Shape
+
+    image = dataset.observation_shape
+    if image is None:
+        raise ConfigError("--convolutional is for images, and these data have none; leave it out")
+    n_latents = Shape.of(dataset, config).n_latents
+    return {
+        "encoder": ConvEncoder(image, n_latents, config.seed),
+        "decoder": ConvDecoder(n_latents, image, config.seed),
+    }
 
 
 def _validation(data: str | None, draw: Draw, columns: Columns, dataset: Dataset) -> Dataset | None:

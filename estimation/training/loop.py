@@ -86,7 +86,7 @@ def fit(
         TrainedModel(20 observed, 10 latents, 5 actions, 10 edges)
     """
     settings = config or TrainingConfig()
-    _require_new_names(dataset.action_names, _n_latents(dataset, settings))
+    _require_new_names(dataset.action_names, Shape.of(dataset, settings).n_latents)
     if validation is None:
         pairs, held_out = (_pairs(part) for part in hold_out(dataset, settings.seed))
     else:
@@ -133,12 +133,7 @@ class _Run:
     ) -> _Run:
         assert config.batch_size is not None
         device = _device(config.device)
-        shape = Shape(
-            dataset.n_observed,
-            _n_latents(dataset, config),
-            dataset.n_actions,
-            past=dataset.n_steps > 1,
-        )
+        shape = Shape.of(dataset, config)
         _require_budgets(shape, config)
         model = SparseVAE(shape, config, torch.Generator().manual_seed(config.seed), encoder, decoder)
         found = scales(dataset)
@@ -343,16 +338,6 @@ def _require_alike(dataset: Dataset, held_out: Dataset) -> None:
                 f"training data have {ours} {what}, validation data {theirs}; they must be alike"
             )
     dataset.check_actions_seen(held_out)
-
-
-def _n_latents(dataset: Dataset, config: TrainingConfig) -> int:
-    if config.n_latents is not None:
-        return config.n_latents
-    if dataset.n_latents is None:
-        raise ConfigError(
-            "n_latents is not set, and the data don't know the true number; set it in the configuration"
-        )
-    return dataset.n_latents
 
 
 def _require_budgets(shape: Shape, config: TrainingConfig) -> None:

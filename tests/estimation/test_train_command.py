@@ -11,9 +11,11 @@ import pytest
 from estimation.checkpoint import load
 from estimation.commands import main
 from estimation.config import TrainingConfig
+from estimation.convolutional import ConvEncoder
 from estimation.dataset import Dataset
 from estimation.evaluation import evaluate
-from estimation.simulate import published
+from estimation.networks import WithLinearOutput
+from estimation.simulate import published, simulate
 from estimation.trained import TrainedModel
 from estimation.training import loop
 from identify.formats import read_graph
@@ -201,3 +203,26 @@ def test_what_else_lies_in_the_state_folder_stays(capsys: Captured) -> None:
     Path("model/state/notes.txt").write_text("mine")
     told(capsys, "train", "train.npz", "-o", "model", *TINY, "--restart")
     assert [path.name for path in Path("model/state").iterdir()] == ["notes.txt"]
+
+
+# images ---------------------------------------------------------------------------------------------
+
+_SHORT = ["--steps", "4", "--set", "batch_size=8", "--set", "transition_width=4", "--max-edges-past", "4"]
+
+
+@pytest.mark.usefixtures("inside")
+def test_train_with_the_networks_for_images(capsys: Captured) -> None:
+    simulate("TimeDiag", 60, decoder="balls").write("balls.npz")
+    told(capsys, "train", "balls.npz", "-o", "seen", "--convolutional", *_SHORT, "--checkpoint-every", "2")
+    seen = load("seen")
+    network = seen.model.encoder
+    assert isinstance(network, WithLinearOutput)
+    assert isinstance(network.network, ConvEncoder)
+    assert seen.encode(Dataset.read("balls.npz").observations).shape[-1] == seen.model.shape.n_latents
+
+
+@pytest.mark.usefixtures("inside")
+def test_networks_for_images_want_images(capsys: Captured) -> None:
+    complaint = refused(capsys, "train", "train.npz", "-o", "model", *TINY, "--convolutional")
+    assert "--convolutional is for images, and these data have none; leave it out" in complaint
+    assert not Path("model").exists()
