@@ -183,7 +183,8 @@ class _Run:
                 checkpoint=state,
                 checkpoint_every=self.checkpoint_every,
                 on_record=on_record,
-                **networks,
+                encoder=networks.get("encoder"),
+                decoder=networks.get("decoder"),
             )
         model.save(self.out)
         write_graph(model.graph, self.out / _GRAPH)

@@ -21,7 +21,7 @@ from estimation.config import TrainingConfig
 from estimation.model import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.optimisers import build
-from estimation.unmixing import effect_sizes, unmix
+from estimation.unmixing import Unmixing, unmix
 
 __all__ = ["rebase_"]
 
@@ -64,28 +64,28 @@ def rebase_(
         one line for the history.
     """
     rows = np.random.default_rng([config.seed, step]).permutation(n_rows)[:_ROWS]
-    fitting = _Fitting(model, _latents(model, batches, rows), batches.rows(rows).actions, step)
+    latents, noise = _latents(model, batches, rows)
+    fitting = _Fitting(model, latents, batches.rows(rows).actions, step)
     # the strengths of edges that are gone have to be seen again
     for edges in model.edges.values():
         edges.open_()
     wider = max(config.transition_width or 0, _MEASURING_WIDTH)
-    fitting.fit_(fitting.latents, config.replace(transition_width=wider), _MEASURING_STEPS)
+    fitting.fit_(latents, config.replace(transition_width=wider), _MEASURING_STEPS)
     effects = _Effects.of(model, fitting)
-    found = unmix(effects.actions, effects.past, effects.covariance, config.seed)
-    _keep_(model, effects, found.matrix, limits)
-    change = torch.from_numpy(found.matrix).to(fitting.latents)
-    offset = -change @ fitting.latents.flatten(0, 1).mean(0)
-    fitting.fit_(fitting.latents @ change.T + offset, config, _FITTING_STEPS)
+    found = unmix(effects.actions, effects.past, effects.covariance, config.seed, noise=noise)
+    _keep_(model, found, limits)
+    change = torch.from_numpy(found.matrix).to(latents)
+    offset = -change @ latents.flatten(0, 1).mean(0)
+    fitting.fit_(latents @ change.T + offset, config, _FITTING_STEPS)
     model.change_basis_(change, offset)
     edges_kept = ", ".join(f"{limit} edges of {name}" for name, limit in limits.items())
     return f"unmixed after {step} steps: objective {found.objective:.4g}, {edges_kept} kept"
 
 
-def _keep_(model: SparseVAE, effects: _Effects, matrix: Array, limits: Mapping[str, int]) -> None:
-    """Keep the strongest edges among the latents matrix @ z."""
-    actions, past = effect_sizes(matrix, effects.covariance, effects.actions, effects.past)
+def _keep_(model: SparseVAE, found: Unmixing, limits: Mapping[str, int]) -> None:
+    """Keep the strongest edges among the latents found."""
     for name, edges in model.edges.items():
-        strengths = past if name == "past" else actions
+        strengths = found.past_strengths if name == "past" else found.action_strengths
         if name in limits and strengths is not None:
             edges.start_(torch.from_numpy(strengths).log().to(edges.logits))
             edges.freeze_(limits[name])
@@ -124,13 +124,16 @@ def _array(values: Tensor) -> Array:
 
 
 @torch.no_grad()
-def _latents(model: SparseVAE, batches: Batches, rows: NDArray[np.int64]) -> Tensor:
-    """Posterior means, shape (rows, T, n)."""
-    parts = []
+def _latents(model: SparseVAE, batches: Batches, rows: NDArray[np.int64]) -> tuple[Tensor, Array]:
+    """Posterior means, shape (rows, T, n), and the mean covariance of the posteriors, shape (n, n)."""
+    means, covariances = [], []
     for start in range(0, len(rows), _CHUNK):
         x = model.standardised(batches.rows(rows[start : start + _CHUNK]).observations)
-        parts.append(model.encoder(x.flatten(0, 1)).reshape(*x.shape[:2], -1))
-    return torch.cat(parts)
+        posterior = model.posterior(x.flatten(0, 1))
+        means.append(posterior.loc.reshape(*x.shape[:2], -1))
+        covariances.append((posterior.factor @ posterior.factor.mT).sum(0))
+    latents = torch.cat(means)
+    return latents, _array(torch.stack(covariances).sum(0) / latents[..., 0].numel())
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ A dense model finds the latents up to a nearly linear mixing (linear identifiabi
 rest is that the mechanisms are sparse in the right basis only: so look for that basis directly.
 """
 
-from estimation.unmixing.moments import effect_sizes
 from estimation.unmixing.search import Unmixing, unmix
 
-__all__ = ["Unmixing", "effect_sizes", "unmix"]
+__all__ = ["Unmixing", "unmix"]

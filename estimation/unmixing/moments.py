@@ -80,16 +80,15 @@ class Moments:
     past: Tensor | None
 
     @classmethod
-    def of(cls, action_effects: Array | None, past_jacobians: Array | None, white: Array) -> Moments:
-        """The moments of effects given in the basis of the model.
+    def of(cls, action_effects: Array | None, past_jacobians: Array | None) -> Moments:
+        """The moments of effects on white latents.
 
         Args:
             action_effects: shape (S, n, m), or None.
             past_jacobians: shape (S, n, n), or None.
-            white: the whitening matrix, shape (n, n).
         """
-        actions = None if action_effects is None else torch.from_numpy(_action_moments(action_effects, white))
-        past = None if past_jacobians is None else torch.from_numpy(_past_moments(past_jacobians, white))
+        actions = None if action_effects is None else torch.from_numpy(_action_moments(action_effects))
+        past = None if past_jacobians is None else torch.from_numpy(_past_moments(past_jacobians))
         return cls(actions, past)
 
     def within(self, directions: Tensor) -> Moments:
@@ -114,17 +113,15 @@ class Moments:
         return [squares.clamp_min(_LEAST) for squares in found]
 
 
-def _action_moments(effects: Array, white: Array) -> Array:
-    moments = np.einsum("sil,sjl->lij", effects, effects, optimize=True) / len(effects)
-    return np.asarray(white @ moments @ white.T)
+def _action_moments(effects: Array) -> Array:
+    return np.asarray(np.einsum("sil,sjl->lij", effects, effects, optimize=True) / len(effects))
 
 
-def _past_moments(jacobians: Array, white: Array) -> Array:
-    n = len(white)
-    turned = white @ jacobians @ np.linalg.inv(white)
+def _past_moments(jacobians: Array) -> Array:
+    n = jacobians.shape[-1]
     if n > _MOST_LATENTS:
-        return np.asarray(turned[:_SAMPLES])
-    flat = turned.reshape(len(turned), -1)
+        return np.asarray(jacobians[:_SAMPLES])
+    flat = jacobians.reshape(len(jacobians), -1)
     return np.asarray(flat.T @ flat / len(flat)).reshape(n, n, n, n)
 
 

@@ -5,6 +5,9 @@ divided by their sum: a quarter power rewards few large effects over many small 
 Without a past the rows are free, and minus the logarithm of their determinant keeps them from finding one latent
 twice; its weight falls from 3 to 1. With a past the latents of the previous step are uncorrelated, so the basis is
 orthogonal once they are white.
+
+Two kinds of direction are set aside before: those that nothing observed tells of (a model with a latent too many
+has one), in which any effect is as sparse as one likes, and, without a past, those that no action moves.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
@@ -27,12 +31,14 @@ _STARTS = 64
 _STEPS = 300
 _RATE = 0.05
 _FINAL_RATE = 1e-3
-_SMOOTH = 1e-6
+# shares of a row below this are noise of the effects, and hardly count: else a basis gains by making rows larger
+_SMOOTH = 1e-2
 # part of the steps after which the weight of the determinant has come down
 _ANNEALED = 0.7
 _DETERMINANT = (3.0, 1.0)
 # a direction in which actions do this much less, in mean square, than in the typical one is noise
 _NOTHING = 0.05
+_NO_EFFECT = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +53,7 @@ class Unmixing:
         objectives: of all starts, the best first.
         orthogonal: whether M is orthogonal after whitening.
         unconstrained: latents that no action moves, whose direction is therefore arbitrary; the last ones.
+        unseen: those of them that the observations hardly tell of; nothing has an effect on them.
     """
 
     matrix: Array
@@ -56,6 +63,7 @@ class Unmixing:
     objectives: Array
     orthogonal: bool
     unconstrained: tuple[int, ...]
+    unseen: tuple[int, ...] = ()
 
 
 def unmix(
@@ -64,8 +72,11 @@ def unmix(
     covariance: ArrayLike | None = None,
     seed: int = 0,
     n_starts: int = _STARTS,
+    noise: ArrayLike | None = None,
 ) -> Unmixing:
     """Find the linear map of the latents that makes the mechanisms sparsest.
+
+    The search starts from the basis that the latents have, and from random ones.
 
     Args:
         action_effects: what each action does to the mean of the latents, at S points, shape (S, n, m): its
@@ -75,6 +86,8 @@ def unmix(
         covariance: of the past latents if there are, else of the latents, shape (n, n).
         seed: of the starts.
         n_starts: how many.
+        noise: the mean covariance of the posterior, shape (n, n). Directions in which the latents vary less than
+            that are unused ones of the model and are set aside, unless all are.
 
     Returns:
         the best basis of all starts.
@@ -95,17 +108,24 @@ def unmix(
     if n_starts < 1:
         raise DataError(f"n_starts is {n_starts}; give 1 or more")
     white = whitening(spread)
-    moments = Moments.of(actions, past, white)
+    seen, unseen = _seen(white, noise)
+    inner = None if actions is None else (seen @ white) @ actions
+    turned = None if past is None else (seen @ white) @ past @ (np.linalg.inv(white) @ seen.T)
+    moments = Moments.of(inner, turned)
     moved, still = _directions(moments)
-    inside = moments.within(moved)
-    bases = _search(inside, len(moved), past is not None, seed, n_starts)
+    inside = moments.within(torch.from_numpy(moved))
+    own = _nearest_basis(moved @ seen)
+    bases = _search(inside, own, past is not None, seed, n_starts)
     penalties = _penalty(inside, bases)
     if past is None:
         penalties = penalties - _DETERMINANT[1] * _log_determinant(bases)
     order = penalties.argsort()
-    best = torch.cat([bases[order[0]] @ moved, still])
-    matrix = best.numpy() @ white
+    matrix = np.vstack([bases[order[0]].numpy() @ moved @ seen, still @ seen, unseen]) @ white
+    n_unseen, n = len(unseen), len(matrix)
     of_actions, of_past = effect_sizes(matrix, spread, actions, past)
+    for strengths in (of_actions, of_past, None if of_past is None else of_past.T):
+        if strengths is not None:
+            strengths[n - n_unseen :] = _NO_EFFECT
     return Unmixing(
         matrix=matrix,
         action_strengths=of_actions,
@@ -113,30 +133,57 @@ def unmix(
         objective=float(penalties[order[0]]),
         objectives=penalties[order].numpy(),
         orthogonal=past is not None,
-        unconstrained=tuple(range(len(moved), len(best))),
+        unconstrained=tuple(range(len(moved), n)),
+        unseen=tuple(range(n - n_unseen, n)),
     )
 
 
-def _directions(moments: Moments) -> tuple[Tensor, Tensor]:
+def _seen(white: Array, noise: ArrayLike | None) -> tuple[Array, Array]:
+    """Directions of the white latents that the observations tell of, and the others: rows, orthonormal."""
+    n = len(white)
+    if noise is None:
+        return np.eye(n), np.eye(n)[:0]
+    blur = np.asarray(noise, dtype=float)
+    if blur.shape != (n, n) or not np.isfinite(blur).all():
+        raise DataError(
+            f"the noise has shape {blur.shape}, or an entry that is not finite; it must be ({n}, {n})"
+        )
+    # the white latents vary by one in every direction
+    variances, directions = np.linalg.eigh(white @ (blur + blur.T) / 2 @ white.T)
+    told = variances < 1
+    if told.all() or not told.any():
+        return np.eye(n), np.eye(n)[:0]
+    return directions.T[told], directions.T[~told]
+
+
+def _nearest_basis(rows: Array) -> Array:
+    """Of the k directions, given as orthonormal rows (k, n), the basis (k, k) nearest to k of the n latents."""
+    chosen = scipy.linalg.qr(rows, mode="r", pivoting=True)[1][: len(rows)]
+    left, _, right = np.linalg.svd(rows[:, np.sort(chosen)].T)
+    return np.asarray(left @ right)
+
+
+def _directions(moments: Moments) -> tuple[Array, Array]:
     """The directions that actions move, and those that nothing moves: rows, orthonormal.
 
     A latent without a parent has no sparsest direction. Left in, it would be mixed into others, whose few effects look
     sparser than its noise. With a past every direction is kept.
     """
     if moments.past is not None:
-        identity = torch.eye(moments.past.shape[-1], dtype=torch.float64)
+        identity = np.eye(moments.past.shape[-1])
         return identity, identity[:0]
     assert moments.actions is not None
-    energies, directions = torch.linalg.eigh(moments.actions.sum(0))
-    moves = energies > _NOTHING * energies.median()
+    energies, directions = np.linalg.eigh(moments.actions.sum(0).numpy())
+    moves = energies > _NOTHING * np.median(energies)
     return directions.T[moves], directions.T[~moves]
 
 
-def _search(moments: Moments, n: int, orthogonal: bool, seed: int, n_starts: int) -> Tensor:
-    """Bases after descent from random orthogonal starts, shape (n_starts, n, n)."""
+def _search(moments: Moments, first: Array, orthogonal: bool, seed: int, n_starts: int) -> Tensor:
+    """Bases after descent from the first one, (n, n), and from random orthogonal ones, shape (n_starts, n, n)."""
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(n_starts, n, n, generator=generator, dtype=torch.float64)
+    drawn = torch.randn(n_starts, *first.shape, generator=generator, dtype=torch.float64)
     starts = torch.linalg.qr(drawn)[0]
+    starts[0] = torch.from_numpy(first)
     # an orthogonal basis is a start times the exponential of a skew matrix; a free one is its own parameter
     parameter = (torch.zeros_like(starts) if orthogonal else starts.clone()).requires_grad_()
 
@@ -153,8 +200,8 @@ def _search(moments: Moments, n: int, orthogonal: bool, seed: int, n_starts: int
         now = bases()
         loss = _penalty(moments, now)
         if not orthogonal:
-            first, last = _DETERMINANT
-            weight = first * (last / first) ** min(1.0, along / _ANNEALED)
+            strong, weak = _DETERMINANT
+            weight = strong * (weak / strong) ** min(1.0, along / _ANNEALED)
             loss = loss - weight * _log_determinant(now)
         optimiser.zero_grad()
         loss.sum().backward()  # type: ignore[no-untyped-call]

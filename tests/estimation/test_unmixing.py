@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from estimation.exceptions import DataError
 from estimation.processes.mechanisms import sines
 from estimation.processes.published import random_graph
-from estimation.unmixing import unmix
+from estimation.unmixing import Unmixing, unmix
 from identify.catalog import load
 from identify.graph import CausalGraph
 
@@ -122,6 +122,56 @@ def test_latents_that_nothing_moves_are_named() -> None:
     assert recovered(found.matrix, covariance).min() > 0.99
 
 
+# three latents, and two that the model has without use: small copies of something, blurred by the posterior
+SIZES = np.diag([1.0, 1.0, 1.0, 1e-3, 1e-3])
+BLUR = np.diag([1e-4, 1e-4, 1e-4, 1e-1, 1e-1])
+
+
+def found_in_blur(turn: Array, covariance: Array, **effects: Array) -> Unmixing:
+    """Unmix what is seen through a mixing of all five."""
+    found = unmix(covariance=turn @ covariance @ turn.T, noise=turn @ BLUR @ turn.T, n_starts=12, **effects)
+    assert found.unseen == (3, 4)
+    assert set(found.unseen) <= set(found.unconstrained) or found.orthogonal
+    product = found.matrix @ turn
+    # what is seen has nothing of the others, in units of their sizes
+    np.testing.assert_allclose((product @ SIZES)[:3, 3:], 0, atol=1e-2)
+    assert recovered(product[:3, :3], covariance[:3, :3]).min() > 0.98
+    return found
+
+
+def test_unused_latents_of_the_model_are_set_aside_with_actions() -> None:
+    seen, covariance = effects_of_actions(CausalGraph(Ga=[[1, 1, 0], [0, 1, 1], [1, 0, 1]]), 0.02)
+    # what is unused follows one action alone: sparser than anything seen
+    copies = 1e-3 * np.stack([np.roll(seen[:, 0], k, axis=0) * [1, 0, 0] for k in (1, 2)], axis=1)
+    spread = np.zeros((5, 5))
+    spread[:3, :3] = covariance
+    spread[3:, 3:] = 1e-6 * np.eye(2)
+    turn = mixing(5, seed=7)
+    found = found_in_blur(turn, spread, action_effects=turn @ np.concatenate([seen, copies], axis=1))
+    assert found.action_strengths is not None
+    assert (found.action_strengths[3:] == 1e-6).all()
+    assert (np.sort(found.action_strengths[:3], axis=1)[:, 1:] > 0.3).all()
+
+
+def test_unused_latents_of_the_model_are_set_aside_with_a_past() -> None:
+    graph = CausalGraph(Gz=[[1, 1, 0], [0, 1, 0], [0, 1, 1]])
+    jacobians = np.zeros((2000, 5, 5))
+    jacobians[:, :3, :3] = jacobians_of_past(graph, 0.02)
+    jacobians[:, 3, 0] = jacobians[:, 4, 1] = 1e-3
+    turn = mixing(5, seed=8)
+    turned = turn @ jacobians @ np.linalg.inv(turn)
+    found = found_in_blur(turn, SIZES**2, past_jacobians=turned)
+    assert found.past_strengths is not None
+    assert (found.past_strengths[3:] == 1e-6).all()
+    assert (found.past_strengths[:, 3:] == 1e-6).all()
+
+
+def test_where_nothing_is_seen_nothing_is_set_aside() -> None:
+    effects, covariance = effects_of_actions(load("ActionDiag"), 0.0)
+    found = unmix(effects, None, covariance, n_starts=2, noise=1e3 * np.eye(10))
+    assert found.unseen == ()
+
+
 def test_strengths_are_the_sizes_in_the_new_basis() -> None:
     graph = CausalGraph(Gz=np.eye(3), Ga=np.eye(3))
     jacobians = jacobians_of_past(graph, 0.05)
@@ -182,6 +232,10 @@ ONES = np.ones((5, 2, 2))
             "the covariance must be finite and positive",
         ),
         ({"past_jacobians": ONES, "covariance": np.eye(2), "n_starts": 0}, "n_starts is 0; give 1 or more"),
+        (
+            {"past_jacobians": ONES, "covariance": np.eye(2), "noise": np.eye(3)},
+            r"the noise has shape \(3, 3\), or an entry that is not finite; it must be \(2, 2\)",
+        ),
     ],
 )
 def test_what_bad_input_gets(arguments: dict[str, object], message: str) -> None:
