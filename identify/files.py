@@ -17,9 +17,11 @@ from pathlib import Path
 
 from identify.exceptions import FileAccessError
 
-__all__ = ["STANDARD", "make_folder", "read_bytes", "write_whole"]
+__all__ = ["PARTIAL", "STANDARD", "make_folder", "read_bytes", "write_whole"]
 
 STANDARD = "-"
+# what a process that was killed while writing leaves beside the target
+PARTIAL = ".*.partial"
 
 _ADVICE = {
     errno.ENOENT: "no such file or folder",

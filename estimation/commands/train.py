@@ -286,7 +286,9 @@ def _require_budgets(dataset: Dataset, config: TrainingConfig) -> None:
 
 def _forget(state: Path) -> None:
     """Remove the state of a run, and nothing else that may lie there."""
-    for path in (state / _MANIFEST, *state.glob("tensors-*.safetensors")):
+    from identify.files import PARTIAL
+
+    for path in (state / _MANIFEST, *state.glob("tensors-*.safetensors"), *state.glob(PARTIAL)):
         path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         state.rmdir()

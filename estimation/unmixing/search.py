@@ -32,7 +32,7 @@ _STEPS = 300
 _RATE = 0.05
 _FINAL_RATE = 1e-3
 # shares of a row below this are noise of the effects, and hardly count: else a basis gains by making rows larger
-_SMOOTH = 1e-2
+_SMOOTH = 4e-3
 # part of the steps after which the weight of the determinant has come down
 _ANNEALED = 0.7
 _DETERMINANT = (3.0, 1.0)
