@@ -45,7 +45,7 @@ class Plan:
         Example:
             >>> plan = Plan.of(TrainingConfig(steps=1000, dense_share=0.4, budget_share=0.6, frozen_share=0.2))
             >>> plan.dense_end, plan.budget_end, plan.frozen_start, plan.rebases
-            (400, 600, 800, (400, 600, 800))
+            (400, 600, 800, (400, 800))
         """
         assert config.steps is not None
         assert config.dense_share is not None
