@@ -55,6 +55,10 @@ class Shape:
     def of(cls, dataset: Dataset, config: TrainingConfig) -> Shape:
         """The sizes of the model for these data: as many latents as the configuration says, else as there are.
 
+        Args:
+            dataset: observations of shape (N, T, d_x); a past where T is more than 1.
+            config: its ``n_latents``, or None to take the dataset's.
+
         Raises:
             ConfigError: nobody says how many latents.
 

@@ -28,6 +28,7 @@ from estimation.commands.options import (
     Time,
 )
 from estimation.commands.sources import Columns, Draw, is_file, read_data, require_place
+from estimation.config import PRESETS
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def train(
         int | None, typer.Option(metavar="N", help="Budget: most edges of G^z.", show_default="no limit")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(metavar="N", help="Optimisation steps.", show_default="8000")
+        int | None,
+        typer.Option(metavar="N", help="Optimisation steps.", show_default=str(PRESETS["fast"]["steps"])),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Of weights, batches and noise.", show_default="0")

@@ -65,13 +65,14 @@ def rebase_(
     """
     rows = np.random.default_rng([config.seed, step]).permutation(n_rows)[:_ROWS]
     latents, noise = _latents(model, batches, rows)
-    fitting = _Fitting(model, latents, batches.rows(rows).actions, step)
+    actions = batches.rows(rows).actions
+    fitting = _Fitting(model, actions, step)
     # the strengths of edges that are gone have to be seen again
     for edges in model.edges.values():
         edges.open_()
     wider = max(config.transition_width or 0, _MEASURING_WIDTH)
     fitting.fit_(latents, config.replace(transition_width=wider), _MEASURING_STEPS)
-    effects = _Effects.of(model, fitting)
+    effects = _Effects.of(model, latents, actions)
     found = unmix(effects.actions, effects.past, effects.covariance, config.seed, noise=noise)
     _keep_(model, found, limits)
     change = torch.from_numpy(found.matrix).to(latents)
@@ -100,8 +101,7 @@ class _Effects:
     covariance: Array
 
     @classmethod
-    def of(cls, model: SparseVAE, fitting: _Fitting) -> _Effects:
-        latents, actions = fitting.latents, fitting.actions
+    def of(cls, model: SparseVAE, latents: Tensor, actions: Tensor | None) -> _Effects:
         past = latents[:, 0] if model.shape.past else None
         jacobians = None
         if past is not None:
@@ -144,7 +144,6 @@ class _Fitting:
     """
 
     model: SparseVAE
-    latents: Tensor
     actions: Tensor | None
     step: int
 

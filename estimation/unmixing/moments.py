@@ -14,14 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Moments", "effect_sizes", "whitening"]
+__all__ = ["NO_EFFECT", "Moments", "effect_sizes", "whitening"]
 
 Array = NDArray[np.float64]
 
 # the fourth-order moments of 32 latents take 8 MB; of more, samples are cheaper
 _MOST_LATENTS = 32
 _SAMPLES = 512
-_LEAST = 1e-12
+# what no effect counts as, so that every size has a logarithm
+NO_EFFECT = 1e-6
+_LEAST = NO_EFFECT**2
 # directions in which the latents hardly vary are not blown up to more than a thousand times
 _LEAST_VARIANCE = 1e-6
 

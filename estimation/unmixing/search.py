@@ -15,13 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from estimation.exceptions import DataError
-from estimation.unmixing.moments import Moments, effect_sizes, whitening
+from estimation.unmixing.moments import NO_EFFECT, Moments, effect_sizes, whitening
 
 __all__ = ["Unmixing", "unmix"]
 
@@ -38,7 +37,6 @@ _ANNEALED = 0.7
 _DETERMINANT = (3.0, 1.0)
 # a direction in which actions do this much less, in mean square, than in the typical one is noise
 _NOTHING = 0.05
-_NO_EFFECT = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +74,6 @@ def unmix(
 ) -> Unmixing:
     """Find the linear map of the latents that makes the mechanisms sparsest.
 
-    The search starts from the basis that the latents have, and from random ones.
-
     Args:
         action_effects: what each action does to the mean of the latents, at S points, shape (S, n, m): its
             derivative, or better the change when the action is drawn anew, which gives all latents equal weight
@@ -114,8 +110,7 @@ def unmix(
     moments = Moments.of(inner, turned)
     moved, still = _directions(moments)
     inside = moments.within(torch.from_numpy(moved))
-    own = _nearest_basis(moved @ seen)
-    bases = _search(inside, own, past is not None, seed, n_starts)
+    bases = _search(inside, len(moved), past is not None, seed, n_starts)
     penalties = _penalty(inside, bases)
     if past is None:
         penalties = penalties - _DETERMINANT[1] * _log_determinant(bases)
@@ -125,7 +120,7 @@ def unmix(
     of_actions, of_past = effect_sizes(matrix, spread, actions, past)
     for strengths in (of_actions, of_past, None if of_past is None else of_past.T):
         if strengths is not None:
-            strengths[n - n_unseen :] = _NO_EFFECT
+            strengths[n - n_unseen :] = NO_EFFECT
     return Unmixing(
         matrix=matrix,
         action_strengths=of_actions,
@@ -156,13 +151,6 @@ def _seen(white: Array, noise: ArrayLike | None) -> tuple[Array, Array]:
     return directions.T[told], directions.T[~told]
 
 
-def _nearest_basis(rows: Array) -> Array:
-    """Of the k directions, given as orthonormal rows (k, n), the basis (k, k) nearest to k of the n latents."""
-    chosen = scipy.linalg.qr(rows, mode="r", pivoting=True)[1][: len(rows)]
-    left, _, right = np.linalg.svd(rows[:, np.sort(chosen)].T)
-    return np.asarray(left @ right)
-
-
 def _directions(moments: Moments) -> tuple[Array, Array]:
     """The directions that actions move, and those that nothing moves: rows, orthonormal.
 
@@ -178,12 +166,11 @@ def _directions(moments: Moments) -> tuple[Array, Array]:
     return directions.T[moves], directions.T[~moves]
 
 
-def _search(moments: Moments, first: Array, orthogonal: bool, seed: int, n_starts: int) -> Tensor:
-    """Bases after descent from the first one, (n, n), and from random orthogonal ones, shape (n_starts, n, n)."""
+def _search(moments: Moments, n: int, orthogonal: bool, seed: int, n_starts: int) -> Tensor:
+    """Bases after descent from random orthogonal starts, shape (n_starts, n, n)."""
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(n_starts, *first.shape, generator=generator, dtype=torch.float64)
+    drawn = torch.randn(n_starts, n, n, generator=generator, dtype=torch.float64)
     starts = torch.linalg.qr(drawn)[0]
-    starts[0] = torch.from_numpy(first)
     # an orthogonal basis is a start times the exponential of a skew matrix; a free one is its own parameter
     parameter = (torch.zeros_like(starts) if orthogonal else starts.clone()).requires_grad_()
 

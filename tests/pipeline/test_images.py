@@ -49,18 +49,21 @@ def trained(data: Dataset, steps: int) -> TrainedModel:
     return fit(data, config, encoder=ConvEncoder(shape, 2, width=8), decoder=ConvDecoder(2, shape, width=8))
 
 
+# of grey pictures the latents are bent more: R lay between 0.86 and 0.91 after 250 to 500 steps
 @pytest.mark.parametrize(
-    "decoder", [Balls(2, radius=0.12), Grey(Balls(2, radius=0.12))], ids=["colour", "grey"]
+    ("decoder", "least"),
+    [(Balls(2, radius=0.12), 0.95), (Grey(Balls(2, radius=0.12)), 0.8)],
+    ids=["colour", "grey"],
 )
-def test_pictures_are_understood(decoder: nn.Module) -> None:
+def test_pictures_are_understood(decoder: nn.Module, least: float) -> None:
     data, test = pictures(decoder, 2_000, "train"), pictures(decoder, 300, "test")
     assert data.observation_shape == decoder.observation_shape
-    model = trained(data, 250)
+    model = trained(data, 350)
     z_hat = model.encode(test.observations)
     left = np.mean((model.decode(z_hat) - test.observations) ** 2)
     of_the_mean = np.mean((test.observations - data.observations.mean(0)) ** 2)
-    assert left < 0.15 * of_the_mean
-    assert multiple_correlation(test.latents, z_hat).score > 0.7
+    assert left < 0.05 * of_the_mean
+    assert multiple_correlation(test.latents, z_hat).score > least
 
 
 def test_a_seed_reproduces_bit_for_bit_and_touches_nothing_global() -> None:
