@@ -36,6 +36,8 @@ class TrainingConfig:
         seed: of weights, batches and noise. The same seed gives the same numbers on the same machine.
         threads: for torch's computations.
         device: ``"auto"`` (a GPU when there is one), ``"cpu"``, ``"cuda"``, ``"mps"``.
+        dtype: of the computations, ``"float32"`` or ``"float64"`` (twice the memory, half the speed). Data are kept
+            in float32.
         sparsity: ``"budget"`` (the mask probabilities are projected onto the budget), ``"constraint"`` (the same budget
             as a Lagrangian, with dual restarts), ``"penalty"`` (``penalty`` for every expected edge), ``"none"``.
         penalty: weight of the expected number of edges, with ``sparsity="penalty"``.
@@ -80,6 +82,7 @@ class TrainingConfig:
     seed: int = 0
     threads: int = 1
     device: str = "auto"
+    dtype: Literal["float32", "float64"] = "float32"
     sparsity: Sparsity | None = None
     penalty: float = 0.01
     steps: int | None = None
@@ -114,6 +117,8 @@ class TrainingConfig:
         for field in dataclasses.fields(self):
             _check(field.name, getattr(self, field.name))
         _check_shares(self)
+        if self.dtype == "float64" and self.device.startswith("mps"):
+            raise ConfigError(f"device is {self.device!r}, which computes in float32 only; leave dtype out")
 
     def replace(self, **changes: Any) -> TrainingConfig:
         """Another configuration with some settings changed; those of a preset stay as they are.

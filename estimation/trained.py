@@ -156,8 +156,8 @@ class TrainedModel:
                 f"{folder}: is damaged (its description lacks or misnames something: {error})"
             ) from error
         model = SparseVAE(shape, config, torch.Generator(), encoder, decoder)
+        model.to(device, getattr(torch, config.dtype)).eval()
         load_state(model, tensors, f"{folder}")
-        model.to(device).eval()
         return cls(model, config, history, names, None if image is None else tuple(image))
 
     def __repr__(self) -> str:

@@ -132,14 +132,14 @@ class _Run:
         decoder: nn.Module | None,
     ) -> _Run:
         assert config.batch_size is not None
-        device = _device(config.device)
+        device, dtype = _device(config.device), getattr(torch, config.dtype)
         shape = Shape.of(dataset, config)
         _require_budgets(shape, config)
         model = SparseVAE(shape, config, torch.Generator().manual_seed(config.seed), encoder, decoder)
         found = scales(dataset)
         model.set_scales_(found.x_mean, found.x_scale, found.a_mean, found.a_scale)
-        model.to(device).train()
-        batches = Batches(dataset, config.batch_size, config.seed, device, torch.float32)
+        model.to(device, dtype).train()
+        batches = Batches(dataset, config.batch_size, config.seed, device, dtype)
         constraints = EdgeConstraints(sorted(budgets(config))).to(device)
         run = cls(model, config, Plan.of(config), batches, held_out, len(dataset), device, constraints, [])
         run.optimisers = run._new_optimisers()

@@ -14,6 +14,7 @@ from estimation.checkpoint import load
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.exceptions import CheckpointError, ConfigError, DataError, TrainingError
+from estimation.learned import learned_entanglement
 from estimation.metrics import mean_correlation, multiple_correlation, structural_hamming
 from estimation.simulate import simulate
 from estimation.trained import TrainedModel
@@ -95,6 +96,37 @@ def test_a_run_that_was_stopped_ends_with_the_same_numbers(
         undisturbed.model.state_dict().values(), resumed.model.state_dict().values(), strict=True
     ):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("settings", [{}, {"sparsity": "constraint", "unmixing": False}])
+def test_a_run_in_double_precision(actions: Dataset, tmp_path: Path, settings: dict[str, object]) -> None:
+    """Everything that is learned is double, in the file too, and an interrupted run goes on to the same numbers."""
+    config = tiny(max_edges_actions=4, dtype="float64", **settings)
+    model = fit(actions, config)
+    state = model.model.state_dict()
+    assert {v.dtype for v in state.values() if v.is_floating_point()} == {torch.float64}
+    folder = tmp_path / "state"
+
+    def interrupt(record) -> None:  # type: ignore[no-untyped-def]
+        if record.step > 20:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        fit(actions, config, checkpoint=folder, checkpoint_every=5, on_record=interrupt)
+    assert numbers(fit(actions, config, checkpoint=folder, checkpoint_every=10)) == numbers(model)
+    model.save(tmp_path / "model")
+    read = load(tmp_path / "model").model.state_dict()
+    assert all(torch.equal(read[name], value) for name, value in state.items())
+    single = fit(actions, config.replace(dtype="float32"))
+    assert numbers(single) != numbers(model)
+    assert np.allclose(single.history.records[0].loss, model.history.records[0].loss, rtol=1e-2)
+
+
+def test_double_precision_reads_what_it_learned(actions: Dataset) -> None:
+    model = fit(actions, tiny(max_edges_actions=4, dtype="float64"))
+    assert model.encode(actions.observations).dtype == np.float32
+    found = learned_entanglement(model, actions)
+    assert np.isfinite(found.strengths).all()
 
 
 def test_edges_stay_within_the_budget(actions: Dataset, time: Dataset) -> None:
