@@ -76,6 +76,8 @@ class PosteriorNoise(nn.Module):
     """
 
     frame: Tensor
+    identity: Tensor
+    places: Tensor
 
     def __init__(self, inputs: int, n: int, full: bool, generator: torch.Generator) -> None:
         super().__init__()
@@ -83,6 +85,8 @@ class PosteriorNoise(nn.Module):
         outputs = n * (n + 1) // 2 if full else n
         self.network = MLP(inputs, outputs, _WIDTH, 1 if full else 0, generator)
         self.register_buffer("frame", torch.eye(n))
+        self.register_buffer("identity", torch.eye(n).flatten(), persistent=False)
+        self.register_buffer("places", _places(n) if full else torch.empty(0), persistent=False)
         with torch.no_grad():
             # uncorrelated and alike everywhere, until something is learned
             for layer in (self.network.last, self.network.skip):
@@ -104,12 +108,10 @@ class PosteriorNoise(nn.Module):
         scale = log_scale.exp()
         if not self.full:
             return torch.diag_embed(scale), log_scale.sum(1)
-        below = torch.tril_indices(self.n, self.n, -1, device=inputs.device)
-        shape = inputs.new_zeros(len(inputs), self.n, self.n)
-        shape[:, below[0], below[1]] = outputs[:, self.n :]
-        shape = shape + torch.eye(self.n, device=inputs.device, dtype=inputs.dtype)
+        # columns as rows here: a product with the same frame for all is then a single one
+        columns = torch.addmm(self.identity, outputs[:, self.n :], self.places).view(-1, self.n, self.n)
         # columns are scaled, so that what is learned below the diagonal has no size of its own
-        factor = self.frame @ (shape * scale[:, None, :])
+        factor = ((columns * scale[:, :, None]) @ self.frame.mT).mT
         return factor, log_scale.sum(1) + torch.linalg.slogdet(self.frame)[1]
 
     @torch.no_grad()
@@ -122,3 +124,11 @@ class PosteriorNoise(nn.Module):
         variance = (2 * last.bias).exp()
         last.weight.zero_()
         last.bias.copy_(0.5 * (matrix**2 @ variance).log())
+
+
+def _places(n: int) -> Tensor:
+    """Where the entries below the diagonal of an (n, n) matrix go in its flattened transpose, one row for each."""
+    row, column = torch.tril_indices(n, n, -1)
+    places = torch.zeros(len(row), n * n)
+    places[torch.arange(len(row)), column * n + row] = 1
+    return places

@@ -102,23 +102,32 @@ class TransitionNetworks(nn.Module):
         return result + (slopes if masks is None else slopes * masks)
 
     def _apart(self, inputs: Tensor, masks: Tensor | None) -> Tensor:
-        parts = self._heights(inputs) @ self.bumps
-        parts = parts.view(*parts.shape[:2], self.count, self.outputs)
+        heights = self._heights(inputs)
+        if masks is not None and masks.dim() == 3:
+            parts = torch.einsum("bik,iko->bio", heights, self.bumps)
+            parts = parts.view(*parts.shape[:2], self.count, self.outputs)
+            return (parts * masks.transpose(1, 2)[..., None]).sum(1)
+        weight: Tensor = self.bumps
         if masks is not None:
-            per_row = masks if masks.dim() == 3 else masks[None]
-            parts = parts * per_row.permute(2, 0, 1)[..., None]
-        return parts.sum(0)
+            weight = weight * masks.T[:, None, :].repeat_interleave(self.outputs, dim=2)
+        return (heights.flatten(1) @ weight.flatten(0, 1)).view(-1, self.count, self.outputs)
+
+    def _away(self, inputs: Tensor) -> Tensor:
+        """How far all inputs are from all bumps, shape (B, inputs, bumps), in sqrt(2) of a bump's width."""
+        unit = math.sqrt(2) * _BUMP_WIDTH
+        # divided first: what is small
+        return (inputs / unit)[..., None] - self.centres / unit
 
     def _heights(self, inputs: Tensor) -> Tensor:
-        """Of all bumps at all inputs, shape (inputs, B, bumps)."""
-        return torch.exp(-0.5 * ((inputs.T[..., None] - self.centres) / _BUMP_WIDTH) ** 2)
+        """Of all bumps at all inputs, shape (B, inputs, bumps)."""
+        return self._away(inputs).square().neg_().exp_()
 
     def _slopes(self, inputs: Tensor) -> Tensor:
         """The derivative of the first output of the functions of one input, shape (B, n, inputs)."""
-        away = (inputs.T[..., None] - self.centres) / _BUMP_WIDTH
-        steep = -away / _BUMP_WIDTH * torch.exp(-0.5 * away**2)
+        away = self._away(inputs)
+        steep = -math.sqrt(2) / _BUMP_WIDTH * away * away.square().neg_().exp_()
         first = self.bumps.view(*self.bumps.shape[:2], self.count, self.outputs)[..., 0]
-        return (steep @ first).permute(1, 2, 0)
+        return torch.einsum("bik,ikn->bni", steep, first)
 
     def _rest(self, hidden: Tensor) -> Tensor:
         for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):

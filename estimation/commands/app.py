@@ -22,9 +22,7 @@ _NO_MEMORY = "not enough memory for this; ask for fewer samples, a smaller batch
 
 # the extra that brings a module
 _EXTRAS = {
-    **dict.fromkeys(
-        ("torch", "cooper", "pytorch_optimizer", "safetensors", "sklearn", "sympy"), "estimation"
-    ),
+    **dict.fromkeys(("torch", "cooper", "safetensors", "sklearn", "sympy"), "estimation"),
     "tensorboard": "tensorboard",
 }
 

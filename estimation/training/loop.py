@@ -270,8 +270,7 @@ class _Run:
     def _new_optimisers(self) -> list[torch.optim.Optimizer]:
         logits = [masks.logits for masks in self.model.edges.values()]
         apart = {id(parameter) for parameter in logits}
-        # a mask without entries has a logit parameter too, of size zero
-        main = [p for p in self.model.parameters() if id(p) not in apart and p.requires_grad and p.numel()]
+        main = [p for p in self.model.parameters() if id(p) not in apart and p.requires_grad]
         return [build(main, self.config), torch.optim.Adam(logits, lr=_MASK_RATE)]
 
     def _record(self, terms: LossTerms) -> Record:

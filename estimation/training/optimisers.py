@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import nn
 
 from estimation.config import TrainingConfig
+from estimation.training.soap import SOAP
 
 __all__ = ["build"]
 
@@ -25,10 +25,8 @@ def build(parameters: Iterable[nn.Parameter], config: TrainingConfig) -> torch.o
         config: names the optimiser and its learning rate.
     """
     assert config.learning_rate is not None
+    # a transition network without bumps has a parameter for them too, of size zero
+    parameters = [parameter for parameter in parameters if parameter.numel()]
     if config.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=config.learning_rate)
-    from pytorch_optimizer import SOAP
-
-    options: dict[str, Any] = {"betas": _SOAP_BETAS, "weight_decay": 0.0, "precondition_frequency": _REFRESH}
-    optimiser: torch.optim.Optimizer = SOAP(list(parameters), lr=config.learning_rate, **options)
-    return optimiser
+    return SOAP(parameters, lr=config.learning_rate, betas=_SOAP_BETAS, refresh=_REFRESH)

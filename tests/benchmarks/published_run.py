@@ -35,7 +35,7 @@ RANDOM = ("ActionRandom", "TimeRandom")
 DENSITIES = (0.1, 0.2, 0.4)
 GRAPH_SEEDS = (11, 22, 33, 44, 55)
 SAMPLES, TEST_SAMPLES = 200_000, 10_000
-_LIBRARIES = ("mechsparse", "numpy", "scipy", "torch", "pytorch-optimizer", "cooper-optim")
+_LIBRARIES = ("mechsparse", "numpy", "scipy", "torch", "cooper-optim")
 
 
 @dataclass(frozen=True)
