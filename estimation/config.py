@@ -35,7 +35,8 @@ class TrainingConfig:
         n_latents: of the model; the truth's number when left out and known.
         seed: of weights, batches and noise. The same seed gives the same numbers on the same machine.
         threads: for torch's computations.
-        device: ``"auto"`` (a GPU when there is one), ``"cpu"``, ``"cuda"``, ``"mps"``.
+        device: ``"auto"`` (a GPU of CUDA when there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``. ``"mps"`` has no
+            double precision, which bases are found in.
         dtype: of the computations, ``"float32"`` or ``"float64"`` (twice the memory, half the speed). Data are kept
             in float32.
         sparsity: ``"budget"`` (the mask probabilities are projected onto the budget), ``"constraint"`` (the same budget
@@ -117,8 +118,10 @@ class TrainingConfig:
         for field in dataclasses.fields(self):
             _check(field.name, getattr(self, field.name))
         _check_shares(self)
-        if self.dtype == "float64" and self.device.startswith("mps"):
-            raise ConfigError(f"device is {self.device!r}, which computes in float32 only; leave dtype out")
+        if self.device.startswith("mps"):
+            raise ConfigError(
+                f"device is {self.device!r}, which has no double precision, as unmixing needs; give 'cpu' or 'auto'"
+            )
 
     def replace(self, **changes: Any) -> TrainingConfig:
         """Another configuration with some settings changed; those of a preset stay as they are.

@@ -73,7 +73,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         random_state: a seed, the same one giving the same model; or a ``numpy.random.RandomState``, or None for
             numpy's global one, each of which gives another model at every fit.
         threads: for torch's computations in `fit`.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         verbose: show the progress of training on standard error.
         allow_constant: accept columns of X and of the actions that never change.
         settings: any other setting of `estimation.config.TrainingConfig`, by name.

@@ -43,7 +43,10 @@ def test_a_file_with_changes_on_top(tmp_path: Path) -> None:
         ({"skip": 1}, "skip is 1; it must be true or false"),
         ({"optimizer": "sgd"}, "optimizer is 'sgd'; it is one of soap, adam"),
         ({"dtype": "float16"}, "dtype is 'float16'; it is one of float32, float64"),
-        ({"dtype": "float64", "device": "mps"}, "device is 'mps', which computes in float32 only"),
+        (
+            {"device": "mps"},
+            "device is 'mps', which has no double precision, as unmixing needs; give 'cpu' or 'auto'",
+        ),
         ({"preset": "slow"}, "the preset is 'slow'; it is one of fast, published"),
         ({"dense_share": 0.9}, "must follow each other: dense_share <= budget_share <= 1 - frozen_share"),
         ({"max_edges_past": -1}, "max_edges_past is -1; it must be from 0"),

@@ -17,6 +17,7 @@ from estimation.masks import EdgeMasks
 from estimation.model import Masks, Shape, SparseVAE
 from estimation.networks import MLP, WithLinearInput, WithLinearOutput
 from estimation.objective import Batch, negative_elbo, training_loss
+from estimation.training.optimisers import build
 
 TINY = {"width": 8, "depth": 2, "transition_width": 6, "batch_size": 16}
 
@@ -226,3 +227,29 @@ def test_weights_come_from_the_generator_alone() -> None:
         assert torch.equal(a, b)
     other = SparseVAE(first.shape, TrainingConfig(**TINY), rng(1))
     assert not torch.equal(first.networks.weights[0], other.networks.weights[0])
+
+
+@pytest.mark.parametrize("variance", ["profiled", "state_dependent"])
+def test_a_step_stays_on_the_models_device(variance: str) -> None:
+    """A stand-in for a GPU: tensors of the meta device refuse to meet those of the CPU."""
+    config = TrainingConfig(max_edges_past=4, variance=variance)
+    model = SparseVAE(Shape(6, 3, 2, past=True), config, torch.Generator())
+    # what asks for a number is read back from a GPU, and can't be from a meta tensor
+    states = [edges.state for edges in model.edges.values()]
+    model.to("meta")
+    for edges, state in zip(model.edges.values(), states, strict=True):
+        edges.state = state
+    optimiser = build(model.parameters(), config)
+    batch = Batch(torch.empty(8, 2, 6, device="meta"), torch.empty(8, 2, device="meta"))
+    for sampled in (False, True):
+        for edges in model.edges.values() if sampled else ():
+            edges.start_()
+        masks = model.sample_masks(8, torch.Generator())
+        terms = training_loss(model, batch, masks, torch.Generator(), variance == "profiled")
+        optimiser.zero_grad()
+        terms.total.backward()
+        optimiser.step()
+        assert terms.total.device.type == "meta"
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    model.fresh_transition_(config, torch.Generator())
+    assert {parameter.device.type for parameter in model.networks.parameters()} == {"meta"}
