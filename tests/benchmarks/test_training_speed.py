@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_optimizer
+import torch
 
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.history import Record
+from estimation.model import Shape, SparseVAE
 from estimation.simulate import published
 from estimation.training import fit
+from estimation.training.soap import SOAP
 
 pytestmark = pytest.mark.benchmark
 
@@ -58,6 +63,40 @@ def test_a_step_against_one_of_the_published_size(name: str, budget: str) -> Non
         f"in the default batches {default * 1e3:.0f} ms each"
     )
     assert theirs / ours > 25
+
+
+@pytest.mark.parametrize(("name", "n_actions", "past"), [("actions", 10, False), ("past", 0, True)])
+def test_a_step_of_soap_against_the_librarys(name: str, n_actions: int, past: bool) -> None:
+    """The default model's weights with gradients that don't change, in turns."""
+    config, shape = TrainingConfig(max_edges_past=20), Shape(20, 10, n_actions, past)
+    optimisers = {}
+    for which in ("ours", "library's"):
+        generator = torch.Generator().manual_seed(0)
+        parameters = list(SparseVAE(shape, config, generator).parameters())
+        for parameter in parameters:
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        parameters = [parameter for parameter in parameters if parameter.numel()]
+        options = {"weight_decay": 0.0, "precondition_frequency": 40}
+        optimisers[which] = (
+            SOAP(parameters, lr=1e-3)
+            if which == "ours"
+            else pytorch_optimizer.SOAP(parameters, lr=1e-3, **options)
+        )
+    seconds = dict.fromkeys(optimisers, float("inf"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for _ in range(5):
+        for which, optimiser in optimisers.items():
+            begin = time.perf_counter()
+            for _ in range(40):
+                optimiser.step()
+            seconds[which] = min(seconds[which], (time.perf_counter() - begin) / 40)
+    torch.set_num_threads(threads)
+    ours, theirs = seconds["ours"], seconds["library's"]
+    print(
+        f"\n{name}: a step of SOAP {ours * 1e3:.1f} ms, the library's {theirs * 1e3:.1f} ms: {theirs / ours:.1f}x"
+    )
+    assert theirs / ours > 1.3
 
 
 # a process of its own: the high-water mark is that of a whole process
