@@ -19,7 +19,7 @@ from identify.graph import CausalGraph
 
 N_SAMPLES = 50_000
 N_TEST = 5_000
-N_STEPS = 2_000
+N_STEPS = 3_000
 
 # %%
 # Six latents, each with a memory of its own past, and four interventions. Every latent is hit by another pair of
