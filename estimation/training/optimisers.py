@@ -25,7 +25,7 @@ def build(parameters: Iterable[nn.Parameter], config: TrainingConfig) -> torch.o
         config: names the optimiser and its learning rate.
     """
     assert config.learning_rate is not None
-    # a transition network without bumps has a parameter for them too, of size zero
+    # bumps of a network that has none, and masks of a past that isn't there, are parameters of size zero
     parameters = [parameter for parameter in parameters if parameter.numel()]
     if config.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=config.learning_rate)

@@ -85,13 +85,15 @@ def test_a_step_of_soap_against_the_librarys(name: str, n_actions: int, past: bo
     seconds = dict.fromkeys(optimisers, float("inf"))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    for _ in range(5):
-        for which, optimiser in optimisers.items():
-            begin = time.perf_counter()
-            for _ in range(40):
-                optimiser.step()
-            seconds[which] = min(seconds[which], (time.perf_counter() - begin) / 40)
-    torch.set_num_threads(threads)
+    try:
+        for _ in range(5):
+            for which, optimiser in optimisers.items():
+                begin = time.perf_counter()
+                for _ in range(40):
+                    optimiser.step()
+                seconds[which] = min(seconds[which], (time.perf_counter() - begin) / 40)
+    finally:
+        torch.set_num_threads(threads)
     ours, theirs = seconds["ours"], seconds["library's"]
     print(
         f"\n{name}: a step of SOAP {ours * 1e3:.1f} ms, the library's {theirs * 1e3:.1f} ms: {theirs / ours:.1f}x"

@@ -40,31 +40,30 @@ def pictures(decoder: nn.Module, count: int, split: str) -> Dataset:
     return simulate(GRAPH, count, seed=1, split=split, decoder=decoder, mechanism=mechanism)
 
 
-def trained(data: Dataset, steps: int) -> TrainedModel:
+def trained(data: Dataset, steps: int, seed: int = 0) -> TrainedModel:
     shape = data.observation_shape
     assert shape is not None
     config = TrainingConfig(
-        max_edges_actions=2, steps=steps, batch_size=64, learning_rate=5e-3, warmup=20, rounds=1
+        max_edges_actions=2, steps=steps, batch_size=64, learning_rate=5e-3, warmup=20, rounds=1, seed=seed
     )
-    return fit(data, config, encoder=ConvEncoder(shape, 2, width=8), decoder=ConvDecoder(2, shape, width=8))
+    encoder, decoder = ConvEncoder(shape, 2, seed, width=8), ConvDecoder(2, shape, seed, width=8)
+    return fit(data, config, encoder=encoder, decoder=decoder)
 
 
-# so few steps leave R to the seed: over seeds 0 to 3 it is 0.93 to 0.99 in colour but for one 0.56, and over six seeds
-# 0.57 to 0.99 in grey
 @pytest.mark.parametrize(
-    ("decoder", "least"),
-    [(Balls(2, radius=0.12), 0.95), (Grey(Balls(2, radius=0.12)), 0.4)],
-    ids=["colour", "grey"],
+    "decoder", [Balls(2, radius=0.12), Grey(Balls(2, radius=0.12))], ids=["colour", "grey"]
 )
-def test_pictures_are_understood(decoder: nn.Module, least: float) -> None:
+def test_pictures_are_understood(decoder: nn.Module) -> None:
     data, test = pictures(decoder, 2_000, "train"), pictures(decoder, 300, "test")
     assert data.observation_shape == decoder.observation_shape
-    model = trained(data, 350)
+    # so few steps leave R to the seed, 0.56 to 0.99; which one went well shows without the truth
+    models = [trained(data, 350, seed) for seed in range(3)]
+    model = min(models, key=lambda model: model.history.records[-1].negative_elbo)
     z_hat = model.encode(test.observations)
     left = np.mean((model.decode(z_hat) - test.observations) ** 2)
     of_the_mean = np.mean((test.observations - data.observations.mean(0)) ** 2)
     assert left < 0.05 * of_the_mean
-    assert multiple_correlation(test.latents, z_hat).score > least
+    assert multiple_correlation(test.latents, z_hat).score > 0.85
 
 
 def test_a_seed_reproduces_bit_for_bit_and_touches_nothing_global() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -205,6 +206,15 @@ def test_a_saved_model_is_the_same_model(actions: Dataset, tmp_path: Path) -> No
     np.testing.assert_array_equal(again.encode(actions.observations), z)
     np.testing.assert_array_equal(again.decode(z), model.decode(z))
     assert again.negative_elbo(actions) == model.negative_elbo(actions)
+
+
+def test_a_model_trained_on_a_gpu_is_read_without_one(actions: Dataset, tmp_path: Path) -> None:
+    """As far as that can be shown without a GPU: the settings say so, and nothing asks for it."""
+    model = fit(actions, tiny(max_edges_actions=4))
+    dataclasses.replace(model, config=model.config.replace(device="cuda")).save(tmp_path)
+    read = load(tmp_path)
+    assert read.config.device == "cuda"
+    np.testing.assert_array_equal(read.encode(actions.observations), model.encode(actions.observations))
 
 
 def damaged(folder: Path, how: str) -> None:
