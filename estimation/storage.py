@@ -73,6 +73,8 @@ def read_folder(folder: str | os.PathLike[str], kind: str) -> tuple[dict[str, An
     place = Path(folder)
     manifest = _manifest(place)
     found = manifest.get("kind")
+    if found is None:
+        raise CheckpointError(f"{place}: is no checkpoint; its {_MANIFEST} does not say {kind!r}")
     if found != kind:
         raise CheckpointError(f"{place}: holds {found!r}, not {kind!r}")
     if manifest.get("version") != _VERSION:

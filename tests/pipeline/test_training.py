@@ -234,6 +234,7 @@ def damaged(folder: Path, how: str) -> None:
     else:
         changes = {
             "another kind": {"kind": "something else"},
+            "no kind": {"kind": None},
             "another version": {"version": 99},
             "a path": {"tensors": "../model"},
             "no content": {"content": {}},
@@ -250,6 +251,7 @@ def damaged(folder: Path, how: str) -> None:
         ("no json", r"manifest.json: is damaged \(no JSON\)"),
         ("a list", r"manifest.json: is damaged \(not an object\)"),
         ("another kind", "holds 'something else', not 'mechsparse model'"),
+        ("no kind", "is no checkpoint; its manifest.json does not say 'mechsparse model'"),
         ("another version", "is version 99 of this format; this release reads version 1"),
         ("a path", "it names no tensors or has no content"),
         ("no content", "its description lacks or misnames something"),
