@@ -71,7 +71,7 @@ class TrainingConfig:
 
     Example:
         >>> TrainingConfig(max_edges_past=10).steps
-        8000
+        10000
         >>> TrainingConfig(preset="published", max_edges_past=10).optimizer
         'adam'
     """
@@ -156,7 +156,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
         "fast": types.MappingProxyType(
             {
                 "sparsity": "budget",
-                "steps": 8_000,
+                "steps": 10_000,
                 "dense_share": 0.3,
                 "budget_share": 0.6,
                 "frozen_share": 0.35,

@@ -73,7 +73,14 @@ def rebase_(
     wider = max(config.transition_width or 0, _MEASURING_WIDTH)
     fitting.fit_(latents, config.replace(transition_width=wider), _MEASURING_STEPS)
     effects = _Effects.of(model, latents, actions)
-    found = unmix(effects.actions, effects.past, effects.covariance, config.seed, noise=noise)
+    found = unmix(
+        effects.actions,
+        effects.past,
+        effects.covariance,
+        config.seed,
+        noise=noise,
+        residual=effects.residual,
+    )
     _keep_(model, found, limits)
     change = torch.from_numpy(found.matrix).to(latents)
     offset = -change @ latents.flatten(0, 1).mean(0)
@@ -94,11 +101,19 @@ def _keep_(model: SparseVAE, found: Unmixing, limits: Mapping[str, int]) -> None
 
 @dataclass(frozen=True)
 class _Effects:
-    """What the transition does: effects (S, n, m), Jacobians (S, n, n) and the latents' covariance (n, n)."""
+    """What the transition does, and what it leaves over.
+
+    Attributes:
+        actions: effects of actions, shape (S, n, m), or None.
+        past: Jacobians in the past latents, shape (S, n, n), or None.
+        covariance: of the latents, shape (n, n).
+        residual: covariance of the latents about the transition's mean, shape (n, n).
+    """
 
     actions: Array | None
     past: Array | None
     covariance: Array
+    residual: Array
 
     @classmethod
     def of(cls, model: SparseVAE, latents: Tensor, actions: Tensor | None) -> _Effects:
@@ -111,8 +126,25 @@ class _Effects:
             None if actions is None else _array(_action_effects(model, past, actions)),
             jacobians,
             # where the past matters, its own distribution is the one that is white
-            np.asarray(torch.cov(latents[:, 0].double().T).cpu().numpy()),
+            _covariance(latents[:, 0]),
+            _covariance(_left_over(model, latents, actions)),
         )
+
+
+@torch.no_grad()
+def _left_over(model: SparseVAE, latents: Tensor, actions: Tensor | None) -> Tensor:
+    """The latents less the transition's mean, shape (rows, n)."""
+    parts = []
+    for start in range(0, len(latents), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        past = latents[rows, 0] if model.shape.past else None
+        mean = model.transition(past, None if actions is None else actions[rows]).loc
+        parts.append(latents[rows, -1] - mean)
+    return torch.cat(parts)
+
+
+def _covariance(values: Tensor) -> Array:
+    return _array(torch.cov(values.double().T))
 
 
 def _action_effects(model: SparseVAE, past: Tensor | None, actions: Tensor) -> Tensor:

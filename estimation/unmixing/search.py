@@ -3,8 +3,10 @@
 The penalty of a basis is the sum over its rows of s^(1/4), with s the mean squares of the effects on that latent,
 divided by their sum: a quarter power rewards few large effects over many small ones, whatever the latent's own scale.
 Without a past the rows are free, and minus the logarithm of their determinant keeps them from finding one latent
-twice; its weight falls from 3 to 1. With a past the latents of the previous step are uncorrelated, so the basis is
-orthogonal once they are white.
+twice; its weight falls from 3 to 1. Lengths and angles are then those in which the transition's noise is white: noises
+of different latents are independent, so that rows of the right basis are orthogonal there, which they are not where the
+latents are white, since latents with a common cause are correlated. With a past the latents of the previous step are
+uncorrelated, so the basis is orthogonal once they are white.
 
 Two kinds of direction are set aside before: those that nothing observed tells of (a model with a latent too many
 has one), in which any effect is as sparse as one likes, and, without a past, those that no action moves.
@@ -35,8 +37,12 @@ _SMOOTH = 4e-3
 # part of the steps after which the weight of the determinant has come down
 _ANNEALED = 0.7
 _DETERMINANT = (3.0, 1.0)
-# a direction in which actions do this much less, in mean square, than in the typical one is noise
-_NOTHING = 0.05
+# where the noise says which rows are orthogonal, more of it is trusted
+_TRUSTED = (3.0, 2.0)
+# actions don't move a direction if they do this much less there, in mean square, than in the typical one,
+_NOTHING = 0.1
+# and less than this share of what the transition leaves over: effects that networks imagine reach a fifth of it
+_DROWNED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +77,7 @@ def unmix(
     seed: int = 0,
     n_starts: int = _STARTS,
     noise: ArrayLike | None = None,
+    residual: ArrayLike | None = None,
 ) -> Unmixing:
     """Find the linear map of the latents that makes the mechanisms sparsest.
 
@@ -84,6 +91,8 @@ def unmix(
         n_starts: how many.
         noise: the mean covariance of the posterior, shape (n, n). Directions in which the latents vary less than
             that are unused ones of the model and are set aside, unless all are.
+        residual: the covariance of what the mechanisms leave over of the latents, shape (n, n); without a past it
+            says which rows are orthogonal. Left out, the covariance of the latents does.
 
     Returns:
         the best basis of all starts.
@@ -105,17 +114,23 @@ def unmix(
         raise DataError(f"n_starts is {n_starts}; give 1 or more")
     white = whitening(spread)
     seen, unseen = _seen(white, noise)
-    inner = None if actions is None else (seen @ white) @ actions
-    turned = None if past is None else (seen @ white) @ past @ (np.linalg.inv(white) @ seen.T)
+    shown = seen @ white
+    if residual is not None and past is None:
+        left_over = _square("residual", residual, len(white))
+        shown = whitening(shown @ left_over @ shown.T) @ shown
+    inner = None if actions is None else shown @ actions
+    turned = None if past is None else shown @ past @ (np.linalg.inv(white) @ seen.T)
     moments = Moments.of(inner, turned)
-    moved, still = _directions(moments)
+    moved, still = _directions(moments, _DROWNED if residual is not None else np.inf)
     inside = moments.within(torch.from_numpy(moved))
-    bases = _search(inside, len(moved), past is not None, seed, n_starts)
+    weights = None if past is not None else _DETERMINANT if residual is None else _TRUSTED
+    bases = _search(inside, len(moved), weights, seed, n_starts)
     penalties = _penalty(inside, bases)
-    if past is None:
-        penalties = penalties - _DETERMINANT[1] * _log_determinant(bases)
+    if weights is not None:
+        penalties = penalties - weights[1] * _log_determinant(bases)
     order = penalties.argsort()
-    matrix = np.vstack([bases[order[0]].numpy() @ moved @ seen, still @ seen, unseen]) @ white
+    matrix = np.vstack([bases[order[0]].numpy() @ moved @ shown, still @ shown, unseen @ white])
+    matrix /= np.sqrt(np.einsum("ij,jk,ik->i", matrix, spread, matrix))[:, None]
     n_unseen, n = len(unseen), len(matrix)
     of_actions, of_past = effect_sizes(matrix, spread, actions, past)
     for strengths in (of_actions, of_past, None if of_past is None else of_past.T):
@@ -138,44 +153,64 @@ def _seen(white: Array, noise: ArrayLike | None) -> tuple[Array, Array]:
     n = len(white)
     if noise is None:
         return np.eye(n), np.eye(n)[:0]
-    blur = np.asarray(noise, dtype=float)
-    if blur.shape != (n, n) or not np.isfinite(blur).all():
-        raise DataError(
-            f"the noise has shape {blur.shape}, or an entry that is not finite; it must be ({n}, {n})"
-        )
+    blur = _square("noise", noise, n)
     # the white latents vary by one in every direction
-    variances, directions = np.linalg.eigh(white @ (blur + blur.T) / 2 @ white.T)
+    variances, directions = np.linalg.eigh(white @ blur @ white.T)
     told = variances < 1
     if told.all() or not told.any():
         return np.eye(n), np.eye(n)[:0]
     return directions.T[told], directions.T[~told]
 
 
-def _directions(moments: Moments) -> tuple[Array, Array]:
+def _square(name: str, values: ArrayLike, n: int) -> Array:
+    """A covariance of n latents, checked and symmetric."""
+    given = np.asarray(values, dtype=float)
+    if given.shape != (n, n) or not np.isfinite(given).all():
+        raise DataError(
+            f"the {name} has shape {given.shape}, or an entry that is not finite; it must be ({n}, {n})"
+        )
+    return np.asarray((given + given.T) / 2)
+
+
+def _directions(moments: Moments, most: float) -> tuple[Array, Array]:
     """The directions that actions move, and those that nothing moves: rows, orthonormal.
 
     A latent without a parent has no sparsest direction. Left in, it would be mixed into others, whose few effects look
     sparser than its noise. With a past every direction is kept.
+
+    Args:
+        moments: of the effects.
+        most: mean square effect with which a direction is never set aside.
     """
     if moments.past is not None:
         identity = np.eye(moments.past.shape[-1])
         return identity, identity[:0]
     assert moments.actions is not None
     energies, directions = np.linalg.eigh(moments.actions.sum(0).numpy())
-    moves = energies > _NOTHING * np.median(energies)
+    moves = energies > min(_NOTHING * np.median(energies), most)
     return directions.T[moves], directions.T[~moves]
 
 
-def _search(moments: Moments, n: int, orthogonal: bool, seed: int, n_starts: int) -> Tensor:
-    """Bases after descent from random orthogonal starts, shape (n_starts, n, n)."""
+def _search(
+    moments: Moments, n: int, weights: tuple[float, float] | None, seed: int, n_starts: int
+) -> Tensor:
+    """Bases after descent from random orthogonal starts, shape (n_starts, n, n).
+
+    Args:
+        moments: of the effects on n latents.
+        n: how many.
+        weights: of the determinant, first and last; None: bases are orthogonal.
+        seed: of the starts.
+        n_starts: how many.
+    """
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(n_starts, n, n, generator=generator, dtype=torch.float64)
     starts = torch.linalg.qr(drawn)[0]
     # an orthogonal basis is a start times the exponential of a skew matrix; a free one is its own parameter
-    parameter = (torch.zeros_like(starts) if orthogonal else starts.clone()).requires_grad_()
+    parameter = (torch.zeros_like(starts) if weights is None else starts.clone()).requires_grad_()
 
     def bases() -> Tensor:
-        free: Tensor = torch.matrix_exp(parameter - parameter.mT) @ starts if orthogonal else parameter
+        free: Tensor = torch.matrix_exp(parameter - parameter.mT) @ starts if weights is None else parameter
         lengths: Tensor = torch.linalg.vector_norm(free, dim=2, keepdim=True)
         return free / lengths
 
@@ -186,9 +221,9 @@ def _search(moments: Moments, n: int, orthogonal: bool, seed: int, n_starts: int
             group["lr"] = _RATE * (1 - along) + _FINAL_RATE
         now = bases()
         loss = _penalty(moments, now)
-        if not orthogonal:
-            strong, weak = _DETERMINANT
-            weight = strong * (weak / strong) ** min(1.0, along / _ANNEALED)
+        if weights is not None:
+            first, last = weights
+            weight = first * (last / first) ** min(1.0, along / _ANNEALED)
             loss = loss - weight * _log_determinant(now)
         optimiser.zero_grad()
         loss.sum().backward()  # type: ignore[no-untyped-call]

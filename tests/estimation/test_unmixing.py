@@ -97,6 +97,34 @@ def test_random_graphs_of_the_past(graph_seed: int) -> None:
     assert recovered(found.matrix @ turn).mean() > 0.97
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+@pytest.mark.parametrize("graph_seed", [1, 3, 6])
+def test_latents_with_causes_in_common_are_told_apart_by_their_noise(graph_seed: int, noise: float) -> None:
+    """Correlated latents, whose rows are not orthogonal where they are white: the noise says which are."""
+    graph = random_graph(False, 0.4, graph_seed)
+    effects, covariance = effects_of_actions(graph, noise, seed=graph_seed)
+    turn = mixing(10, graph_seed)
+    given = {"action_effects": turn @ effects, "covariance": turn @ covariance @ turn.T}
+    # of different size in every latent
+    own = 1e-4 * np.diag(np.random.default_rng(graph_seed).uniform(0.3, 3, 10))
+    found = unmix(**given, residual=turn @ own @ turn.T)
+    assert recovered(found.matrix @ turn, covariance).min() > 0.99
+    assert recovered(unmix(**given).matrix @ turn, covariance).min() < 0.9
+    np.testing.assert_allclose(np.diag(found.matrix @ given["covariance"] @ found.matrix.T), 1)
+
+
+def test_what_networks_imagine_of_a_latent_without_a_parent_is_set_aside() -> None:
+    effects, covariance = effects_of_actions(CausalGraph(Ga=[[1, 1], [0, 1], [0, 0]]), 0.0)
+    residual = np.diag([1e-2, 1e-2, covariance[2, 2]])
+    effects[:, 2] = np.sqrt(0.1 * covariance[2, 2]) * np.random.default_rng(0).normal(size=(len(effects), 2))
+    turn = mixing(3, seed=9)
+    found = unmix(
+        turn @ effects, None, turn @ covariance @ turn.T, n_starts=8, residual=turn @ residual @ turn.T
+    )
+    assert found.unconstrained == (2,)
+    assert recovered(found.matrix @ turn, covariance).min() > 0.99
+
+
 @pytest.mark.parametrize("n", [3, 20])
 def test_other_sizes(n: int) -> None:
     band = np.eye(n, dtype=int) | np.eye(n, k=-1, dtype=int)
@@ -232,6 +260,10 @@ ONES = np.ones((5, 2, 2))
             "the covariance must be finite and positive",
         ),
         ({"past_jacobians": ONES, "covariance": np.eye(2), "n_starts": 0}, "n_starts is 0; give 1 or more"),
+        (
+            {"action_effects": ONES, "covariance": np.eye(2), "residual": np.full((2, 2), np.nan)},
+            r"the residual has shape \(2, 2\), or an entry that is not finite; it must be \(2, 2\)",
+        ),
         (
             {"past_jacobians": ONES, "covariance": np.eye(2), "noise": np.eye(3)},
             r"the noise has shape \(3, 3\), or an entry that is not finite; it must be \(2, 2\)",
