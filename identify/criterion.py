@@ -15,9 +15,9 @@ influence is the one that no graph can show.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -26,7 +26,10 @@ from identify.exceptions import RequestError
 from identify.graph import CausalGraph
 from identify.neighbourhoods import ACTIONS, PAST, Kind
 
-__all__ = ["LatentVerdict", "LatentVerdicts", "Remedy", "Verdict", "Witness", "check"]
+if TYPE_CHECKING:
+    from identify.influence import Influence, InfluenceReport
+
+__all__ = ["Condition", "LatentVerdict", "LatentVerdicts", "Remedy", "Verdict", "Witness", "check"]
 
 # `to_dict` spells out who is entangled with whom up to this many names in all
 _MOST_NAMES = 1_000_000
@@ -114,6 +117,26 @@ class LatentVerdict:
         return f"{self.name} stays entangled with {_listed(self.entangled_with)}{cause}"
 
 
+@dataclass(frozen=True)
+class Condition:
+    """A condition of the theorem, and what is known of it.
+
+    Attributes:
+        name: in words.
+        status: ``"proved"``, ``"refuted"``, or ``"assumed"``: nothing shows it either way.
+        reason: why; empty where nobody asked.
+        repairs: where it is refuted, what would mend it.
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+    repairs: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.status}" + (f" ({self.reason})" if self.reason else "")
+
+
 class LatentVerdicts(Sequence[LatentVerdict]):
     """The verdicts of all latents, made when asked for; by position or by name."""
 
@@ -153,9 +176,11 @@ class Verdict:
 
     Attributes:
         entanglement: the predicted entanglement graph that the verdict is read off.
+        influence: what is known of sufficient influence; None when nobody decided it.
     """
 
     entanglement: Entanglement
+    influence: InfluenceReport | None = None
 
     @property
     def graph(self) -> CausalGraph:
@@ -197,6 +222,26 @@ class Verdict:
     @property
     def n_disentangled(self) -> int:
         return int(self.entanglement.disentangled.sum())
+
+    @cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The conditions under which the verdict is a promise, each proved, refuted or assumed.
+
+        The first three are about the decoder, the fit and the learned graph, which no causal graph and no mechanism
+        can show. Then comes sufficient influence: of each cause that is used, if it was decided, else as a whole.
+        """
+        given = tuple(Condition(name, "assumed") for name in _ASSUMED)
+        if self.influence is None:
+            return (*given, Condition("sufficient influence of every cause", "assumed"))
+        used = [self.influence.actions[name] for name in self.graph.actions] if ACTIONS in self.using else []
+        if PAST in self.using and self.influence.past is not None:
+            used.append(self.influence.past)
+        return (*given, *map(_condition, used))
+
+    @property
+    def refuted(self) -> tuple[Condition, ...]:
+        """Conditions that are proved not to hold: the graph promises nothing then."""
+        return tuple(condition for condition in self.conditions if condition.status == "refuted")
 
     @cached_property
     def latents(self) -> LatentVerdicts:
@@ -256,7 +301,7 @@ class Verdict:
             ``complete``, ``using``, counts, ``latents`` (name, block, disentangled, constrained,
             entangled_with), ``blocks`` (latents, and ``entangled_with``: the blocks above). The latents'
             ``entangled_with`` is None when all of them together would hold over a million names; the
-            blocks always tell.
+            blocks always tell. With an influence report also ``conditions`` and ``influence``.
         """
         found, graph = self.entanglement, self.graph
         spelled = found.n_entries - found.n_latents <= _MOST_NAMES
@@ -278,7 +323,11 @@ class Verdict:
                 )
             )
         ]
-        return {
+        known: dict[str, Any] = {}
+        if self.influence is not None:
+            known["conditions"] = [asdict(condition) for condition in self.conditions]
+            known["influence"] = self.influence.to_dict()
+        return known | {
             "complete": self.complete,
             "using": sorted(self.using),
             "n_latents": graph.n_latents,
@@ -312,18 +361,24 @@ class Verdict:
         )
 
 
-def check(graph: CausalGraph, using: str | Iterable[str] | None = None) -> Verdict:
+def check(
+    graph: CausalGraph,
+    using: str | Iterable[str] | None = None,
+    influence: InfluenceReport | None = None,
+) -> Verdict:
     """Decide the graphical criterion for complete disentanglement.
 
     Args:
         graph: the causal graph.
         using: ``"actions"``, ``"past"``, both, or None for what the graph has.
+        influence: from `identify.influence.check_influence`; the verdict then says which conditions are proved,
+            refuted or only assumed.
 
     Returns:
-        The verdict; its truth value is the answer.
+        The verdict; its truth value is the answer of the criterion.
 
     Raises:
-        RequestError: ``using`` is none of the allowed values.
+        RequestError: ``using`` is none of the allowed values, or the influence report is about other causes.
 
     Source:
         Lachapelle et al., arXiv 2401.04890, the graphical criterion for complete disentanglement.
@@ -337,7 +392,34 @@ def check(graph: CausalGraph, using: str | Iterable[str] | None = None) -> Verdi
         >>> print(verdict.remedy("raf", "mek"))
         add an action that targets raf and not mek
     """
-    return Verdict(predict_entanglement(graph, using))
+    verdict = Verdict(predict_entanglement(graph, using), influence)
+    if influence is not None:
+        _require_alike(verdict, influence)
+    return verdict
+
+
+_ASSUMED = (
+    "the decoder is a diffeomorphism onto its image",
+    "the model fits the data distribution",
+    "the learned graph is no denser than the true one",
+)
+_KNOWN = {"holds": "proved", "fails": "refuted", "undecided": "assumed"}
+
+
+def _condition(found: Influence) -> Condition:
+    return Condition(
+        f"sufficient influence of {found.cause}", _KNOWN[found.status], found.reason, found.repairs
+    )
+
+
+def _require_alike(verdict: Verdict, influence: InfluenceReport) -> None:
+    if ACTIONS in verdict.using and set(influence.actions) != set(verdict.graph.actions):
+        raise RequestError(
+            f"the influence report is about the actions {_listed(sorted(influence.actions)) or 'none'}, "
+            f"the graph has {_listed(sorted(verdict.graph.actions)) or 'none'}"
+        )
+    if PAST in verdict.using and verdict.graph.Gz.nnz and influence.past is None:
+        raise RequestError("the influence report knows no past, and the graph has one")
 
 
 def _listed(names: Sequence[str], most: int = 6) -> str:

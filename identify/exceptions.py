@@ -11,7 +11,9 @@ __all__ = [
     "FormatError",
     "GraphError",
     "IdentifyError",
+    "MechanismError",
     "RequestError",
+    "UndecidedError",
     "UnknownNameError",
 ]
 
@@ -38,3 +40,11 @@ class FormatError(IdentifyError):
 
 class FileAccessError(IdentifyError, OSError):
     """A file can't be opened, read or written: missing, a directory, no permission, disk full."""
+
+
+class MechanismError(RequestError):
+    """The conditional densities given make no model; the text names the latent."""
+
+
+class UndecidedError(IdentifyError):
+    """Neither a proof nor a counterexample was found; the text says of what."""

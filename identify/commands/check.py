@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from identify.commands.options import AsJson, Form, Graphs, UseWhat, print_json, progress, show
-from identify.commands.sources import read_all
+from identify.commands.sources import Source, read_all
 
 if TYPE_CHECKING:
     from identify.criterion import Verdict
     from identify.exceptions import IdentifyError
+    from identify.influence import InfluenceReport
 
 __all__ = ["check"]
 
 
+class Family(StrEnum):
+    """What is known of the densities; named as `identify.influence.FAMILIES`."""
+
+    nonparametric = "nonparametric"
+    exponential = "exponential"
+
+
 def check(
-    graphs: Graphs,
+    graphs: Graphs = None,
     using: UseWhat = None,
+    mechanisms: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Densities of the latents, .toml or your own .py (which is run): decide sufficient influence too. "
+            "Without GRAPH the graph is read off them.",
+        ),
+    ] = None,
+    family: Annotated[
+        Family, typer.Option(help="What is known of the densities in --mechanisms.")
+    ] = Family.nonparametric,
+    time_limit: Annotated[
+        float, typer.Option(metavar="SECONDS", help="For each cause in --mechanisms.")
+    ] = 30.0,
     why: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -58,12 +81,21 @@ def check(
       mechsparse check experiments/ --using actions --strict
       mechsparse check catalog:real --report networks.html
       cat graph.dot | mechsparse check - --from dot --json
+      mechsparse check --mechanisms model.toml
     """
     from identify.criterion import check as check_graph
 
-    sources, errors = read_all(graphs, form)
-    verdicts = {source.name: check_graph(source.graph, using) for source in sources}
-    single = len(verdicts) == 1 and not errors and len(graphs) == 1
+    if not graphs and mechanisms is None:
+        raise typer.BadParameter("give a GRAPH, or --mechanisms FILE")
+    sources, errors = read_all(graphs or (), form)
+    influence = None
+    if mechanisms is not None:
+        if len(graphs or ()) > 1 or errors:
+            raise errors[0] if errors else typer.BadParameter("--mechanisms goes with a single graph")
+        source, influence = _with_influence(mechanisms, sources, family, time_limit)
+        sources = [source]
+    verdicts = {source.name: check_graph(source.graph, using, influence) for source in sources}
+    single = len(verdicts) == 1 and not errors and len(graphs or ()) <= 1
     if why is not None:
         _explain(_only(verdicts, errors), why, as_json)
     else:
@@ -74,6 +106,25 @@ def check(
     if errors:
         return 2
     return int(strict and not all(verdicts.values()))
+
+
+def _with_influence(
+    file: Path, sources: Sequence[Source], family: Family, time_limit: float
+) -> tuple[Source, InfluenceReport]:
+    from identify.exceptions import RequestError
+    from identify.influence import check_influence
+    from identify.mechanisms import read_mechanisms
+
+    mechanisms = read_mechanisms(file)
+    implied = mechanisms.graph
+    source = sources[0] if sources else Source(str(file), implied)
+    for edge in sorted(set(source.graph.edges()) ^ set(implied.edges())):
+        without = file if edge in source.graph.edges() else source.name
+        raise RequestError(
+            f"{source.name} and {file} differ: the edge {edge[0]} -> {edge[1]} is not in {without}"
+        )
+    with progress("Deciding sufficient influence", len(mechanisms.actions)) as step:
+        return source, check_influence(mechanisms, family.value, time_limit, step)
 
 
 def _print(verdicts: Mapping[str, Verdict], errors: list[IdentifyError], single: bool, as_json: bool) -> None:

@@ -31,7 +31,10 @@ _GRAPH = "A file, a graph of the catalogue, or - for standard input."
 _GRAPHS = "Files, folders of files, graphs of the catalogue, catalog:real (a whole group), or -."
 
 Graph = Annotated[str, typer.Argument(metavar="GRAPH", help=_GRAPH, autocompletion=complete_graph)]
-Graphs = Annotated[list[str], typer.Argument(metavar="GRAPH", help=_GRAPHS, autocompletion=complete_graph)]
+Graphs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="GRAPH", help=_GRAPHS, autocompletion=complete_graph, show_default=False),
+]
 UseWhat = Annotated[
     Using | None,
     typer.Option("--using", help="What to use. By default what the graph has.", show_default=False),

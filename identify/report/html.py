@@ -8,7 +8,15 @@ from typing import Any
 
 from identify.criterion import Verdict
 from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
-from identify.report.words import ASSUMPTIONS, CONVENTION, plural, summary
+from identify.report.words import (
+    ASSUMPTIONS,
+    CONDITION_COLUMNS,
+    CONVENTION,
+    condition_cells,
+    plural,
+    promise,
+    summary,
+)
 
 __all__ = ["to_html"]
 
@@ -49,6 +57,7 @@ def to_html(
         graph_columns=GRAPH_COLUMNS,
         graphs=list(zip(graph_rows(named), sections, strict=True)) if len(named) > 1 else [],
         block_columns=BLOCK_COLUMNS,
+        condition_columns=CONDITION_COLUMNS,
         sections=sections,
         convention=CONVENTION,
         assumptions=ASSUMPTIONS,
@@ -68,6 +77,8 @@ def _section(number: int, name: str, verdict: Verdict, note: str, figure: str) -
         "summary": summary(verdict),
         "graph": repr(verdict.graph),
         "figure": figure,
+        "promise": promise(verdict),
+        "conditions": condition_cells(verdict),
         "rows": [row.cells() for row in block_rows(verdict, _MOST_ROWS)],
         "left_out": max(0, n_tangled - _MOST_ROWS),
     }

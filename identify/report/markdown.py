@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from identify.criterion import Verdict
 from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
-from identify.report.words import ASSUMPTIONS, summary
+from identify.report.words import ASSUMPTIONS, CONDITION_COLUMNS, condition_cells, promise, summary
 
 __all__ = ["to_markdown"]
 
@@ -37,7 +37,10 @@ def to_markdown(verdicts: Verdict | Mapping[str, Verdict]) -> str:
 def _single(verdict: Verdict) -> str:
     text = f"**{verdict.headline}**\n\n{summary(verdict)}"
     rows = [row.cells() for row in block_rows(verdict)]
-    return f"{text}\n\n{_table(BLOCK_COLUMNS, rows)}" if rows else text
+    parts = [text, _table(BLOCK_COLUMNS, rows)] if rows else [text]
+    if verdict.influence is not None:
+        parts += [_escape(promise(verdict)), _table(CONDITION_COLUMNS, list(condition_cells(verdict)))]
+    return "\n\n".join(parts)
 
 
 def _overview(verdicts: Mapping[str, Verdict]) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from identify.criterion import Verdict
 from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
-from identify.report.words import plural, summary
+from identify.report.words import CONDITION_COLUMNS, condition_cells, plural, promise, summary
 
 __all__ = ["show_many", "show_one"]
 
@@ -31,6 +31,13 @@ def show_one(name: str, verdict: Verdict) -> RenderableType:
         parts += [Text(""), _table(BLOCK_COLUMNS, [row.cells() for row in rows[:_MOST_ROWS]])]
     if len(rows) > _MOST_ROWS:
         parts.append(Text("More blocks are left out; --json has them all.", style="dim"))
+    if verdict.influence is not None:
+        style = "bold red" if verdict.refuted else ""
+        parts += [
+            Text(""),
+            Text(promise(verdict), style=style),
+            _table(CONDITION_COLUMNS, condition_cells(verdict)),
+        ]
     return Group(*parts)
 
 

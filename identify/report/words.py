@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from identify.criterion import Verdict
 
-__all__ = ["ASSUMPTIONS", "CONVENTION", "plural", "summary"]
+__all__ = [
+    "ASSUMPTIONS",
+    "CONDITION_COLUMNS",
+    "CONVENTION",
+    "condition_cells",
+    "plural",
+    "promise",
+    "summary",
+]
 
 CONVENTION = (
     "Rows are children: row i of G^z and G^a lists the parents of latent i. A latent stays entangled with "
@@ -45,6 +53,31 @@ def summary(verdict: Verdict) -> str:
     if free:
         text += f" Nothing that is used constrains {plural(free, 'latent')}: no parent, no child."
     return text
+
+
+CONDITION_COLUMNS = ("condition", "status", "because", "what would mend it")
+
+
+def condition_cells(verdict: Verdict) -> list[tuple[str, ...]]:
+    """The rows of a table of the conditions, `CONDITION_COLUMNS`; none when influence was not decided."""
+    if verdict.influence is None:
+        return []
+    return [(c.name, c.status, c.reason, "; or ".join(c.repairs)) for c in verdict.conditions]
+
+
+def promise(verdict: Verdict) -> str:
+    """What is left of the promise once sufficient influence is decided; empty when it was not."""
+    if verdict.influence is None:
+        return ""
+    if verdict.refuted:
+        broken = ", ".join(
+            condition.name.removeprefix("sufficient influence of ") for condition in verdict.refuted
+        )
+        return f"Sufficient influence is refuted for {broken}: what the graph says is no promise for these mechanisms."
+    open_ones = [c for c in verdict.conditions if c.name.startswith("sufficient") and c.status == "assumed"]
+    if open_ones:
+        return f"Sufficient influence is proved for all but {plural(len(open_ones), 'cause')}, where it is assumed."
+    return "Sufficient influence is proved for every cause that is used."
 
 
 def plural(number: int, noun: str) -> str:

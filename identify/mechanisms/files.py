@@ -1,0 +1,135 @@
+"""Mechanisms from a file: TOML with formulas, or a Python file that makes them.
+
+::
+
+    latents = ["z0", "z1"]
+    actions = ["dose"]
+    past = ["p0", "p1"]                     # or [["p0", "p1"], ["q0", "q1"]] for two lags
+
+    [log_densities]
+    z0 = "gaussian(z0, p0 + sin(dose))"
+    z1 = "gaussian(z1, p1 * dose, 0.01)"
+
+    [action_values]                         # of actions with finitely many values
+    dose = [0, 1, 2]
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from identify.exceptions import FormatError, IdentifyError, MechanismError
+from identify.files import read_bytes
+from identify.mechanisms.formulas import formula
+from identify.mechanisms.model import Mechanisms
+
+__all__ = ["read_mechanisms"]
+
+_LARGEST = 10_000_000
+_KEYS = ("latents", "actions", "past", "log_densities", "action_values")
+_VARIABLE = "mechanisms"
+
+
+def read_mechanisms(path: str | os.PathLike[str]) -> Mechanisms:
+    """Read mechanisms from a file.
+
+    Args:
+        path: a ``.toml`` file as the module's docstring shows it, in which nothing is run; or a ``.py`` file that sets
+            ``mechanisms``, which is run: only your own.
+
+    Raises:
+        FileAccessError: it can't be read.
+        FormatError: another suffix, no TOML, a key missing or unknown, a formula that can't be read, or a Python file
+            that fails or sets no ``mechanisms``.
+        MechanismError: as `Mechanisms`.
+    """
+    file = Path(path)
+    if file.suffix == ".toml":
+        return _from_toml(file)
+    if file.suffix == ".py":
+        return _from_python(file)
+    raise FormatError(
+        f"{file}: mechanisms are read from .toml or .py files, not from {file.suffix or 'no suffix'}"
+    )
+
+
+def _from_python(file: Path) -> Mechanisms:
+    # a clear line for a file that isn't there
+    read_bytes(file, _LARGEST)
+    try:
+        found = runpy.run_path(str(file)).get(_VARIABLE)
+    except IdentifyError:
+        raise
+    except Exception as error:  # whatever the user's own file does
+        raise FormatError(f"{file}: running it failed ({type(error).__name__}: {error})") from error
+    if not isinstance(found, Mechanisms):
+        raise FormatError(f"{file}: sets no variable '{_VARIABLE}' with Mechanisms")
+    return found
+
+
+def _from_toml(file: Path) -> Mechanisms:
+    try:
+        content = tomllib.loads(read_bytes(file, _LARGEST).decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FormatError(f"{file}: is no TOML ({error})") from error
+    unknown = sorted(set(content) - set(_KEYS))
+    if unknown:
+        raise FormatError(f"{file}: has an unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
+    try:
+        return _built(content)
+    except (FormatError, MechanismError) as error:
+        raise type(error)(f"{file}: {error}") from error
+
+
+def _built(content: dict[str, Any]) -> Mechanisms:
+    import sympy
+
+    latents, actions = _names(content, "latents"), _names(content, "actions")
+    lags = _lags(content)
+    every = [*latents, *actions, *(name for lag in lags for name in lag)]
+    symbols = {name: sympy.Symbol(name, real=True) for name in every}
+    given = content.get("log_densities", {})
+    if not isinstance(given, dict) or set(given) != set(latents):
+        raise FormatError("log_densities must hold one formula for each latent, by its name")
+    values = content.get("action_values", {})
+    if not isinstance(values, dict) or not all(isinstance(listed, list) for listed in values.values()):
+        raise FormatError("action_values must hold a list of numbers for each action in it")
+    unknown = sorted(set(values) - set(actions))
+    if unknown:
+        raise FormatError(f"action_values names {unknown[0]!r}, which is no action")
+    return Mechanisms(
+        [symbols[name] for name in latents],
+        [formula(str(given[name]), symbols) for name in latents],
+        [symbols[name] for name in actions],
+        [[symbols[name] for name in lag] for lag in lags],
+        {symbols[name]: [_number(value) for value in listed] for name, listed in values.items()},
+    )
+
+
+def _lags(content: dict[str, Any]) -> list[list[str]]:
+    past = content.get("past", [])
+    if isinstance(past, list) and past and all(isinstance(lag, list) for lag in past):
+        return [_names({"past": lag}, "past") for lag in past]
+    names = _names(content, "past")
+    return [names] if names else []
+
+
+def _names(content: dict[str, Any], key: str) -> list[str]:
+    found = content.get(key, [])
+    if not isinstance(found, list) or not all(
+        isinstance(name, str) and name.isidentifier() for name in found
+    ):
+        raise FormatError(f"{key} must be a list of names made of letters, digits and _, got {found!r}")
+    return found
+
+
+def _number(value: Any) -> Any:
+    import sympy
+
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FormatError(f"{value!r} among the action_values is no number")
+    return sympy.Rational(str(value))

@@ -1,0 +1,7 @@
+"""Answers with a proof: zero or not, independent or not, or an honest "not known", within a time.
+
+deadline        work that is stopped after a time
+balls           values enclosed in balls (Arb)
+vanishing       is an expression zero almost everywhere
+independence    are functions linearly independent; certificates that anybody can check
+"""

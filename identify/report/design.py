@@ -1,0 +1,109 @@
+"""A design of interventions on a terminal: the answer, a table of the new actions, and what they can't do."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from identify.design import INFLUENCE, Design
+from identify.report.rows import shorten
+from identify.report.words import plural
+
+__all__ = ["headline", "proof", "show_design"]
+
+_MOST_ROWS = 60
+_MOST_REASONS = 10
+
+
+def headline(design: Design) -> str:
+    """What to add and what it achieves, in one line.
+
+    Example:
+        >>> from identify.design import design_interventions
+        >>> from identify.graph import CausalGraph
+        >>> headline(design_interventions(CausalGraph(latents=["raf", "mek", "erk"])))
+        'Add 3 actions: 3 of 3 latents disentangled, 0 without them'
+    """
+    after = f"{design.n_disentangled:,} of {plural(design.before.n_latents, 'latent')} disentangled"
+    if not design.actions:
+        why = "nothing to add" if design.complete else "nothing that is allowed helps"
+        return f"{why[0].upper()}{why[1:]}: {after}"
+    cost = "" if _by_count(design) else f" at a cost of {design.cost:g}"
+    before = int(design.before.disentangled.sum())
+    return f"Add {plural(len(design.actions), 'action')}{cost}: {after}, {before:,} without them"
+
+
+def proof(design: Design) -> str:
+    """What is proved about the design, in a sentence."""
+    if design.limited:
+        if design.optimal:
+            return "Within the budget no more latents can be disentangled (proved)."
+        return (
+            f"Within the budget at most {plural(design.most_disentangled, 'latent')} can be disentangled (proved); "
+            "whether more than here can is not known."
+        )
+    unit = "action" if _by_count(design) else ""
+    bound = plural(round(design.lower_bound), unit) if unit else f"a cost of {design.lower_bound:g}"
+    if design.optimal:
+        return f"It takes at least {bound} to do this (proved), so this is optimal."
+    return f"It takes at least {bound} to do this (proved): the gap is {design.gap:.1%}."
+
+
+def show_design(name: str, design: Design) -> RenderableType:
+    """Headline, what is proved, the new actions, the pairs that stay entangled, and what separation is worth."""
+    style = "bold green" if design.complete else "bold yellow"
+    mark = "✓" if design.complete else "◑"
+    parts: list[RenderableType] = [
+        Text(f"{name}: {design.before.graph!r}", style="dim"),
+        Text(f"{mark} {headline(design)}", style=style),
+    ]
+    if design.n_pairs:
+        parts.append(Text(proof(design)))
+    if design.actions:
+        parts += [Text(""), _table(design)]
+    if len(design.actions) > _MOST_ROWS:
+        parts.append(Text("More actions are left out; --json has them all.", style="dim"))
+    parts += [Text(line) for line in _reservations(design)]
+    if design.actions:
+        parts += [Text(""), Text(INFLUENCE, style="italic")]
+    return Group(*parts)
+
+
+def _by_count(design: Design) -> bool:
+    return design.free or all(action.cost == 1 for action in design.actions)
+
+
+def _table(design: Design) -> Table:
+    priced = not _by_count(design)
+    table = Table(header_style="bold")
+    for column, justify in (("new action", "left"), ("targets", "left"), ("cost", "right"), ("pairs", "right")):
+        if column != "cost" or priced:
+            table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for action in design.actions[:_MOST_ROWS]:
+        cells = [action.name, shorten(action.targets, 12), f"{action.cost:g}", f"{action.n_pairs:,}"]
+        # Text, not str: a name with square brackets is no markup
+        table.add_row(*(Text(cell) for k, cell in enumerate(cells) if k != 2 or priced))
+    return table
+
+
+def _reservations(design: Design) -> list[str]:
+    lines: list[str] = []
+    if design.excluded:
+        name, reason = next(iter(design.excluded.items()))
+        lines.append(f"{plural(len(design.excluded), 'candidate')} not allowed; for instance {name}: {reason}.")
+    if design.unseparable:
+        lines.append(f"No allowed action separates {plural(len(design.unseparable), 'pair')}:")
+        told = list(zip(design.unseparable, design.reasons, strict=True))
+        lines += [f"  {i} from {j}: {reason}" for (i, j), reason in told[:_MOST_REASONS]]
+        if len(told) > _MOST_REASONS:
+            lines.append(f"  and {len(told) - _MOST_REASONS:,} more; --json has them all")
+    if design.fragile:
+        i, j = design.fragile[0]
+        lines.append(
+            f"Only one candidate separates {plural(len(design.fragile), 'pair')}, for instance {i} from {j}: "
+            "the loss of it can't be made up."
+        )
+    elif design.robust and design.actions:
+        lines.append("Every pair is separated by two of them, so the loss of any one does no harm.")
+    return lines

@@ -1,0 +1,236 @@
+"""Proofs: enclosures against many digits, zero against mpmath, dependence against what was planted."""
+
+from __future__ import annotations
+
+import time
+
+import mpmath
+import pytest
+import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from identify.exceptions import RequestError
+from identify.proof.balls import NotEnclosedError, enclose, excludes_zero
+from identify.proof.deadline import OutOfTimeError, checked_seconds, within
+from identify.proof.independence import Dependent, Independent, Undecided, linear_independence
+from identify.proof.vanishing import as_real, vanishes
+
+a, b, x, y = sympy.symbols("a b x y", real=True)
+p = sympy.Symbol("p", positive=True)
+POINT = {x: sympy.Rational(1, 3), y: sympy.Rational(-5, 7), p: sympy.Rational(3, 2)}
+
+FUNCTIONS = [
+    sympy.sin(x) * sympy.exp(y),
+    sympy.log(1 + x**2) / sympy.cos(y),
+    sympy.sqrt(p) ** 3 + p ** sympy.Rational(1, 7),
+    sympy.atan(x) - sympy.tanh(y) + sympy.erf(x),
+    sympy.gamma(p) + sympy.loggamma(p) + sympy.digamma(p),
+    sympy.Abs(y) + sympy.sign(y) + sympy.Heaviside(x),
+    sympy.Max(x, y, 0) - sympy.Min(x, y),
+    sympy.Piecewise((x, x < 0), (y, sympy.And(x > 0, y < 0)), (0, True)),
+    sympy.pi * x + sympy.E * y + sympy.Float(0.1),
+    sympy.atan2(y, x),
+]
+
+
+@pytest.mark.parametrize("expression", FUNCTIONS, ids=str)
+def test_an_enclosure_holds_the_value(expression: sympy.Expr) -> None:
+    ball = enclose(expression, POINT, 200)
+    value = sympy.N(expression.subs(POINT), 80)
+    with mpmath.workdps(80):
+        middle = mpmath.mpf(ball.mid().str(75, radius=False))
+        assert abs(middle - mpmath.mpf(str(value))) <= mpmath.mpf(10) ** -50
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        (1 / (x - sympy.Rational(1, 3)), "may divide by zero"),
+        (sympy.log(y), "a logarithm of what is not known to be positive"),
+        (sympy.sqrt(y), "is not known to be real"),
+        (a, "a has no value"),
+        (sympy.besselj(0, x), "has no enclosure"),
+        (sympy.Function("f")(x), "has no enclosure"),
+        (sympy.Piecewise((1, x < 0)), "has no piece there"),
+        (sympy.sign(sympy.sin(x) ** 2 + sympy.cos(x) ** 2 - 1), "a sign is too close to call"),
+        (
+            sympy.Piecewise((1, sympy.sin(x) ** 2 + sympy.cos(x) ** 2 > 1), (0, True)),
+            "is too close to call",
+        ),
+        (sympy.polygamma(2, x), "only the first, digamma"),
+        (sympy.gamma(x - sympy.Rational(1, 3)), "has no finite value there"),
+    ],
+    ids=str,
+)
+def test_what_has_no_enclosure_says_so(expression: sympy.Expr, message: str) -> None:
+    with pytest.raises(NotEnclosedError, match=message):
+        enclose(expression, POINT)
+
+
+def test_zero_is_not_excluded_by_rounding() -> None:
+    assert not excludes_zero(enclose(sympy.sin(x) ** 2 + sympy.cos(x) ** 2 - 1, POINT))
+    assert excludes_zero(enclose(sympy.exp(-200 * sympy.pi), {}, 128))
+
+
+ZERO = [
+    sympy.sin(x) ** 2 + sympy.cos(x) ** 2 - 1,
+    sympy.sin(x + y) - sympy.sin(x) * sympy.cos(y) - sympy.cos(x) * sympy.sin(y),
+    sympy.cos(3 * x) - 4 * sympy.cos(x) ** 3 + 3 * sympy.cos(x),
+    sympy.log((1 + x**2) ** 3) - 3 * sympy.log(1 + x**2),
+    sympy.log(p * sympy.exp(x)) - sympy.log(p) - x,
+    sympy.log(x**2) - 2 * sympy.log(sympy.Abs(x)),
+    sympy.log(1 + sympy.exp(x)) - x - sympy.log(1 + sympy.exp(-x)),
+    (x**2 - 1) / (x - 1) - x - 1,
+    1 / (1 + sympy.exp(-x)) - sympy.exp(x) / (1 + sympy.exp(x)),
+    sympy.tanh(x) - (sympy.exp(2 * x) - 1) / (sympy.exp(2 * x) + 1),
+    sympy.Piecewise((x, x > 0), (-x, True)) - sympy.Abs(x),
+    sympy.sqrt(1 + 2 * x**2 + x**4) - 1 - x**2,
+    sympy.exp(x + 2) - sympy.exp(2) * sympy.exp(x),
+    sympy.gamma(p + 1) - p * sympy.gamma(p),
+    sympy.log(6) - sympy.log(2) - sympy.log(3),
+]
+
+
+@pytest.mark.parametrize("expression", ZERO, ids=str)
+def test_what_is_zero_is_proved_to_be(expression: sympy.Expr) -> None:
+    assert vanishes(expression).answer is True
+    # and a little more of it is not
+    found = vanishes(expression + sympy.Rational(1, 10**12))
+    assert found.answer is False
+    assert found.point is not None
+    assert excludes_zero(enclose(expression + sympy.Rational(1, 10**12), found.point, 1024))
+
+
+def test_a_step_is_found() -> None:
+    assert vanishes(sympy.Heaviside(x - sympy.Rational(19, 10))).answer is False
+
+
+def test_what_nobody_knows_is_undecided() -> None:
+    found = vanishes(sympy.Function("f")(x) - sympy.Function("f")(y))
+    assert found.answer is None
+    assert "neither a point nor a rewriting decides it" in found.reason
+
+
+def test_hard_expressions_end_in_time() -> None:
+    hard = (
+        sum(sympy.sin(sympy.sqrt(k) * x) ** 2 + sympy.cos(sympy.sqrt(k) * x) ** 2 for k in range(2, 30)) - 28
+    )
+    hard = hard * sympy.besselj(0, x)
+    start = time.monotonic()
+    found = vanishes(hard, seconds=0.2)
+    assert time.monotonic() - start < 5
+    assert found.answer is not False
+
+
+def test_work_is_interrupted_and_nothing_arrives_later() -> None:
+    with pytest.raises(OutOfTimeError):
+        within(0.05, lambda: [0 for _ in iter(int, 1)])
+    for _ in range(200_000):
+        pass
+    assert within(float("inf"), lambda: 3) == 3
+    # the work is done just when the time is over, again and again
+    for k in range(40):
+        try:
+            within(1e-4 * k, lambda: sum(range(2_000)))
+        except OutOfTimeError:
+            continue
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), "1", True])
+def test_a_time_limit_is_a_number_above_zero(seconds: object) -> None:
+    with pytest.raises(RequestError, match="it is a time limit, a number above 0"):
+        checked_seconds(seconds)  # type: ignore[arg-type]
+
+
+def test_symbols_are_real() -> None:
+    plain, imaginary = sympy.Symbol("u"), sympy.Symbol("v", imaginary=True)
+    assert as_real([plain, p]) == {plain: sympy.Symbol("u", real=True)}
+    with pytest.raises(RequestError, match="the symbol v is declared not to be real"):
+        as_real([imaginary])
+
+
+INDEPENDENT = [
+    (sympy.sin(a), sympy.sin(2 * a), sympy.cos(a)),
+    (sympy.exp(a), sympy.exp(2 * a)),
+    (x * sympy.exp(a), x**2 * sympy.exp(2 * a)),
+    tuple(sympy.sin((k + 1) * a) for k in range(12)),
+    (a, sympy.Abs(a)),
+    (a * b, a + b),
+]
+DEPENDENT = [
+    ((sympy.sin(2 * a), -sympy.sin(2 * a)), 2),
+    ((sympy.exp(a), sympy.exp(a + 2)), 2),
+    ((sympy.log(3) * sympy.cos(a), sympy.cos(a), a), 2),
+    ((sympy.sin(a) ** 2, sympy.cos(a) ** 2, sympy.Integer(1)), 3),
+    ((x * sympy.exp(a), y**2 * sympy.exp(a)), 2),
+    ((a, sympy.Integer(0)), 1),
+    ((a, b, a + 2 * b, a * b), 3),
+]
+
+
+@pytest.mark.parametrize("functions", INDEPENDENT, ids=str)
+def test_independent_functions_get_points(functions: tuple[sympy.Expr, ...]) -> None:
+    names = [f"f{k}" for k in range(len(functions))]
+    found = linear_independence(names, [functions], [x, y], 20)
+    assert isinstance(found, Independent)
+    assert found.verify()
+    assert f"at {len(functions)} point" in str(found)
+    # as floating-point numbers, from the points alone
+    rows = zip(found.rows, found.conditions, strict=True)
+    matrix = [[sympy.N(part.subs({**found.generic, **point}), 60) for part in row] for row, point in rows]
+    assert abs(sympy.Matrix(matrix).det()) > 1e-45
+
+
+@pytest.mark.parametrize(("functions", "related"), DEPENDENT, ids=str)
+def test_dependent_functions_get_a_relation(functions: tuple[sympy.Expr, ...], related: int) -> None:
+    names = [f"f{k}" for k in range(len(functions))]
+    found = linear_independence(names, [functions], [x, y], 20)
+    assert isinstance(found, Dependent)
+    assert found.verify()
+    assert len(found.related) == related
+    assert str(found).endswith("= 0")
+    point = {a: 0.3, b: -1.1, x: 0.7, y: 1.9}
+    total = sum((w * f).subs(point) for w, f in zip(found.weights, functions, strict=True))
+    assert abs(sympy.N(total)) < 1e-9
+
+
+def test_a_relation_must_hold_in_every_branch() -> None:
+    assert isinstance(linear_independence(["f", "g"], [(a, a), (b, b)], [], 10), Dependent)
+    assert isinstance(linear_independence(["f", "g"], [(a, a), (b, 2 * b)], [], 10), Independent)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.lists(st.integers(-3, 3), min_size=3, max_size=3), min_size=3, max_size=3))
+def test_combinations_are_as_independent_as_their_coefficients(rows: list[list[int]]) -> None:
+    basis = (sympy.sin(a), sympy.exp(a), a**2)
+    functions = tuple(sympy.Add(*(c * f for c, f in zip(row, basis, strict=True))) for row in rows)
+    found = linear_independence(["f", "g", "h"], [functions], [], 20)
+    kind = Independent if sympy.Matrix(rows).rank() == 3 else Dependent
+    assert isinstance(found, kind)
+    assert found.verify()
+
+
+def test_false_certificates_are_not_verified() -> None:
+    good = linear_independence(["f", "g"], [(sympy.sin(a), sympy.cos(a))], [], 10)
+    assert isinstance(good, Independent)
+    same = Independent(good.names, good.rows, (good.conditions[0],) * 2, {}, good.determinant, True)
+    assert not same.verify()
+    wrong = Dependent(
+        ("f", "g"), (sympy.Integer(1), sympy.Integer(-1)), ((sympy.sin(a), sympy.cos(a)),), ("",)
+    )
+    assert not wrong.verify()
+    nothing = Dependent(("f",), (sympy.Integer(0),), ((sympy.sin(a),),), ("",))
+    assert not nothing.verify()
+
+
+def test_what_can_not_be_enclosed_is_undecided() -> None:
+    found = linear_independence(["f", "g"], [(sympy.besselj(0, a), a)], [], 5)
+    assert isinstance(found, Undecided)
+    assert "no point was found" in found.reason
+
+
+def test_kinks_in_generic_symbols_are_told() -> None:
+    found = linear_independence(["f", "g"], [(a * sympy.Abs(x), a**2)], [x], 10)
+    assert isinstance(found, Independent)
+    assert not found.analytic
