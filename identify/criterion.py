@@ -21,15 +21,16 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from identify.conditions import Condition, conditions_of
 from identify.entanglement import Entanglement, predict_entanglement
 from identify.exceptions import RequestError
 from identify.graph import CausalGraph
 from identify.neighbourhoods import ACTIONS, PAST, Kind
 
 if TYPE_CHECKING:
-    from identify.influence import Influence, InfluenceReport
+    from identify.influence import InfluenceReport
 
-__all__ = ["Condition", "LatentVerdict", "LatentVerdicts", "Remedy", "Verdict", "Witness", "check"]
+__all__ = ["LatentVerdict", "LatentVerdicts", "Remedy", "Verdict", "Witness", "check"]
 
 # `to_dict` spells out who is entangled with whom up to this many names in all
 _MOST_NAMES = 1_000_000
@@ -115,26 +116,6 @@ class LatentVerdict:
             return f"{self.name} is disentangled"
         cause = "" if self.constrained else " (nothing that is used constrains it)"
         return f"{self.name} stays entangled with {_listed(self.entangled_with)}{cause}"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A condition of the theorem, and what is known of it.
-
-    Attributes:
-        name: in words.
-        status: ``"proved"``, ``"refuted"``, or ``"assumed"``: nothing shows it either way.
-        reason: why; empty where nobody asked.
-        repairs: where it is refuted, what would mend it.
-    """
-
-    name: str
-    status: str
-    reason: str = ""
-    repairs: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.status}" + (f" ({self.reason})" if self.reason else "")
 
 
 class LatentVerdicts(Sequence[LatentVerdict]):
@@ -230,13 +211,8 @@ class Verdict:
         The first three are about the decoder, the fit and the learned graph, which no causal graph and no mechanism
         can show. Then comes sufficient influence: of each cause that is used, if it was decided, else as a whole.
         """
-        given = tuple(Condition(name, "assumed") for name in _ASSUMED)
-        if self.influence is None:
-            return (*given, Condition("sufficient influence of every cause", "assumed"))
-        used = [self.influence.actions[name] for name in self.graph.actions] if ACTIONS in self.using else []
-        if PAST in self.using and self.influence.past is not None:
-            used.append(self.influence.past)
-        return (*given, *map(_condition, used))
+        actions = self.graph.actions if ACTIONS in self.using else ()
+        return conditions_of(self.influence, actions, PAST in self.using)
 
     @property
     def refuted(self) -> tuple[Condition, ...]:
@@ -396,20 +372,6 @@ def check(
     if influence is not None:
         _require_alike(verdict, influence)
     return verdict
-
-
-_ASSUMED = (
-    "the decoder is a diffeomorphism onto its image",
-    "the model fits the data distribution",
-    "the learned graph is no denser than the true one",
-)
-_KNOWN = {"holds": "proved", "fails": "refuted", "undecided": "assumed"}
-
-
-def _condition(found: Influence) -> Condition:
-    return Condition(
-        f"sufficient influence of {found.cause}", _KNOWN[found.status], found.reason, found.repairs
-    )
 
 
 def _require_alike(verdict: Verdict, influence: InfluenceReport) -> None:

@@ -39,7 +39,11 @@ def printed_by(snippet: str, path: Path, namespace: dict[str, object]) -> str:
     return printed.getvalue()
 
 
-@pytest.mark.parametrize("path", [README, ROOT / "docs" / "unmixing.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [README, *(ROOT / "docs" / name for name in ("unmixing.md", "influence.md"))],
+    ids=lambda path: path.name,
+)
 def test_snippets_print_what_the_page_says(path: Path) -> None:
     namespace: dict[str, object] = {}
     for snippet, output in snippets(path):

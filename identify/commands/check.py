@@ -86,7 +86,7 @@ def check(
     from identify.criterion import check as check_graph
 
     if not graphs and mechanisms is None:
-        raise typer.BadParameter("give a GRAPH, or --mechanisms FILE")
+        raise typer.BadParameter("Missing argument 'GRAPH'; give one, or --mechanisms FILE")
     sources, errors = read_all(graphs or (), form)
     influence = None
     if mechanisms is not None:

@@ -126,6 +126,14 @@ class Mechanisms:
             actions=[action.name for action in self.actions],
         )
 
+    def children(self, cause: sympy.Symbol) -> list[int]:
+        """Positions of the latents that an action or a past latent acts on.
+
+        Raises:
+            UndecidedError: for some latent that is not decided.
+        """
+        return [i for i in range(len(self.latents)) if self._acts(i, cause)]
+
     def lag_edges(self, lag: int) -> list[tuple[int, int]]:
         """Pairs (i, j) for which latent i depends on latent j that many steps (from 1) before."""
         symbols = self.past[lag - 1]

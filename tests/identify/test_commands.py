@@ -340,3 +340,61 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout == "{\n"
     assert done.stderr == ""
+
+
+# check --mechanisms ----------------------------------------------------------------------------------
+
+MODEL = """
+latents = ["raf", "mek"]
+actions = ["drug", "heat"]
+[log_densities]
+raf = "gaussian(raf, 2 * drug)"
+mek = "gaussian(mek, 3 * drug + sin(heat))"
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    path = tmp_path / "model.toml"
+    path.write_text(MODEL, encoding="utf-8")
+    return str(path)
+
+
+def test_check_decides_influence(model: str, tmp_path: Path, capsys: Captured) -> None:
+    page, notes = tmp_path / "page.html", tmp_path / "notes.md"
+    out = told(capsys, "check", "--mechanisms", model, "--report", str(page), "--markdown", str(notes))
+    for part in (
+        "Sufficient influence is refuted for drug",
+        "sufficient influence of heat",
+        "proved",
+        "a separate",
+    ):
+        assert part in out
+    for written in (page, notes):
+        assert "Sufficient influence is refuted for drug" in written.read_text(encoding="utf-8")
+    record = told_json(capsys, "check", "--mechanisms", model)
+    assert [condition["status"] for condition in record["conditions"]] == ["assumed"] * 3 + [
+        "refuted",
+        "proved",
+    ]
+    record = told_json(capsys, "check", "--mechanisms", model, "--family", "exponential")
+    assert record["influence"]["sufficient_variability"]["status"] == "holds"
+
+
+def test_check_holds_a_graph_against_the_mechanisms(model: str, tmp_path: Path, capsys: Captured) -> None:
+    same = tmp_path / "same.json"
+    edges = [("drug", "raf"), ("drug", "mek"), ("heat", "mek")]
+    write_graph(CausalGraph.from_edges(edges, ["raf", "mek"], ["drug", "heat"]), same)
+    assert told_json(capsys, "check", str(same), "--mechanisms", model)["graph"] == str(same)
+    write_graph(CausalGraph.from_edges(edges[1:], ["raf", "mek"], ["drug", "heat"]), same)
+    assert "the edge drug -> raf is not in" in refused(capsys, "check", str(same), "--mechanisms", model)
+
+
+def test_check_without_anything_to_check(model: str, capsys: Captured) -> None:
+    assert "give one, or --mechanisms FILE" in refused(capsys, "check")
+    assert "--mechanisms goes with a single graph" in refused(
+        capsys, "check", "ActionDiag", "TimeDiag", "--mechanisms", model
+    )
+    assert "it is a time limit" in refused(capsys, "check", "--mechanisms", model, "--time-limit", "0")
+    assert "no such file" in refused(capsys, "check", "--mechanisms", "none.toml")
+    assert "no such" in refused(capsys, "check", "none.json", "--mechanisms", model)

@@ -8,12 +8,16 @@ import re
 
 import numpy as np
 import pytest
+import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from identify.criterion import check
+from identify.criterion import Verdict, check
 from identify.exceptions import RequestError, UnknownNameError
 from identify.graph import CausalGraph
+from identify.influence import check_influence
+from identify.mechanisms import Mechanisms, gaussian
+from identify.mechanisms.formulas import formula
 from tests.builders import graphs
 from tests.oracles import set_form
 
@@ -134,3 +138,52 @@ def test_bad_requests() -> None:
             ask("ref", "mek")
     with pytest.raises(IndexError):
         verdict.latents[3]
+
+
+# with sufficient influence decided -------------------------------------------------------------------
+
+
+def influenced(*means: str, using: str | None = None) -> Verdict:
+    symbols = {name: sympy.Symbol(name, real=True) for name in ("z0", "z1", "a", "b")}
+    densities = [gaussian(symbols[f"z{i}"], formula(mean, symbols)) for i, mean in enumerate(means)]
+    mechanisms = Mechanisms([symbols["z0"], symbols["z1"]], densities, [symbols["a"], symbols["b"]])
+    return check(mechanisms.graph, using, check_influence(mechanisms))
+
+
+def test_conditions_are_proved_refuted_or_assumed() -> None:
+    verdict = influenced("2 * a", "3 * a + sin(b)")
+    found = {condition.name: condition.status for condition in verdict.conditions}
+    assert list(found.values()) == ["assumed"] * 3 + ["refuted", "proved"]
+    assert [condition.name for condition in verdict.refuted] == ["sufficient influence of a"]
+    assert "a separate action for each of z0 and z1" in verdict.refuted[0].repairs
+    assert str(verdict.refuted[0]).startswith(
+        "sufficient influence of a: refuted (its derivatives move z0 and z1"
+    )
+    assert verdict.to_dict()["conditions"][3]["status"] == "refuted"
+    assert verdict.to_dict()["influence"]["holds"] is False
+
+
+def test_without_a_report_influence_is_assumed() -> None:
+    verdict = check(CausalGraph(Ga=[[1]]))
+    assert [condition.status for condition in verdict.conditions] == ["assumed"] * 4
+    assert verdict.refuted == ()
+    assert "conditions" not in verdict.to_dict()
+    assert str(verdict.conditions[-1]) == "sufficient influence of every cause: assumed"
+
+
+def test_a_report_about_something_else_is_refused() -> None:
+    report = influenced("a", "b").influence
+    with pytest.raises(
+        RequestError, match="the influence report is about the actions a, b, the graph has push"
+    ):
+        check(CausalGraph(Ga=[[1]], actions=["push"]), influence=report)
+    with pytest.raises(RequestError, match="the influence report knows no past, and the graph has one"):
+        check(CausalGraph(Gz=[[1]], Ga=[[1, 1]], actions=["a", "b"]), influence=report)
+
+
+def test_only_what_is_used_counts() -> None:
+    z, p, a = sympy.symbols("z p a")
+    mechanisms = Mechanisms([z], [gaussian(z, p + a)], [a], [p])
+    report = check_influence(mechanisms)
+    names = [condition.name for condition in check(mechanisms.graph, "past", report).conditions]
+    assert names[3:] == ["sufficient influence of the past"]

@@ -1,0 +1,416 @@
+"""Designs of interventions: what they say, what they refuse, their files, their command and their figure."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from estimation.commands import main
+from identify.catalog import load
+from identify.criterion import check
+from identify.design import INFLUENCE, Candidate, Design, design_interventions, read_candidates
+from identify.exceptions import FileAccessError, FormatError, RequestError, UnknownNameError
+from identify.formats import read_graph
+from identify.graph import CausalGraph
+from identify.plot import plot_design
+from identify.plot.style import ACTION, FREE
+from identify.report.design import headline, proof
+from tests.identify.drawn import axes, lightness, words
+
+Captured = pytest.CaptureFixture[str]
+
+
+def nothing_known(n: int) -> CausalGraph:
+    return CausalGraph(latents=[f"q{i}" for i in range(n)])
+
+
+# What it says ---------------------------------------------------------------------------------------
+
+
+def test_infeasible_is_an_answer() -> None:
+    graph = CausalGraph(Ga=[[1], [1], [0], [0]], latents=["raf", "mek", "erk", "akt"])
+    design = design_interventions(
+        graph, {"both": ["raf", "mek"], "one": ["mek"], "all": [0, 1, 3], "out": ["akt"]}, forbidden=["akt"]
+    )
+    assert design.names == ("one",)
+    assert not design
+    assert not design.complete
+    reasons = dict(zip(design.unseparable, design.reasons, strict=True))
+    assert reasons["raf", "mek"] == "every allowed candidate that targets raf also targets mek"
+    assert reasons["erk", "akt"] == "no allowed candidate targets erk"
+    assert design.excluded == {
+        "all": "it targets akt, which no action may target",
+        "out": "it targets akt, which no action may target",
+    }
+    out_of_reach = design_interventions(graph, forbidden=["akt"])
+    assert dict(zip(out_of_reach.unseparable, out_of_reach.reasons, strict=True))["akt", "raf"] == (
+        "no action may target akt"
+    )
+    assert out_of_reach.n_disentangled == 3
+    assert out_of_reach.optimal
+
+
+def test_a_candidate_with_too_many_targets_is_not_allowed() -> None:
+    design = design_interventions(nothing_known(3), [[0], [1], [2], [0, 1]], max_targets=1)
+    assert design.excluded == {"candidate3": "it has 2 targets, more than 1"}
+    assert design.names == ("candidate0", "candidate1", "candidate2")
+
+
+def test_costs_by_name_and_in_candidates() -> None:
+    graph = nothing_known(2)
+    named = {"a": [0], "b": [1], "dear": [0]}
+    assert design_interventions(graph, named, costs={"a": 5, "b": 1, "dear": 7}).cost == 6
+    assert design_interventions(graph, [Candidate((0,), "a", 5), Candidate((1,))]).names == (
+        "a",
+        "candidate1",
+    )
+    assert design_interventions(graph, named, costs=[5, 1, 2.5]).names == ("b", "dear")
+
+
+def test_new_names_avoid_those_of_the_graph() -> None:
+    graph = CausalGraph(Ga=[[0], [0]], latents=["new0", "candidate1"], actions=["new1"])
+    assert design_interventions(graph).names == ("new_0", "new_1")
+    assert design_interventions(graph, [[0], [1]]).names == ("candidate_0", "candidate_1")
+
+
+def test_a_complete_graph_needs_nothing() -> None:
+    for design in (design_interventions(load("Lac Operon")), design_interventions(load("Lac Operon"), [[0]])):
+        assert design.targets == []
+        assert design.optimal
+        assert design.coverage == 1
+        assert design.graph == load("Lac Operon")
+        assert (
+            repr(design) == "Design(0 new actions, optimal: 10 of 10 latents disentangled, 10 without them)"
+        )
+
+
+def test_to_dict_is_json_and_says_the_same() -> None:
+    design = design_interventions(load("Sachs interventions"), forbidden=["raf"])
+    told = json.loads(json.dumps(design.to_dict()))
+    assert [set(action["targets"]) for action in told["actions"]] == design.targets
+    assert told["complete"] is False
+    assert told["optimal"] is True
+    assert told["n_disentangled"] == design.n_disentangled == 10
+    assert len(told["unseparable"]) == len(design.unseparable) == 10
+    assert told["unseparable"][0]["reason"] == "no action may target raf"
+    assert "sufficient influence" in told["influence"]
+
+
+def test_asking_a_design_for_what_it_has_not() -> None:
+    design: Design = design_interventions(nothing_known(2))
+    with pytest.raises(UnknownNameError, match="the design adds no action 'push'; it adds new0, new1"):
+        design.without("push")
+    with pytest.raises(RequestError, match="q0 and itself can't be separated"):
+        design.separated_by("q0", 0)
+    with pytest.raises(UnknownNameError, match="there is no latent 'raf'"):
+        design.separated_by("raf", "q0")
+
+
+def test_words_for_every_kind_of_answer() -> None:
+    graph = nothing_known(3)
+    free = design_interventions(graph)
+    assert headline(free) == "Add 3 actions: 3 of 3 latents disentangled, 0 without them"
+    assert proof(free) == "It takes at least 3 actions to do this (proved), so this is optimal."
+    priced = design_interventions(graph, [[0], [1], [2]], costs=[1, 2, 2.5])
+    assert headline(priced) == "Add 3 actions at a cost of 5.5: 3 of 3 latents disentangled, 0 without them"
+    assert "at least a cost of 5.5 to do this" in proof(priced)
+    limited = design_interventions(graph, [[0], [1], [2]], budget=2)
+    assert proof(limited) == "Within the budget no more latents can be disentangled (proved)."
+    assert headline(design_interventions(graph, [])) == (
+        "Nothing that is allowed helps: 0 of 3 latents disentangled"
+    )
+    unsure = Design(free.before, free.actions[:2], True, 3.0, 3)
+    assert "at most 3 latents can be disentangled (proved); whether more than here" in proof(unsure)
+    assert unsure.gap == pytest.approx(1 / 3)
+    loose = Design(free.before, free.actions, False, 2.0, 3)
+    assert proof(loose) == "It takes at least 2 actions to do this (proved): the gap is 33.3%."
+    assert repr(loose).startswith("Design(3 new actions, gap 33.3%: 3 of 3")
+
+
+# What it refuses ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_targets": 0}, "max_targets is 0; it must be a whole number, 1 or more"),
+        ({"max_targets": 1.5}, "max_targets is 1.5; it must be a whole number, 1 or more"),
+        ({"max_targets": True}, "max_targets is True; it must be a whole number"),
+        ({"max_actions": -1}, "max_actions is -1; it must be a whole number, 0 or more"),
+        ({"budget": -1}, "budget is -1; it must be a finite number, zero or more"),
+        ({"budget": float("nan")}, "budget is nan; it must be a finite number"),
+        ({"time_limit": 0}, "time_limit is 0; it must be more than zero seconds"),
+        ({"time_limit": "long"}, "time_limit is 'long'; it must be a finite number"),
+        ({"forbidden": "x"}, "forbidden is 'x'; it must be a list of latents"),
+        ({"forbidden": 3}, "forbidden is 3; it must be a list of latents"),
+        ({"forbidden": ["w"]}, "there is no latent 'w'"),
+        ({"using": "future"}, "using is 'future'"),
+        ({"costs": [1]}, "costs needs candidates; with free choice every action costs 1"),
+        ({"candidates": "x"}, "candidates is 'x'; it must be a list of target sets, or a mapping"),
+        ({"candidates": 3}, "candidates is 3; it must be a list of target sets"),
+        ({"candidates": ["x"]}, "candidate 0 is 'x'; its targets must be a list of latents"),
+        ({"candidates": {"c": "x"}}, "c is 'x'; its targets must be a list of latents"),
+        ({"candidates": [[0], []]}, "candidate1 targets no latent; an action acts on at least one"),
+        ({"candidates": [[0, "x"]]}, "candidate0 targets x twice; name each latent once"),
+        ({"candidates": [["w"]]}, "there is no latent 'w'"),
+        ({"candidates": [[7]]}, "there is no latent 7; positions go from 0 to 2"),
+        ({"candidates": {"push": [0]}}, "called 'push', which is an action of the graph already"),
+        ({"candidates": {"x": [0]}}, "called 'x', which is a latent of the graph already; give it another"),
+        ({"candidates": {"": [0]}}, "candidates name 0 is empty"),
+        ({"candidates": [Candidate((0,), "c"), Candidate((1,), "c")]}, "are both named 'c'"),
+        (
+            {"candidates": [Candidate((0,), cost=-1)]},
+            "the cost of candidate0 is -1; it must be a finite number",
+        ),
+        (
+            {"candidates": [[0]], "costs": [1, 2]},
+            "there are 2 costs for 1 candidates; give one per candidate",
+        ),
+        ({"candidates": [[0]], "costs": ["1"]}, "the cost of candidate0 is '1'; it must be a finite number"),
+        ({"candidates": {"c": [0]}, "costs": {"d": 1}}, "costs names 'd', which is no candidate"),
+        (
+            {"candidates": {"c": [0]}, "costs": {}},
+            "costs has no entry for 'c'; price every candidate, or none",
+        ),
+    ],
+)
+def test_bad_requests(arguments: dict[str, Any], message: str) -> None:
+    graph = CausalGraph(Ga=[[0], [0], [1]], latents=["x", "y", "z"], actions=["push"])
+    with pytest.raises(RequestError, match=re.escape(message)):
+        design_interventions(graph, **arguments)
+
+
+def test_what_is_too_large_is_refused() -> None:
+    with pytest.raises(
+        RequestError, match="6,000 latents are entangled; choosing from candidates is for at most"
+    ):
+        design_interventions(nothing_known(6_000), [[0]])
+    with pytest.raises(
+        RequestError, match="3,996,001 pairs of latents can't be separated by what is allowed"
+    ):
+        design_interventions(nothing_known(2_000), forbidden=range(1_999))
+    with pytest.raises(RequestError, match="the design is too large to draw: 11 actions and 400 latents"):
+        plot_design(design_interventions(nothing_known(400)), ax=axes())
+
+
+# Files of candidates --------------------------------------------------------------------------------
+
+CSV = "name,targets,cost\nlow,raf,1\nhigh, raf ; mek ,2.5\n,erk,\n"
+JSON = {
+    "format": "mechsparse-candidates",
+    "version": 1,
+    "candidates": [
+        {"name": "low", "targets": ["raf"], "cost": 1},
+        {"name": "high", "targets": ["raf", "mek"], "cost": 2.5},
+        {"targets": ["erk"]},
+    ],
+    "metadata": {"source": "a test"},
+}
+
+
+def test_candidates_from_files(tmp_path: Path) -> None:
+    table, record = tmp_path / "c.csv", tmp_path / "c.JSON"
+    table.write_text(CSV)
+    record.write_text(json.dumps(JSON))
+    assert read_candidates(table) == read_candidates(record)
+    assert read_candidates(table) == [
+        Candidate(("raf",), "low", 1.0),
+        Candidate(("raf", "mek"), "high", 2.5),
+        Candidate(("erk",), None, 1.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "the file is empty"),
+        ("name,cost\nlow,1\n", "line 1: is 'name,cost'; it must have the column 'targets'"),
+        (
+            "targets,dose\nraf,1\n",
+            "line 1: is 'targets,dose'; it must have the column 'targets' and may have",
+        ),
+        ("targets,targets\nraf,mek\n", "line 1: is 'targets,targets'"),
+        ("targets,cost\nraf\n", "line 2: has 1 cells; the header has 2"),
+        ("targets\n;\n", "line 2: has no target; name latents between ';'"),
+        ("targets,cost\nraf,dear\n", "line 2: has cost 'dear'; a cost is a number"),
+        ('targets\n"raf\n', "is no CSV"),
+    ],
+)
+def test_broken_tables(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text(content)
+    with pytest.raises(FormatError, match=re.escape(message)) as caught:
+        read_candidates(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def broken(**changes: Any) -> str:
+    return json.dumps({**JSON, **changes})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "line 1, column 2: is no JSON"),
+        ("[" * 100_000, "line 1: is nested too deeply"),
+        ("[]", "line 1: holds no object with 'format': 'mechsparse-candidates'"),
+        (broken(format="other"), "holds no object with 'format'"),
+        (broken(version=2), "key 'version': is 2; it must be 1"),
+        (broken(version=True), "key 'version': is True; it must be 1"),
+        (broken(extra=1), "key 'extra': is unknown; known are format, version, candidates, metadata"),
+        (broken(candidates={}), "key 'candidates': must be a list of objects with 'targets'"),
+        (broken(candidates=[["raf"]]), "candidates[0]: must be an object with 'targets'"),
+        (broken(candidates=[{"target": "raf"}]), "candidates[0]: has the unknown key 'target'"),
+        (broken(candidates=[{"targets": []}]), "candidates[0]: 'targets' must be a list of names"),
+        (broken(candidates=[{"targets": [1]}]), "candidates[0]: 'targets' must be a list of names"),
+        (
+            broken(candidates=[{"targets": ["raf"], "name": 1}]),
+            "candidates[0]: has name 1; a name is a string",
+        ),
+        (
+            broken(candidates=[{"targets": ["raf"], "cost": "1"}]),
+            "candidates[0]: has cost '1'; a cost is a number",
+        ),
+    ],
+)
+def test_broken_records(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(content)
+    with pytest.raises(FormatError, match=re.escape(message)):
+        read_candidates(path)
+
+
+def test_candidates_need_a_known_suffix_and_a_file(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=re.escape("candidates are read from a .csv or a .json file")):
+        read_candidates("c.xlsx")
+    with pytest.raises(FileAccessError, match="no such file or folder"):
+        read_candidates(tmp_path / "c.csv")
+
+
+# The command ----------------------------------------------------------------------------------------
+
+
+def told(capsys: Captured, *arguments: str) -> str:
+    assert main(["design", *arguments]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("c.csv").write_text(
+        "name,targets,cost\nwide,erk;akt;pka,1\nnarrow,erk,2\nother,akt,2\nraf only,raf,9\n"
+    )
+    return tmp_path
+
+
+def test_the_command_tells_what_to_add_and_why(capsys: Captured) -> None:
+    out = told(capsys, "Sachs interventions", "--forbid", "raf", "--forbid", "jnk")
+    for part in (
+        "Add 4 actions: 9 of 11 latents disentangled, 5 without them",
+        "at least 4 actions",
+        "No allowed action separates 20 pairs:",
+        "raf from mek, plcg, pip2, pip3, erk, akt and 4 more: no action may target raf",
+        "jnk from raf, mek,",
+        "sufficient influence",
+    ):
+        assert part in out
+    assert " ".join(INFLUENCE.split()) in " ".join(out.split())
+    assert "Every pair is separated by two of them" in told(capsys, "identical-twins", "--robust")
+    assert "Nothing to add: 10 of 10" in told(capsys, "Lac Operon")
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_command_chooses_from_candidates(capsys: Captured) -> None:
+    out = told(capsys, "Sachs interventions", "--candidates", "c.csv", "--max-targets", "2")
+    assert "1 candidate not allowed; for instance wide: it has 3 targets, more than 2." in out
+    assert "Add 2 actions at a cost of 11: 7 of 11 latents disentangled" in out
+    assert "  plcg from raf, mek, pip2, pip3, erk, akt and 4 more: no allowed candidate targets plcg" in out
+    out = told(capsys, "Sachs interventions", "--candidates", "c.csv", "--robust")
+    assert "Only one candidate separates" in out
+    record = json.loads(
+        told(capsys, "Sachs interventions", "--candidates", "c.csv", "--budget", "4", "--json")
+    )
+    assert record["graph"] == "Sachs interventions"
+    assert record["limited"] is True
+    assert record["cost"] <= 4
+    fewer = json.loads(told(capsys, "Sachs interventions", "--max-actions", "2", "--json"))
+    assert len(fewer["actions"]) == 2
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_command_writes_the_figure_and_the_graph(capsys: Captured) -> None:
+    record = json.loads(told(capsys, "Sachs interventions", "--figure", "d.png", "-o", "new.json", "--json"))
+    assert Path("d.png").read_bytes()[:4] == b"\x89PNG"
+    new = read_graph("new.json")
+    assert check(new)
+    assert list(new.actions[-4:]) == [action["name"] for action in record["actions"]]
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.json"], "nowhere.json"),
+        (["Lac Operon", "--candidates", "nowhere.csv"], "nowhere.csv: no such file or folder"),
+        (["Lac Operon", "--candidates", "c.csv"], "there is no latent 'erk'"),
+        (["Lac Operon", "--candidates", "c.txt"], "c.txt: candidates are read from"),
+        (["Lac Operon", "--max-targets", "0"], "max_targets is 0"),
+        (["Lac Operon", "--forbid", "nobody"], "there is no latent 'nobody'"),
+        (["Lac Operon", "--budget", "-1"], "budget is -1"),
+        (["Lac Operon", "--budget", "much"], "Invalid value for '--budget'"),
+        (["Lac Operon", "--time-limit", "0"], "time_limit is 0"),
+        (["Lac Operon", "-o", "new.xyz"], "new.xyz: the suffix names no format"),
+        (["Lac Operon", "--figure", "d.xyz"], "d.xyz: a figure's name ends in"),
+        (["Lac Operon", "--figure", "nowhere/d.png"], "nowhere/d.png: no such file or folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    arguments: list[str], message: str, capsys: Captured
+) -> None:
+    before = sorted(Path().iterdir())
+    assert main(["design", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("mechsparse: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert sorted(Path().iterdir()) == before
+
+
+# The figure -----------------------------------------------------------------------------------------
+
+
+def test_the_figure_shows_every_target_and_who_stays_entangled() -> None:
+    design = design_interventions(load("Sachs interventions"), forbidden=["raf"])
+    ax = axes()
+    assert plot_design(design, ax=ax) is ax
+    columns = [tick.get_text() for tick in ax.get_xticklabels()]
+    assert columns == ["raf ○", "plcg", "pip3", "erk", "p38", "jnk"]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == list(design.names)
+    dots = {tuple(place) for place in np.asarray(ax.collections[-1].get_offsets()).astype(int).tolist()}
+    assert dots == {
+        (columns.index(target), row) for row, targets in enumerate(design.targets) for target in targets
+    }
+    cells = np.asarray(ax.images[0].get_array())
+    for x, y in dots:
+        assert np.allclose(cells[y, x], to_rgb(ACTION))
+    assert np.allclose(cells[:, 0], to_rgb(FREE))
+    assert "latents (○ stays entangled)" in words(ax)
+    assert lightness("white") - lightness(ACTION) > 30
+
+
+def test_the_figure_of_nothing_says_so() -> None:
+    assert words(plot_design(design_interventions(load("Lac Operon")), ax=axes())) == ["nothing to add"]
+    none = design_interventions(nothing_known(2), [])
+    assert words(plot_design(none, ax=Figure().add_subplot())) == ["nothing that is allowed helps"]
+    assert plot_design(design_interventions(nothing_known(3))).get_xlabel() == "latents, all disentangled"
