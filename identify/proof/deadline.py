@@ -40,25 +40,37 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     """
     if seconds == float("inf"):
         return work()
-    lock, over = threading.Lock(), False
-    here = ctypes.c_ulong(threading.get_ident())
-
-    def interrupt() -> None:
-        with lock:
-            if not over:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(here, ctypes.py_object(OutOfTimeError))
-
-    timer = threading.Timer(seconds, interrupt)
-    timer.daemon = True
-    timer.start()
+    here = _Timer(seconds)
     try:
         return work()
     finally:
-        # an interruption may be on its way: it must not arrive in somebody else's code
-        with lock:
-            over = True
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(here, None)
-        timer.cancel()
+        here.stop()
+
+
+class _Timer:
+    """Raises `OutOfTimeError` in the thread that made it, once, unless it is stopped before."""
+
+    def __init__(self, seconds: float) -> None:
+        self._lock, self._over, self._fired = threading.Lock(), False, False
+        self._thread = ctypes.c_ulong(threading.get_ident())
+        self._timer = threading.Timer(seconds, self._interrupt)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def stop(self) -> None:
+        """From now on nothing is raised, neither what is on its way."""
+        with self._lock:
+            self._over = True
+            # of an outer limit, an interruption on its way stays on its way
+            if self._fired:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, None)
+        self._timer.cancel()
+
+    def _interrupt(self) -> None:
+        with self._lock:
+            if not self._over:
+                self._fired = True
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(OutOfTimeError))
 
 
 def checked_seconds(seconds: float) -> float:
