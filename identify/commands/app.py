@@ -13,6 +13,7 @@ from identify.commands.catalog import catalog
 from identify.commands.check import check
 from identify.commands.classes import classes
 from identify.commands.convert import convert
+from identify.commands.design import design
 from identify.commands.plot import plot
 from identify.exceptions import IdentifyError
 
@@ -37,7 +38,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (check, plot, classes, catalog, convert):
+for command in (check, design, plot, classes, catalog, convert):
     app.command()(command)
 
 

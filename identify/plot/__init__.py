@@ -8,6 +8,7 @@ and outlines, never by hue alone.
 from __future__ import annotations
 
 from identify.plot.blocks import plot_blocks
+from identify.plot.design import plot_design
 from identify.plot.layers import plot_graph
 from identify.plot.matrices import plot_entanglement, plot_matrix
 from identify.plot.overview import plot_verdict
@@ -16,6 +17,7 @@ from identify.plot.save import figure_svg, save_figure
 __all__ = [
     "figure_svg",
     "plot_blocks",
+    "plot_design",
     "plot_entanglement",
     "plot_graph",
     "plot_matrix",

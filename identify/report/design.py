@@ -37,11 +37,13 @@ def headline(design: Design) -> str:
 def proof(design: Design) -> str:
     """What is proved about the design, in a sentence."""
     if design.limited:
+        done = "disentangled, each pair by two actions" if design.robust else "disentangled"
         if design.optimal:
-            return "Within the budget no more latents can be disentangled (proved)."
+            here = f": {design.n_secured:,}" if design.robust else ""
+            return f"Within the budget no more latents can be {done} (proved){here}."
         return (
-            f"Within the budget at most {plural(design.most_disentangled, 'latent')} can be disentangled (proved); "
-            "whether more than here can is not known."
+            f"Within the budget at most {plural(design.most_disentangled, 'latent')} can be {done} (proved); "
+            f"here {design.n_secured:,} are."
         )
     unit = "action" if _by_count(design) else ""
     bound = plural(round(design.lower_bound), unit) if unit else f"a cost of {design.lower_bound:g}"
@@ -77,7 +79,12 @@ def _by_count(design: Design) -> bool:
 def _table(design: Design) -> Table:
     priced = not _by_count(design)
     table = Table(header_style="bold")
-    for column, justify in (("new action", "left"), ("targets", "left"), ("cost", "right"), ("pairs", "right")):
+    for column, justify in (
+        ("new action", "left"),
+        ("targets", "left"),
+        ("cost", "right"),
+        ("pairs", "right"),
+    ):
         if column != "cost" or priced:
             table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for action in design.actions[:_MOST_ROWS]:
@@ -91,19 +98,29 @@ def _reservations(design: Design) -> list[str]:
     lines: list[str] = []
     if design.excluded:
         name, reason = next(iter(design.excluded.items()))
-        lines.append(f"{plural(len(design.excluded), 'candidate')} not allowed; for instance {name}: {reason}.")
+        lines.append(
+            f"{plural(len(design.excluded), 'candidate')} not allowed; for instance {name}: {reason}."
+        )
     if design.unseparable:
         lines.append(f"No allowed action separates {plural(len(design.unseparable), 'pair')}:")
-        told = list(zip(design.unseparable, design.reasons, strict=True))
-        lines += [f"  {i} from {j}: {reason}" for (i, j), reason in told[:_MOST_REASONS]]
+        told = _by_reason(design)
+        lines += [f"  {i} from {shorten(others)}: {reason}" for i, reason, others in told[:_MOST_REASONS]]
         if len(told) > _MOST_REASONS:
-            lines.append(f"  and {len(told) - _MOST_REASONS:,} more; --json has them all")
+            lines.append("  and more; --json has them all")
     if design.fragile:
         i, j = design.fragile[0]
         lines.append(
             f"Only one candidate separates {plural(len(design.fragile), 'pair')}, for instance {i} from {j}: "
             "the loss of it can't be made up."
         )
-    elif design.robust and design.actions:
-        lines.append("Every pair is separated by two of them, so the loss of any one does no harm.")
+    elif design.robust and design.actions and not design.limited:
+        lines.append("Each separated pair is so by two of them, and the loss of any one does no harm.")
     return lines
+
+
+def _by_reason(design: Design) -> list[tuple[str, str, list[str]]]:
+    """Pairs that can't be separated: the latent, the reason, and from whom."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for (i, j), reason in zip(design.unseparable, design.reasons, strict=True):
+        groups.setdefault((i, reason), []).append(j)
+    return [(i, reason, others) for (i, reason), others in groups.items()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from math import comb
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,9 +45,14 @@ def count(chosen: Sets, i: int, j: int) -> int:
     return sum(i in targets and j not in targets for targets in chosen)
 
 
-def served(graph: CausalGraph, chosen: Sets) -> int:
-    left = {i for i, j in pairs_of(graph) if not count(chosen, i, j)}
-    return graph.n_latents - len(left)
+def secured(graph: CausalGraph, chosen: Sets, candidates: Sets, margin: int) -> int:
+    """Latents whose pairs are all separated as often as the margin asks, or as the candidates can."""
+    left = {
+        (i, j)
+        for i, j in pairs_of(graph)
+        if count(chosen, i, j) < max(1, min(margin, count(candidates, i, j)))
+    }
+    return graph.n_latents - len({i for i, _ in left})
 
 
 def subsets(n: int) -> list[tuple[int, ...]]:
@@ -100,22 +106,28 @@ def test_candidates_cost_what_brute_force_finds(
     assert set(design.fragile) == (fragile if robust else set())
 
 
-@given(graphs(max_latents=5, max_actions=3), st.data())
+@given(graphs(max_latents=5, max_actions=3), st.booleans(), st.data())
 @quick
-def test_a_budget_disentangles_as_many_as_brute_force_finds(graph: CausalGraph, data: st.DataObject) -> None:
+def test_a_budget_disentangles_as_many_as_brute_force_finds(
+    graph: CausalGraph, robust: bool, data: st.DataObject
+) -> None:
     candidates = data.draw(target_sets(graph.n_latents, most=5))
     costs = data.draw(st.lists(st.integers(1, 4), min_size=len(candidates), max_size=len(candidates)))
     budget, most = data.draw(st.integers(0, 8)), data.draw(st.integers(0, 5))
-    design = design_interventions(graph, candidates, costs=costs, budget=budget, max_actions=most)
+    design = design_interventions(
+        graph, candidates, costs=costs, budget=budget, max_actions=most, robust=robust
+    )
     affordable = [
         [candidates[c] for c in chosen]
         for chosen in subsets(len(candidates))
         if sum(costs[c] for c in chosen) <= budget and len(chosen) <= most
     ]
-    best = max(served(graph, chosen) for chosen in affordable)
+    best = max(secured(graph, chosen, candidates, 2 if robust else 1) for chosen in affordable)
     assert design.cost <= budget
     assert len(design.actions) <= most
-    assert design.n_disentangled == design.most_disentangled == best
+    assert design.n_secured == design.most_disentangled == best
+    assert design.n_disentangled >= best
+    assert robust or design.n_disentangled == best
     assert design.optimal
 
 
@@ -152,7 +164,8 @@ def test_free_choice_within_a_budget(graph: CausalGraph, m: int, max_targets: in
     allowed = [rows for rows in subsets(graph.n_latents) if not set(rows) & set(out)]
     small = [list(rows) for rows in allowed if 0 < len(rows) <= max_targets]
     best = max(
-        served(graph, list(chosen)) for chosen in itertools.combinations_with_replacement([[], *small], m)
+        secured(graph, list(chosen), [], 1)
+        for chosen in itertools.combinations_with_replacement([[], *small], m)
     )
     assert design.n_disentangled == best
     assert design.most_disentangled == best
@@ -177,6 +190,19 @@ def test_very_many_latents() -> None:
     assert design.optimal
     assert design.complete
     assert design.n_pairs == design.n_separated == n * (n - 1)
+
+
+@pytest.mark.parametrize(
+    ("n", "options", "m"),
+    [(5_000, {"max_targets": 20}, 500), (3_000, {"max_targets": 1}, 3_000), (4_000, {"robust": True}, 19)],
+)
+def test_very_many_latents_with_limits(n: int, options: dict[str, Any], m: int) -> None:
+    design = design_interventions(nothing_known(n), time_limit=20, **options)
+    assert len(design.actions) == m
+    assert design.lower_bound <= m
+    assert design.complete
+    if "robust" in options:
+        assert check(design.without(design.names[0]))
 
 
 def test_latents_that_are_not_entangled_share_a_row() -> None:
@@ -249,6 +275,19 @@ def test_without_time_the_plain_design_is_the_answer() -> None:
     assert design.lower_bound <= len(design.actions) <= 40
 
 
+def test_when_time_runs_out_candidates_have_an_answer_and_a_bound() -> None:
+    rng = np.random.default_rng(0)
+    candidates = [rng.choice(60, rng.integers(1, 15), replace=False).tolist() for _ in range(200)]
+    design = design_interventions(nothing_known(60), candidates, time_limit=1.5, seed=3)
+    assert design.complete
+    assert not design.optimal
+    assert 11 <= design.lower_bound < design.cost < 40
+    half = design_interventions(nothing_known(60), candidates, max_actions=8, time_limit=1.5)
+    assert half.limited
+    assert half.n_disentangled <= half.most_disentangled <= 60
+    assert len(half.actions) <= 8
+
+
 # Laws -----------------------------------------------------------------------------------------------
 
 
@@ -284,7 +323,7 @@ def test_a_robust_design_survives_the_loss_of_any_action(
     candidates = (
         None if free else [*([i] for i in range(n)), *([i] for i in range(n)), *data.draw(target_sets(n))]
     )
-    design = design_interventions(graph, candidates, robust=True)
+    design = design_interventions(graph, candidates, robust=True, time_limit=2)
     assert design.complete
     assert all(check(design.without(name)) for name in design.names)
     plain = design_interventions(graph, candidates)

@@ -126,10 +126,14 @@ def test_words_for_every_kind_of_answer() -> None:
     assert headline(design_interventions(graph, [])) == (
         "Nothing that is allowed helps: 0 of 3 latents disentangled"
     )
-    unsure = Design(free.before, free.actions[:2], True, 3.0, 3)
-    assert "at most 3 latents can be disentangled (proved); whether more than here" in proof(unsure)
+    twice = design_interventions(graph, [[0], [0], [1], [2], [2], [1]], budget=3, robust=True)
+    assert proof(twice) == (
+        "Within the budget no more latents can be disentangled, each pair by two actions (proved): 1."
+    )
+    unsure = Design(free.before, free.actions[:2], True, 3.0, 3, 2)
+    assert "at most 3 latents can be disentangled (proved); here 2 are." in proof(unsure)
     assert unsure.gap == pytest.approx(1 / 3)
-    loose = Design(free.before, free.actions, False, 2.0, 3)
+    loose = Design(free.before, free.actions, False, 2.0, 3, 3)
     assert proof(loose) == "It takes at least 2 actions to do this (proved): the gap is 33.3%."
     assert repr(loose).startswith("Design(3 new actions, gap 33.3%: 3 of 3")
 
@@ -325,7 +329,7 @@ def test_the_command_tells_what_to_add_and_why(capsys: Captured) -> None:
     ):
         assert part in out
     assert " ".join(INFLUENCE.split()) in " ".join(out.split())
-    assert "Every pair is separated by two of them" in told(capsys, "identical-twins", "--robust")
+    assert "Each separated pair is so by two of them" in told(capsys, "identical-twins", "--robust")
     assert "Nothing to add: 10 of 10" in told(capsys, "Lac Operon")
 
 

@@ -1,0 +1,172 @@
+"""Codes by integer programming: whether m actions are enough, and if not, for how many latents they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from identify.design.blocks import FreeChoice
+from identify.design.codes import Codes
+
+__all__ = ["Answer", "affordable", "solve_codes"]
+
+# pairs times actions; beyond, the programme would not be solved in any reasonable time
+_MOST_CHOICES = 4_000
+_LARGEST_POWER = 10
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the solver found within its time.
+
+    Attributes:
+        codes: the best codes, None when it found none.
+        most: proved: no more latents than this can have codes (among those with something to separate).
+    """
+
+    codes: Codes | None
+    most: int
+
+
+def affordable(problem: FreeChoice, m: int) -> bool:
+    """Whether the programme is small enough to try."""
+    sizes = np.array([len(block) for block in problem.blocks], dtype=np.int64)
+    pairs = sizes @ (sizes - 1) + sum(
+        int(size * sizes[above].sum()) for size, above in zip(sizes, problem.above, strict=True)
+    )
+    return bool(0 < pairs * m <= _MOST_CHOICES)
+
+
+def solve_codes(problem: FreeChoice, m: int, time_limit: float, partial: bool = False) -> Answer:
+    """Find codes of m actions for all latents, or prove that there are none; or for as many as possible.
+
+    Args:
+        problem: what the codes must do.
+        m: number of actions.
+        time_limit: seconds.
+        partial: maximise the number of latents with a code, instead of asking for all.
+    """
+    programme = _Programme(problem, m)
+    return programme.solve(time_limit, partial)
+
+
+class _Programme:
+    """Variables: r[e, l], action l targets latent e; y[p, l], it separates pair p; d[e], e has a code."""
+
+    def __init__(self, problem: FreeChoice, m: int) -> None:
+        self.problem, self.m = problem, m
+        starts = np.cumsum([0, *(len(block) for block in problem.blocks)])
+        self.starts = starts.tolist()
+        self.n = int(starts[-1])
+        self.pairs = np.array(_pairs(problem), dtype=np.int64).reshape(-1, 2)
+        self.entangled = np.repeat(problem.entangled, np.diff(starts))
+        self.n_variables = self.n * m + len(self.pairs) * m + self.n
+        self._rows: list[tuple[list[int], list[float], float, float]] = []
+
+    def solve(self, time_limit: float, partial: bool) -> Answer:
+        self._separate()
+        self._limit()
+        if not partial:
+            self._break_symmetry()
+        total = int(self.entangled.sum())
+        lower, upper = np.zeros(self.n_variables), np.ones(self.n_variables)
+        given = slice(self.n_variables - self.n, self.n_variables)
+        if not partial:
+            lower[given] = 1
+        lower[given][~self.entangled] = 1
+        objective = np.zeros(self.n_variables)
+        objective[given] = -self.entangled.astype(float)
+        result = scipy.optimize.milp(
+            objective,
+            integrality=np.ones(self.n_variables, dtype=np.int64),
+            bounds=scipy.optimize.Bounds(lower, upper),
+            constraints=self._constraints(),
+            options={"time_limit": max(time_limit, 0.1)},
+        )
+        if result.status == 2:
+            return Answer(None, total - 1)
+        bound = total if result.mip_dual_bound is None else min(total, int(-result.mip_dual_bound + 1e-6))
+        return Answer(None if result.x is None else self._read(np.round(result.x)), bound)
+
+    def _r(self, e: int, action: int) -> int:
+        return e * self.m + action
+
+    def _y(self, pair: int, action: int) -> int:
+        return self.n * self.m + pair * self.m + action
+
+    def _d(self, e: int) -> int:
+        return self.n_variables - self.n + e
+
+    def _add(self, columns: list[int], values: list[float], low: float, high: float = np.inf) -> None:
+        self._rows.append((columns, values, low, high))
+
+    def _separate(self) -> None:
+        actions, margin = range(self.m), float(self.problem.margin)
+        for p, (i, j) in enumerate(self.pairs.tolist()):
+            for a in actions:
+                self._add([self._r(i, a), self._y(p, a)], [1, -1], 0)
+                self._add([self._r(j, a), self._y(p, a)], [1, 1], -np.inf, 1)
+            self._add([*(self._y(p, a) for a in actions), self._d(i)], [*[1.0] * self.m, -margin], 0)
+        for b, ceiling in enumerate(self.problem.ceiling):
+            for e in range(self.starts[b], self.starts[b + 1]) if ceiling else ():
+                self._add([*(self._r(e, a) for a in actions), self._d(e)], [*[1.0] * self.m, -margin], 0)
+        for e in range(self.n):
+            # a latent that is left out stands in nobody's way with the empty code
+            for a in actions:
+                self._add([self._d(e), self._r(e, a)], [1, -1], 0)
+
+    def _limit(self) -> None:
+        if self.problem.max_targets is not None:
+            for a in range(self.m):
+                columns = [self._r(e, a) for e in range(self.n)]
+                self._add(columns, [1.0] * self.n, 0, self.problem.max_targets)
+
+    def _break_symmetry(self) -> None:
+        """Actions by number of targets, and the latents of a block by their codes read as numbers."""
+        for a, b in pairwise(range(self.m)):
+            columns = [self._r(e, x) for x in (a, b) for e in range(self.n)]
+            self._add(columns, [1.0] * self.n + [-1.0] * self.n, 0)
+        digits = min(self.m, _LARGEST_POWER)
+        powers = [float(2 ** (digits - 1 - a)) for a in range(digits)]
+        least = 1.0 if digits == self.m else 0.0
+        for start, end in pairwise(self.starts):
+            for e in range(start, end - 1):
+                columns = [self._r(x, a) for x in (e, e + 1) for a in range(digits)]
+                self._add(columns, [*powers, *(-power for power in powers)], least)
+
+    def _constraints(self) -> scipy.optimize.LinearConstraint:
+        lengths = [len(columns) for columns, *_ in self._rows]
+        matrix = scipy.sparse.csr_array(
+            (
+                np.concatenate([values for _, values, *_ in self._rows]),
+                np.concatenate([columns for columns, *_ in self._rows]),
+                np.concatenate([[0], np.cumsum(lengths)]),
+            ),
+            shape=(len(self._rows), self.n_variables),
+        )
+        low, high = (np.array([row[side] for row in self._rows], dtype=float) for side in (2, 3))
+        return scipy.optimize.LinearConstraint(matrix, low, high)
+
+    def _read(self, x: NDArray[np.float64]) -> Codes:
+        member = x[: self.n * self.m].reshape(self.n, self.m).astype(bool)
+        given = x[self.n_variables - self.n :].astype(bool)
+        codes = [
+            tuple(np.flatnonzero(row).tolist()) if d else None for row, d in zip(member, given, strict=True)
+        ]
+        return [codes[a:b] for a, b in pairwise(self.starts)]
+
+
+def _pairs(problem: FreeChoice) -> list[tuple[int, int]]:
+    """Pairs of latents, numbered block after block, whose codes must differ."""
+    starts = np.cumsum([0, *(len(block) for block in problem.blocks)]).tolist()
+    found: list[tuple[int, int]] = []
+    for b, above in enumerate(problem.above):
+        members = range(starts[b], starts[b + 1])
+        found += [(i, j) for i in members for j in members if i != j]
+        for c in above.tolist():
+            found += [(i, j) for i in members for j in range(starts[c], starts[c + 1])]
+    return found

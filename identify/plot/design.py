@@ -1,0 +1,104 @@
+"""A design of interventions: which new action targets which latent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from identify.design import Design
+from identify.exceptions import RequestError
+from identify.plot.cells import draw_cells, frame, label, shape_cells
+from identify.plot.style import ACTION, FREE, INK, MOST_LATENTS, new_axes, pitch, size_in_points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+__all__ = ["plot_design"]
+
+# dots one by one make a vector file large
+_MOST_DOTS = 6_000
+_MOST_ACTIONS = 1_000
+
+
+def plot_design(design: Design, ax: Axes | None = None) -> Axes:
+    """Draw the new actions as rows and the latents as columns, a dark cell with a dot for a target.
+
+    The columns of latents that stay entangled are grey, and their names are marked with a ring; latents that
+    were disentangled already and that no new action targets are left out.
+
+    Args:
+        design: the design, with 300 such latents at most.
+        ax: where to draw; new axes when left out.
+
+    Returns:
+        The axes.
+
+    Raises:
+        RequestError: there are more than 300 latents or 1,000 actions to draw.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> from identify.design import design_interventions
+        >>> from identify.graph import CausalGraph
+        >>> design = design_interventions(CausalGraph(Ga=[[1], [1], [0]]), using="actions")
+        >>> ax = plot_design(design, ax=Figure().add_subplot())
+        >>> [tick.get_text() for tick in ax.get_yticklabels()]
+        ['new0', 'new1']
+    """
+    shown = _columns(design)
+    rows, columns = len(design.actions), len(shown)
+    if columns > MOST_LATENTS or rows > _MOST_ACTIONS:
+        raise RequestError(
+            f"the design is too large to draw: {rows} actions and {columns} latents, more than {_MOST_ACTIONS} or "
+            f"{MOST_LATENTS}; its table and JSON have it all"
+        )
+    ax = ax or new_axes(pitch(columns, 12.0) * max(columns, 4) + 1.8, pitch(rows) * max(rows, 2) + 1.8)
+    if not rows or not columns:
+        return _say(ax, "nothing to add" if design.complete else "nothing that is allowed helps")
+    shape_cells(ax, rows, columns)
+    entangled = ~design.verdict.entanglement.disentangled[shown]
+    draw_cells(ax, _kinds(design, shown, entangled), 0, [FREE, ACTION])
+    _dot(ax, _member(design, shown))
+    frame(ax)
+    names = [design.before.graph.latents[i] for i in shown.tolist()]
+    marked = [f"{name} ○" if left else name for name, left in zip(names, entangled.tolist(), strict=True)]
+    title = "latents (○ stays entangled)" if entangled.any() else "latents, all disentangled"
+    label(ax, "x", range(columns), marked, title)
+    label(ax, "y", range(rows), design.names, "new actions")
+    return ax
+
+
+def _columns(design: Design) -> NDArray[np.intp]:
+    """Latents that something is done for, or that need it."""
+    of_interest = ~design.before.disentangled
+    for action in design.actions:
+        of_interest = of_interest | np.isin(design.before.graph.latents, action.targets)
+    return np.flatnonzero(of_interest)
+
+
+def _member(design: Design, shown: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Shape (n_actions, n_shown): which new action targets which latent."""
+    n_old = design.before.graph.n_actions
+    result: NDArray[np.bool_] = design.graph.Ga[shown][:, n_old:].toarray().T
+    return result
+
+
+def _kinds(design: Design, shown: NDArray[np.intp], entangled: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """0: no target, 1: no target and the latent stays entangled, 2: target."""
+    return np.where(_member(design, shown), 2, entangled[None, :].astype(np.int64))
+
+
+def _dot(ax: Axes, member: NDArray[np.bool_]) -> None:
+    rows, columns = np.nonzero(member)
+    width, height = size_in_points(ax)
+    cell = min(width / member.shape[1], height / member.shape[0])
+    if len(rows) <= _MOST_DOTS:
+        ax.scatter(columns, rows, s=max(0.8, min(0.3 * cell, 6)) ** 2, color=INK, linewidth=0, zorder=3)
+
+
+def _say(ax: Axes, text: str) -> Axes:
+    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, fontsize=9, color=INK)
+    ax.set_axis_off()
+    return ax
