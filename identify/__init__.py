@@ -7,6 +7,10 @@ the model's graphs G^z and G^a                  `identify.graph.CausalGraph`
 G-preserving maps, predicted entanglement       `identify.entanglement.predict_entanglement`
 graphical criterion, witnesses, remedies        `identify.criterion.check`
 consistent models, consistency classes          `identify.consistency`
+dependency graph of a map, G-preserving maps    `identify.maps`
+conditional densities and their graph           `identify.mechanisms`
+sufficient influence, with certificates         `identify.influence.check_influence`
+which interventions to add                      `identify.design.design_interventions`
 ==============================================  =====================================================
 
 Import names from the module that owns them (``from identify.criterion import check``). This file stays

@@ -262,7 +262,7 @@ def test_using_in_the_other_commands(capsys: Captured, tmp_path: Path) -> None:
 
 def test_help_and_version(capsys: Captured) -> None:
     assert "check" in told(capsys)
-    for command in ("check", "plot", "classes", "catalog", "convert"):
+    for command in ("check", "design", "plot", "classes", "catalog", "convert"):
         out = told(capsys, command, "--help")
         assert "Examples" in out
         assert "--json" in out
