@@ -77,6 +77,9 @@ def test_the_readme_commands_run(
     for name in ("graph.json", "graph.graphml", "true.json", "learned.json", "experiments/one.json"):
         Path(name).parent.mkdir(exist_ok=True)
         write_graph(graph, name)
+    # the page on influence shows a whole file
+    (model,) = blocks(ROOT / "docs" / "influence.md", "toml")
+    Path("model.toml").write_text(model, encoding="utf-8")
     assert main(shlex.split(command)[1:]) == 0
     assert capsys.readouterr().err == ""
 
