@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 import identify.formats
 from identify import catalog
+from identify.design import Candidate, read_candidates
 from identify.exceptions import IdentifyError
 from identify.files import write_whole
 from identify.formats import FORMATS, read_graph, write_graph
@@ -163,12 +164,15 @@ def test_refused_by_the_schema_and_by_us(record: Any, message: str) -> None:
 # The documentation ----------------------------------------------------------------------------------
 
 PAGE = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+OF_GRAPHS, OF_CANDIDATES = (
+    re.findall(r"^```(\w+)\n(.*?)^```", part, re.MULTILINE | re.DOTALL)
+    for part in PAGE.split("## Candidates")
+)
 LANGUAGES = {"json": "json", "xml": "graphml", "text": "gml", "dot": "dot", "none": "csv"}
 
 
 def test_every_example_of_the_page_is_the_same_graph(tmp_path: Path) -> None:
-    found = [(LANGUAGES[language], text) for language, text in EXAMPLES if language in LANGUAGES]
+    found = [(LANGUAGES[language], text) for language, text in OF_GRAPHS if language in LANGUAGES]
     assert [suffix for suffix, _ in found] == ["json", "json", "graphml", "gml", "dot", "csv", "csv"]
     expected = CausalGraph([[1, 0], [1, 0]], [[0], [1]], ["speed", "place"], ["push"])
     for suffix, text in found:
@@ -176,6 +180,16 @@ def test_every_example_of_the_page_is_the_same_graph(tmp_path: Path) -> None:
         graph = read_graph(tmp_path / f"g.{suffix}")
         assert graph == expected
         assert graph.same_names(expected)
+
+
+def test_both_examples_of_candidates_are_the_same(tmp_path: Path) -> None:
+    found = []
+    for language, text in OF_CANDIDATES:
+        path = tmp_path / f"candidates.{LANGUAGES[language]}"
+        write_whole(path, text)
+        found.append(read_candidates(path))
+    low, high = Candidate(("speed",), "low dose", 1.0), Candidate(("speed", "place"), "high dose", 2.5)
+    assert found == [[low, high]] * 2
 
 
 def test_the_page_names_every_format_and_suffix() -> None:
