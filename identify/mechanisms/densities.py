@@ -1,4 +1,4 @@
-"""Log-densities of one latent, written in sympy; the building blocks of `identify.mechanisms.Mechanisms`.
+"""Log-densities of one latent, written in sympy; the building blocks of `identify.mechanisms.model.Mechanisms`.
 
 Each takes the symbol of the latent first and expressions in actions and past latents for its parameters. They are
 complete, with the terms that don't contain the latent, so that they can be mixed.
@@ -36,7 +36,7 @@ def gaussian(z: sympy.Symbol, mean: Any, variance: Any = 1) -> sympy.Expr:
 
 
 def laplace(z: sympy.Symbol, location: Any, scale: Any = 1) -> sympy.Expr:
-    """Laplace: -|z - location| / scale - log(2 scale).
+    """Laplace: -abs(z - location) / scale - log(2 scale).
 
     Raises:
         RequestError: a scale that can't be positive.

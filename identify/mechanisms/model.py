@@ -36,7 +36,7 @@ class Mechanisms:
     Args:
         latents: n symbols, z^t.
         log_densities: n expressions in their own latent, actions and past latents;
-            `identify.mechanisms.gaussian` and its like build them.
+            `identify.mechanisms.densities.gaussian` and its like build them.
         actions: m symbols.
         past: symbols of the latents one step before, in the order of the latents; or a sequence of such sequences, one
             for each lag, the most recent first.
