@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from identify.graph import CausalGraph
 
-__all__ = ["graphs", "permutations"]
+__all__ = ["graphs", "nothing_known", "permutations"]
 
 
 @st.composite
@@ -24,6 +24,11 @@ def graphs(draw: st.DrawFn, max_latents: int = 7, max_actions: int = 5) -> Causa
         lonely = rng.integers(n)
         past[lonely], past[:, lonely], acted[lonely] = False, False, False
     return CausalGraph(Gz=past, Ga=acted)
+
+
+def nothing_known(n: int) -> CausalGraph:
+    """Latents that nothing acts on."""
+    return CausalGraph(latents=[f"q{i}" for i in range(n)])
 
 
 def _make_twins(past: np.ndarray, acted: np.ndarray, i: int, j: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from identify.exceptions import RequestError
 from identify.influence.actions import of_action
-from identify.influence.past import of_past, of_past_exponential, variability
+from identify.influence.past import of_past, variability
 from identify.influence.report import FAMILIES, Family, InfluenceReport, Influences
 from identify.mechanisms import Mechanisms, NaturalForm, natural_form
 from identify.proof.deadline import checked_seconds
@@ -54,11 +54,7 @@ def check_influence(
     for action in mechanisms.actions:
         actions[action.name] = of_action(mechanisms, action, seconds)
         after_each()
-    past = None
-    if mechanisms.past:
-        past = (
-            of_past(mechanisms, seconds) if forms is None else of_past_exponential(mechanisms, forms, seconds)
-        )
+    past = of_past(mechanisms, forms, seconds) if mechanisms.past else None
     movable = None if forms is None else variability(mechanisms, forms, seconds)
     return InfluenceReport(family, Influences(actions), past, movable)
 

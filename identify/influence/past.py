@@ -11,7 +11,10 @@ from identify.mechanisms import Mechanisms, NaturalForm
 from identify.proof.independence import Branch, Dependent
 from identify.proof.vanishing import refute
 
-__all__ = ["of_past", "of_past_exponential", "variability"]
+__all__ = ["of_past", "variability"]
+
+# positions of child and parent
+Edge = tuple[int, int]
 
 _PAST_REPAIRS = (
     "an action, or a longer memory, that changes how the past acts on the latents",
@@ -25,16 +28,31 @@ _EXPONENTIAL_REPAIRS = (
 _VARIABILITY_REPAIRS = ("more actions, or more values, that move them in other directions",)
 
 
-def of_past(mechanisms: Mechanisms, seconds: float) -> Influence:
-    """Nonparametric: the conditions have z^t = z^s, so only actions and other lags can vary."""
-    import sympy
+def of_past(mechanisms: Mechanisms, forms: Sequence[NaturalForm] | None, seconds: float) -> Influence:
+    """Decide it from second derivatives, or in exponential families from natural parameters.
 
+    Args:
+        mechanisms: of all latents.
+        forms: natural forms of their scores, if the family is exponential.
+        seconds: after which it is undecided.
+    """
     try:
         names, pairs = _past_edges(mechanisms)
     except UndecidedError as error:
         return Influence("the past", "undecided", None, str(error))
     if not names:
         return Influence("the past", "holds", None, "it has no children, so nothing is asked of it")
+    if forms is None:
+        return _nonparametric(mechanisms, names, pairs, seconds)
+    return _exponential(mechanisms, forms, names, pairs, seconds)
+
+
+def _nonparametric(
+    mechanisms: Mechanisms, names: Sequence[str], pairs: Sequence[Edge], seconds: float
+) -> Influence:
+    """The conditions have z^t = z^s, so only actions and other lags can vary."""
+    import sympy
+
     branches = []
     for lag in mechanisms.past:
         equal = dict(zip(lag, mechanisms.latents, strict=True))
@@ -69,16 +87,16 @@ def _of_one_matrix(names: Sequence[str], branch: Branch) -> Dependent | None:
     return Dependent(tuple(names), tuple(weights), (branch,), ("zero after expanding",))
 
 
-def of_past_exponential(mechanisms: Mechanisms, forms: Sequence[NaturalForm], seconds: float) -> Influence:
-    """In an exponential family any past values may be combined: independent derivatives of natural parameters."""
+def _exponential(
+    mechanisms: Mechanisms,
+    forms: Sequence[NaturalForm],
+    names: Sequence[str],
+    pairs: Sequence[Edge],
+    seconds: float,
+) -> Influence:
+    """Any past values may be combined: independent derivatives of natural parameters."""
     import sympy
 
-    try:
-        names, pairs = _past_edges(mechanisms)
-    except UndecidedError as error:
-        return Influence("the past", "undecided", None, str(error))
-    if not names:
-        return Influence("the past", "holds", None, "it has no children, so nothing is asked of it")
     for latent, form in zip(mechanisms.latents, forms, strict=True):
         if len(form.parameters) > 1:
             return Influence(
@@ -128,7 +146,7 @@ def variability(mechanisms: Mechanisms, forms: Sequence[NaturalForm], seconds: f
     return answer(cause, found, f"{len(names) - 1} parameters take values", repairs)
 
 
-def _past_edges(mechanisms: Mechanisms) -> tuple[list[str], list[tuple[int, int]]]:
+def _past_edges(mechanisms: Mechanisms) -> tuple[list[str], list[Edge]]:
     """Edges of G^z, of all lags together: names, and positions (child, parent)."""
     lags = range(1, len(mechanisms.past) + 1)
     pairs = sorted({pair for lag in lags for pair in mechanisms.lag_edges(lag)})

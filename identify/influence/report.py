@@ -134,7 +134,10 @@ def answer(
     """
     if isinstance(found, Independent):
         if not found.analytic:
-            reason = f"{what} in independent ways near one value of the latents, but kinks leave others open"
+            reason = (
+                f"{what} in independent ways near one value of the latents, but the densities are not seen to be "
+                "analytic in them, so that others stay open"
+            )
             return Influence(cause, "undecided", None, reason)
         return Influence(
             cause,

@@ -3,5 +3,6 @@
 deadline        work that is stopped after a time
 balls           values enclosed in balls (Arb)
 vanishing       is an expression zero almost everywhere
+analytic        does one value of z stand for almost every one
 independence    are functions linearly independent; certificates that anybody can check
 """

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from identify.proof.analytic import is_analytic
 from identify.proof.balls import NotEnclosedError, enclose, excludes_zero, precision
 from identify.proof.deadline import OutOfTimeError, within
 from identify.proof.vanishing import points, vanishes
@@ -49,7 +50,8 @@ class Independent:
         conditions: k points, one for each row: values of its symbols but the generic ones.
         generic: value of the generic symbols, the same in all rows.
         determinant: the enclosure found, as text.
-        analytic: whether nothing has a kink in a generic symbol, so that one value stands for almost every one.
+        analytic: whether every function is seen to be analytic in the generic symbols, up to poles, so that one value
+            stands for almost every one.
     """
 
     names: tuple[str, ...]
@@ -198,7 +200,7 @@ class _Problem:
         found = _determinant(rows, conditions, at, _BITS)
         if found is None or not excludes_zero(found):
             return Undecided("a determinant looks different from zero, and its enclosure holds zero")
-        analytic = not any(_kinked(part, self.generic) for row in rows for part in row)
+        analytic = all(is_analytic(part, self.generic) for row in rows for part in row)
         return Independent(self.names, rows, conditions, at, found.str(5), analytic)
 
     def _dependent(
@@ -227,6 +229,9 @@ class _Problem:
         simple = [_recognised(solved[k]) for k in used]
         if all(number is not None for number in simple):
             yield self._weights([columns[k] for k in used], [n for n in simple if n is not None], last)
+        if not used:
+            # the last function alone, and it did not vanish everywhere
+            return
         relevant = [columns[k] for k in used]
         picked = _eliminate([[row.values[column] for column in relevant] for row in rows])
         chosen = [rows[row] for row, _ in picked]
@@ -237,7 +242,7 @@ class _Problem:
         if len(chosen) == len(relevant):
             matrix = sympy.Matrix([[entry(row, column) for column in relevant] for row in chosen])
             right = sympy.Matrix([entry(row, last) for row in chosen])
-            weights = matrix.LUsolve(right) if relevant else []
+            weights = matrix.LUsolve(right)
             yield self._weights(relevant, [sympy.simplify(weight) for weight in weights], last)
 
     def _weights(self, columns: list[int], values: list[sympy.Expr], last: int) -> tuple[sympy.Expr, ...]:
@@ -327,20 +332,3 @@ def _combined(weights: Sequence[sympy.Expr], branch: Branch) -> sympy.Expr:
     import sympy
 
     return sympy.Add(*(weight * part for weight, part in zip(weights, branch, strict=True)))
-
-
-def _kinked(expression: sympy.Expr, symbols: Iterable[sympy.Symbol]) -> bool:
-    """Whether the expression may have a kink or a step in one of these symbols."""
-    import sympy
-
-    kinds = (
-        sympy.Abs,
-        sympy.sign,
-        sympy.Piecewise,
-        sympy.Max,
-        sympy.Min,
-        sympy.Heaviside,
-        sympy.floor,
-        sympy.ceiling,
-    )
-    return any(part.free_symbols & set(symbols) for part in expression.atoms(*kinds))

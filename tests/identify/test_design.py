@@ -16,15 +16,11 @@ from identify.criterion import check
 from identify.design import design_interventions
 from identify.design.bounds import capacity, fewest_actions
 from identify.graph import CausalGraph
-from tests.builders import graphs
+from tests.builders import graphs, nothing_known
 from tests.oracles import matrix_form
 
 quick = settings(max_examples=60, deadline=None)
 Sets = list[list[int]]
-
-
-def nothing_known(n: int) -> CausalGraph:
-    return CausalGraph(latents=[f"q{i}" for i in range(n)])
 
 
 @st.composite

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from identify.exceptions import RequestError
+from identify.proof.analytic import is_analytic
 from identify.proof.balls import NotEnclosedError, enclose, excludes_zero
 from identify.proof.deadline import OutOfTimeError, checked_seconds, within
 from identify.proof.independence import Dependent, Independent, Undecided, linear_independence
@@ -228,6 +229,36 @@ def test_what_can_not_be_enclosed_is_undecided() -> None:
     found = linear_independence(["f", "g"], [(sympy.besselj(0, a), a)], [], 5)
     assert isinstance(found, Undecided)
     assert "no point was found" in found.reason
+
+
+ANALYTIC = [
+    x / (1 + x**2), sympy.log(1 + sympy.exp(x)), sympy.sin(x) / x, sympy.tan(x * y), sympy.sqrt(1 + x**2),
+    sympy.log(p) / p, sympy.exp(x) ** y, sympy.Abs(a) * x, p**sympy.Rational(1, 3), sympy.gamma(1 + x**2),
+]  # fmt: skip
+CUT = [
+    sympy.Abs(x), sympy.atan(1 / x) + sympy.atan(x), sympy.asin(sympy.sin(x)), sympy.atan(sympy.tan(x)),
+    sympy.tanh(1 / x), (x**2 * (x - 1) ** 2) ** sympy.Rational(1, 3), sympy.log(x**2), sympy.sign(x), sympy.Max(x, y),
+    sympy.atan2(x, y),
+    sympy.Piecewise((x, x > 0), (0, True)), sympy.Function("f")(x), sympy.floor(x),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", ANALYTIC, ids=str)
+def test_what_is_analytic_up_to_poles(expression: sympy.Expr) -> None:
+    assert is_analytic(expression, [x, y, p])
+
+
+@pytest.mark.parametrize("expression", CUT, ids=str)
+def test_what_one_value_says_nothing_of_others(expression: sympy.Expr) -> None:
+    assert not is_analytic(expression, [x, y, p])
+    assert not is_analytic(sympy.exp(x) + sympy.tanh(expression), [x, y, p])
+
+
+def test_a_determinant_that_vanishes_on_one_side_is_no_proof() -> None:
+    """atan(x) + atan(1/x) - pi/2 is zero for positive x, and -pi for negative."""
+    step = sympy.atan(x) + sympy.atan(1 / x) - sympy.pi / 2
+    found = linear_independence(["f", "g"], [(a * step, a**2)], [x], 10)
+    assert not isinstance(found, Independent) or not found.analytic
 
 
 def test_kinks_in_generic_symbols_are_told() -> None:
