@@ -21,9 +21,11 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from estimation.exceptions import ConfigError, TrainingError
+from estimation.flow import CouplingFlow
 from estimation.masks import EdgeMasks
 from estimation.networks import MLP, WithLinearInput, WithLinearOutput
 from estimation.posterior import Gaussian, PosteriorNoise
+from estimation.refinement import Refinement
 from estimation.transitions import TransitionNetworks
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Masks", "Shape", "SparseVAE"]
 
 _LEAST_VARIANCE = 1e-12
+_FLOW_WIDTH = 32
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,8 @@ class SparseVAE(nn.Module):
         full = config.posterior == "full"
         self.posterior_noise = PosteriorNoise(d_x if encoder is None else n, n, full, generator)
         self.networks = self._transition_networks(config, generator)
+        self.flow = CouplingFlow(n, config.couplings or 0, _FLOW_WIDTH, generator)
+        self.refinement = Refinement(n)
         self.past_masks = EdgeMasks(shape.n_latents, shape.n_latents if shape.past else 0)
         self.action_masks = EdgeMasks(shape.n_latents, shape.n_actions)
         learned = config.variance in ("learned", "state_dependent")
@@ -199,13 +204,37 @@ class SparseVAE(nn.Module):
 
     def posterior(self, standardised: Tensor) -> Gaussian:
         """q(z | x) for standardised observations (B, d_x)."""
-        mean = self.encoder(standardised)
-        noise = self.posterior_noise(standardised if isinstance(self.encoder, MLP) else mean)
-        return Gaussian(mean, *noise)
+        bent = self.bent(standardised)
+        factor, log_det = self.posterior_noise(standardised if isinstance(self.encoder, MLP) else bent)
+        latents, stretched = self.flow(bent)
+        if self.flow.active:
+            # the Gaussian that the flow makes of it where it is linear
+            factor = self.flow.jacobian(bent) @ factor
+        return Gaussian(latents, factor, log_det + stretched)
+
+    def bent(self, standardised: Tensor) -> Tensor:
+        """The mean latents before the flow, shape (B, n), for standardised observations (B, d_x)."""
+        first = self.encoder(standardised)
+        return self.refinement(self.decoder, standardised, first, self.log_variance_x.exp())
+
+    def encoded(self, standardised: Tensor) -> Tensor:
+        """What encoder and flow say by themselves, shape (B, n), for standardised observations (B, d_x)."""
+        result: Tensor = self.flow(self.encoder(standardised))[0]
+        return result
+
+    def mean_latents(self, standardised: Tensor) -> Tensor:
+        """The mean of q(z | x), shape (B, n), for standardised observations (B, d_x)."""
+        result: Tensor = self.flow(self.bent(standardised))[0]
+        return result
+
+    def mean_observations(self, latents: Tensor) -> Tensor:
+        """The mean of p(x | z), in standardised units, shape (B, d_x), for latents (B, n)."""
+        result: Tensor = self.decoder(self.flow.inverse(latents))
+        return result
 
     def likelihood(self, latents: Tensor) -> Normal:
         """p(x | z) for latents (B, n), in standardised units, shape (B, d_x)."""
-        mean = self.decoder(latents)
+        mean = self.mean_observations(latents)
         return Normal(mean, (0.5 * self.log_variance_x).exp().expand_as(mean), validate_args=False)
 
     def initial(self, rows: int) -> Normal:

@@ -104,7 +104,7 @@ def training_loss(
         return negative_elbo(model, batch, masks, generator)
     parts = _Parts.of(model, batch, masks, generator)
     steps, d_x = parts.mean.shape[1], parts.standardised.shape[-1]
-    fitted = model.decoder(parts.sample.flatten(0, 1))
+    fitted = model.mean_observations(parts.sample.flatten(0, 1))
     variance_x = (fitted - parts.standardised).square().mean().clamp_min(_LEAST)
     reconstruction = 0.5 * steps * (_LOG_2PI_E + variance_x.log())
     spread = (parts.mean[:, -1] - parts.prior.loc).square() + parts.variance[:, -1]

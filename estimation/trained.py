@@ -168,11 +168,11 @@ class TrainedModel:
         return f"TrainedModel({', '.join(parts)}, {self.graph.n_edges} edges)"
 
     def _encode(self, values: Tensor) -> Tensor:
-        mean: Tensor = self.model.posterior(self.model.standardised(values)).loc
+        mean: Tensor = self.model.mean_latents(self.model.standardised(values))
         return mean
 
     def _decode(self, values: Tensor) -> Tensor:
-        mean: Tensor = self.model.decoder(values) * self.model.x_scale + self.model.x_mean
+        mean: Tensor = self.model.mean_observations(values) * self.model.x_scale + self.model.x_mean
         return mean
 
     @torch.no_grad()

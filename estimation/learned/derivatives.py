@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from estimation.columns import derivative
 from estimation.exceptions import DataError
 from estimation.learned.points import Points, spread
 
@@ -33,20 +34,20 @@ def from_decoders(model: TrainedModel, points: Points, smoothing: float, seed: i
     encoded = model.encode(points.observations)
     truth = torch.from_numpy(points.latents).to(_like(decoder))
 
-    def derivative(z: Tensor) -> Tensor:
+    def mixing(z: Tensor) -> Tensor:
         """Dv where the model places the observation of z."""
         x, true_side = _differentiated(decoder, z, "true decoder")
         if x.shape[1] != network.shape.n_observed:
             raise DataError(
                 f"the true decoder gives {x.shape[1]} observed dimensions, the model has {network.shape.n_observed}"
             )
-        z_hat = network.encoder(network.standardised(x.to(network.x_mean)))
-        _, learned_side = _differentiated(lambda u: network.decoder(u) * network.x_scale, z_hat, "decoder")
+        z_hat = network.mean_latents(network.standardised(x.to(network.x_mean)))
+        _, learned_side = _differentiated(lambda u: network.mean_observations(u) * network.x_scale, z_hat, "decoder")
         result: Tensor = torch.linalg.pinv(true_side) @ learned_side
         return result
 
     numbers = network.shape.n_observed * (truth.shape[1] + encoded.shape[1])
-    derivatives = _persistent(derivative, truth, spread(points.latents) * smoothing, numbers, seed)
+    derivatives = _persistent(mixing, truth, spread(points.latents) * smoothing, numbers, seed)
     return _scaled(derivatives, points.latents, encoded)
 
 
@@ -57,8 +58,8 @@ def between_models(
 
     def through(latents: Tensor) -> Tensor:
         """encoder_A o decoder_B."""
-        x = other.model.decoder(latents) * other.model.x_scale + other.model.x_mean
-        result: Tensor = model.model.encoder(model.model.standardised(x.to(model.model.x_mean)))
+        x = other.model.mean_observations(latents) * other.model.x_scale + other.model.x_mean
+        result: Tensor = model.model.encoded(model.model.standardised(x.to(model.model.x_mean)))
         return result
 
     latents = torch.from_numpy(theirs).to(other.model.x_mean)
@@ -74,7 +75,7 @@ def between_models(
 
 @torch.no_grad()
 def _persistent(
-    derivative: Callable[[Tensor], Tensor], points: Tensor, reach: Array, numbers: int, seed: int
+    mixing: Callable[[Tensor], Tensor], points: Tensor, reach: Array, numbers: int, seed: int
 ) -> Array:
     """The root mean product of derivatives at pairs of neighbours, shape (rows, columns).
 
@@ -84,7 +85,7 @@ def _persistent(
     0.02 (0.05) from products; the matched pairs have 1.
 
     Args:
-        derivative: of points (B, n), shape (B, rows, columns).
+        mixing: the derivative at points (B, n), shape (B, rows, columns).
         points: shape (N, n).
         reach: how far neighbours lie, shape (n,); all zero gives the root mean square.
         numbers: held in memory for one point.
@@ -100,7 +101,7 @@ def _persistent(
             noise = torch.randn(part.shape, generator=generator, dtype=torch.float64) * torch.from_numpy(
                 reach
             )
-            found = derivative(part + noise.to(part) if k else part)
+            found = mixing(part + noise.to(part) if k else part)
             sums, squares = sums + found, squares + found**2
         products = squares if count == 1 else (sums**2 - squares) / (count * (count - 1))
         total = total + torch.as_tensor(products).sum(0)
@@ -108,26 +109,20 @@ def _persistent(
 
 
 def _differentiated(function: Callable[..., Any], points: Tensor, what: str) -> tuple[Tensor, Tensor]:
-    """A map on rows: its values, and its derivative of shape (B, outputs, inputs), float64 on the CPU.
-
-    Column by column, forwards: the rows are independent, and there are fewer latents than observed dimensions.
-    """
-    columns = []
+    """A map on rows: its values, and its derivative of shape (B, outputs, inputs), float64 on the CPU."""
     try:
-        for direction in torch.eye(points.shape[1]).to(points):
-            found = torch.func.jvp(function, (points,), (direction.expand_as(points),))
-            columns.append(found[1].double().cpu())
+        values, slopes = derivative(function, points)
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(
             f"the {what} can't be differentiated by torch ({reason}); take method='regression'"
         ) from error
-    result = torch.stack(columns, dim=-1)
+    result = slopes.double().cpu()
     if not bool(torch.isfinite(result).all()):
         raise DataError(
             f"the {what} has a derivative that is not finite; look for extreme latents in the data"
         )
-    return found[0], result
+    return values, result
 
 
 def _like(decoder: Callable[..., Any]) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import os
 import time
 from collections.abc import Callable
@@ -24,6 +26,7 @@ from estimation.training import resuming
 from estimation.training.batches import Batches, generator_for, scales
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
+from estimation.training.polish import polish_
 from estimation.training.progress import progress_line
 from estimation.training.rebase import rebase_
 
@@ -180,7 +183,9 @@ class _Run:
                 advance(
                     self.step, f"{self.plan.stage(self.step - 1)}, loss {float(terms.total.detach()):.3f}"
                 )
-        self._freeze()
+            self._freeze()
+            advance(self.step, "polish")
+            self._polish()
 
     def _enter_stage(self) -> None:
         if self.step in self.plan.rebases:
@@ -211,6 +216,25 @@ class _Run:
         for name, masks in self.model.edges.items():
             if masks.sampled:
                 masks.freeze_(budgets(self.config).get(name) if self.config.sparsity == "budget" else None)
+
+    def _polish(self) -> None:
+        """Refine and straighten, unless that makes held-out data less likely."""
+        self.model.eval()
+        before, kept = self._held_out(), copy.deepcopy(self.model.state_dict())
+        try:
+            polish_(self.model, self.batches, self.config, self.n_rows, self.step)
+            after = self._held_out()
+        except (RuntimeError, NotImplementedError) as error:
+            after, reason = math.inf, " ".join(str(error).split())[:200]
+        else:
+            reason = f"the held-out negative ELBO went from {before:.4g} to {after:.4g}"
+        if not after <= before:
+            self.model.load_state_dict(kept)
+        verb = "polished" if after <= before else "not polished"
+        self.history.notes.append(f"{verb} after {self.step} steps: {reason}")
+
+    def _held_out(self) -> float:
+        return held_out_terms(self.model, self.held_out, self.config.seed)["total"]
 
     def _step(self) -> LossTerms:
         rate = self.plan.rate(self.step)

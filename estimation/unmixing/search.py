@@ -14,6 +14,7 @@ has one), in which any effect is as sparse as one likes, and, without a past, th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,8 @@ _TRUSTED = (3.0, 2.0)
 _NOTHING = 0.1
 # and less than this share of what the transition leaves over: effects that networks imagine reach a fifth of it
 _DROWNED = 0.5
+# penalties that differ by less belong to one basis
+_SAME = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +81,7 @@ def unmix(
     n_starts: int = _STARTS,
     noise: ArrayLike | None = None,
     residual: ArrayLike | None = None,
+    edges: Mapping[str, int] | None = None,
 ) -> Unmixing:
     """Find the linear map of the latents that makes the mechanisms sparsest.
 
@@ -93,6 +97,8 @@ def unmix(
             that are unused ones of the model and are set aside, unless all are.
         residual: the covariance of what the mechanisms leave over of the latents, shape (n, n); without a past it
             says which rows are orthogonal. Left out, the covariance of the latents does.
+        edges: how many effects of ``"actions"`` and of the ``"past"`` will be kept. Given together with the residual,
+            that of the bases found is taken in which those explain the latents best.
 
     Returns:
         the best basis of all starts.
@@ -129,10 +135,21 @@ def unmix(
     if weights is not None:
         penalties = penalties - weights[1] * _log_determinant(bases)
     order = penalties.argsort()
-    matrix = np.vstack([bases[order[0]].numpy() @ moved @ shown, still @ shown, unseen @ white])
-    matrix /= np.sqrt(np.einsum("ij,jk,ik->i", matrix, spread, matrix))[:, None]
+
+    def whole(basis: Tensor) -> Array:
+        matrix = np.vstack([basis.numpy() @ moved @ shown, still @ shown, unseen @ white])
+        return np.asarray(matrix / np.sqrt(np.einsum("ij,jk,ik->i", matrix, spread, matrix))[:, None])
+
+    if residual is not None and edges:
+        candidates = [whole(bases[k]) for k in _distinct(penalties, order)]
+        left = _square("residual", residual, len(white))
+        matrix = min(candidates, key=lambda m: _misfit(m, effect_sizes(m, spread, actions, past), left, edges))
+    else:
+        matrix = whole(bases[order[0]])
     n_unseen, n = len(unseen), len(matrix)
     of_actions, of_past = effect_sizes(matrix, spread, actions, past)
+    if residual is not None and past is None and of_actions is not None:
+        of_actions = of_actions / np.sqrt(np.einsum("ij,jk,ik->i", matrix, left_over, matrix))[:, None]
     for strengths in (of_actions, of_past, None if of_past is None else of_past.T):
         if strengths is not None:
             strengths[n - n_unseen :] = NO_EFFECT
@@ -146,6 +163,32 @@ def unmix(
         unconstrained=tuple(range(len(moved), n)),
         unseen=tuple(range(n - n_unseen, n)),
     )
+
+
+def _distinct(penalties: Tensor, order: Tensor) -> list[int]:
+    """The starts that ended in different bases, as their penalties tell, the best first."""
+    values = penalties[order]
+    new = torch.cat([torch.ones(1, dtype=torch.bool), values.diff() > _SAME])
+    return [int(k) for k in order[new]]
+
+
+def _misfit(
+    matrix: Array, strengths: tuple[Array | None, Array | None], residual: Array, edges: Mapping[str, int]
+) -> float:
+    """The negative log-likelihood of latents matrix @ z, up to a constant, when only the strongest effects are kept.
+
+    What an effect explains is added to what is left over of its latent when the effect goes.
+    """
+    left = np.einsum("ij,jk,ik->i", matrix, residual, matrix)
+    lost = np.zeros_like(left)
+    for name, sizes in zip(("actions", "past"), strengths, strict=True):
+        if sizes is not None and name in edges:
+            by_size = sizes if strengths[1] is not None else sizes / np.sqrt(left)[:, None]
+            weakest = by_size.ravel().argsort()[: max(sizes.size - edges[name], 0)]
+            gone = np.zeros(sizes.size)
+            gone[weakest] = sizes.ravel()[weakest] ** 2
+            lost += gone.reshape(sizes.shape).sum(1)
+    return float(0.5 * np.log(left + lost).sum() - np.linalg.slogdet(matrix)[1])
 
 
 def _seen(white: Array, noise: ArrayLike | None) -> tuple[Array, Array]:

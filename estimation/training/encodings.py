@@ -1,0 +1,64 @@
+"""Training rows, encoded once, for what is fitted to latents that stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from estimation.model import SparseVAE
+from estimation.training.batches import Batches
+
+__all__ = ["Encodings"]
+
+_ROWS = 65_536
+_CHUNK = 4_096
+
+
+@dataclass(frozen=True)
+class Encodings:
+    """Rows of the training data and their posteriors before the flow.
+
+    Attributes:
+        latents: means, shape (rows, T, n).
+        factors: square roots of their covariances, shape (rows, T, n, n).
+        actions: shape (rows, m), or None.
+        standardised: the observations, shape (rows, T, d_x).
+    """
+
+    latents: Tensor
+    factors: Tensor
+    actions: Tensor | None
+    standardised: Tensor
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, model: SparseVAE, batches: Batches, n_rows: int, seed: Sequence[int], most: int = _ROWS) -> Encodings:
+        """Encode some rows.
+
+        Args:
+            model: its flow must not be active.
+            batches: of the training data.
+            n_rows: of the training data.
+            seed: picks the rows.
+            most: how many, at most.
+        """
+        rows = np.random.default_rng(seed).permutation(n_rows)[:most]
+        means, factors, observed = [], [], []
+        for start in range(0, len(rows), _CHUNK):
+            x = model.standardised(batches.rows(rows[start : start + _CHUNK]).observations)
+            posterior = model.posterior(x.flatten(0, 1))
+            means.append(posterior.loc.unflatten(0, x.shape[:2]))
+            factors.append(posterior.factor.unflatten(0, x.shape[:2]))
+            observed.append(x)
+        actions = batches.rows(rows).actions
+        return cls(torch.cat(means), torch.cat(factors), actions, torch.cat(observed))
+
+    def noise(self) -> NDArray[np.float64]:
+        """The mean covariance of the posteriors, shape (n, n)."""
+        covariance = torch.einsum("rtij,rtkj->ik", self.factors, self.factors) / self.latents[..., 0].numel()
+        return np.asarray(covariance.double().cpu().numpy())
