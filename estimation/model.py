@@ -217,11 +217,6 @@ class SparseVAE(nn.Module):
         first = self.encoder(standardised)
         return self.refinement(self.decoder, standardised, first, self.log_variance_x.exp())
 
-    def encoded(self, standardised: Tensor) -> Tensor:
-        """What encoder and flow say by themselves, shape (B, n), for standardised observations (B, d_x)."""
-        result: Tensor = self.flow(self.encoder(standardised))[0]
-        return result
-
     def mean_latents(self, standardised: Tensor) -> Tensor:
         """The mean of q(z | x), shape (B, n), for standardised observations (B, d_x)."""
         result: Tensor = self.flow(self.bent(standardised))[0]

@@ -30,24 +30,10 @@ _CHUNK = 2_000_000
 def from_decoders(model: TrainedModel, points: Points, smoothing: float, seed: int) -> Array:
     assert points.latents is not None
     assert points.decoder is not None
-    decoder, network = points.decoder, model.model
+    decoder = points.decoder
     encoded = model.encode(points.observations)
     truth = torch.from_numpy(points.latents).to(_like(decoder))
-
-    def mixing(z: Tensor) -> Tensor:
-        """Dv where the model places the observation of z."""
-        x, true_side = _differentiated(decoder, z, "true decoder")
-        if x.shape[1] != network.shape.n_observed:
-            raise DataError(
-                f"the true decoder gives {x.shape[1]} observed dimensions, the model has {network.shape.n_observed}"
-            )
-        z_hat = network.mean_latents(network.standardised(x.to(network.x_mean)))
-        _, learned_side = _differentiated(lambda u: network.mean_observations(u) * network.x_scale, z_hat, "decoder")
-        result: Tensor = torch.linalg.pinv(true_side) @ learned_side
-        return result
-
-    numbers = network.shape.n_observed * (truth.shape[1] + encoded.shape[1])
-    derivatives = _persistent(mixing, truth, spread(points.latents) * smoothing, numbers, seed)
+    derivatives = _mixing(model, decoder, "true decoder", truth, smoothing, seed)
     return _scaled(derivatives, points.latents, encoded)
 
 
@@ -55,27 +41,53 @@ def between_models(
     model: TrainedModel, other: TrainedModel, points: Points, smoothing: float, seed: int
 ) -> Array:
     ours, theirs = model.encode(points.observations), other.encode(points.observations)
+    network = model.model
 
-    def through(latents: Tensor) -> Tensor:
-        """encoder_A o decoder_B."""
-        x = other.model.mean_observations(latents) * other.model.x_scale + other.model.x_mean
-        result: Tensor = model.model.encoded(model.model.standardised(x.to(model.model.x_mean)))
+    def decoder(latents: Tensor) -> Tensor:
+        return network.mean_observations(latents) * network.x_scale + network.x_mean
+
+    latents = torch.from_numpy(ours).to(network.x_mean)
+    return _scaled(_mixing(other, decoder, "first model", latents, smoothing, seed), ours, theirs)
+
+
+def _mixing(
+    model: TrainedModel, decoder: Callable[..., Any], what: str, points: Tensor, smoothing: float, seed: int
+) -> Array:
+    """The derivative of the latents that a decoder draws in those that the model reads.
+
+    Both decoders draw on the same surface, so that it is the pseudoinverse of the one's derivative times the other's.
+
+    Args:
+        model: the model.
+        decoder: in the units of the observations.
+        what: to call the decoder.
+        points: latents of the decoder, shape (N, columns).
+        smoothing: how far neighbours lie, in standard deviations.
+        seed: of the neighbours.
+    """
+    network = model.model
+
+    def at(z: Tensor) -> Tensor:
+        x, drawn = _differentiated(decoder, z, what)
+        if x.shape[1] != network.shape.n_observed:
+            raise DataError(
+                f"the {what} gives {x.shape[1]} observed dimensions, the model has {network.shape.n_observed}"
+            )
+        read = network.mean_latents(network.standardised(x.to(network.x_mean)))
+        _, learned = _differentiated(
+            lambda u: network.mean_observations(u) * network.x_scale, read, "decoder"
+        )
+        result: Tensor = torch.linalg.pinv(drawn) @ learned
         return result
 
-    latents = torch.from_numpy(theirs).to(other.model.x_mean)
-    derivatives = _persistent(
-        lambda z: _differentiated(through, z, "pair of models")[1],
-        latents,
-        spread(theirs) * smoothing,
-        other.model.shape.n_observed * theirs.shape[1],
-        seed,
-    )
-    return _scaled(derivatives, ours, theirs)
+    reach = spread(points.double().cpu().numpy()) * smoothing
+    numbers = network.shape.n_observed * (points.shape[1] + network.shape.n_latents)
+    return _persistent(at, points, reach, numbers, seed)
 
 
 @torch.no_grad()
 def _persistent(
-    mixing: Callable[[Tensor], Tensor], points: Tensor, reach: Array, numbers: int, seed: int
+    derivative_at: Callable[[Tensor], Tensor], points: Tensor, reach: Array, numbers: int, seed: int
 ) -> Array:
     """The root mean product of derivatives at pairs of neighbours, shape (rows, columns).
 
@@ -85,7 +97,7 @@ def _persistent(
     0.02 (0.05) from products; the matched pairs have 1.
 
     Args:
-        mixing: the derivative at points (B, n), shape (B, rows, columns).
+        derivative_at: of points (B, n), shape (B, rows, columns).
         points: shape (N, n).
         reach: how far neighbours lie, shape (n,); all zero gives the root mean square.
         numbers: held in memory for one point.
@@ -101,7 +113,7 @@ def _persistent(
             noise = torch.randn(part.shape, generator=generator, dtype=torch.float64) * torch.from_numpy(
                 reach
             )
-            found = mixing(part + noise.to(part) if k else part)
+            found = derivative_at(part + noise.to(part) if k else part)
             sums, squares = sums + found, squares + found**2
         products = squares if count == 1 else (sums**2 - squares) / (count * (count - 1))
         total = total + torch.as_tensor(products).sum(0)
