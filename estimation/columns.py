@@ -26,9 +26,13 @@ def derivative(function: Callable[..., Any], points: Tensor) -> tuple[Tensor, Te
         >>> slopes.tolist()
         [[[2.0, 0.0], [0.0, 4.0]]]
     """
+
     def along(direction: Tensor) -> tuple[Tensor, Tensor]:
         # rows are independent, and there are fewer latents than observed dimensions
-        found: tuple[Tensor, Tensor] = torch.func.jvp(function, (points,), (direction.expand_as(points),))
-        return found
+        values, column = torch.func.jvp(function, (points,), (direction.expand_as(points),))[:2]
+        return values, column
 
-    return torch.func.vmap(along, out_dims=(None, -1))(torch.eye(points.shape[1]).to(points))
+    directions = torch.eye(points.shape[1]).to(points)
+    # torch's annotations don't know that the values are the same for all
+    found: tuple[Tensor, Tensor] = torch.func.vmap(along, out_dims=(None, -1))(directions)  # type: ignore[arg-type]
+    return found

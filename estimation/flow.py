@@ -48,6 +48,7 @@ class CouplingFlow(nn.Module):
     def __init__(self, n: int, couplings: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
         self.couplings = nn.ModuleList()
+        order = torch.arange(n)
         for k in range(couplings if n > 1 else 0):
             order = torch.randperm(n, generator=generator) if k % 2 == 0 else order.flip(0)
             self.couplings.append(_Coupling(order, width, generator))
@@ -83,7 +84,8 @@ class CouplingFlow(nn.Module):
 
     def inverse(self, latents: Tensor) -> Tensor:
         """Bend straight latents, shape (B, n), as the decoder knows them."""
-        for coupling in reversed(self.couplings) if self.active else ():
+        for coupling in reversed(list(self.couplings)) if self.active else ():
+            assert isinstance(coupling, _Coupling)
             latents = coupling.inverse(latents)
         return latents
 

@@ -204,8 +204,9 @@ class SparseVAE(nn.Module):
 
     def posterior(self, standardised: Tensor) -> Gaussian:
         """q(z | x) for standardised observations (B, d_x)."""
-        bent = self.bent(standardised)
-        factor, log_det = self.posterior_noise(standardised if isinstance(self.encoder, MLP) else bent)
+        first = self.encoder(standardised)
+        factor, log_det = self.posterior_noise(standardised if isinstance(self.encoder, MLP) else first)
+        bent = self._refined(standardised, first)
         latents, stretched = self.flow(bent)
         if self.flow.active:
             # the Gaussian that the flow makes of it where it is linear
@@ -214,8 +215,7 @@ class SparseVAE(nn.Module):
 
     def bent(self, standardised: Tensor) -> Tensor:
         """The mean latents before the flow, shape (B, n), for standardised observations (B, d_x)."""
-        first = self.encoder(standardised)
-        return self.refinement(self.decoder, standardised, first, self.log_variance_x.exp())
+        return self._refined(standardised, self.encoder(standardised))
 
     def mean_latents(self, standardised: Tensor) -> Tensor:
         """The mean of q(z | x), shape (B, n), for standardised observations (B, d_x)."""
@@ -322,6 +322,10 @@ class SparseVAE(nn.Module):
         """The masks that have any entry, by what their columns are: ``"past"``, ``"actions"``."""
         every = {"past": self.past_masks, "actions": self.action_masks}
         return {name: masks for name, masks in every.items() if masks.logits.numel()}
+
+    def _refined(self, standardised: Tensor, latents: Tensor) -> Tensor:
+        result: Tensor = self.refinement(self.decoder, standardised, latents, self.log_variance_x.exp())
+        return result
 
     def _inputs(self, past: Tensor | None, actions: Tensor | None) -> Tensor:
         parts = [] if past is None else [past]

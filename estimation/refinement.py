@@ -85,10 +85,11 @@ class Refinement(nn.Module):
             return latents
         size = max(_CHUNK // (observed.shape[1] * latents.shape[1]), _FEWEST)
         parts = []
-        for x, z in zip(observed.split(size), latents.split(size), strict=True):
+        for x, start in zip(torch.split(observed, size), torch.split(latents, size), strict=True):
+            found = start
             for _ in range(steps):
-                z = self._step(decoder, x, z, variance)
-            parts.append(z)
+                found = self._step(decoder, x, found, variance)
+            parts.append(found)
         return torch.cat(parts)
 
     @torch.no_grad()

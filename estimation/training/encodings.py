@@ -37,7 +37,9 @@ class Encodings:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, model: SparseVAE, batches: Batches, n_rows: int, seed: Sequence[int], most: int = _ROWS) -> Encodings:
+    def of(
+        cls, model: SparseVAE, batches: Batches, n_rows: int, seed: Sequence[int], most: int = _ROWS
+    ) -> Encodings:
         """Encode some rows.
 
         Args:
@@ -52,8 +54,8 @@ class Encodings:
         for start in range(0, len(rows), _CHUNK):
             x = model.standardised(batches.rows(rows[start : start + _CHUNK]).observations)
             posterior = model.posterior(x.flatten(0, 1))
-            means.append(posterior.loc.unflatten(0, x.shape[:2]))
-            factors.append(posterior.factor.unflatten(0, x.shape[:2]))
+            means.append(posterior.loc.view(*x.shape[:2], -1))
+            factors.append(posterior.factor.view(*x.shape[:2], *posterior.factor.shape[1:]))
             observed.append(x)
         actions = batches.rows(rows).actions
         return cls(torch.cat(means), torch.cat(factors), actions, torch.cat(observed))

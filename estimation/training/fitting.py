@@ -75,13 +75,14 @@ class Fitting:
 
     def _misfit(self, latents: Tensor, actions: Tensor | None) -> Tensor:
         mean = self.model.transition(latents[:, 0] if self.model.shape.past else None, actions).loc
-        return 0.5 * (latents[:, -1] - mean).square().mean(0).clamp_min(_TINY).log().sum()
+        loss: Tensor = 0.5 * (latents[:, -1] - mean).square().mean(0).clamp_min(_TINY).log().sum()
+        return loss
 
     def _bent_misfit(self, latents: Tensor, actions: Tensor | None) -> Tensor:
         """The negative log-likelihood of latents as they were before the flow, up to a constant."""
         straight, log_det = self.model.flow(latents.flatten(0, 1))
         straight = straight.view_as(latents)
-        loss = self._misfit(straight, actions) - latents.shape[1] * log_det.mean()
+        loss: Tensor = self._misfit(straight, actions) - latents.shape[1] * log_det.mean()
         if self.model.shape.past:
             loss = loss + 0.5 * straight[:, 0].square().sum(1).mean()
         return loss

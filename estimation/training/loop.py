@@ -26,7 +26,7 @@ from estimation.training import resuming
 from estimation.training.batches import Batches, generator_for, scales
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
-from estimation.training.polish import polish_
+from estimation.training.polish import polish_, polishes
 from estimation.training.progress import progress_line
 from estimation.training.rebase import rebase_
 
@@ -184,8 +184,9 @@ class _Run:
                     self.step, f"{self.plan.stage(self.step - 1)}, loss {float(terms.total.detach()):.3f}"
                 )
             self._freeze()
-            advance(self.step, "polish")
-            self._polish()
+            if polishes(self.config):
+                advance(self.step, "polish")
+                self._polish()
 
     def _enter_stage(self) -> None:
         if self.step in self.plan.rebases:

@@ -14,12 +14,17 @@ from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.training.fitting import Fitting
 
-__all__ = ["polish_"]
+__all__ = ["polish_", "polishes"]
 
 _CHUNK = 4_096
 # rows that variances are measured on
 _FEW = 16_384
 _LEAST = 1e-12
+
+
+def polishes(config: TrainingConfig) -> bool:
+    """Whether these settings leave anything to do after the last step."""
+    return bool(config.refinements) or _straightens(config)
 
 
 def polish_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_rows: int, step: int) -> None:
@@ -45,11 +50,16 @@ def polish_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_rows: 
             few = Encodings.of(model, batches, n_rows, seed, _FEW)
             model.log_variance_x.copy_(_variance_x(model, few, config.seed).log())
     encodings = Encodings.of(model, batches, n_rows, seed)
-    if config.couplings and config.sparsity != "none":
+    if _straightens(config):
         model.flow.activate_()
         Fitting(model, encodings.actions, step).straighten_(encodings.latents, config)
     if profiled:
         model.log_variance_z.copy_(_variance_z(model, encodings).log())
+
+
+def _straightens(config: TrainingConfig) -> bool:
+    # with all edges there is nothing to be straight for
+    return bool(config.couplings) and config.sparsity != "none"
 
 
 @torch.no_grad()
@@ -62,7 +72,7 @@ def _variance_x(model: SparseVAE, encodings: Encodings, seed: int) -> torch.Tens
     samples = latents + (factors @ noise[..., None])[..., 0]
     missed = [
         (model.decoder(z) - x).square().sum()
-        for z, x in zip(samples.split(_CHUNK), observed.split(_CHUNK), strict=True)
+        for z, x in zip(torch.split(samples, _CHUNK), torch.split(observed, _CHUNK), strict=True)
     ]
     return (torch.stack(missed).sum() / observed.numel()).clamp_min(_LEAST)
 

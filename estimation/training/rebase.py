@@ -134,7 +134,6 @@ class _Effects:
             _covariance(_left_over(model, latents, actions)),
         )
 
-
     def strengths(self) -> dict[str, Array | None]:
         """Root mean square effects on the latents as they are, as `unmix` gives them for those that it finds."""
         actions, past = effect_sizes(np.eye(len(self.covariance)), self.covariance, self.actions, self.past)

@@ -23,7 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from estimation.exceptions import DataError
-from estimation.unmixing.moments import NO_EFFECT, Moments, effect_sizes, whitening
+from estimation.unmixing.likelihood import misfit
+from estimation.unmixing.moments import NO_EFFECT, Moments, deviations, effect_sizes, whitening
 
 __all__ = ["Unmixing", "unmix"]
 
@@ -54,9 +55,10 @@ class Unmixing:
 
     Attributes:
         matrix: M, shape (n, n): the new latents are M z, each with unit variance.
-        action_strengths: root mean square effect of every action on every new latent, shape (n, m), or None.
+        action_strengths: root mean square effect of every action on every new latent, shape (n, m), or None; without a
+            past and with a residual given, in standard deviations of that.
         past_strengths: root mean square effect of every new past latent on every new latent, shape (n, n), or None.
-        objective: the penalty, of the best start.
+        objective: the penalty of the basis taken.
         objectives: of all starts, the best first.
         orthogonal: whether M is orthogonal after whitening.
         unconstrained: latents that no action moves, whose direction is therefore arbitrary; the last ones.
@@ -121,8 +123,8 @@ def unmix(
     white = whitening(spread)
     seen, unseen = _seen(white, noise)
     shown = seen @ white
-    if residual is not None and past is None:
-        left_over = _square("residual", residual, len(white))
+    left_over = None if residual is None else _square("residual", residual, len(white))
+    if left_over is not None and past is None:
         shown = whitening(shown @ left_over @ shown.T) @ shown
     inner = None if actions is None else shown @ actions
     turned = None if past is None else shown @ past @ (np.linalg.inv(white) @ seen.T)
@@ -136,20 +138,22 @@ def unmix(
         penalties = penalties - weights[1] * _log_determinant(bases)
     order = penalties.argsort()
 
-    def whole(basis: Tensor) -> Array:
-        matrix = np.vstack([basis.numpy() @ moved @ shown, still @ shown, unseen @ white])
-        return np.asarray(matrix / np.sqrt(np.einsum("ij,jk,ik->i", matrix, spread, matrix))[:, None])
+    def whole(index: int) -> Array:
+        """The matrix of a start, in the given latents, with rows of unit variance."""
+        matrix = np.vstack([bases[index].numpy() @ moved @ shown, still @ shown, unseen @ white])
+        return np.asarray(matrix / deviations(matrix, spread)[:, None])
 
-    if residual is not None and edges:
-        candidates = [whole(bases[k]) for k in _distinct(penalties, order)]
-        left = _square("residual", residual, len(white))
-        matrix = min(candidates, key=lambda m: _misfit(m, effect_sizes(m, spread, actions, past), left, edges))
-    else:
-        matrix = whole(bases[order[0]])
+    best = int(order[0])
+    if left_over is not None and edges:
+        best = min(
+            _distinct(penalties, order),
+            key=lambda k: misfit(whole(k), effect_sizes(whole(k), spread, actions, past), left_over, edges),
+        )
+    matrix = whole(best)
     n_unseen, n = len(unseen), len(matrix)
     of_actions, of_past = effect_sizes(matrix, spread, actions, past)
-    if residual is not None and past is None and of_actions is not None:
-        of_actions = of_actions / np.sqrt(np.einsum("ij,jk,ik->i", matrix, left_over, matrix))[:, None]
+    if left_over is not None and past is None and of_actions is not None:
+        of_actions = of_actions / deviations(matrix, left_over)[:, None]
     for strengths in (of_actions, of_past, None if of_past is None else of_past.T):
         if strengths is not None:
             strengths[n - n_unseen :] = NO_EFFECT
@@ -157,7 +161,7 @@ def unmix(
         matrix=matrix,
         action_strengths=of_actions,
         past_strengths=of_past,
-        objective=float(penalties[order[0]]),
+        objective=float(penalties[best]),
         objectives=penalties[order].numpy(),
         orthogonal=past is not None,
         unconstrained=tuple(range(len(moved), n)),
@@ -170,25 +174,6 @@ def _distinct(penalties: Tensor, order: Tensor) -> list[int]:
     values = penalties[order]
     new = torch.cat([torch.ones(1, dtype=torch.bool), values.diff() > _SAME])
     return [int(k) for k in order[new]]
-
-
-def _misfit(
-    matrix: Array, strengths: tuple[Array | None, Array | None], residual: Array, edges: Mapping[str, int]
-) -> float:
-    """The negative log-likelihood of latents matrix @ z, up to a constant, when only the strongest effects are kept.
-
-    What an effect explains is added to what is left over of its latent when the effect goes.
-    """
-    left = np.einsum("ij,jk,ik->i", matrix, residual, matrix)
-    lost = np.zeros_like(left)
-    for name, sizes in zip(("actions", "past"), strengths, strict=True):
-        if sizes is not None and name in edges:
-            by_size = sizes if strengths[1] is not None else sizes / np.sqrt(left)[:, None]
-            weakest = by_size.ravel().argsort()[: max(sizes.size - edges[name], 0)]
-            gone = np.zeros(sizes.size)
-            gone[weakest] = sizes.ravel()[weakest] ** 2
-            lost += gone.reshape(sizes.shape).sum(1)
-    return float(0.5 * np.log(left + lost).sum() - np.linalg.slogdet(matrix)[1])
 
 
 def _seen(white: Array, noise: ArrayLike | None) -> tuple[Array, Array]:

@@ -67,7 +67,8 @@ def resolve_candidates(
 
     Args:
         graph: the graph whose latents they target.
-        candidates: a mapping from names to targets, or an iterable of `Candidate` or of bare targets.
+        candidates: a mapping from names to targets, or an iterable of `Candidate` or of bare targets. One with the name
+            of a latent, as a knock-out is called like its gene, becomes the action ``do(name)``.
         costs: one per candidate, in order, or a mapping from names; replaces those of the candidates.
 
     Raises:
@@ -80,12 +81,14 @@ def resolve_candidates(
         (((0,), (0, 1)), [1.0, 1.0])
     """
     listed = _listed(candidates)
-    names = _names(graph, listed)
-    targets = tuple(_targets(graph, each.targets, name) for each, name in zip(listed, names, strict=True))
+    given = _given_names(graph, listed)
+    names = tuple(f"do({name})" if name in graph.latents else name for name in given)
+    _require_new(graph, names)
+    targets = tuple(_targets(graph, each.targets, name) for each, name in zip(listed, given, strict=True))
     if costs is None:
         prices = [each.cost for each in listed]
     elif isinstance(costs, Mapping):
-        prices = _priced(costs, names)
+        prices = _priced(costs, given)
     else:
         prices = list(costs)
         if len(prices) != len(names):
@@ -93,7 +96,7 @@ def resolve_candidates(
                 f"there are {len(prices)} costs for {len(names)} candidates; give one per candidate, in order"
             )
     checked = [
-        check_cost(cost, f"the cost of {shown(name)}") for cost, name in zip(prices, names, strict=True)
+        check_cost(cost, f"the cost of {shown(name)}") for cost, name in zip(prices, given, strict=True)
     ]
     return Candidates(names, targets, np.array(checked, dtype=np.float64))
 
@@ -142,23 +145,26 @@ def _as_tuple(targets: Targets, what: str) -> tuple[str | int, ...]:
     return tuple(targets)
 
 
-def _names(graph: CausalGraph, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+def _given_names(graph: CausalGraph, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """The names of the candidates, made up where none is given."""
     given = [each.name for each in candidates if each.name is not None]
     try:
         check_names(given, "candidates")
     except GraphError as error:
         raise RequestError(str(error)) from error
-    taken = {*graph.latents, *graph.actions}
-    for name in given:
-        if name in taken:
-            kind = "an action" if name in graph.actions else "a latent"
-            raise RequestError(
-                f"a candidate is called {name!r}, which is {kind} of the graph already; give it another name"
-            )
-    made_up = unused_names("candidate", len(candidates), taken.union(given))
+    taken = {*graph.latents, *graph.actions, *given}
+    made_up = unused_names("candidate", len(candidates), taken)
     return tuple(
         made_up[number] if each.name is None else each.name for number, each in enumerate(candidates)
     )
+
+
+def _require_new(graph: CausalGraph, names: Sequence[str]) -> None:
+    for name in names:
+        if name in graph.actions or name in graph.latents or names.count(name) > 1:
+            kind = "an action" if name in graph.actions else "a latent" if name in graph.latents else None
+            what = f"{kind} of the graph already" if kind else "the name of another one"
+            raise RequestError(f"a candidate is called {name!r}, which is {what}; give it another name")
 
 
 def _targets(graph: CausalGraph, targets: Targets, name: str) -> tuple[int, ...]:

@@ -156,7 +156,10 @@ def test_words_for_every_kind_of_answer() -> None:
         ({"candidates": [["w"]]}, "there is no latent 'w'"),
         ({"candidates": [[7]]}, "there is no latent 7; positions go from 0 to 2"),
         ({"candidates": {"push": [0]}}, "called 'push', which is an action of the graph already"),
-        ({"candidates": {"x": [0]}}, "called 'x', which is a latent of the graph already; give it another"),
+        (
+            {"candidates": {"x": [0], "do(x)": [1]}},
+            "called 'do(x)', which is the name of another one; give it",
+        ),
         ({"candidates": {"": [0]}}, "candidates name 0 is empty"),
         ({"candidates": [Candidate((0,), "c"), Candidate((1,), "c")]}, "are both named 'c'"),
         (
@@ -179,6 +182,20 @@ def test_bad_requests(arguments: dict[str, Any], message: str) -> None:
     graph = CausalGraph(Ga=[[0], [0], [1]], latents=["x", "y", "z"], actions=["push"])
     with pytest.raises(RequestError, match=re.escape(message)):
         design_interventions(graph, **arguments)
+
+
+def test_a_candidate_may_be_called_like_its_latent() -> None:
+    """As a knock-out is called like its gene."""
+    graph = CausalGraph(Ga=[[0], [0], [1]], latents=["x", "y", "z"], actions=["push"])
+    knock_outs = {name: [name] for name in graph.latents}
+    found = design_interventions(graph, knock_outs, costs={"x": 3, "y": 1, "z": 5})
+    assert {action.name: action.cost for action in found.actions} == {"do(y)": 1, "do(x)": 3}
+    assert found.graph.actions == ("push", "do(x)", "do(y)")
+    taken = CausalGraph(Ga=[[0], [0]], latents=["x", "do(x)"], actions=["push"])
+    with pytest.raises(
+        RequestError, match=r"called 'do\(x\)', which is a latent of the graph already; give it another name"
+    ):
+        design_interventions(taken, {"x": ["x"]})
 
 
 def test_what_is_too_large_is_refused() -> None:

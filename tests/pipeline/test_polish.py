@@ -1,0 +1,172 @@
+"""What happens after the last step: encodings in line with the decoder, and a flow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from estimation.config import TrainingConfig
+from estimation.dataset import Dataset
+from estimation.metrics import mean_correlation
+from estimation.model import Shape, SparseVAE
+from estimation.training import fit, loop
+from estimation.training.batches import Batches, scales
+from estimation.training.polish import polish_
+
+N = 4
+CONFIG = TrainingConfig(
+    n_latents=N,
+    max_edges_past=N,
+    width=16,
+    depth=0,
+    transition_width=16,
+    steps=1200,
+    batch_size=256,
+    couplings=6,
+)
+
+
+def trajectories() -> tuple[Dataset, np.ndarray]:
+    """Latents that move by themselves, observed bent: each with some of the product of two others."""
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=(20_000, N))
+    waves = np.sin(np.arange(2, 2 + N) * first + np.arange(N))
+    z = np.stack([first, first + 0.5 * waves + 0.03 * rng.normal(size=first.shape)], axis=1)
+    bent = z + 0.25 * np.roll(z, 1, axis=2) * np.roll(z, 2, axis=2)
+    return Dataset.from_arrays(bent), z
+
+
+def reading_straight_off(data: Dataset, config: TrainingConfig) -> tuple[SparseVAE, Batches]:
+    """A model that takes what it observes for the latents, with the true edges."""
+    model = SparseVAE(Shape(N, N, 0, past=True), config, torch.Generator().manual_seed(0))
+    found = scales(data)
+    model.set_scales_(found.x_mean, found.x_scale, found.a_mean, found.a_scale)
+    with torch.no_grad():
+        for network in (model.encoder, model.decoder):
+            network.last.weight.copy_(torch.eye(N))
+            network.last.bias.zero_()
+        model.posterior_noise.network.last.bias.fill_(-4)
+        model.log_variance_x.fill_(-8)
+    model.past_masks.start_(10 * torch.eye(N) - 5)
+    model.past_masks.freeze_(N)
+    return model, Batches(data, 256, 0, torch.device("cpu"), torch.float32)
+
+
+def score(model: SparseVAE, data: Dataset, z: np.ndarray) -> float:
+    with torch.no_grad():
+        found = model.mean_latents(model.standardised(torch.from_numpy(data.observations[:5000, 0])))
+    return mean_correlation(z[:5000, 0], found.double().numpy()).score
+
+
+def test_bent_latents_become_straight() -> None:
+    data, z = trajectories()
+    model, batches = reading_straight_off(data, CONFIG)
+    before = score(model, data, z)
+    polish_(model, batches, CONFIG, len(data), 0)
+    assert before < 0.98
+    assert score(model, data, z) > 0.99
+    # what is encoded is still decoded
+    x = model.standardised(torch.from_numpy(data.observations[:500, 0]))
+    torch.testing.assert_close(model.mean_observations(model.mean_latents(x)), x, atol=2e-3, rtol=2e-3)
+
+
+def test_the_posterior_goes_through_the_flow() -> None:
+    data, _ = trajectories()
+    model, batches = reading_straight_off(data, CONFIG.replace(steps=60))
+    polish_(model, batches, CONFIG.replace(steps=60), len(data), 0)
+    x = model.standardised(torch.from_numpy(data.observations[:20, 0]))
+    with torch.no_grad():
+        bent, posterior = model.bent(x), model.posterior(x)
+        factor, log_det = model.posterior_noise(x)
+        noise = torch.randn(4000, 20, N, generator=torch.Generator().manual_seed(0))
+        samples = model.flow((bent + (factor @ noise[..., None])[..., 0]).flatten(0, 1))[0].view_as(noise)
+    torch.testing.assert_close(samples.std(0), posterior.variance.sqrt(), rtol=0.1, atol=0)
+    torch.testing.assert_close(torch.linalg.slogdet(posterior.factor)[1], posterior.log_det)
+    assert not torch.allclose(log_det, posterior.log_det)
+
+
+def fitted(**changes: object) -> tuple[list[str], SparseVAE]:
+    data, _ = trajectories()
+    config = CONFIG.replace(steps=30, width=8, depth=1, validate_every=30).replace(**changes)
+    model = fit(data, config)
+    return [note for note in model.history.notes if "polished" in note], model.model
+
+
+def test_training_says_what_it_gained() -> None:
+    notes, model = fitted()
+    assert len(notes) == 1
+    assert notes[0].startswith("polished after 30 steps: the held-out negative ELBO went from ")
+    before, after = notes[0].partition("went from ")[2].split(" to ")
+    assert float(after) <= float(before)
+    assert model.flow.active
+    assert int(model.refinement.steps) == CONFIG.refinements
+
+
+@pytest.mark.parametrize("changes", [{"couplings": 0}, {"refinements": 0}])
+def test_either_is_left_out_if_asked(changes: dict[str, int]) -> None:
+    _, model = fitted(**changes)
+    assert model.flow.active == ("couplings" not in changes)
+    assert (int(model.refinement.steps) == 0) == ("refinements" in changes)
+
+
+def test_nothing_is_polished_when_both_are_left_out() -> None:
+    notes, _ = fitted(couplings=0, refinements=0)
+    assert notes == []
+
+
+def test_without_sparsity_there_is_nothing_to_straighten_by() -> None:
+    _, model = fitted(sparsity="none", max_edges_past=None)
+    assert not model.flow.active
+    assert int(model.refinement.steps) == CONFIG.refinements
+
+
+def test_what_makes_held_out_data_less_likely_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: dict[str, Tensor] = {}
+
+    def spoil(model: SparseVAE, *_: object) -> None:
+        kept.update({name: value.clone() for name, value in model.state_dict().items()})
+        model.flow.activate_()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(0.5)
+
+    monkeypatch.setattr(loop, "polish_", spoil)
+    notes, model = fitted()
+    assert notes[0].startswith("not polished after 30 steps: the held-out negative ELBO went from ")
+    assert not model.flow.active
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, kept[name]), name
+
+
+class Opaque(torch.autograd.Function):
+    """Doubles; has a backward, but no forward derivative."""
+
+    @staticmethod
+    def forward(ctx: object, values: Tensor) -> Tensor:
+        return 2 * values
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        return 2 * gradient
+
+
+class OpaqueDecoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(N, N)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        doubled: Tensor = Opaque.apply(self.linear(latents))
+        return doubled
+
+
+def test_a_decoder_that_has_no_forward_derivative_is_left_as_it_is() -> None:
+    data, _ = trajectories()
+    model = fit(data, CONFIG.replace(steps=20, width=8), decoder=OpaqueDecoder())
+    note = model.history.notes[-1]
+    assert note.startswith("not polished after 20 steps: ")
+    assert "derivative" in note or "forward" in note or "functorch" in note
+    assert int(model.model.refinement.steps) == 0
+    assert model.encode(data.observations[:3]).shape == (3, 2, N)
