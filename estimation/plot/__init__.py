@@ -8,6 +8,14 @@ from __future__ import annotations
 from estimation.plot.entanglement import plot_comparison
 from estimation.plot.graphs import plot_graphs
 from estimation.plot.latents import plot_latents
+from estimation.plot.selection import plot_selection
 from estimation.plot.training import plot_edge_probabilities, plot_training
 
-__all__ = ["plot_comparison", "plot_edge_probabilities", "plot_graphs", "plot_latents", "plot_training"]
+__all__ = [
+    "plot_comparison",
+    "plot_edge_probabilities",
+    "plot_graphs",
+    "plot_latents",
+    "plot_selection",
+    "plot_training",
+]
