@@ -11,6 +11,7 @@ from docutils import nodes
 from latex2mathml.converter import convert
 
 sys.path.insert(0, str(Path(__file__).parent))
+import selection_tables
 from result_tables import FILES, filled, stored
 
 project = "mechsparse"
@@ -77,6 +78,9 @@ def _fill_tables(app: Any, name: str, content: list[str]) -> None:
         content[0] = filled(content[0], *stored())
         for path in FILES:
             app.env.note_dependency(str(path))
+    if name == "how_sparse":
+        content[0] = selection_tables.filled(content[0])
+        app.env.note_dependency(str(selection_tables.RUNS_FILE))
 
 
 def setup(app: Any) -> None:

@@ -101,5 +101,5 @@ def _draw_scores(ax: Axes, selection: Selection, edges: list[float]) -> None:
 def _new_pair() -> Sequence[Axes]:
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(2, 1, figsize=(6.2, 5.0), sharex=True, layout="constrained")
+    _, axes = plt.subplots(2, 1, figsize=(6.2, 5.0), sharex=True, layout="constrained")
     return tuple(axes)

@@ -8,4 +8,14 @@ from estimation.selection.measuring import measured
 from estimation.selection.rules import RULES
 from estimation.selection.runs import Run, SettingSummary
 
-__all__ = ["RULES", "Agreement", "Run", "Selection", "SettingSummary", "measured", "partial_udr", "select", "udr"]
+__all__ = [
+    "RULES",
+    "Agreement",
+    "Run",
+    "Selection",
+    "SettingSummary",
+    "measured",
+    "partial_udr",
+    "select",
+    "udr",
+]

@@ -86,7 +86,9 @@ def partial_udr(latents: Sequence[ArrayLike], graphs: Sequence[CausalGraph]) -> 
     """
     arrays = [np.asarray(each, dtype=float) for each in latents]
     if len(graphs) != len(arrays):
-        raise DataError(f"there are {len(graphs)} graphs for {len(arrays)} runs; give the learned graph of each")
+        raise DataError(
+            f"there are {len(graphs)} graphs for {len(arrays)} runs; give the learned graph of each"
+        )
     for number, (array, graph) in enumerate(zip(arrays, graphs, strict=True)):
         if array.ndim and array.shape[-1] != graph.n_latents:
             raise DataError(

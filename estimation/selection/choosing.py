@@ -153,7 +153,9 @@ def _warnings(
         if len(settings) < _FEWEST:
             found.append("With two settings there is no bend to see: add some between and beyond them")
         elif best == 0 and gain.any():
-            found.append("The sparsest setting was chosen: add sparser ones, of which one is clearly too sparse")
+            found.append(
+                "The sparsest setting was chosen: add sparser ones, of which one is clearly too sparse"
+            )
         elif best == len(settings) - 1:
             found.append("The ELBO gains up to the densest setting: add denser ones")
     if rule == "bend" and any(each.udr is None for each in settings):

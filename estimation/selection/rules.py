@@ -10,8 +10,8 @@
 Too few edges can't explain the data, and edges beyond the true ones explain nothing more: the held-out ELBO against the
 number of edges bends at the true number. The share of the gain less the share of the edges is the height above
 the straight line from the sparsest to the densest setting, and is largest at the bend (the "knee" of Satopaa et
-al. 2011). Where an edge is one too many, seeds begin to place it differently, so agreement falls; but seeds also agree on
-too sparse a graph, and there the height is small. The product is large where the data ask for no more edges *and*
+al. 2011). Where an edge is one too many, seeds begin to place it differently, so agreement falls; but seeds also agree
+on too sparse a graph, and there the height is small. The product is large where the data ask for no more edges *and*
 the seeds agree. It has no constant to choose, and no unit: neither scale nor offset of the ELBO matters.
 """
 
@@ -67,4 +67,6 @@ def _share(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return (values - values.min()) / span if span > 0 else np.zeros_like(values)
 
 
-RULES: Mapping[str, Rule] = MappingProxyType({"bend": _bend, "knee": heights, "udr": _agreement, "elbo": _elbo})
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {"bend": _bend, "knee": heights, "udr": _agreement, "elbo": _elbo}
+)

@@ -108,7 +108,9 @@ def _read(run: object, number: int) -> Run:
 
     for name in _NEEDED:
         if value(name) is None:
-            raise DataError(f"run {number} has no {name!r}; a run has {', '.join(_NEEDED)}, and udr where known")
+            raise DataError(
+                f"run {number} has no {name!r}; a run has {', '.join(_NEEDED)}, and udr where known"
+            )
     numbers = {name: _number(value(name), name, number) for name in ("edges", "negative_elbo")}
     if not math.isfinite(numbers["edges"]) or numbers["edges"] < 0:
         raise DataError(f"run {number} has {numbers['edges']} edges; it is a number, 0 or more")

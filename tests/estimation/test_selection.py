@@ -92,7 +92,8 @@ def test_cross_validation_over_data_sets() -> None:
     """Even with its two choices made on seven data sets and tested on the eighth, the rule reaches the aim."""
     choices = [(rank, power) for rank in range(5) for power in (0.0, 0.5, 1.0, 2.0, 4.0)]
     table = {
-        choice: {name: WORTH[name][picked_by(*choice, runs)] for name, runs in RUNS.items()} for choice in choices
+        choice: {name: WORTH[name][picked_by(*choice, runs)] for name, runs in RUNS.items()}
+        for choice in choices
     }
     tested = []
     for left_out in RUNS:
@@ -145,7 +146,10 @@ def test_units_do_not_matter(runs: list[Run], rule: str, offset: int, scale: flo
 @given(some_runs())
 def test_a_failed_seed_does_not_speak_for_its_setting(runs: list[Run]) -> None:
     """A seed whose optimisation ended far off, or nowhere, leaves the choice as it was."""
-    failed = [replace(runs[0], seed=99, negative_elbo=1e3), replace(runs[0], seed=100, negative_elbo=math.nan)]
+    failed = [
+        replace(runs[0], seed=99, negative_elbo=1e3),
+        replace(runs[0], seed=100, negative_elbo=math.nan),
+    ]
     before, after = select(runs), select([*runs, *failed])
     assert before.setting == after.setting
     assert "Runs that ended without a finite ELBO were left out: 1" in after.reason
@@ -166,7 +170,7 @@ def test_where_edges_gain_nothing_the_sparsest_is_taken() -> None:
 
 
 def test_where_the_gain_never_ends_the_densest_is_taken_with_a_warning() -> None:
-    found = select([Run(k, 0, k, -float(k) ** 2, 0.9) for k in (1, 2, 3, 4)])
+    found = select([Run(k, 0, k, -(float(k) ** 2), 0.9) for k in (1, 2, 3, 4)])
     assert found.setting == 4
     assert "The ELBO gains up to the densest setting: add denser ones" in found.reason
 
@@ -206,7 +210,9 @@ class Foreign:
 def test_settings_may_be_mappings_and_runs_any_object() -> None:
     grid = {4: -1.0, 8: -1.9, 16: -2.0}
     runs = [
-        Foreign({"max_edges_past": k, "max_edges_actions": 3}, s, k, e) for k, e in grid.items() for s in (0, 1)
+        Foreign({"max_edges_past": k, "max_edges_actions": 3}, s, k, e)
+        for k, e in grid.items()
+        for s in (0, 1)
     ]
     assert select(runs).setting == {"max_edges_past": 8, "max_edges_actions": 3}
 
@@ -227,8 +233,18 @@ def test_a_rule_of_ones_own() -> None:
     [
         ([], "bend", DataError, "no run is given; select chooses among runs with several settings"),
         ([{"setting": 1}], "bend", DataError, "run 0 has no 'seed'; a run has setting, seed, edges"),
-        ([Run(1, 0, 1, 0), Run(1, 0, 2, 0)], "bend", DataError, "two runs with setting 1 and seed 0; keep one"),
-        ([Run(1, 0, 1, 0), Run(1, 1, 2, 0)], "bend", DataError, "all runs have the setting 1; there is nothing to"),
+        (
+            [Run(1, 0, 1, 0), Run(1, 0, 2, 0)],
+            "bend",
+            DataError,
+            "two runs with setting 1 and seed 0; keep one",
+        ),
+        (
+            [Run(1, 0, 1, 0), Run(1, 1, 2, 0)],
+            "bend",
+            DataError,
+            "all runs have the setting 1; there is nothing to",
+        ),
         ([Run(1, 0, -1, 0)], "bend", DataError, "run 0 has -1.0 edges; it is a number, 0 or more"),
         ([Run(1, 0, 1, 0, 2.0)], "bend", DataError, "run 0 has a udr of 2.0; it is between 0 and 1"),
         ([Run(1, 0, 1, "x")], "bend", DataError, "run 0 has negative_elbo 'x', which is no number"),
@@ -239,9 +255,19 @@ def test_a_rule_of_ones_own() -> None:
             DataError,
             "no run with setting 1 ended with a finite negative ELBO; leave the setting out",
         ),
-        ([Run(1, 0, 1, 0), Run(2, 0, 2, 0)], "best", ConfigError, "the rule is 'best'; it is one of bend, knee"),
+        (
+            [Run(1, 0, 1, 0), Run(2, 0, 2, 0)],
+            "best",
+            ConfigError,
+            "the rule is 'best'; it is one of bend, knee",
+        ),
         ([Run(1, 0, 1, 0), Run(2, 0, 2, 0)], 3, ConfigError, "the rule is 3; it is one of bend"),
-        ([Run(1, 0, 1, 0), Run(2, 0, 2, 0)], "udr", DataError, "setting 1 has no udr; train two seeds or more"),
+        (
+            [Run(1, 0, 1, 0), Run(2, 0, 2, 0)],
+            "udr",
+            DataError,
+            "setting 1 has no udr; train two seeds or more",
+        ),
         (
             [Run(1, 0, 1, 0), Run(2, 0, 2, 0)],
             lambda _: [1.0],
@@ -310,7 +336,10 @@ def test_latents_in_time_and_of_different_number() -> None:
     ("call", "message"),
     [
         (lambda z: udr([z]), "agreement needs two runs or more; 1 given"),
-        (lambda z: udr([z, z[:3]]), "run 0 has latents of shape (9, 2), run 1 of shape (3, 2); encode the same"),
+        (
+            lambda z: udr([z, z[:3]]),
+            "run 0 has latents of shape (9, 2), run 1 of shape (3, 2); encode the same",
+        ),
         (lambda z: partial_udr([z, z], [CausalGraph(Ga=[[1], [1]])]), "there are 1 graphs for 2 runs"),
         (
             lambda z: partial_udr([z, z], [CausalGraph(Ga=[[1]])] * 2),
