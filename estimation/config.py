@@ -17,7 +17,7 @@ from estimation.exceptions import ConfigError
 __all__ = ["PRESETS", "TrainingConfig", "read_config"]
 
 Preset = Literal["fast", "published"]
-Sparsity = Literal["budget", "constraint", "penalty", "none"]
+Sparsity = Literal["budget", "constraint", "penalty", "adaptive", "none"]
 Variance = Literal["profiled", "learned", "fixed", "state_dependent"]
 
 _MOST_STEPS = 100_000_000
@@ -40,7 +40,9 @@ class TrainingConfig:
         dtype: of the computations, ``"float32"`` or ``"float64"`` (twice the memory, half the speed). Data are kept
             in float32.
         sparsity: ``"budget"`` (the mask probabilities are projected onto the budget), ``"constraint"`` (the same budget
-            as a Lagrangian, with dual restarts), ``"penalty"`` (``penalty`` for every expected edge), ``"none"``.
+            as a Lagrangian, with dual restarts), ``"penalty"`` (``penalty`` for every expected edge), ``"adaptive"``
+            (as many edges as the latents ask for, found in every round of unmixing; budgets are then upper limits),
+            ``"none"``.
         penalty: weight of the expected number of edges, with ``sparsity="penalty"``.
         steps: optimisation steps in all.
         dense_share: part of the steps before sparsity sets in.
@@ -123,6 +125,8 @@ class TrainingConfig:
         for field in dataclasses.fields(self):
             _check(field.name, getattr(self, field.name))
         _check_shares(self)
+        if self.sparsity == "adaptive" and not self.unmixing:
+            raise ConfigError("sparsity='adaptive' counts edges in rounds of unmixing, and unmixing is false; set it")
         if self.device.startswith("mps"):
             raise ConfigError(
                 f"device is {self.device!r}, which has no double precision, as unmixing needs; give 'cpu' or 'auto'"

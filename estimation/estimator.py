@@ -65,7 +65,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             None: no limit on G^a. Not used by ``sparsity="penalty"`` and ``"none"``.
         max_edges_past: the budget of G^z, likewise.
         preset: ``"fast"`` or ``"published"``.
-        sparsity: ``"budget"``, ``"constraint"``, ``"penalty"`` or ``"none"``; None: as in the preset.
+        sparsity: ``"budget"``, ``"constraint"``, ``"penalty"``, ``"adaptive"`` or ``"none"``; None: as in the preset.
         steps: optimisation steps; None: as in the preset.
         batch_size: samples in a step; None: as in the preset.
         learning_rate: of the main optimiser; None: as in the preset.

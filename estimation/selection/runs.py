@@ -90,8 +90,14 @@ def summarise(runs: Iterable[Run]) -> tuple[SettingSummary, ...]:
 
 def key(setting: object) -> Hashable:
     """What tells settings apart, also where they are mappings or lists."""
-    if isinstance(setting, Hashable):
-        return setting
+    try:
+        hash(setting)
+    except TypeError:
+        return _written(setting)
+    return setting  # type: ignore[return-value]
+
+
+def _written(setting: object) -> str:
     try:
         return json.dumps(setting, sort_keys=True)
     except TypeError as error:

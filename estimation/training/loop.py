@@ -60,7 +60,7 @@ def fit(
     Args:
         dataset: observations with a past, actions, or both. Sequences longer than two steps are cut into pairs.
         config: settings; the defaults of `TrainingConfig` with budgets from nowhere are an error: say how many
-            edges, or ``sparsity="none"``.
+            edges, or ``sparsity="adaptive"`` or ``"none"``.
         validation: held-out data; when left out, what `estimation.holdout.hold_out` takes from ``dataset``: 5 % of
             its rows or sequences, which are then not trained on.
         encoder: a module of yours from (B, d_x) to (B, n), on standardised observations.
@@ -191,7 +191,8 @@ class _Run:
     def _enter_stage(self) -> None:
         if self.step in self.plan.rebases:
             limits = self._round_limits(self.step)
-            note = rebase_(self.model, self.batches, self.config, self.n_rows, self.step, limits)
+            spare = self._spare(self.step) if self.config.sparsity == "adaptive" else None
+            note = rebase_(self.model, self.batches, self.config, self.n_rows, self.step, limits, spare)
             self.history.notes.append(note)
             self.optimisers = self._new_optimisers()
         elif self.step == self.plan.dense_end and self.plan.dense_end < self.plan.steps:
@@ -204,14 +205,18 @@ class _Run:
 
     def _round_limits(self, start: int) -> dict[str, int]:
         """How many edges the round of unmixing that starts there keeps: more than the budget in early rounds."""
-        rounds = len(self.plan.rebases)
-        progress = self.plan.rebases.index(start) / (rounds - 1) if rounds > 1 else 1.0
         edges = self.model.edges
         return {
-            name: min(round(budget_at(_SPARE * limit, limit, progress)), edges[name].logits.numel())
+            name: min(round(self._spare(start) * limit), edges[name].logits.numel())
             for name, limit in budgets(self.config).items()
             if name in edges
         }
+
+    def _spare(self, start: int) -> float:
+        """How many times the edges of the budget the round that starts there keeps."""
+        rounds = len(self.plan.rebases)
+        progress = self.plan.rebases.index(start) / (rounds - 1) if rounds > 1 else 1.0
+        return budget_at(_SPARE, 1.0, progress)
 
     def _freeze(self) -> None:
         for name, masks in self.model.edges.items():
@@ -368,7 +373,8 @@ def _require_budgets(shape: Shape, config: TrainingConfig) -> None:
     given = budgets(config)
     if config.sparsity in ("budget", "constraint") and not given:
         raise ConfigError(
-            "no edge budget is set: give max_edges_actions or max_edges_past, or sparsity='penalty' or 'none'"
+            "no edge budget is set: give max_edges_actions or max_edges_past, or sparsity='adaptive', 'penalty' or "
+            "'none'"
         )
     if "past" in given and not shape.past:
         raise ConfigError("max_edges_past is set, but the data have one time step; leave it out")

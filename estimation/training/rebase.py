@@ -22,8 +22,8 @@ from estimation.model import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.training.fitting import Fitting
-from estimation.unmixing import unmix
-from estimation.unmixing.moments import effect_sizes
+from estimation.unmixing import bend, kept_misfits, unmix
+from estimation.unmixing.moments import deviations, effect_sizes
 
 __all__ = ["rebase_"]
 
@@ -46,6 +46,7 @@ def rebase_(
     n_rows: int,
     step: int,
     limits: Mapping[str, int],
+    spare: float | None = None,
 ) -> str:
     """Unmix the latents, in place, and keep the strongest edges.
 
@@ -56,6 +57,8 @@ def rebase_(
         n_rows: of the training data.
         step: where training stands; picks the rows and the noise.
         limits: how many edges to keep, by mask; a mask without a limit stays dense.
+        spare: given, the number is found instead, where the likelihood of the latents bends, and so many times that is
+            kept; limits are then the most.
 
     Returns:
         one line for the history.
@@ -77,16 +80,20 @@ def rebase_(
         config.seed,
         noise=noise,
         residual=effects.residual,
-        edges=None if mixed else limits,
+        edges=None if mixed or spare is not None else limits,
     )
     change = torch.from_numpy(found.matrix).to(latents)
     offset = -change @ latents.flatten(0, 1).mean(0)
     latents = latents @ change.T + offset
     strengths = {"actions": found.action_strengths, "past": found.past_strengths}
+    matrix = found.matrix
     if mixed:
         # networks of mixed latents miss some of what a latent does alone
         fitting.fit_(latents, wider, _MEASURING_STEPS)
-        strengths = _Effects.of(model, latents, actions).strengths()
+        effects, matrix = _Effects.of(model, latents, actions), np.eye(len(matrix))
+        strengths = effects.strengths()
+    if spare is not None:
+        limits = effects.asked_for(matrix, spare, limits)
     _keep_(model, strengths, limits)
     fitting.fit_(latents, config, _FITTING_STEPS)
     model.change_basis_(change, offset)
@@ -138,6 +145,19 @@ class _Effects:
         """Root mean square effects on the latents as they are, as `unmix` gives them for those that it finds."""
         actions, past = effect_sizes(np.eye(len(self.covariance)), self.covariance, self.actions, self.past)
         return {"actions": actions, "past": past}
+
+
+    def asked_for(self, matrix: Array, spare: float, most: Mapping[str, int]) -> dict[str, int]:
+        """How many edges the latents matrix @ z ask for, by mask, times ``spare``, and at most so many."""
+        sizes = effect_sizes(matrix, self.covariance, self.actions, self.past)
+        left = deviations(matrix, self.residual)
+        found = {}
+        for name, effects in zip(("actions", "past"), sizes, strict=True):
+            if effects is not None:
+                ranked = effects if self.past is not None else effects / left[:, None]
+                count = round(spare * bend(kept_misfits(effects, left, ranked)))
+                found[name] = min(count, effects.size, most.get(name, effects.size))
+        return found
 
 
 @torch.no_grad()

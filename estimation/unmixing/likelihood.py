@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from estimation.unmixing.moments import deviations
 
-__all__ = ["misfit"]
+__all__ = ["bend", "kept_misfits", "misfit"]
 
 Array = NDArray[np.float64]
 
@@ -49,3 +49,35 @@ def misfit(
             gone[weakest] = effects.ravel()[weakest] ** 2
             lost += gone.reshape(effects.shape).sum(1)
     return float(0.5 * np.log(left**2 + lost).sum() - np.linalg.slogdet(matrix)[1])
+
+
+def kept_misfits(sizes: Array, left: Array, strengths: Array) -> Array:
+    """The misfit when the strongest 0, 1, 2, ... effects of one kind are kept, and all of the other kind.
+
+    Args:
+        sizes: root mean square effects, shape (n, parents).
+        left: what all effects leave over of each latent, standard deviations, shape (n,).
+        strengths: what ranks them, shape (n, parents).
+
+    Returns:
+        shape (n * parents + 1,), never rising.
+    """
+    order = strengths.ravel().argsort(kind="stable")
+    children = order // sizes.shape[1]
+    lost = np.zeros((len(order) + 1, len(left)))
+    lost[np.arange(1, len(order) + 1), children] = sizes.ravel()[order] ** 2
+    found = 0.5 * np.log(left**2 + lost.cumsum(axis=0)).sum(axis=1)
+    return np.asarray(found[::-1])
+
+
+def bend(misfits: Array) -> int:
+    """How many effects the data ask for: where the misfit is farthest below the line between none and all.
+
+    Example:
+        >>> bend(np.array([0.0, -2.0, -4.0, -4.1, -4.2, -4.3]))
+        2
+    """
+    gain = misfits[0] - misfits
+    if gain[-1] <= 0:
+        return 0
+    return int((gain / gain[-1] - np.linspace(0, 1, len(gain))).argmax())

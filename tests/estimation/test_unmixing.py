@@ -12,7 +12,8 @@ from scipy.optimize import linear_sum_assignment
 from estimation.exceptions import DataError
 from estimation.processes.mechanisms import sines
 from estimation.processes.published import random_graph
-from estimation.unmixing import Unmixing, unmix
+from estimation.unmixing import Unmixing, bend, kept_misfits, unmix
+from estimation.unmixing.likelihood import misfit
 from identify.catalog import load
 from identify.graph import CausalGraph
 
@@ -309,3 +310,36 @@ ONES = np.ones((5, 2, 2))
 def test_what_bad_input_gets(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         unmix(**arguments)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 10_000))
+def test_misfits_by_number_of_effects(n: int, m: int, seed: int) -> None:
+    """All of them at once are those that `misfit` gives for each number alone, and more effects never fit worse."""
+    rng = np.random.default_rng(seed)
+    sizes, left = rng.exponential(size=(n, m)), rng.uniform(0.1, 1, n)
+    found = kept_misfits(sizes, left, sizes / left[:, None])
+    one_by_one = [
+        misfit(np.eye(n), (sizes, None), np.diag(left**2), {"actions": k}) for k in range(n * m + 1)
+    ]
+    np.testing.assert_allclose(found, one_by_one, atol=1e-9)
+    assert (np.diff(found) <= 1e-12).all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(2, 8), st.integers(2, 8), st.integers(0, 10_000))
+def test_the_bend_is_at_the_number_of_effects(n: int, m: int, seed: int) -> None:
+    """Of effects ten times the noise beside imagined ones of a tenth of it."""
+    rng = np.random.default_rng(seed)
+    there = rng.random((n, m)) < 0.4
+    sizes = np.where(there, rng.uniform(5, 20, (n, m)), rng.uniform(0, 0.1, (n, m)))
+    # in a row of many large effects the first to go costs most, and the others little
+    few = there.sum(axis=1).max(initial=0) <= 1
+    found = bend(kept_misfits(sizes, np.ones(n), sizes))
+    if few and there.any():
+        assert found == there.sum()
+    assert found <= there.sum()
+
+
+def test_without_an_effect_there_is_no_bend() -> None:
+    assert bend(kept_misfits(np.zeros((2, 3)), np.ones(2), np.zeros((2, 3)))) == 0

@@ -86,3 +86,20 @@ def test_training_goes_on_with_networks_of_its_own_size(data: Dataset) -> None:
     model, batches = model_of(data)
     assert round_of(model, batches, data) == round_of(model_of(data)[0], batches, data)
     assert model.networks.weights[0].shape == (N, N, CONFIG.transition_width)
+
+
+@pytest.mark.parametrize(("spare", "limits", "kept"), [(1.0, {}, N), (1.5, {}, 4), (1.0, {"actions": 2}, 2)])
+def test_as_many_edges_as_the_latents_ask_for(
+    data: Dataset, spare: float, limits: dict[str, int], kept: int
+) -> None:
+    """Nobody says how many: three latents with an action each ask for three. What is given is the most."""
+    model, batches = model_of(data)
+    model.change_basis_(MIXING, torch.zeros(N))
+    note = rebase.rebase_(model, batches, CONFIG, len(data), 7, limits, spare)
+    assert note.endswith(f"{kept} edges of actions kept")
+    support = model.action_masks.support()
+    assert support.sum() == kept
+    if not limits:
+        both = np.vstack([moved(model, data).numpy().T, data.observations[:500, 0].T])
+        strong = np.abs(np.corrcoef(both)[:N, N:]) > 0.99
+        assert support.numpy()[strong].all()
