@@ -126,7 +126,9 @@ class TrainingConfig:
             _check(field.name, getattr(self, field.name))
         _check_shares(self)
         if self.sparsity == "adaptive" and not self.unmixing:
-            raise ConfigError("sparsity='adaptive' counts edges in rounds of unmixing, and unmixing is false; set it")
+            raise ConfigError(
+                "sparsity='adaptive' counts edges in rounds of unmixing, and unmixing is false; set it"
+            )
         if self.device.startswith("mps"):
             raise ConfigError(
                 f"device is {self.device!r}, which has no double precision, as unmixing needs; give 'cpu' or 'auto'"

@@ -11,6 +11,7 @@ from estimation.commands.compare import compare
 from estimation.commands.evaluate import evaluate
 from estimation.commands.simulate import simulate
 from estimation.commands.train import train
+from estimation.commands.verify import verify
 from identify.commands import app as graph_side
 from identify.commands import run
 
@@ -37,7 +38,7 @@ app = typer.Typer(
 # the graph side's commands and its --version; an unnamed sub-application would lose the latter
 app.registered_commands += graph_side.registered_commands
 app.registered_callback = graph_side.registered_callback
-for command in (simulate, train, evaluate, compare):
+for command in (simulate, train, evaluate, compare, verify):
     app.command(rich_help_panel=_TRAINING)(command)
 
 

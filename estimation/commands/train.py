@@ -283,7 +283,9 @@ def _require_budgets(dataset: Dataset, config: TrainingConfig) -> None:
             wanted.append(f"--max-edges-{kind} N{truth}")
     if not wanted:
         raise ConfigError("these data have no actions and no past, so that nothing can be sparse")
-    raise ConfigError(f"no edge budget is set; give {' or '.join(wanted)}, or --set sparsity=adaptive, penalty or none")
+    raise ConfigError(
+        f"no edge budget is set; give {' or '.join(wanted)}, or --set sparsity=adaptive, penalty or none"
+    )
 
 
 def _forget(state: Path) -> None:

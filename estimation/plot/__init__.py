@@ -10,6 +10,7 @@ from estimation.plot.graphs import plot_graphs
 from estimation.plot.latents import plot_latents
 from estimation.plot.selection import plot_selection
 from estimation.plot.training import plot_edge_probabilities, plot_training
+from estimation.plot.verification import plot_verification
 
 __all__ = [
     "plot_comparison",
@@ -18,4 +19,5 @@ __all__ = [
     "plot_latents",
     "plot_selection",
     "plot_training",
+    "plot_verification",
 ]

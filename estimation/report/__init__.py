@@ -5,6 +5,6 @@ The same rows (``rows.py``) and sentences stand behind both.
 
 from __future__ import annotations
 
-from estimation.report.html import comparison_page, evaluation_page, training_page
+from estimation.report.html import comparison_page, evaluation_page, training_page, verification_page
 
-__all__ = ["comparison_page", "evaluation_page", "training_page"]
+__all__ = ["comparison_page", "evaluation_page", "training_page", "verification_page"]

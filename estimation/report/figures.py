@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from estimation.history import History
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
+    from estimation.verification import Verification
     from identify.graph import CausalGraph
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "draw_latents",
     "draw_models",
     "draw_training",
+    "draw_verification",
 ]
 
 # inches beside the names: titles at the left (flat beside few rows), headings above and titles below, and the legend
@@ -238,6 +240,19 @@ def draw_edges(history: History) -> Picture:
     figure = Figure(figsize=(7.0, 3.2), layout="constrained")
     plot_edge_probabilities(history, ax=figure.subplots())
     return Picture(figure_svg(figure, "edges"), "The probability of every edge over the steps", wide=False)
+
+
+def draw_verification(verification: Verification) -> Picture:
+    """For every latent of the best run and every other run, the strongest latent that may not enter."""
+    from matplotlib.figure import Figure
+
+    from estimation.plot import plot_verification
+
+    n, runs = verification.extra_strengths.shape
+    size = (min(2.6 + 0.75 * runs, 14.0), min(1.6 + 0.3 * n, 14.0))
+    figure = Figure(figsize=size, layout="constrained")
+    plot_verification(verification, ax=figure.subplots())
+    return Picture(figure_svg(figure, "verification"), verification.summary, wide=runs > 8)
 
 
 def _figure_of(*graphs: CausalGraph, panels: int = 2) -> Figure:

@@ -15,17 +15,21 @@ from estimation.report.figures import (
     draw_latents,
     draw_models,
     draw_training,
+    draw_verification,
 )
 from estimation.report.rows import (
     LATENT_COLUMNS,
+    TRUST_COLUMNS,
     Facts,
     distance_facts,
     elbo_fact,
     latent_rows,
     score_facts,
     training_facts,
+    trust_rows,
+    verification_facts,
 )
-from estimation.report.words import BETWEEN_MODELS, CAUTION, ENTANGLEMENT, SCORES, UNKNOWN
+from estimation.report.words import BETWEEN_MODELS, CAUTION, ENTANGLEMENT, SCORES, TRUST, UNKNOWN
 
 if TYPE_CHECKING:
     from estimation.comparison import Comparison
@@ -33,8 +37,9 @@ if TYPE_CHECKING:
     from estimation.evaluation import Evaluation
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
+    from estimation.verification import Verification
 
-__all__ = ["Section", "comparison_page", "evaluation_page", "training_page"]
+__all__ = ["Section", "comparison_page", "evaluation_page", "training_page", "verification_page"]
 
 _TEMPLATE = "report.html.jinja"
 # a page is for reading: past this many rows it says how many are left out
@@ -187,6 +192,38 @@ def comparison_page(
         else f"{names[0]} and {names[1]} disagree."
     )
     return _page("Two trained models compared", answer, [section])
+
+
+def verification_page(verification: Verification) -> str:
+    """Several runs held against the prediction of the best one.
+
+    Args:
+        verification: of `estimation.verification.verify`.
+
+    Returns:
+        the page, without outside links; names are escaped.
+    """
+    rows = trust_rows(verification)
+    more = len(rows) - _MOST_ROWS
+    section = Section(
+        heading="Which latents can be trusted?",
+        verdict=verification.summary,
+        good=verification.confirmed,
+        paragraphs=(TRUST,),
+        facts=tuple(verification_facts(verification)),
+        figures=(draw_verification(verification),),
+        columns=TRUST_COLUMNS,
+        rows=tuple(rows[:_MOST_ROWS]),
+        notes=(f"{more} more latents are left out; the JSON output has them all.",) if more > 0 else (),
+    )
+    runs = len(verification.comparisons)
+    names = (verification.reference, f"the median of {runs} other run{'s' * (runs > 1)}")
+    between = Section(
+        heading="Predicted, and between the runs",
+        paragraphs=(BETWEEN_MODELS,),
+        figures=(draw_comparison(verification.combined, names),),
+    )
+    return _page("Several runs verified", verification.summary, [section, between])
 
 
 def _learned(model: TrainedModel, outcome: Evaluation | None, facts: Facts) -> Section:

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from estimation.evaluation import Evaluation
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
+    from estimation.verification import Verification
     from identify.graph import CausalGraph
 
 __all__ = [
     "LATENT_COLUMNS",
+    "TRUST_COLUMNS",
     "Facts",
     "LatentRow",
     "distance_facts",
@@ -28,11 +30,15 @@ __all__ = [
     "score_facts",
     "training_facts",
     "training_record",
+    "trust_rows",
+    "verification_facts",
 ]
 
 Facts = list[tuple[str, str]]
 
 LATENT_COLUMNS = ("latent", "learned as", "may mix with", "mixes with", "outcome")
+
+TRUST_COLUMNS = ("latent", "may mix with", "confirmed by", "correlation", "strongest extra", "outcome")
 
 _MATRICES = {"actions": "G^a", "past": "G^z"}
 
@@ -81,6 +87,42 @@ def latent_rows(comparison: Comparison) -> list[LatentRow]:
         outcome = "lost" if lost else _outcome(allowed, mixed)
         rows.append(LatentRow(name, comparison.columns[i], tuple(allowed), tuple(mixed), outcome))
     return rows
+
+
+def trust_rows(verification: Verification) -> list[tuple[str, ...]]:
+    """What the other runs say of every latent of the best one, as text; the fields are `TRUST_COLUMNS`."""
+    return [
+        (
+            each.latent,
+            shorten(each.may_mix_with) or "nothing",
+            f"{each.confirmed_by} of {each.runs}",
+            f"{each.correlation:.3f}",
+            f"{each.strongest:.2f}",
+            each.verdict if not each.intruders else f"{each.verdict}: {shorten(each.intruders)} enters",
+        )
+        for each in verification.latents
+    ]
+
+
+def verification_facts(verification: Verification) -> Facts:
+    """The runs, the best first: held-out ELBO, and how many edges and latents differ from the best one's."""
+    facts: Facts = [
+        (f"{verification.reference} (the best)", _elbo(verification.negative_elbo[verification.reference]))
+    ]
+    for name, each in verification.comparisons.items():
+        confirmed = sum(block.confirmed for block in each.blocks)
+        facts.append(
+            (
+                name,
+                f"{_elbo(verification.negative_elbo[name])}, {verification.distances[name].distance} edges differ, "
+                f"{confirmed} of {len(each.blocks)} blocks confirmed",
+            )
+        )
+    return facts
+
+
+def _elbo(value: float) -> str:
+    return f"negative ELBO {value:.4g}"
 
 
 def training_facts(model: TrainedModel) -> Facts:

@@ -11,12 +11,15 @@ from rich.text import Text
 
 from estimation.report.rows import (
     LATENT_COLUMNS,
+    TRUST_COLUMNS,
     Facts,
     distance_facts,
     elbo_fact,
     latent_rows,
     score_facts,
     training_facts,
+    trust_rows,
+    verification_facts,
 )
 from estimation.report.words import UNKNOWN
 
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
     from estimation.evaluation import Evaluation
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
+    from estimation.verification import Verification
 
-__all__ = ["show_comparison", "show_evaluation", "show_training"]
+__all__ = ["show_comparison", "show_evaluation", "show_training", "show_verification"]
 
 _MOST_ROWS = 30
 
@@ -120,6 +124,27 @@ def show_comparison(
         _facts(distance_facts(names, distance)),
         *_latents(comparison),
     )
+
+
+def show_verification(verification: Verification) -> RenderableType:
+    """Several runs: the outcome, the runs, and for every latent of the best one what the others say of it."""
+    mark, style = ("✓", "bold green") if verification.confirmed else ("◑", "bold yellow")
+    table = Table(header_style="bold")
+    for column in TRUST_COLUMNS:
+        table.add_column(column, overflow="fold")
+    rows = trust_rows(verification)
+    for row in rows[:_MOST_ROWS]:
+        table.add_row(*(Text(cell) for cell in row))
+    parts: list[RenderableType] = [
+        Text(f"{mark} {verification.summary}", style=style),
+        _facts(verification_facts(verification)),
+        table,
+    ]
+    if len(rows) > _MOST_ROWS:
+        parts.append(
+            Text(f"{len(rows) - _MOST_ROWS} more latents are left out; --json has them all.", style="dim")
+        )
+    return Group(*parts)
 
 
 def _verdict(comparison: Comparison | None) -> list[RenderableType]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BETWEEN_MODELS", "CAUTION", "ENTANGLEMENT", "SCORES", "UNKNOWN"]
+__all__ = ["BETWEEN_MODELS", "CAUTION", "ENTANGLEMENT", "SCORES", "TRUST", "UNKNOWN"]
 
 SCORES = (
     "MCC: mean correlation of each true latent with the learned one matched to it. R: multiple correlation of each "
@@ -20,8 +20,13 @@ BETWEEN_MODELS = (
     "those latents of the second only that the first model's own graph allows. Agreement is evidence, not proof: two "
     "models may be wrong in the same way."
 )
+TRUST = (
+    "The run with the best held-out ELBO is held against every other one. If both found the truth, a latent depends on "
+    "those latents of the other run only that the learned graph lets it mix with. What all runs confirm is what the "
+    "theory promises; a contradiction says that one of the two is wrong there. Agreement is evidence, not proof."
+)
 UNKNOWN = (
     "The data hold no true latents, so there is nothing to score against. "
-    "'mechsparse compare' holds two models against each other."
+    "'mechsparse verify' holds several models against each other."
 )
 CAUTION = "Edges are the strongest within the budget, not tested one by one; other budgets give other graphs."

@@ -146,7 +146,6 @@ class _Effects:
         actions, past = effect_sizes(np.eye(len(self.covariance)), self.covariance, self.actions, self.past)
         return {"actions": actions, "past": past}
 
-
     def asked_for(self, matrix: Array, spare: float, most: Mapping[str, int]) -> dict[str, int]:
         """How many edges the latents matrix @ z ask for, by mask, times ``spare``, and at most so many."""
         sizes = effect_sizes(matrix, self.covariance, self.actions, self.past)

@@ -11,6 +11,7 @@ from estimation.comparison import compare as hold_against
 from estimation.dataset import Dataset
 from estimation.evaluation import evaluate
 from estimation.learned import learned_entanglement
+from estimation.verification import verify
 from identify.entanglement import predict_entanglement
 from tests.estimation.command_line import TINY, Captured, refused, told, told_json, write_table
 
@@ -86,6 +87,30 @@ def test_compare_holds_two_models_against_each_other(capsys: Captured) -> None:
         assert part in out
 
 
+@pytest.mark.usefixtures("inside")
+def test_verify_holds_several_models_against_the_best(capsys: Captured) -> None:
+    record = told_json(capsys, "verify", "a", "b", "--data", "test.npz", "--threshold", 0.2)
+    expected = verify({"a": load("a"), "b": load("b")}, Dataset.read("test.npz"), 0.2).to_dict()
+    assert record == expected
+    out = told(capsys, "verify", "a", "b", "--data", "test.npz", "--threshold", 0.2)
+    for part in (record["summary"].split()[0], f"{record['reference']} (the best)", "confirmed by", "v0"):
+        assert part in out
+    told(capsys, "verify", "a", "b", "--data", "test.npz", "--threshold", 0, "--strict", code=1)
+
+
+@pytest.mark.usefixtures("inside")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("a", "--data", "test.npz"), "verify takes two runs or more; 1 given"),
+        (("a", "a", "--data", "test.npz"), "a is given twice; a run can't confirm itself"),
+        (("a", "nowhere", "--data", "test.npz"), "nowhere"),
+    ],
+)
+def test_what_verify_refuses(words: tuple[str, ...], message: str, capsys: Captured) -> None:
+    assert message in refused(capsys, "verify", *words)
+
+
 # reports --------------------------------------------------------------------------------------------
 
 
@@ -102,6 +127,10 @@ def test_compare_holds_two_models_against_each_other(capsys: Captured) -> None:
             ("A trained model, evaluated", "True and learned latents", "Training"),
         ),
         (("compare", "a", "b", "test.npz"), ("Two trained models compared", "a against b")),
+        (
+            ("verify", "a", "b", "--data", "test.npz"),
+            ("Several runs verified", "Which latents can be trusted?", "between the runs"),
+        ),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
