@@ -94,7 +94,7 @@ def key(setting: object) -> Hashable:
         hash(setting)
     except TypeError:
         return _written(setting)
-    return setting  # type: ignore[return-value]
+    return setting
 
 
 def _written(setting: object) -> str:

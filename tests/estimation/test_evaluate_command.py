@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -91,11 +92,14 @@ def test_compare_holds_two_models_against_each_other(capsys: Captured) -> None:
 def test_verify_holds_several_models_against_the_best(capsys: Captured) -> None:
     record = told_json(capsys, "verify", "a", "b", "--data", "test.npz", "--threshold", 0.2)
     expected = verify({"a": load("a"), "b": load("b")}, Dataset.read("test.npz"), 0.2).to_dict()
-    assert record == expected
+    assert record == json.loads(json.dumps(expected))
     out = told(capsys, "verify", "a", "b", "--data", "test.npz", "--threshold", 0.2)
     for part in (record["summary"].split()[0], f"{record['reference']} (the best)", "confirmed by", "v0"):
         assert part in out
-    told(capsys, "verify", "a", "b", "--data", "test.npz", "--threshold", 0, "--strict", code=1)
+    for threshold in (0, 0.2, 0.9999):
+        words = ("verify", "a", "b", "--data", "test.npz", "--threshold", threshold)
+        confirmed = told_json(capsys, *words)["confirmed"]
+        told(capsys, *words, "--strict", code=int(not confirmed))
 
 
 @pytest.mark.usefixtures("inside")
