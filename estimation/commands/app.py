@@ -10,6 +10,7 @@ import typer
 from estimation.commands.compare import compare
 from estimation.commands.evaluate import evaluate
 from estimation.commands.simulate import simulate
+from estimation.commands.sweep import sweep
 from estimation.commands.train import train
 from estimation.commands.verify import verify
 from identify.commands import app as graph_side
@@ -23,7 +24,7 @@ _NO_MEMORY = "not enough memory for this; ask for fewer samples, a smaller batch
 
 # the extra that brings a module
 _EXTRAS = {
-    **dict.fromkeys(("torch", "cooper", "safetensors", "sklearn", "sympy"), "estimation"),
+    **dict.fromkeys(("torch", "cooper", "safetensors", "sklearn", "joblib", "sympy"), "estimation"),
     "tensorboard": "tensorboard",
 }
 
@@ -38,7 +39,7 @@ app = typer.Typer(
 # the graph side's commands and its --version; an unnamed sub-application would lose the latter
 app.registered_commands += graph_side.registered_commands
 app.registered_callback = graph_side.registered_callback
-for command in (simulate, train, evaluate, compare, verify):
+for command in (simulate, train, evaluate, compare, verify, sweep):
     app.command(rich_help_panel=_TRAINING)(command)
 
 

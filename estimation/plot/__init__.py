@@ -9,6 +9,7 @@ from estimation.plot.entanglement import plot_comparison
 from estimation.plot.graphs import plot_graphs
 from estimation.plot.latents import plot_latents
 from estimation.plot.selection import plot_selection
+from estimation.plot.sweep import plot_scores
 from estimation.plot.training import plot_edge_probabilities, plot_training
 from estimation.plot.verification import plot_verification
 
@@ -17,6 +18,7 @@ __all__ = [
     "plot_edge_probabilities",
     "plot_graphs",
     "plot_latents",
+    "plot_scores",
     "plot_selection",
     "plot_training",
     "plot_verification",

@@ -1,0 +1,142 @@
+"""``mechsparse sweep``: many runs from one file, resumable, with a live table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from identify.commands.options import AsJson, print_json, show
+
+if TYPE_CHECKING:
+    from estimation.sweep import Outcome, Results, SweepPlan, Trial
+
+__all__ = ["sweep"]
+
+
+def sweep(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG.toml", help="Data sets, methods, grids and seeds.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Gets a folder per run.")],
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Processes, one thread each.")
+    ] = 1,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run anew what failed before.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Train every combination of data set, method, setting and seed.
+
+    A sweep may be stopped at any moment and started again with the same words: what is done is not repeated, and what
+    was under way goes on. A run that fails is recorded and does not stop the others.
+
+    \b
+    Example of a file:
+      seeds = [0, 1, 2]
+      [data.pairs]
+      source = "ActionBlockDiag"
+      grid.max_edges_actions = [5, 10, 20]
+      [method.sparse]
+      settings.steps = 2000
+    """
+    from estimation.sweep import collect, read_plan, run_sweep
+
+    plan = read_plan(config)
+    with _watching(plan, out) as on_change:
+        outcome = run_sweep(plan, out, jobs, retry_failed=retry_failed, on_change=on_change)
+    results = collect(out)
+    paths = [*results.write(out), *_figures(results, out)]
+    _tell(outcome, results, paths, as_json)
+    return int(bool(outcome.failed))
+
+
+def _figures(results: Results, out: Path) -> list[Path]:
+    from matplotlib.figure import Figure
+
+    from estimation.plot import plot_scores
+    from identify.files import write_whole
+    from identify.plot import figure_svg
+
+    paths = []
+    for (data, method), rows in results.groups.items():
+        if all(row["mcc"] is None for row in rows):
+            continue
+        figure = Figure(figsize=(6.2, 5.4), layout="constrained")
+        axes = figure.subplots(2, 1, sharex=True)
+        plot_scores(rows, _choices(results, data, method), axes)
+        axes[0].set_title(f"{data}, {method}", fontsize=10, loc="left", parse_math=False)
+        path = out / f"{data}-{method}.svg"
+        write_whole(path, figure_svg(figure, f"{data}-{method}"))
+        paths.append(path)
+    return paths
+
+
+def _choices(results: Results, data: str, method: str) -> dict[str, Any]:
+    """What would be chosen without the truth; the agreement of seeds alone where there are several."""
+    rows = results.groups[data, method]
+    rules = ["bend", "udr"] if all(row["udr"] is not None for row in rows) else ["bend"]
+    return {rule: results.chosen(data, method, rule) for rule in rules}
+
+
+def _tell(outcome: Outcome, results: Results, paths: list[Path], as_json: bool) -> None:
+    chosen = {key: results.chosen(*key) for key in results.groups}
+    if as_json:
+        print_json(
+            {
+                "done": list(outcome.done),
+                "failed": list(outcome.failed),
+                "seconds": outcome.seconds,
+                "written": [str(path) for path in paths],
+                "rows": [dict(row) for row in results.rows],
+                "chosen": [
+                    {"data": data, "method": method, "setting": each.setting, "reason": each.reason}
+                    for (data, method), each in chosen.items()
+                    if each is not None
+                ],
+            }
+        )
+        return
+    from estimation.report.sweep import show_results
+
+    show(show_results(results, chosen, [str(path) for path in paths]))
+
+
+@contextmanager
+def _watching(plan: SweepPlan, out: Path) -> Iterator[Callable[[Trial, str], None]]:
+    """A live table on a terminal: trials done and failed by data and method, and the time left."""
+    if not sys.stderr.isatty():
+        yield lambda trial, status: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[failed]}"),
+        TimeRemainingColumn(),
+    )
+    counts: dict[tuple[str, str], int] = {}
+    for trial in plan.trials:
+        counts[trial.data.name, trial.method] = counts.get((trial.data.name, trial.method), 0) + 1
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        whole = bars.add_task("all runs", total=len(plan.trials), failed="")
+        tasks = {
+            key: bars.add_task(f"{key[0]}, {key[1]}", total=count, failed="") for key, count in counts.items()
+        }
+        failures: dict[Any, int] = {}
+
+        def on_change(trial: Trial, status: str) -> None:
+            for task in (whole, tasks[trial.data.name, trial.method]):
+                failures[task] = failures.get(task, 0) + (status == "failed")
+                failed = f"{failures[task]} failed" if failures[task] else ""
+                bars.update(task, advance=1, failed=failed)
+
+        yield on_change

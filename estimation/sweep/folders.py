@@ -1,0 +1,156 @@
+"""The folder of a run: what is in it says whether the run is done, failed, under way, or yet to be begun.
+
+::
+
+    trial.json       what the run is
+    result.json      written last: the run is done
+    failed.json      the run ended with an error
+    encodings.npy    latents of some held-out rows, for the agreement of seeds
+    model/           the trained model
+    state/           of a run under way: it goes on from there
+    lock             of a run under way: who has it; its time is renewed as long as that process lives
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from estimation.exceptions import CheckpointError
+from estimation.sweep.plan import Trial
+from identify.files import make_folder, write_whole
+
+__all__ = [
+    "FAILED",
+    "RESULT",
+    "TRIAL",
+    "Status",
+    "holding",
+    "known_trial",
+    "read_record",
+    "status_of",
+    "write_record",
+]
+
+Status = Literal["done", "failed", "pending"]
+
+RESULT, FAILED, TRIAL, LOCK = "result.json", "failed.json", "trial.json", "lock"
+# a lock that was not renewed for so long belongs to nobody
+_STALE_SECONDS = 60.0
+_RENEWED_EVERY = 10.0
+
+
+def status_of(folder: Path) -> Status:
+    """What has become of a run."""
+    if (folder / RESULT).is_file():
+        return "done"
+    return "failed" if (folder / FAILED).is_file() else "pending"
+
+
+def write_record(folder: Path, name: str, record: Mapping[str, Any]) -> None:
+    """Write one of the JSON files, whole."""
+    make_folder(folder)
+    write_whole(folder / name, json.dumps(record, indent=1))
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read one of the JSON files.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path}: is damaged ({error}); remove it to run the trial again") from error
+    if not isinstance(record, dict):
+        raise CheckpointError(f"{path}: is damaged; remove it to run the trial again")
+    return record
+
+
+def known_trial(folder: Path) -> Trial | None:
+    """The trial of a folder, None when it is none."""
+    path = folder / TRIAL
+    if not path.is_file():
+        return None
+    try:
+        return Trial.from_dict(read_record(path))
+    except (TypeError, KeyError) as error:
+        raise CheckpointError(f"{path}: is damaged ({error}); remove it to run the trial again") from error
+
+
+@contextlib.contextmanager
+def holding(folder: Path) -> Iterator[bool]:
+    """Hold a run's folder while the block runs, if nobody else does.
+
+    Yields:
+        whether it is held. Another process, here or on another machine of the same disk, gets False.
+    """
+    make_folder(folder)
+    lock = folder / LOCK
+    if not _acquired(lock):
+        yield False
+        return
+    done = threading.Event()
+    renewing = threading.Thread(target=_renew, args=(lock, done), daemon=True)
+    renewing.start()
+    try:
+        yield True
+    finally:
+        done.set()
+        renewing.join()
+        with contextlib.suppress(OSError):
+            lock.unlink()
+
+
+def _acquired(lock: Path) -> bool:
+    for _ in range(2):
+        try:
+            handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        except FileExistsError:
+            if not _is_stale(lock):
+                return False
+            with contextlib.suppress(FileNotFoundError):
+                lock.unlink()
+            continue
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump({"host": socket.gethostname(), "process": os.getpid()}, file)
+        return True
+    return False
+
+
+def _is_stale(lock: Path) -> bool:
+    try:
+        age = time.time() - lock.stat().st_mtime
+        owner = json.loads(lock.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        # being written, or cut short
+        return age > _STALE_SECONDS
+    if owner.get("host") == socket.gethostname() and not _lives(int(owner.get("process", 0))):
+        return True
+    return age > _STALE_SECONDS
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _renew(lock: Path, done: threading.Event) -> None:
+    while not done.wait(_RENEWED_EVERY):
+        with contextlib.suppress(OSError):
+            os.utime(lock)

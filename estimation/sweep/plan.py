@@ -1,0 +1,289 @@
+"""What a sweep runs, read from TOML.
+
+::
+
+    seeds = [0, 1, 2]
+
+    [data.pairs]                    # any name
+    source = "ActionBlockDiag"      # a published process, or a file
+    samples = 20000                 # of a published process
+    test_samples = 5000
+    # test = "test.npz"             # for a file: what is scored
+    grid.max_edges_actions = [5, 10, 20]
+
+    [method.sparse]                 # any name
+    kind = "sparse_vae"
+    settings.steps = 2000           # fields of TrainingConfig
+    grid.width = [64, 128]
+
+A trial is one point of the product of both grids, with one seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from estimation.config import TrainingConfig
+from estimation.exceptions import ConfigError
+from identify.files import read_bytes
+
+__all__ = ["METHODS", "DataSpec", "SweepPlan", "Trial", "read_plan"]
+
+METHODS = ("sparse_vae",)
+_MOST_BYTES = 1 << 20
+_SAMPLES, _TEST_SAMPLES = 20_000, 5_000
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Where the data of a trial come from.
+
+    Attributes:
+        name: what the sweep calls them.
+        source: a published process, or a file.
+        test: a file to score on; None for a file takes the training file.
+        samples, test_samples: of a published process.
+        density, graph_seed: of a random graph.
+        seed: None for the process exactly as published, else `estimation.simulate.simulate` with this seed.
+    """
+
+    name: str
+    source: str
+    test: str | None = None
+    samples: int = _SAMPLES
+    test_samples: int = _TEST_SAMPLES
+    density: float | None = None
+    graph_seed: int | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run.
+
+    Attributes:
+        data: what is trained on.
+        method: name of the method.
+        kind: one of `METHODS`.
+        setting: the point of the grid; what is compared.
+        settings: all settings given, the grid's among them, without the seed.
+        seed: of the training.
+    """
+
+    data: DataSpec
+    method: str
+    kind: str
+    setting: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """A folder's name: readable, and different for every trial."""
+        point = "-".join(f"{key}={value}" for key, value in self.setting.items())
+        readable = re.sub(r"[^A-Za-z0-9.=_-]+", "_", "-".join(part for part in (self.method, point) if part))
+        digest = hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:10]
+        return f"{self.data.name}-{readable[:80]}-seed{self.seed}-{digest}"
+
+    def config(self) -> TrainingConfig:
+        """The settings as a configuration, with the seed and one thread unless it says otherwise."""
+        return TrainingConfig.from_dict({"threads": 1, **self.settings, "seed": self.seed})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "data": asdict(self.data),
+            "method": self.method,
+            "kind": self.kind,
+            "setting": dict(self.setting),
+            "settings": dict(self.settings),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Trial:
+        """What `to_dict` gave."""
+        return cls(**{**record, "data": DataSpec(**record["data"])})
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """All trials of a sweep, in the order in which they are begun: every setting with the first seed first."""
+
+    trials: tuple[Trial, ...] = field(default_factory=tuple)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> SweepPlan:
+        """The plan of a TOML document's content.
+
+        Raises:
+            ConfigError: something is missing, unknown or out of its range; the text names it.
+
+        Example:
+            >>> plan = SweepPlan.from_dict(
+            ...     {
+            ...         "seeds": [0, 1],
+            ...         "data": {"pairs": {"source": "ActionBlockDiag", "grid": {"max_edges_actions": [5, 10]}}},
+            ...         "method": {"sparse": {"kind": "sparse_vae", "settings": {"steps": 100}}},
+            ...     }
+            ... )
+            >>> [(trial.setting["max_edges_actions"], trial.seed) for trial in plan.trials]
+            [(5, 0), (10, 0), (5, 1), (10, 1)]
+        """
+        _require_keys("the sweep", content, {"seeds", "data", "method"})
+        seeds = _seeds(content.get("seeds"))
+        data, methods = (_tables(content, kind) for kind in ("data", "method"))
+        trials = [
+            _trial(name, data[name], method, methods[method], point, seed)
+            for seed in seeds
+            for name in data
+            for method in methods
+            for point in _points(name, data[name], method, methods[method])
+        ]
+        plan = cls(tuple(trials))
+        for trial in plan.trials:
+            _require_valid(trial)
+        return plan
+
+
+def read_plan(path: str | os.PathLike[str]) -> SweepPlan:
+    """Read a sweep from a TOML file.
+
+    Raises:
+        FileAccessError: it can't be read.
+        ConfigError: it is no TOML, or no sweep.
+    """
+    try:
+        content = tomllib.loads(read_bytes(path, _MOST_BYTES).decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{os.fspath(path)}: is no TOML ({error})") from error
+    try:
+        plan = SweepPlan.from_dict(content)
+    except ConfigError as error:
+        raise ConfigError(f"{os.fspath(path)}: {error}") from error
+    return _beside(plan, Path(path).parent)
+
+
+def _beside(plan: SweepPlan, folder: Path) -> SweepPlan:
+    """Files are meant relative to the file that names them."""
+    from dataclasses import replace
+
+    def found(name: str | None) -> str | None:
+        if name is None or Path(name).is_absolute() or not (folder / name).is_file():
+            return name
+        return str((folder / name).resolve())
+
+    return SweepPlan(
+        tuple(
+            replace(
+                trial,
+                data=replace(trial.data, source=str(found(trial.data.source)), test=found(trial.data.test)),
+            )
+            for trial in plan.trials
+        )
+    )
+
+
+def _seeds(value: object) -> list[int]:
+    if value is None:
+        return [0]
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in value)
+    ):
+        raise ConfigError(f"seeds is {value!r}; it is a list of whole numbers from 0, for instance [0, 1, 2]")
+    if len(set(value)) < len(value):
+        raise ConfigError(f"seeds is {value!r}; name each seed once")
+    return value
+
+
+def _tables(content: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    tables = content.get(kind)
+    if not isinstance(tables, dict) or not tables:
+        raise ConfigError(f"the sweep has no [{kind}.NAME]; give one or more")
+    for name, table in tables.items():
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"[{kind}.{name}]: a name has letters, digits, dots and dashes only")
+        if not isinstance(table, dict):
+            raise ConfigError(f"[{kind}.{name}] is {table!r}; it must be a table")
+    return tables
+
+
+def _points(
+    name: str, data: Mapping[str, Any], method: str, table: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """All combinations of both grids."""
+    grids: dict[str, Sequence[Any]] = {}
+    for where, source in ((f"[method.{method}]", table), (f"[data.{name}]", data)):
+        grid = source.get("grid", {})
+        if not isinstance(grid, dict):
+            raise ConfigError(f"{where}: grid is {grid!r}; it must be a table of lists")
+        for key, values in grid.items():
+            if not isinstance(values, list) or not values:
+                raise ConfigError(f"{where}: grid.{key} is {values!r}; it must be a list of values to try")
+            if key in grids:
+                raise ConfigError(
+                    f"{where}: grid.{key} is in the grid of the method and of the data; keep one"
+                )
+            grids[key] = values
+    return [dict(zip(grids, values, strict=True)) for values in itertools.product(*grids.values())]
+
+
+def _trial(
+    name: str,
+    data: Mapping[str, Any],
+    method: str,
+    table: Mapping[str, Any],
+    point: Mapping[str, Any],
+    seed: int,
+) -> Trial:
+    _require_keys(f"[method.{method}]", table, {"kind", "settings", "grid"})
+    known = {"source", "test", "samples", "test_samples", "density", "graph_seed", "seed", "grid", "settings"}
+    _require_keys(f"[data.{name}]", data, known)
+    kind = table.get("kind", METHODS[0])
+    if kind not in METHODS:
+        raise ConfigError(f"[method.{method}]: kind is {kind!r}; it is one of {', '.join(METHODS)}")
+    if not isinstance(data.get("source"), str):
+        raise ConfigError(f"[data.{name}] has no source; give a published process or a file")
+    given = {key: value for key, value in data.items() if key not in ("grid", "settings")}
+    settings = {**_settings(f"[method.{method}]", table), **_settings(f"[data.{name}]", data), **point}
+    return Trial(DataSpec(name, **given), method, kind, point, settings, seed)
+
+
+def _settings(where: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    settings = table.get("settings", {})
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{where}: settings is {settings!r}; it must be a table")
+    if "seed" in settings:
+        raise ConfigError(f"{where}: settings.seed is set; seeds of a sweep are in its list of seeds")
+    return settings
+
+
+def _require_keys(where: str, table: Mapping[str, Any], known: set[str]) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"{where} has an unknown key {key!r}; known are {', '.join(sorted(known))}")
+
+
+def _require_valid(trial: Trial) -> None:
+    """Found out before hours of training, not after."""
+    spec = trial.data
+    for name in ("samples", "test_samples"):
+        value = getattr(spec, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ConfigError(f"[data.{spec.name}]: {name} is {value!r}; it is a whole number from 1")
+    try:
+        trial.config()
+    except ConfigError as error:
+        raise ConfigError(f"method {trial.method} on {spec.name}: {error}") from error

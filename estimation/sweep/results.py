@@ -1,0 +1,170 @@
+"""All results of a sweep's folder as one table, with the agreement of seeds; as CSV and Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from estimation.exceptions import DataError
+from estimation.selection import Selection, select, udr
+from estimation.sweep.folders import FAILED, RESULT, known_trial, read_record, status_of
+from identify.files import write_whole
+
+__all__ = ["COLUMNS", "Results", "collect"]
+
+COLUMNS = (
+    "data",
+    "method",
+    "setting",
+    "seed",
+    "status",
+    "edges",
+    "negative_elbo",
+    "udr",
+    "mcc",
+    "r_con",
+    "r",
+    "shd",
+    "missing",
+    "extra",
+    "confirmed",
+    "steps",
+    "minutes",
+    "error",
+    "folder",
+)
+_FEWEST = 2
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """The table.
+
+    Attributes:
+        rows: one per trial that was begun, with the keys `COLUMNS`; ``setting`` is the point of the grid. What is not
+            known is None.
+    """
+
+    rows: tuple[Row, ...]
+
+    @property
+    def groups(self) -> dict[tuple[str, str], tuple[Row, ...]]:
+        """Rows that are done, by data and method."""
+        found: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        for row in self.rows:
+            if row["status"] == "done":
+                found[row["data"], row["method"]].append(row)
+        return {key: tuple(rows) for key, rows in found.items()}
+
+    def chosen(self, data: str, method: str, rule: str = "bend") -> Selection | None:
+        """The setting that a rule takes, without looking at the truth; None with one setting only.
+
+        Raises:
+            DataError: there is no such group, or the rule needs more seeds.
+        """
+        rows = self.groups.get((data, method))
+        if rows is None:
+            raise DataError(f"no run of {method} on {data} is done")
+        if len({json.dumps(row["setting"], sort_keys=True) for row in rows}) < _FEWEST:
+            return None
+        return select(rows, rule)
+
+    def write(self, folder: str | Path) -> tuple[Path, Path]:
+        """Write ``results.csv`` and ``results.parquet``, whole.
+
+        Raises:
+            FileAccessError: they can't be written.
+        """
+        root = Path(folder)
+        written = [{**row, "setting": json.dumps(row["setting"], sort_keys=True)} for row in self.rows]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(written)
+        paths = root / "results.csv", root / "results.parquet"
+        write_whole(paths[0], text.getvalue())
+        write_whole(paths[1], _parquet(written))
+        return paths
+
+
+def collect(folder: str | Path) -> Results:
+    """Read all runs of a folder.
+
+    Args:
+        folder: that `run_sweep` filled, also one that is not finished.
+
+    Raises:
+        DataError: it holds no run.
+        CheckpointError: a file is damaged.
+    """
+    root = Path(folder)
+    found = []
+    for place in sorted(root.iterdir()) if root.is_dir() else ():
+        trial = known_trial(place)
+        if trial is not None:
+            found.append((trial, place))
+    if not found:
+        raise DataError(f"{root}: holds no run of a sweep")
+    found.sort(key=lambda pair: (pair[0].data.name, pair[0].method, _ordered(pair[0].setting), pair[0].seed))
+    agreements = _agreements([(trial, place) for trial, place in found if status_of(place) == "done"])
+    rows = []
+    for trial, place in found:
+        status = status_of(place)
+        record = read_record(place / (RESULT if status == "done" else FAILED)) if status != "pending" else {}
+        known = {
+            **record,
+            "data": trial.data.name,
+            "method": trial.method,
+            "setting": dict(trial.setting),
+            "seed": trial.seed,
+            "status": status,
+            "udr": agreements.get(place.name),
+            "folder": place.name,
+        }
+        rows.append({column: known.get(column) for column in COLUMNS})
+    return Results(tuple(rows))
+
+
+def _ordered(setting: Mapping[str, Any]) -> tuple[tuple[str, float, str], ...]:
+    """Numbers by size, all else by name."""
+    return tuple(
+        (key, float(value) if isinstance(value, int | float) else 0.0, str(value))
+        for key, value in sorted(setting.items())
+    )
+
+
+def _agreements(done: Sequence[tuple[Any, Path]]) -> dict[str, float]:
+    """The agreement of the seeds of each setting, by folder."""
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for trial, place in done:
+        key = {name: value for name, value in trial.to_dict().items() if name != "seed"}
+        groups[json.dumps(key, sort_keys=True)].append(place)
+    found: dict[str, float] = {}
+    for places in groups.values():
+        arrays = [
+            np.load(place / "encodings.npy", allow_pickle=False)
+            for place in places
+            if (place / "encodings.npy").is_file()
+        ]
+        if len(arrays) == len(places) >= _FEWEST:
+            found.update(dict.fromkeys((place.name for place in places), udr(arrays).score))
+    return found
+
+
+def _parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.table({column: [row[column] for row in rows] for column in COLUMNS})
+    data = io.BytesIO()
+    parquet.write_table(table, data)
+    return data.getvalue()

@@ -1,0 +1,151 @@
+"""One run of a sweep, in a process of its own."""
+
+from __future__ import annotations
+
+import io
+import platform
+import shutil
+import time
+import traceback
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from estimation.exceptions import ConfigError
+from estimation.sweep.folders import FAILED, RESULT, TRIAL, Status, holding, status_of, write_record
+from estimation.sweep.plan import DataSpec, Trial
+from identify.exceptions import IdentifyError
+from identify.files import write_whole
+
+if TYPE_CHECKING:
+    from estimation.dataset import Dataset
+    from estimation.trained import TrainedModel
+
+__all__ = ["datasets", "run_trial"]
+
+_LIBRARIES = ("mechsparse", "numpy", "scipy", "torch")
+# rows of the test data whose latents are kept
+_ENCODED = 2_000
+_STATE_EVERY = 500
+
+
+def run_trial(trial: Trial, folder: str, checkpoint_every: int = _STATE_EVERY) -> Status:
+    """Run a trial unless it is done, has failed, or is under way elsewhere.
+
+    A run that was interrupted goes on from its state. An error is written down and not raised.
+
+    Args:
+        trial: what to run.
+        folder: its folder.
+        checkpoint_every: steps between two states.
+
+    Returns:
+        what has become of it; ``"pending"`` when another process has it.
+    """
+    place = Path(folder)
+    with holding(place) as held:
+        if not held or status_of(place) != "pending":
+            return status_of(place)
+        write_record(place, TRIAL, trial.to_dict())
+        start = time.monotonic()
+        try:
+            record = _trained(trial, place, checkpoint_every)
+        except (
+            IdentifyError,
+            ArithmeticError,
+            MemoryError,
+            OSError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
+            write_record(place, FAILED, _failure(error, start))
+        else:
+            write_record(place, RESULT, {**record, "minutes": (time.monotonic() - start) / 60})
+            shutil.rmtree(place / "state", ignore_errors=True)
+        return status_of(place)
+
+
+def datasets(spec: DataSpec) -> tuple[Dataset, Dataset]:
+    """What a trial is trained and scored on.
+
+    Raises:
+        ConfigError: the source is neither a published process nor a file.
+    """
+    from estimation.dataset import Dataset
+    from estimation.processes.published import NAMES
+    from estimation.simulate import published, simulate
+
+    if spec.source in NAMES:
+        if spec.seed is None:
+            where = (spec.density, spec.graph_seed)
+            return (
+                published(spec.source, spec.samples, "train", *where),
+                published(spec.source, spec.test_samples, "test", *where),
+            )
+        return (
+            simulate(spec.source, spec.samples, spec.seed),
+            simulate(spec.source, spec.test_samples, spec.seed, split="test"),
+        )
+    if not Path(spec.source).is_file():
+        raise ConfigError(
+            f"[data.{spec.name}]: source is {spec.source!r}, neither a published process nor a file; "
+            f"the former are {', '.join(NAMES)}"
+        )
+    train = Dataset.read(spec.source)
+    return train, train if spec.test is None else Dataset.read(spec.test)
+
+
+def _trained(trial: Trial, folder: Path, checkpoint_every: int) -> dict[str, Any]:
+    from estimation.training import fit
+
+    train, test = datasets(trial.data)
+    model = fit(
+        train,
+        trial.config(),
+        checkpoint=folder / "state",
+        checkpoint_every=checkpoint_every,
+        progress=False,
+    )
+    model.save(folder / "model")
+    _keep_encodings(model, test, folder)
+    return {**_scores(model, test), "steps": model.history.records[-1].step, **_surroundings()}
+
+
+def _scores(model: TrainedModel, test: Dataset) -> dict[str, Any]:
+    """What is known without the truth, and with it where there is one."""
+    from estimation.evaluation import evaluate
+
+    found = evaluate(model, test)
+    return {
+        "edges": model.graph.n_edges,
+        "negative_elbo": found.negative_elbo["total"],
+        **{name: getattr(found, name) for name in ("mcc", "r_con", "r", "shd", "missing", "extra")},
+        "confirmed": None if found.comparison is None else bool(found.comparison),
+    }
+
+
+def _keep_encodings(model: TrainedModel, test: Dataset, folder: Path) -> None:
+    latents = model.encode(np.asarray(test.observations[:_ENCODED]))
+    data = io.BytesIO()
+    np.save(data, latents, allow_pickle=False)
+    write_whole(folder / "encodings.npy", data.getvalue())
+
+
+def _surroundings() -> dict[str, Any]:
+    return {
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+        "machine": {"host": platform.node(), "system": platform.system(), "processor": platform.machine()},
+    }
+
+
+def _failure(error: BaseException, start: float) -> dict[str, Any]:
+    return {
+        "error": " ".join(str(error).split())[:1000] or type(error).__name__,
+        "kind": type(error).__name__,
+        "traceback": traceback.format_exc(),
+        "minutes": (time.monotonic() - start) / 60,
+        **_surroundings(),
+    }
