@@ -14,6 +14,7 @@ from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
     from estimation.sweep import Outcome, Results, SweepPlan, Trial
+    from estimation.sweep.workers import Workers
 
 __all__ = ["sweep"]
 
@@ -26,6 +27,19 @@ def sweep(
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Processes, one thread each.")
     ] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Of a Dask scheduler whose workers run it.", show_default=False),
+    ] = None,
+    slurm: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Run it in N jobs of SLURM, as dask-jobqueue's configuration describes them.",
+            show_default=False,
+        ),
+    ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run anew what failed before.")
     ] = False,
@@ -48,12 +62,24 @@ def sweep(
     from estimation.sweep import collect, read_plan, run_sweep
 
     plan = read_plan(config)
+    workers = _workers(scheduler, slurm)
     with _watching(plan, out) as on_change:
-        outcome = run_sweep(plan, out, jobs, retry_failed=retry_failed, on_change=on_change)
+        outcome = run_sweep(plan, out, jobs, workers, retry_failed, on_change)
     results = collect(out)
     paths = [*results.write(out), *_figures(results, out)]
     _tell(outcome, results, paths, as_json)
     return int(bool(outcome.failed))
+
+
+def _workers(scheduler: str | None, slurm: int | None) -> Workers | None:
+    from estimation.exceptions import ConfigError
+    from estimation.sweep.cluster import cluster_workers, slurm_workers
+
+    if scheduler is not None and slurm is not None:
+        raise ConfigError("--scheduler and --slurm are both given; the runs go to one of them")
+    if slurm is not None:
+        return slurm_workers(slurm)
+    return None if scheduler is None else cluster_workers(scheduler)
 
 
 def _figures(results: Results, out: Path) -> list[Path]:

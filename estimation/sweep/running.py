@@ -1,4 +1,4 @@
-"""`run_sweep`: all trials that are not done, over processes of this machine."""
+"""`run_sweep`: all trials that are not done, over processes of this machine or of a cluster."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def run_sweep(
     plan: SweepPlan,
     folder: str | Path,
     jobs: int = 1,
+    workers: Workers | None = None,
     retry_failed: bool = False,
     on_change: OnChange | None = None,
 ) -> Outcome:
@@ -52,11 +53,14 @@ def run_sweep(
         plan: the trials.
         folder: holds one folder per trial.
         jobs: processes on this machine, each with one thread of torch unless the settings say otherwise.
+        workers: who runs the trials instead: `estimation.sweep.cluster.cluster_workers` of a Dask scheduler, or
+            ``slurm_workers``. They must see the same folder.
         retry_failed: run trials anew that failed before.
         on_change: called with every trial whose status is known: at the start with those done before, then as they end.
 
     Raises:
         ConfigError: ``jobs`` is less than 1, or two trials are the same.
+        TrainingError: a cluster can't be reached.
 
     Example:
         >>> import tempfile
@@ -84,7 +88,7 @@ def run_sweep(
             pending.append(trial)
         else:
             told(trial, status)
-    for trial, status in _all(pending, root, local_workers(jobs)):
+    for trial, status in _all(pending, root, workers or local_workers(jobs)):
         told(trial, status)
     statuses = {trial.name: status_of(root / trial.name) for trial in plan.trials}
     return Outcome(
