@@ -191,7 +191,7 @@ class _Run:
     def _enter_stage(self) -> None:
         if self.step in self.plan.rebases:
             limits = self._round_limits(self.step)
-            spare = self._spare(self.step) if self.config.sparsity == "adaptive" else None
+            spare = self._spare(self.step) if self.config.sparsity in ("adaptive", "penalty") else None
             note = rebase_(self.model, self.batches, self.config, self.n_rows, self.step, limits, spare)
             self.history.notes.append(note)
             self.optimisers = self._new_optimisers()

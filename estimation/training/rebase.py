@@ -22,7 +22,7 @@ from estimation.model import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.training.fitting import Fitting
-from estimation.unmixing import bend, kept_misfits, unmix
+from estimation.unmixing import bend, kept_misfits, unmix, worth
 from estimation.unmixing.moments import deviations, effect_sizes
 
 __all__ = ["rebase_"]
@@ -57,8 +57,8 @@ def rebase_(
         n_rows: of the training data.
         step: where training stands; picks the rows and the noise.
         limits: how many edges to keep, by mask; a mask without a limit stays dense.
-        spare: given, the number is found instead, where the likelihood of the latents bends, and so many times that is
-            kept; limits are then the most.
+        spare: given, the number is found instead, and so many times that is kept; limits are then the most. With
+            ``sparsity="penalty"`` edges are kept that are worth it, else as many as where the likelihood bends.
 
     Returns:
         one line for the history.
@@ -93,7 +93,8 @@ def rebase_(
         effects, matrix = _Effects.of(model, latents, actions), np.eye(len(matrix))
         strengths = effects.strengths()
     if spare is not None:
-        limits = effects.asked_for(matrix, spare, limits)
+        price = config.penalty * model.shape.n_observed if config.sparsity == "penalty" else None
+        limits = effects.asked_for(matrix, spare, limits, price)
     _keep_(model, strengths, limits)
     fitting.fit_(latents, config, _FITTING_STEPS)
     model.change_basis_(change, offset)
@@ -146,16 +147,26 @@ class _Effects:
         actions, past = effect_sizes(np.eye(len(self.covariance)), self.covariance, self.actions, self.past)
         return {"actions": actions, "past": past}
 
-    def asked_for(self, matrix: Array, spare: float, most: Mapping[str, int]) -> dict[str, int]:
-        """How many edges the latents matrix @ z ask for, by mask, times ``spare``, and at most so many."""
+    def asked_for(
+        self, matrix: Array, spare: float, most: Mapping[str, int], price: float | None
+    ) -> dict[str, int]:
+        """How many edges the latents matrix @ z ask for, by mask, times ``spare``, and at most so many.
+
+        Args:
+            matrix: shape (n, n).
+            spare: a factor.
+            most: by mask.
+            price: of an edge in nats; None: as many as where the likelihood bends.
+        """
         sizes = effect_sizes(matrix, self.covariance, self.actions, self.past)
         left = deviations(matrix, self.residual)
         found = {}
         for name, effects in zip(("actions", "past"), sizes, strict=True):
             if effects is not None:
                 ranked = effects if self.past is not None else effects / left[:, None]
-                count = round(spare * bend(kept_misfits(effects, left, ranked)))
-                found[name] = min(count, effects.size, most.get(name, effects.size))
+                misfits = kept_misfits(effects, left, ranked)
+                asked = bend(misfits) if price is None else worth(misfits, price)
+                found[name] = min(round(spare * asked), effects.size, most.get(name, effects.size))
         return found
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from estimation.unmixing.moments import deviations
 
-__all__ = ["bend", "kept_misfits", "misfit"]
+__all__ = ["bend", "kept_misfits", "misfit", "worth"]
 
 Array = NDArray[np.float64]
 
@@ -81,3 +81,13 @@ def bend(misfits: Array) -> int:
     if gain[-1] <= 0:
         return 0
     return int((gain / gain[-1] - np.linspace(0, 1, len(gain))).argmax())
+
+
+def worth(misfits: Array, price: float) -> int:
+    """How many effects are worth a price each: where the misfit with the price of all that are kept is least.
+
+    Example:
+        >>> [worth(np.array([0.0, -2.0, -4.0, -4.1, -4.2]), price) for price in (0.0, 0.05, 1.0, 3.0)]
+        [4, 4, 2, 0]
+    """
+    return int((misfits + price * np.arange(len(misfits))).argmin())

@@ -50,6 +50,10 @@ def test_a_file_with_changes_on_top(tmp_path: Path) -> None:
         ({"preset": "slow"}, "the preset is 'slow'; it is one of fast, published"),
         ({"dense_share": 0.9}, "must follow each other: dense_share <= budget_share <= 1 - frozen_share"),
         ({"max_edges_past": -1}, "max_edges_past is -1; it must be from 0"),
+        (
+            {"sparsity": "adaptive", "unmixing": False},
+            "sparsity='adaptive' counts edges in rounds of unmixing, and unmixing is false; set it",
+        ),
     ],
 )
 def test_what_bad_settings_get(settings: dict[str, object], message: str) -> None:

@@ -157,6 +157,22 @@ def test_a_penalty_removes_edges(actions: Dataset) -> None:
     assert edges[1] < edges[0] - 1
 
 
+def test_edges_stay_that_are_worth_the_penalty(actions: Dataset) -> None:
+    """With unmixing they are counted in its rounds: all without a price, fewer with one, none for a high one."""
+    counts = [
+        fit(actions, tiny(sparsity="penalty", penalty=p, steps=60)).graph.n_edges for p in (0.0, 0.02, 1e3)
+    ]
+    assert counts[0] == 9
+    assert counts[0] > counts[1] >= counts[2] == 0
+
+
+def test_edges_are_counted_where_nobody_says_how_many(actions: Dataset) -> None:
+    found = fit(actions, tiny(sparsity="adaptive", steps=60))
+    assert 0 < found.graph.n_edges < 9
+    assert all("edges of actions kept" in note for note in found.history.notes[:2])
+    assert fit(actions, tiny(sparsity="adaptive", steps=60, max_edges_actions=1)).graph.n_edges == 1
+
+
 @pytest.mark.parametrize("variance", ["learned", "fixed", "state_dependent"])
 @pytest.mark.parametrize("predict", ["change", "value"])
 def test_every_kind_of_model_trains(time: Dataset, variance: str, predict: str) -> None:
