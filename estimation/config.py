@@ -40,9 +40,9 @@ class TrainingConfig:
         dtype: of the computations, ``"float32"`` or ``"float64"`` (twice the memory, half the speed). Data are kept
             in float32.
         sparsity: ``"budget"`` (the mask probabilities are projected onto the budget), ``"constraint"`` (the same budget
-            as a Lagrangian, with dual restarts), ``"penalty"`` (``penalty`` for every expected edge), ``"adaptive"`` (as many
-            edges as the latents ask for, found in every round of unmixing), ``"none"``. With the last three, budgets
-            that are given are upper limits.
+            as a Lagrangian, with dual restarts), ``"penalty"`` (``penalty`` for every expected edge), ``"adaptive"``
+            (as many edges as the latents ask for, found in every round of unmixing), ``"none"``. With a penalty, and
+            adaptive, budgets that are given are upper limits.
         penalty: price of an edge, with ``sparsity="penalty"``: the weight of the expected number of edges in the loss;
             with unmixing, edges are kept that lower the loss by more.
         steps: optimisation steps in all.
