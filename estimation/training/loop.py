@@ -26,7 +26,7 @@ from estimation.training import resuming
 from estimation.training.batches import Batches, generator_for, scales
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
-from estimation.training.polish import polish_, polishes
+from estimation.training.polish import Polish, polishes
 from estimation.training.progress import progress_line
 from estimation.training.rebase import rebase_
 
@@ -184,9 +184,10 @@ class _Run:
                     self.step, f"{self.plan.stage(self.step - 1)}, loss {float(terms.total.detach()):.3f}"
                 )
             self._freeze()
-            if polishes(self.config):
-                advance(self.step, "polish")
-                self._polish()
+            self.model.eval()
+            for word, change in polishes(self.config, self.model.shape.past).items():
+                advance(self.step, f"to be {word}")
+                self.history.notes.append(self._polish(word, change))
 
     def _enter_stage(self) -> None:
         if self.step in self.plan.rebases:
@@ -223,12 +224,15 @@ class _Run:
             if masks.sampled:
                 masks.freeze_(budgets(self.config).get(name) if self.config.sparsity == "budget" else None)
 
-    def _polish(self) -> None:
-        """Refine and straighten, unless that makes held-out data less likely."""
-        self.model.eval()
+    def _polish(self, word: str, change: Polish) -> str:
+        """Change the model after the last step, unless that makes held-out data less likely.
+
+        Returns:
+            one line for the history.
+        """
         before, kept = self._held_out(), copy.deepcopy(self.model.state_dict())
         try:
-            polish_(self.model, self.batches, self.config, self.n_rows, self.step)
+            change(self.model, self.batches, self.config, self.n_rows, self.step)
             after = self._held_out()
         except (RuntimeError, NotImplementedError) as error:
             after, reason = math.inf, " ".join(str(error).split())[:200]
@@ -236,8 +240,8 @@ class _Run:
             reason = f"the held-out negative ELBO went from {before:.4g} to {after:.4g}"
         if not after <= before:
             self.model.load_state_dict(kept)
-        verb = "polished" if after <= before else "not polished"
-        self.history.notes.append(f"{verb} after {self.step} steps: {reason}")
+            word = f"not {word}"
+        return f"{word} after {self.step} steps: {reason}"
 
     def _held_out(self) -> float:
         return held_out_terms(self.model, self.held_out, self.config.seed)["total"]

@@ -6,6 +6,8 @@ precise and less bent.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from estimation.config import TrainingConfig
@@ -14,7 +16,9 @@ from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.training.fitting import Fitting
 
-__all__ = ["polish_", "polishes"]
+__all__ = ["Polish", "polishes", "refine_", "straighten_"]
+
+Polish = Callable[[SparseVAE, Batches, TrainingConfig, int, int], None]
 
 _CHUNK = 4_096
 # rows that variances are measured on
@@ -22,44 +26,61 @@ _FEW = 16_384
 _LEAST = 1e-12
 
 
-def polishes(config: TrainingConfig) -> bool:
-    """Whether these settings leave anything to do after the last step."""
-    return bool(config.refinements) or _straightens(config)
-
-
-def polish_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_rows: int, step: int) -> None:
-    """Refine and straighten, in place.
+def refine_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_rows: int, step: int) -> None:
+    """Begin to refine encodings, and fit the variances to them, in place.
 
     Args:
         model: with frozen edges.
         batches: of the training data.
-        config: how many refinements and couplings; optimiser and seed.
+        config: how many refinements, and the seed.
         n_rows: of the training data.
         step: where training stands.
 
     Raises:
         RuntimeError: the decoder can't be differentiated forwards.
     """
+    assert config.refinements is not None
     seed = [config.seed, step]
-    profiled = config.variance == "profiled"
-    if config.refinements:
-        first = Encodings.of(model, batches, n_rows, seed)
-        model.refinement.begin_(first.latents.flatten(0, 1), config.refinements)
-        if profiled:
-            # with a smaller variance of the observations the steps go further
-            few = Encodings.of(model, batches, n_rows, seed, _FEW)
-            model.log_variance_x.copy_(_variance_x(model, few, config.seed).log())
-    encodings = Encodings.of(model, batches, n_rows, seed)
-    if _straightens(config):
-        model.flow.activate_()
-        Fitting(model, encodings.actions, step).straighten_(encodings.latents, config)
-    if profiled:
+    first = Encodings.of(model, batches, n_rows, seed)
+    model.refinement.begin_(first.latents.flatten(0, 1), config.refinements)
+    few = Encodings.of(model, batches, n_rows, seed, _FEW)
+    if config.variance == "profiled":
+        # with a smaller variance of the observations the steps go further
+        model.log_variance_x.copy_(_variance_x(model, few, config.seed).log())
+        few = Encodings.of(model, batches, n_rows, seed, _FEW)
+        model.log_variance_z.copy_(_variance_z(model, few).log())
+
+
+def straighten_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_rows: int, step: int) -> None:
+    """Fit the flow together with the transition, in place.
+
+    Args:
+        model: with frozen edges and a flow that is not active.
+        batches: of the training data.
+        config: optimiser and seed.
+        n_rows: of the training data.
+        step: where training stands.
+    """
+    encodings = Encodings.of(model, batches, n_rows, [config.seed, step])
+    model.flow.activate_()
+    Fitting(model, encodings.actions, step).straighten_(encodings.latents, config)
+    if config.variance == "profiled":
         model.log_variance_z.copy_(_variance_z(model, encodings).log())
 
 
-def _straightens(config: TrainingConfig) -> bool:
+def polishes(config: TrainingConfig, past: bool) -> dict[str, Polish]:
+    """What these settings ask for after the last step, in its order, by the word for it.
+
+    Without a past the flow is left out: what the transition leaves over is then mostly the encoder's error, and a flow
+    fitted to that bends blocks of latents more than it straightens.
+    """
+    every: dict[str, Polish] = {}
+    if config.refinements:
+        every["refined"] = refine_
     # with all edges there is nothing to be straight for
-    return bool(config.couplings) and config.sparsity != "none"
+    if config.couplings and past and config.sparsity != "none":
+        every["straightened"] = straighten_
+    return every
 
 
 @torch.no_grad()
