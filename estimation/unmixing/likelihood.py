@@ -35,7 +35,7 @@ def misfit(
         >>> effects = np.array([[1.0, 0.1], [0.1, 1.0]])
         >>> lost = [misfit(np.eye(2), (effects, None), np.eye(2), {"actions": k}) for k in (4, 2, 1)]
         >>> np.round(lost, 3).tolist()
-        [0.0, 0.01, 0.352]
+        [0.0, 0.01, 0.354]
     """
     left = deviations(matrix, residual)
     lost = np.zeros_like(left)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib import pyplot as plt
 
 from estimation.exceptions import ConfigError, DataError
 from estimation.plot import plot_selection
@@ -113,8 +114,10 @@ def some_runs(draw: st.DrawFn) -> list[Run]:
     edges = draw(st.lists(st.integers(1, 200), min_size=count, max_size=count, unique=True))
     seeds = draw(st.integers(1, 3))
     finite = st.floats(-5, 5).map(lambda v: round(v, 3))
+    # agreement is that of a setting's seeds together
+    agreement = [round(draw(st.floats(0, 1)), 3) for _ in range(count)]
     return [
-        Run(f"s{k}", seed, edges[k], draw(finite), round(draw(st.floats(0, 1)), 3))
+        Run(f"s{k}", seed, edges[k], draw(finite), agreement[k])
         for k in range(count)
         for seed in range(seeds)
     ]
@@ -369,6 +372,7 @@ def test_the_figure(known: bool) -> None:
     assert len(points.get_xdata()) == 40
     with pytest.raises(DataError, match="1 axes are given; the ELBO and the agreement need two"):
         plot_selection(found, axes=[above])
+    plt.close("all")
 
 
 def test_a_summary_is_what_its_runs_say() -> None:

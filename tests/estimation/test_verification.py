@@ -8,6 +8,7 @@ from dataclasses import replace
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
 from estimation.dataset import Dataset
@@ -118,6 +119,7 @@ def test_the_figure_and_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     ax = plot_verification(found)
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["v0 ✓", "v1 ✓", "v2 ✗", "v3 ✓"]
     assert [text.get_text().startswith("✗") for text in ax.texts] == [False] * 5 + [True] + [False] * 2
+    plt.close("all")
     page = verification_page(found)
     assert page.count("<svg") == 2
     assert "trusted by most runs" not in page
@@ -131,6 +133,7 @@ def test_many_latents_are_drawn_without_numbers(monkeypatch: pytest.MonkeyPatch)
     wide = {f"r{k}": found.comparisons["b"] for k in range(30)}
     ax = plot_verification(replace(found, comparisons=wide, correlations=dict.fromkeys(wide, np.ones(N))))
     assert not ax.texts
+    plt.close("all")
 
 
 def test_one_run_verifies_nothing() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from pyarrow import parquet
 
 from estimation.commands import main
@@ -244,6 +245,7 @@ def test_the_figure_has_a_point_for_every_run(finished: Path) -> None:
         plot_scores([{**row, "mcc": None} for row in rows])
     with pytest.raises(DataError, match="1 axes are given; the scores and the SHD need two"):
         plot_scores(rows, axes=[above])
+    plt.close("all")
 
 
 def test_damage_is_one_line(finished: Path, tmp_path: Path) -> None:
