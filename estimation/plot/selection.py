@@ -29,7 +29,7 @@ def plot_selection(
     """Draw the held-out ELBO above and agreement with score below, over the edges; the choice is marked in both.
 
     Args:
-        selection: what `estimation.selection.select` found.
+        selection: what `estimation.selection.choosing.select` found.
         runs: those that it was chosen from; each becomes a point.
         axes: two, one above the other; new ones when left out.
 

@@ -35,7 +35,7 @@ def plot_scores(
     A point is a run; lines go through the means of each setting.
 
     Args:
-        rows: of one data set and method (`estimation.sweep.Results.groups`), with the truth known.
+        rows: of one data set and method (`estimation.sweep.results.Results.groups`), with the truth known.
         choices: what rules would take, by name; a vertical line each.
         axes: two; new ones when left out.
 

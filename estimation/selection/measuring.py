@@ -28,8 +28,8 @@ def measured(
     Args:
         models: pairs of setting and model.
         dataset: data that none of them was trained on, of the same kind.
-        partial: agreement up to the entanglement that the learned graphs predict (`partial_udr`), not to one latent
-            each (`udr`).
+        partial: agreement up to the entanglement that the learned graphs predict (``partial_udr``), not to one latent
+            each (``udr``).
         seed: of the posterior's samples in the ELBO, and of the rows that agreement is measured on (at most 10,000).
 
     Raises:

@@ -74,7 +74,7 @@ class Trial:
     Attributes:
         data: what is trained on.
         method: name of the method.
-        kind: one of `METHODS`.
+        kind: one of ``METHODS``.
         setting: the point of the grid; what is compared.
         settings: all settings given, the grid's among them, without the seed.
         seed: of the training.

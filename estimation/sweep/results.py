@@ -50,7 +50,7 @@ class Results:
     """The table.
 
     Attributes:
-        rows: one per trial that was begun, with the keys `COLUMNS`; ``setting`` is the point of the grid. What is not
+        rows: one per trial that was begun, with the keys ``COLUMNS``; ``setting`` is the point of the grid. What is not
             known is None.
     """
 
