@@ -106,6 +106,15 @@ def test_training_says_what_it_gained() -> None:
     assert int(model.refinement.steps) == CONFIG.refinements
 
 
+def test_the_last_record_is_of_the_model_as_it_ends() -> None:
+    """What reports show as its negative ELBO."""
+    data, _ = trajectories()
+    train, held_out = data.take(slice(0, 19_000)), data.take(slice(19_000, None))
+    model = fit(train, CONFIG.replace(steps=30, width=8, depth=1, validate_every=30), validation=held_out)
+    last = model.history.records[-1]
+    assert last.negative_elbo == pytest.approx(model.negative_elbo(held_out)["total"], abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
