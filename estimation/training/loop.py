@@ -38,8 +38,6 @@ _MASK_RATE = 0.02
 _FOLLOW = 0.05
 # the first of several rounds of unmixing keeps so many times the edges of the budget
 _SPARE = 1.5
-# of the held-out loss, as records have them
-_TERMS = ("reconstruction", "divergence")
 
 
 def fit(
@@ -250,8 +248,12 @@ class _Run:
         """The last look is at the model as it ends, not at what it was before it was polished."""
         if self.history.records:
             found = held_out_terms(self.model, self.held_out, self.config.seed)
-            last = replace(self.history.records[-1], seconds=seconds, **{k: found[k] for k in _TERMS})
-            self.history.records[-1] = last
+            self.history.records[-1] = replace(
+                self.history.records[-1],
+                reconstruction=found["reconstruction"],
+                divergence=found["divergence"],
+                seconds=seconds,
+            )
 
     def _held_out(self) -> float:
         return held_out_terms(self.model, self.held_out, self.config.seed)["total"]
