@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import os
-import tomllib
 import types
-import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from estimation.exceptions import ConfigError
+from estimation.settings import MOST_STEPS, Settings, read_settings
 
-__all__ = ["PRESETS", "TrainingConfig", "read_config"]
+__all__ = ["PRESETS", "SPARSE_VAE", "TrainingConfig", "read_config"]
+
+# the method, beside the names of the baselines
+SPARSE_VAE = "sparse_vae"
 
 Preset = Literal["fast", "published"]
 Sparsity = Literal["budget", "constraint", "penalty", "adaptive", "none"]
 Variance = Literal["profiled", "learned", "fixed", "state_dependent"]
 
-_MOST_STEPS = 100_000_000
+_RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
+    {
+        "max_edges_actions": (0, MOST_STEPS),
+        "max_edges_past": (0, MOST_STEPS),
+        "n_latents": (1, 10_000),
+        "seed": (0, 2**31 - 1),
+        "threads": (1, 1024),
+        "penalty": (0, float("inf")),
+        "steps": (1, MOST_STEPS),
+        "rounds": (1, 1000),
+        "couplings": (0, 1000),
+        "refinements": (0, 1000),
+        "dense_share": (0, 1),
+        "budget_share": (0, 1),
+        "frozen_share": (0, 1),
+        "batch_size": (2, MOST_STEPS),
+        "learning_rate": (1e-12, 10),
+        "warmup": (0, MOST_STEPS),
+        "width": (1, 100_000),
+        "depth": (0, 100),
+        "transition_width": (1, 100_000),
+        "transition_depth": (1, 100),
+        "fixed_variance": (1e-30, 1e30),
+        "validate_every": (1, MOST_STEPS),
+        "patience": (1, MOST_STEPS),
+    }
+)
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Settings):
     """Settings of a training run. Anything left at None takes the preset's value.
 
     Attributes:
@@ -82,6 +108,8 @@ class TrainingConfig:
         'adam'
     """
 
+    RANGES = _RANGES
+
     preset: Preset = "fast"
     max_edges_actions: int | None = None
     max_edges_past: int | None = None
@@ -123,8 +151,7 @@ class TrainingConfig:
         for name, value in PRESETS[self.preset].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
-        for field in dataclasses.fields(self):
-            _check(field.name, getattr(self, field.name))
+        self.check()
         _check_shares(self)
         if self.sparsity == "adaptive" and not self.unmixing:
             raise ConfigError(
@@ -134,33 +161,6 @@ class TrainingConfig:
             raise ConfigError(
                 f"device is {self.device!r}, which has no double precision, as unmixing needs; give 'cpu' or 'auto'"
             )
-
-    def replace(self, **changes: Any) -> TrainingConfig:
-        """Another configuration with some settings changed; those of a preset stay as they are.
-
-        Raises:
-            ConfigError: a setting is unknown or out of its range.
-        """
-        _require_known(changes)
-        return dataclasses.replace(self, **changes)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All settings, ready for JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, settings: Mapping[str, Any]) -> TrainingConfig:
-        """The configuration with these settings.
-
-        Raises:
-            ConfigError: a setting is unknown, of another type, or out of its range.
-
-        Example:
-            >>> TrainingConfig.from_dict({"steps": 100, "max_edges_past": 4}).max_edges_past
-            4
-        """
-        _require_known(settings)
-        return cls(**settings)
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
@@ -219,34 +219,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
     }
 )
 
-_RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
-    {
-        "max_edges_actions": (0, _MOST_STEPS),
-        "max_edges_past": (0, _MOST_STEPS),
-        "n_latents": (1, 10_000),
-        "seed": (0, 2**31 - 1),
-        "threads": (1, 1024),
-        "penalty": (0, float("inf")),
-        "steps": (1, _MOST_STEPS),
-        "rounds": (1, 1000),
-        "couplings": (0, 1000),
-        "refinements": (0, 1000),
-        "dense_share": (0, 1),
-        "budget_share": (0, 1),
-        "frozen_share": (0, 1),
-        "batch_size": (2, _MOST_STEPS),
-        "learning_rate": (1e-12, 10),
-        "warmup": (0, _MOST_STEPS),
-        "width": (1, 100_000),
-        "depth": (0, 100),
-        "transition_width": (1, 100_000),
-        "transition_depth": (1, 100),
-        "fixed_variance": (1e-30, 1e30),
-        "validate_every": (1, _MOST_STEPS),
-        "patience": (1, _MOST_STEPS),
-    }
-)
-
 
 def read_config(path: str | os.PathLike[str] | None, changes: Iterable[str] = ()) -> TrainingConfig:
     """The configuration of a TOML file, with ``key=value`` changes on top.
@@ -263,72 +235,7 @@ def read_config(path: str | os.PathLike[str] | None, changes: Iterable[str] = ()
         >>> read_config(None, ["steps=500", "optimizer=adam"]).optimizer
         'adam'
     """
-    settings = {} if path is None else _read_toml(path)
-    for change in changes:
-        key, separator, text = change.partition("=")
-        if not separator:
-            raise ConfigError(f"{change!r} is no setting; write key=value, for instance steps=2000")
-        settings[key.strip()] = _value(text.strip())
-    try:
-        return TrainingConfig.from_dict(settings)
-    except ConfigError as error:
-        if path is None:
-            raise
-        raise ConfigError(f"{os.fspath(path)}: {error}") from error
-
-
-def _read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    from identify.files import read_bytes
-
-    try:
-        return tomllib.loads(read_bytes(path, 1 << 20).decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{os.fspath(path)}: is no TOML ({error})") from error
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _require_known(settings: Mapping[str, Any]) -> None:
-    known = [field.name for field in dataclasses.fields(TrainingConfig)]
-    for name in settings:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
-            raise ConfigError(f"no setting is called {name!r}; {hint}")
-
-
-def _check(name: str, value: Any) -> None:
-    allowed = _HINTS[name]
-    options = typing.get_args(allowed)
-    if value is None and type(None) in options:
-        return
-    choices = [choice for option in (allowed, *options) for choice in _choices(option)]
-    if choices:
-        if value not in choices:
-            raise ConfigError(f"{name} is {value!r}; it is one of {', '.join(map(str, choices))}")
-        return
-    kinds = tuple(option for option in (options or (allowed,)) if option is not type(None))
-    _check_number_or_text(name, value, kinds)
-
-
-def _check_number_or_text(name: str, value: Any, kinds: tuple[Any, ...]) -> None:
-    if float in kinds:
-        kinds = (*kinds, int)
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise ConfigError(f"{name} is {value!r}; it must be {_KINDS[kinds[0]]}")
-    if name in _RANGES:
-        low, high = _RANGES[name]
-        if not low <= value <= high:
-            raise ConfigError(f"{name} is {value}; it must be from {low:g} to {high:g}")
-
-
-def _choices(option: Any) -> tuple[Any, ...]:
-    return typing.get_args(option) if typing.get_origin(option) is Literal else ()
+    return read_settings(TrainingConfig, path, changes)
 
 
 def _check_shares(config: TrainingConfig) -> None:
@@ -340,7 +247,3 @@ def _check_shares(config: TrainingConfig) -> None:
             f"dense_share {config.dense_share}, budget_share {config.budget_share} and frozen_share "
             f"{config.frozen_share} must follow each other: dense_share <= budget_share <= 1 - frozen_share"
         )
-
-
-_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-_HINTS = typing.get_type_hints(TrainingConfig)

@@ -225,7 +225,9 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self._require_same_actions(actions)
         order = _order(self.order_, actions, groups)
         dataset = _dataset(x, actions, groups, order, allow_constant=True)
-        return -self.model_.negative_elbo(dataset)["total"]
+        found = self.model_.negative_elbo(dataset)
+        assert found is not None
+        return -found["total"]
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Names of the latents, v0, v1, ..., as in ``graph_``.

@@ -51,7 +51,8 @@ class Evaluation:
     """What `evaluate` found. Where the truth isn't known, what needs it is None.
 
     Attributes:
-        negative_elbo: ``total``, ``reconstruction`` and ``divergence``, per observed dimension.
+        negative_elbo: ``total``, ``reconstruction`` and ``divergence``, per observed dimension; None for a method
+            without an ELBO.
         learned_graph: with its latents in the true order and under the true names, learned latents without a match
             (``"learned v7"``) behind them; the model's own graph when the true latents are not known.
         graph: the true graph.
@@ -64,7 +65,7 @@ class Evaluation:
         comparison: the prediction beside it; its matching is that of the measured entanglement.
     """
 
-    negative_elbo: dict[str, float]
+    negative_elbo: dict[str, float] | None
     learned_graph: CausalGraph
     graph: CausalGraph | None = None
     scores: Scores | None = None
@@ -108,7 +109,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
-            "negative_elbo": dict(self.negative_elbo),
+            "negative_elbo": None if self.negative_elbo is None else dict(self.negative_elbo),
             "mcc": self.mcc,
             "r_con": self.r_con,
             "r": self.r,
@@ -130,7 +131,7 @@ class Evaluation:
         }
 
     def __repr__(self) -> str:
-        parts = [f"negative ELBO {self.negative_elbo['total']:.3f}"]
+        parts = [] if self.negative_elbo is None else [f"negative ELBO {self.negative_elbo['total']:.3f}"]
         for name, value in (("MCC", self.mcc), ("R_con", self.r_con), ("R", self.r)):
             parts += [] if value is None else [f"{name} {value:.3f}"]
         parts += [] if self.shd is None else [f"SHD {self.shd}"]
@@ -189,7 +190,10 @@ def evaluate(
         scores=_scores(dataset.latents, z_hat, prediction, held_out=False, seed=seed),
         held_out=_scores(dataset.latents, z_hat, prediction, held_out=True, seed=seed),
         permutation=permutation,
-        errors=None if graph is None else structural_hamming(graph, model.graph, permutation),
+        # a baseline has no graph that could be wrong
+        errors=None
+        if graph is None or not model.model.edges
+        else structural_hamming(graph, model.graph, permutation),
         prediction=prediction,
         learned=learned,
         comparison=None if prediction is None else compare(prediction.entanglement, learned),

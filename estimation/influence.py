@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from estimation.dataset import Dataset
 from estimation.exceptions import DataError
+from estimation.model import SparseVAE
 from estimation.trained import TrainedModel
 from identify.evidence import Evidence, numerical_influence
 
@@ -54,6 +55,8 @@ def learned_influence(
         RequestError: as `identify.evidence.numerical_influence`.
     """
     shape = model.model.shape
+    if not model.model.edges:
+        raise DataError(f"{model.method} has no transition networks, whose actions could have influence")
     if not shape.n_actions:
         raise DataError("the model has no actions, whose influence could be looked for")
     pairs = dataset.windows(2) if dataset.n_steps > 2 else dataset
@@ -80,6 +83,7 @@ def learned_influence(
 
 def _log_density(model: TrainedModel) -> Any:
     # second differences need more digits than training does
+    assert isinstance(model.model, SparseVAE)
     network = copy.deepcopy(model.model).double().cpu()
 
     @torch.no_grad()

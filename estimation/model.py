@@ -26,57 +26,16 @@ from estimation.masks import EdgeMasks
 from estimation.networks import MLP, WithLinearInput, WithLinearOutput
 from estimation.posterior import Gaussian, PosteriorNoise
 from estimation.refinement import Refinement
+from estimation.representation import Representation, Shape
 from estimation.transitions import TransitionNetworks
 
 if TYPE_CHECKING:
     from estimation.config import TrainingConfig
-    from estimation.dataset import Dataset
 
-__all__ = ["Masks", "Shape", "SparseVAE"]
+__all__ = ["Masks", "SparseVAE"]
 
 _LEAST_VARIANCE = 1e-12
 _FLOW_WIDTH = 32
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The sizes of a model.
-
-    Attributes:
-        n_observed: d_x.
-        n_latents: n.
-        n_actions: m, 0 without actions.
-        past: whether there is a previous time step.
-    """
-
-    n_observed: int
-    n_latents: int
-    n_actions: int
-    past: bool
-
-    @classmethod
-    def of(cls, dataset: Dataset, config: TrainingConfig) -> Shape:
-        """The sizes of the model for these data: as many latents as the configuration says, else as there are.
-
-        Args:
-            dataset: observations of shape (N, T, d_x); a past where T is more than 1.
-            config: its ``n_latents``, or None to take the dataset's.
-
-        Raises:
-            ConfigError: nobody says how many latents.
-
-        Example:
-            >>> from estimation.config import TrainingConfig
-            >>> from estimation.simulate import simulate
-            >>> Shape.of(simulate("TimeDiag", 10), TrainingConfig())
-            Shape(n_observed=20, n_latents=10, n_actions=0, past=True)
-        """
-        n_latents = dataset.n_latents if config.n_latents is None else config.n_latents
-        if n_latents is None:
-            raise ConfigError(
-                "n_latents is not set, and the data don't know the true number; set it in the configuration"
-            )
-        return cls(dataset.n_observed, n_latents, dataset.n_actions, past=dataset.n_steps > 1)
 
 
 @dataclass(frozen=True)
@@ -87,7 +46,7 @@ class Masks:
     actions: Tensor | None = None
 
 
-class SparseVAE(nn.Module):
+class SparseVAE(Representation):
     """The model of the paper.
 
     Observations and actions come in as the user has them; the model standardises them itself.
@@ -115,10 +74,6 @@ class SparseVAE(nn.Module):
 
     encoder: MLP | WithLinearOutput
     decoder: MLP | WithLinearInput
-    x_mean: Tensor
-    x_scale: Tensor
-    a_mean: Tensor
-    a_scale: Tensor
     log_variance_x: Tensor
     log_variance_z: Tensor
 
@@ -130,13 +85,11 @@ class SparseVAE(nn.Module):
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(shape, of_images=hasattr(decoder, "image_shape"))
         if not shape.past and not shape.n_actions:
             raise ConfigError(
                 "there are neither actions nor a past: nothing can be sparse; give actions, or sequences of 2 steps"
             )
-        self.shape = shape
-        self.of_images = hasattr(decoder, "image_shape")
         self.predicts_change = config.predict == "change" and shape.past
         self.state_dependent = config.variance == "state_dependent"
         n, d_x = shape.n_latents, shape.n_observed
@@ -155,9 +108,6 @@ class SparseVAE(nn.Module):
         self.log_variance_x = _variance(torch.zeros(()), learned)
         start = torch.tensor(config.fixed_variance).log() if config.variance == "fixed" else torch.zeros(())
         self.log_variance_z = _variance(start.expand(shape.n_latents).clone(), learned)
-        for name, size in (("x", shape.n_observed), ("a", shape.n_actions)):
-            self.register_buffer(f"{name}_mean", torch.zeros(size))
-            self.register_buffer(f"{name}_scale", torch.ones(size))
         _require_shapes(self)
 
     def _transition_networks(self, config: TrainingConfig, generator: torch.Generator) -> TransitionNetworks:
@@ -178,29 +128,6 @@ class SparseVAE(nn.Module):
     def fresh_transition_(self, config: TrainingConfig, generator: torch.Generator) -> None:
         """Replace the transition networks by new ones, for instance after a change of basis."""
         self.networks = self._transition_networks(config, generator).to(self.x_mean.device, self.x_mean.dtype)
-
-    def set_scales_(self, x_mean: Tensor, x_scale: Tensor, a_mean: Tensor, a_scale: Tensor) -> None:
-        """Set what standardises observations, shape (d_x,), and actions, shape (m,).
-
-        A decoder with an ``image_shape`` draws images, whose pixels get one scale: one that hardly varies would be
-        blown up otherwise.
-        """
-        if self.of_images:
-            # the scale of a pixel that never varies is set to 1, which says nothing of the others
-            varying = x_scale[x_scale != 1]
-            pooled = varying.square().mean().sqrt() if varying.numel() else x_scale.new_ones(())
-            x_scale = pooled.expand_as(x_scale)
-        for name, value in (
-            ("x_mean", x_mean),
-            ("x_scale", x_scale),
-            ("a_mean", a_mean),
-            ("a_scale", a_scale),
-        ):
-            getattr(self, name).copy_(value)
-
-    def standardised(self, observations: Tensor) -> Tensor:
-        """Observations (..., d_x) with mean zero and unit scale, as encoder and decoder know them."""
-        return (observations - self.x_mean) / self.x_scale
 
     def posterior(self, standardised: Tensor) -> Gaussian:
         """q(z | x) for standardised observations (B, d_x)."""

@@ -22,19 +22,12 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from estimation.model import Masks, SparseVAE
+from estimation.representation import Batch
 
-__all__ = ["Batch", "LossTerms", "negative_elbo", "training_loss"]
+__all__ = ["LossTerms", "negative_elbo", "training_loss"]
 
 _LEAST = 1e-12
 _LOG_2PI_E = math.log(2 * math.pi) + 1
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Observations (B, T, d_x) in the user's units, and actions (B, m) or None."""
-
-    observations: Tensor
-    actions: Tensor | None
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,16 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from estimation.config import TrainingConfig
-from estimation.convolutional import describe, rebuild
+from estimation.baseline_config import BaselineConfig
+from estimation.config import SPARSE_VAE, TrainingConfig
+from estimation.convolutional import describe
 from estimation.dataset import Dataset
 from estimation.exceptions import CheckpointError, DataError
 from estimation.history import History
-from estimation.model import Shape, SparseVAE
-from estimation.objective import Batch, negative_elbo
-from estimation.storage import read_folder, write_folder
+from estimation.model import SparseVAE
+from estimation.objective import negative_elbo
+from estimation.representation import Batch, Representation
+from estimation.storage import write_folder
 from identify.graph import CausalGraph
 
 __all__ = ["KIND", "TrainedModel"]
@@ -31,7 +33,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TrainedModel:
-    """A trained SparseVAE with its settings and its past.
+    """A trained model with its settings and its past: a `SparseVAE`, or a baseline, which has no graph.
 
     Attributes:
         model: the torch module, in evaluation mode.
@@ -41,8 +43,8 @@ class TrainedModel:
         observation_shape: (C, H, W) when observations are flattened images.
     """
 
-    model: SparseVAE
-    config: TrainingConfig
+    model: Representation
+    config: TrainingConfig | BaselineConfig
     history: History
     action_names: tuple[str, ...] = ()
     observation_shape: tuple[int, ...] | None = None
@@ -71,7 +73,7 @@ class TrainedModel:
             shape (N, T, d_x) or (N, d_x), in the units of the training data.
 
         Raises:
-            DataError: another number of latents, or an entry that is not finite.
+            DataError: another number of latents, or an entry that is not finite; or the model has no decoder.
         """
         return self._map(latents, self.model.shape.n_latents, "latents", self._decode)
 
@@ -85,13 +87,21 @@ class TrainedModel:
 
     @property
     def graph(self) -> CausalGraph:
-        """The learned graph: edges more likely than not. Learned latents are called v0, v1, ..."""
+        """The learned graph: edges more likely than not. Learned latents are called v0, v1, ...
+
+        That of a baseline is empty: it says nothing, and constrains nothing.
+        """
         found = {name: matrix > 0.5 for name, matrix in self.edge_probabilities.items()}
         names = [f"v{i}" for i in range(self.model.shape.n_latents)]
         actions = list(self.action_names) if "actions" in found else None
         return CausalGraph(Gz=found.get("past"), Ga=found.get("actions"), latents=names, actions=actions)
 
-    def negative_elbo(self, dataset: Dataset, seed: int = 0) -> dict[str, float]:
+    @property
+    def method(self) -> str:
+        """``"sparse_vae"``, or the name of the baseline."""
+        return self.config.method if isinstance(self.config, BaselineConfig) else SPARSE_VAE
+
+    def negative_elbo(self, dataset: Dataset, seed: int = 0) -> dict[str, float] | None:
         """The terms of the negative ELBO on other data, per observed dimension.
 
         Args:
@@ -99,9 +109,9 @@ class TrainedModel:
             seed: of the sample drawn from every posterior.
 
         Returns:
-            ``total``, ``reconstruction`` and ``divergence``.
+            ``total``, ``reconstruction`` and ``divergence``; None for a method without an ELBO.
         """
-        return held_out_terms(self.model, dataset, seed)
+        return held_out_terms(self.model, dataset, seed) if self.model.has_bound else None
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model into a folder: safetensors and JSON; read it with `estimation.checkpoint.load`.
@@ -110,62 +120,27 @@ class TrainedModel:
             FileAccessError: it can't be written.
         """
         content = {
+            "method": self.method,
             "config": self.config.to_dict(),
             "shape": asdict(self.model.shape),
             "history": self.history.to_dict(),
             "action_names": list(self.action_names),
             "observation_shape": self.observation_shape,
             "networks": {
-                "encoder": describe(self.model.encoder),
-                "decoder": describe(self.model.decoder),
+                name: describe(getattr(self.model, name))
+                for name in ("encoder", "decoder")
+                if hasattr(self.model, name)
             },
         }
         write_folder(folder, KIND, content, self.model.state_dict())
-
-    @classmethod
-    def read(
-        cls,
-        folder: str | os.PathLike[str],
-        device: str = "cpu",
-        encoder: nn.Module | None = None,
-        decoder: nn.Module | None = None,
-    ) -> TrainedModel:
-        """Read what `save` wrote, on any device.
-
-        Args:
-            folder: the folder.
-            device: where to put the model.
-            encoder: of the same kind as the one trained, when it was the user's own. Those of
-                `estimation.convolutional` are known from the folder.
-            decoder: the same.
-
-        Raises:
-            CheckpointError: it is missing, damaged, foreign, of another version, or needs the user's own modules.
-        """
-        content, tensors = read_folder(folder, KIND)
-        try:
-            config = TrainingConfig.from_dict(content["config"])
-            shape = Shape(**content["shape"])
-            history = History.from_dict(content["history"])
-            names, image = tuple(content["action_names"]), content["observation_shape"]
-            networks = content.get("networks", {})
-            encoder = rebuild(networks.get("encoder")) if encoder is None else encoder
-            decoder = rebuild(networks.get("decoder")) if decoder is None else decoder
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"{folder}: is damaged (its description lacks or misnames something: {error})"
-            ) from error
-        model = SparseVAE(shape, config, torch.Generator(), encoder, decoder)
-        model.to(device, getattr(torch, config.dtype)).eval()
-        load_state(model, tensors, f"{folder}")
-        return cls(model, config, history, names, None if image is None else tuple(image))
 
     def __repr__(self) -> str:
         shape = self.model.shape
         parts = [f"{shape.n_observed} observed", f"{shape.n_latents} latents"]
         parts += [f"{shape.n_actions} actions"] * bool(shape.n_actions)
         parts += ["a past"] * shape.past
-        return f"TrainedModel({', '.join(parts)}, {self.graph.n_edges} edges)"
+        parts += [f"{self.graph.n_edges} edges" if self.model.edges else self.method]
+        return f"TrainedModel({', '.join(parts)})"
 
     def _encode(self, values: Tensor) -> Tensor:
         mean: Tensor = self.model.mean_latents(self.model.standardised(values))
@@ -207,7 +182,7 @@ def load_state(model: nn.Module, tensors: dict[str, Tensor], where: str) -> None
 
 
 @torch.no_grad()
-def held_out_terms(model: SparseVAE, dataset: Dataset, seed: int) -> dict[str, float]:
+def held_out_terms(model: Representation, dataset: Dataset, seed: int) -> dict[str, float]:
     """The terms of the negative ELBO, averaged over a dataset of one or two steps."""
     device, dtype = model.x_mean.device, model.x_mean.dtype
     generator = torch.Generator(device).manual_seed(seed)
@@ -220,7 +195,13 @@ def held_out_terms(model: SparseVAE, dataset: Dataset, seed: int) -> dict[str, f
             if dataset.actions is None
             else torch.from_numpy(np.ascontiguousarray(dataset.actions[part])).to(device, dtype)
         )
-        terms = negative_elbo(model, Batch(x, a), None, generator)
-        for name in totals:
-            totals[name] += float(getattr(terms, name)) * len(x) / len(dataset)
+        for name, term in zip(totals, _bound(model, Batch(x, a), generator), strict=True):
+            totals[name] += float(term) * len(x) / len(dataset)
     return {"total": sum(totals.values()), **totals}
+
+
+def _bound(model: Representation, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    if isinstance(model, SparseVAE):
+        terms = negative_elbo(model, batch, None, generator)
+        return terms.reconstruction, terms.divergence
+    return model.bound(batch, generator)

@@ -198,7 +198,7 @@ def verify(
         seed: of the points at which derivatives are taken.
 
     Raises:
-        DataError: fewer than two models, or data that don't fit them.
+        DataError: fewer than two models, one without a graph, or data that don't fit them.
 
     Example:
         >>> from estimation.config import TrainingConfig
@@ -213,7 +213,7 @@ def verify(
     """
     if len(models) < 2:
         raise DataError(f"verifying takes two runs or more; {len(models)} given")
-    elbo = {name: model.negative_elbo(dataset, seed)["total"] for name, model in models.items()}
+    elbo = {name: _elbo(name, model, dataset, seed) for name, model in models.items()}
     reference = min(elbo, key=lambda name: (not np.isfinite(elbo[name]), elbo[name]))
     best = models[reference]
     predicted = predict_entanglement(best.graph)
@@ -228,6 +228,16 @@ def verify(
         distances[name] = structural_hamming(best.graph, other.graph, learned.permutation)
         correlations[name] = mean_correlation(ours, other.encode(observed)).per_latent
     return Verification(reference, elbo, comparisons, distances, correlations)
+
+
+def _elbo(name: str, model: TrainedModel, dataset: Dataset, seed: int) -> float:
+    if not model.model.edges:
+        raise DataError(
+            f"{name} is a model of {model.method}, which learns no graph: nothing is predicted of it"
+        )
+    found = model.negative_elbo(dataset, seed)
+    assert found is not None
+    return found["total"]
 
 
 def _extra(comparison: Comparison) -> NDArray[np.float64]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from estimation.baseline_config import METHODS as BASELINES
+from estimation.baseline_config import BaselineConfig
 from estimation.commands.options import (
     Actions,
     AllowConstant,
@@ -28,7 +30,7 @@ from estimation.commands.options import (
     Time,
 )
 from estimation.commands.sources import Columns, Draw, is_file, read_data, require_place
-from estimation.config import PRESETS
+from estimation.config import PRESETS, SPARSE_VAE
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
@@ -63,10 +65,14 @@ def train(
             "--set",
             metavar="KEY=VALUE",
             help="One setting, over those of the file; may be repeated. "
-            "Known are the fields of estimation.config.TrainingConfig.",
+            "Known are the fields of estimation.config.TrainingConfig, or BaselineConfig.",
             show_default=False,
         ),
     ] = None,
+    method: Annotated[
+        str,
+        typer.Option(metavar="NAME", help=f"The sparse VAE, or a baseline: {', '.join(BASELINES)}."),
+    ] = SPARSE_VAE,
     max_edges_actions: Annotated[
         int | None, typer.Option(metavar="N", help="Budget: most edges of G^a.", show_default="no limit")
     ] = None,
@@ -121,13 +127,15 @@ def train(
     """Train a sparse-mechanism VAE: latents, and the graph of what acts on them.
 
     At least one edge budget is needed: G^a holds who is acted on by which action, G^z by which past latent.
-    The folder gets the model, and the learned graph as graph.json for the other commands.
+    The folder gets the model, and the learned graph as graph.json for the other commands. Baselines, which learn no
+    graph, need no budget.
 
     \b
     Examples:
       mechsparse simulate ActionBlockDiag -n 20000 -o train.npz
       mechsparse train train.npz -o model --max-edges-actions 10 --report report.html
       mechsparse train TimeDiag -n 50000 -o model --max-edges-past 10
+      mechsparse train train.npz -o baseline --method ivae
       mechsparse train cells.csv -o model --observations 'gene*' --categorical drug \\
           --set n_latents=6 --max-edges-actions 9
       mechsparse train table.csv -o model --images file --actions push --convolutional \\
@@ -142,7 +150,7 @@ def train(
         "seed": seed,
     }
     run = _Run(out, report, tensorboard, resume, checkpoint_every)
-    chosen = _config(config, settings or [], flags)
+    chosen = _config(method, config, settings or [], flags)
     dataset = read_data(data, draw, columns)
     held_out = _validation(validation, draw, columns, dataset)
     _require_budgets(dataset, chosen)
@@ -166,10 +174,9 @@ class _Run:
         self,
         dataset: Dataset,
         held_out: Dataset | None,
-        config: TrainingConfig,
+        config: TrainingConfig | BaselineConfig,
         networks: Mapping[str, nn.Module],
     ) -> TrainedModel:
-        from estimation.training.loop import fit
         from identify.files import make_folder
         from identify.formats import write_graph
 
@@ -178,7 +185,7 @@ class _Run:
         self._settle(state)
         with _history_writer(self.tensorboard) as on_record:
             make_folder(self.out)
-            model = fit(
+            model = _fit(config)(
                 dataset,
                 config,
                 validation=held_out,
@@ -189,7 +196,8 @@ class _Run:
                 decoder=networks.get("decoder"),
             )
         model.save(self.out)
-        write_graph(model.graph, self.out / _GRAPH)
+        if model.model.edges:
+            write_graph(model.graph, self.out / _GRAPH)
         _forget(state)
         return model
 
@@ -234,23 +242,39 @@ class _Run:
             write_whole(self.report, training_page(model, dataset, outcome, where))
 
 
-def _config(file: Path | None, settings: list[str], flags: dict[str, int | None]) -> TrainingConfig:
+def _config(
+    method: str, file: Path | None, settings: list[str], flags: dict[str, int | None]
+) -> TrainingConfig | BaselineConfig:
     from estimation.config import read_config
+    from estimation.settings import read_settings
 
-    given = [f"{name}={value}" for name, value in flags.items() if value is not None]
-    return read_config(file, [*settings, *given])
+    changes = [*settings, *(f"{name}={value}" for name, value in flags.items() if value is not None)]
+    if method == SPARSE_VAE:
+        return read_config(file, changes)
+    if method not in BASELINES:
+        from estimation.exceptions import ConfigError
+
+        raise ConfigError(f"--method is {method!r}; it is one of {', '.join([SPARSE_VAE, *BASELINES])}")
+    return read_settings(BaselineConfig, file, changes, method=method)
 
 
-def _networks(dataset: Dataset, config: TrainingConfig) -> dict[str, nn.Module]:
+def _fit(config: TrainingConfig | BaselineConfig) -> Callable[..., TrainedModel]:
+    """What trains a model with these settings."""
+    from estimation import baselines, training
+
+    return baselines.fit if isinstance(config, BaselineConfig) else training.fit
+
+
+def _networks(dataset: Dataset, config: TrainingConfig | BaselineConfig) -> dict[str, nn.Module]:
     """The convolutional pair for these images."""
     from estimation.convolutional import ConvDecoder, ConvEncoder
     from estimation.exceptions import ConfigError
-    from estimation.model import Shape
+    from estimation.representation import Shape
 
     image = dataset.observation_shape
     if image is None:
         raise ConfigError("--convolutional is for images, and these data have none; leave it out")
-    n_latents = Shape.of(dataset, config).n_latents
+    n_latents = Shape.of(dataset, config.n_latents).n_latents
     return {
         "encoder": ConvEncoder(image, n_latents, config.seed),
         "decoder": ConvDecoder(n_latents, image, config.seed),
@@ -267,9 +291,11 @@ def _validation(data: str | None, draw: Draw, columns: Columns, dataset: Dataset
     return read_data(data, drawn, Columns())
 
 
-def _require_budgets(dataset: Dataset, config: TrainingConfig) -> None:
+def _require_budgets(dataset: Dataset, config: TrainingConfig | BaselineConfig) -> None:
     from estimation.exceptions import ConfigError
 
+    if isinstance(config, BaselineConfig):
+        return
     if config.sparsity not in ("budget", "constraint"):
         return
     if config.max_edges_actions is not None or config.max_edges_past is not None:

@@ -41,7 +41,7 @@ def learned_entanglement(
         other: a second model B of the same data, for instance of another seed, whose latents are the columns. The
             pattern must lie inside the entanglement predicted from A's own graph, up to the matching.
         method: None takes ``"models"`` if there is another model, else ``"jacobian"`` if the dataset knows the true
-            decoder, else ``"regression"``.
+            decoder and the model has one, else ``"regression"``.
         threshold: see `LearnedEntanglement`.
         smoothing: of derivatives, in standard deviations. They are compared between a point and five neighbours so far
             away, and only what they share counts; 0 takes the root mean square at the points themselves, which for
@@ -54,7 +54,7 @@ def learned_entanglement(
         ConfigError: an unknown method, or a threshold, smoothing or number of points out of range.
         DataError: what the method needs is missing, doesn't fit the model, or can't be differentiated.
     """
-    chosen = _checked_method(method, dataset, other)
+    chosen = _checked_method(method, model, dataset, other)
     threshold = checked_threshold(threshold)
     if not 0 <= smoothing < math.inf:
         raise ConfigError(f"smoothing is {smoothing}; it is a number of standard deviations, 0 or more")
@@ -76,13 +76,15 @@ def learned_entanglement(
     return LearnedEntanglement(strengths, threshold, chosen, truth, names)
 
 
-def _checked_method(method: Method | None, dataset: Dataset | None, other: TrainedModel | None) -> Method:
+def _checked_method(
+    method: Method | None, model: TrainedModel, dataset: Dataset | None, other: TrainedModel | None
+) -> Method:
     if method is not None and method not in METHODS:
         raise ConfigError(f"the method is {method!r}; it is one of {', '.join(METHODS)}")
     if dataset is None:
         raise DataError("no dataset is given; entanglement is measured at its observations")
     if method is None:
-        method = _best_method(dataset, other)
+        method = _best_method(model, dataset, other)
     if method == "models" and other is None:
         raise DataError("the method 'models' needs a second trained model; give it as other=")
     if method != "models" and dataset.latents is None:
@@ -92,7 +94,7 @@ def _checked_method(method: Method | None, dataset: Dataset | None, other: Train
     return method
 
 
-def _best_method(dataset: Dataset, other: TrainedModel | None) -> Method:
+def _best_method(model: TrainedModel, dataset: Dataset, other: TrainedModel | None) -> Method:
     if other is not None:
         return "models"
-    return "jacobian" if dataset.decoder is not None else "regression"
+    return "jacobian" if dataset.decoder is not None and model.model.decodes else "regression"

@@ -22,7 +22,7 @@ from estimation.report.rows import (
     TRUST_COLUMNS,
     Facts,
     distance_facts,
-    elbo_fact,
+    elbo_facts,
     latent_rows,
     score_facts,
     training_facts,
@@ -130,7 +130,7 @@ def evaluation_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation) 
     """
     where = f"{len(dataset)} samples of {dataset.name or 'your data'}"
     sections = [
-        _learned(model, outcome, [("measured on", where), elbo_fact(outcome.negative_elbo)]),
+        _learned(model, outcome, [("measured on", where), *elbo_facts(outcome.negative_elbo)]),
         *_truth(model, dataset, outcome),
     ]
     return _page(

@@ -24,7 +24,7 @@ __all__ = [
     "Facts",
     "LatentRow",
     "distance_facts",
-    "elbo_fact",
+    "elbo_facts",
     "graph_record",
     "latent_rows",
     "score_facts",
@@ -139,29 +139,30 @@ def training_facts(model: TrainedModel) -> Facts:
         ('edges of G^a', '10 (budget 10)')
     """
     facts: Facts = []
-    budgets = {"actions": model.config.max_edges_actions, "past": model.config.max_edges_past}
+    budgets = {name: getattr(model.config, f"max_edges_{name}", None) for name in ("actions", "past")}
     for name, count in _edges(model.graph, model).items():
         budget = "no budget" if budgets[name] is None else f"budget {budgets[name]}"
         facts.append((f"edges of {_MATRICES[name]}", f"{count} ({budget})"))
     if model.history.records:
         last = model.history.records[-1]
-        facts.append(elbo_fact({"reconstruction": last.reconstruction, "divergence": last.divergence}))
+        if model.model.has_bound:
+            facts += elbo_facts({"reconstruction": last.reconstruction, "divergence": last.divergence})
         facts.append(("time", f"{last.seconds / 60:.1f} minutes, {last.step} steps"))
     return facts
 
 
-def elbo_fact(terms: dict[str, float]) -> tuple[str, str]:
-    """The negative ELBO and its two terms.
+def elbo_facts(terms: dict[str, float] | None) -> Facts:
+    """The negative ELBO and its two terms; nothing for a method without.
 
     Example:
-        >>> elbo_fact({"reconstruction": -2.0, "divergence": 0.5})
-        ('negative ELBO', '-1.500 (reconstruction -2.000, divergence 0.500)')
+        >>> elbo_facts({"reconstruction": -2.0, "divergence": 0.5})
+        [('negative ELBO', '-1.500 (reconstruction -2.000, divergence 0.500)')]
     """
+    if terms is None:
+        return []
     total = terms["reconstruction"] + terms["divergence"]
-    return (
-        "negative ELBO",
-        f"{total:.3f} (reconstruction {terms['reconstruction']:.3f}, divergence {terms['divergence']:.3f})",
-    )
+    parts = f"reconstruction {terms['reconstruction']:.3f}, divergence {terms['divergence']:.3f}"
+    return [("negative ELBO", f"{total:.3f} ({parts})")]
 
 
 def score_facts(outcome: Evaluation) -> Facts:

@@ -14,7 +14,7 @@ from estimation.report.rows import (
     TRUST_COLUMNS,
     Facts,
     distance_facts,
-    elbo_fact,
+    elbo_facts,
     latent_rows,
     score_facts,
     training_facts,
@@ -85,7 +85,7 @@ def show_evaluation(name: str, outcome: Evaluation) -> RenderableType:
         a model
     """
     parts: list[RenderableType] = [Text(name, style="dim"), *_verdict(outcome.comparison)]
-    parts.append(_facts([elbo_fact(outcome.negative_elbo), *score_facts(outcome)]))
+    parts.append(_facts([*elbo_facts(outcome.negative_elbo), *score_facts(outcome)]))
     if outcome.scores is None:
         parts.append(Text(UNKNOWN))
     if outcome.comparison is not None:

@@ -65,11 +65,16 @@ def measured(
             setting,
             model.config.seed,
             float(model.graph.n_edges),
-            model.negative_elbo(dataset, seed)["total"],
+            _elbo(model, dataset, seed),
             agreements[place],
         )
         for place, (setting, model) in enumerate(pairs)
     ]
+
+
+def _elbo(model: TrainedModel, dataset: Dataset, seed: int) -> float:
+    found = model.negative_elbo(dataset, seed)
+    return float("nan") if found is None else found["total"]
 
 
 def _require_seeds(pairs: list[tuple[Any, TrainedModel]], members: list[int]) -> None:

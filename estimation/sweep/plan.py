@@ -16,6 +16,10 @@
     settings.steps = 2000           # fields of TrainingConfig
     grid.width = [64, 128]
 
+    [method.others]
+    kind = "ivae"                   # a baseline; what the data give for the sparse VAE alone is left out
+    settings.steps = 2000           # fields of BaselineConfig
+
 A trial is one point of the product of both grids, with one seed.
 """
 
@@ -28,17 +32,20 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from estimation.config import TrainingConfig
+from estimation.baseline_config import METHODS as BASELINES
+from estimation.baseline_config import BaselineConfig
+from estimation.config import SPARSE_VAE, TrainingConfig
 from estimation.exceptions import ConfigError
 from identify.files import read_bytes
 
 __all__ = ["METHODS", "DataSpec", "SweepPlan", "Trial", "read_plan"]
 
-METHODS = ("sparse_vae",)
+# the sparse VAE, and what others would do
+METHODS = (SPARSE_VAE, *BASELINES)
 _MOST_BYTES = 1 << 20
 _SAMPLES, _TEST_SAMPLES = 20_000, 5_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -95,9 +102,12 @@ class Trial:
         digest = hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:10]
         return f"{self.data.name}-{readable[:80]}-seed{self.seed}-{digest}"
 
-    def config(self) -> TrainingConfig:
+    def config(self) -> TrainingConfig | BaselineConfig:
         """The settings as a configuration, with the seed and one thread unless it says otherwise."""
-        return TrainingConfig.from_dict({"threads": 1, **self.settings, "seed": self.seed})
+        given = {"threads": 1, **self.settings, "seed": self.seed}
+        if self.kind in BASELINES:
+            return BaselineConfig.from_dict({**given, "method": self.kind})
+        return TrainingConfig.from_dict(given)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -225,11 +235,12 @@ def _points(
 ) -> list[dict[str, Any]]:
     """All combinations of both grids."""
     grids: dict[str, Sequence[Any]] = {}
+    kind = _kind(method, table)
     for where, source in ((f"[method.{method}]", table), (f"[data.{name}]", data)):
         grid = source.get("grid", {})
         if not isinstance(grid, dict):
             raise ConfigError(f"{where}: grid is {grid!r}; it must be a table of lists")
-        for key, values in grid.items():
+        for key, values in (grid if source is table else _known_to(kind, grid)).items():
             if not isinstance(values, list) or not values:
                 raise ConfigError(f"{where}: grid.{key} is {values!r}; it must be a list of values to try")
             if key in grids:
@@ -251,14 +262,28 @@ def _trial(
     _require_keys(f"[method.{method}]", table, {"kind", "settings", "grid"})
     known = {"source", "test", "samples", "test_samples", "density", "graph_seed", "seed", "grid", "settings"}
     _require_keys(f"[data.{name}]", data, known)
-    kind = table.get("kind", METHODS[0])
-    if kind not in METHODS:
-        raise ConfigError(f"[method.{method}]: kind is {kind!r}; it is one of {', '.join(METHODS)}")
+    kind = _kind(method, table)
     if not isinstance(data.get("source"), str):
         raise ConfigError(f"[data.{name}] has no source; give a published process or a file")
     given = {key: value for key, value in data.items() if key not in ("grid", "settings")}
-    settings = {**_settings(f"[method.{method}]", table), **_settings(f"[data.{name}]", data), **point}
+    of_data = _known_to(kind, _settings(f"[data.{name}]", data))
+    settings = {**_settings(f"[method.{method}]", table), **of_data, **point}
     return Trial(DataSpec(name, **given), method, kind, point, settings, seed)
+
+
+def _kind(method: str, table: Mapping[str, Any]) -> str:
+    kind = table.get("kind", METHODS[0])
+    if kind not in METHODS:
+        raise ConfigError(f"[method.{method}]: kind is {kind!r}; it is one of {', '.join(METHODS)}")
+    return str(kind)
+
+
+def _known_to(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the data give for the sparse VAE alone, budgets above all, is nothing that a baseline could take."""
+    if kind not in BASELINES:
+        return dict(settings)
+    ours, theirs = ({field.name for field in fields(c)} for c in (BaselineConfig, TrainingConfig))
+    return {key: value for key, value in settings.items() if key in ours or key not in theirs}
 
 
 def _settings(where: str, table: Mapping[str, Any]) -> dict[str, Any]:

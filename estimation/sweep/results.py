@@ -66,7 +66,7 @@ class Results:
         return {key: tuple(rows) for key, rows in found.items()}
 
     def chosen(self, data: str, method: str, rule: str = "bend") -> Selection | None:
-        """The setting that a rule takes, without looking at the truth; None with one setting only.
+        """The setting that a rule takes, without looking at the truth; None with one setting only, or without edges.
 
         Raises:
             DataError: there is no such group, or the rule needs more seeds.
@@ -75,6 +75,8 @@ class Results:
         if rows is None:
             raise DataError(f"no run of {method} on {data} is done")
         if len({json.dumps(row["setting"], sort_keys=True) for row in rows}) < _FEWEST:
+            return None
+        if any(row["edges"] is None for row in rows):
             return None
         return select(rows, rule)
 

@@ -20,6 +20,8 @@ from identify.exceptions import IdentifyError
 from identify.files import write_whole
 
 if TYPE_CHECKING:
+    from estimation.baselines import BaselineConfig
+    from estimation.config import TrainingConfig
     from estimation.dataset import Dataset
     from estimation.trained import TrainedModel
 
@@ -99,10 +101,8 @@ def datasets(spec: DataSpec) -> tuple[Dataset, Dataset]:
 
 
 def _trained(trial: Trial, folder: Path, checkpoint_every: int) -> dict[str, Any]:
-    from estimation.training import fit
-
     train, test = datasets(trial.data)
-    model = fit(
+    model = _fitted(
         train,
         trial.config(),
         checkpoint=folder / "state",
@@ -111,7 +111,21 @@ def _trained(trial: Trial, folder: Path, checkpoint_every: int) -> dict[str, Any
     )
     model.save(folder / "model")
     _keep_encodings(model, test, folder)
-    return {**_scores(model, test), "steps": model.history.records[-1].step, **_surroundings()}
+    return {**_scores(model, test), "steps": _steps(model), **_surroundings()}
+
+
+def _fitted(train: Dataset, config: TrainingConfig | BaselineConfig, **state: Any) -> TrainedModel:
+    from estimation.baselines import BaselineConfig
+    from estimation.baselines import fit as fit_baseline
+    from estimation.training import fit
+
+    if isinstance(config, BaselineConfig):
+        return fit_baseline(train, config, **state)
+    return fit(train, config, **state)
+
+
+def _steps(model: TrainedModel) -> int:
+    return model.history.records[-1].step if model.history.records else 0
 
 
 def _scores(model: TrainedModel, test: Dataset) -> dict[str, Any]:
@@ -120,8 +134,8 @@ def _scores(model: TrainedModel, test: Dataset) -> dict[str, Any]:
 
     found = evaluate(model, test)
     return {
-        "edges": model.graph.n_edges,
-        "negative_elbo": found.negative_elbo["total"],
+        "edges": model.graph.n_edges if model.model.edges else None,
+        "negative_elbo": None if found.negative_elbo is None else found.negative_elbo["total"],
         **{name: getattr(found, name) for name in ("mcc", "r_con", "r", "shd", "missing", "extra")},
         "confirmed": None if found.comparison is None else bool(found.comparison),
     }

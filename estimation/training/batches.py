@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from estimation.dataset import Dataset
-from estimation.objective import Batch
+from estimation.representation import Batch
 
 __all__ = ["Batches", "Scales", "generator_for", "scales"]
 
@@ -41,10 +41,17 @@ class Batches:
         seed: of the order.
         device: where batches go.
         dtype: of the batches.
+        with_latents: with the true latents, for what learns from them.
     """
 
     def __init__(
-        self, dataset: Dataset, size: int, seed: int, device: torch.device, dtype: torch.dtype
+        self,
+        dataset: Dataset,
+        size: int,
+        seed: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        with_latents: bool = False,
     ) -> None:
         self.size = min(size, len(dataset))
         self.per_epoch = len(dataset) // self.size
@@ -53,6 +60,7 @@ class Batches:
         self._place = {"device": device, "dtype": dtype}
         self._observations = dataset.observations
         self._actions = dataset.actions
+        self._latents = dataset.latents if with_latents else None
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
 
     def at(self, step: int) -> Batch:
@@ -65,7 +73,8 @@ class Batches:
     def rows(self, indices: NDArray[np.int64] | slice) -> Batch:
         """The batch of these rows."""
         actions = None if self._actions is None else self._tensor(self._actions, indices)
-        return Batch(self._tensor(self._observations, indices), actions)
+        latents = None if self._latents is None else self._tensor(self._latents, indices)
+        return Batch(self._tensor(self._observations, indices), actions, latents)
 
     def _tensor(self, values: NDArray[np.float32], indices: NDArray[np.int64] | slice) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values[indices])).to(**self._place)  # type: ignore[call-overload, no-any-return]

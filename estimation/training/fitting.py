@@ -60,7 +60,8 @@ class Fitting:
         batch: int = _BATCH,
     ) -> None:
         device = latents.device
-        optimiser = build(parameters, config)
+        assert config.optimizer is not None
+        optimiser = build(parameters, config.optimizer, config.learning_rate or 0)
         steps = min(max((config.steps or 0) // 3, _FEWEST_STEPS), most_steps)
         draw = np.random.default_rng([config.seed, self.step, 1])
         size = min(batch, len(latents))

@@ -15,11 +15,13 @@ from torch import Tensor, nn
 
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
+from estimation.device import found_device
 from estimation.exceptions import ConfigError, DataError, TrainingError
 from estimation.history import History, Record
 from estimation.holdout import hold_out
-from estimation.model import Shape, SparseVAE
+from estimation.model import SparseVAE
 from estimation.objective import LossTerms, training_loss
+from estimation.representation import Shape
 from estimation.sparsity import EdgeConstraints, budget_at, budgets
 from estimation.trained import TrainedModel, held_out_terms
 from estimation.training import resuming
@@ -89,7 +91,7 @@ def fit(
         TrainedModel(20 observed, 10 latents, 5 actions, 10 edges)
     """
     settings = config or TrainingConfig()
-    _require_new_names(dataset.action_names, Shape.of(dataset, settings).n_latents)
+    _require_new_names(dataset.action_names, Shape.of(dataset, settings.n_latents).n_latents)
     if validation is None:
         pairs, held_out = (_pairs(part) for part in hold_out(dataset, settings.seed))
     else:
@@ -135,8 +137,8 @@ class _Run:
         decoder: nn.Module | None,
     ) -> _Run:
         assert config.batch_size is not None
-        device, dtype = _device(config.device), getattr(torch, config.dtype)
-        shape = Shape.of(dataset, config)
+        device, dtype = found_device(config.device), getattr(torch, config.dtype)
+        shape = Shape.of(dataset, config.n_latents)
         _require_budgets(shape, config)
         model = SparseVAE(shape, config, torch.Generator().manual_seed(config.seed), encoder, decoder)
         found = scales(dataset)
@@ -317,7 +319,9 @@ class _Run:
         logits = [masks.logits for masks in self.model.edges.values()]
         apart = {id(parameter) for parameter in logits}
         main = [p for p in self.model.parameters() if id(p) not in apart and p.requires_grad]
-        return [build(main, self.config), torch.optim.Adam(logits, lr=_MASK_RATE)]
+        assert self.config.optimizer is not None
+        optimiser = build(main, self.config.optimizer, self.config.learning_rate or 0)
+        return [optimiser, torch.optim.Adam(logits, lr=_MASK_RATE)]
 
     def _record(self, terms: LossTerms) -> Record:
         self.model.eval()
@@ -396,16 +400,3 @@ def _require_budgets(shape: Shape, config: TrainingConfig) -> None:
         raise ConfigError("max_edges_past is set, but the data have one time step; leave it out")
     if "actions" in given and not shape.n_actions:
         raise ConfigError("max_edges_actions is set, but the data have no actions; leave it out")
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device is {name!r}, which can't be used here; give 'cpu' or 'auto'") from error
-    return device

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from estimation.config import TrainingConfig
 from estimation.training.soap import SOAP
 
 __all__ = ["build"]
@@ -17,16 +16,16 @@ _SOAP_BETAS = (0.95, 0.95)
 _REFRESH = 40
 
 
-def build(parameters: Iterable[nn.Parameter], config: TrainingConfig) -> torch.optim.Optimizer:
+def build(parameters: Iterable[nn.Parameter], name: str, learning_rate: float) -> torch.optim.Optimizer:
     """SOAP (Vyas et al. 2024: Adam in the eigenbasis of Shampoo) or Adam.
 
     Args:
         parameters: what to train.
-        config: names the optimiser and its learning rate.
+        name: ``"soap"`` or ``"adam"``.
+        learning_rate: at its highest.
     """
-    assert config.learning_rate is not None
     # bumps of a network that has none, and masks of a past that isn't there, are parameters of size zero
     parameters = [parameter for parameter in parameters if parameter.numel()]
-    if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=config.learning_rate)
-    return SOAP(parameters, lr=config.learning_rate, betas=_SOAP_BETAS, refresh=_REFRESH)
+    if name == "adam":
+        return torch.optim.Adam(parameters, lr=learning_rate)
+    return SOAP(parameters, lr=learning_rate, betas=_SOAP_BETAS, refresh=_REFRESH)

@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from estimation.config import TrainingConfig
 from estimation.exceptions import CheckpointError
 from estimation.history import History
-from estimation.model import SparseVAE
+from estimation.settings import Settings
 from estimation.storage import flatten, read_folder, restore, write_folder
 from estimation.trained import load_state
 
@@ -45,9 +44,9 @@ class State:
 
 def write(
     folder: Path,
-    config: TrainingConfig,
+    config: Settings,
     state: State,
-    model: SparseVAE,
+    model: nn.Module,
     optimisers: list[torch.optim.Optimizer],
     constraints: nn.Module,
 ) -> None:
@@ -72,7 +71,7 @@ def write(
     write_folder(folder, _KIND, content, tensors)
 
 
-def read(folder: Path, config: TrainingConfig) -> State | None:
+def read(folder: Path, config: Settings) -> State | None:
     """The state in a folder; None when there is none yet.
 
     Raises:
@@ -102,7 +101,7 @@ def read(folder: Path, config: TrainingConfig) -> State | None:
 
 
 def restore_into(
-    state: State, model: SparseVAE, optimisers: list[torch.optim.Optimizer], constraints: nn.Module
+    state: State, model: nn.Module, optimisers: list[torch.optim.Optimizer], constraints: nn.Module
 ) -> None:
     """Put a state read into a fresh model and its optimisers.
 

@@ -15,7 +15,8 @@ import torch
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.history import Record
-from estimation.model import Shape, SparseVAE
+from estimation.model import SparseVAE
+from estimation.representation import Shape
 from estimation.simulate import published
 from estimation.training import fit
 from estimation.training.soap import SOAP

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.history import History
-from estimation.model import Shape, SparseVAE
+from estimation.model import SparseVAE
+from estimation.representation import Shape
 from estimation.trained import TrainedModel
 from identify.graph import CausalGraph
 

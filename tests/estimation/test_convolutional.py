@@ -17,8 +17,9 @@ from estimation.config import TrainingConfig
 from estimation.convolutional import ConvDecoder, ConvEncoder, describe, rebuild
 from estimation.dataset import Dataset
 from estimation.exceptions import CheckpointError, ConfigError
-from estimation.model import Shape, SparseVAE
-from estimation.objective import Batch, negative_elbo
+from estimation.model import SparseVAE
+from estimation.objective import negative_elbo
+from estimation.representation import Batch, Shape
 from estimation.simulate import simulate
 from estimation.training import fit
 from identify.graph import CausalGraph

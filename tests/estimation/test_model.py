@@ -14,9 +14,10 @@ from torch.distributions import MultivariateNormal, kl_divergence
 from estimation.config import TrainingConfig
 from estimation.exceptions import ConfigError, TrainingError
 from estimation.masks import EdgeMasks
-from estimation.model import Masks, Shape, SparseVAE
+from estimation.model import Masks, SparseVAE
 from estimation.networks import MLP, WithLinearInput, WithLinearOutput
-from estimation.objective import Batch, negative_elbo, training_loss
+from estimation.objective import negative_elbo, training_loss
+from estimation.representation import Batch, Shape
 from estimation.training.optimisers import build
 
 TINY = {"width": 8, "depth": 2, "transition_width": 6, "batch_size": 16}

@@ -16,13 +16,13 @@ from estimation.evaluation import Evaluation, evaluate
 from estimation.history import History, Record
 from estimation.learned import LearnedEntanglement
 from estimation.metrics import structural_hamming
-from estimation.model import Shape, SparseVAE
+from estimation.model import SparseVAE
 from estimation.report import comparison_page, evaluation_page, training_page
 from estimation.report.figures import draw_latents
 from estimation.report.rows import (
     LATENT_COLUMNS,
     distance_facts,
-    elbo_fact,
+    elbo_facts,
     graph_record,
     latent_rows,
     score_facts,
@@ -31,6 +31,7 @@ from estimation.report.rows import (
 )
 from estimation.report.terminal import show_comparison, show_evaluation, show_training
 from estimation.report.words import BETWEEN_MODELS, CAUTION, SCORES, UNKNOWN
+from estimation.representation import Shape
 from estimation.simulate import simulate
 from estimation.trained import TrainedModel
 from identify.entanglement import predict_entanglement
@@ -144,7 +145,8 @@ def test_score_facts_say_what_the_data_know(model: TrainedModel, data: Dataset, 
     assert list(dict(score_facts(graphless))) == ["MCC", "R"]
     assert score_facts(evaluate(model, replace(data, graph=None, decoder=None, latents=None))) == []
     terms = {"reconstruction": 1.0, "divergence": 0.25}
-    assert elbo_fact(terms) == ("negative ELBO", "1.250 (reconstruction 1.000, divergence 0.250)")
+    assert elbo_facts(terms) == [("negative ELBO", "1.250 (reconstruction 1.000, divergence 0.250)")]
+    assert elbo_facts(None) == []
 
 
 def test_wrong_edges_are_named_from_parent_to_child() -> None:

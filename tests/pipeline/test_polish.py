@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.metrics import mean_correlation
-from estimation.model import Shape, SparseVAE
+from estimation.model import SparseVAE
+from estimation.representation import Shape
 from estimation.training import fit, polish
 from estimation.training.batches import Batches, scales
 from estimation.training.polish import refine_, straighten_

@@ -8,7 +8,8 @@ import torch
 
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
-from estimation.model import Shape, SparseVAE
+from estimation.model import SparseVAE
+from estimation.representation import Shape
 from estimation.training import rebase
 from estimation.training.batches import Batches, scales
 

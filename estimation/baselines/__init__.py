@@ -1,0 +1,9 @@
+"""What others would do: seven methods that know nothing of graphs, behind the interface of the sparse VAE.
+
+Same networks, same optimiser, same data, same evaluation; only the method differs.
+"""
+
+from estimation.baseline_config import METHODS, BaselineConfig
+from estimation.baselines.fitting import fit
+
+__all__ = ["METHODS", "BaselineConfig", "fit"]

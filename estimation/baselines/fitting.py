@@ -1,0 +1,214 @@
+"""`fit` for baselines: the steps of training, resumable."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from estimation.baseline_config import BaselineConfig
+from estimation.baselines.encoders import Baseline
+from estimation.baselines.making import KINDS, fresh
+from estimation.dataset import Dataset
+from estimation.device import found_device
+from estimation.exceptions import ConfigError, DataError, TrainingError
+from estimation.history import History, Record
+from estimation.holdout import hold_out
+from estimation.representation import Shape
+from estimation.trained import TrainedModel
+from estimation.training import resuming
+from estimation.training.batches import Batches, generator_for, scales
+from estimation.training.optimisers import build
+from estimation.training.progress import progress_line
+
+__all__ = ["fit"]
+
+_STAGE = "baseline"
+# rows that a look at the held-out data takes at most
+_LOOKED_AT = 4_096
+
+
+def fit(
+    dataset: Dataset,
+    config: BaselineConfig,
+    *,
+    validation: Dataset | None = None,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int = 1000,
+    progress: bool | None = None,
+    on_record: Callable[[Record], None] | None = None,
+) -> TrainedModel:
+    """Train a baseline, as `estimation.training.fit` trains the sparse VAE.
+
+    Args:
+        dataset: what the method needs: actions for iVAE, sequences for SlowVAE and PCL, true latents for supervised.
+        config: names the method.
+        validation: held-out data; when left out, 5 % of the rows or sequences, which are then not trained on.
+        encoder: a module of yours from (B, d_x) to (B, n), on standardised observations.
+        decoder: a module of yours from (B, n) to (B, d_x), for methods that decode.
+        checkpoint: a folder for the state of the run, from which it goes on when it was interrupted.
+        checkpoint_every: steps between two states.
+        progress: show a bar with the time left on standard error; None: on a terminal only.
+        on_record: called with every record of the history. Of methods without an ELBO the reconstruction is the
+            held-out loss, and the divergence 0.
+
+    Returns:
+        the trained model. It has no graph, and ``decode`` and ``negative_elbo`` only where the method has a decoder.
+
+    Raises:
+        ConfigError: settings at odds with the data.
+        DataError: the data lack what the method needs.
+        TrainingError: a number stopped being finite.
+        CheckpointError: the folder holds a damaged state, or that of another run.
+
+    Example:
+        >>> from estimation.simulate import simulate
+        >>> data = simulate("ActionBlockDiag", 300)
+        >>> fit(data, BaselineConfig("ivae", steps=20, width=8, batch_size=64))
+        TrainedModel(20 observed, 10 latents, 5 actions, ivae)
+    """
+    _require(dataset, config)
+    if validation is None:
+        pairs, held_out = (_pairs(part) for part in hold_out(dataset, config.seed))
+    else:
+        pairs, held_out = _pairs(dataset), _pairs(validation)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(config.threads)
+    try:
+        run = _Run.start(pairs, held_out, config, encoder, decoder)
+        if checkpoint is not None:
+            run.resume(Path(checkpoint))
+        if run.model.trained:
+            run.train(progress, on_record, None if checkpoint is None else Path(checkpoint), checkpoint_every)
+    finally:
+        torch.set_num_threads(threads)
+    return TrainedModel(
+        run.model.eval(), config, run.history, dataset.action_names, dataset.observation_shape
+    )
+
+
+@dataclass
+class _Run:
+    model: Baseline
+    config: BaselineConfig
+    batches: Batches
+    held_out: Batches
+    device: torch.device
+    optimiser: torch.optim.Optimizer
+    history: History = field(default_factory=History)
+    step: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def start(
+        cls,
+        dataset: Dataset,
+        held_out: Dataset,
+        config: BaselineConfig,
+        encoder: nn.Module | None,
+        decoder: nn.Module | None,
+    ) -> _Run:
+        device, dtype = found_device(config.device), getattr(torch, config.dtype)
+        model = fresh(Shape.of(dataset, config.n_latents), config, encoder, decoder)
+        found = scales(dataset)
+        model.set_scales_(found.x_mean, found.x_scale, found.a_mean, found.a_scale)
+        model.to(device, dtype).train()
+        place = {"device": device, "dtype": dtype, "with_latents": model.needs_latents}
+        batches = Batches(dataset, config.batch_size, config.seed, **place)
+        looked_at = Batches(held_out, _LOOKED_AT, config.seed, **place)
+        optimiser = build(model.parameters(), config.optimizer, config.learning_rate)
+        return cls(model, config, batches, looked_at, device, optimiser)
+
+    def resume(self, folder: Path) -> None:
+        state = resuming.read(folder, self.config)
+        if state is None:
+            return
+        resuming.restore_into(state, self.model, [self.optimiser], nn.Module())
+        self.step, self.seconds, self.history = state.step, state.seconds, state.history
+
+    def train(
+        self,
+        progress: bool | None,
+        on_record: Callable[[Record], None] | None,
+        folder: Path | None,
+        every: int,
+    ) -> None:
+        begin, total = time.monotonic() - self.seconds, self.config.steps
+        with progress_line(total, self.step, progress) as advance:
+            while self.step < total:
+                loss = self._step()
+                self.step += 1
+                self.seconds = time.monotonic() - begin
+                if self.step % self.config.validate_every == 0 or self.step == total:
+                    record = self._record(loss)
+                    self.history.records.append(record)
+                    if on_record is not None:
+                        on_record(record)
+                if folder is not None and (self.step % every == 0 or self.step == total):
+                    state = resuming.State(self.step, self.seconds, self.history, 0)
+                    resuming.write(folder, self.config, state, self.model, [self.optimiser], nn.Module())
+                advance(self.step, f"{self.config.method}, loss {loss:.3f}")
+
+    def _step(self) -> float:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.learning_rate * _rate(self.step, self.config)
+        noise = generator_for(self.config.seed, self.step, self.device)
+        loss = self.model.loss(self.batches.at(self.step), noise)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss is {value} at step {self.step}; try learning_rate={self.config.learning_rate / 3:.2g}, or "
+                "look for outliers in the data"
+            )
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        return value
+
+    @torch.no_grad()
+    def _record(self, loss: float) -> Record:
+        self.model.eval()
+        batch = self.held_out.rows(np.arange(self.held_out.size))
+        noise = generator_for(self.config.seed, 0, self.device)
+        if self.model.has_bound:
+            terms = self.model.bound(batch, noise)
+        else:
+            terms = self.model.loss(batch, noise), torch.zeros(())
+        self.model.train()
+        reconstruction, divergence = map(float, terms)
+        return Record(self.step, _STAGE, loss, reconstruction, divergence, {}, {}, {}, self.seconds)
+
+
+def _rate(step: int, config: BaselineConfig) -> float:
+    """A rise, then half a cosine."""
+    rise = min(1.0, (step + 1) / max(config.warmup, 1))
+    return rise * (0.5 + 0.5 * math.cos(math.pi * step / config.steps))
+
+
+def _pairs(dataset: Dataset) -> Dataset:
+    return dataset.windows(2) if dataset.n_steps > 2 else dataset
+
+
+def _require(dataset: Dataset, config: BaselineConfig) -> None:
+    kind, method = KINDS[config.method], config.method
+    if kind.needs_actions and not dataset.n_actions:
+        raise DataError(f"{method} conditions its prior on actions, and the data have none")
+    if kind.needs_past and dataset.n_steps == 1:
+        raise DataError(f"{method} learns from what follows what, and the data have one step per row")
+    if not kind.needs_latents:
+        return
+    if dataset.latents is None:
+        raise DataError(f"{method} learns from the true latents, and the data hold none")
+    if config.n_latents not in (None, dataset.n_latents):
+        raise ConfigError(
+            f"n_latents is {config.n_latents}; {method} learns the {dataset.n_latents} true ones: leave it out"
+        )

@@ -1,0 +1,164 @@
+"""Frozen settings with checked values: what every configuration has in common."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Literal, Self, TypeVar
+
+from estimation.exceptions import ConfigError
+
+__all__ = ["MOST_STEPS", "Settings", "read_settings"]
+
+MOST_STEPS = 100_000_000
+S = TypeVar("S", bound="Settings")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """A frozen dataclass whose fields are whole numbers, numbers, texts, choices, or None.
+
+    A class derived from it calls `check` when it is made.
+
+    Attributes:
+        RANGES: the least and greatest value of a field, by name.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Walk(Settings):
+        ...     RANGES = {"steps": (1, 10)}
+        ...     steps: int = 5
+        >>> Walk.from_dict({"steps": 3}).replace(steps=4).to_dict()
+        {'steps': 4}
+    """
+
+    RANGES: ClassVar[Mapping[str, tuple[float, float]]] = {}
+
+    def check(self) -> None:
+        """Look at every field.
+
+        Raises:
+            ConfigError: one is of another type than its annotation, or out of its range.
+        """
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            _check(field.name, getattr(self, field.name), hints[field.name], self.RANGES)
+
+    def replace(self, **changes: Any) -> Self:
+        """Another configuration with some settings changed; those of a preset stay as they are.
+
+        Raises:
+            ConfigError: a setting is unknown or out of its range.
+        """
+        _require_known(type(self), changes)
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """The configuration with these settings.
+
+        Raises:
+            ConfigError: a setting is unknown, of another type, or out of its range.
+        """
+        _require_known(cls, settings)
+        return cls(**settings)
+
+
+def read_settings(
+    kind: type[S], path: str | os.PathLike[str] | None, changes: Iterable[str] = (), **fixed: Any
+) -> S:
+    """Settings of a TOML file, with ``key=value`` changes on top.
+
+    Args:
+        kind: of the settings.
+        path: a TOML file with the settings at its top level, or None for the defaults.
+        changes: like ``"steps=2000"``; a value is written as in TOML, and a bare word is text.
+        fixed: settings that neither file nor changes may give.
+
+    Raises:
+        ConfigError: the file is no TOML, or a setting is unknown or out of its range.
+        FileAccessError: the file can't be read.
+    """
+    settings = {} if path is None else _read_toml(path)
+    for change in changes:
+        key, separator, text = change.partition("=")
+        if not separator:
+            raise ConfigError(f"{change!r} is no setting; write key=value, for instance steps=2000")
+        settings[key.strip()] = _value(text.strip())
+    for name, value in fixed.items():
+        if settings.setdefault(name, value) != value:
+            raise ConfigError(
+                f"{name} is {settings[name]!r} among the settings and {value!r} beside them; keep one"
+            )
+    try:
+        return kind.from_dict(settings)
+    except ConfigError as error:
+        if path is None:
+            raise
+        raise ConfigError(f"{os.fspath(path)}: {error}") from error
+
+
+def _read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    from identify.files import read_bytes
+
+    try:
+        return tomllib.loads(read_bytes(path, 1 << 20).decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{os.fspath(path)}: is no TOML ({error})") from error
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _require_known(kind: type[Settings], settings: Mapping[str, Any]) -> None:
+    known = [field.name for field in dataclasses.fields(kind)]
+    for name in settings:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+            raise ConfigError(f"no setting is called {name!r}; {hint}")
+
+
+def _check(name: str, value: Any, allowed: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
+    options = typing.get_args(allowed)
+    if value is None and type(None) in options:
+        return
+    choices = [choice for option in (allowed, *options) for choice in _choices(option)]
+    if choices:
+        if value not in choices:
+            raise ConfigError(f"{name} is {value!r}; it is one of {', '.join(map(str, choices))}")
+        return
+    kinds = tuple(option for option in (options or (allowed,)) if option is not type(None))
+    _check_number_or_text(name, value, kinds, ranges)
+
+
+def _check_number_or_text(
+    name: str, value: Any, kinds: tuple[Any, ...], ranges: Mapping[str, tuple[float, float]]
+) -> None:
+    if float in kinds:
+        kinds = (*kinds, int)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise ConfigError(f"{name} is {value!r}; it must be {_KINDS[kinds[0]]}")
+    if name in ranges:
+        low, high = ranges[name]
+        if not low <= value <= high:
+            raise ConfigError(f"{name} is {value}; it must be from {low:g} to {high:g}")
+
+
+def _choices(option: Any) -> tuple[Any, ...]:
+    return typing.get_args(option) if typing.get_origin(option) is Literal else ()
+
+
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
