@@ -260,9 +260,13 @@ def _config(
 
 def _fit(config: TrainingConfig | BaselineConfig) -> Callable[..., TrainedModel]:
     """What trains a model with these settings."""
-    from estimation import baselines, training
+    if isinstance(config, BaselineConfig):
+        from estimation.baselines import fit as fit_baseline
 
-    return baselines.fit if isinstance(config, BaselineConfig) else training.fit
+        return fit_baseline
+    from estimation.training.loop import fit
+
+    return fit
 
 
 def _networks(dataset: Dataset, config: TrainingConfig | BaselineConfig) -> dict[str, nn.Module]:
