@@ -8,11 +8,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from estimation.reproduction.published import PUBLISHED
+
 __all__ = ["FILES", "filled", "stored"]
 
 _RESULTS = Path(__file__).parent / "results"
 # ours, and the published ones
-FILES = (_RESULTS / "published_table.jsonl", _RESULTS / "published_scores.json")
+FILES = (_RESULTS / "published_table.jsonl", PUBLISHED)
 Result = dict[str, Any]
 Key = tuple[str, float | None, int | None, int]
 
@@ -36,7 +38,7 @@ def filled(page: str, results: Iterable[Result], published: Result) -> str:
         page: markdown with the markers ``<!-- datasets -->``, ``<!-- random graphs -->``, ``<!-- every graph -->`` and
             ``<!-- how -->``.
         results: lines of the results file, oldest first; those with other settings than the defaults are left out.
-        published: what `published_scores.json` holds.
+        published: what `estimation/reproduction/published_scores.json` holds.
 
     Raises:
         ValueError: a marker is missing.

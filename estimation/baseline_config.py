@@ -10,10 +10,15 @@ from typing import Literal, get_args
 from estimation.exceptions import ConfigError
 from estimation.settings import MOST_STEPS, Settings
 
-__all__ = ["METHODS", "BaselineConfig", "Method"]
+__all__ = ["METHODS", "NEEDS", "BaselineConfig", "Method"]
 
 Method = Literal["random", "supervised", "vae", "tcvae", "ivae", "slowvae", "pcl"]
 METHODS: tuple[str, ...] = get_args(Method)
+
+# what data must have for a method
+NEEDS: Mapping[str, str] = MappingProxyType(
+    {"supervised": "latents", "ivae": "actions", "slowvae": "past", "pcl": "past"}
+)
 
 _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from estimation.exceptions import ConfigError
 
-__all__ = ["MOST_STEPS", "Settings", "read_settings"]
+__all__ = ["MOST_STEPS", "Settings", "read_changes", "read_settings"]
 
 MOST_STEPS = 100_000_000
 S = TypeVar("S", bound="Settings")
@@ -88,11 +88,7 @@ def read_settings(
         FileAccessError: the file can't be read.
     """
     settings = {} if path is None else _read_toml(path)
-    for change in changes:
-        key, separator, text = change.partition("=")
-        if not separator:
-            raise ConfigError(f"{change!r} is no setting; write key=value, for instance steps=2000")
-        settings[key.strip()] = _value(text.strip())
+    settings |= read_changes(changes)
     for name, value in fixed.items():
         if settings.setdefault(name, value) != value:
             raise ConfigError(
@@ -104,6 +100,25 @@ def read_settings(
         if path is None:
             raise
         raise ConfigError(f"{os.fspath(path)}: {error}") from error
+
+
+def read_changes(changes: Iterable[str]) -> dict[str, Any]:
+    """Settings given as ``key=value`` texts.
+
+    Raises:
+        ConfigError: one has no equals sign.
+
+    Example:
+        >>> read_changes(["steps=500", "optimizer=adam"])
+        {'steps': 500, 'optimizer': 'adam'}
+    """
+    settings = {}
+    for change in changes:
+        key, separator, text = change.partition("=")
+        if not separator:
+            raise ConfigError(f"{change!r} is no setting; write key=value, for instance steps=2000")
+        settings[key.strip()] = _value(text.strip())
+    return settings
 
 
 def _read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:

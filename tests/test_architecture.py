@@ -74,6 +74,7 @@ FLOORS = [
     "estimation.verification",
     "estimation.selection",
     "estimation.sweep",
+    "estimation.reproduction",
     "estimation.plot",
     "estimation.report",
     "estimation.commands",

@@ -29,7 +29,7 @@ def module() -> ModuleType:
 
 TABLES = module()
 PAGE = (DOCS / "published_table.md").read_text(encoding="utf-8")
-PUBLISHED = json.loads((DOCS / "results" / "published_scores.json").read_text(encoding="utf-8"))
+PUBLISHED = json.loads(TABLES.PUBLISHED.read_text(encoding="utf-8"))
 DATA_SETS, DENSITIES, GRAPHS = (f"<!-- {name} -->" for name in ("datasets", "random graphs", "every graph"))
 
 

@@ -31,7 +31,6 @@ class PCL(Baseline):
         decoder: not used.
     """
 
-    needs_past = True
     seen: Tensor
 
     def __init__(

@@ -31,9 +31,6 @@ class Baseline(Representation):
         decoder: maps (B, n) to (B, d_x), for methods that have one; an MLP when left out.
     """
 
-    needs_actions: ClassVar[bool] = False
-    needs_past: ClassVar[bool] = False
-    needs_latents: ClassVar[bool] = False
     trained: ClassVar[bool] = True
 
     def __init__(
@@ -75,8 +72,6 @@ class Supervised(Baseline):
 
     The loss is the Gaussian log-likelihood with the best variance for each latent, so that all count alike.
     """
-
-    needs_latents = True
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         assert batch.latents is not None

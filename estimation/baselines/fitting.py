@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from estimation.baseline_config import BaselineConfig
+from estimation.baseline_config import NEEDS, BaselineConfig
 from estimation.baselines.encoders import Baseline
-from estimation.baselines.making import KINDS, fresh
+from estimation.baselines.making import fresh
 from estimation.dataset import Dataset
 from estimation.device import found_device
 from estimation.exceptions import ConfigError, DataError, TrainingError
@@ -122,7 +122,7 @@ class _Run:
         found = scales(dataset)
         model.set_scales_(found.x_mean, found.x_scale, found.a_mean, found.a_scale)
         model.to(device, dtype).train()
-        place = {"device": device, "dtype": dtype, "with_latents": model.needs_latents}
+        place = {"device": device, "dtype": dtype, "with_latents": NEEDS.get(config.method) == "latents"}
         batches = Batches(dataset, config.batch_size, config.seed, **place)
         looked_at = Batches(held_out, _LOOKED_AT, config.seed, **place)
         optimiser = build(model.parameters(), config.optimizer, config.learning_rate)
@@ -199,12 +199,12 @@ def _pairs(dataset: Dataset) -> Dataset:
 
 
 def _require(dataset: Dataset, config: BaselineConfig) -> None:
-    kind, method = KINDS[config.method], config.method
-    if kind.needs_actions and not dataset.n_actions:
+    method, needed = config.method, NEEDS.get(config.method)
+    if needed == "actions" and not dataset.n_actions:
         raise DataError(f"{method} conditions its prior on actions, and the data have none")
-    if kind.needs_past and dataset.n_steps == 1:
+    if needed == "past" and dataset.n_steps == 1:
         raise DataError(f"{method} learns from what follows what, and the data have one step per row")
-    if not kind.needs_latents:
+    if needed != "latents":
         return
     if dataset.latents is None:
         raise DataError(f"{method} learns from the true latents, and the data hold none")

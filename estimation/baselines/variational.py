@@ -163,8 +163,6 @@ class IVAE(VAE):
     to no noise the two agree. Steps before the last, which no action leads to, have a standard normal prior.
     """
 
-    needs_actions = True
-
     def __init__(
         self, shape: Shape, config: BaselineConfig, generator: torch.Generator, **networks: nn.Module | None
     ):
@@ -197,8 +195,6 @@ class SlowVAE(VAE):
     around it for the next, whose divergence counts ``gamma`` times. The expected absolute change is that of two
     independent Gaussians, in closed form, as theirs.
     """
-
-    needs_past = True
 
     def __init__(
         self, shape: Shape, config: BaselineConfig, generator: torch.Generator, **networks: nn.Module | None

@@ -9,6 +9,7 @@ import typer
 
 from estimation.commands.compare import compare
 from estimation.commands.evaluate import evaluate
+from estimation.commands.reproduce import reproduce
 from estimation.commands.simulate import simulate
 from estimation.commands.sweep import sweep
 from estimation.commands.train import train
@@ -39,7 +40,7 @@ app = typer.Typer(
 # the graph side's commands and its --version; an unnamed sub-application would lose the latter
 app.registered_commands += graph_side.registered_commands
 app.registered_callback = graph_side.registered_callback
-for command in (simulate, train, evaluate, compare, verify, sweep):
+for command in (simulate, train, evaluate, compare, verify, sweep, reproduce):
     app.command(rich_help_panel=_TRAINING)(command)
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from estimation.commands.running import Jobs, RetryFailed, Scheduler, Slurm, watching, workers_of
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
-    from estimation.sweep import Outcome, Results, SweepPlan, Trial
-    from estimation.sweep.workers import Workers
+    from estimation.sweep import Outcome, Results
 
 __all__ = ["sweep"]
 
@@ -24,25 +21,10 @@ def sweep(
         Path, typer.Argument(metavar="CONFIG.toml", help="Data sets, methods, grids and seeds.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Gets a folder per run.")],
-    jobs: Annotated[
-        int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Processes, one thread each.")
-    ] = 1,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Of a Dask scheduler whose workers run it.", show_default=False),
-    ] = None,
-    slurm: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Run it in N jobs of SLURM, as dask-jobqueue's configuration describes them.",
-            show_default=False,
-        ),
-    ] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Run anew what failed before.")
-    ] = False,
+    jobs: Jobs = 1,
+    scheduler: Scheduler = None,
+    slurm: Slurm = None,
+    retry_failed: RetryFailed = False,
     as_json: AsJson = False,
 ) -> int:
     """Train every combination of data set, method, setting and seed.
@@ -62,24 +44,13 @@ def sweep(
     from estimation.sweep import collect, read_plan, run_sweep
 
     plan = read_plan(config)
-    workers = _workers(scheduler, slurm)
-    with _watching(plan, out) as on_change:
+    workers = workers_of(scheduler, slurm)
+    with watching(plan) as on_change:
         outcome = run_sweep(plan, out, jobs, workers, retry_failed, on_change)
     results = collect(out)
     paths = [*results.write(out), *_figures(results, out)]
     _tell(outcome, results, paths, as_json)
     return int(bool(outcome.failed))
-
-
-def _workers(scheduler: str | None, slurm: int | None) -> Workers | None:
-    from estimation.exceptions import ConfigError
-    from estimation.sweep.cluster import cluster_workers, slurm_workers
-
-    if scheduler is not None and slurm is not None:
-        raise ConfigError("--scheduler and --slurm are both given; the runs go to one of them")
-    if slurm is not None:
-        return slurm_workers(slurm)
-    return None if scheduler is None else cluster_workers(scheduler)
 
 
 def _figures(results: Results, out: Path) -> list[Path]:
@@ -131,38 +102,3 @@ def _tell(outcome: Outcome, results: Results, paths: list[Path], as_json: bool) 
     from estimation.report.sweep import show_results
 
     show(show_results(results, chosen, [str(path) for path in paths]))
-
-
-@contextmanager
-def _watching(plan: SweepPlan, out: Path) -> Iterator[Callable[[Trial, str], None]]:
-    """A live table on a terminal: trials done and failed by data and method, and the time left."""
-    if not sys.stderr.isatty():
-        yield lambda trial, status: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[failed]}"),
-        TimeRemainingColumn(),
-    )
-    counts: dict[tuple[str, str], int] = {}
-    for trial in plan.trials:
-        counts[trial.data.name, trial.method] = counts.get((trial.data.name, trial.method), 0) + 1
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        whole = bars.add_task("all runs", total=len(plan.trials), failed="")
-        tasks = {
-            key: bars.add_task(f"{key[0]}, {key[1]}", total=count, failed="") for key, count in counts.items()
-        }
-        failures: dict[Any, int] = {}
-
-        def on_change(trial: Trial, status: str) -> None:
-            for task in (whole, tasks[trial.data.name, trial.method]):
-                failures[task] = failures.get(task, 0) + (status == "failed")
-                failed = f"{failures[task]} failed" if failures[task] else ""
-                bars.update(task, advance=1, failed=failed)
-
-        yield on_change

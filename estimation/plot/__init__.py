@@ -8,6 +8,7 @@ from __future__ import annotations
 from estimation.plot.entanglement import plot_comparison
 from estimation.plot.graphs import plot_graphs
 from estimation.plot.latents import plot_latents
+from estimation.plot.reproduction import plot_reproduction
 from estimation.plot.selection import plot_selection
 from estimation.plot.sweep import plot_scores
 from estimation.plot.training import plot_edge_probabilities, plot_training
@@ -18,6 +19,7 @@ __all__ = [
     "plot_edge_probabilities",
     "plot_graphs",
     "plot_latents",
+    "plot_reproduction",
     "plot_scores",
     "plot_selection",
     "plot_training",
