@@ -62,7 +62,8 @@ def _figures(results: Results, out: Path) -> list[Path]:
 
     paths = []
     for (data, method), rows in results.groups.items():
-        if all(row["mcc"] is None for row in rows):
+        # nothing to draw without the truth, or against edges where there is no graph
+        if all(row["mcc"] is None or row["edges"] is None for row in rows):
             continue
         figure = Figure(figsize=(6.2, 5.4), layout="constrained")
         axes = figure.subplots(2, 1, sharex=True)
