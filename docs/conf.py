@@ -11,6 +11,7 @@ from docutils import nodes
 from latex2mathml.converter import convert
 
 sys.path.insert(0, str(Path(__file__).parent))
+import own_run_tables
 import selection_tables
 from result_tables import FILES, filled, stored
 
@@ -79,8 +80,12 @@ def _fill_tables(app: Any, name: str, content: list[str]) -> None:
         for path in FILES:
             app.env.note_dependency(str(path))
     if name == "how_sparse":
-        content[0] = selection_tables.filled(content[0])
-        app.env.note_dependency(str(selection_tables.RUNS_FILE))
+        content[0] = own_run_tables.sparsity(selection_tables.filled(content[0]))
+        for path in (selection_tables.RUNS_FILE, *own_run_tables.FILES):
+            app.env.note_dependency(str(path))
+    if name == "which_latents":
+        content[0] = own_run_tables.trust(content[0])
+        app.env.note_dependency(str(own_run_tables.TRUST))
 
 
 def setup(app: Any) -> None:

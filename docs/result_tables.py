@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from stored_runs import replaced, table
+
 from estimation.reproduction.published import PUBLISHED
 
 __all__ = ["FILES", "filled", "stored"]
@@ -50,12 +52,7 @@ def filled(page: str, results: Iterable[Result], published: Result) -> str:
         "every graph": _graphs(latest, published["random_graphs"]),
         "how": _how(list(latest.values())),
     }
-    for name, table in tables.items():
-        marker = f"<!-- {name} -->"
-        if marker not in page:
-            raise ValueError(f"the page has no {marker}")
-        page = page.replace(marker, table)
-    return page
+    return replaced(page, tables)
 
 
 def stored() -> tuple[list[Result], Result]:
@@ -94,7 +91,7 @@ def _data_sets(latest: dict[Key, Result], published: Sequence[Result]) -> str:
         rows.append(["published", str(theirs["budget"]), str(theirs["seeds"]), *scores, wrong, elbo, minutes])
     names = [name for name, *_ in _SCORES]
     head = ["data set", "edges allowed", "seeds", *names, "missing / extra", "negative ELBO", "minutes"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _ours(results: Sequence[Result]) -> list[str]:
@@ -127,7 +124,7 @@ def _densities(latest: dict[Key, Result], published: Sequence[Result]) -> str:
         minutes = f"{_mean(theirs_all, 'gpu_minutes'):.0f} (GPU)"
         rows.append(["published", f"{len(pairs)} of {len(pairs)}", *scores, "", minutes])
     names = [name for name, *_ in _SCORES]
-    return _table(["process, density", "graphs", *names, "MCC at least as published", "minutes"], rows)
+    return table(["process, density", "graphs", *names, "MCC at least as published", "minutes"], rows)
 
 
 def _graphs(latest: dict[Key, Result], published: Sequence[Result]) -> str:
@@ -142,7 +139,7 @@ def _graphs(latest: dict[Key, Result], published: Sequence[Result]) -> str:
             cells.append(f"{own} / {theirs[key]:.{places}f}")
         rows.append([*cells, "-" if ours is None else f"{ours['minutes']:.1f}"])
     names = [f"{name}, ours / published" for name, *_ in _SCORES]
-    return _table(["process", "density", "graph seed", *names, "minutes"], rows)
+    return table(["process", "density", "graph seed", *names, "minutes"], rows)
 
 
 def _how(results: Sequence[Result]) -> str:
@@ -162,7 +159,7 @@ def _how(results: Sequence[Result]) -> str:
         ],
         "minutes in all": [f"{sum(result['minutes'] for result in results):.0f}"],
     }
-    return _table(["", ""], [[name, "; ".join(dict.fromkeys(values))] for name, values in facts.items()])
+    return table(["", ""], [[name, "; ".join(dict.fromkeys(values))] for name, values in facts.items()])
 
 
 def _budgets(results: Sequence[Result]) -> str:
@@ -182,8 +179,3 @@ def _mean(results: Sequence[Result], key: str) -> float:
 def _mean_and_worst(results: Sequence[Result], key: str, decimals: int, more_is_better: bool) -> str:
     worst = (min if more_is_better else max)(result[key] for result in results)
     return f"{_mean(results, key):.{decimals}f} ({worst:.{decimals if decimals > 1 else 0}f})"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

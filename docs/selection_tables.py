@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from stored_runs import replaced, table
+
 from estimation.selection import select
 
 __all__ = ["RUNS_FILE", "filled", "published_runs"]
@@ -50,12 +52,7 @@ def filled(page: str) -> str:
         "seeds": _seeds(runs, worth),
         "cross-validation": _cross_validation(runs, worth),
     }
-    for name, table in tables.items():
-        marker = f"<!-- {name} -->"
-        if marker not in page:
-            raise ValueError(f"the page has no {marker}")
-        page = page.replace(marker, table)
-    return page
+    return replaced(page, tables)
 
 
 def _choices(runs: Mapping[str, list[Record]], worth: Mapping[str, dict[int, float]]) -> str:
@@ -64,7 +61,7 @@ def _choices(runs: Mapping[str, list[Record]], worth: Mapping[str, dict[int, flo
         cells = [f"{(k := select(each, rule).setting)}: {worth[name][k]:.3f}" for rule in _NAMES]
         best = max(worth[name], key=lambda k: worth[name][k])
         rows.append([name, *cells, f"{best}: {worth[name][best]:.3f}"])
-    return _table(["data set", *_NAMES, "best of all, with the truth known"], rows)
+    return table(["data set", *_NAMES, "best of all, with the truth known"], rows)
 
 
 def _mean_table(runs: Mapping[str, list[Record]], worth: Mapping[str, dict[int, float]]) -> str:
@@ -82,7 +79,7 @@ def _mean_table(runs: Mapping[str, list[Record]], worth: Mapping[str, dict[int, 
             ]
         )
     best = mean(max(of.values()) for of in worth.values())
-    return _table(
+    return table(
         ["rule", "mean R_con", "mean MCC", "most lost on a data set"],
         [*rows, ["best of all", f"{best:.4f}", "", "0.000"]],
     )
@@ -94,25 +91,30 @@ def _seeds(runs: Mapping[str, list[Record]], worth: Mapping[str, dict[int, float
 
     order = ("best", "second best", "third", "fourth", "worst")
     rows = [[name, reached(rank, 0), reached(rank, 1)] for rank, name in enumerate(order)]
-    return _table(["seed that speaks for a setting", "knee, mean R_con", "bend, mean R_con"], rows)
+    return table(["seed that speaks for a setting", "knee, mean R_con", "bend, mean R_con"], rows)
 
 
 def _cross_validation(runs: Mapping[str, list[Record]], worth: Mapping[str, dict[int, float]]) -> str:
-    table = {
+    reached = {
         choice: {name: worth[name][_picked(*choice, each)] for name, each in runs.items()}
         for choice in _CHOICES
     }
     rows, tested = [], []
     for left_out in runs:
-        scores = {c: mean(v for name, v in of.items() if name != left_out) for c, of in table.items()}
+        scores = {c: mean(v for name, v in of.items() if name != left_out) for c, of in reached.items()}
         best = max(_CHOICES, key=lambda c: scores[c])
         as_good = sum(score >= scores[best] - 1e-9 for score in scores.values())
-        tested.append(table[best][left_out])
+        tested.append(reached[best][left_out])
         rows.append(
-            [left_out, f"{scores[best]:.4f}", f"{as_good} of {len(_CHOICES)}", f"{table[best][left_out]:.3f}"]
+            [
+                left_out,
+                f"{scores[best]:.4f}",
+                f"{as_good} of {len(_CHOICES)}",
+                f"{reached[best][left_out]:.3f}",
+            ]
         )
     rows.append(["mean", "", "", f"{mean(tested):.4f}"])
-    return _table(
+    return table(
         ["left out", "best mean R_con on the other seven", "choices as good", "R_con on the one left out"],
         rows,
     )
@@ -130,7 +132,3 @@ def _means(runs: Sequence[Record], key: str) -> dict[int, float]:
     return {
         k: mean(run[key] for run in runs if run["setting"] == k) for k in {run["setting"] for run in runs}
     }
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,21 +11,10 @@ import pytest
 from estimation.config import TrainingConfig
 from tests.benchmarks import published_run
 from tests.benchmarks.published_run import Case, cases, config_of
+from tests.documentation import docs_module, page
 
-DOCS = Path(__file__).parents[1] / "docs"
-
-
-def module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("result_tables", DOCS / "result_tables.py")
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-TABLES = module()
-PAGE = (DOCS / "published_table.md").read_text(encoding="utf-8")
+TABLES = docs_module("result_tables")
+PAGE = page("published_table")
 PUBLISHED = json.loads(TABLES.PUBLISHED.read_text(encoding="utf-8"))
 DATA_SETS, DENSITIES, GRAPHS = (f"<!-- {name} -->" for name in ("datasets", "random graphs", "every graph"))
 

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 
+from tests.documentation import docs_module, page
 from tests.estimation.published_runs import FILE, published_runs, published_scores
 
-DOCS = Path(__file__).parents[1] / "docs"
-
-
-def module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("selection_tables", DOCS / "selection_tables.py")
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-TABLES = module()
+TABLES = docs_module("selection_tables")
 
 
 def test_the_page_and_the_tests_read_the_same_runs() -> None:
@@ -34,9 +19,8 @@ def test_the_page_and_the_tests_read_the_same_runs() -> None:
 
 
 def test_the_page_is_filled() -> None:
-    page = TABLES.filled((DOCS / "how_sparse.md").read_text(encoding="utf-8"))
-    assert "<!--" not in page
-    lines = page.splitlines()
+    filled = TABLES.filled(page("how_sparse"))
+    lines = filled.splitlines()
     worth = published_scores()
     for name, of in worth.items():
         best = max(of, key=lambda budget: of[budget])

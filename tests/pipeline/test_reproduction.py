@@ -22,7 +22,18 @@ from estimation.reproduction.published import PUBLISHED
 from estimation.sweep import collect
 from tests.estimation.published_runs import published_scores as mean_of_runs
 
-TINY = ["-n", "300", "--test-samples", "200", "--set", "steps=12", "--set", "width=8", "--set", "batch_size=64"]
+TINY = [
+    "-n",
+    "300",
+    "--test-samples",
+    "200",
+    "--set",
+    "steps=12",
+    "--set",
+    "width=8",
+    "--set",
+    "batch_size=64",
+]
 WORDS = ["reproduce", "--quick", "--only", "ActionBlockDiag", "--method", "sparse_vae", "--method", "ivae"]
 
 
@@ -117,7 +128,11 @@ def test_a_line_holds_our_mean_and_theirs(made: Path) -> None:
     assert ours.ours == {key: row[key] for key in ("mcc", "r_con", "r", "shd")}
     assert ours.published["r_con"] == 0.9879
     assert (ours.runs, ours.edges) == (1, 10)
-    assert (lines["ivae"].edges, lines["ivae"].ours["shd"], lines["ivae"].published["mcc"]) == (None, None, 0.59)
+    assert (lines["ivae"].edges, lines["ivae"].ours["shd"], lines["ivae"].published["mcc"]) == (
+        None,
+        None,
+        0.59,
+    )
 
 
 def test_the_command_again_repeats_nothing_and_prints_the_table(
@@ -153,7 +168,9 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_the_figure_has_ours_and_theirs(made: Path) -> None:
     lines = side_by_side(collect(made))
     ax = plot_reproduction(lines)
-    shown = {artist.get_label(): artist for artist in ax.get_lines() if not str(artist.get_label()).startswith("_")}
+    shown = {
+        artist.get_label(): artist for artist in ax.get_lines() if not str(artist.get_label()).startswith("_")
+    }
     assert list(shown) == ["MCC, ours", "MCC, published", "R_con, ours", "R_con, published"]
     assert list(shown["MCC, ours"].get_xdata()) == [line.ours["mcc"] for line in lines]
     assert list(shown["R_con, published"].get_xdata()) == [0.69, 0.9879]

@@ -1,0 +1,119 @@
+"""The tables of `how_sparse.md` on our own runs, and those of `which_latents.md`: from stored results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from statistics import mean
+from typing import Any
+
+from stored_runs import FOLDER, read, replaced, table
+
+from estimation.selection import select
+
+__all__ = ["FILES", "sparsity", "trust"]
+
+SWEEPS = {name: FOLDER / "selection" / f"{name}.csv" for name in ("budgets", "penalties", "adaptive")}
+TRUST = FOLDER / "trust.json"
+FILES = (*SWEEPS.values(), TRUST)
+_TRUE_EDGES = {"ActionNonDiag": 20, "ActionBlockDiag": 10, "TimeDiag": 10}
+_NOT_RUN = "not run"
+Row = dict[str, Any]
+
+
+def sparsity(page: str) -> str:
+    """The page with the markers ``<!-- own runs -->`` and ``<!-- adaptive -->`` filled."""
+    runs = {name: read(path) if path.exists() else [] for name, path in SWEEPS.items()}
+    return replaced(page, {"own runs": _choices(runs), "adaptive": _adaptive(runs)})
+
+
+def trust(page: str) -> str:
+    """The page with the markers ``<!-- trust -->`` and ``<!-- counts -->`` filled."""
+    settings = json.loads(TRUST.read_text(encoding="utf-8"))["settings"] if TRUST.exists() else []
+    return replaced(page, {"trust": _verdicts(settings), "counts": _counts(settings)})
+
+
+def _by_data(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["status"] == "done":
+            found.setdefault(row["data"], []).append({**row, "setting": _only(row["setting"])})
+    return found
+
+
+def _only(setting: dict[str, Any]) -> float:
+    return next(iter(setting.values()), 0.0)
+
+
+def _worth(rows: Sequence[Row], setting: float) -> float:
+    return mean(row["r_con"] for row in rows if row["setting"] == setting)
+
+
+def _choices(runs: dict[str, list[Row]]) -> str:
+    lines = []
+    for axis in ("budgets", "penalties"):
+        for data, rows in _by_data(runs[axis]).items():
+            settings = sorted({row["setting"] for row in rows})
+            cells = [_chosen(rows, rule) for rule in ("bend", "udr", "elbo")]
+            best = max(settings, key=lambda k: _worth(rows, k))
+            tried = ", ".join(f"{k:g}" for k in settings)
+            lines.append([data, axis, tried, *cells, f"{best:g}: {_worth(rows, best):.3f}"])
+    head = ["data set", "axis", "tried", "bend", "udr", "elbo", "best of all, with the truth known"]
+    return table(head, lines) if lines else _NOT_RUN
+
+
+def _chosen(rows: Sequence[Row], rule: str) -> str:
+    setting = select(rows, rule).setting
+    return f"{setting:g}: {_worth(rows, setting):.3f}"
+
+
+def _adaptive(runs: dict[str, list[Row]]) -> str:
+    swept, lines = _by_data(runs["budgets"]), []
+    for data, rows in _by_data(runs["adaptive"]).items():
+        others = swept.get(data, [])
+        if not others:
+            continue
+        setting = select(others).setting
+        lines.append(
+            [
+                data,
+                str(_TRUE_EDGES[data]),
+                ", ".join(f"{row['edges']:g}" for row in rows),
+                f"{mean(row['r_con'] for row in rows):.3f}",
+                f"{mean(row['minutes'] for row in rows):.1f}",
+                f"{setting:g}",
+                f"{_worth(others, setting):.3f}",
+                f"{sum(row['minutes'] for row in others):.0f}",
+            ]
+        )
+    head = ["data set", "true edges", "found, by seed", "R_con", "min a run", "the sweep's choice", "R_con"]
+    return table([*head, "min of the sweep"], lines) if lines else _NOT_RUN
+
+
+def _verdicts(settings: Sequence[Row]) -> str:
+    lines = [
+        [
+            each["data"],
+            each["method"],
+            ", ".join(f"{key}={value:g}" for key, value in each["setting"].items()) or "-",
+            f"{sum(latent['trusted'] for latent in each['latents'])} of {len(each['latents'])}",
+            f"{sum(bool(latent['right']) for latent in each['latents'])} of {len(each['latents'])}",
+            f"{each['mcc']:.3f}",
+            f"{each['r_con']:.3f}",
+            f"{each['shd']:g}",
+        ]
+        for each in settings
+    ]
+    head = ["data set", "method", "setting", "trusted", "right", "MCC", "R_con", "SHD"]
+    return table(head, lines) if lines else _NOT_RUN
+
+
+def _counts(settings: Sequence[Row]) -> str:
+    latents = [latent for each in settings for latent in each["latents"]]
+    if not latents:
+        return _NOT_RUN
+    lines = []
+    for label, trusted in (("trusted by all seeds", True), ("not trusted", False)):
+        those = [bool(latent["right"]) for latent in latents if latent["trusted"] is trusted]
+        lines.append([label, str(sum(those)), str(len(those) - sum(those))])
+    return table(["", "right", "wrong"], lines)

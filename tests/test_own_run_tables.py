@@ -1,0 +1,57 @@
+"""The pages on sparsity and trust show what is stored of our own runs, and say where nothing is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from estimation.selection import select
+from tests.documentation import docs_module, page
+
+TABLES = docs_module("own_run_tables")
+RUNS = docs_module("stored_runs")
+
+
+def test_the_pages_are_filled_from_what_is_stored() -> None:
+    sparsity = TABLES.sparsity(docs_module("selection_tables").filled(page("how_sparse")))
+    trust = TABLES.trust(page("which_latents"))
+    for filled in (sparsity, trust):
+        assert "<!--" not in filled
+        assert "not run" not in filled
+
+
+def test_the_choice_is_that_of_select_and_its_worth_the_mean_of_its_seeds() -> None:
+    rows = [row for row in RUNS.read(TABLES.SWEEPS["budgets"]) if row["data"] == "TimeDiag"]
+    assert len(rows) == 15
+    chosen = select(rows).setting["max_edges_past"]
+    worth = [row["r_con"] for row in rows if row["setting"]["max_edges_past"] == chosen]
+    cell = f"{chosen}: {sum(worth) / len(worth):.3f}"
+    line = next(
+        line for line in TABLES.sparsity(page("how_sparse")).splitlines() if line.startswith("| TimeDiag | budgets |")
+    )
+    assert line.split(" | ")[3] == cell
+
+
+def test_counts_are_of_latents(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def latent(trusted: bool, right: bool | None) -> dict[str, Any]:
+        return {"latent": "v0", "verdict": "trusted", "trusted": trusted, "right": right}
+
+    latents = [latent(True, True), latent(True, True), latent(True, False), latent(False, None)]
+    setting = {"data": "D", "method": "m", "setting": {"penalty": 0.1}, "latents": latents}
+    stored = tmp_path / "trust.json"
+    stored.write_text(json.dumps({"settings": [setting | {"mcc": 0.9, "r_con": 0.95, "shd": 2}]}))
+    monkeypatch.setattr(TABLES, "TRUST", stored)
+    filled = TABLES.trust("<!-- trust -->\n<!-- counts -->")
+    assert "| D | m | penalty=0.1 | 3 of 4 | 2 of 4 | 0.900 | 0.950 | 2 |" in filled
+    assert "| trusted by all seeds | 2 | 1 |" in filled
+    assert "| not trusted | 0 | 1 |" in filled
+
+
+def test_without_results_a_page_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(TABLES, "TRUST", tmp_path / "none.json")
+    assert TABLES.trust("<!-- trust --> <!-- counts -->") == "not run not run"
+    with pytest.raises(ValueError, match="the page has no <!-- counts -->"):
+        TABLES.trust("<!-- trust -->")
