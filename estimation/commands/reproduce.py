@@ -83,7 +83,7 @@ def reproduce(
     workers = workers_of(scheduler, slurm)
     with watching(plan) as on_change:
         outcome = run_sweep(plan, out, jobs, workers, retry_failed, on_change)
-    results = collect(out)
+    results = collect(out, plan)
     lines = side_by_side(results)
     paths = [*results.write(out), *_figure(lines, out)]
     _tell(lines, outcome, paths, as_json)

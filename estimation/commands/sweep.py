@@ -47,7 +47,7 @@ def sweep(
     workers = workers_of(scheduler, slurm)
     with watching(plan) as on_change:
         outcome = run_sweep(plan, out, jobs, workers, retry_failed, on_change)
-    results = collect(out)
+    results = collect(out, plan)
     paths = [*results.write(out), *_figures(results, out)]
     _tell(outcome, results, paths, as_json)
     return int(bool(outcome.failed))

@@ -89,6 +89,9 @@ def _checked_method(
         raise DataError("the method 'models' needs a second trained model; give it as other=")
     if method != "models" and dataset.latents is None:
         raise DataError("the dataset holds no true latents; give a second trained model as other=")
+    without = next((each for each in (model, other) if each is not None and not each.model.decodes), None)
+    if method != "regression" and without is not None:
+        raise DataError(f"{without.method} has no decoder to differentiate; take method='regression'")
     if method == "jacobian" and dataset.decoder is None:
         raise DataError("the dataset doesn't know its true decoder; take method='regression'")
     return method

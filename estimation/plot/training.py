@@ -137,6 +137,10 @@ def _cut_the_start(ax: Axes, series: Sequence[Sequence[float]]) -> None:
 
 
 def _draw_edges(ax: Axes, history: History) -> None:
+    if not history.records[-1].edges:
+        ax.set_axis_off()
+        ax.text(0.5, 0.5, "this method learns no graph", ha="center", fontsize=_TEXT, transform=ax.transAxes)
+        return
     steps = _steps(history)
     for name in history.records[-1].edges:
         colour = _COLOURS.get(name, INK)

@@ -29,7 +29,7 @@ from estimation.report.rows import (
     trust_rows,
     verification_facts,
 )
-from estimation.report.words import BETWEEN_MODELS, CAUTION, ENTANGLEMENT, SCORES, TRUST, UNKNOWN
+from estimation.report.words import BETWEEN_MODELS, CAUTION, ENTANGLEMENT, NO_GRAPH, SCORES, TRUST, UNKNOWN
 
 if TYPE_CHECKING:
     from estimation.comparison import Comparison
@@ -233,15 +233,17 @@ def _learned(model: TrainedModel, outcome: Evaluation | None, facts: Facts) -> S
         figure = draw_graphs(outcome.graph, outcome.learned_graph)
     else:
         figure = draw_graph(model.graph)
+    # a baseline has no graph to show
+    has_graph = bool(model.model.edges)
     return Section(
         heading="What was learned",
         verdict="" if comparison is None else comparison.verdict,
         good=comparison is not None and comparison.confirmed,
         paragraphs=(SCORES,) if scored else (UNKNOWN,),
         facts=(*facts, *([] if outcome is None else score_facts(outcome))),
-        figures=(figure,),
-        notes=(CAUTION,),
-        graph=repr(model.graph),
+        figures=(figure,) if has_graph else (),
+        notes=(CAUTION if has_graph else NO_GRAPH.format(method=model.method),),
+        graph=repr(model.graph) if has_graph else "",
     )
 
 
@@ -264,9 +266,10 @@ def _truth(model: TrainedModel, dataset: Dataset, outcome: Evaluation | None) ->
 
 def _training(model: TrainedModel, notes: tuple[str, ...]) -> Section:
     history = model.history
+    drawings = (draw_training, draw_edges) if model.model.edges else (draw_training,)
     return Section(
         heading="Training",
-        figures=(draw_training(history), draw_edges(history)) if history.records else (),
+        figures=tuple(drawn(history) for drawn in drawings) if history.records else (),
         notes=(*notes, *history.notes),
         details=tuple(
             (name, str(value)) for name, value in model.config.to_dict().items() if value is not None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,51 +17,32 @@ if TYPE_CHECKING:
 
 __all__ = ["show_results"]
 
-_COLUMNS = (
-    "data",
-    "method",
-    "setting",
-    "seeds",
-    "edges",
-    "negative ELBO",
-    "UDR",
-    "MCC",
-    "R_con",
-    "R",
-    "SHD",
-    "min",
-)
-_DECIMALS = (
-    ("edges", 1),
-    ("negative_elbo", 3),
-    ("udr", 3),
-    ("mcc", 3),
-    ("r_con", 3),
-    ("r", 3),
-    ("shd", 1),
-    ("minutes", 1),
+# header, key of a row, decimals
+_NUMBERS = (
+    ("edges", "edges", 1),
+    ("−ELBO", "negative_elbo", 3),
+    ("UDR", "udr", 3),
+    ("MCC", "mcc", 3),
+    ("R_con", "r_con", 3),
+    ("R", "r", 3),
+    ("SHD", "shd", 1),
+    ("min", "minutes", 1),
 )
 
 
 def show_results(
     results: Results, chosen: Mapping[tuple[str, str], Selection | None], written: Iterable[str]
 ) -> RenderableType:
-    """Means over the seeds of each setting; a star marks what is chosen without the truth. Failures below.
+    """Means over the seeds of each setting, a table for each data set and method; failures below.
+
+    A star marks what is chosen without the truth. It fits a terminal of 80 columns.
 
     Args:
         results: of `estimation.sweep.collect`.
         chosen: by data and method.
         written: files to name.
     """
-    table = Table(header_style="bold")
-    for column in _COLUMNS:
-        table.add_column(column, overflow="fold")
-    for key, rows in results.groups.items():
-        choice = chosen.get(key)
-        for setting, each in _by_setting(rows):
-            star = " ★" if choice is not None and choice.setting == setting else ""
-            point = ", ".join(f"{name}={value}" for name, value in setting.items()) or "-"
-            table.add_row(*(Text(cell) for cell in (*key, point + star, str(len(each)), *_means(each))))
+    tables = [_table(key, rows, chosen.get(key)) for key, rows in results.groups.items()]
     failed = [row for row in results.rows if row["status"] == "failed"]
     notes = [Text(f"failed: {row['folder']}: {row['error']}", style="bold red") for row in failed]
     reasons = [
@@ -68,7 +50,28 @@ def show_results(
         for (data, method), choice in chosen.items()
         if choice is not None
     ]
-    return Group(table, *reasons, *notes, *(Text(f"written: {path}", style="dim") for path in written))
+    return Group(*tables, *reasons, *notes, *(Text(f"written: {path}", style="dim") for path in written))
+
+
+def _table(key: tuple[str, str], rows: Sequence[Mapping[str, Any]], choice: Selection | None) -> Table:
+    settings = _by_setting(rows)
+    names = {name for setting, _ in settings for name in setting}
+    # one name stands above its values
+    common = next(iter(names)) if len(names) == 1 else None
+    table = Table(
+        title=", ".join(key), title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    table.add_column(common or "setting", overflow="fold")
+    table.add_column("seeds", justify="right", no_wrap=True)
+    for header, _, _ in _NUMBERS:
+        table.add_column(header, justify="right", no_wrap=True)
+    for setting, each in settings:
+        point = ", ".join(
+            f"{value}" if name == common else f"{name}={value}" for name, value in setting.items()
+        )
+        star = " ★" if choice is not None and choice.setting == setting else ""
+        table.add_row(*(Text(cell) for cell in ((point or "-") + star, str(len(each)), *_means(each))))
+    return table
 
 
 def _by_setting(rows: Sequence[Mapping[str, Any]]) -> list[tuple[dict[str, Any], list[Mapping[str, Any]]]]:
@@ -80,7 +83,7 @@ def _by_setting(rows: Sequence[Mapping[str, Any]]) -> list[tuple[dict[str, Any],
 
 def _means(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     cells = []
-    for name, decimals in _DECIMALS:
+    for _, name, decimals in _NUMBERS:
         values = [row[name] for row in rows if row[name] is not None]
         cells.append(f"{float(np.mean(values)):.{decimals}f}" if values else "-")
     return cells

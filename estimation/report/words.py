@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BETWEEN_MODELS", "CAUTION", "ENTANGLEMENT", "SCORES", "TRUST", "UNKNOWN"]
+__all__ = ["BETWEEN_MODELS", "CAUTION", "ENTANGLEMENT", "NO_GRAPH", "SCORES", "TRUST", "UNKNOWN"]
 
 SCORES = (
     "MCC: mean correlation of each true latent with the learned one matched to it. R: multiple correlation of each "
@@ -29,4 +29,5 @@ UNKNOWN = (
     "The data hold no true latents, so there is nothing to score against. "
     "'mechsparse verify' holds several models against each other."
 )
+NO_GRAPH = "{method} is a baseline: it learns no graph, and theory predicts nothing of its latents."
 CAUTION = "Edges are the strongest within the budget, not tested one by one; other budgets give other graphs."

@@ -16,6 +16,7 @@ import numpy as np
 from estimation.exceptions import DataError
 from estimation.selection import Selection, select, udr
 from estimation.sweep.folders import FAILED, RESULT, known_trial, read_record, status_of
+from estimation.sweep.plan import SweepPlan
 from identify.files import write_whole
 
 __all__ = ["COLUMNS", "Results", "collect"]
@@ -98,20 +99,22 @@ class Results:
         return paths
 
 
-def collect(folder: str | Path) -> Results:
-    """Read all runs of a folder.
+def collect(folder: str | Path, plan: SweepPlan | None = None) -> Results:
+    """Read the runs of a folder.
 
     Args:
         folder: that `run_sweep` filled, also one that is not finished.
+        plan: whose trials are of interest; None for all, also those of an earlier plan for the same folder.
 
     Raises:
         DataError: it holds no run.
         CheckpointError: a file is damaged.
     """
     root = Path(folder)
+    wanted = None if plan is None else {trial.name for trial in plan.trials}
     found = []
     for place in sorted(root.iterdir()) if root.is_dir() else ():
-        trial = known_trial(place)
+        trial = known_trial(place) if wanted is None or place.name in wanted else None
         if trial is not None:
             found.append((trial, place))
     if not found:

@@ -351,7 +351,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert told["chosen"][0]["setting"] in ({"max_edges_actions": 5}, {"max_edges_actions": 10})
     assert main(words) == 0
     text = capsys.readouterr().out
-    for part in ("max_edges_actions=5", "★", "UDR", "results.csv"):
+    for part in ("pairs, sparse", "max_edges_actions", "★", "UDR", "results.csv"):
         assert part in text
 
 

@@ -1,0 +1,258 @@
+"""Baselines, trained: the interface of the sparse VAE, from fit to the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from estimation.baseline_config import METHODS, BaselineConfig
+from estimation.baselines import fit
+from estimation.checkpoint import load
+from estimation.commands import main
+from estimation.config import TrainingConfig
+from estimation.convolutional import ConvDecoder, ConvEncoder
+from estimation.dataset import Dataset
+from estimation.evaluation import evaluate
+from estimation.exceptions import CheckpointError, DataError, TrainingError
+from estimation.history import Record
+from estimation.influence import learned_influence
+from estimation.learned import learned_entanglement
+from estimation.selection import measured
+from estimation.simulate import simulate
+from estimation.sweep import SweepPlan, collect, run_sweep
+from estimation.trained import TrainedModel
+from estimation.training import fit as fit_sparse
+from estimation.verification import verify
+
+TINY = {"steps": 30, "width": 12, "depth": 1, "head_width": 6, "head_depth": 1, "batch_size": 64, "warmup": 5}
+WITHOUT_BOUND = ("random", "supervised", "pcl")
+
+
+def tiny(method: str, **changes: object) -> BaselineConfig:
+    return BaselineConfig.from_dict({"method": method, "validate_every": 10} | TINY | changes)
+
+
+@pytest.fixture(scope="module")
+def actions() -> Dataset:
+    return simulate("ActionBlockDiag", 400, seed=1)
+
+
+@pytest.fixture(scope="module")
+def time() -> Dataset:
+    return simulate("TimeBlockDiag", 300, seed=1)
+
+
+@pytest.fixture
+def data(request: pytest.FixtureRequest, actions: Dataset, time: Dataset) -> Dataset:
+    return time if request.param in ("slowvae", "pcl", "vae") else actions
+
+
+every_method = pytest.mark.parametrize(
+    ("method", "data"), [(name, name) for name in METHODS], indirect=["data"]
+)
+
+
+def weights(model: TrainedModel) -> dict[str, torch.Tensor]:
+    return model.model.state_dict()
+
+
+def same(a: TrainedModel, b: TrainedModel) -> bool:
+    ours, theirs = weights(a), weights(b)
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+@every_method
+def test_one_interface(method: str, data: Dataset, tmp_path: Path) -> None:
+    before = torch.random.get_rng_state()
+    model = fit(data, tiny(method))
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert same(model, fit(data, tiny(method)))
+    assert not same(model, fit(data, tiny(method, seed=1)))
+    records = model.history.records
+    assert [record.step for record in records] == ([] if method == "random" else [10, 20, 30])
+    assert all(np.isfinite(record.negative_elbo) for record in records)
+    model.save(tmp_path)
+    again = load(tmp_path)
+    assert again.method == model.method == method
+    assert repr(again) == repr(model)
+    np.testing.assert_array_equal(again.encode(data.observations), model.encode(data.observations))
+    found = evaluate(again, data, n_samples=50)
+    assert found.mcc is not None
+    assert found.r_con is not None
+    assert 0 < found.mcc <= found.r_con + 1e-6 <= 1
+    # it has no graph that could be wrong
+    assert (found.shd, found.errors, model.graph.n_edges) == (None, None, 0)
+    assert (found.negative_elbo is None) == (method in WITHOUT_BOUND)
+    json.dumps(found.to_dict())
+
+
+@pytest.mark.parametrize("method", WITHOUT_BOUND)
+def test_what_only_encodes_can_not_decode(method: str, time: Dataset) -> None:
+    model = fit(time, tiny(method))
+    with pytest.raises(DataError, match="this model has no decoder; it only encodes"):
+        model.decode(np.zeros((3, 10)))
+    assert model.negative_elbo(time) is None
+    # the true decoder is known, but there is none to hold beside it
+    assert learned_entanglement(model, time, n_samples=50).method == "regression"
+    with pytest.raises(
+        DataError, match=f"{method} has no decoder to differentiate; take method='regression'"
+    ):
+        learned_entanglement(model, time, method="jacobian", n_samples=50)
+    with pytest.raises(DataError, match=f"{method} has no decoder to differentiate"):
+        learned_entanglement(model, time, other=model, n_samples=50)
+
+
+def test_what_needs_a_graph_refuses_a_model_without(actions: Dataset) -> None:
+    models = {f"seed {seed}": fit(actions, tiny("ivae", seed=seed)) for seed in (0, 1)}
+    with pytest.raises(DataError, match="seed 0 is a model of ivae, which learns no graph"):
+        verify(models, actions)
+    with pytest.raises(DataError, match="ivae has no transition networks"):
+        learned_influence(models["seed 0"], actions)
+
+
+def test_seeds_of_a_baseline_can_be_compared(time: Dataset) -> None:
+    """Agreement needs latents alone; a method without an ELBO has none to offer."""
+    runs = measured([(0, fit(time, tiny("pcl", seed=seed))) for seed in (0, 1)], time)
+    assert [np.isnan(run.negative_elbo) for run in runs] == [True, True]
+    assert runs[0].udr == runs[1].udr
+    assert runs[0].udr is not None
+
+
+def test_supervised_bounds_what_an_encoder_can_do() -> None:
+    train, test = (
+        simulate("ActionDiag", n, seed=2, split=split) for n, split in ((6_000, "train"), (1_000, "test"))
+    )
+    config = {"steps": 500, "width": 64, "depth": 2, "batch_size": 256}
+    best, worst = (evaluate(fit(train, tiny(name, **config)), test) for name in ("supervised", "random"))
+    assert best.mcc is not None
+    assert worst.mcc is not None
+    assert best.mcc > 0.95
+    assert worst.mcc < 0.7
+
+
+@pytest.mark.parametrize(("method", "data"), [("tcvae", "tcvae"), ("pcl", "pcl")], indirect=["data"])
+def test_an_interrupted_run_goes_on_to_the_same_numbers(method: str, data: Dataset, tmp_path: Path) -> None:
+    def stop(record: Record) -> None:
+        if record.step == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(data, tiny(method), checkpoint=tmp_path, checkpoint_every=10, on_record=stop)
+    seen: list[int] = []
+    resumed = fit(
+        data,
+        tiny(method),
+        checkpoint=tmp_path,
+        checkpoint_every=10,
+        on_record=lambda record: seen.append(record.step),
+    )
+    assert seen == [20, 30]
+    assert same(resumed, fit(data, tiny(method)))
+    with pytest.raises(
+        CheckpointError, match=r"holds a run with other settings \(method\); give another folder"
+    ):
+        fit(data, tiny("vae"), checkpoint=tmp_path)
+
+
+def test_a_number_that_is_none_stops_with_the_step(actions: Dataset) -> None:
+    broken = Dataset(actions.observations.copy(), actions.actions, actions.latents, actions.graph)
+    broken.observations[:] = np.nan
+    with pytest.raises(
+        TrainingError, match=r"the loss is nan at step 0; try learning_rate=0\.0023, or look for"
+    ):
+        fit(broken, tiny("vae"), validation=actions)
+
+
+def test_images(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    data = Dataset.from_arrays(
+        rng.uniform(size=(80, 3 * 8 * 8)), actions=rng.normal(size=(80, 2)), observation_shape=(3, 8, 8)
+    )
+    networks = {"encoder": ConvEncoder((3, 8, 8), 2), "decoder": ConvDecoder(2, (3, 8, 8))}
+    model = fit(data, tiny("ivae", n_latents=2, steps=5), **networks)
+    model.save(tmp_path)
+    again = load(tmp_path)
+    np.testing.assert_array_equal(again.encode(data.observations), model.encode(data.observations))
+    assert again.decode(np.zeros((4, 2))).shape == (4, 192)
+
+
+def test_a_sparse_model_still_says_what_it_is(actions: Dataset, tmp_path: Path) -> None:
+    settings = {"steps": 4, "width": 8, "transition_width": 4, "unmixing": False}
+    model = fit_sparse(actions, TrainingConfig(max_edges_actions=10, **settings))
+    model.save(tmp_path)
+    assert load(tmp_path).method == "sparse_vae"
+    # as written before there were baselines
+    manifest = tmp_path / "manifest.json"
+    content = json.loads(manifest.read_text())
+    del content["content"]["method"]
+    manifest.write_text(json.dumps(content))
+    assert load(tmp_path).graph == model.graph
+
+
+# sweeps and commands --------------------------------------------------------------------------------
+
+
+def test_a_sweep_over_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = {"source": "ActionBlockDiag", "samples": 300, "test_samples": 200}
+    small = {"steps": 12, "width": 8, "batch_size": 64}
+    content = {
+        "seeds": [0, 1],
+        "data": {"pairs": {**source, "grid": {"max_edges_actions": [5, 10]}, "settings": small}},
+        "method": {
+            "sparse": {},
+            "plain": {"kind": "vae"},
+            "pure": {"kind": "random", "grid": {"depth": [0, 1]}},
+        },
+    }
+    plan = SweepPlan.from_dict(content)
+    assert len(run_sweep(plan, tmp_path / "runs").done) == 10
+    results = collect(tmp_path / "runs")
+    rows = {(row["method"], row["seed"]): row for row in results.rows}
+    assert (rows["plain", 0]["edges"], rows["plain", 0]["shd"], rows["plain", 0]["steps"]) == (None, None, 12)
+    assert rows["plain", 0]["negative_elbo"] is not None
+    assert (rows["pure", 1]["negative_elbo"], rows["pure", 1]["steps"]) == (None, 0)
+    assert rows["pure", 1]["udr"] is not None
+    # no edges, nothing to choose between
+    assert results.chosen("pairs", "pure") is None
+    path = tmp_path / "plan.toml"
+    path.write_text(
+        'seeds = [0, 1]\n[data.pairs]\nsource = "ActionBlockDiag"\nsamples = 300\ntest_samples = 200\n'
+        "[data.pairs.settings]\nsteps = 12\nwidth = 8\nbatch_size = 64\n"
+        '[method.pure]\nkind = "random"\ngrid.depth = [0, 1]\n'
+    )
+    assert main(["sweep", str(path), "-o", str(tmp_path / "runs")]) == 0
+    text = capsys.readouterr().out
+    assert "pairs, pure" in text
+    # of the runs in the folder those of the plan
+    assert "pairs, sparse" not in text
+    assert not list((tmp_path / "runs").glob("*.svg"))
+
+
+def test_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    simulate("ActionBlockDiag", 300, seed=1).write("data.npz")
+    words = ["train", "data.npz", "-o", "model", "--steps", "12", "--set", "width=8"]
+    assert main([*words, "--method", "ivae"]) == 0
+    assert not Path("model/graph.json").exists()
+    assert "ivae" in capsys.readouterr().out
+    for command in (
+        ["evaluate", "model", "data.npz"],
+        ["evaluate", "model", "data.npz", "--report", "page.html"],
+    ):
+        assert main(command) == 0
+    assert "iVAE" not in capsys.readouterr().err
+    assert main([*words, "--method", "gan"]) == 2
+    err = capsys.readouterr().err
+    assert err == (
+        "mechsparse: --method is 'gan'; it is one of sparse_vae, random, supervised, vae, tcvae, ivae, slowvae, pcl\n"
+    )
+    assert main([*words, "--method", "vae", "--set", "method=ivae"]) == 2
+    assert "method is 'ivae' among the settings and 'vae' beside them; keep one" in capsys.readouterr().err
+    assert main([*words, "--method", "vae", "--max-edges-actions", "3"]) == 2
+    assert "no setting is called 'max_edges_actions'" in capsys.readouterr().err
