@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["FOLDER", "read", "replaced", "table"]
 
 FOLDER = Path(__file__).parent / "results"
-_TEXTS = ("data", "method", "status", "error", "folder")
+_TEXTS = ("data", "method", "status", "machine", "torch", "error", "folder")
 
 
 def read(path: Path) -> list[dict[str, Any]]:

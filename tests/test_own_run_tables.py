@@ -11,16 +11,31 @@ import pytest
 from estimation.selection import select
 from tests.documentation import docs_module, page
 
+stored = docs_module("result_tables").stored
+
 TABLES = docs_module("own_run_tables")
+BASELINES = docs_module("baseline_tables")
 RUNS = docs_module("stored_runs")
 
 
 def test_the_pages_are_filled_from_what_is_stored() -> None:
     sparsity = TABLES.sparsity(docs_module("selection_tables").filled(page("how_sparse")))
     trust = TABLES.trust(page("which_latents"))
-    for filled in (sparsity, trust):
+    baselines = BASELINES.filled(docs_module("result_tables").filled(page("published_table"), *stored()))
+    for filled in (sparsity, trust, baselines):
         assert "<!--" not in filled
         assert "not run" not in filled
+
+
+def test_a_baseline_stands_beside_what_was_published_of_it() -> None:
+    rows = [
+        row for row in RUNS.read(BASELINES.FILE) if (row["data"], row["method"]) == ("TimeBlockDiag", "pcl")
+    ]
+    mean = sum(row["mcc"] for row in rows) / len(rows)
+    lines = BASELINES.filled("<!-- baselines -->").splitlines()
+    line = next(line for line in lines if line.startswith("| TimeBlockDiag | pcl |"))
+    assert f"| {len(rows)} | {mean:.3f} / 0.740 |" in line
+    assert lines[-1].startswith("Made on: ")
 
 
 def test_the_choice_is_that_of_select_and_its_worth_the_mean_of_its_seeds() -> None:

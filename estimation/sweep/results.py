@@ -39,6 +39,8 @@ COLUMNS = (
     "confirmed",
     "steps",
     "minutes",
+    "machine",
+    "torch",
     "error",
     "folder",
 )
@@ -127,6 +129,7 @@ def collect(folder: str | Path, plan: SweepPlan | None = None) -> Results:
         record = read_record(place / (RESULT if status == "done" else FAILED)) if status != "pending" else {}
         known = {
             **record,
+            **_surroundings(record),
             "data": trial.data.name,
             "method": trial.method,
             "setting": dict(trial.setting),
@@ -137,6 +140,13 @@ def collect(folder: str | Path, plan: SweepPlan | None = None) -> Results:
         }
         rows.append({column: known.get(column) for column in COLUMNS})
     return Results(tuple(rows))
+
+
+def _surroundings(record: Mapping[str, Any]) -> dict[str, str]:
+    if "machine" not in record:
+        return {}
+    machine, versions = record["machine"], record["versions"]
+    return {"machine": f"{machine['cpu']}, {machine['cores']} cores", "torch": versions["torch"]}
 
 
 def _ordered(setting: Mapping[str, Any]) -> tuple[tuple[str, float, str], ...]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import platform
 import shutil
 import time
 import traceback
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ import numpy as np
 from estimation.exceptions import ConfigError
 from estimation.sweep.folders import FAILED, RESULT, TRIAL, Status, holding, status_of, write_record
 from estimation.sweep.plan import DataSpec, Trial
+from estimation.sweep.surroundings import surroundings
 from identify.exceptions import IdentifyError
 from identify.files import write_whole
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["datasets", "run_trial"]
 
-_LIBRARIES = ("mechsparse", "numpy", "scipy", "torch")
 # rows of the test data whose latents are kept
 _ENCODED = 2_000
 _STATE_EVERY = 500
@@ -111,7 +109,7 @@ def _trained(trial: Trial, folder: Path, checkpoint_every: int) -> dict[str, Any
     )
     model.save(folder / "model")
     _keep_encodings(model, test, folder)
-    return {**_scores(model, test), "steps": _steps(model), **_surroundings()}
+    return {**_scores(model, test), "steps": _steps(model), **surroundings()}
 
 
 def _fitted(train: Dataset, config: TrainingConfig | BaselineConfig, **state: Any) -> TrainedModel:
@@ -148,18 +146,11 @@ def _keep_encodings(model: TrainedModel, test: Dataset, folder: Path) -> None:
     write_whole(folder / "encodings.npy", data.getvalue())
 
 
-def _surroundings() -> dict[str, Any]:
-    return {
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
-        "machine": {"host": platform.node(), "system": platform.system(), "processor": platform.machine()},
-    }
-
-
 def _failure(error: BaseException, start: float) -> dict[str, Any]:
     return {
         "error": " ".join(str(error).split())[:1000] or type(error).__name__,
         "kind": type(error).__name__,
         "traceback": traceback.format_exc(),
         "minutes": (time.monotonic() - start) / 60,
-        **_surroundings(),
+        **surroundings(),
     }

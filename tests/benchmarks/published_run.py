@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from estimation.config import TrainingConfig
 from estimation.processes.published import NAMES, PROCESS_SEED, build
+from estimation.sweep.surroundings import surroundings
 
-__all__ = ["Case", "cases", "config_of", "measure"]
+__all__ = ["Case", "cases", "commit", "config_of", "measure"]
 
 ROOT = Path(__file__).parents[2]
 DATA_SETS = (
@@ -36,7 +34,6 @@ DENSITIES = (0.1, 0.2, 0.4)
 GRAPH_SEEDS = (11, 22, 33, 44, 55)
 # every published split is standardised by its own samples: of 10,000, means and scales are off by as much as the noise
 SAMPLES, TEST_SAMPLES = 200_000, 100_000
-_LIBRARIES = ("mechsparse", "numpy", "scipy", "torch", "cooper-optim")
 
 
 @dataclass(frozen=True)
@@ -135,28 +132,11 @@ def measure(case: Case, changes: Mapping[str, Any]) -> dict[str, Any]:
         "changes": dict(changes),
         "settings": config.to_dict(),
         **surroundings(),
+        "commit": commit(),
     }
 
 
-def surroundings() -> dict[str, Any]:
-    """Machine, versions, and the commit of the working tree."""
-    return {
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "system": platform.system()},
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
-        "commit": _commit(),
-    }
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
-
-
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit, with a plus where the packages differ from it; None outside a repository."""
 
     def git(*words: str) -> str:

@@ -17,10 +17,11 @@ from estimation.checkpoint import load
 from estimation.evaluation import Evaluation, evaluate
 from estimation.sweep import collect
 from estimation.sweep.folders import known_trial
+from estimation.sweep.surroundings import surroundings
 from estimation.sweep.trial import datasets
 from estimation.verification import verify
 from identify.files import write_whole
-from tests.benchmarks.published_run import surroundings
+from tests.benchmarks.published_run import commit
 
 __all__ = ["judged", "main"]
 
@@ -36,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON")
     options = parser.parse_args(arguments)
     records = [record for folder in options.runs for record in judged(folder)]
-    write_whole(options.out, json.dumps({"settings": records, **surroundings()}, indent=1) + "\n")
+    write_whole(
+        options.out, json.dumps({"settings": records, **surroundings(), "commit": commit()}, indent=1) + "\n"
+    )
     return 0
 
 

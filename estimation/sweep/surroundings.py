@@ -1,0 +1,35 @@
+"""Where a run ran, and with which versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+__all__ = ["surroundings"]
+
+_LIBRARIES = ("mechsparse", "numpy", "scipy", "torch", "cooper-optim")
+
+
+def surroundings() -> dict[str, Any]:
+    """Machine and versions, ready for JSON.
+
+    Example:
+        >>> sorted(surroundings()), surroundings()["machine"]["cores"] > 0
+        (['machine', 'versions'], True)
+    """
+    return {
+        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "system": platform.system()},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+    }
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
