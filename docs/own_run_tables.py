@@ -11,7 +11,7 @@ from stored_runs import FOLDER, read, replaced, table
 
 from estimation.selection import select
 
-__all__ = ["FILES", "sparsity", "trust"]
+__all__ = ["FILES", "SWEEPS", "by_data", "sparsity", "trust"]
 
 SWEEPS = {name: FOLDER / "selection" / f"{name}.csv" for name in ("budgets", "penalties", "adaptive")}
 TRUST = FOLDER / "trust.json"
@@ -33,7 +33,8 @@ def trust(page: str) -> str:
     return replaced(page, {"trust": _verdicts(settings), "counts": _counts(settings)})
 
 
-def _by_data(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def by_data(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows that are done, the value of the one thing that varies as their setting."""
     found: dict[str, list[Row]] = {}
     for row in rows:
         if row["status"] == "done":
@@ -52,7 +53,7 @@ def _worth(rows: Sequence[Row], setting: float) -> float:
 def _choices(runs: dict[str, list[Row]]) -> str:
     lines = []
     for axis in ("budgets", "penalties"):
-        for data, rows in _by_data(runs[axis]).items():
+        for data, rows in by_data(runs[axis]).items():
             settings = sorted({row["setting"] for row in rows})
             cells = [_chosen(rows, rule) for rule in ("bend", "udr", "elbo")]
             best = max(settings, key=lambda k: _worth(rows, k))
@@ -68,8 +69,8 @@ def _chosen(rows: Sequence[Row], rule: str) -> str:
 
 
 def _adaptive(runs: dict[str, list[Row]]) -> str:
-    swept, lines = _by_data(runs["budgets"]), []
-    for data, rows in _by_data(runs["adaptive"]).items():
+    swept, lines = by_data(runs["budgets"]), []
+    for data, rows in by_data(runs["adaptive"]).items():
         others = swept.get(data, [])
         if not others:
             continue

@@ -33,9 +33,9 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "depth": (0, 100),
         "head_width": (1, 100_000),
         "head_depth": (1, 100),
-        "beta": (0, float("inf")),
-        "rate": (1e-6, float("inf")),
-        "gamma": (0, float("inf")),
+        "beta": (0, 1e9),
+        "rate": (1e-6, 1e9),
+        "gamma": (0, 1e9),
         "validate_every": (1, MOST_STEPS),
     }
 )

@@ -21,6 +21,7 @@ class Record:
         budget: the budget at this step, by mask.
         probabilities: of every edge, by mask, as nested lists (rows are children).
         seconds: of training so far; not part of what a seed reproduces.
+        has_bound: False for a method without an ELBO: the reconstruction is its held-out loss then.
     """
 
     step: int
@@ -32,6 +33,7 @@ class Record:
     budget: dict[str, float]
     probabilities: dict[str, list[list[float]]]
     seconds: float
+    has_bound: bool = True
 
     @property
     def negative_elbo(self) -> float:

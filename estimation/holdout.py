@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.dataset import Dataset
-from estimation.exceptions import DataError
+from estimation.exceptions import ConfigError, DataError
 from estimation.tables.cutting import shares
 
-__all__ = ["hold_out"]
+__all__ = ["hold_out", "require_alike"]
 
 _SHARE = 0.05
 _MOST = 10_000
@@ -91,3 +91,22 @@ def _on_disk(array: Any) -> bool:
         # `base` of a mapped file's own array is the map, which has none
         array = getattr(array, "base", None)
     return False
+
+
+def require_alike(dataset: Dataset, held_out: Dataset) -> None:
+    """Refuse validation data of another kind than the training data.
+
+    Raises:
+        ConfigError: other steps, observed dimensions or actions.
+        DataError: an action has a value that training never saw.
+    """
+    for what, ours, theirs in (
+        ("steps", dataset.n_steps, held_out.n_steps),
+        ("observed dimensions", dataset.n_observed, held_out.n_observed),
+        ("actions", dataset.n_actions, held_out.n_actions),
+    ):
+        if ours != theirs:
+            raise ConfigError(
+                f"training data have {ours} {what}, validation data {theirs}; they must be alike"
+            )
+    dataset.check_actions_seen(held_out)

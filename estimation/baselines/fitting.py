@@ -20,7 +20,7 @@ from estimation.dataset import Dataset
 from estimation.device import found_device
 from estimation.exceptions import ConfigError, DataError, TrainingError
 from estimation.history import History, Record
-from estimation.holdout import hold_out
+from estimation.holdout import hold_out, require_alike
 from estimation.representation import Shape
 from estimation.trained import TrainedModel
 from estimation.training import resuming
@@ -81,6 +81,8 @@ def fit(
         pairs, held_out = (_pairs(part) for part in hold_out(dataset, config.seed))
     else:
         pairs, held_out = _pairs(dataset), _pairs(validation)
+        require_alike(pairs, held_out)
+        _require(held_out, config)
     threads = torch.get_num_threads()
     torch.set_num_threads(config.threads)
     try:
@@ -185,7 +187,10 @@ class _Run:
             terms = self.model.loss(batch, noise), torch.zeros(())
         self.model.train()
         reconstruction, divergence = map(float, terms)
-        return Record(self.step, _STAGE, loss, reconstruction, divergence, {}, {}, {}, self.seconds)
+        has_bound = self.model.has_bound
+        return Record(
+            self.step, _STAGE, loss, reconstruction, divergence, {}, {}, {}, self.seconds, has_bound
+        )
 
 
 def _rate(step: int, config: BaselineConfig) -> float:

@@ -343,11 +343,14 @@ def _history_writer(folder: Path | None) -> Iterator[Callable[[Record], None] | 
 
 
 def _write_record(writer: Any, record: Record) -> None:
-    scalars = {
-        "loss": record.loss,
+    bound = {
         "negative_elbo/total": record.negative_elbo,
         "negative_elbo/reconstruction": record.reconstruction,
         "negative_elbo/divergence": record.divergence,
+    }
+    scalars = {
+        "loss": record.loss,
+        **(bound if record.has_bound else {"held_out_loss": record.reconstruction}),
         **{f"edges/{name}": count for name, count in record.edges.items()},
         **{f"budget/{name}": count for name, count in record.budget.items()},
     }

@@ -45,9 +45,11 @@ def plot_scores(
     Raises:
         DataError: there is no row with scores, or there are not two axes.
     """
-    scored = [row for row in rows if row["mcc"] is not None]
+    scored = [row for row in rows if row["mcc"] is not None and row["edges"] is not None]
     if not scored:
-        raise DataError("no run has scores: the data hold no true latents")
+        raise DataError(
+            "no run has scores and edges: the data hold no true latents, or the method learns no graph"
+        )
     if axes is None:
         axes = _new_pair()
     if len(axes) != 2:

@@ -145,7 +145,7 @@ def training_facts(model: TrainedModel) -> Facts:
         facts.append((f"edges of {_MATRICES[name]}", f"{count} ({budget})"))
     if model.history.records:
         last = model.history.records[-1]
-        if model.model.has_bound:
+        if last.has_bound:
             facts += elbo_facts({"reconstruction": last.reconstruction, "divergence": last.divergence})
         facts.append(("time", f"{last.seconds / 60:.1f} minutes, {last.step} steps"))
     return facts
@@ -239,7 +239,7 @@ def training_record(model: TrainedModel) -> dict[str, Any]:
         "edges": _edges(model.graph, model),
         "graph": graph_record(model.graph),
         "negative_elbo": None
-        if last is None
+        if last is None or not last.has_bound
         else {
             "total": last.negative_elbo,
             "reconstruction": last.reconstruction,

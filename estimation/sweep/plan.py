@@ -290,6 +290,8 @@ def _settings(where: str, table: Mapping[str, Any]) -> dict[str, Any]:
     settings = table.get("settings", {})
     if not isinstance(settings, dict):
         raise ConfigError(f"{where}: settings is {settings!r}; it must be a table")
+    if "method" in settings:
+        raise ConfigError(f"{where}: settings.method is set; the method of a sweep is its kind")
     if "seed" in settings:
         raise ConfigError(f"{where}: settings.seed is set; seeds of a sweep are in its list of seeds")
     return settings

@@ -18,7 +18,7 @@ from estimation.dataset import Dataset
 from estimation.device import found_device
 from estimation.exceptions import ConfigError, DataError, TrainingError
 from estimation.history import History, Record
-from estimation.holdout import hold_out
+from estimation.holdout import hold_out, require_alike
 from estimation.model import SparseVAE
 from estimation.objective import LossTerms, training_loss
 from estimation.representation import Shape
@@ -96,7 +96,7 @@ def fit(
         pairs, held_out = (_pairs(part) for part in hold_out(dataset, settings.seed))
     else:
         pairs, held_out = _pairs(dataset), _pairs(validation)
-        _require_alike(pairs, held_out)
+        require_alike(pairs, held_out)
     threads = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
     try:
@@ -374,19 +374,6 @@ def _require_new_names(action_names: tuple[str, ...], n_latents: int) -> None:
     clash = sorted(set(action_names) & {f"v{i}" for i in range(n_latents)})
     if clash:
         raise DataError(f"an action is called {clash[0]!r}, like a learned latent; give it another name")
-
-
-def _require_alike(dataset: Dataset, held_out: Dataset) -> None:
-    for what, ours, theirs in (
-        ("steps", dataset.n_steps, held_out.n_steps),
-        ("observed dimensions", dataset.n_observed, held_out.n_observed),
-        ("actions", dataset.n_actions, held_out.n_actions),
-    ):
-        if ours != theirs:
-            raise ConfigError(
-                f"training data have {ours} {what}, validation data {theirs}; they must be alike"
-            )
-    dataset.check_actions_seen(held_out)
 
 
 def _require_budgets(shape: Shape, config: TrainingConfig) -> None:

@@ -19,9 +19,7 @@ from estimation.baselines.contrastive import PCL
 from estimation.baselines.encoders import Baseline
 from estimation.baselines.making import KINDS, fresh
 from estimation.baselines.variational import (
-    IVAE,
     TCVAE,
-    VAE,
     Posterior,
     SlowVAE,
     expected_absolute,
@@ -93,19 +91,6 @@ def test_total_correlation_of_a_gaussian_aggregate(correlation: float) -> None:
     assert float(total_correlation(mean + width * noise, mean, scale)) == pytest.approx(wanted, abs=0.02)
 
 
-def test_the_bound_at_the_best_variance_is_the_loss() -> None:
-    model = fresh(SHAPE, BaselineConfig("vae", **SMALL))
-    assert isinstance(model, VAE)
-    data = batch()
-    loss = float(model.loss(data, rng(3)).detach())
-    with torch.no_grad():
-        _, _, error = model._read(data, rng(3))
-        model.log_variance_x.copy_(error.log())
-        assert total(model) == pytest.approx(loss, rel=1e-5)
-        model.log_variance_x.add_(0.5)
-        assert total(model) > loss
-
-
 def test_a_total_correlation_that_counts_once_is_the_plain_bound() -> None:
     same, other = (fresh(SHAPE, BaselineConfig("tcvae", beta=beta, **SMALL)) for beta in (1, 4))
     plain = fresh(SHAPE, BaselineConfig("vae", **SMALL))
@@ -115,19 +100,6 @@ def test_a_total_correlation_that_counts_once_is_the_plain_bound() -> None:
     # the bound is the ELBO, whatever the weight
     with torch.no_grad():
         assert total(other) == total(plain)
-
-
-def test_the_prior_of_ivae_is_a_gaussian_of_the_actions() -> None:
-    model = fresh(SHAPE, BaselineConfig("ivae", **SMALL))
-    assert isinstance(model, IVAE)
-    found, data = posterior(40), batch()
-    assert data.actions is not None
-    loc, log_scale = model.prior(data.actions).chunk(2, dim=1)
-    q = Normal(found.mean, found.log_scale.exp())
-    last = kl_divergence(Normal(q.loc[:, -1], q.scale[:, -1]), Normal(loc, log_scale.exp()))
-    first = kl_divergence(Normal(q.loc[:, 0], q.scale[:, 0]), Normal(0.0, 1.0))
-    wanted = last.sum(1).mean() + first.sum(1).mean()
-    torch.testing.assert_close(model.divergence(found, data), wanted)
 
 
 def test_changes_of_slowvae_are_laplace() -> None:
@@ -143,21 +115,6 @@ def test_changes_of_slowvae_are_laplace() -> None:
     assert changes == pytest.approx(float(wanted.mean(0).sum(1).mean()), rel=5e-3)
     weighted = float(model.weighted_divergence(found, batch(50)))
     assert weighted == pytest.approx(float(model._first(found)) + 2.5 * changes, rel=1e-5)
-
-
-def test_the_score_of_pcl_adds_up_over_latents() -> None:
-    """Latent i of both steps meets in a function of these two alone: no mixed derivative with any other."""
-    model = fresh(SHAPE, BaselineConfig("pcl", **SMALL)).double()
-    assert isinstance(model, PCL)
-    with torch.no_grad():
-        model.quadratic.normal_(generator=rng(1))
-    point = torch.randn(6, generator=rng(), dtype=torch.float64)
-    mixed = torch.autograd.functional.hessian(
-        lambda values: model.score(values[None, :3], values[None, 3:]).sum(), point
-    )
-    allowed = torch.eye(3, dtype=torch.bool).repeat(2, 2)
-    assert bool((mixed[~allowed].abs() < 1e-12).all())
-    assert bool((mixed[allowed].abs() > 1e-3).all())
 
 
 def test_the_score_of_pcl_is_a_gaussian_log_density_ratio() -> None:
@@ -252,8 +209,8 @@ def test_data_that_a_method_can_not_use(
             "method is 'gan'; it is one of random, supervised, vae, tcvae, ivae, slowvae, pcl",
         ),
         ({"steps": 0}, "steps is 0; it must be from 1 to"),
-        ({"beta": -1.0}, "beta is -1.0; it must be from 0 to inf"),
-        ({"rate": 0.0}, "rate is 0.0; it must be from 1e-06 to inf"),
+        ({"beta": -1.0}, "beta is -1.0; it must be from 0 to 1e\\+09"),
+        ({"rate": 0.0}, "rate is 0.0; it must be from 1e-06 to 1e\\+09"),
         ({"width": 2.5}, "width is 2.5; it must be a whole number"),
         ({"device": "mps"}, "device is 'mps', which is not tried; give 'cpu' or 'auto'"),
         ({"stepps": 3}, "no setting is called 'stepps'; did you mean steps"),

@@ -21,11 +21,13 @@ from estimation.selection import RULES, Run, partial_udr, select, udr
 from estimation.selection.rules import Rule
 from estimation.selection.runs import SettingSummary
 from identify.graph import CausalGraph
+from tests.documentation import docs_module
 from tests.estimation.published_runs import published_runs, published_scores
 
 matplotlib.use("Agg")
 
 RUNS, WORTH = published_runs(), published_scores()
+OWN, STORED = docs_module("own_run_tables"), docs_module("stored_runs")
 
 
 def worth(rule: str | Rule, seeds: slice = slice(None)) -> list[float]:
@@ -378,3 +380,20 @@ def test_the_figure(known: bool) -> None:
 def test_a_summary_is_what_its_runs_say() -> None:
     found = select([Run("a", 0, 3, 1.0, 0.5), Run("a", 1, 5, 0.0, 0.7), Run("b", 0, 9, -1.0, 0.9)], "elbo")
     assert found.settings[0] == SettingSummary("a", 4.0, 0.0, 0.6, 2, 0)
+
+
+# our own runs ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("axis", "sets"), [("budgets", 3), ("penalties", 2)])
+def test_the_rule_holds_up_on_our_own_runs(axis: str, sets: int) -> None:
+    """Budgets and prices of an edge: next to the best of all settings, and never far below."""
+    lost = {}
+    for data, rows in OWN.by_data(STORED.read(OWN.SWEEPS[axis])).items():
+        worth = {
+            k: mean(row["r_con"] for row in rows if row["setting"] == k) for k in {r["setting"] for r in rows}
+        }
+        lost[data] = max(worth.values()) - worth[select(rows).setting]
+    assert len(lost) == sets
+    assert max(lost.values()) < 0.05
+    assert mean(lost.values()) < 0.02
