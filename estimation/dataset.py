@@ -338,6 +338,15 @@ class Dataset:
             episodes=np.repeat(episodes, n_windows),
         )
 
+    def pairs(self) -> Dataset:
+        """The same with at most two steps a row: longer rows are cut into `windows` of two.
+
+        Example:
+            >>> Dataset.from_arrays([[[0.0], [1.0], [2.0]]]).pairs().n_steps
+            2
+        """
+        return self.windows(2) if self.n_steps > 2 else self
+
     def check_actions_seen(self, other: Dataset) -> None:
         """Refuse data with an action value that these data never show: no model can know its effect.
 

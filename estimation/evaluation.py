@@ -171,7 +171,7 @@ def evaluate(
         RequestError: ``using`` is none of the allowed values.
     """
     _require_fit(model, dataset)
-    pairs = dataset.windows(2) if dataset.n_steps > 2 else dataset
+    pairs = dataset.pairs()
     negative_elbo = model.negative_elbo(pairs, seed)
     graph = dataset.graph
     prediction = None if graph is None else check(graph, using)

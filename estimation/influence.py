@@ -59,7 +59,7 @@ def learned_influence(
         raise DataError(f"{model.method} has no transition networks, whose actions could have influence")
     if not shape.n_actions:
         raise DataError("the model has no actions, whose influence could be looked for")
-    pairs = dataset.windows(2) if dataset.n_steps > 2 else dataset
+    pairs = dataset.pairs()
     if pairs.actions is None or pairs.n_actions != shape.n_actions or (pairs.n_steps > 1) != shape.past:
         raise DataError(
             f"the model has {shape.n_actions} actions and {'a' if shape.past else 'no'} past; "

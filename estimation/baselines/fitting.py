@@ -78,9 +78,9 @@ def fit(
     """
     _require(dataset, config)
     if validation is None:
-        pairs, held_out = (_pairs(part) for part in hold_out(dataset, config.seed))
+        pairs, held_out = (part.pairs() for part in hold_out(dataset, config.seed))
     else:
-        pairs, held_out = _pairs(dataset), _pairs(validation)
+        pairs, held_out = dataset.pairs(), validation.pairs()
         require_alike(pairs, held_out)
         _require(held_out, config)
     threads = torch.get_num_threads()
@@ -197,10 +197,6 @@ def _rate(step: int, config: BaselineConfig) -> float:
     """A rise, then half a cosine."""
     rise = min(1.0, (step + 1) / max(config.warmup, 1))
     return rise * (0.5 + 0.5 * math.cos(math.pi * step / config.steps))
-
-
-def _pairs(dataset: Dataset) -> Dataset:
-    return dataset.windows(2) if dataset.n_steps > 2 else dataset
 
 
 def _require(dataset: Dataset, config: BaselineConfig) -> None:

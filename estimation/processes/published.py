@@ -20,6 +20,7 @@ from identify.graph import CausalGraph
 __all__ = [
     "NAMES",
     "N_OBSERVED",
+    "PLAIN",
     "PROCESS_SEED",
     "SPLIT_SEEDS",
     "Process",
@@ -36,7 +37,7 @@ _N_LATENTS = 10
 _WIDTHS = (_N_LATENTS, N_OBSERVED, N_OBSERVED, N_OBSERVED, N_OBSERVED)
 _GRAPH_SEED = 45_321
 
-_PLAIN = (
+PLAIN = (
     "ActionDiag",
     "ActionNonDiag",
     "ActionBlockDiag",
@@ -50,7 +51,7 @@ _LINEAR = ("ActionNonDiag_NoSuffInf", "TimeNonDiag_NoSuffInf")
 _VARYING = ("ActionNonDiag_VarDep", "TimeNonDiag_VarDep")
 _RANDOM = ("ActionRandom", "TimeRandom")
 
-NAMES = (*_PLAIN, *_LINEAR, *_VARYING, *_RANDOM)
+NAMES = (*PLAIN, *_LINEAR, *_VARYING, *_RANDOM)
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,13 @@ from estimation.baseline_config import METHODS as BASELINES
 from estimation.baseline_config import NEEDS
 from estimation.config import SPARSE_VAE
 from estimation.exceptions import ConfigError
-from estimation.processes.published import PROCESS_SEED, build
+from estimation.processes.published import PLAIN, PROCESS_SEED, build
 from estimation.reproduction.published import published_scores
 from estimation.sweep.plan import METHODS, SweepPlan
 
 __all__ = ["DATA_SETS", "SEEDS", "reproduction_plan"]
 
-DATA_SETS = (
-    "ActionDiag",
-    "ActionNonDiag",
-    "ActionBlockDiag",
-    "ActionBlockNonDiag",
-    "TimeDiag",
-    "TimeNonDiag",
-    "TimeBlockDiag",
-    "TimeBlockNonDiag",
-)
+DATA_SETS = PLAIN
 SEEDS = 5
 # means and scales of a split are those of its samples: of a few thousand they are off by more than the noise
 SAMPLES, TEST_SAMPLES = 200_000, 100_000

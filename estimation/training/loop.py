@@ -93,9 +93,9 @@ def fit(
     settings = config or TrainingConfig()
     _require_new_names(dataset.action_names, Shape.of(dataset, settings.n_latents).n_latents)
     if validation is None:
-        pairs, held_out = (_pairs(part) for part in hold_out(dataset, settings.seed))
+        pairs, held_out = (part.pairs() for part in hold_out(dataset, settings.seed))
     else:
-        pairs, held_out = _pairs(dataset), _pairs(validation)
+        pairs, held_out = dataset.pairs(), validation.pairs()
         require_alike(pairs, held_out)
     threads = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
@@ -363,10 +363,6 @@ class _Run:
             f"the loss is {float(loss.detach())} at step {self.step} ({self.plan.stage(self.step)}); likely {cause}: "
             f"try learning_rate={(self.config.learning_rate or 0) / 3:.2g}, or look for outliers in the data"
         )
-
-
-def _pairs(dataset: Dataset) -> Dataset:
-    return dataset.windows(2) if dataset.n_steps > 2 else dataset
 
 
 def _require_new_names(action_names: tuple[str, ...], n_latents: int) -> None:
