@@ -96,7 +96,8 @@ def _verdicts(settings: Sequence[Row]) -> str:
         [
             each["data"],
             each["method"],
-            ", ".join(f"{key}={value:g}" for key, value in each["setting"].items()) or "-",
+            (", ".join(f"{key}={value:g}" for key, value in each["setting"].items()) or "-")
+            + (" ★" if each["chosen"] else ""),
             f"{sum(latent['trusted'] for latent in each['latents'])} of {len(each['latents'])}",
             f"{sum(bool(latent['right']) for latent in each['latents'])} of {len(each['latents'])}",
             f"{each['mcc']:.3f}",
@@ -110,11 +111,12 @@ def _verdicts(settings: Sequence[Row]) -> str:
 
 
 def _counts(settings: Sequence[Row]) -> str:
-    latents = [latent for each in settings for latent in each["latents"]]
-    if not latents:
+    if not settings:
         return _NOT_RUN
     lines = []
-    for label, trusted in (("trusted by all seeds", True), ("not trusted", False)):
-        those = [bool(latent["right"]) for latent in latents if latent["trusted"] is trusted]
-        lines.append([label, str(sum(those)), str(len(those) - sum(those))])
-    return table(["", "right", "wrong"], lines)
+    for place, chosen in (("as sparse as `select` says (★)", True), ("sparser or denser", False)):
+        latents = [latent for each in settings if each["chosen"] is chosen for latent in each["latents"]]
+        for label, trusted in (("trusted by all seeds", True), ("not trusted", False)):
+            those = [bool(latent["right"]) for latent in latents if latent["trusted"] is trusted]
+            lines.append([place, label, str(sum(those)), str(len(those) - sum(those))])
+    return table(["graph", "latents", "right", "wrong"], lines)

@@ -57,14 +57,14 @@ def test_counts_are_of_latents(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         return {"latent": "v0", "verdict": "trusted", "trusted": trusted, "right": right}
 
     latents = [latent(True, True), latent(True, True), latent(True, False), latent(False, None)]
-    setting = {"data": "D", "method": "m", "setting": {"penalty": 0.1}, "latents": latents}
+    setting = {"data": "D", "method": "m", "setting": {"penalty": 0.1}, "latents": latents, "chosen": True}
     stored = tmp_path / "trust.json"
     stored.write_text(json.dumps({"settings": [setting | {"mcc": 0.9, "r_con": 0.95, "shd": 2}]}))
     monkeypatch.setattr(TABLES, "TRUST", stored)
     filled = TABLES.trust("<!-- trust -->\n<!-- counts -->")
-    assert "| D | m | penalty=0.1 | 3 of 4 | 2 of 4 | 0.900 | 0.950 | 2 |" in filled
-    assert "| trusted by all seeds | 2 | 1 |" in filled
-    assert "| not trusted | 0 | 1 |" in filled
+    assert "| D | m | penalty=0.1 ★ | 3 of 4 | 2 of 4 | 0.900 | 0.950 | 2 |" in filled
+    assert "| as sparse as `select` says (★) | trusted by all seeds | 2 | 1 |" in filled
+    assert "| sparser or denser | not trusted | 0 | 0 |" in filled
 
 
 def test_without_results_a_page_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

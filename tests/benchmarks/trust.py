@@ -44,17 +44,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def judged(folder: Path) -> list[dict[str, Any]]:
-    """For every data set, method and setting with two seeds or more: what the seeds say, and what the truth says."""
+    """For every data set, method and setting with two seeds or more: what the seeds say, and what the truth says.
+
+    Beside it stands whether `select` would choose this setting, which nobody needs the truth for either.
+    """
     groups: dict[str, list[str]] = {}
-    for row in collect(folder).rows:
+    results = collect(folder)
+    for row in results.rows:
         if row["status"] == "done":
             key = json.dumps([row["data"], row["method"], row["setting"]], sort_keys=True)
             groups.setdefault(key, []).append(row["folder"])
-    return [
-        _judged(*json.loads(key), [folder / name for name in names])
-        for key, names in groups.items()
-        if len(names) > 1
-    ]
+    found = []
+    for key, names in groups.items():
+        if len(names) > 1:
+            data, method, setting = json.loads(key)
+            choice = results.chosen(data, method)
+            record = _judged(data, method, setting, [folder / name for name in names])
+            found.append({**record, "chosen": choice is None or choice.setting == setting})
+    return found
 
 
 def _judged(data: str, method: str, setting: dict[str, Any], places: list[Path]) -> dict[str, Any]:
@@ -63,7 +70,8 @@ def _judged(data: str, method: str, setting: dict[str, Any], places: list[Path])
     _, test = datasets(trial.data)
     models = {place.name: load(place / "model") for place in places}
     found = verify(models, test)
-    truth = evaluate(models[found.reference], test)
+    # local derivatives of a short training are rough; a regression sees what a latent depends on as a whole
+    truth = evaluate(models[found.reference], test, method="regression")
     right = _right(truth)
     latents = [
         {
