@@ -60,7 +60,7 @@ class BaselineConfig(Settings):
         width, depth: hidden layers of encoder and decoder.
         head_width, head_depth: hidden layers of what else a method has: the prior of iVAE, the classifier of PCL.
         skip: a linear map beside encoder and decoder.
-        beta: weight of the total correlation, for ``"tcvae"``.
+        beta: weight of the total correlation, for ``"tcvae"``; with 2 and 6 it scored lower (docs/training.md).
         rate: of the Laplace distribution of changes, for ``"slowvae"``; one over their mean absolute value.
         gamma: weight of the term of changes, for ``"slowvae"``; 1 is the ELBO (Klindt et al. took 10 for images).
         validate_every: steps between two looks at held-out data.
@@ -91,7 +91,7 @@ class BaselineConfig(Settings):
     head_width: int = 32
     head_depth: int = 2
     skip: bool = True
-    beta: float = 6.0
+    beta: float = 1.2
     rate: float = 6.0
     gamma: float = 1.0
     validate_every: int = 500

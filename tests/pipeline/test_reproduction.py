@@ -156,6 +156,7 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     for words, message in (
         (["--only", "Nowhere"], "the table has no data set 'Nowhere'"),
         (["--set", "steps"], "'steps' is no setting"),
+        (["--quick", "--seeds", "2"], "--quick and --seeds 2 are both given; --quick is --seeds 1"),
         (["--scheduler", "tcp://a", "--slurm", "2"], "--scheduler and --slurm are both given"),
     ):
         assert main(["reproduce", "-o", str(out), *words]) == 2
