@@ -93,7 +93,7 @@ class Verification:
 
     @cached_property
     def extra_strengths(self) -> NDArray[np.float64]:
-        """Shape (n, runs): the largest relative strength of what may not enter a latent, for each other run."""
+        """The largest relative strength of what may not enter a latent, for each other run; shape (n, others)."""
         return np.stack([_extra(each).max(axis=1) for each in self.comparisons.values()], axis=1)
 
     @cached_property

@@ -33,7 +33,7 @@ def reproduction_plan(
     test_samples: int = TEST_SAMPLES,
     settings: Mapping[str, Any] | None = None,
 ) -> SweepPlan:
-    """The runs of the table, for `estimation.sweep.run_sweep`.
+    """The runs of the table, for `estimation.sweep.running.run_sweep`.
 
     Args:
         names: some of the eight data sets; None for all.
