@@ -244,7 +244,7 @@ def test_a_step_stays_on_the_models_device(variance: str) -> None:
         edges.state = state
     model.flow.state, model.refinement.steps = active, steps
     moving = [p for name, p in model.named_parameters() if not name.startswith("flow.")]
-    optimiser = build(moving, config)
+    optimiser = build(moving, "soap", 1e-3)
     batch = Batch(torch.empty(8, 2, 6, device="meta"), torch.empty(8, 2, device="meta"))
     for sampled in (False, True):
         for edges in model.edges.values() if sampled else ():
