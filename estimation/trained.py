@@ -101,6 +101,20 @@ class TrainedModel:
         """``"sparse_vae"``, or the name of the baseline."""
         return self.config.method if isinstance(self.config, BaselineConfig) else SPARSE_VAE
 
+    def require_graph(self, name: str) -> None:
+        """Refuse a baseline where a prediction from the learned graph is asked for: its empty graph allows everything.
+
+        Args:
+            name: what to call the model.
+
+        Raises:
+            DataError: the method learns no graph.
+        """
+        if not self.model.edges:
+            raise DataError(
+                f"{name} is a model of {self.method}, which learns no graph: nothing is predicted of it"
+            )
+
     def negative_elbo(self, dataset: Dataset, seed: int = 0) -> dict[str, float] | None:
         """The terms of the negative ELBO on other data, per observed dimension.
 

@@ -231,10 +231,7 @@ def verify(
 
 
 def _elbo(name: str, model: TrainedModel, dataset: Dataset, seed: int) -> float:
-    if not model.model.edges:
-        raise DataError(
-            f"{name} is a model of {model.method}, which learns no graph: nothing is predicted of it"
-        )
+    model.require_graph(name)
     found = model.negative_elbo(dataset, seed)
     assert found is not None
     return found["total"]

@@ -32,8 +32,7 @@ class PCL(Baseline):
         shape: the sizes.
         config: widths and depths.
         generator: draws the weights.
-        encoder: maps (B, d_x) to (B, n): h.
-        decoder: not used.
+        networks: an ``encoder`` that maps (B, d_x) to (B, n): h. A decoder is not used.
     """
 
     own: Tensor
@@ -43,10 +42,9 @@ class PCL(Baseline):
         shape: Shape,
         config: BaselineConfig,
         generator: torch.Generator,
-        encoder: nn.Module | None = None,
-        decoder: nn.Module | None = None,
+        **networks: nn.Module | None,
     ) -> None:
-        super().__init__(shape, config, generator, encoder, decoder)
+        super().__init__(shape, config, generator, **networks)
         n = shape.n_latents
         self.drift = TransitionNetworks(n, n, config.head_width, config.head_depth, 1, generator)
         self.log_sharpness, self.quadratic, self.linear = (nn.Parameter(torch.zeros(n)) for _ in range(3))

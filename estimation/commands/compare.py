@@ -82,6 +82,8 @@ def compare(
     dataset = read_data(data, Draw(samples, split.value, density, graph_seed), columns, ours.action_names)
     for trained, folder in ((ours, model_a), (theirs, model_b)):
         require_same_kind(trained, dataset, folder)
+        # without a graph everything would be allowed, and anything confirmed
+        trained.require_graph(f"{folder}")
     comparison, distance = _compared(ours, theirs, dataset, threshold)
     names = (f"{model_a}", f"{model_b}")
     _tell(names, dataset, comparison, distance, as_json)

@@ -238,6 +238,11 @@ def test_the_command(
     ):
         assert main(command) == 0
     assert "iVAE" not in capsys.readouterr().err
+    # of two empty graphs anything would be confirmed
+    assert main(["compare", "model", "model", "data.npz"]) == 2
+    assert capsys.readouterr().err == (
+        "mechsparse: model is a model of ivae, which learns no graph: nothing is predicted of it\n"
+    )
     assert main([*words, "--method", "gan"]) == 2
     err = capsys.readouterr().err
     assert err == (
