@@ -30,7 +30,7 @@ _RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
         "penalty": (0, float("inf")),
         "steps": (1, MOST_STEPS),
         "rounds": (1, 1000),
-        "couplings": (0, 1000),
+        "flow_blocks": (0, 1000),
         "refinements": (0, 1000),
         "dense_share": (0, 1),
         "budget_share": (0, 1),
@@ -78,7 +78,7 @@ class TrainingConfig(Settings):
         unmixing: after the dense part, change to the linear basis with the sparsest mechanisms, and keep the strongest
             edges there. Without, the masks are learned by gradient descent.
         rounds: how often that is done, from the end of the dense part to the start of the frozen one.
-        couplings: of the flow that straightens the latents at the end; 0 for none.
+        flow_blocks: of the flow that straightens the latents at the end; 0 for none.
         refinements: Gauss-Newton steps that bring an encoding in line with the decoder, at the end and ever after; 0
             for none.
         batch_size: samples in a step.
@@ -128,7 +128,7 @@ class TrainingConfig(Settings):
     rounds: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
-    couplings: int | None = None
+    flow_blocks: int | None = None
     refinements: int | None = None
     optimizer: Literal["soap", "adam"] | None = None
     warmup: int | None = None
@@ -174,7 +174,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
                 "frozen_share": 0.35,
                 "unmixing": True,
                 "rounds": 2,
-                "couplings": 16,
+                "flow_blocks": 4,
                 "refinements": 2,
                 "batch_size": 512,
                 "learning_rate": 7e-3,
@@ -200,7 +200,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
                 "frozen_share": 0.0,
                 "unmixing": False,
                 "rounds": 1,
-                "couplings": 0,
+                "flow_blocks": 0,
                 "refinements": 0,
                 "batch_size": 1024,
                 "learning_rate": 5e-4,

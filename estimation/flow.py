@@ -7,51 +7,48 @@ begins with, leaves the reconstruction alone, and the transition can straighten 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from estimation.columns import derivative
-from estimation.networks import MLP
+__all__ = ["ResidualFlow"]
 
-__all__ = ["CouplingFlow"]
-
-# of the logarithm of a scale in one coupling
-_MOST = 0.5
+# how much the bend of one block may differ between two points, as a share of their distance
+_STEEPEST = 0.5
 
 
-class CouplingFlow(nn.Module):
-    """Affine couplings (Dinh et al., "Density estimation using Real NVP", arXiv 1605.08803): exactly invertible.
+class ResidualFlow(nn.Module):
+    """Residual blocks z + g(z) with g a contraction: exactly invertible.
 
-    Each moves and scales one half of the latents by functions of the other half. Couplings come in pairs that treat a
-    random split both ways. The flow is the identity until it learns; while it is not ``active``, it is left out.
+    Each g is a network of one hidden layer, B tanh(A z + b) + c, in which |A| |B| is kept at a half or less. So every
+    block is invertible, whatever it has learned, and each round of z <- y - g(z) halves the distance to the one z that
+    it sends to y (Behrmann et al., "Invertible residual networks", arXiv 1811.00995, Theorem 1 and Algorithm 1). The
+    flow is the identity until it learns; while it is not ``active``, it is left out.
 
     Args:
         n: number of latents.
-        couplings: how many; with none, or one latent, the identity.
-        width: units of the two hidden layers of each coupling's network.
-        generator: draws splits and weights.
+        blocks: how many; with none, the identity.
+        width: hidden units of each.
+        generator: draws the weights.
 
     Example:
-        >>> flow = CouplingFlow(4, 2, 8, torch.Generator().manual_seed(0))
+        >>> flow = ResidualFlow(4, 2, 8, torch.Generator().manual_seed(0))
         >>> flow.active
         False
         >>> flow.activate_()
-        >>> straight, log_det = flow(torch.ones(3, 4))
-        >>> straight.shape, log_det.shape
-        (torch.Size([3, 4]), torch.Size([3]))
+        >>> straight, jacobian, log_det = flow.with_jacobian(torch.ones(3, 4))
+        >>> straight.shape, jacobian.shape, log_det.shape
+        (torch.Size([3, 4]), torch.Size([3, 4, 4]), torch.Size([3]))
         >>> bool((flow.inverse(straight) == 1).all())
         True
     """
 
     state: Tensor
 
-    def __init__(self, n: int, couplings: int, width: int, generator: torch.Generator) -> None:
+    def __init__(self, n: int, blocks: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.couplings = nn.ModuleList()
-        order = torch.arange(n)
-        for k in range(couplings if n > 1 else 0):
-            order = torch.randperm(n, generator=generator) if k % 2 == 0 else order.flip(0)
-            self.couplings.append(_Coupling(order, width, generator))
+        self.blocks = nn.ModuleList(_Block(n, width, generator) for _ in range(blocks))
         self.register_buffer("state", torch.tensor(False))
 
     @property
@@ -60,64 +57,79 @@ class CouplingFlow(nn.Module):
         return bool(self.state)
 
     def activate_(self) -> None:
-        """Put it between encoder and decoder, if it has any coupling."""
-        self.state.fill_(len(self.couplings) > 0)
+        """Put it between encoder and decoder, if it has any block."""
+        self.state.fill_(len(self.blocks) > 0)
 
-    def forward(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Straighten.
+    def forward(self, latents: Tensor) -> Tensor:
+        """Straighten latents, shape (B, n)."""
+        for block in self.blocks if self.active else ():
+            latents = block(latents)
+        return latents
+
+    def with_jacobian(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Straighten, and say how.
 
         Args:
             latents: shape (B, n).
 
         Returns:
-            latents, shape (B, n), and the logarithm of the determinant of the Jacobian, shape (B,).
+            latents, shape (B, n), the Jacobian, shape (B, n, n), and the logarithm of its determinant, shape (B,).
         """
         log_det = latents.new_zeros(len(latents))
-        for coupling in self.couplings if self.active else ():
-            latents, part = coupling(latents)
-            log_det = log_det + part
-        return latents, log_det
-
-    def jacobian(self, latents: Tensor) -> Tensor:
-        """Its derivative at latents (B, n), shape (B, n, n)."""
-        return derivative(lambda z: self(z)[0], latents)[1]
+        jacobian = torch.eye(latents.shape[1]).to(latents).expand(len(latents), -1, -1)
+        for block in self.blocks if self.active else ():
+            assert isinstance(block, _Block)
+            latents, part = block.with_jacobian(latents)
+            jacobian = part @ jacobian
+            # of a contraction plus the identity: always positive
+            log_det = log_det + torch.linalg.slogdet(part)[1]
+        return latents, jacobian, log_det
 
     def inverse(self, latents: Tensor) -> Tensor:
         """Bend straight latents, shape (B, n), as the decoder knows them."""
-        for coupling in reversed(list(self.couplings)) if self.active else ():
-            assert isinstance(coupling, _Coupling)
-            latents = coupling.inverse(latents)
+        for block in reversed(list(self.blocks)) if self.active else ():
+            assert isinstance(block, _Block)
+            latents = block.inverse(latents)
         return latents
 
 
-class _Coupling(nn.Module):
-    first: Tensor
-    second: Tensor
-    back: Tensor
-
-    def __init__(self, order: Tensor, width: int, generator: torch.Generator) -> None:
+class _Block(nn.Module):
+    def __init__(self, n: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        half = len(order) // 2
-        self.register_buffer("first", order[:half])
-        self.register_buffer("second", order[half:])
-        self.register_buffer("back", order.argsort())
-        self.network = MLP(half, 2 * (len(order) - half), width, 2, generator, skip=False)
-        with torch.no_grad():
-            for parameter in self.network.last.parameters():
-                parameter.zero_()
+        self.inward = nn.Parameter(torch.randn(width, n, generator=generator) / math.sqrt(n))
+        self.offset = nn.Parameter(2 * torch.rand(width, generator=generator) - 1)
+        self.outward = nn.Parameter(torch.zeros(n, width))
+        self.shift = nn.Parameter(torch.zeros(n))
 
-    def forward(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        fixed, moved = latents[:, self.first], latents[:, self.second]
-        shift, log_scale = self._of(fixed)
-        moved = moved * log_scale.exp() + shift
-        return torch.cat([fixed, moved], dim=1)[:, self.back], log_scale.sum(1)
+    def forward(self, latents: Tensor) -> Tensor:
+        return latents + self._bend(latents, self._contracted())
+
+    def with_jacobian(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        outward = self._contracted()
+        heights = torch.tanh(latents @ self.inward.T + self.offset)
+        # one product of matrices for all rows instead of one for each
+        pairs = outward.T[:, :, None] * self.inward[:, None, :]
+        slopes = ((1 - heights.square()) @ pairs.flatten(1)).view(-1, *pairs.shape[1:])
+        values = latents + heights @ outward.T + self.shift
+        return values, slopes + torch.eye(latents.shape[1]).to(latents)
 
     def inverse(self, latents: Tensor) -> Tensor:
-        fixed, moved = latents[:, self.first], latents[:, self.second]
-        shift, log_scale = self._of(fixed)
-        moved = (moved - shift) * (-log_scale).exp()
-        return torch.cat([fixed, moved], dim=1)[:, self.back]
+        outward, found = self._contracted(), latents
+        rounds = math.ceil(math.log(torch.finfo(latents.dtype).eps) / math.log(_STEEPEST)) + 1
+        for _ in range(rounds):
+            found = latents - self._bend(found, outward)
+        return found
 
-    def _of(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
-        shift, raw = self.network(fixed).chunk(2, dim=1)
-        return shift, _MOST * torch.tanh(raw)
+    def _bend(self, latents: Tensor, outward: Tensor) -> Tensor:
+        return torch.tanh(latents @ self.inward.T + self.offset) @ outward.T + self.shift
+
+    def _contracted(self) -> Tensor:
+        """The outward weights, smaller where the block would be steeper than it may be."""
+        steepest = _norm_squared(self.inward.T @ self.inward) * _norm_squared(self.outward @ self.outward.T)
+        return self.outward * (_STEEPEST / steepest.clamp_min(_STEEPEST**2).sqrt())
+
+
+def _norm_squared(gram: Tensor) -> Tensor:
+    """Of a matrix, by its Gram matrix."""
+    eigenvalues: Tensor = torch.linalg.eigvalsh(gram)
+    return eigenvalues[-1]

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from estimation.exceptions import ConfigError, TrainingError
-from estimation.flow import CouplingFlow
+from estimation.flow import ResidualFlow
 from estimation.masks import EdgeMasks
 from estimation.networks import MLP, WithLinearInput, WithLinearOutput
 from estimation.posterior import Gaussian, PosteriorNoise
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Masks", "SparseVAE"]
 
 _LEAST_VARIANCE = 1e-12
-_FLOW_WIDTH = 32
+_FLOW_WIDTH = 128
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class SparseVAE(Representation):
         full = config.posterior == "full"
         self.posterior_noise = PosteriorNoise(d_x if encoder is None else n, n, full, generator)
         self.networks = self._transition_networks(config, generator)
-        self.flow = CouplingFlow(n, config.couplings or 0, _FLOW_WIDTH, generator)
+        self.flow = ResidualFlow(n, config.flow_blocks or 0, _FLOW_WIDTH, generator)
         self.refinement = Refinement(n)
         self.past_masks = EdgeMasks(shape.n_latents, shape.n_latents if shape.past else 0)
         self.action_masks = EdgeMasks(shape.n_latents, shape.n_actions)
@@ -134,11 +134,11 @@ class SparseVAE(Representation):
         first = self.encoder(standardised)
         factor, log_det = self.posterior_noise(standardised if isinstance(self.encoder, MLP) else first)
         bent = self._refined(standardised, first)
-        latents, stretched = self.flow(bent)
-        if self.flow.active:
-            # the Gaussian that the flow makes of it where it is linear
-            factor = self.flow.jacobian(bent) @ factor
-        return Gaussian(latents, factor, log_det + stretched)
+        if not self.flow.active:
+            return Gaussian(bent, factor, log_det)
+        # the Gaussian that the flow makes of it where it is linear
+        latents, jacobian, stretched = self.flow.with_jacobian(bent)
+        return Gaussian(latents, jacobian @ factor, log_det + stretched)
 
     def bent(self, standardised: Tensor) -> Tensor:
         """The mean latents before the flow, shape (B, n), for standardised observations (B, d_x)."""
@@ -146,7 +146,7 @@ class SparseVAE(Representation):
 
     def mean_latents(self, standardised: Tensor) -> Tensor:
         """The mean of q(z | x), shape (B, n), for standardised observations (B, d_x)."""
-        result: Tensor = self.flow(self.bent(standardised))[0]
+        result: Tensor = self.flow(self.bent(standardised))
         return result
 
     def mean_observations(self, latents: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ from estimation.training.batches import Batches
 __all__ = ["Encodings"]
 
 _ROWS = 65_536
+# in the covariances of all rows: with hundreds of latents there are fewer rows
+_MOST_NUMBERS, _FEWEST_ROWS = 100_000_000, 1_024
 _CHUNK = 4_096
 
 
@@ -47,8 +49,10 @@ class Encodings:
             batches: of the training data.
             n_rows: of the training data.
             seed: picks the rows.
-            most: how many, at most.
+            most: how many, at most; fewer where their covariances would not fit into memory.
         """
+        fitting = _MOST_NUMBERS // (model.shape.n_latents**2 * (1 + model.shape.past))
+        most = min(most, max(fitting, _FEWEST_ROWS))
         rows = np.random.default_rng(seed).permutation(n_rows)[:most]
         means, factors, observed = [], [], []
         for start in range(0, len(rows), _CHUNK):

@@ -21,14 +21,12 @@ __all__ = ["Fitting"]
 # a third of the steps of the run, if that is less
 _FEWEST_STEPS = 20
 _BATCH = 1_024
-_STRAIGHTENING_STEPS = 1_000
-_STRAIGHTENING_BATCH = 512
 _TINY = 1e-12
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """Fits transition networks, and the flow.
+    """Fits transition networks.
 
     Attributes:
         model: whose networks.
@@ -43,47 +41,49 @@ class Fitting:
     def fit_(self, latents: Tensor, config: TrainingConfig, most_steps: int) -> None:
         """Fit networks of this configuration to these latents, shape (rows, T, n)."""
         self.model.fresh_transition_(config, torch.Generator().manual_seed(config.seed + self.step))
-        self._minimise(latents, config, most_steps, self.model.networks.parameters(), self._misfit)
 
-    def straighten_(self, latents: Tensor, config: TrainingConfig) -> None:
-        """Fit the flow and the transition networks, from where they are, to latents before the flow."""
-        moving = [*self.model.flow.parameters(), *self.model.networks.parameters()]
-        self._minimise(latents, config, _STRAIGHTENING_STEPS, moving, self._bent_misfit, _STRAIGHTENING_BATCH)
+        def misfit(chosen: Tensor) -> Tensor:
+            loss: Tensor = (
+                0.5 * self.left_over(latents[chosen], chosen).square().mean(0).clamp_min(_TINY).log().sum()
+            )
+            return loss
 
-    def _minimise(
+        self.minimise_(misfit, self.model.networks.parameters(), len(latents), config, most_steps)
+
+    def left_over(self, latents: Tensor, chosen: Tensor) -> Tensor:
+        """What the transition misses of the latents of these rows, shape (B, n)."""
+        past = latents[:, 0] if self.model.shape.past else None
+        mean = self.model.transition(past, None if self.actions is None else self.actions[chosen]).loc
+        return latents[:, -1] - mean
+
+    def minimise_(
         self,
-        latents: Tensor,
+        misfit: Callable[[Tensor], Tensor],
+        parameters: Iterable[nn.Parameter],
+        n_rows: int,
         config: TrainingConfig,
         most_steps: int,
-        parameters: Iterable[nn.Parameter],
-        misfit: Callable[[Tensor, Tensor | None], Tensor],
         batch: int = _BATCH,
     ) -> None:
-        device = latents.device
+        """Change the parameters until the misfit of rows is small; at most for a third of the run's steps.
+
+        Args:
+            misfit: of the rows of these numbers, a scalar.
+            parameters: what changes.
+            n_rows: how many rows there are.
+            config: optimiser, learning rate and seed.
+            most_steps: how many, at most.
+            batch: rows in a step.
+        """
         assert config.optimizer is not None
         optimiser = build(parameters, config.optimizer, config.learning_rate or 0)
         steps = min(max((config.steps or 0) // 3, _FEWEST_STEPS), most_steps)
         draw = np.random.default_rng([config.seed, self.step, 1])
-        size = min(batch, len(latents))
         for k in range(steps):
             for group in optimiser.param_groups:
                 group["lr"] = (config.learning_rate or 0) * min(1.0, (k + 1) / 30) * (1 - k / steps)
-            chosen = torch.from_numpy(draw.integers(len(latents), size=size)).to(device)
-            loss = misfit(latents[chosen], None if self.actions is None else self.actions[chosen])
+            chosen = torch.from_numpy(draw.integers(n_rows, size=min(batch, n_rows)))
+            loss = misfit(chosen.to(self.model.x_mean.device))
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-
-    def _misfit(self, latents: Tensor, actions: Tensor | None) -> Tensor:
-        mean = self.model.transition(latents[:, 0] if self.model.shape.past else None, actions).loc
-        loss: Tensor = 0.5 * (latents[:, -1] - mean).square().mean(0).clamp_min(_TINY).log().sum()
-        return loss
-
-    def _bent_misfit(self, latents: Tensor, actions: Tensor | None) -> Tensor:
-        """The negative log-likelihood of latents as they were before the flow, up to a constant."""
-        straight, log_det = self.model.flow(latents.flatten(0, 1))
-        straight = straight.view_as(latents)
-        loss: Tensor = self._misfit(straight, actions) - latents.shape[1] * log_det.mean()
-        if self.model.shape.past:
-            loss = loss + 0.5 * straight[:, 0].square().sum(1).mean()
-        return loss

@@ -187,7 +187,7 @@ class _Run:
                 )
             self._freeze()
             self.model.eval()
-            for word, change in polishes(self.config, self.model.shape.past).items():
+            for word, change in polishes(self.config).items():
                 advance(self.step, f"to be {word}")
                 self.history.notes.append(self._polish(word, change))
                 self._amend_last_record(time.monotonic() - begin)

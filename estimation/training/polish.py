@@ -14,7 +14,7 @@ from estimation.config import TrainingConfig
 from estimation.model import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
-from estimation.training.fitting import Fitting
+from estimation.training.straightening import fit_flow_
 
 __all__ = ["Polish", "polishes", "refine_", "straighten_"]
 
@@ -63,22 +63,18 @@ def straighten_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_ro
     """
     encodings = Encodings.of(model, batches, n_rows, [config.seed, step])
     model.flow.activate_()
-    Fitting(model, encodings.actions, step).straighten_(encodings.latents, config)
+    fit_flow_(model, encodings, config, step)
     if config.variance == "profiled":
         model.log_variance_z.copy_(_variance_z(model, encodings).log())
 
 
-def polishes(config: TrainingConfig, past: bool) -> dict[str, Polish]:
-    """What these settings ask for after the last step, in its order, by the word for it.
-
-    Without a past the flow is left out: what the transition leaves over is then mostly the encoder's error, and a flow
-    fitted to that bends blocks of latents more than it straightens.
-    """
+def polishes(config: TrainingConfig) -> dict[str, Polish]:
+    """What these settings ask for after the last step, in its order, by the word for it."""
     every: dict[str, Polish] = {}
     if config.refinements:
         every["refined"] = refine_
     # with all edges there is nothing to be straight for
-    if config.couplings and past and config.sparsity != "none":
+    if config.flow_blocks and config.sparsity != "none":
         every["straightened"] = straighten_
     return every
 
@@ -101,16 +97,15 @@ def _variance_x(model: SparseVAE, encodings: Encodings, seed: int) -> torch.Tens
 @torch.no_grad()
 def _variance_z(model: SparseVAE, encodings: Encodings) -> torch.Tensor:
     """The mean square of what the transition leaves over, with the posterior's variance, shape (n,)."""
-    total, past = 0.0, model.shape.past
+    past, total = model.shape.past, torch.zeros_like(model.log_variance_z)
     count = min(len(encodings.latents), _FEW)
     for start in range(0, count, _CHUNK):
         rows = slice(start, min(start + _CHUNK, count))
         bent = encodings.latents[rows]
-        straight = model.flow(bent.flatten(0, 1))[0].view_as(bent)
+        straight, jacobian, _ = model.flow.with_jacobian(bent.flatten(0, 1))
+        straight = straight.view_as(bent)
         actions = None if encodings.actions is None else encodings.actions[rows]
         mean = model.transition(straight[:, 0] if past else None, actions).loc
-        factor = encodings.factors[rows, -1]
-        if model.flow.active:
-            factor = model.flow.jacobian(bent[:, -1]) @ factor
+        factor = jacobian.view(*bent.shape, -1)[:, -1] @ encodings.factors[rows, -1]
         total = total + ((straight[:, -1] - mean).square() + factor.square().sum(-1)).sum(0)
-    return (torch.as_tensor(total) / count).clamp_min(_LEAST)
+    return (total / count).clamp_min(_LEAST)

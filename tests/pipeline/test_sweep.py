@@ -25,7 +25,14 @@ from estimation.sweep.folders import FAILED, LOCK, RESULT, holding, status_of
 from estimation.sweep.trial import run_trial
 
 Content = dict[str, Any]
-TINY = {"width": 8, "depth": 1, "transition_width": 4, "batch_size": 64, "validate_every": 10, "couplings": 2}
+TINY = {
+    "width": 8,
+    "depth": 1,
+    "transition_width": 4,
+    "batch_size": 64,
+    "validate_every": 10,
+    "flow_blocks": 1,
+}
 
 
 def content(steps: int = 12, seeds: tuple[int, ...] = (0, 1), **data: Any) -> Content:
