@@ -26,7 +26,8 @@ __all__ = ["flatten", "read_folder", "restore", "write_folder"]
 _MANIFEST = "manifest.json"
 _PREFIX = "tensors-"
 _MOST_JSON = 1 << 28
-_VERSION = 1
+# 2: another flow, and the setting flow_blocks for couplings
+_VERSION = 2
 _TENSOR = "__tensor__"
 
 
