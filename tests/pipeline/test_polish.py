@@ -12,7 +12,7 @@ from estimation.dataset import Dataset
 from estimation.metrics import mean_correlation
 from estimation.model import SparseVAE
 from estimation.representation import Shape
-from estimation.training import fit, polish
+from estimation.training import encodings, fit, polish
 from estimation.training.batches import Batches, scales
 from estimation.training.encodings import Encodings
 from estimation.training.polish import refine_, straighten_
@@ -148,6 +148,17 @@ def test_latents_that_actions_move_become_straight_too() -> None:
     straighten_(model, batches, config, len(data), 0)
     assert before < 0.99
     assert score(model, data, z[:, None]) > 0.997
+
+
+def test_fewer_rows_are_kept_where_their_covariances_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, _ = trajectories()
+    model, batches = reading_straight_off(data, CONFIG)
+    monkeypatch.setattr(encodings, "_FEWEST_ROWS", 10)
+    for numbers, rows in ((2 * N * N * 100, 100), (1, 10)):
+        monkeypatch.setattr(encodings, "_MOST_NUMBERS", numbers)
+        found = Encodings.of(model, batches, len(data), [0])
+        assert found.factors.shape == (rows, 2, N, N)
+        assert found.latents.shape == found.standardised.shape == (rows, 2, N)
 
 
 def test_latents_known_less_well_far_out_are_not_bent() -> None:
