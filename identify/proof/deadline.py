@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import TypeVar
 
 from identify.exceptions import RequestError
@@ -12,6 +14,9 @@ from identify.exceptions import RequestError
 __all__ = ["OutOfTimeError", "checked_seconds", "within"]
 
 T = TypeVar("T")
+
+# seconds until work that goes on is interrupted once more
+_AGAIN = 0.2
 
 
 class OutOfTimeError(BaseException):
@@ -40,7 +45,7 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     """
     if seconds == float("inf"):
         return work()
-    here = _Timer(seconds)
+    here = _Timer(seconds, sys._getframe())
     try:
         return work()
     finally:
@@ -48,29 +53,42 @@ def within(seconds: float, work: Callable[[], T]) -> T:
 
 
 class _Timer:
-    """Raises `OutOfTimeError` in the thread that made it, once, unless it is stopped before."""
+    """Raises `OutOfTimeError` in the thread that made it, until it is stopped or its frame has been left.
 
-    def __init__(self, seconds: float) -> None:
-        self._lock, self._over, self._fired = threading.Lock(), False, False
-        self._thread = ctypes.c_ulong(threading.get_ident())
-        self._timer = threading.Timer(seconds, self._interrupt)
-        self._timer.daemon = True
-        self._timer.start()
+    Once is not enough: what is raised inside a destructor or a callback of the garbage collector is reported and lost.
+    """
+
+    def __init__(self, seconds: float, frame: FrameType) -> None:
+        self._lock, self._over, self._fired = threading.Lock(), threading.Event(), False
+        self._thread, self._frame = threading.get_ident(), frame
+        threading.Thread(target=self._watch, args=(seconds,), daemon=True).start()
 
     def stop(self) -> None:
         """From now on nothing is raised, neither what is on its way."""
         with self._lock:
-            self._over = True
+            self._over.set()
             # of an outer limit, an interruption on its way stays on its way
             if self._fired:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, None)
-        self._timer.cancel()
+                self._raise(None)
 
-    def _interrupt(self) -> None:
-        with self._lock:
-            if not self._over:
+    def _watch(self, seconds: float) -> None:
+        while not self._over.wait(min(seconds, threading.TIMEOUT_MAX)):
+            with self._lock:
+                if self._over.is_set() or not self._is_at_work():
+                    return
                 self._fired = True
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(OutOfTimeError))
+                self._raise(OutOfTimeError)
+            seconds = _AGAIN
+
+    def _is_at_work(self) -> bool:
+        frame = sys._current_frames().get(self._thread)
+        while frame is not None and frame is not self._frame:
+            frame = frame.f_back
+        return frame is not None
+
+    def _raise(self, error: type[BaseException] | None) -> None:
+        what = None if error is None else ctypes.py_object(error)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), what)
 
 
 def checked_seconds(seconds: float) -> float:

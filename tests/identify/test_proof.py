@@ -113,6 +113,8 @@ def test_what_nobody_knows_is_undecided() -> None:
     assert "neither a point nor a rewriting decides it" in found.reason
 
 
+# one interruption may fall into a callback of the garbage collector, which reports it; the next one comes
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_hard_expressions_end_in_time() -> None:
     hard = (
         sum(sympy.sin(sympy.sqrt(k) * x) ** 2 + sympy.cos(sympy.sqrt(k) * x) ** 2 for k in range(2, 30)) - 28
@@ -136,6 +138,30 @@ def test_work_is_interrupted_and_nothing_arrives_later() -> None:
             within(1e-4 * k, lambda: sum(range(2_000)))
         except OutOfTimeError:
             continue
+
+
+def test_an_interruption_that_is_lost_comes_again() -> None:
+    lost: list[OutOfTimeError] = []
+
+    def work() -> None:
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            try:
+                while time.monotonic() < end:
+                    pass
+            except OutOfTimeError as error:
+                lost.append(error)
+                if len(lost) == 3:
+                    raise
+
+    start = time.monotonic()
+    with pytest.raises(OutOfTimeError):
+        within(0.05, work)
+    assert time.monotonic() - start < 5
+    # and none once the work has been left
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        pass
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), "1", True])
