@@ -24,7 +24,8 @@ class ResidualFlow(nn.Module):
     Each g is a network of one hidden layer, B tanh(A z + b) + c, in which |A| |B| is kept at a half or less. So every
     block is invertible, whatever it has learned, and each round of z <- y - g(z) halves the distance to the one z that
     it sends to y (Behrmann et al., "Invertible residual networks", arXiv 1811.00995, Theorem 1 and Algorithm 1). The
-    flow is the identity until it learns; while it is not ``active``, it is left out.
+    flow is the identity until it learns; while it is not ``active``, it is left out. Latents that it is not activated
+    for stay as they are, and the others don't depend on them.
 
     Args:
         n: number of latents.
@@ -44,26 +45,31 @@ class ResidualFlow(nn.Module):
         True
     """
 
-    state: Tensor
+    through: Tensor
 
     def __init__(self, n: int, blocks: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(_Block(n, width, generator) for _ in range(blocks))
-        self.register_buffer("state", torch.tensor(False))
+        self.register_buffer("through", torch.zeros(n, dtype=torch.bool))
 
     @property
     def active(self) -> bool:
-        """Whether latents go through it."""
-        return bool(self.state)
+        """Whether any latent goes through it."""
+        return bool(self.through.any())
 
-    def activate_(self) -> None:
-        """Put it between encoder and decoder, if it has any block."""
-        self.state.fill_(len(self.blocks) > 0)
+    def activate_(self, through: Tensor | None = None) -> None:
+        """Put it between encoder and decoder, if it has any block.
+
+        Args:
+            through: which latents go through it, shape (n,); all, if it is not given.
+        """
+        if len(self.blocks):
+            self.through.copy_(torch.ones_like(self.through) if through is None else through)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Straighten latents, shape (B, n)."""
         for block in self.blocks if self.active else ():
-            latents = block(latents)
+            latents = block(latents, self.through)
         return latents
 
     def with_jacobian(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -79,7 +85,7 @@ class ResidualFlow(nn.Module):
         jacobian = torch.eye(latents.shape[1]).to(latents).expand(len(latents), -1, -1)
         for block in self.blocks if self.active else ():
             assert isinstance(block, _Block)
-            latents, part = block.with_jacobian(latents)
+            latents, part = block.with_jacobian(latents, self.through)
             jacobian = part @ jacobian
             # of a contraction plus the identity: always positive
             log_det = log_det + torch.linalg.slogdet(part)[1]
@@ -89,7 +95,7 @@ class ResidualFlow(nn.Module):
         """Bend straight latents, shape (B, n), as the decoder knows them."""
         for block in reversed(list(self.blocks)) if self.active else ():
             assert isinstance(block, _Block)
-            latents = block.inverse(latents)
+            latents = block.inverse(latents, self.through)
         return latents
 
 
@@ -101,32 +107,35 @@ class _Block(nn.Module):
         self.outward = nn.Parameter(torch.zeros(n, width))
         self.shift = nn.Parameter(torch.zeros(n))
 
-    def forward(self, latents: Tensor) -> Tensor:
-        return latents + self._bend(latents, self._contracted())
+    def forward(self, latents: Tensor, through: Tensor) -> Tensor:
+        return latents + _bend(latents, *self._contracted(through))
 
-    def with_jacobian(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        outward = self._contracted()
-        heights = torch.tanh(latents @ self.inward.T + self.offset)
+    def with_jacobian(self, latents: Tensor, through: Tensor) -> tuple[Tensor, Tensor]:
+        inward, offset, outward, shift = self._contracted(through)
+        heights = torch.tanh(latents @ inward.T + offset)
         # one product of matrices for all rows instead of one for each
-        pairs = outward.T[:, :, None] * self.inward[:, None, :]
+        pairs = outward.T[:, :, None] * inward[:, None, :]
         slopes = ((1 - heights.square()) @ pairs.flatten(1)).view(-1, *pairs.shape[1:])
-        values = latents + heights @ outward.T + self.shift
+        values = latents + heights @ outward.T + shift
         return values, slopes + torch.eye(latents.shape[1]).to(latents)
 
-    def inverse(self, latents: Tensor) -> Tensor:
-        outward, found = self._contracted(), latents
+    def inverse(self, latents: Tensor, through: Tensor) -> Tensor:
+        weights, found = self._contracted(through), latents
         rounds = math.ceil(math.log(torch.finfo(latents.dtype).eps) / math.log(_STEEPEST)) + 1
         for _ in range(rounds):
-            found = latents - self._bend(found, outward)
+            found = latents - _bend(found, *weights)
         return found
 
-    def _bend(self, latents: Tensor, outward: Tensor) -> Tensor:
-        return torch.tanh(latents @ self.inward.T + self.offset) @ outward.T + self.shift
+    def _contracted(self, through: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The weights of the latents that go through, the outward ones smaller where the block would be too steep."""
+        inward, outward = self.inward * through, self.outward * through[:, None]
+        steepest = _norm_squared(inward.T @ inward) * _norm_squared(outward @ outward.T)
+        outward = outward * (_STEEPEST / steepest.clamp_min(_STEEPEST**2).sqrt())
+        return inward, self.offset, outward, self.shift * through
 
-    def _contracted(self) -> Tensor:
-        """The outward weights, smaller where the block would be steeper than it may be."""
-        steepest = _norm_squared(self.inward.T @ self.inward) * _norm_squared(self.outward @ self.outward.T)
-        return self.outward * (_STEEPEST / steepest.clamp_min(_STEEPEST**2).sqrt())
+
+def _bend(latents: Tensor, inward: Tensor, offset: Tensor, outward: Tensor, shift: Tensor) -> Tensor:
+    return torch.tanh(latents @ inward.T + offset) @ outward.T + shift
 
 
 def _norm_squared(gram: Tensor) -> Tensor:

@@ -26,8 +26,8 @@ __all__ = ["flatten", "read_folder", "restore", "write_folder"]
 _MANIFEST = "manifest.json"
 _PREFIX = "tensors-"
 _MOST_JSON = 1 << 28
-# 2: another flow, and the setting flow_blocks for couplings
-_VERSION = 2
+# 2: another flow, and the setting flow_blocks for couplings; 3: the flow knows which latents go through it
+_VERSION = 3
 _TENSOR = "__tensor__"
 
 

@@ -64,6 +64,11 @@ class Encodings:
         actions = batches.rows(rows).actions
         return cls(torch.cat(means), torch.cat(factors), actions, torch.cat(observed))
 
+    def told(self) -> Tensor:
+        """Which latents the observations tell of, shape (n,): they vary by more than what is not known of them."""
+        variance = self.latents.flatten(0, 1).var(0)
+        return variance > self.factors.square().sum(-1).flatten(0, 1).mean(0)
+
     def noise(self) -> NDArray[np.float64]:
         """The mean covariance of the posteriors, shape (n, n)."""
         covariance = torch.einsum("rtij,rtkj->ik", self.factors, self.factors) / self.latents[..., 0].numel()

@@ -54,6 +54,9 @@ def refine_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_rows: 
 def straighten_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_rows: int, step: int) -> None:
     """Fit the flow together with the transition, in place.
 
+    A latent that the observations hardly tell of is left out: its samples are everywhere, and encodings, which are all
+    that the flow would learn from, are not.
+
     Args:
         model: with frozen edges and a flow that is not active.
         batches: of the training data.
@@ -62,7 +65,9 @@ def straighten_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_ro
         step: where training stands.
     """
     encodings = Encodings.of(model, batches, n_rows, [config.seed, step])
-    model.flow.activate_()
+    model.flow.activate_(encodings.told())
+    if not model.flow.active:
+        return
     fit_flow_(model, encodings, config, step)
     if config.variance == "profiled":
         model.log_variance_z.copy_(_variance_z(model, encodings).log())

@@ -59,6 +59,25 @@ def test_every_latent_moves_and_depends_on_others() -> None:
     assert (off_diagonal.sum(1) > 1e-3).all()
 
 
+def test_latents_that_stay_out_are_left_alone_and_move_no_other() -> None:
+    flow, through = stirred(5, 3, 0), torch.tensor([True, False, True, True, False])
+    flow.activate_(through)
+    z = torch.randn(40, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    straight, jacobian, log_det = flow.with_jacobian(z)
+    assert torch.equal(straight[:, ~through], z[:, ~through])
+    assert (jacobian[:, through][:, :, ~through] == 0).all()
+    assert (straight[:, through] != z[:, through]).all()
+    torch.testing.assert_close(jacobian, derivative(flow, z)[1])
+    torch.testing.assert_close(torch.linalg.slogdet(jacobian)[1], log_det)
+    torch.testing.assert_close(flow.inverse(straight), z)
+
+
+def test_with_no_latent_it_is_left_out() -> None:
+    flow = stirred(3, 2, 0)
+    flow.activate_(torch.zeros(3, dtype=torch.bool))
+    assert not flow.active
+
+
 def test_it_begins_as_the_identity_and_is_left_out_until_then() -> None:
     z = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
     fresh = ResidualFlow(3, 4, 8, torch.Generator().manual_seed(0))
@@ -66,7 +85,7 @@ def test_it_begins_as_the_identity_and_is_left_out_until_then() -> None:
     assert torch.equal(fresh(z), z)
     assert (fresh.with_jacobian(z)[2] == 0).all()
     learned = stirred(3, 4, 0).float()
-    learned.state.fill_(False)
+    learned.through.fill_(False)
     assert not learned.active
     assert learned(z) is z
     assert learned.inverse(z) is z

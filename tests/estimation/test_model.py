@@ -238,11 +238,11 @@ def test_a_step_stays_on_the_models_device(variance: str) -> None:
     model = SparseVAE(Shape(6, 3, 2, past=True), config, torch.Generator())
     # what asks for a number is read back from a GPU, and can't be from a meta tensor
     states = [edges.state for edges in model.edges.values()]
-    active, steps = model.flow.state, model.refinement.steps
+    active, steps = model.flow.through, model.refinement.steps
     model.to("meta")
     for edges, state in zip(model.edges.values(), states, strict=True):
         edges.state = state
-    model.flow.state, model.refinement.steps = active, steps
+    model.flow.through, model.refinement.steps = active, steps
     moving = [p for name, p in model.named_parameters() if not name.startswith("flow.")]
     optimiser = build(moving, "soap", 1e-3)
     batch = Batch(torch.empty(8, 2, 6, device="meta"), torch.empty(8, 2, device="meta"))

@@ -150,6 +150,40 @@ def test_latents_that_actions_move_become_straight_too() -> None:
     assert score(model, data, z[:, None]) > 0.997
 
 
+def test_a_latent_that_observations_hardly_tell_of_stays_out() -> None:
+    """Its samples are wide, its encodings are not: what is learned of these alone is wrong for those."""
+    data, _ = trajectories()
+    model, batches = reading_straight_off(data, CONFIG)
+    with torch.no_grad():
+        # nobody knows the last latent: the decoder ignores it, the posterior is as wide as the prior
+        model.encoder.last.weight[-1] = 0
+        model.decoder.last.weight[:, -1] = 0
+        model.posterior_noise.network.last.bias[N - 1] = 0
+    told = Encodings.of(model, batches, len(data), [0]).told()
+    assert told.tolist() == [True] * (N - 1) + [False]
+    straighten_(model, batches, CONFIG, len(data), 0)
+    assert model.flow.through.tolist() == told.tolist()
+    points = torch.randn(50, N, generator=torch.Generator().manual_seed(0))
+    moved = points.clone()
+    moved[:, -1] += 1
+    with torch.no_grad():
+        assert torch.equal(model.flow(points)[:, -1], points[:, -1])
+        assert torch.equal(model.flow(points)[:, :-1], model.flow(moved)[:, :-1])
+        assert not torch.allclose(model.flow(points)[:, :-1], points[:, :-1], atol=0.01)
+
+
+def test_with_nothing_to_tell_of_nothing_is_straightened() -> None:
+    data, _ = trajectories()
+    model, batches = reading_straight_off(data, CONFIG)
+    with torch.no_grad():
+        model.encoder.last.weight.zero_()
+    kept = {name: value.clone() for name, value in model.state_dict().items()}
+    straighten_(model, batches, CONFIG, len(data), 0)
+    assert not model.flow.active
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, kept[name]), name
+
+
 def test_fewer_rows_are_kept_where_their_covariances_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     data, _ = trajectories()
     model, batches = reading_straight_off(data, CONFIG)

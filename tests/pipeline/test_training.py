@@ -268,7 +268,7 @@ def damaged(folder: Path, how: str) -> None:
         ("a list", r"manifest.json: is damaged \(not an object\)"),
         ("another kind", "holds 'something else', not 'mechsparse model'"),
         ("no kind", "is no checkpoint; its manifest.json does not say 'mechsparse model'"),
-        ("another version", "is version 99 of this format; this release reads version 2"),
+        ("another version", "is version 99 of this format; this release reads version 3"),
         ("a path", "it names no tensors or has no content"),
         ("no content", "its description lacks or misnames something"),
     ],
