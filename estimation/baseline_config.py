@@ -92,7 +92,7 @@ class BaselineConfig(Settings):
     head_depth: int = 2
     skip: bool = True
     beta: float = 1.2
-    rate: float = 6.0
+    rate: float = 12.0
     gamma: float = 1.0
     validate_every: int = 500
 

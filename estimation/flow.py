@@ -21,11 +21,11 @@ _STEEPEST = 0.5
 class ResidualFlow(nn.Module):
     """Residual blocks z + g(z) with g a contraction: exactly invertible.
 
-    Each g is a network of one hidden layer, B tanh(A z + b) + c, in which |A| |B| is kept at a half or less. So every
-    block is invertible, whatever it has learned, and each round of z <- y - g(z) halves the distance to the one z that
-    it sends to y (Behrmann et al., "Invertible residual networks", arXiv 1811.00995, Theorem 1 and Algorithm 1). The
-    flow is the identity until it learns; while it is not ``active``, it is left out. Latents that it is not activated
-    for stay as they are, and the others don't depend on them.
+    Each g is a network of one hidden layer, B tanh(A z + b) + c, in which norm(A) norm(B) is kept at a half or less. So
+    every block is invertible, whatever it has learned, and each round of z <- y - g(z) halves the distance to the one z
+    that it sends to y (Behrmann et al., "Invertible residual networks", arXiv 1811.00995, Theorem 1 and Algorithm 1).
+    The flow is the identity until it learns; while it is not ``active``, it is left out. Latents that it is not
+    activated for stay as they are, and the others don't depend on them.
 
     Args:
         n: number of latents.
