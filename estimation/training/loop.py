@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import os
 import time
 from collections.abc import Callable
@@ -187,10 +186,12 @@ class _Run:
                 )
             self._freeze()
             self.model.eval()
-            for word, change in polishes(self.config).items():
-                advance(self.step, f"to be {word}")
-                self.history.notes.append(self._polish(word, change))
-                self._amend_last_record(time.monotonic() - begin)
+            if polishing := polishes(self.config):
+                found = self._held_out()
+                for word, change in polishing.items():
+                    advance(self.step, f"to be {word}")
+                    found = self._polish(word, change, found)
+                self._amend_last_record(found, time.monotonic() - begin)
 
     def _enter_stage(self) -> None:
         if self.step in self.plan.rebases:
@@ -227,29 +228,34 @@ class _Run:
             if masks.sampled:
                 masks.freeze_(budgets(self.config).get(name) if self.config.sparsity == "budget" else None)
 
-    def _polish(self, word: str, change: Polish) -> str:
-        """Change the model after the last step, unless that makes held-out data less likely.
+    def _polish(self, word: str, change: Polish, before: dict[str, float]) -> dict[str, float]:
+        """Change the model after the last step, unless that makes held-out data less likely, and note what came of it.
+
+        Args:
+            word: for the change.
+            change: changes the model in place.
+            before: the held-out terms of the model as it is.
 
         Returns:
-            one line for the history.
+            those of the model as it is then.
         """
-        before, kept = self._held_out(), copy.deepcopy(self.model.state_dict())
+        kept, after = copy.deepcopy(self.model.state_dict()), None
         try:
             change(self.model, self.batches, self.config, self.n_rows, self.step)
             after = self._held_out()
         except (RuntimeError, NotImplementedError) as error:
-            after, reason = math.inf, " ".join(str(error).split())[:200]
+            reason = " ".join(str(error).split())[:200]
         else:
-            reason = f"the held-out negative ELBO went from {before:.4g} to {after:.4g}"
-        if not after <= before:
+            reason = f"the held-out negative ELBO went from {before['total']:.4g} to {after['total']:.4g}"
+        if after is None or not after["total"] <= before["total"]:
             self.model.load_state_dict(kept)
-            word = f"not {word}"
-        return f"{word} after {self.step} steps: {reason}"
+            word, after = f"not {word}", before
+        self.history.notes.append(f"{word} after {self.step} steps: {reason}")
+        return after
 
-    def _amend_last_record(self, seconds: float) -> None:
+    def _amend_last_record(self, found: dict[str, float], seconds: float) -> None:
         """The last look is at the model as it ends, not at what it was before it was polished."""
         if self.history.records:
-            found = held_out_terms(self.model, self.held_out, self.config.seed)
             self.history.records[-1] = replace(
                 self.history.records[-1],
                 reconstruction=found["reconstruction"],
@@ -257,8 +263,8 @@ class _Run:
                 seconds=seconds,
             )
 
-    def _held_out(self) -> float:
-        return held_out_terms(self.model, self.held_out, self.config.seed)["total"]
+    def _held_out(self) -> dict[str, float]:
+        return held_out_terms(self.model, self.held_out, self.config.seed)
 
     def _step(self) -> LossTerms:
         rate = self.plan.rate(self.step)

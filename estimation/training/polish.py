@@ -63,11 +63,15 @@ def straighten_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_ro
         config: optimiser and seed.
         n_rows: of the training data.
         step: where training stands.
+
+    Raises:
+        RuntimeError: there is nothing to straighten.
     """
     encodings = Encodings.of(model, batches, n_rows, [config.seed, step])
-    model.flow.activate_(encodings.told())
-    if not model.flow.active:
-        return
+    told = encodings.told()
+    if not told.any():
+        raise RuntimeError("the observations tell of no latent")
+    model.flow.activate_(told)
     fit_flow_(model, encodings, config, step)
     if config.variance == "profiled":
         model.log_variance_z.copy_(_variance_z(model, encodings).log())
