@@ -154,18 +154,21 @@ def test_supervised_is_the_likelihood_with_the_best_variances() -> None:
     torch.testing.assert_close(model.loss(data, rng()), -likely - 0.5 * (1 + math.log(2 * math.pi)))
 
 
-def test_pcl_is_logistic_regression_of_true_pairs_against_shuffled_ones() -> None:
+def test_pcl_is_logistic_regression_of_true_pairs_against_all_others_of_a_group() -> None:
     model, data = drawn("pcl"), batch()
     assert isinstance(model, PCL)
+    rows = len(data.observations)
+    model.group = rows - 3
+    groups = [range(rows - 3), range(rows - 3, rows)]
     past, present = model.encoder((data.observations - model.x_mean) / model.x_scale).unbind(1)
-    order = torch.randperm(len(past), generator=rng(5))
-    odds = torch.cat([model.score(present, past), model.score(present, past[order])])
-    labels = torch.cat([torch.ones(len(past)), torch.zeros(len(past))]).to(odds)
-    wanted = nn.functional.binary_cross_entropy_with_logits(odds, labels)
+    pairs = [(i, j) for group in groups for i in group for j in group]
+    odds = torch.cat([model.odds(present[i : i + 1], past[j : j + 1]) for i, j in pairs])[:, 0]
+    labels = torch.tensor([float(i == j) for i, j in pairs]).to(odds)
+    wanted = nn.functional.binary_cross_entropy_with_logits(odds, labels, reduction="sum") / rows
     torch.testing.assert_close(model.loss(data, rng(5)), wanted)
 
 
-def test_the_score_of_pcl_is_a_sum_of_functions_of_one_latent_at_both_steps() -> None:
+def test_the_odds_of_pcl_are_a_sum_of_functions_of_one_latent_at_both_steps() -> None:
     """Mixed differences over any distance: zero but for the two steps of one latent."""
     model = drawn("pcl")
     assert isinstance(model, PCL)
@@ -173,7 +176,7 @@ def test_the_score_of_pcl_is_a_sum_of_functions_of_one_latent_at_both_steps() ->
 
     def score(moved: set[int]) -> Tensor:
         point = torch.stack([end[k] if k in moved else start[k] for k in range(2 * N)])[None]
-        return model.score(point[:, :N], point[:, N:])
+        return model.odds(point[:, :N], point[:, N:])
 
     for i in range(2 * N):
         for j in range(i):

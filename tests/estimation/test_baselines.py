@@ -11,7 +11,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
-from torch import nn
 from torch.distributions import Laplace, Normal, kl_divergence
 
 from estimation.baseline_config import METHODS, NEEDS, BaselineConfig
@@ -118,7 +117,7 @@ def test_changes_of_slowvae_are_laplace() -> None:
     assert weighted == pytest.approx(float(model._first(found)) + 2.5 * changes, rel=1e-5)
 
 
-def test_the_score_of_pcl_is_a_gaussian_log_density_ratio() -> None:
+def test_the_odds_of_pcl_are_a_gaussian_log_density_ratio() -> None:
     """Of a latent that is v plus noise of variance 1/2 after v, and of variance 2 on its own."""
     model = fresh(SHAPE, BaselineConfig("pcl", **SMALL)).double()
     assert isinstance(model, PCL)
@@ -130,23 +129,6 @@ def test_the_score_of_pcl_is_a_gaussian_log_density_ratio() -> None:
     u, v = (torch.randn(9 - k, 3, generator=rng(k), dtype=torch.float64) for k in range(2))
     ratio = Normal(v, 0.5**0.5).log_prob(u[:, None]) - Normal(0.0, 2**0.5).log_prob(u[:, None])
     torch.testing.assert_close(model.odds(u, v), ratio.sum(2))
-
-
-def test_the_loss_of_pcl_is_that_of_a_classifier_of_pairs() -> None:
-    """Every row with its own past, and with that of every other row of its group."""
-    model = fresh(SHAPE, BaselineConfig("pcl", **SMALL)).double()
-    assert isinstance(model, PCL)
-    x = torch.randn(7, 2, SHAPE.n_observed, generator=rng(), dtype=torch.float64)
-    model.group = 4
-    with torch.no_grad():
-        past, present = (model.mean_latents(model.standardised(x)[:, k]) for k in range(2))
-        total = 0.0
-        for i in range(7):
-            for j in range(4) if i < 4 else range(4, 7):
-                odds = model.odds(present[i : i + 1], past[j : j + 1]).double()
-                follows = torch.full_like(odds, float(i == j))
-                total += float(nn.functional.binary_cross_entropy_with_logits(odds, follows))
-        assert float(model.loss(Batch(x, None), rng())) == pytest.approx(total / 7)
 
 
 def test_pcl_tells_what_follows_from_what_does_not() -> None:
