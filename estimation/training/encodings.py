@@ -65,7 +65,10 @@ class Encodings:
         return cls(torch.cat(means), torch.cat(factors), actions, torch.cat(observed))
 
     def told(self) -> Tensor:
-        """Which latents the observations tell of, shape (n,): they vary by more than what is not known of them."""
+        """Which latents the observations tell of, shape (n,): they vary by more than what is not known of them.
+
+        The same border as that of the directions which `estimation.unmixing.unmix` leaves alone (``unseen``).
+        """
         variance = self.latents.flatten(0, 1).var(0)
         return variance > self.factors.square().sum(-1).flatten(0, 1).mean(0)
 
