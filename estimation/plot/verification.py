@@ -63,7 +63,8 @@ def plot_verification(verification: Verification, ax: Axes | None = None) -> Axe
     reference = shorten(verification.reference, _LONGEST)
     ax.set_ylabel(f"latent of {reference}", fontsize=_LABEL, parse_math=False)
     ax.set_title(
-        f"strongest latent that may not enter (above {threshold:g}: ✗)",
+        # in two lines: with one other run the figure is narrow
+        f"strongest latent that\nmay not enter (✗: above {threshold:g})",
         fontsize=_LABEL,
         loc="left",
         color=INK,

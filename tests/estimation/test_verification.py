@@ -136,6 +136,19 @@ def test_many_latents_are_drawn_without_numbers(monkeypatch: pytest.MonkeyPatch)
     plt.close("all")
 
 
+def test_the_title_fits_where_there_is_one_other_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    ax = plot_verification(best_first({"a": run(PLAIN), "b": run(PLAIN)}, monkeypatch))
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.canvas.draw()
+    found, room = ax._left_title.get_window_extent(), figure.bbox  # type: ignore[attr-defined]
+    assert ax.get_title(loc="left")
+    assert room.x0 <= found.x0
+    assert found.x1 <= room.x1
+    assert found.y1 <= room.y1
+    plt.close("all")
+
+
 def test_one_run_verifies_nothing() -> None:
     with pytest.raises(DataError, match="verifying takes two runs or more; 1 given"):
         verify({"a": run(PLAIN)}, data())
