@@ -52,7 +52,7 @@ class Gaussian:
 
     def sample(self, noise: Tensor) -> Tensor:
         """The sample that this noise gives, both of shape (B, n); gradients flow into loc and factor."""
-        return self.loc + (self.factor @ noise[..., None])[..., 0]
+        return self.loc + (self.factor * noise[..., None, :]).sum(-1)
 
     def distribution(self) -> MultivariateNormal:
         """The same as a distribution of torch's."""
@@ -76,7 +76,6 @@ class PosteriorNoise(nn.Module):
     """
 
     frame: Tensor
-    identity: Tensor
     places: Tensor
 
     def __init__(self, inputs: int, n: int, full: bool, generator: torch.Generator) -> None:
@@ -85,7 +84,6 @@ class PosteriorNoise(nn.Module):
         outputs = n * (n + 1) // 2 if full else n
         self.network = MLP(inputs, outputs, _WIDTH, 1 if full else 0, generator)
         self.register_buffer("frame", torch.eye(n))
-        self.register_buffer("identity", torch.eye(n).flatten(), persistent=False)
         self.register_buffer("places", _places(n) if full else torch.empty(0), persistent=False)
         with torch.no_grad():
             # uncorrelated and alike everywhere, until something is learned
@@ -108,10 +106,11 @@ class PosteriorNoise(nn.Module):
         scale = log_scale.exp()
         if not self.full:
             return torch.diag_embed(scale), log_scale.sum(1)
-        # columns as rows here: a product with the same frame for all is then a single one
-        columns = torch.addmm(self.identity, outputs[:, self.n :], self.places).view(-1, self.n, self.n)
+        # columns as rows here, and the same frame for all of them: a single product
+        framed = (self.places @ self.frame.mT).flatten(1)
+        columns = torch.addmm(self.frame.mT.flatten(), outputs[:, self.n :], framed).view(-1, self.n, self.n)
         # columns are scaled, so that what is learned below the diagonal has no size of its own
-        factor = ((columns * scale[:, :, None]) @ self.frame.mT).mT
+        factor = (columns * scale[:, :, None]).mT
         return factor, log_scale.sum(1) + torch.linalg.slogdet(self.frame)[1]
 
     @torch.no_grad()
@@ -127,8 +126,8 @@ class PosteriorNoise(nn.Module):
 
 
 def _places(n: int) -> Tensor:
-    """Where the entries below the diagonal of an (n, n) matrix go in its flattened transpose, one row for each."""
+    """Where the entries below the diagonal of an (n, n) matrix go in its transpose, one matrix for each."""
     row, column = torch.tril_indices(n, n, -1)
-    places = torch.zeros(len(row), n * n)
-    places[torch.arange(len(row)), column * n + row] = 1
+    places = torch.zeros(len(row), n, n)
+    places[torch.arange(len(row)), column, row] = 1
     return places

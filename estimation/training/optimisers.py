@@ -14,6 +14,8 @@ __all__ = ["build"]
 _SOAP_BETAS = (0.95, 0.95)
 # steps between two eigenbases of SOAP: more often costs time and gained nothing
 _REFRESH = 40
+# steps between two looks at the products that the eigenbases are of: ten in as long
+_LOOK = 4
 
 
 def build(parameters: Iterable[nn.Parameter], name: str, learning_rate: float) -> torch.optim.Optimizer:
@@ -28,4 +30,4 @@ def build(parameters: Iterable[nn.Parameter], name: str, learning_rate: float) -
     parameters = [parameter for parameter in parameters if parameter.numel()]
     if name == "adam":
         return torch.optim.Adam(parameters, lr=learning_rate)
-    return SOAP(parameters, lr=learning_rate, betas=_SOAP_BETAS, refresh=_REFRESH)
+    return SOAP(parameters, lr=learning_rate, betas=_SOAP_BETAS, refresh=_REFRESH, look=_LOOK)

@@ -34,7 +34,7 @@ _EFFECTS = 16_384
 _JACOBIANS = 4_096
 # what is measured badly is unmixed badly: weak edges drown in what the networks don't fit
 _MEASURING_WIDTH = 64
-_MEASURING_STEPS = 900
+_MEASURING_STEPS = 600
 _FITTING_STEPS = 300
 _CHUNK = 4_096
 

@@ -1,14 +1,15 @@
-"""SOAP for stacks of matrices: Adam in the slowly turning eigenbasis of Shampoo's preconditioners.
+"""SOAP for many small matrices: Adam in the slowly turning eigenbasis of Shampoo's preconditioners.
 
-A weight of shape (count, a, b) is a stack of matrices, one for each of the networks that are evaluated at once, and
-each has preconditioners of its own::
+Matrices of the same shape are changed together, as one stack: the weights of a network's layers as well as a weight of
+shape (count, a, b), which holds one matrix for each of the networks that are evaluated at once. Each matrix has
+preconditioners of its own::
 
-    L, R    running means of G G^T and G^T G, G the gradient
+    L, R    running means of G G^T and G^T G, G the gradient of every `look`-th step
     U, V    eigenbases of L and R, anew every `refresh` steps by one step of the power iteration
     W       becomes W - rate * U adam(U^T G V) V^T
 
 Moments live in the eigenbasis, where they cost no projection, and turn with it; up to rounding that is what the paper
-does (Vyas et al., arXiv 2409.11321, Algorithms 1 to 4). Vectors get plain Adam.
+does (Vyas et al., arXiv 2409.11321, Algorithms 1 to 4) with ``look=1``. Vectors get plain Adam.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ class SOAP(torch.optim.Optimizer):
 
     Args:
         parameters: matrices (a, b), stacks of them (count, a, b), vectors, or kernels of convolutions (a, b, h, w),
-            which count as matrices (a, b * h * w).
+            which count as matrices (a, b * h * w). One that has no gradient stays as it is, and one that loses it
+            later has gradient zero from then on.
         lr: the learning rate.
         betas: how much of the first and of the second moments stays after a step; the second is that of L and R too.
         refresh: steps between two eigenbases.
+        look: steps between two looks at G G^T and G^T G, which are a third of a step's products.
 
     Example:
         >>> weight = nn.Parameter(torch.ones(2, 3))
@@ -54,8 +57,9 @@ class SOAP(torch.optim.Optimizer):
         lr: float,
         betas: tuple[float, float] = (0.95, 0.95),
         refresh: int = 40,
+        look: int = 1,
     ) -> None:
-        super().__init__(parameters, {"lr": lr, "betas": betas, "refresh": refresh, "done": 0})
+        super().__init__(parameters, {"lr": lr, "betas": betas, "refresh": refresh, "look": look, "done": 0})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -65,27 +69,65 @@ class SOAP(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state, gradient = self.state[parameter], _matrices(parameter.grad)
-                if state:
-                    parameter.sub_(_change(gradient, state, group).view_as(parameter))
-                else:
-                    _start(state, gradient)
+            parameters = group["params"]
+            for members in self._old(parameters):
+                own = [parameters[k] for k in members]
+                gradient, state = _together(own), self.state[own[0]]
+                for parameter, change in zip(own, _apart(_change(gradient, state, group), own), strict=True):
+                    parameter.sub_(change)
                 _look(gradient, state, group)
+            for members in self._new(parameters):
+                own = [parameters[k] for k in members]
+                self.state[own[0]]["members"] = members
+                _start(self.state[own[0]], _together(own), group)
             group["done"] += 1
         return loss
 
+    def _old(self, parameters: list[nn.Parameter]) -> list[list[int]]:
+        """Places of the parameters that are changed together, one list for each shape."""
+        return [list(state["members"]) for state in map(self._state, parameters) if state]
 
-def _matrices(values: Tensor) -> Tensor:
-    return values.flatten(1) if values.dim() > 3 else values
+    def _new(self, parameters: list[nn.Parameter]) -> list[list[int]]:
+        """Places of those that have a gradient for the first time."""
+        known = {k for members in self._old(parameters) for k in members}
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for k, parameter in enumerate(parameters):
+            if parameter.grad is not None and k not in known:
+                alike.setdefault(_shape(parameter), []).append(k)
+        return list(alike.values())
+
+    def _state(self, parameter: nn.Parameter) -> dict[str, Any]:
+        # without making one, as self.state[parameter] does
+        found: dict[str, Any] = self.state.get(parameter, {})
+        return found
 
 
-def _start(state: dict[str, Any], gradient: Tensor) -> None:
+def _shape(parameter: Tensor) -> tuple[int, ...]:
+    """Of the matrices that the parameter is or has; () of vectors, which all go together."""
+    if parameter.dim() < 2:
+        return ()
+    return tuple(parameter.flatten(1).shape if parameter.dim() > 3 else parameter.shape[-2:])
+
+
+def _together(parameters: list[nn.Parameter]) -> Tensor:
+    """Their gradients as a stack of matrices, or as one vector."""
+    shape = _shape(parameters[0])
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    return torch.cat([gradient.reshape(-1, *shape) for gradient in gradients])
+
+
+def _apart(values: Tensor, parameters: list[nn.Parameter]) -> Iterator[Tensor]:
+    """The inverse of `_together`, for values instead of gradients."""
+    shape = _shape(parameters[0])
+    counts = [parameter.numel() // math.prod(shape) for parameter in parameters]
+    for part, parameter in zip(torch.split(values, counts), parameters, strict=True):
+        yield part.view_as(parameter)
+
+
+def _start(state: dict[str, Any], gradient: Tensor, group: dict[str, Any]) -> None:
     state["first"], state["second"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
     for side, product in _products(gradient):
-        state[side] = torch.zeros_like(product)
+        state[side] = _weight(group) * product
         state[f"{side}_basis"] = _eigenbasis(product)
 
 
@@ -101,10 +143,16 @@ def _change(gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> T
 
 
 def _look(gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-    for side, product in _products(gradient):
-        state[side].lerp_(product, 1 - group["betas"][1])
+    if group["done"] % group["look"] == 0:
+        for side, product in _products(gradient):
+            state[side].lerp_(product, _weight(group))
     if group["done"] and group["done"] % group["refresh"] == 0:
         _turn(state)
+
+
+def _weight(group: dict[str, Any]) -> float:
+    """Of a product in the running mean: as much as it and those not looked at would have together."""
+    return 1 - float(group["betas"][1] ** group["look"])
 
 
 def _turn(state: dict[str, Any]) -> None:

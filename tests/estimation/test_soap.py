@@ -111,7 +111,7 @@ def test_kernels_long_sides_and_parameters_without_gradient() -> None:
     assert losses[-1] < 0.1 * losses[0]
     assert late.abs().max() < before.abs().max()
     assert idle not in optimiser.state
-    assert optimiser.state[kernel]["right"].shape == (18, 18)
+    assert optimiser.state[kernel]["right"].shape == (1, 18, 18)
     assert "left" in optimiser.state[wide]
     assert "right" not in optimiser.state[wide]
 
