@@ -2,13 +2,14 @@
 
 ::
 
-    trial.json       what the run is
-    result.json      written last: the run is done
-    failed.json      the run ended with an error
-    encodings.npy    latents of some held-out rows, for the agreement of seeds
-    model/           the trained model
-    state/           of a run under way: it goes on from there
-    lock             of a run under way: who has it; its time is renewed as long as that process lives
+    trial.json          what the run is
+    configuration.json  all its settings, those left at their defaults too
+    result.json         written last: the run is done
+    failed.json         the run ended with an error
+    encodings.npy       latents of some held-out rows, for the agreement of seeds
+    model/              the trained model
+    state/              of a run under way: it goes on from there
+    lock                of a run under way: who has it; its time is renewed as long as that process lives
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from estimation.exceptions import CheckpointError
+from estimation.exceptions import CheckpointError, ConfigError
 from estimation.sweep.plan import Trial
 from identify.files import make_folder, write_whole
 
@@ -35,13 +36,16 @@ __all__ = [
     "holding",
     "known_trial",
     "read_record",
+    "require_same_settings",
     "status_of",
     "write_record",
+    "write_trial",
 ]
 
 Status = Literal["done", "failed", "pending"]
 
 RESULT, FAILED, TRIAL, LOCK = "result.json", "failed.json", "trial.json", "lock"
+_CONFIGURATION = "configuration.json"
 # a lock that was not renewed for so long belongs to nobody
 _STALE_SECONDS = 60.0
 _RENEWED_EVERY = 10.0
@@ -84,6 +88,34 @@ def known_trial(folder: Path) -> Trial | None:
         return Trial.from_dict(read_record(path))
     except (TypeError, KeyError) as error:
         raise CheckpointError(f"{path}: is damaged ({error}); remove it to run the trial again") from error
+
+
+def write_trial(folder: Path, trial: Trial) -> None:
+    """Write down what the run of a folder is, with all settings."""
+    write_record(folder, _CONFIGURATION, trial.config().to_dict())
+    write_record(folder, TRIAL, trial.to_dict())
+
+
+def require_same_settings(folder: Path, trial: Trial) -> None:
+    """A folder's name tells the settings that were given; those that were not are another version's, perhaps.
+
+    Raises:
+        ConfigError: the run in the folder was made with others.
+    """
+    if not (folder / _CONFIGURATION).is_file():
+        return
+    was = read_record(folder / _CONFIGURATION)
+    now = json.loads(json.dumps(trial.config().to_dict()))
+    different = [
+        f"{name} was {was.get(name)!r} and is {now.get(name)!r}"
+        for name in sorted(was.keys() | now.keys())
+        if was.get(name) != now.get(name)
+    ]
+    if different:
+        raise ConfigError(
+            f"{folder}: is a run with other defaults ({', '.join(different)}); remove it to run the trial again, "
+            "or give another folder"
+        )
 
 
 @contextlib.contextmanager

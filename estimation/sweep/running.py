@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from estimation.exceptions import ConfigError
-from estimation.sweep.folders import FAILED, Status, status_of, write_record
+from estimation.sweep.folders import FAILED, Status, require_same_settings, status_of, write_record
 from estimation.sweep.plan import SweepPlan, Trial
 from estimation.sweep.trial import run_trial
 from estimation.sweep.workers import WorkerDiedError, Workers, local_workers
@@ -59,7 +59,8 @@ def run_sweep(
         on_change: called with every trial whose status is known: at the start with those done before, then as they end.
 
     Raises:
-        ConfigError: ``jobs`` is less than 1, or two trials are the same.
+        ConfigError: ``jobs`` is less than 1, two trials are the same, or the folder has one of them with settings
+            that were the defaults of another version.
         TrainingError: a cluster can't be reached.
 
     Example:
@@ -77,6 +78,8 @@ def run_sweep(
     _require_different(plan.trials)
     start = time.monotonic()
     root = make_folder(folder)
+    for trial in plan.trials:
+        require_same_settings(root / trial.name, trial)
     if retry_failed:
         for trial in plan.trials:
             (root / trial.name / FAILED).unlink(missing_ok=True)

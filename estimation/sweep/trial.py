@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from estimation.exceptions import ConfigError
-from estimation.sweep.folders import FAILED, RESULT, TRIAL, Status, holding, status_of, write_record
+from estimation.sweep.folders import FAILED, RESULT, Status, holding, status_of, write_record, write_trial
 from estimation.sweep.plan import DataSpec, Trial
 from estimation.sweep.surroundings import surroundings
 from identify.exceptions import IdentifyError
@@ -48,7 +48,7 @@ def run_trial(trial: Trial, folder: str, checkpoint_every: int = _STATE_EVERY) -
     with holding(place) as held:
         if not held or status_of(place) != "pending":
             return status_of(place)
-        write_record(place, TRIAL, trial.to_dict())
+        write_trial(place, trial)
         start = time.monotonic()
         try:
             record = _trained(trial, place, checkpoint_every)

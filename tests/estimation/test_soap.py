@@ -74,6 +74,43 @@ def test_a_stack_is_as_many_matrices() -> None:
     assert torch.allclose(stack, torch.stack(list(apart)), atol=1e-9)
 
 
+def test_alike_matrices_and_vectors_go_together_and_do_not_mix() -> None:
+    """Each with an optimiser of its own: the same steps."""
+    shapes = (5, 5), (4, 3), (3,), (5, 5), (2, 4, 3), (4,), (2, 5, 5)
+    together, alone = weights(*shapes), weights(*shapes)
+
+    def bent(parameters: list[nn.Parameter]) -> Tensor:
+        return sum((torch.cosh(p + 0.1 * k).sum() for k, p in enumerate(parameters)), start=torch.zeros(()))
+
+    joint = SOAP(together, lr=0.01, refresh=7)
+    minimise(joint, lambda: bent(together), 40)
+    each = [SOAP([parameter], lr=0.01, refresh=7) for parameter in alone]
+    for _ in range(40):
+        for parameter in alone:
+            parameter.grad = None
+        bent(alone).backward()
+        for optimiser in each:
+            optimiser.step()
+    for a, b in zip(together, alone, strict=True):
+        assert torch.allclose(a, b, atol=1e-9)
+    assert len(joint.state) == 3
+
+
+def test_what_is_not_looked_at_counts_like_what_is() -> None:
+    """With a gradient that stays the same, a look at every fourth step sees as much as four looks."""
+    (gradient,) = weights((4, 3), seed=5)
+    often, seldom = weights((4, 3)), weights((4, 3))
+    optimisers = [SOAP(often, lr=0.01, refresh=8), SOAP(seldom, lr=0.01, refresh=8, look=4)]
+    for parameters, optimiser in zip((often, seldom), optimisers, strict=True):
+        minimise(optimiser, lambda own=parameters[0]: (own * gradient.detach()).sum(), 20)  # type: ignore[misc]
+    assert torch.allclose(often[0], seldom[0], atol=1e-9)
+    for side in ("left", "right"):
+        first, second = (
+            optimiser.state[own[0]][side] for optimiser, own in zip(optimisers, (often, seldom), strict=True)
+        )
+        assert torch.allclose(first, second, rtol=1e-9)
+
+
 def test_the_steps_do_not_depend_on_the_basis() -> None:
     """Turning inputs and outputs turns the steps along, which is what Adam lacks."""
     generator = torch.Generator().manual_seed(3)
@@ -118,7 +155,7 @@ def test_kernels_long_sides_and_parameters_without_gradient() -> None:
 
 def test_a_state_read_back_goes_on_alike() -> None:
     ours, again = weights((6, 6), (6, 6), (6,)), weights((6, 6), (6, 6), (6,))
-    first, second = SOAP(ours, lr=0.01, refresh=4), SOAP(again, lr=0.01, refresh=4)
+    first, second = (SOAP(own, lr=0.01, refresh=4, look=3) for own in (ours, again))
     minimise(first, two_layers(ours), 10)
     with torch.no_grad():
         for a, b in zip(again, ours, strict=True):

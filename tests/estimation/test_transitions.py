@@ -67,6 +67,15 @@ def test_the_jacobian_is_the_derivative_and_zero_where_the_mask_is(seed: int, si
     torch.testing.assert_close(jacobian, reference)
 
 
+def test_no_bump_is_so_low_that_processors_get_slow() -> None:
+    networks = drawn(2, 1)
+    heights = networks._heights(torch.linspace(-100, 100, 999)[:, None])
+    assert heights.min() > 1e4 * torch.finfo(torch.float32).tiny
+    assert heights.min() < 1e-17
+    # and what is as far as that from all bumps has no slope
+    assert networks._slopes(torch.full((1, 1), 100.0)).abs().max() < 1e-13
+
+
 def test_a_function_of_one_input_that_oscillates_is_fitted_in_seconds() -> None:
     networks = TransitionNetworks(1, 2, width=8, depth=2, outputs=1, generator=rng())
     inputs = torch.rand(512, 2, generator=rng(1)) * 4 - 2

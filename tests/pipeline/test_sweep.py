@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,7 @@ def test_a_folder_holds_all_that_belongs_to_its_run(finished: Path) -> None:
     for folder in finished.iterdir():
         assert {path.name for path in folder.iterdir()} == {
             "trial.json",
+            "configuration.json",
             "result.json",
             "encodings.npy",
             "model",
@@ -86,6 +88,7 @@ def test_a_folder_holds_all_that_belongs_to_its_run(finished: Path) -> None:
         assert {"python", "torch", "mechsparse"} <= set(record["versions"])
         trial = Trial.from_dict(json.loads((folder / "trial.json").read_text()))
         assert trial.name == folder.name
+        assert json.loads((folder / "configuration.json").read_text()) == trial.config().to_dict()
 
 
 def test_what_is_done_is_not_done_again(finished: Path) -> None:
@@ -95,6 +98,19 @@ def test_what_is_done_is_not_done_again(finished: Path) -> None:
     assert told == ["done"] * 4
     assert len(outcome.done) == 4
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
+
+
+def test_a_run_with_the_defaults_of_another_version_is_not_taken_for_this_one(
+    finished: Path, tmp_path: Path
+) -> None:
+    copied = tmp_path / "copied"
+    shutil.copytree(finished, copied)
+    place = copied / plan_of().trials[1].name / "configuration.json"
+    record = json.loads(place.read_text())
+    place.write_text(json.dumps({**record, "warmup": 7, "gone": 1}))
+    expected = rf"other defaults \(gone was 1 and is None, warmup was 7 and is {record['warmup']}\); remove it to run"
+    with pytest.raises(ConfigError, match=expected):
+        run_sweep(plan_of(), copied)
 
 
 def test_processes_give_the_same_results(finished: Path, tmp_path: Path) -> None:
