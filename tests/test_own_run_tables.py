@@ -38,6 +38,21 @@ def test_a_baseline_stands_beside_what_was_published_of_it() -> None:
     assert lines[-1].startswith("Made on: ")
 
 
+def test_the_baselines_that_find_no_latent_are_no_better_than_chance_here_and_in_the_paper() -> None:
+    """What the page says of SlowVAE and beta-TCVAE, from the figures that it shows."""
+    lines = [line.split(" | ") for line in BASELINES.filled("<!-- baselines -->").splitlines()[2:-2]]
+    by_name = {(cells[0].lstrip("| "), cells[1]): cells[3:] for cells in lines}
+    for data, method in (("TimeBlockDiag", "slowvae"), ("ActionBlockDiag", "tcvae")):
+        chance = by_name[data, "true latents turned at random"]
+        for score in (0, 1):
+            mean, deviation = (float(part.strip("sd()")) for part in chance[score].split(" (sd "))
+            assert 0.01 < deviation < 0.05
+            for found in by_name[data, method][score].split(" / "):
+                assert mean - 2 * deviation < float(found) < mean + deviation
+    # and that there are others which do
+    assert float(by_name["TimeBlockDiag", "pcl"][0].split(" / ")[0]) > 0.8
+
+
 def test_the_choice_is_that_of_select_and_its_worth_the_mean_of_its_seeds() -> None:
     rows = [row for row in RUNS.read(TABLES.SWEEPS["budgets"]) if row["data"] == "TimeDiag"]
     assert len(rows) == 15

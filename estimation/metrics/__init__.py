@@ -11,11 +11,12 @@ DCI    does each learned latent serve one true latent, and the reverse?  `dci`
 =====  ================================================================  =========================================
 
 In-sample, MCC <= R_con <= R. Consistency with the prediction shows as R_con near R, complete disentanglement as MCC
-near R. Nothing here needs torch.
+near R; `chance_level` says what latents turned at random would have. Nothing here needs torch.
 """
 
 from __future__ import annotations
 
+from estimation.metrics.chance import Chance, chance_level
 from estimation.metrics.graphs import EdgeErrors, GraphDistance, structural_hamming
 from estimation.metrics.importance import DCI, dci
 from estimation.metrics.matching import MeanCorrelation, mean_correlation
@@ -23,10 +24,12 @@ from estimation.metrics.regression import MultipleCorrelation, multiple_correlat
 
 __all__ = [
     "DCI",
+    "Chance",
     "EdgeErrors",
     "GraphDistance",
     "MeanCorrelation",
     "MultipleCorrelation",
+    "chance_level",
     "dci",
     "mean_correlation",
     "multiple_correlation",
