@@ -83,6 +83,16 @@ class SOAP(torch.optim.Optimizer):
             group["done"] += 1
         return loss
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As of every optimiser.
+
+        Raises:
+            ValueError: it has no stacks, as what versions before this one kept.
+        """
+        if not all("members" in state for state in state_dict["state"].values()):
+            raise ValueError("that of another version, which changed every matrix alone")
+        super().load_state_dict(state_dict)
+
     def _old(self, parameters: list[nn.Parameter]) -> list[list[int]]:
         """Places of the parameters that are changed together, one list for each shape."""
         return [list(state["members"]) for state in map(self._state, parameters) if state]

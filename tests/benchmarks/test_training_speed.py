@@ -19,7 +19,7 @@ from estimation.model import SparseVAE
 from estimation.representation import Shape
 from estimation.simulate import published
 from estimation.training import fit
-from estimation.training.soap import SOAP
+from estimation.training.optimisers import build
 
 pytestmark = pytest.mark.benchmark
 
@@ -79,7 +79,7 @@ def test_a_step_of_soap_against_the_librarys(name: str, n_actions: int, past: bo
         parameters = [parameter for parameter in parameters if parameter.numel()]
         options = {"weight_decay": 0.0, "precondition_frequency": 40}
         optimisers[which] = (
-            SOAP(parameters, lr=1e-3)
+            build(parameters, "soap", 1e-3)
             if which == "ours"
             else pytorch_optimizer.SOAP(parameters, lr=1e-3, **options)
         )

@@ -163,3 +163,13 @@ def test_a_state_read_back_goes_on_alike() -> None:
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     assert minimise(first, two_layers(ours), 10) == minimise(second, two_layers(again), 10)
     assert first.step(lambda: 3.0) == 3.0
+
+
+def test_the_state_of_another_version_is_refused() -> None:
+    (weight,) = weights((3, 3))
+    optimiser = SOAP([weight], lr=0.01)
+    minimise(optimiser, lambda: weight.square().sum(), 2)
+    state = optimiser.state_dict()
+    del state["state"][0]["members"]
+    with pytest.raises(ValueError, match="that of another version, which changed every matrix alone"):
+        optimiser.load_state_dict(state)
