@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from estimation.exceptions import DataError
-from estimation.metrics.inputs import as_samples
+from estimation.metrics.inputs import as_samples, require_seed
 from estimation.metrics.matching import mean_correlation
 from estimation.metrics.regression import multiple_correlation
 
@@ -27,8 +27,8 @@ class Chance:
     """Scores of latents that are the true ones, whitened and turned at random.
 
     Attributes:
-        mcc: one for every rotation drawn.
-        r_con: the same; None where nothing was said to be allowed.
+        mcc: shape (draws,), one for every rotation drawn; 0 to 1.
+        r_con: shape (draws,); None where nothing was said to be allowed.
     """
 
     mcc: Floats
@@ -47,18 +47,19 @@ class Chance:
 def chance_level(z: ArrayLike, allowed: Any = None, draws: int = 100, seed: int = 0) -> Chance:
     """What the scores of these true latents are when learned latents hold all of them, but turned at random.
 
-    The learned latents are Q S z with S the inverse square root of the covariance and Q uniform over all rotations
-    (Haar measure). R is 1 for all of them.
+    The learned latents are Q S z with S the inverse square root of the covariance and Q uniform over all rotations and
+    reflections (Haar measure, `scipy.stats.ortho_group`). R is 1 for all of them. MCC and R_con, as `mean_correlation`
+    and `multiple_correlation` have them, depend on the covariance alone, so that rows cost nothing.
 
     Args:
         z: true latents, shape (N, n) or (N, T, n); all steps count as rows.
         allowed: as for `multiple_correlation`: the predicted entanglement, for R_con.
-        draws: rotations.
-        seed: of the rotations.
+        draws: how many Q.
+        seed: of the Q.
 
     Raises:
-        DataError: ``z`` or ``allowed`` is not as `multiple_correlation` needs it, or ``draws`` is not a whole number
-            from 1.
+        DataError: ``z`` or ``allowed`` is not as `multiple_correlation` needs it, ``draws`` is not a whole number
+            from 1, or ``seed`` not one from 0.
 
     Example:
         >>> z = np.random.default_rng(0).normal(size=(1000, 10))
@@ -69,6 +70,7 @@ def chance_level(z: ArrayLike, allowed: Any = None, draws: int = 100, seed: int 
 
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
         raise DataError(f"draws is {draws!r}; it must be a whole number, 1 or more")
+    require_seed(seed)
     true, _ = as_samples(z, z)
     few, white = _with_the_same_moments(true.reshape(-1, true.shape[-1]))
     generator = np.random.default_rng(seed)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from estimation.exceptions import DataError
 
-__all__ = ["as_samples", "checked_matching", "constant_columns", "halves", "standardised"]
+__all__ = ["as_samples", "checked_matching", "constant_columns", "halves", "require_seed", "standardised"]
 
 Floats = NDArray[np.float64]
 
@@ -62,8 +62,7 @@ def halves(
     if not held_out:
         everything = _flattened(true), _flattened(learned)
         return everything, everything
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise DataError(f"seed is {seed!r}; it must be a whole number, 0 or more")
+    require_seed(seed)
     n, steps = true.shape[:2]
     if n // 2 * steps < least:
         what = "rows" if steps == 1 else f"sequences of {steps} steps"
@@ -74,6 +73,12 @@ def halves(
     fit, score = np.sort(order[: n // 2]), np.sort(order[n // 2 :])
     first, second = ((_flattened(true[part]), _flattened(learned[part])) for part in (fit, score))
     return first, second
+
+
+def require_seed(seed: object) -> None:
+    """Raise DataError unless it is a whole number from 0."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise DataError(f"seed is {seed!r}; it must be a whole number, 0 or more")
 
 
 def _flattened(samples: Floats) -> Floats:

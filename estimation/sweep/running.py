@@ -61,6 +61,7 @@ def run_sweep(
     Raises:
         ConfigError: ``jobs`` is less than 1, two trials are the same, or the folder has one of them with settings
             that were the defaults of another version.
+        CheckpointError: what a folder says of its settings is damaged.
         TrainingError: a cluster can't be reached.
 
     Example:

@@ -67,7 +67,8 @@ def test_in_words() -> None:
     [
         ({"draws": 0}, "draws is 0; it must be a whole number, 1 or more"),
         ({"draws": True}, "draws is True; it must be"),
-        ({"z": [[np.nan, 1.0], [1.0, 2.0]]}, "z"),
+        ({"seed": -1}, "seed is -1; it must be a whole number, 0 or more"),
+        ({"z": [[np.nan, 1.0], [1.0, 2.0]]}, r"z\[0, 0\] is nan; latents must be finite"),
         ({"allowed": np.eye(3)}, r"allowed has shape \(3, 3\)"),
     ],
 )

@@ -111,6 +111,11 @@ def test_a_run_with_the_defaults_of_another_version_is_not_taken_for_this_one(
     expected = rf"other defaults \(gone was 1 and is None, warmup was 7 and is {record['warmup']}\); remove it to run"
     with pytest.raises(ConfigError, match=expected):
         run_sweep(plan_of(), copied)
+    place.write_text("{")
+    with pytest.raises(
+        CheckpointError, match=r"configuration\.json: is damaged .*; remove it to run the trial"
+    ):
+        run_sweep(plan_of(), copied)
 
 
 def test_processes_give_the_same_results(finished: Path, tmp_path: Path) -> None:
