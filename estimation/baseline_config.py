@@ -35,7 +35,9 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "head_depth": (1, 100),
         "beta": (0, 1e9),
         "rate": (1e-6, 1e9),
+        "shape": (0.1, 20),
         "gamma": (0, 1e9),
+        "turns": (0, 1000),
         "validate_every": (1, MOST_STEPS),
     }
 )
@@ -61,8 +63,12 @@ class BaselineConfig(Settings):
         head_width, head_depth: hidden layers of what else a method has: the prior of iVAE, the classifier of PCL.
         skip: a linear map beside encoder and decoder.
         beta: weight of the total correlation, for ``"tcvae"``; with 2 and 6 it scored lower (docs/training.md).
-        rate: of the Laplace distribution of changes, for ``"slowvae"``; one over their mean absolute value.
+        rate: of the changes, for ``"slowvae"``: one over their scale; learned for each latent when left out.
+        shape: of the distribution of changes, for ``"slowvae"``: 1 is Laplace's, as in its paper. Above 2 it suits
+            latents whose changes are alike in size.
         gamma: weight of the term of changes, for ``"slowvae"``; 1 is the ELBO (Klindt et al. took 10 for images).
+        turns: how often, at equal distances, ``"tcvae"`` and ``"slowvae"`` get the linear map of their latents that
+            makes their own loss least; with 0, as in their papers, training alone has to find it.
         validate_every: steps between two looks at held-out data.
 
     Raises:
@@ -92,8 +98,10 @@ class BaselineConfig(Settings):
     head_depth: int = 2
     skip: bool = True
     beta: float = 1.2
-    rate: float = 12.0
+    rate: float | None = None
+    shape: float = 4.0
     gamma: float = 1.0
+    turns: int = 4
     validate_every: int = 500
 
     def __post_init__(self) -> None:

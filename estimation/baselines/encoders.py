@@ -60,6 +60,13 @@ class Baseline(Representation):
         """What training minimises, a scalar."""
         raise NotImplementedError
 
+    def improve_turn_(self, latents: Tensor) -> None:
+        """Put a better linear map behind the encoder, for methods whose loss has one.
+
+        Args:
+            latents: as encoded now, shape (N, T, n).
+        """
+
 
 class RandomEncoder(Baseline):
     """An encoder that is never trained: what scores are worth nothing."""

@@ -33,6 +33,8 @@ __all__ = ["fit"]
 _STAGE = "baseline"
 # rows that a look at the held-out data takes at most
 _LOOKED_AT = 4_096
+# rows that a turn is found for at most
+_TURNED = 8_192
 
 
 def fit(
@@ -145,8 +147,12 @@ class _Run:
         every: int,
     ) -> None:
         begin, total = time.monotonic() - self.seconds, self.config.steps
+        turns = {total * k // (self.config.turns + 1) for k in range(1, self.config.turns + 1)}
         with progress_line(total, self.step, progress) as advance:
             while self.step < total:
+                # before a step, so that a run that goes on from its state turns no second time
+                if self.step in turns:
+                    self._turn()
                 loss = self._step()
                 self.step += 1
                 self.seconds = time.monotonic() - begin
@@ -175,6 +181,13 @@ class _Run:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return value
+
+    def _turn(self) -> None:
+        x = self.model.standardised(self.batches.some(_TURNED, self.step).observations)
+        self.model.eval()
+        with torch.no_grad():
+            latents = self.model.mean_latents(x.flatten(0, 1)).view(*x.shape[:2], -1)
+        self.model.train().improve_turn_(latents)
 
     @torch.no_grad()
     def _record(self, loss: float) -> Record:

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from estimation.baselines.changes import Changes
 from estimation.baselines.encoders import Baseline
+from estimation.baselines.turning import independent, least_costly
 from estimation.networks import MLP
 from estimation.representation import Batch, Shape
 
@@ -57,6 +59,9 @@ class Posterior:
 class VAE(Baseline):
     """A standard normal prior for every step (Kingma and Welling, arXiv 1312.6114, the section on the bound).
 
+    Between encoder and decoder stands a linear map, the identity until it is turned: the encoder ends with it, and the
+    decoder begins with its inverse.
+
     Args:
         shape: the sizes.
         config: widths and depths.
@@ -66,6 +71,8 @@ class VAE(Baseline):
     """
 
     log_variance_x: Tensor
+    turn: Tensor
+    turn_back: Tensor
 
     def __init__(
         self,
@@ -87,14 +94,27 @@ class VAE(Baseline):
             self.noise.last.weight.zero_()
             self.noise.last.bias.fill_(_START_LOG_SCALE)
         self.register_buffer("log_variance_x", torch.zeros(()))
+        for name in ("turn", "turn_back"):
+            self.register_buffer(name, torch.eye(n))
 
     @property
     def decodes(self) -> bool:
         return True
 
-    def mean_observations(self, latents: Tensor) -> Tensor:
-        result: Tensor = self.decoder(latents)
+    def mean_latents(self, standardised: Tensor) -> Tensor:
+        result: Tensor = self.encoder(standardised) @ self.turn.T
         return result
+
+    def mean_observations(self, latents: Tensor) -> Tensor:
+        result: Tensor = self.decoder(latents @ self.turn_back.T)
+        return result
+
+    @torch.no_grad()
+    def turn_by_(self, change: Tensor) -> None:
+        """Map the latents by an invertible matrix, shape (n, n); what is decoded stays the same."""
+        turn = change.to(self.turn.device, torch.float64) @ self.turn.double()
+        self.turn.copy_(turn)
+        self.turn_back.copy_(torch.linalg.inv(turn))
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         x, posterior, error = self._read(batch, generator)
@@ -122,8 +142,9 @@ class VAE(Baseline):
     def _read(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Posterior, Tensor]:
         x = self.standardised(batch.observations)
         rows = x.flatten(0, 1)
-        mean = self.mean_latents(rows)
-        log_scale = self.noise(mean if self.reads_latents else rows).clamp(*_LOG_SCALES)
+        unturned = self.encoder(rows)
+        mean = unturned @ self.turn.T
+        log_scale = self.noise(unturned if self.reads_latents else rows).clamp(*_LOG_SCALES)
         noise = torch.randn(mean.shape, generator=generator, device=x.device, dtype=x.dtype)
         sample = mean + log_scale.exp() * noise
         error = (self.mean_observations(sample) - rows).square().mean()
@@ -142,7 +163,12 @@ class TCVAE(VAE):
         self, shape: Shape, config: BaselineConfig, generator: torch.Generator, **networks: nn.Module | None
     ):
         super().__init__(shape, config, generator, **networks)
-        self.beta = config.beta
+        self.beta, self.seed = config.beta, config.seed
+
+    def improve_turn_(self, latents: Tensor) -> None:
+        # the rest of the loss is the same for all maps to uncorrelated latents of unit variance
+        if self.beta > 1:
+            self.turn_by_(independent(latents.flatten(0, 1), self.seed))
 
     def weighted_divergence(self, posterior: Posterior, batch: Batch) -> Tensor:
         correlation = total_correlation(
@@ -189,18 +215,18 @@ class IVAE(VAE):
 
 
 class SlowVAE(VAE):
-    """Latents change little and rarely: their changes follow a Laplace distribution.
+    """Latents follow each other closely: their changes have a generalised Laplace distribution around none.
 
-    Klindt et al., arXiv 2007.10930, the section on the SlowVAE: a standard normal for the first step, a Laplace prior
-    around it for the next, whose divergence counts ``gamma`` times. The expected absolute change is that of two
-    independent Gaussians, in closed form, as theirs.
+    Klindt et al., arXiv 2007.10930, the section on the SlowVAE: a standard normal for the first step, `Changes` for the
+    next, whose divergence counts ``gamma`` times. Theirs has a shape of 1 and the same rate for all latents.
     """
 
     def __init__(
         self, shape: Shape, config: BaselineConfig, generator: torch.Generator, **networks: nn.Module | None
     ):
         super().__init__(shape, config, generator, **networks)
-        self.rate, self.gamma = config.rate, config.gamma
+        self.gamma = config.gamma
+        self.changes = Changes(shape.n_latents, config.rate, config.shape)
 
     def divergence(self, posterior: Posterior, batch: Batch) -> Tensor:
         return self._first(posterior) + self._changes(posterior)
@@ -208,15 +234,24 @@ class SlowVAE(VAE):
     def weighted_divergence(self, posterior: Posterior, batch: Batch) -> Tensor:
         return self._first(posterior) + self.gamma * self._changes(posterior)
 
+    def improve_turn_(self, latents: Tensor) -> None:
+        change, changes = least_costly(latents, self.changes, self._cost)
+        self.turn_by_(change)
+        self.changes.load_state_dict(changes.state_dict())
+
+    def _cost(self, changes: Changes, latents: Tensor) -> Tensor:
+        """Minus the log-density of latents, up to a constant, each step's as the loss counts it."""
+        first = 0.5 * latents[:, 0].square().sum(1).mean()
+        return first + self.gamma * changes.cost(latents.diff(dim=1)).sum((1, 2)).mean()
+
     def _first(self, posterior: Posterior) -> Tensor:
         return from_standard_normal(posterior.mean[:, 0], posterior.variance[:, 0]).sum(1).mean()
 
     def _changes(self, posterior: Posterior) -> Tensor:
-        mean = posterior.mean.diff(dim=1)
         variance = posterior.variance[:, 1:] + posterior.variance[:, :-1]
         entropy = 0.5 * (_LOG_2PI + 1) + posterior.log_scale[:, 1:]
-        likely = math.log(self.rate / 2) - self.rate * expected_absolute(mean, variance)
-        return -(entropy + likely).sum((1, 2)).mean()
+        cost = self.changes.expected_cost(posterior.sample.diff(dim=1), posterior.mean.diff(dim=1), variance)
+        return (cost - entropy).sum((1, 2)).mean()
 
 
 def from_standard_normal(mean: Tensor, variance: Tensor) -> Tensor:
@@ -227,20 +262,6 @@ def from_standard_normal(mean: Tensor, variance: Tensor) -> Tensor:
         tensor([0., 2.])
     """
     return 0.5 * (mean.square() + variance - 1 - variance.log())
-
-
-def expected_absolute(mean: Tensor, variance: Tensor) -> Tensor:
-    """E|z| of N(mean, variance), elementwise (the mean of a folded normal distribution).
-
-    Example:
-        >>> expected_absolute(torch.tensor([3.0]), torch.tensor([1e-6])).round(decimals=3)
-        tensor([3.])
-    """
-    scale = variance.sqrt()
-    ratio = mean / scale
-    return scale * math.sqrt(2 / math.pi) * (-0.5 * ratio.square()).exp() + mean * torch.erf(
-        ratio / math.sqrt(2)
-    )
 
 
 def total_correlation(sample: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:

@@ -63,6 +63,10 @@ class Batches:
         self._latents = dataset.latents if with_latents else None
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
 
+    def some(self, most: int, step: int) -> Batch:
+        """Rows from anywhere, at most so many; which ones depends on the seed and the step alone."""
+        return self.rows(np.random.default_rng([self._seed, step]).permutation(self._rows)[:most])
+
     def at(self, step: int) -> Batch:
         """The batch of a step."""
         epoch, place = divmod(step, self.per_epoch)

@@ -53,7 +53,7 @@ def posterior(rows: int = 30, steps: int = 2) -> Posterior:
 
 
 def encoded(model: VAE, data: Batch, seed: int) -> tuple[Tensor, Normal, Tensor]:
-    """Standardised observations, their posterior, and the sample that a seed draws of it."""
+    """Standardised observations, their posterior, and the sample that a seed draws of it, of a model not turned."""
     # log scales are kept from -9 to 2
     x = (data.observations - model.x_mean) / model.x_scale
     q = Normal(model.encoder(x), model.noise(x).clamp(-9, 2).exp())
@@ -141,7 +141,7 @@ def test_slowvae_with_weight_one_is_its_bound() -> None:
     assert isinstance(model, SlowVAE)
     torch.testing.assert_close(model.weighted_divergence(found, batch()), model.divergence(found, batch()))
     # the next step is drawn to the one before
-    still = Posterior(found.mean[:, :1].repeat(1, 2, 1), found.log_scale, found.sample)
+    still = Posterior(*(part[:, :1].repeat(1, 2, 1) for part in (found.mean, found.log_scale, found.sample)))
     assert model.divergence(still, batch()) < model.divergence(found, batch())
 
 

@@ -15,6 +15,7 @@ from torch.distributions import Laplace, Normal, kl_divergence
 
 from estimation.baseline_config import METHODS, NEEDS, BaselineConfig
 from estimation.baselines import fit
+from estimation.baselines.changes import Changes, expected_absolute
 from estimation.baselines.contrastive import PCL
 from estimation.baselines.encoders import Baseline
 from estimation.baselines.making import KINDS, fresh
@@ -22,7 +23,6 @@ from estimation.baselines.variational import (
     TCVAE,
     Posterior,
     SlowVAE,
-    expected_absolute,
     from_standard_normal,
     total_correlation,
 )
@@ -102,8 +102,8 @@ def test_a_total_correlation_that_counts_once_is_the_plain_bound() -> None:
         assert total(other) == total(plain)
 
 
-def test_changes_of_slowvae_are_laplace() -> None:
-    model = fresh(SHAPE, BaselineConfig("slowvae", rate=3.0, gamma=2.5, **SMALL))
+def test_changes_of_slowvae_are_laplace_at_a_shape_of_one() -> None:
+    model = fresh(SHAPE, BaselineConfig("slowvae", rate=3.0, shape=1.0, gamma=2.5, **SMALL))
     assert isinstance(model, SlowVAE)
     found = posterior()
     first, last = (Normal(found.mean[:, t].double(), found.log_scale[:, t].double().exp()) for t in range(2))
@@ -115,6 +115,36 @@ def test_changes_of_slowvae_are_laplace() -> None:
     assert changes == pytest.approx(float(wanted.mean(0).sum(1).mean()), rel=5e-3)
     weighted = float(model.weighted_divergence(found, batch(50)))
     assert weighted == pytest.approx(float(model._first(found)) + 2.5 * changes, rel=1e-5)
+
+
+@given(st.floats(0.5, 6), st.floats(0.2, 5), st.floats(-3, 3))
+def test_changes_are_generalised_laplace(shape: float, rate: float, change: float) -> None:
+    found = Changes(1, rate, shape).double().cost(torch.tensor([[change]], dtype=torch.float64))
+    wanted = -stats.gennorm(shape, scale=1 / rate).logpdf(change)
+    assert float(found) == pytest.approx(wanted, rel=1e-4, abs=1e-2)
+
+
+@pytest.mark.parametrize("shape", [1.0, 3.0])
+def test_the_expected_cost_of_changes_is_its_mean_over_samples(shape: float) -> None:
+    changes, mean, scale = Changes(2, None, shape), torch.tensor([0.3, -1.0]), torch.tensor([0.5, 0.1])
+    with torch.no_grad():
+        changes.log_rate.copy_(torch.tensor([0.5, -0.4]))
+    sample = mean + scale * torch.randn(200_000, 2, generator=rng())
+    found = changes.expected_cost(sample, mean, scale.square()).detach()
+    wanted = -torch.from_numpy(
+        stats.gennorm(shape, scale=(-changes.log_rate.detach()).exp()).logpdf(sample)
+    ).mean(0)
+    torch.testing.assert_close(
+        found.double() if shape == 1 else found.double().mean(0), wanted, rtol=3e-3, atol=3e-3
+    )
+
+
+def test_rates_are_learned_unless_they_are_given() -> None:
+    for rate, learned in ((None, ["log_rate"]), (2.0, [])):
+        changes = Changes(3, rate, 1.0)
+        assert [name for name, _ in changes.named_parameters()] == learned
+        # a fixed rate is in the settings, and no tensor of the file
+        assert list(changes.state_dict()) == learned
 
 
 def test_the_odds_of_pcl_are_a_gaussian_log_density_ratio() -> None:
@@ -210,6 +240,8 @@ def test_data_that_a_method_can_not_use(
         ),
         ({"steps": 0}, "steps is 0; it must be from 1 to"),
         ({"beta": -1.0}, "beta is -1.0; it must be from 0 to 1e\\+09"),
+        ({"shape": 0.0}, "shape is 0.0; it must be from 0.1 to 20"),
+        ({"turns": -1}, "turns is -1; it must be from 0 to 1000"),
         ({"rate": 0.0}, "rate is 0.0; it must be from 1e-06 to 1e\\+09"),
         ({"width": 2.5}, "width is 2.5; it must be a whole number"),
         ({"device": "mps"}, "device is 'mps', which is not tried; give 'cpu' or 'auto'"),

@@ -1,0 +1,98 @@
+"""Which linear map of its latents a method would rather have: by a solver, where training turns for thousands of steps.
+
+A VAE soon has latents that tell of all observations, and is left with turning them: encoder and decoder would have to
+turn together, which they hardly do. So the latents are encoded now and then, the map under which the method's own loss
+is least is found for them, and put between encoder and decoder.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+__all__ = ["independent", "least_costly"]
+
+M = TypeVar("M", bound=nn.Module)
+
+# a latent that varies by less than this share of the one that varies most is not told of by observations
+_TOLD = 0.01
+_ROUNDS = 300
+_ICA_ROUNDS, _ICA_CLOSE = 500, 1e-3
+
+
+def independent(latents: Tensor, seed: int) -> Tensor:
+    """The map to uncorrelated latents of unit variance that are as independent as a map can make them.
+
+    FastICA: of all maps to uncorrelated latents, that of least total correlation is that of most negentropy (Hyvarinen
+    and Oja, Neural Networks 13, 2000, "Minimization of mutual information").
+
+    Args:
+        latents: shape (N, n).
+        seed: of the map that the search starts from.
+
+    Returns:
+        shape (n, n). Latents that hardly vary stay as they are, and so do all of them where no more rows than n tell.
+    """
+    from sklearn.decomposition import FastICA
+    from sklearn.exceptions import ConvergenceWarning
+
+    kept = _told(latents)
+    result = torch.eye(latents.shape[1], dtype=torch.float64)
+    if int(kept.sum()) < 2 or len(latents) <= latents.shape[1]:
+        return result
+    solver = FastICA(
+        whiten="unit-variance", whiten_solver="eigh", random_state=seed, max_iter=_ICA_ROUNDS, tol=_ICA_CLOSE
+    )
+    with warnings.catch_warnings():
+        # a map that could be a little better is good enough: training goes on from it
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = solver.fit(latents[:, kept].double().cpu().numpy()).components_
+    if np.isfinite(found).all():
+        result[np.ix_(kept, kept)] = torch.from_numpy(found)
+    return result
+
+
+def least_costly(latents: Tensor, prior: M, cost: Callable[[M, Tensor], Tensor]) -> tuple[Tensor, M]:
+    """The map under which latents are likeliest, with the parameters of the prior that are best for them.
+
+    Args:
+        latents: shape (N, T, n).
+        prior: what has parameters of its own; it stays as it is.
+        cost: minus the log-density of mapped latents (N, T, n) under a prior, averaged over rows, a scalar.
+
+    Returns:
+        the map, shape (n, n), with latents that hardly vary left alone, and the prior with its best parameters.
+    """
+    z = latents.double()
+    kept = torch.from_numpy(_told(z.flatten(0, 1))).to(z.device)
+    fitted = copy.deepcopy(prior).double()
+    found = torch.eye(z.shape[2], dtype=z.dtype, device=z.device).requires_grad_()
+    free = kept[:, None] & kept
+    solver = torch.optim.LBFGS([found, *fitted.parameters()], max_iter=_ROUNDS, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        solver.zero_grad()
+        total: Tensor = cost(fitted, z @ found.T) - z.shape[1] * torch.linalg.slogdet(found)[1]
+        total.backward()  # type: ignore[no-untyped-call]
+        assert found.grad is not None
+        found.grad *= free
+        return total
+
+    before = loss().item()
+    solver.step(loss)  # type: ignore[no-untyped-call]
+    if not loss().item() < before:
+        return torch.eye(z.shape[2], dtype=z.dtype), prior
+    return found.detach(), fitted
+
+
+def _told(latents: Tensor) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which latents, of shape (N, n), observations tell of, shape (n,)."""
+    variance = latents.detach().double().var(0).cpu().numpy()
+    told: np.ndarray[tuple[int], np.dtype[np.bool_]] = variance > _TOLD * variance.max()
+    return told
