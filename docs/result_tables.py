@@ -12,7 +12,7 @@ from stored_runs import replaced, table
 
 from estimation.reproduction.published import PUBLISHED
 
-__all__ = ["FILES", "filled", "stored"]
+__all__ = ["FILES", "filled", "newest", "stored"]
 
 _RESULTS = Path(__file__).parent / "results"
 # ours, and the published ones
@@ -45,7 +45,7 @@ def filled(page: str, results: Iterable[Result], published: Result) -> str:
     Raises:
         ValueError: a marker is missing.
     """
-    latest = _latest(results)
+    latest = newest(results)
     tables = {
         "datasets": _data_sets(latest, published["datasets"]),
         "random graphs": _densities(latest, published["random_graphs"]),
@@ -71,7 +71,8 @@ def _read(lines: Iterable[str]) -> list[Result]:
     return results
 
 
-def _latest(results: Iterable[Result]) -> dict[Key, Result]:
+def newest(results: Iterable[Result]) -> dict[Key, Result]:
+    """Of every run of the table, as data set, density, graph seed and model seed, the one written last."""
     return {
         (result["data"], result["density"], result["graph_seed"], result["model_seed"]): result
         for result in results
