@@ -64,8 +64,8 @@ class BaselineConfig(Settings):
         skip: a linear map beside encoder and decoder.
         beta: weight of the total correlation, for ``"tcvae"``; with 2 and 6 it scored lower (docs/training.md).
         rate: of the changes, for ``"slowvae"``: one over their scale; learned for each latent when left out.
-        shape: of the distribution of changes, for ``"slowvae"``: 1 is Laplace's, as in its paper. Above 2 it suits
-            latents whose changes are alike in size.
+        shape: of the distribution of changes, for ``"slowvae"``: 1 is Laplace's, as in its paper, 2 the normal
+            one; above 2, it is flatter than that, as are the changes of the published processes.
         gamma: weight of the term of changes, for ``"slowvae"``; 1 is the ELBO (Klindt et al. took 10 for images).
         turns: how often, at equal distances, ``"tcvae"`` and ``"slowvae"`` get the linear map of their latents that
             makes their own loss least; with 0, as in their papers, training alone has to find it.

@@ -22,7 +22,7 @@ class Changes(nn.Module):
     Args:
         n: latents.
         rate: one over the scale of all latents' changes; None learns one for each latent.
-        shape: 1 is Laplace, 2 normal; below 2, most changes are small and some large; above, all are alike in size.
+        shape: 1 is Laplace, 2 normal; below 2, most changes are small and some large; above, hardly any is large.
 
     Example:
         >>> Changes(2, rate=1.0, shape=1.0).cost(torch.tensor([[0.0, 3.0]])).exp()
