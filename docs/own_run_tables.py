@@ -16,7 +16,7 @@ __all__ = ["FILES", "SWEEPS", "by_data", "sparsity", "trust"]
 
 SWEEPS = {
     name: FOLDER / "selection" / f"{name}.csv"
-    for name in ("budgets", "penalties", "adaptive", "adaptive_published")
+    for name in ("budgets", "penalties", "adaptive", "adaptive_published", "adaptive_others")
 }
 TRUST = FOLDER / "trust.json"
 FILES = (*SWEEPS.values(), TRUST)
@@ -28,20 +28,22 @@ Row = dict[str, Any]
 
 
 def sparsity(page: str) -> str:
-    """The page with the markers ``<!-- own runs -->``, ``<!-- adaptive -->`` and ``<!-- full length -->`` filled."""
+    """The page with the markers of our own runs filled: ``own runs``, ``adaptive``, ``full length`` and ``others``."""
     runs = {name: read(path) if path.exists() else [] for name, path in SWEEPS.items()}
     tables = {
         "own runs": _choices(runs),
         "adaptive": _adaptive(runs),
         "full length": _full_length(runs["adaptive_published"]),
+        "others": _others(runs["adaptive_others"]),
     }
     return replaced(page, tables)
 
 
 def trust(page: str) -> str:
-    """The page with the markers ``<!-- trust -->`` and ``<!-- counts -->`` filled."""
-    settings = json.loads(TRUST.read_text(encoding="utf-8"))["settings"] if TRUST.exists() else []
-    return replaced(page, {"trust": _verdicts(settings), "counts": _counts(settings)})
+    """The page with the markers ``<!-- trust -->``, ``<!-- counts -->`` and ``<!-- made -->`` filled."""
+    content = json.loads(TRUST.read_text(encoding="utf-8")) if TRUST.exists() else {}
+    settings = content.get("settings", [])
+    return replaced(page, {"trust": _verdicts(settings), "counts": _counts(settings), "made": _made(content)})
 
 
 def by_data(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -71,7 +73,18 @@ def _choices(runs: dict[str, list[Row]]) -> str:
             tried = ", ".join(f"{k:g}" for k in settings)
             lines.append([data, axis, tried, *cells, f"{best:g}: {_worth(rows, best):.3f}"])
     head = ["data set", "axis", "tried", "bend", "udr", "elbo", "best of all, with the truth known"]
-    return table(head, lines) if lines else _NOT_RUN
+    return _shown(head, lines, [*runs["budgets"], *runs["penalties"]])
+
+
+def _shown(head: Sequence[str], lines: Sequence[Sequence[str]], rows: Sequence[Row]) -> str:
+    """A table, and below it where its runs were made and how long they took."""
+    if not lines:
+        return _NOT_RUN
+    machines = "; ".join(sorted({f"{row['machine']}, torch {row['torch']}" for row in rows}))
+    together = (
+        f"{len(rows)} runs of one thread each, {sum(row['minutes'] for row in rows):.0f} minutes in all"
+    )
+    return f"{table(head, lines)}\n\nMade on: {machines}; {together}."
 
 
 def _chosen(rows: Sequence[Row], rule: str) -> str:
@@ -99,7 +112,7 @@ def _adaptive(runs: dict[str, list[Row]]) -> str:
             ]
         )
     head = ["data set", "true edges", "found, by seed", "R_con", "min a run", "the sweep's choice", "R_con"]
-    return table([*head, "min of the sweep"], lines) if lines else _NOT_RUN
+    return _shown([*head, "min of the sweep"], lines, runs["adaptive"])
 
 
 def _full_length(rows: Sequence[Row]) -> str:
@@ -122,7 +135,30 @@ def _full_length(rows: Sequence[Row]) -> str:
                 ]
             )
     head = ["data set", "true edges", "found", "SHD, counted / given", "R_con, counted / given", "min"]
-    return table([*head, f"min of {_PUBLISHED_BUDGETS} budgets"], lines) if lines else _NOT_RUN
+    return _shown([*head, f"min of {_PUBLISHED_BUDGETS} budgets"], lines, rows)
+
+
+def _others(rows: Sequence[Row]) -> str:
+    lines = [
+        [
+            data,
+            f"{row['edges'] + row['missing'] - row['extra']:g}",
+            f"{row['edges']:g}",
+            f"{row['missing']:g} / {row['extra']:g}",
+            f"{row['r_con']:.4f}",
+            f"{row['minutes']:.1f}",
+        ]
+        for data, runs in by_data(rows).items()
+        for row in runs
+    ]
+    return _shown(["data", "true edges", "found", "missing / extra", "R_con", "min"], lines, rows)
+
+
+def _made(content: Row) -> str:
+    if not content:
+        return _NOT_RUN
+    machine = content["machine"]
+    return f"Made on: {machine['cpu']}, {machine['cores']} cores, torch {content['versions']['torch']}."
 
 
 def _verdicts(settings: Sequence[Row]) -> str:

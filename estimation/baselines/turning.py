@@ -58,16 +58,21 @@ def independent(latents: Tensor, seed: int) -> Tensor:
     return result
 
 
-def least_costly(latents: Tensor, prior: M, cost: Callable[[M, Tensor], Tensor]) -> tuple[Tensor, M]:
+def least_costly(
+    latents: Tensor, prior: M, cost: Callable[[M, Tensor], Tensor], entropies: float
+) -> tuple[Tensor, M]:
     """The map under which latents are likeliest, with the parameters of the prior that are best for them.
 
     Args:
         latents: shape (N, T, n).
-        prior: what has parameters of its own; it stays as it is.
+        prior: its parameters have one entry for each latent; it stays as it is.
         cost: minus the log-density of mapped latents (N, T, n) under a prior, averaged over rows, a scalar.
+        entropies: as how many steps' the loss counts the entropy of latents, which a map that stretches them raises; T
+            where the loss is an ELBO.
 
     Returns:
-        the map, shape (n, n), with latents that hardly vary left alone, and the prior with its best parameters.
+        the map, shape (n, n), and the prior with its best parameters. Latents that hardly vary are left alone in both:
+        what is encoded of them says nothing of how they vary in the model.
     """
     z = latents.double()
     kept = torch.from_numpy(_told(z.flatten(0, 1))).to(z.device)
@@ -78,10 +83,11 @@ def least_costly(latents: Tensor, prior: M, cost: Callable[[M, Tensor], Tensor])
 
     def loss() -> Tensor:
         solver.zero_grad()
-        total: Tensor = cost(fitted, z @ found.T) - z.shape[1] * torch.linalg.slogdet(found)[1]
+        total: Tensor = cost(fitted, z @ found.T) - entropies * torch.linalg.slogdet(found)[1]
         total.backward()  # type: ignore[no-untyped-call]
-        assert found.grad is not None
-        found.grad *= free
+        for parameter, which in ((found, free), *((each, kept) for each in fitted.parameters())):
+            assert parameter.grad is not None
+            parameter.grad *= which
         return total
 
     before = loss().item()

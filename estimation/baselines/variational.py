@@ -235,7 +235,8 @@ class SlowVAE(VAE):
         return self._first(posterior) + self.gamma * self._changes(posterior)
 
     def improve_turn_(self, latents: Tensor) -> None:
-        change, changes = least_costly(latents, self.changes, self._cost)
+        steps = latents.shape[1]
+        change, changes = least_costly(latents, self.changes, self._cost, 1 + self.gamma * (steps - 1))
         self.turn_by_(change)
         self.changes.load_state_dict(changes.state_dict())
 

@@ -14,7 +14,7 @@ from estimation.baseline_config import BaselineConfig
 from estimation.baselines.changes import Changes
 from estimation.baselines.making import fresh
 from estimation.baselines.turning import independent, least_costly
-from estimation.baselines.variational import TCVAE, VAE, SlowVAE
+from estimation.baselines.variational import TCVAE, VAE, Posterior, SlowVAE
 from estimation.metrics import mean_correlation, multiple_correlation
 from estimation.representation import Batch, Shape
 from estimation.simulate import published
@@ -61,7 +61,7 @@ def test_latents_with_such_changes_are_found_again(shape: float, seed: int) -> N
     true = following(shape, seed)
     mixed = torch.from_numpy(true @ mixing(seed).T)
     changes = Changes(N, None, shape)
-    change, fitted = least_costly(mixed, changes, cost)
+    change, fitted = least_costly(mixed, changes, cost, 2)
     found = mixed @ change.T
     assert mean_correlation(true, mixed.numpy()).score < 0.97
     assert mean_correlation(true, found.numpy()).score > 0.995
@@ -80,7 +80,7 @@ def test_what_the_best_turn_is_worth_depends_on_the_shape() -> None:
     z = (z - z.mean((0, 1))) @ torch.from_numpy(stats.ortho_group.rvs(10, random_state=0))
     worth = {}
     for shape in (1.0, 4.0):
-        change, _ = least_costly(z, Changes(10, None, shape), cost)
+        change, _ = least_costly(z, Changes(10, None, shape), cost, 2)
         found = (z @ change.T).numpy()
         allowed = predict_entanglement(data.graph)
         worth[shape] = multiple_correlation(data.latents, found, allowed).score
@@ -94,7 +94,7 @@ def test_what_the_best_turn_is_worth_depends_on_the_shape() -> None:
 def test_the_map_costs_no_more_than_none(seed: int, shape: float, rate: float | None) -> None:
     z = torch.from_numpy(generator(seed).normal(size=(200, 2, N)) @ mixing(seed).T)
     changes = Changes(N, rate, shape).double()
-    change, fitted = least_costly(z, changes, cost)
+    change, fitted = least_costly(z, changes, cost, 2)
     before = cost(changes, z)
     after = cost(fitted, z @ change.T) - 2 * torch.linalg.slogdet(change)[1]
     assert float(after.detach()) <= float(before.detach()) + 1e-9
@@ -103,10 +103,37 @@ def test_the_map_costs_no_more_than_none(seed: int, shape: float, rate: float | 
 def test_latents_that_observations_do_not_tell_of_stay() -> None:
     z = torch.from_numpy(following(4.0, 0) @ mixing(1).T)
     z[..., 1] = 1e-3 * torch.from_numpy(generator(5).normal(size=(ROWS, 2)))
-    for change in (independent(z.flatten(0, 1), 0), least_costly(z, Changes(N, None, 4.0), cost)[0]):
+    for change in (independent(z.flatten(0, 1), 0), least_costly(z, Changes(N, None, 4.0), cost, 2)[0]):
         torch.testing.assert_close(change[1], torch.eye(N).double()[1])
         torch.testing.assert_close(change[:, 1], torch.eye(N).double()[1])
         assert float((change - torch.eye(N)).abs().max()) > 0.1
+
+
+def test_what_is_kept_of_a_latent_that_observations_do_not_tell_of() -> None:
+    """Its encodings hardly move, and the prior would have it that it doesn't; in the model it varies like any other."""
+    z = torch.from_numpy(following(4.0, 0) @ mixing(1).T)
+    z[..., 1] = 0
+    _, fitted = least_costly(z, Changes(N, None, 4.0), cost, 2)
+    found = fitted.log_rate.detach()
+    assert float(found[1]) == 0
+    assert float(found[[0, 2, 3]].abs().min()) > 0.1
+
+
+@pytest.mark.parametrize("gamma", [0.5, 3.0])
+def test_the_entropies_count_as_often_as_the_changes(gamma: float) -> None:
+    """At the map of the least loss, stretching all latents gains nothing."""
+    slow = model("slowvae", gamma=gamma, shape=1.0)
+    z = torch.from_numpy(following(1.0, 2) @ mixing(1).T)
+    slow.improve_turn_(z)
+    turned = (z @ slow.turn.T.double()).float()
+
+    def loss(stretch: float) -> float:
+        y = turned * stretch
+        noise = torch.full_like(y, -6.0) + np.log(stretch)
+        sample = Posterior(y, noise, y)
+        return float(slow.weighted_divergence(sample, Batch(y, None)).detach())
+
+    assert loss(1.0) <= min(loss(0.97), loss(1.03))
 
 
 def test_nothing_to_be_found_leaves_latents_as_they_are() -> None:
@@ -117,7 +144,7 @@ def test_nothing_to_be_found_leaves_latents_as_they_are() -> None:
     torch.testing.assert_close(independent(alone, 0), none)
     torch.testing.assert_close(independent(torch.randn(3, N), 0), none)
     still = torch.zeros(50, 2, N)
-    torch.testing.assert_close(least_costly(still, Changes(N, 1.0, 1.0), cost)[0], none)
+    torch.testing.assert_close(least_costly(still, Changes(N, 1.0, 1.0), cost, 2)[0], none)
 
 
 def model(method: str, **changes: object) -> VAE:
