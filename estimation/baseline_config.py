@@ -20,6 +20,8 @@ NEEDS: Mapping[str, str] = MappingProxyType(
     {"supervised": "latents", "ivae": "actions", "slowvae": "past", "pcl": "past"}
 )
 
+_DEPTH, _DEEPER = 3, 5
+
 _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "n_latents": (1, 10_000),
@@ -59,7 +61,8 @@ class BaselineConfig(Settings):
         learning_rate: at its highest.
         optimizer: ``"soap"`` or ``"adam"``.
         warmup: steps over which the learning rate rises; it falls as half a cosine after them.
-        width, depth: hidden layers of encoder and decoder.
+        width, depth: hidden layers of encoder and decoder. When left out, there are 3 as in the sparse VAE, and 5 for
+            ``"supervised"``, which is to say what can be reached (docs/training.md).
         head_width, head_depth: hidden layers of what else a method has: the prior of iVAE, the classifier of PCL.
         skip: a linear map beside encoder and decoder.
         beta: weight of the total correlation, for ``"tcvae"``; with 2 and 6 it scored lower (docs/training.md).
@@ -93,7 +96,7 @@ class BaselineConfig(Settings):
     optimizer: Literal["soap", "adam"] = "soap"
     warmup: int = 100
     width: int = 128
-    depth: int = 3
+    depth: int | None = None
     head_width: int = 32
     head_depth: int = 2
     skip: bool = True
@@ -103,6 +106,13 @@ class BaselineConfig(Settings):
     gamma: float = 1.0
     turns: int = 4
     validate_every: int = 500
+
+    @property
+    def layers(self) -> int:
+        """Hidden layers of encoder and decoder."""
+        if self.depth is not None:
+            return self.depth
+        return _DEEPER if self.method == "supervised" else _DEPTH
 
     def __post_init__(self) -> None:
         self.check()

@@ -43,7 +43,7 @@ class Baseline(Representation):
     ) -> None:
         super().__init__(shape, of_images=hasattr(decoder, "image_shape"))
         self.encoder = (
-            MLP(shape.n_observed, shape.n_latents, config.width, config.depth, generator, config.skip)
+            MLP(shape.n_observed, shape.n_latents, config.width, config.layers, generator, config.skip)
             if encoder is None
             else encoder
         )

@@ -85,7 +85,7 @@ class VAE(Baseline):
         super().__init__(shape, config, generator, encoder, decoder)
         n, d_x = shape.n_latents, shape.n_observed
         self.decoder = (
-            MLP(n, d_x, config.width, config.depth, generator, config.skip) if decoder is None else decoder
+            MLP(n, d_x, config.width, config.layers, generator, config.skip) if decoder is None else decoder
         )
         # a network of the user's may read images: what stands beside it reads what it makes of them
         self.reads_latents = encoder is not None

@@ -139,6 +139,15 @@ def test_the_expected_cost_of_changes_is_its_mean_over_samples(shape: float) -> 
     )
 
 
+def test_the_ceiling_is_deeper_unless_a_depth_is_given() -> None:
+    layers = {}
+    for method, depth in (("vae", None), ("supervised", None), ("supervised", 2)):
+        config = BaselineConfig.from_dict({"method": method, "depth": depth, "width": 8})
+        layers[method, depth] = len(fresh(SHAPE, config).encoder.layers)
+    # the last one maps to the latents
+    assert layers == {("vae", None): 4, ("supervised", None): 6, ("supervised", 2): 3}
+
+
 def test_rates_are_learned_unless_they_are_given() -> None:
     for rate, learned in ((None, ["log_rate"]), (2.0, [])):
         changes = Changes(3, rate, 1.0)
