@@ -27,6 +27,7 @@ __all__ = [
     "build",
     "draw_actions",
     "random_graph",
+    "require_graph",
 ]
 
 PROCESS_SEED = 265_542
@@ -85,18 +86,27 @@ def build(
     Raises:
         ConfigError: an unknown name, or density and seed missing or out of place.
     """
-    if name not in NAMES:
-        raise ConfigError(f"no published process is called {name!r}; they are {', '.join(NAMES)}")
-    if (name in _RANDOM) != (density is not None) or (name in _RANDOM) != (graph_seed is not None):
-        raise ConfigError(
-            f"{name} needs {'' if name in _RANDOM else 'no '}density and graph_seed, got {density} and {graph_seed}"
-        )
+    require_graph(name, density, graph_seed)
     if density is not None and graph_seed is not None:
         graph = random_graph(name.startswith("Time"), density, graph_seed)
     else:
         graph = load(name.split("_", maxsplit=1)[0])
     mechanism = _mechanism(name, graph, generator)
     return Process(name, graph, mechanism, LeakyMLP(_WIDTHS, generator))
+
+
+def require_graph(name: str, density: float | None, graph_seed: int | None) -> None:
+    """A random graph needs a density and a seed, and no other has them.
+
+    Raises:
+        ConfigError: an unknown name, or density and seed missing or out of place.
+    """
+    if name not in NAMES:
+        raise ConfigError(f"no published process is called {name!r}; they are {', '.join(NAMES)}")
+    if (name in _RANDOM) != (density is not None) or (name in _RANDOM) != (graph_seed is not None):
+        raise ConfigError(
+            f"{name} needs {'' if name in _RANDOM else 'no '}density and graph_seed, got {density} and {graph_seed}"
+        )
 
 
 def random_graph(time: bool, density: float, graph_seed: int) -> CausalGraph:

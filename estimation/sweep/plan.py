@@ -60,7 +60,7 @@ class DataSpec:
         source: a published process, or a file.
         test: a file to score on; None for a file takes the training file.
         samples, test_samples: of a published process.
-        density, graph_seed: of a random graph.
+        density, graph_seed: of a random graph; with a ``seed``, that is the graph's too when it has none.
         seed: None for the process exactly as published, else `estimation.simulate.simulate` with this seed.
     """
 
@@ -310,7 +310,26 @@ def _require_valid(trial: Trial) -> None:
         value = getattr(spec, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ConfigError(f"[data.{spec.name}]: {name} is {value!r}; it is a whole number from 1")
+    _require_source(spec)
     try:
         trial.config()
     except ConfigError as error:
         raise ConfigError(f"method {trial.method} on {spec.name}: {error}") from error
+
+
+def _require_source(spec: DataSpec) -> None:
+    from estimation.processes.published import NAMES, require_graph
+
+    if spec.source not in NAMES:
+        for key in ("density", "graph_seed", "seed"):
+            if (value := getattr(spec, key)) is not None:
+                raise ConfigError(
+                    f"[data.{spec.name}]: {key} is {value!r}, and {spec.source!r} is not a published process"
+                )
+        return
+    # of a process that is not exactly as published, the seed draws the graph too
+    same = spec.graph_seed is None and spec.density is not None
+    try:
+        require_graph(spec.source, spec.density, spec.seed if same else spec.graph_seed)
+    except ConfigError as error:
+        raise ConfigError(f"[data.{spec.name}]: {error}") from error

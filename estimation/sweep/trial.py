@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from estimation.baselines import BaselineConfig
     from estimation.config import TrainingConfig
     from estimation.dataset import Dataset
+    from estimation.simulate import Split
     from estimation.trained import TrainedModel
 
 __all__ = ["datasets", "run_trial"]
@@ -76,19 +77,9 @@ def datasets(spec: DataSpec) -> tuple[Dataset, Dataset]:
     """
     from estimation.dataset import Dataset
     from estimation.processes.published import NAMES
-    from estimation.simulate import published, simulate
 
     if spec.source in NAMES:
-        if spec.seed is None:
-            where = (spec.density, spec.graph_seed)
-            return (
-                published(spec.source, spec.samples, "train", *where),
-                published(spec.source, spec.test_samples, "test", *where),
-            )
-        return (
-            simulate(spec.source, spec.samples, spec.seed),
-            simulate(spec.source, spec.test_samples, spec.seed, split="test"),
-        )
+        return _drawn(spec, spec.samples, "train"), _drawn(spec, spec.test_samples, "test")
     if not Path(spec.source).is_file():
         raise ConfigError(
             f"[data.{spec.name}]: source is {spec.source!r}, neither a published process nor a file; "
@@ -96,6 +87,15 @@ def datasets(spec: DataSpec) -> tuple[Dataset, Dataset]:
         )
     train = Dataset.read(spec.source)
     return train, train if spec.test is None else Dataset.read(spec.test)
+
+
+def _drawn(spec: DataSpec, n_samples: int, split: Split) -> Dataset:
+    from estimation.simulate import published, simulate
+
+    density, graph_seed = spec.density, spec.graph_seed
+    if spec.seed is None:
+        return published(spec.source, n_samples, split, density, graph_seed)
+    return simulate(spec.source, n_samples, spec.seed, split, density=density, graph_seed=graph_seed)
 
 
 def _trained(trial: Trial, folder: Path, checkpoint_every: int) -> dict[str, Any]:

@@ -21,9 +21,11 @@ from pyarrow import parquet
 from estimation.commands import main
 from estimation.exceptions import CheckpointError, ConfigError, DataError
 from estimation.plot import plot_scores
+from estimation.processes.published import random_graph
+from estimation.simulate import simulate
 from estimation.sweep import SweepPlan, Trial, collect, read_plan, run_sweep
 from estimation.sweep.folders import FAILED, LOCK, RESULT, holding, status_of
-from estimation.sweep.trial import run_trial
+from estimation.sweep.trial import datasets, run_trial
 
 Content = dict[str, Any]
 TINY = {
@@ -303,6 +305,18 @@ def test_damage_is_one_line(finished: Path, tmp_path: Path) -> None:
         ({"data": {"a": {}}}, r"\[data.a\] has no source; give a published process or a file"),
         ({"data": {"a": {"source": "x", "n": 1}}}, r"\[data.a\] has an unknown key 'n'"),
         ({"data": {"a": {"source": "x", "samples": 0}}}, r"\[data.a\]: samples is 0; it is a whole number"),
+        (
+            {"data": {"a": {"source": "TimeRandom", "graph_seed": 1}}},
+            r"\[data.a\]: TimeRandom needs density and graph_seed, got None and 1",
+        ),
+        (
+            {"data": {"a": {"source": "TimeDiag", "density": 0.5, "seed": 3}}},
+            r"\[data.a\]: TimeDiag needs no density and graph_seed, got 0.5 and 3",
+        ),
+        (
+            {"data": {"a": {"source": "x.npz", "seed": 1}}},
+            r"\[data.a\]: seed is 1, and 'x.npz' is not a published process",
+        ),
         ({"data": {"a": {"source": "x", "grid": 3}}}, r"\[data.a\]: grid is 3; it must be a table of lists"),
         (
             {"data": {"a": {"source": "x", "grid": {"steps": 3}}}},
@@ -325,6 +339,20 @@ def test_damage_is_one_line(finished: Path, tmp_path: Path) -> None:
 def test_what_a_sweep_refuses(changes: Content, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         SweepPlan.from_dict({**content(), **changes})
+
+
+@pytest.mark.parametrize(("seed", "graph_seed"), [(None, 2), (4, 2), (4, None)])
+def test_random_graphs_are_those_of_their_seeds(seed: int | None, graph_seed: int | None) -> None:
+    spec = {"source": "TimeRandom", "density": 0.3, "seed": seed, "graph_seed": graph_seed}
+    data = {key: value for key, value in spec.items() if value is not None}
+    plan = SweepPlan.from_dict({**content(), "data": {"a": {**data, "samples": 50, "test_samples": 40}}})
+    train, test = datasets(plan.trials[0].data)
+    wanted = random_graph(True, 0.3, 4 if graph_seed is None else graph_seed)
+    assert train.graph == test.graph == wanted
+    assert (len(train), len(test)) == (50, 40)
+    if seed is not None:
+        again = simulate("TimeRandom", 40, seed, "test", density=0.3, graph_seed=graph_seed)
+        np.testing.assert_array_equal(test.observations, again.observations)
 
 
 def test_the_same_trial_twice_and_no_process(tmp_path: Path) -> None:
