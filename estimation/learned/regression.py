@@ -51,13 +51,18 @@ def _fitted(inputs: Array, target: Array, seed: int) -> Callable[[Array], Array]
     """A linear regression, and gradient boosting on what it leaves."""
     from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.linear_model import LinearRegression
+    from threadpoolctl import threadpool_limits
 
     linear = LinearRegression().fit(inputs, target)
     trees = HistGradientBoostingRegressor(early_stopping=False, random_state=seed)
-    trees.fit(inputs, target - linear.predict(inputs))
+    # its threads wait for each other by spinning: with a few hundred rows they are no faster than one, and where
+    # other work has the cores they take minutes for what one does in a second
+    with threadpool_limits(1, user_api="openmp"):
+        trees.fit(inputs, target - linear.predict(inputs))
 
     def predict(rows: Array) -> Array:
-        return np.asarray(linear.predict(rows) + trees.predict(rows))
+        with threadpool_limits(1, user_api="openmp"):
+            return np.asarray(linear.predict(rows) + trees.predict(rows))
 
     return predict
 

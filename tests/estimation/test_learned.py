@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingRegressor
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from estimation.dataset import Dataset
 from estimation.exceptions import ConfigError, DataError
@@ -215,6 +218,25 @@ def test_the_regression_copes_with_latents_that_never_change() -> None:
     found = learned_entanglement(linear_model(truth, np.eye(2)), truth.dataset(z, known=False))
     assert found.strengths[0].tolist() == [0, 0]
     assert found.strengths[1, 1] > 0.8
+
+
+def test_the_regression_has_one_thread_and_gives_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that wait by spinning take minutes for what one does in a second, where other work has the cores."""
+    truth, seen = Truth(2, 4), []
+    data, grow = truth.dataset(normal(200, 2), known=False), HistGradientBoostingRegressor.fit
+
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp"}
+
+    def watched(self: Any, *args: Any) -> Any:
+        seen.append(threads())
+        return grow(self, *args)
+
+    monkeypatch.setattr(HistGradientBoostingRegressor, "fit", watched)
+    with threadpool_limits(3, user_api="openmp"):
+        learned_entanglement(linear_model(truth, np.eye(2)), data)
+        assert threads() == {3}
+    assert seen == [{1}, {1}]
 
 
 # The result -----------------------------------------------------------------------------------------
