@@ -16,8 +16,9 @@ _LEAST = 1e-6
 class Changes(nn.Module):
     """Changes d of each latent follow a generalised Laplace distribution around none (generalised normal, too).
 
-    Its density is shape * rate / (2 Gamma(1 / shape)) exp(-(rate |d|)^shape) (Klindt et al., arXiv 2007.10930,
-    equation 2).
+    Its density, Klindt et al., arXiv 2007.10930, equation 2::
+
+        shape * rate / (2 Gamma(1 / shape)) exp(-(rate |d|)^shape)
 
     Args:
         n: latents.

@@ -48,8 +48,8 @@ def chance_level(z: ArrayLike, allowed: Any = None, draws: int = 100, seed: int 
     """What the scores of these true latents are when learned latents hold all of them, but turned at random.
 
     The learned latents are Q S z with S the inverse square root of the covariance and Q uniform over all rotations and
-    reflections (Haar measure, `scipy.stats.ortho_group`). R is 1 for all of them. MCC and R_con, as `mean_correlation`
-    and `multiple_correlation` have them, depend on the covariance alone, so that rows cost nothing.
+    reflections (Haar measure, ``scipy.stats.ortho_group``). R is 1 for all of them. MCC and R_con, as
+    `mean_correlation` and `multiple_correlation` have them, depend on the covariance alone, so that rows cost nothing.
 
     Args:
         z: true latents, shape (N, n) or (N, T, n); all steps count as rows.
