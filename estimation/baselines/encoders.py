@@ -32,6 +32,8 @@ class Baseline(Representation):
     """
 
     trained: ClassVar[bool] = True
+    # whether its loss prefers a map of the latents that training hardly finds
+    turned: ClassVar[bool] = False
 
     def __init__(
         self,

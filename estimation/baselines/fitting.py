@@ -147,7 +147,8 @@ class _Run:
         every: int,
     ) -> None:
         begin, total = time.monotonic() - self.seconds, self.config.steps
-        turns = {total * k // (self.config.turns + 1) for k in range(1, self.config.turns + 1)}
+        count = self.config.turns if self.model.turned else 0
+        turns = {total * k // (count + 1) for k in range(1, count + 1)}
         with progress_line(total, self.step, progress) as advance:
             while self.step < total:
                 # before a step, so that a run that goes on from its state turns no second time
@@ -186,7 +187,8 @@ class _Run:
         x = self.model.standardised(self.batches.some(_TURNED, self.step).observations)
         self.model.eval()
         with torch.no_grad():
-            latents = self.model.mean_latents(x.flatten(0, 1)).view(*x.shape[:2], -1)
+            parts = [self.model.mean_latents(part) for part in torch.split(x.flatten(0, 1), _LOOKED_AT)]
+        latents = torch.cat(parts).view(*x.shape[:2], -1)
         self.model.train().improve_turn_(latents)
 
     @torch.no_grad()

@@ -24,6 +24,8 @@ M = TypeVar("M", bound=nn.Module)
 _TOLD = 0.01
 _ROUNDS = 300
 _ICA_ROUNDS, _ICA_CLOSE = 500, 1e-3
+# the condition of a map whose inverse is good in single precision
+_STEEPEST = 1e4
 
 
 def independent(latents: Tensor, seed: int) -> Tensor:
@@ -37,7 +39,8 @@ def independent(latents: Tensor, seed: int) -> Tensor:
         seed: of the map that the search starts from.
 
     Returns:
-        shape (n, n). Latents that hardly vary stay as they are, and so do all of them where no more rows than n tell.
+        shape (n, n). Latents that hardly vary stay as they are. So do all of them where no more rows than n tell, or
+        where some copy others.
     """
     from sklearn.decomposition import FastICA
     from sklearn.exceptions import ConvergenceWarning
@@ -52,8 +55,10 @@ def independent(latents: Tensor, seed: int) -> Tensor:
     with warnings.catch_warnings():
         # a map that could be a little better is good enough: training goes on from it
         warnings.simplefilter("ignore", ConvergenceWarning)
+        # of latents that copy each other; their map is not taken
+        warnings.filterwarnings("ignore", "There are some small singular values")
         found = solver.fit(latents[:, kept].double().cpu().numpy()).components_
-    if np.isfinite(found).all():
+    if _invertible(found):
         result[np.ix_(kept, kept)] = torch.from_numpy(found)
     return result
 
@@ -72,7 +77,7 @@ def least_costly(
 
     Returns:
         the map, shape (n, n), and the prior with its best parameters. Latents that hardly vary are left alone in both:
-        what is encoded of them says nothing of how they vary in the model.
+        what is encoded of them says nothing of how they vary in the model. Where some copy others, so are all.
     """
     z = latents.double()
     kept = torch.from_numpy(_told(z.flatten(0, 1))).to(z.device)
@@ -92,9 +97,13 @@ def least_costly(
 
     before = loss().item()
     solver.step(loss)  # type: ignore[no-untyped-call]
-    if not loss().item() < before:
+    if not (loss().item() < before and _invertible(found.detach().cpu().numpy())):
         return torch.eye(z.shape[2], dtype=z.dtype), prior
     return found.detach(), fitted
+
+
+def _invertible(found: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> bool:
+    return bool(np.isfinite(found).all() and np.linalg.cond(found) < _STEEPEST)
 
 
 def _told(latents: Tensor) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

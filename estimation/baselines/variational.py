@@ -159,6 +159,8 @@ class TCVAE(VAE):
     densities their minibatch-weighted sampling.
     """
 
+    turned = True
+
     def __init__(
         self, shape: Shape, config: BaselineConfig, generator: torch.Generator, **networks: nn.Module | None
     ):
@@ -220,6 +222,8 @@ class SlowVAE(VAE):
     Klindt et al., arXiv 2007.10930, the section on the SlowVAE: a standard normal for the first step, `Changes` for the
     next, whose divergence counts ``gamma`` times. Theirs has a shape of 1 and the same rate for all latents.
     """
+
+    turned = True
 
     def __init__(
         self, shape: Shape, config: BaselineConfig, generator: torch.Generator, **networks: nn.Module | None

@@ -147,6 +147,14 @@ def test_nothing_to_be_found_leaves_latents_as_they_are() -> None:
     torch.testing.assert_close(least_costly(still, Changes(N, 1.0, 1.0), cost, 2)[0], none)
 
 
+def test_latents_that_copy_each_other_are_not_torn_apart() -> None:
+    """The direction in which they don't differ could be stretched for ever."""
+    z = torch.from_numpy(following(4.0, 0) @ mixing(1).T)
+    z[..., 1] = z[..., 0]
+    for change in (independent(z.flatten(0, 1), 0), least_costly(z, Changes(N, None, 4.0), cost, 2)[0]):
+        torch.testing.assert_close(change, torch.eye(N, dtype=torch.float64))
+
+
 def model(method: str, **changes: object) -> VAE:
     config = BaselineConfig.from_dict({"method": method, **SMALL, **changes})
     made = fresh(Shape(6, N, 0, past=True), config)
