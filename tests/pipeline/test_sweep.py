@@ -13,19 +13,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from pyarrow import parquet
 
-from estimation.commands import main
 from estimation.exceptions import CheckpointError, ConfigError, DataError
 from estimation.plot import plot_scores
-from estimation.processes.published import random_graph
-from estimation.simulate import simulate
-from estimation.sweep import SweepPlan, Trial, collect, read_plan, run_sweep
+from estimation.sweep import SweepPlan, Trial, collect, run_sweep
 from estimation.sweep.folders import FAILED, LOCK, RESULT, holding, status_of
-from estimation.sweep.trial import datasets, run_trial
+from estimation.sweep.trial import run_trial
 
 Content = dict[str, Any]
 TINY = {
@@ -288,143 +284,3 @@ def test_damage_is_one_line(finished: Path, tmp_path: Path) -> None:
         collect(tmp_path)
     with pytest.raises(DataError, match="holds no run of a sweep"):
         collect(tmp_path / "nowhere")
-
-
-# the file -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"seed": 1}, "the sweep has an unknown key 'seed'; known are data, method, seeds"),
-        ({"seeds": []}, r"seeds is \[\]; it is a list of whole numbers from 0"),
-        ({"seeds": [1, 1]}, r"seeds is \[1, 1\]; name each seed once"),
-        ({"data": {}}, r"the sweep has no \[data.NAME\]; give one or more"),
-        ({"data": {"a/b": {}}}, r"\[data.a/b\]: a name has letters, digits, dots and dashes only"),
-        ({"data": {"a": 3}}, r"\[data.a\] is 3; it must be a table"),
-        ({"data": {"a": {}}}, r"\[data.a\] has no source; give a published process or a file"),
-        ({"data": {"a": {"source": "x", "n": 1}}}, r"\[data.a\] has an unknown key 'n'"),
-        ({"data": {"a": {"source": "x", "samples": 0}}}, r"\[data.a\]: samples is 0; it is a whole number"),
-        (
-            {"data": {"a": {"source": "TimeRandom", "graph_seed": 1}}},
-            r"\[data.a\]: TimeRandom needs density and graph_seed, got None and 1",
-        ),
-        (
-            {"data": {"a": {"source": "TimeDiag", "density": 0.5, "seed": 3}}},
-            r"\[data.a\]: TimeDiag needs no density and graph_seed, got 0.5 and 3",
-        ),
-        (
-            {"data": {"a": {"source": "x.npz", "seed": 1}}},
-            r"\[data.a\]: seed is 1, and 'x.npz' is not a published process",
-        ),
-        ({"data": {"a": {"source": "x", "grid": 3}}}, r"\[data.a\]: grid is 3; it must be a table of lists"),
-        (
-            {"data": {"a": {"source": "x", "grid": {"steps": 3}}}},
-            "grid.steps is 3; it must be a list of values",
-        ),
-        ({"method": {"m": {"kind": "gan"}}}, r"\[method.m\]: kind is 'gan'; it is one of sparse_vae"),
-        ({"method": {"m": {"settings": 1}}}, r"\[method.m\]: settings is 1; it must be a table"),
-        (
-            {"method": {"m": {"settings": {"seed": 1}}}},
-            "settings.seed is set; seeds of a sweep are in its list",
-        ),
-        ({"method": {"m": {"settings": {"steps": -1}}}}, "method m on pairs: steps is -1"),
-        ({"method": {"m": {"settings": {"step": 1}}}}, "no setting is called 'step'; did you mean steps"),
-        (
-            {"method": {"m": {"grid": {"max_edges_actions": [1]}}}},
-            "grid.max_edges_actions is in the grid of the method and of the data; keep one",
-        ),
-    ],
-)
-def test_what_a_sweep_refuses(changes: Content, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        SweepPlan.from_dict({**content(), **changes})
-
-
-@pytest.mark.parametrize(("seed", "graph_seed"), [(None, 2), (4, 2), (4, None)])
-def test_random_graphs_are_those_of_their_seeds(seed: int | None, graph_seed: int | None) -> None:
-    spec = {"source": "TimeRandom", "density": 0.3, "seed": seed, "graph_seed": graph_seed}
-    data = {key: value for key, value in spec.items() if value is not None}
-    plan = SweepPlan.from_dict({**content(), "data": {"a": {**data, "samples": 50, "test_samples": 40}}})
-    train, test = datasets(plan.trials[0].data)
-    wanted = random_graph(True, 0.3, 4 if graph_seed is None else graph_seed)
-    assert train.graph == test.graph == wanted
-    assert (len(train), len(test)) == (50, 40)
-    if seed is not None:
-        again = simulate("TimeRandom", 40, seed, "test", density=0.3, graph_seed=graph_seed)
-        np.testing.assert_array_equal(test.observations, again.observations)
-
-
-def test_the_same_trial_twice_and_no_process(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="two trials are the same: pairs-sparse"):
-        run_sweep(plan_of(grid={"max_edges_actions": [5, 5]}), tmp_path)
-    with pytest.raises(ConfigError, match="jobs is 0; it is a number of processes, 1 or more"):
-        run_sweep(plan_of(), tmp_path, jobs=0)
-
-
-def written(folder: Path) -> Path:
-    path = folder / "sweep.toml"
-    settings = "\n".join(f"settings.{key} = {value}" for key, value in {**TINY, "steps": 12}.items())
-    path.write_text(
-        'seeds = [0, 1]\n[data.pairs]\nsource = "ActionBlockDiag"\nsamples = 300\ntest_samples = 200\n'
-        f"grid.max_edges_actions = [5, 10]\n[method.sparse]\n{settings}\n"
-    )
-    return path
-
-
-def test_the_file_says_what_the_mapping_says(tmp_path: Path) -> None:
-    assert read_plan(written(tmp_path)) == plan_of()
-    (tmp_path / "bad.toml").write_text("seeds = [")
-    with pytest.raises(ConfigError, match=r"bad\.toml: is no TOML"):
-        read_plan(tmp_path / "bad.toml")
-    (tmp_path / "other.toml").write_text("[data]\n")
-    with pytest.raises(ConfigError, match=r"other\.toml: the sweep has no"):
-        read_plan(tmp_path / "other.toml")
-
-
-def test_files_of_data_are_beside_the_plan(tmp_path: Path) -> None:
-    np.savez(tmp_path / "own.npz", observations=np.zeros((3, 2)))
-    (tmp_path / "sweep.toml").write_text('[data.own]\nsource = "own.npz"\n[method.m]\n')
-    (trial,) = read_plan(tmp_path / "sweep.toml").trials
-    assert trial.data.source == str((tmp_path / "own.npz").resolve())
-
-
-# the command ----------------------------------------------------------------------------------------
-
-
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "runs"
-    words = ["sweep", str(written(tmp_path)), "--out", str(out)]
-    assert main([*words, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (len(told["done"]), told["failed"]) == (4, [])
-    assert [Path(path).name for path in told["written"]] == [
-        "results.csv",
-        "results.parquet",
-        "pairs-sparse.svg",
-    ]
-    assert all(Path(path).is_file() for path in told["written"])
-    assert told["chosen"][0]["setting"] in ({"max_edges_actions": 5}, {"max_edges_actions": 10})
-    assert main(words) == 0
-    text = capsys.readouterr().out
-    for part in ("pairs, sparse", "max_edges_actions", "★", "UDR", "results.csv"):
-        assert part in text
-
-
-def test_the_command_ends_with_one_when_a_run_failed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "sweep.toml"
-    path.write_text('[data.a]\nsource = "nowhere.npz"\n[method.m]\nsettings.max_edges_actions = 3\n')
-    assert main(["sweep", str(path), "-o", str(tmp_path / "runs")]) == 1
-    assert "neither a published process nor a file" in " ".join(capsys.readouterr().out.split())
-
-
-def test_the_command_refuses_a_bad_file_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["sweep", str(tmp_path / "none.toml"), "-o", str(tmp_path / "runs")]) == 2
-    err = capsys.readouterr().err
-    assert err.startswith("mechsparse: ")
-    assert err.count("\n") == 1
-    assert not (tmp_path / "runs").exists()
