@@ -22,6 +22,7 @@ _SETTINGS = (
     "depth=1",
     "batch_size=128",
     "unmixing=false",
+    "flow_blocks=1",
     "validate_every=20",
     f"seed={training_seed()}",
 )

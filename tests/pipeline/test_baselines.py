@@ -201,7 +201,7 @@ def test_a_sweep_over_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         "seeds": [training_seed(0), training_seed(1)],
         "data": {"pairs": {**source, "grid": {"max_edges_actions": [5, 10]}, "settings": small}},
         "method": {
-            "sparse": {},
+            "sparse": {"settings": {"flow_blocks": 1, "transition_width": 4}},
             "plain": {"kind": "vae"},
             "pure": {"kind": "random", "grid": {"depth": [0, 1]}},
         },
