@@ -31,13 +31,13 @@ _MOST_EDGES = 2_000_000
 
 _LETTER = "A-Za-z_\u0080-\U0010ffff"
 _TOKEN = re.compile(
-    rf"""(?P<space>^[ \t]*\#[^\n]*|[ \t\r\f\v\ufeff]+|\n|//[^\n]*|/\*.*?\*/)
+    rf"""(?P<space>[ \t\r\n\f\v\ufeff]+|(?://|\#)[^\n]*|/\*.*?\*/)
     |(?P<quoted>"[^"\\]*(?:\\.[^"\\]*)*")
     |(?P<word>[{_LETTER}][0-9{_LETTER}]*)
     |(?P<number>-?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?))
     |(?P<sign>->|--|[{{}}\[\]=;,:+])
     |(?P<html><)""",
-    re.VERBOSE | re.DOTALL | re.MULTILINE,
+    re.VERBOSE | re.DOTALL,
 )
 _KEYWORDS = ("node", "edge", "graph", "digraph", "subgraph", "strict")
 
@@ -126,7 +126,7 @@ class _Parser:
         self._next = next(self._tokens)
         self._found = DotGraph()
         # in a strict graph and for edges with a key: which edge of the list a repeated one adds to
-        self._known: dict[tuple[str, str, str], DotEdge] = {}
+        self._known: dict[tuple[str, str, str], tuple[DotEdge, str]] = {}
 
     def graph(self) -> DotGraph:
         if self._next.keyword() == "strict":
@@ -176,15 +176,19 @@ class _Parser:
             self._take()
             self._identifier()
             return
-        ends = [self._members(first, scope)]
+        self._make(first, scope)
+        ends = [first]
         while self._next.is_sign("->"):
             self._take()
-            ends.append(self._members(self._end(scope)[0], scope))
+            ends.append(self._end(scope)[0])
+            self._make(ends[-1], scope)
         if self._next.is_sign("--"):
             raise FormatError(f"line {self._next.line}: '--' in a digraph; edges are written parent -> child")
         attributes = self._attributes()
         if len(ends) > 1:
-            self._add_edges(ends, attributes, scope, line)
+            # only now, since a later end may add nodes to the subgraph of an earlier one
+            members = [list(end.members if isinstance(end, _Scope) else end) for end in ends]
+            self._add_edges(members, attributes, scope, line)
         elif not isinstance(first, _Scope):
             for name in first:
                 self._found.nodes[name].attributes.update(attributes)
@@ -207,16 +211,15 @@ class _Parser:
                 return names, plain and len(names) == 1
             self._take()
 
-    def _members(self, end: _Scope | dict[str, int], scope: _Scope) -> list[str]:
-        """The nodes at an end, made if they are new."""
+    def _make(self, end: _Scope | dict[str, int], scope: _Scope) -> None:
+        """Make the nodes at an end that are new, and count all of them among those of the scope."""
         if isinstance(end, _Scope):
             scope.members |= end.members
-            return list(end.members)
+            return
         for name, line in end.items():
             if name not in self._found.nodes:
                 self._found.nodes[name] = DotNode(dict(scope.node), line)
             scope.members[name] = None
-        return list(end)
 
     def _subgraph(self, scope: _Scope) -> _Scope:
         line, name = self._next.line, None
@@ -244,9 +247,12 @@ class _Parser:
 
     def _add_edge(self, edge: DotEdge, attributes: Attributes, key: str) -> None:
         if key or self._found.strict:
-            first = self._known.setdefault((edge.tail, edge.head, key), edge)
+            # a strict graph has one edge between two nodes, whatever the key; another key adds nothing to it
+            place = (edge.tail, edge.head, "" if self._found.strict else key)
+            first, first_key = self._known.setdefault(place, (edge, key))
             if first is not edge:
-                first.attributes = {**first.attributes, **attributes}
+                if key in ("", first_key):
+                    first.attributes = {**first.attributes, **attributes}
                 return
         self._found.edges.append(edge)
 
