@@ -38,7 +38,10 @@ def _read(content: bytes) -> Reading:
     arrays = _unpack(content)
     try:
         past, acted = (_matrix(arrays, key) for key in _MATRICES)
-        graph = CausalGraph(past, acted, latents=_names(arrays, "latents"), actions=_names(arrays, "actions"))
+        latents, actions = (_names(arrays, key) for key in ("latents", "actions"))
+        # shapes and names first: the entries of a plain matrix take many times its room
+        CausalGraph(_without_entries(past), _without_entries(acted), latents, actions)
+        graph = CausalGraph(past, acted, latents, actions)
     except (FormatError, GraphError):
         raise
     except Exception as error:
@@ -147,6 +150,12 @@ def _matrix(arrays: Arrays, key: str) -> Any:
     )
     matrix.check_format(full_check=True)
     return matrix
+
+
+def _without_entries(matrix: Any) -> Any:
+    if matrix is None or matrix.ndim != 2:
+        return matrix
+    return sparse.csr_array(matrix.shape, dtype=bool)
 
 
 def _integers(arrays: Arrays, key: str) -> np.ndarray[Any, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from identify.exceptions import FormatError
@@ -25,6 +25,7 @@ __all__ = ["GRAPHML"]
 # sources of names, the best first: yEd draws NodeLabel; Cytoscape and igraph show name; Gephi shows label
 _DRAWN = "node label"
 _SOURCES = (_DRAWN, "name", "shared name", "label", "id")
+_READ = ("kind", *_SOURCES)
 
 
 @dataclass(frozen=True)
@@ -35,24 +36,33 @@ class _Key:
     domain: str
     default: str | None
 
+    @property
+    def of_nodes(self) -> bool:
+        return self.domain in ("node", "all")
+
 
 def _read(content: bytes) -> Reading:
     root = _parse(content)
     if _local(root) != "graphml":
         raise FormatError(f"is no GraphML: the root is <{shown(_local(root), 40)}>, not <graphml>")
     keys = _keys(root)
+    defaults = {
+        ident: key
+        for ident, key in keys.items()
+        if key.of_nodes and key.name in _READ and key.default is not None
+    }
     graphs = [child for child in root if _local(child) == "graph"]
     if len(graphs) != 1:
         raise FormatError(f"holds {len(graphs)} graphs; give one")
     drawing = Drawing(sources=_SOURCES)
-    groups: list[str] = []
+    groups: dict[str, None] = {}
     edges: list[tuple[Element, str]] = []
     for element, default in _inside(graphs[0]):
         kind = _local(element)
         if kind == "hyperedge":
             raise FormatError("holds a hyperedge; an edge has one source and one target")
         if kind == "node":
-            _add_node(element, keys, drawing, groups)
+            _add_node(element, keys, defaults, drawing, groups)
         elif kind == "edge":
             edges.append((element, default))
     for element, default in edges:
@@ -98,11 +108,28 @@ def _keys(root: Element) -> dict[str, _Key]:
             default = next((child for child in element if _local(child) == "default"), None)
             name = _DRAWN if element.get("yfiles.type") == "nodegraphics" else element.get("attr.name", ident)
             found[ident] = _Key(
-                name.strip().lower(),
+                name.strip(),
                 element.get("for", "all"),
                 None if default is None else "".join(default.itertext()).strip(),
             )
+    # Label is read as label where there is no label
+    exact = {key.name for key in found.values() if key.of_nodes}
+    for ident, key in found.items():
+        if key.of_nodes and key.name.lower() in _READ and key.name.lower() not in exact:
+            found[ident] = replace(key, name=key.name.lower())
+    _require_one_key_each(found)
     return found
+
+
+def _require_one_key_each(keys: dict[str, _Key]) -> None:
+    """Two attributes of nodes with the same name: nobody can say which one is meant."""
+    first: dict[str, str] = {}
+    for ident, key in keys.items():
+        if key.of_nodes and key.name in _READ and first.setdefault(key.name, ident) != ident:
+            raise FormatError(
+                f"the keys {quoted(first[key.name])} and {quoted(ident)} both declare the attribute "
+                f"{quoted(key.name)} of nodes; rename one"
+            )
 
 
 def _inside(graph: Element) -> Iterator[tuple[Element, str]]:
@@ -121,7 +148,13 @@ def _inside(graph: Element) -> Iterator[tuple[Element, str]]:
         waiting += [(inner, iter(inner)) for inner in reversed(nested)]
 
 
-def _add_node(element: Element, keys: dict[str, _Key], drawing: Drawing, groups: list[str]) -> None:
+def _add_node(
+    element: Element,
+    keys: dict[str, _Key],
+    defaults: dict[str, _Key],
+    drawing: Drawing,
+    groups: dict[str, None],
+) -> None:
     ident = element.get("id")
     if ident is None:
         raise FormatError("a node has no id")
@@ -129,17 +162,21 @@ def _add_node(element: Element, keys: dict[str, _Key], drawing: Drawing, groups:
         raise FormatError(f"node {shown(ident)} is declared twice; ids must be unique")
     if any(_local(child) == "graph" for child in element) or element.get("yfiles.foldertype"):
         # a frame around other nodes
-        groups.append(ident)
+        groups[ident] = None
         return
     if any(_local(child) == "locator" for child in element):
         raise FormatError(f"node {shown(ident)} is kept in another file (<locator>); give one file")
-    values = _data(element, "node", keys, f"node {shown(ident)}")
+    place = f"node {shown(ident)}"
+    values = _data(element, keys, place)
+    for key_ident, key in defaults.items():
+        if not any(child.get("key") == key_ident for child in element):
+            _set(values, key.name, key.default or "", place)
     labels = {source: values[source] for source in _SOURCES if values.get(source)}
     drawing.nodes[ident] = DrawnNode(kind=values.get("kind"), labels=labels)
 
 
-def _data(element: Element, domain: str, keys: dict[str, _Key], place: str) -> dict[str, str]:
-    """The attributes of a node or an edge by name; defaults where it has none."""
+def _data(element: Element, keys: dict[str, _Key], place: str) -> dict[str, str]:
+    """The attributes that a node or an edge has itself, by name."""
     values: dict[str, str] = {}
     given = set()
     for child in element:
@@ -155,9 +192,6 @@ def _data(element: Element, domain: str, keys: dict[str, _Key], place: str) -> d
             values |= _drawn(child)
         elif keys[ident].name != _DRAWN:
             _set(values, keys[ident].name, (child.text or "").strip(), place)
-    for ident, key in keys.items():
-        if key.default is not None and ident not in given and key.domain in (domain, "all"):
-            _set(values, key.name, key.default, place)
     return values
 
 
@@ -186,7 +220,7 @@ def _drawn(data: Element) -> dict[str, str]:
 
 
 def _add_edge(
-    element: Element, default: str, keys: dict[str, _Key], drawing: Drawing, groups: list[str]
+    element: Element, default: str, keys: dict[str, _Key], drawing: Drawing, groups: dict[str, None]
 ) -> None:
     source, target = element.get("source"), element.get("target")
     if source is None or target is None:
@@ -198,7 +232,7 @@ def _add_edge(
     directed = element.get("directed", {"directed": "true"}.get(default, "false")).strip().lower()
     if directed not in ("true", "1"):
         raise FormatError(f"{place} is undirected; edges must go from parent to child")
-    values = _data(element, "edge", keys, place)
+    values = _data(element, keys, place)
     forward = values.get("arrow at target", "standard") != "none"
     back = values.get("arrow at source", "none") != "none"
     if not (forward or back):
