@@ -15,7 +15,7 @@ from identify.commands.classes import classes
 from identify.commands.convert import convert
 from identify.commands.design import design
 from identify.commands.plot import plot
-from identify.exceptions import IdentifyError
+from identify.exceptions import IdentifyError, one_line
 
 __all__ = ["app", "run"]
 
@@ -80,5 +80,5 @@ def run(application: typer.Typer, arguments: Sequence[str] | None = None) -> int
 
 
 def _complain(message: str) -> int:
-    print(f"mechsparse: {' '.join(message.split())}", file=sys.stderr)
+    print(f"mechsparse: {one_line(message)}", file=sys.stderr)
     return _BAD_INPUT
