@@ -15,6 +15,7 @@ from identify.commands.sources import Source, read_all
 if TYPE_CHECKING:
     from identify.criterion import Verdict
     from identify.exceptions import IdentifyError
+    from identify.graph import CausalGraph
     from identify.influence import InfluenceReport
 
 __all__ = ["check"]
@@ -42,8 +43,9 @@ def check(
         Family, typer.Option(help="What is known of the densities in --mechanisms.")
     ] = Family.nonparametric,
     time_limit: Annotated[
-        float, typer.Option(metavar="SECONDS", help="For each cause in --mechanisms.")
-    ] = 30.0,
+        float,
+        typer.Option(metavar="SECONDS", help="For --mechanisms, all causes together; the rest is undecided."),
+    ] = 60.0,
     why: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -111,20 +113,28 @@ def check(
 def _with_influence(
     file: Path, sources: Sequence[Source], family: Family, time_limit: float
 ) -> tuple[Source, InfluenceReport]:
-    from identify.exceptions import RequestError
-    from identify.influence import check_influence
-    from identify.mechanisms import read_mechanisms
+    from identify.influence.isolated import decide_file
 
-    mechanisms = read_mechanisms(file)
-    implied = mechanisms.graph
-    source = sources[0] if sources else Source(str(file), implied)
+    source = sources[0] if sources else None
+    with progress("Deciding sufficient influence", 1) as step:
+        implied, report = decide_file(
+            file,
+            family.value,
+            time_limit,
+            lambda implied: None if source is None else _require_same(source, implied, file),
+            step,
+        )
+    return source or Source(str(file), implied), report
+
+
+def _require_same(source: Source, implied: CausalGraph, file: Path) -> None:
+    from identify.exceptions import RequestError
+
     for edge in sorted(set(source.graph.edges()) ^ set(implied.edges())):
         without = file if edge in source.graph.edges() else source.name
         raise RequestError(
             f"{source.name} and {file} differ: the edge {edge[0]} -> {edge[1]} is not in {without}"
         )
-    with progress("Deciding sufficient influence", len(mechanisms.actions)) as step:
-        return source, check_influence(mechanisms, family.value, time_limit, step)
 
 
 def _print(verdicts: Mapping[str, Verdict], errors: list[IdentifyError], single: bool, as_json: bool) -> None:
