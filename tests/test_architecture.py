@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 # a room may import itself and those above it; docs/architecture.md draws the same picture
 FLOORS = [
     "identify.exceptions",
+    "identify.terminal",
     "identify.names",
     "identify.binary",
     "identify.graph",

@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from identify.commands.options import AsJson, Form, Graphs, UseWhat, print_json, progress, show
+from identify.commands.options import (
+    AsJson,
+    Form,
+    Graphs,
+    UseWhat,
+    print_json,
+    printed_instead,
+    progress,
+    say,
+    show,
+)
 from identify.commands.sources import Source, read_all
+from identify.commands.streams import complain
 
 if TYPE_CHECKING:
     from identify.criterion import Verdict
@@ -98,11 +109,12 @@ def check(
     single = len(verdicts) == 1 and not errors and len(graphs or ()) <= 1
     if why is not None:
         _explain(_only(verdicts, errors), why, as_json)
-    else:
-        _print(verdicts, errors, single, as_json)
+    elif not printed_instead(report, markdown, latex):
+        written = any(path is not None for path in (report, markdown, latex, figures))
+        _print(verdicts, errors, single, as_json, aside=written)
     _write(verdicts, {source.name: source.note for source in sources}, report, markdown, latex, figures)
     for error in errors:
-        typer.echo(f"mechsparse: {error}", err=True)
+        complain(str(error))
     if errors:
         return 2
     return int(strict and not all(verdicts.values()))
@@ -127,7 +139,9 @@ def _with_influence(
         return source, check_influence(mechanisms, family.value, time_limit, step)
 
 
-def _print(verdicts: Mapping[str, Verdict], errors: list[IdentifyError], single: bool, as_json: bool) -> None:
+def _print(
+    verdicts: Mapping[str, Verdict], errors: list[IdentifyError], single: bool, as_json: bool, aside: bool
+) -> None:
     if as_json:
         records = [{"graph": name, **verdict.to_dict()} for name, verdict in verdicts.items()]
         print_json(records[0] if single else {"graphs": records, "errors": [str(error) for error in errors]})
@@ -136,9 +150,9 @@ def _print(verdicts: Mapping[str, Verdict], errors: list[IdentifyError], single:
 
     if single:
         name, verdict = next(iter(verdicts.items()))
-        show(show_one(name, verdict))
+        show(show_one(name, verdict), aside)
     elif verdicts:
-        show(show_many(verdicts))
+        show(show_many(verdicts), aside)
 
 
 def _only(verdicts: Mapping[str, Verdict], errors: list[IdentifyError]) -> Verdict:
@@ -167,9 +181,9 @@ def _explain(verdict: Verdict, pair: tuple[str, str], as_json: bool) -> None:
         return
     for record in found:
         if record["separated"]:
-            typer.echo("\n".join(witness["text"] for witness in record["witnesses"]))
+            say(*(witness["text"] for witness in record["witnesses"]))
         else:
-            typer.echo(
+            say(
                 f"{record['latent']} stays entangled with {record['other']}: nothing separates them; "
                 f"{record['remedy']}"
             )
