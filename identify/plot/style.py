@@ -22,6 +22,8 @@ __all__ = [
     "LARGEST_TEXT",
     "MOST_LATENTS",
     "ONE_WAY",
+    "ON_DARK",
+    "ON_FILL",
     "PAST",
     "SMALLEST_TEXT",
     "TWINS",
@@ -45,6 +47,10 @@ TWINS = "#A63B00"  # 40
 ONE_WAY = "#F7C59B"  # 83
 ITSELF = "#8C8C8C"  # 58
 FREE = "#EEEEEE"  # 94
+# what stands on cells and boxes of these colours; a shade beside INK and white, because on dark paper INK is made
+# light, and these must stay (see `identify.plot.paper`)
+ON_FILL = "#222221"
+ON_DARK = "#FFFFFE"
 
 #: Beyond this many latents, figures show blocks instead of latents.
 MOST_LATENTS = 300
@@ -143,10 +149,15 @@ def thinned(places: Sequence[float], distance: float, rank: NDArray[Any] | None 
     return sorted(taken)
 
 
-@cache
 def _families() -> tuple[str, ...]:
     from matplotlib import rcParams
+
+    return (*rcParams["font.family"], *_other_scripts())
+
+
+@cache
+def _other_scripts() -> tuple[str, ...]:
     from matplotlib.font_manager import fontManager
 
     installed = {font.name for font in fontManager.ttflist}
-    return (*rcParams["font.family"], *(name for name in _OTHER_SCRIPTS if name in installed))
+    return tuple(name for name in _OTHER_SCRIPTS if name in installed)
