@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 
 # a room may import itself and those above it; docs/architecture.md draws the same picture
 FLOORS = [
-    "identify.exceptions",
     "identify.terminal",
+    "identify.exceptions",
     "identify.names",
     "identify.binary",
     "identify.graph",

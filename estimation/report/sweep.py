@@ -45,7 +45,10 @@ def show_results(
     """
     tables = [_table(key, rows, chosen.get(key)) for key, rows in results.groups.items()]
     failed = [row for row in results.rows if row["status"] == "failed"]
-    notes = [Line(f"failed: {row['folder']}: {row['error']}", style="bold red") for row in failed]
+    notes = [
+        Line(f"failed: {row['folder']}: {' '.join(str(row['error']).split())}", style="bold red")
+        for row in failed
+    ]
     reasons = [
         Line(f"★ {data}, {method}: {choice.reason}")
         for (data, method), choice in chosen.items()

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
+# Windows takes these for devices, whatever the suffix
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))}
+
 
 class Family(StrEnum):
     """What is known of the densities; named as `identify.influence.FAMILIES`."""
@@ -229,5 +232,7 @@ def _file_names(named: Iterable[tuple[str, Verdict]]) -> Iterable[tuple[str, Ver
     seen: dict[str, int] = {}
     for name, verdict in named:
         plain = "".join(letter if letter.isalnum() or letter in ".-" else "_" for letter in Path(name).name)
+        if plain.partition(".")[0].casefold() in _DEVICES:
+            plain = f"_{plain}"
         seen[plain] = seen.get(plain, 0) + 1
         yield plain if seen[plain] == 1 else f"{plain}-{seen[plain]}", verdict

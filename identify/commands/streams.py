@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from identify.exceptions import one_line
 from identify.terminal import encodable
 
 __all__ = [
@@ -196,7 +197,7 @@ def complain(message: str) -> int:
     """Print one line on standard error, if there is one, and return the exit code 2."""
     # None would make print() take standard output instead
     if sys.stderr is not None:
-        line = f"mechsparse: {' '.join(message.split())}"
+        line = f"mechsparse: {one_line(message)}"
         with contextlib.suppress(OSError):
             print(encodable(line, getattr(sys.stderr, "encoding", None) or "utf-8"), file=sys.stderr)
     return _BAD_INPUT

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from identify.terminal import printable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
@@ -91,12 +93,13 @@ def enlarged(size: float, inches: float) -> float:
 
 
 def shorten(name: str, most: int = 24) -> str:
-    """Cut the middle out of a long name.
+    """A name as a figure shows it: nothing in it that can't be printed, and not too long.
 
     Example:
         >>> shorten("Forkhead box transcription factor O3", 20)
         'Forkhead b…factor O3'
     """
+    name = printable(name)
     if len(name) <= most:
         return name
     head = most // 2
