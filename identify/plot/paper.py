@@ -31,9 +31,9 @@ R = TypeVar("R")
 # what a style may change of a drawing, but for the fonts and the resolution of notebooks
 _GROUPS = (
     "axes.", "contour.", "errorbar.", "figure.", "grid.", "hatch.", "image.", "legend.", "lines.", "markers.",
-    "patch.", "path.", "savefig.", "scatter.", "text.", "xtick.", "ytick.",
+    "mathtext.", "patch.", "path.", "savefig.", "scatter.", "text.", "xtick.", "ytick.",
 )  # fmt: skip
-_MORE = ("font.size",)
+_MORE = ("_internal.classic_mode", "font.size")
 _KEPT = ("figure.dpi", "figure.hooks", "figure.max_open_warning", "savefig.directory", "text.latex.preamble")
 # the user's paper, and what stands on it by default
 _COLOURS = (

@@ -19,7 +19,7 @@ from identify.formats import read_graph
 from identify.terminal import encodable, json_encodable, printable
 
 GRAPH = "parent,child,kind\nspeed,place,latent\nplace,speed,latent\npush,place,action\n"
-GREEK = "parent,child\nβ,x\nx,β\n"
+GREEK = "parent,child\nβ,β\nβ,x\nx,β\nx,x\n"
 CLOSED = "mechsparse: standard output is closed: what was to be printed there is lost\n"
 COMMAND = [sys.executable, "-c", "import sys; from estimation.commands import main; sys.exit(main())"]
 LINE = [
@@ -91,13 +91,12 @@ def test_what_the_encoding_lacks_is_spelled_or_escaped(
     out = Stream(encoding)
     assert ran(monkeypatch, words, out) == (0, "")
     if "greek.csv" in words and "graph.csv" not in words:
-        assert ("β" if encoding == "utf-16" else "\\u03b2") in out.text or words[0] == "design"
+        assert ("β" if encoding == "utf-16" else "\\u03b2") in out.text
 
 
 def test_an_escaped_name_keeps_the_table_in_shape(monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("free.csv").write_text("parent,child\nβ,β\nγ,γ\nβ,γ\nγ,β\n", encoding="utf-8")
     out = Stream("ascii")
-    assert ran(monkeypatch, ["check", "free.csv"], out) == (0, "")
+    assert ran(monkeypatch, ["check", "greek.csv"], out) == (0, "")
     table = [line for line in out.text.splitlines() if line.startswith(("|", "+-"))]
     assert len(table) > 3
     assert len({len(line) for line in table}) == 1
@@ -106,8 +105,8 @@ def test_an_escaped_name_keeps_the_table_in_shape(monkeypatch: pytest.MonkeyPatc
 def test_a_report_is_written_in_utf_8_whatever_the_terminal_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["check", "greek.csv", "--report", "r.html", "--markdown", "r.md", "--latex", "r.tex"]
     assert ran(monkeypatch, words, Stream("cp1252")) == (0, "")
-    for name in ("r.html", "r.md"):
-        assert "β" in Path(name).read_text(encoding="utf-8") or name == "r.md"
+    for name in ("r.html", "r.md", "r.tex"):
+        assert "β" in Path(name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8", "utf-16"])
@@ -180,7 +179,6 @@ def test_lost_output_is_one_line_and_a_code(monkeypatch: pytest.MonkeyPatch, wor
         (["convert", "graph.csv", "out.json"], "out.json"),
         (["design", "graph.csv", "-o", "out.json"], "out.json"),
         (["plot", "graph.csv", "out.png"], "out.png"),
-        (["simulate", "ActionDiag", "-n", "50", "-o", "out.npz"], "out.npz"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )
@@ -188,7 +186,7 @@ def test_files_are_written_whatever_becomes_of_the_output(
     monkeypatch: pytest.MonkeyPatch, words: list[str], written: str
 ) -> None:
     for out, code in ((None, 0), (Stream(failure=errno.EPIPE), 0), (Stream(failure=errno.ENOSPC), 2)):
-        prints = words[0] in ("check", "design", "simulate")
+        prints = words[0] in ("check", "design")
         assert ran(monkeypatch, words, out)[0] == (code if prints else 0)
         assert Path(written).exists()
         Path(written).unlink()
@@ -253,11 +251,15 @@ def test_the_streams_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
 # Whole processes ------------------------------------------------------------------------------------
 
 
+# what a notebook or a desktop left in MPLBACKEND may not exist: a process of the command draws all the same
+BACKEND = {"MPLBACKEND": "nonsense"}
+
+
 def shell(line: str) -> subprocess.CompletedProcess[str]:
     script = line.replace("mechsparse", " ".join(f"'{word}'" for word in COMMAND))
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", script],
-        capture_output=True, text=True, encoding="utf-8", check=False, env={**os.environ, "MPLBACKEND": "nonsense"},
+        capture_output=True, text=True, encoding="utf-8", check=False, env={**os.environ, **BACKEND},
     )  # fmt: skip
 
 
