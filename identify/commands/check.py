@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from identify.commands.options import AsJson, Form, Graphs, UseWhat, print_json, progress, show
+from identify.commands.options import (
+    AsJson,
+    Form,
+    Graphs,
+    UseWhat,
+    print_json,
+    printed_instead,
+    progress,
+    say,
+    show,
+)
 from identify.commands.sources import Source, read_all
+from identify.commands.streams import complain
 
 if TYPE_CHECKING:
     from identify.criterion import Verdict
@@ -19,6 +30,9 @@ if TYPE_CHECKING:
     from identify.influence import InfluenceReport
 
 __all__ = ["check"]
+
+# Windows takes these for devices, whatever the suffix
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))}
 
 
 class Family(StrEnum):
@@ -100,11 +114,12 @@ def check(
     single = len(verdicts) == 1 and not errors and len(graphs or ()) <= 1
     if why is not None:
         _explain(_only(verdicts, errors), why, as_json)
-    else:
-        _print(verdicts, errors, single, as_json)
+    elif not printed_instead(report, markdown, latex):
+        written = any(path is not None for path in (report, markdown, latex, figures))
+        _print(verdicts, errors, single, as_json, aside=written)
     _write(verdicts, {source.name: source.note for source in sources}, report, markdown, latex, figures)
     for error in errors:
-        typer.echo(f"mechsparse: {error}", err=True)
+        complain(str(error))
     if errors:
         return 2
     return int(strict and not all(verdicts.values()))
@@ -137,7 +152,9 @@ def _require_same(source: Source, implied: CausalGraph, file: Path) -> None:
         )
 
 
-def _print(verdicts: Mapping[str, Verdict], errors: list[IdentifyError], single: bool, as_json: bool) -> None:
+def _print(
+    verdicts: Mapping[str, Verdict], errors: list[IdentifyError], single: bool, as_json: bool, aside: bool
+) -> None:
     if as_json:
         records = [{"graph": name, **verdict.to_dict()} for name, verdict in verdicts.items()]
         print_json(records[0] if single else {"graphs": records, "errors": [str(error) for error in errors]})
@@ -146,9 +163,9 @@ def _print(verdicts: Mapping[str, Verdict], errors: list[IdentifyError], single:
 
     if single:
         name, verdict = next(iter(verdicts.items()))
-        show(show_one(name, verdict))
+        show(show_one(name, verdict), aside)
     elif verdicts:
-        show(show_many(verdicts))
+        show(show_many(verdicts), aside)
 
 
 def _only(verdicts: Mapping[str, Verdict], errors: list[IdentifyError]) -> Verdict:
@@ -177,9 +194,9 @@ def _explain(verdict: Verdict, pair: tuple[str, str], as_json: bool) -> None:
         return
     for record in found:
         if record["separated"]:
-            typer.echo("\n".join(witness["text"] for witness in record["witnesses"]))
+            say(*(witness["text"] for witness in record["witnesses"]))
         else:
-            typer.echo(
+            say(
                 f"{record['latent']} stays entangled with {record['other']}: nothing separates them; "
                 f"{record['remedy']}"
             )
@@ -225,5 +242,7 @@ def _file_names(named: Iterable[tuple[str, Verdict]]) -> Iterable[tuple[str, Ver
     seen: dict[str, int] = {}
     for name, verdict in named:
         plain = "".join(letter if letter.isalnum() or letter in ".-" else "_" for letter in Path(name).name)
+        if plain.partition(".")[0].casefold() in _DEVICES:
+            plain = f"_{plain}"
         seen[plain] = seen.get(plain, 0) + 1
         yield plain if seen[plain] == 1 else f"{plain}-{seen[plain]}", verdict
