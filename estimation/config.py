@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from estimation.exceptions import ConfigError
 from estimation.settings import MOST_STEPS, Settings, read_settings
+from estimation.size import require_affordable
 
 __all__ = ["PRESETS", "SPARSE_VAE", "TrainingConfig", "read_config"]
 
@@ -27,7 +28,7 @@ _RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
         "n_latents": (1, 10_000),
         "seed": (0, 2**31 - 1),
         "threads": (1, 1024),
-        "penalty": (0, float("inf")),
+        "penalty": (0, 1e30),
         "steps": (1, MOST_STEPS),
         "rounds": (1, 1000),
         "flow_blocks": (0, 1000),
@@ -153,6 +154,7 @@ class TrainingConfig(Settings):
                 object.__setattr__(self, name, value)
         self.check()
         _check_shares(self)
+        require_affordable(self.to_dict(), self.n_latents or 1)
         if self.sparsity == "adaptive" and not self.unmixing:
             raise ConfigError(
                 "sparsity='adaptive' counts edges in rounds of unmixing, and unmixing is false; set it"

@@ -27,6 +27,7 @@ from estimation.networks import MLP, WithLinearInput, WithLinearOutput
 from estimation.posterior import Gaussian, PosteriorNoise
 from estimation.refinement import Refinement
 from estimation.representation import Representation, Shape
+from estimation.size import require_affordable
 from estimation.transitions import TransitionNetworks
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class SparseVAE(Representation):
         decoder: maps (B, n) to (B, d_x); an MLP when left out.
 
     Raises:
-        ConfigError: the model has neither past nor actions.
+        ConfigError: the model has neither past nor actions, or would hold more than `estimation.size.MOST_NUMBERS`.
         TrainingError: a module given maps to another shape.
 
     Example:
@@ -85,6 +86,14 @@ class SparseVAE(Representation):
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
     ) -> None:
+        require_affordable(
+            config.to_dict(),
+            shape.n_latents,
+            n_observed=shape.n_observed,
+            n_inputs=shape.n_actions + (shape.n_latents if shape.past else 0),
+            own_encoder=encoder is not None,
+            own_decoder=decoder is not None,
+        )
         super().__init__(shape, of_images=hasattr(decoder, "image_shape"))
         if not shape.past and not shape.n_actions:
             raise ConfigError(

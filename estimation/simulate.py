@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,9 @@ from estimation.exceptions import ConfigError
 from estimation.processes import published as recipe
 from estimation.processes.decoders import Balls, LeakyMLP, Polynomial, Standardised, in_chunks
 from estimation.processes.mechanisms import Mechanism, interventions, sines
+from estimation.size import MOST_SAMPLES
 from identify.graph import CausalGraph
+from identify.names import quoted
 
 __all__ = ["SPLITS", "published", "simulate"]
 
@@ -329,5 +330,5 @@ def _observe(
 def _require_samples(n_samples: int, split: str) -> None:
     if split not in SPLITS:
         raise ConfigError(f"the split is {split!r}; it is one of {', '.join(SPLITS)}")
-    if n_samples < 1 or math.isnan(n_samples):
-        raise ConfigError(f"n_samples is {n_samples}; give 1 or more")
+    if not 1 <= n_samples <= MOST_SAMPLES:
+        raise ConfigError(f"n_samples is {quoted(n_samples)}; give 1 or more, at most {MOST_SAMPLES}")
