@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from estimation.exceptions import ConfigError
-from estimation.networks import MLP, SLOPE, WithLinearInput, WithLinearOutput
+from estimation.networks import MLP, SLOPE, WithLinearInput, WithLinearOutput, leak
 
 __all__ = ["ConvDecoder", "ConvEncoder", "describe", "rebuild"]
 
@@ -120,6 +120,20 @@ class ConvDecoder(nn.Module):
         _, height, width = self.image_shape
         image: Tensor = hidden[..., :height, :width]
         return image.flatten(1)
+
+    def pushforward(self, latents: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """As for `estimation.networks.MLP`."""
+        hidden, moved = self.head.pushforward(latents, tangents)
+        hidden, moved = hidden.reshape(-1, *self.start), moved.reshape(-1, *self.start)
+        for level in self.levels:
+            assert isinstance(level, nn.ConvTranspose2d)
+            active = nn.functional.leaky_relu_(hidden, SLOPE)
+            hidden = level(active)
+            moved = leak(moved.view(-1, *active.shape), active).flatten(0, 1)
+            moved = nn.functional.conv_transpose2d(moved, level.weight, None, stride=2, padding=1)
+        _, height, width = self.image_shape
+        image, change = (part[..., :height, :width].flatten(1) for part in (hidden, moved))
+        return image, change.view(-1, *image.shape)
 
 
 _SHIPPED = {"ConvEncoder": ConvEncoder, "ConvDecoder": ConvDecoder}

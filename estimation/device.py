@@ -6,7 +6,10 @@ import torch
 
 from estimation.exceptions import ConfigError
 
-__all__ = ["found_device"]
+__all__ = ["found_device", "out_of_memory"]
+
+# how torch says so on a CPU, where it has no class of its own for it
+_NO_MEMORY = ("out of memory", "can't allocate memory")
 
 
 def found_device(name: str) -> torch.device:
@@ -32,3 +35,17 @@ def found_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device is {name!r}, which can't be used here; give 'cpu' or 'auto'") from error
     return device
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether torch, or Python, failed for want of memory: nothing that a shape or a decoder is to blame for.
+
+    Example:
+        >>> out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"))
+        True
+        >>> out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+        False
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from estimation.device import out_of_memory
 from estimation.exceptions import ConfigError, TrainingError
 from estimation.flow import ResidualFlow
 from estimation.masks import EdgeMasks
@@ -298,6 +299,8 @@ def _require_shapes(model: SparseVAE) -> None:
             with torch.no_grad():
                 got = tuple(network(given).shape)
         except RuntimeError as error:
+            if out_of_memory(error):
+                raise
             raise TrainingError(
                 f"the {what} can't take inputs of shape {tuple(given.shape)} ({_line(error)})"
             ) from error

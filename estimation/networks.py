@@ -11,7 +11,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MLP", "SLOPE", "WithLinearInput", "WithLinearOutput"]
+from estimation.jacobian import pushforward
+
+__all__ = ["MLP", "SLOPE", "WithLinearInput", "WithLinearOutput", "leak"]
 
 # of the leaky ReLU, as in the published experiments; smooth activations fitted worse in equal time
 SLOPE = 0.2
@@ -51,6 +53,18 @@ class MLP(nn.Module):
         if self.skip is not None:
             result = result + self.skip(inputs)
         return result
+
+    def pushforward(self, inputs: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of inputs (B, inputs), with tangents (D, B, inputs) carried along, without a graph."""
+        hidden, moved = inputs, tangents
+        for place in range(len(self.layers) - 1):
+            layer = self._layer(place)
+            hidden = nn.functional.leaky_relu_(layer(hidden), SLOPE)
+            moved = leak(moved @ layer.weight.mT, hidden)
+        result, moved = self.last(hidden), moved @ self.last.weight.mT
+        if self.skip is not None:
+            result, moved = result + self.skip(inputs), moved + tangents @ self.skip.weight.mT
+        return result, moved
 
     @property
     def last(self) -> nn.Linear:
@@ -120,10 +134,19 @@ class WithLinearInput(nn.Module):
         result: Tensor = self.network(self.linear(inputs))
         return result
 
+    def pushforward(self, inputs: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor] | None:
+        """As for `MLP`; None where the network has none."""
+        return pushforward(self.network, self.linear(inputs), tangents @ self.linear.weight.mT)
+
     @torch.no_grad()
     def compose_before_(self, matrix: Tensor, offset: Tensor) -> None:
         """As for `MLP`."""
         _before_(self.linear, matrix, offset)
+
+
+def leak(tangents: Tensor, active: Tensor) -> Tensor:
+    """Tangents behind a leaky ReLU whose values are these, which have the signs of what came in."""
+    return torch.where(active > 0, tangents, tangents * SLOPE)
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator, bias: bool = True) -> nn.Linear:

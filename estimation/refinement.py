@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from estimation.columns import derivative
+from estimation.jacobian import batch_jacobian
 
 __all__ = ["Refinement"]
 
@@ -94,7 +94,7 @@ class Refinement(nn.Module):
 
     @torch.no_grad()
     def _step(self, decoder: Callable[[Tensor], Tensor], x: Tensor, z: Tensor, variance: Tensor) -> Tensor:
-        values, slopes = derivative(decoder, z)
+        values, slopes = batch_jacobian(decoder, z)
         away = z - self.centre
         pull = (slopes.mT @ (x - values)[..., None])[..., 0] / variance - away @ self.precision
         normal = slopes.mT @ slopes / variance + self.precision

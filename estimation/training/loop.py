@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.device import found_device
-from estimation.exceptions import ConfigError, DataError, TrainingError
+from estimation.exceptions import ConfigError, DataError, NotDifferentiableError, TrainingError
 from estimation.history import History, Record
 from estimation.holdout import hold_out, require_alike
 from estimation.model import SparseVAE
@@ -27,7 +27,7 @@ from estimation.training import resuming
 from estimation.training.batches import Batches, generator_for, scales
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
-from estimation.training.polish import Polish, polishes
+from estimation.training.polish import NothingToStraightenError, Polish, polishes
 from estimation.training.progress import progress_line
 from estimation.training.rebase import rebase_
 
@@ -37,6 +37,8 @@ __all__ = ["fit"]
 _MASK_RATE = 0.02
 # how fast the profiled variances that the model keeps follow those of the batches
 _FOLLOW = 0.05
+# torch's own name for what has no solution
+_SINGULAR: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 # the first of several rounds of unmixing keeps so many times the edges of the budget
 _SPARE = 1.5
 
@@ -243,7 +245,8 @@ class _Run:
         try:
             change(self.model, self.batches, self.config, self.n_rows, self.step)
             after = self._held_out()
-        except (RuntimeError, NotImplementedError) as error:
+        # what a decoder or data can be like; whatever else goes wrong is no answer but a fault, and is raised
+        except (NotDifferentiableError, NothingToStraightenError, _SINGULAR) as error:
             reason = " ".join(str(error).split())[:200]
         else:
             reason = f"the held-out negative ELBO went from {before['total']:.4g} to {after['total']:.4g}"
