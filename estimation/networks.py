@@ -11,9 +11,11 @@ import math
 import torch
 from torch import Tensor, nn
 
+from estimation.device import PLAIN
+from estimation.exceptions import TrainingError
 from estimation.jacobian import pushforward
 
-__all__ = ["MLP", "SLOPE", "WithLinearInput", "WithLinearOutput", "leak"]
+__all__ = ["MLP", "SLOPE", "WithLinearInput", "WithLinearOutput", "leak", "require_trainable"]
 
 # of the leaky ReLU, as in the published experiments; smooth activations fitted worse in equal time
 SLOPE = 0.2
@@ -144,6 +146,25 @@ class WithLinearInput(nn.Module):
         _before_(self.linear, matrix, offset)
 
 
+def require_trainable(**networks: nn.Module | None) -> None:
+    """Refuse networks that were made where torch keeps nothing for a gradient.
+
+    Args:
+        networks: of the user's, by what to call them.
+
+    Raises:
+        TrainingError: a weight was made under ``torch.inference_mode``.
+    """
+    for what, network in networks.items():
+        for name, tensor in (
+            () if network is None else (*network.named_parameters(), *network.named_buffers())
+        ):
+            if tensor.is_inference():
+                raise TrainingError(
+                    f"{name} of the {what} was made under torch.inference_mode and can't be trained; make it outside"
+                )
+
+
 def leak(tangents: Tensor, active: Tensor) -> Tensor:
     """Tangents behind a leaky ReLU whose values are these, which have the signs of what came in."""
     return torch.where(active > 0, tangents, tangents * SLOPE)
@@ -161,15 +182,15 @@ def _linear(inputs: int, outputs: int, generator: torch.Generator, bias: bool = 
 
 def _empty(inputs: int, outputs: int, bias: bool) -> nn.Linear:
     # made without drawing weights, which would touch the global generator
-    layer = nn.Linear(inputs, outputs, bias=bias, device="meta")
-    layer.to_empty(device="cpu")
+    layer = nn.Linear(inputs, outputs, bias=bias, device="meta", dtype=PLAIN["dtype"])
+    layer.to_empty(device=PLAIN["device"])
     return layer
 
 
 def _identity(size: int) -> nn.Linear:
     layer = _empty(size, size, bias=True)
     with torch.no_grad():
-        layer.weight.copy_(torch.eye(size))
+        layer.weight.copy_(torch.eye(size, **PLAIN))
         layer.bias.zero_()
     return layer
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from estimation.device import out_of_memory
+from estimation.device import PLAIN, out_of_memory
 from estimation.exceptions import DataError, NotDifferentiableError
 from estimation.jacobian import batch_jacobian
 from estimation.learned.points import Points, spread
@@ -155,8 +155,8 @@ def _like(decoder: Callable[..., Any]) -> Tensor:
     """A tensor of the type, and on the device, that a decoder works with."""
     if isinstance(decoder, nn.Module):
         owned = (p for p in [*decoder.parameters(), *decoder.buffers()] if p.is_floating_point())
-        return next(owned, torch.zeros(1))
-    return torch.zeros(1)
+        return next(owned, torch.zeros(1, **PLAIN))
+    return torch.zeros(1, **PLAIN)
 
 
 def _scaled(derivatives: Array, values: NDArray[np.floating], inputs: NDArray[np.floating]) -> Array:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
-from estimation.device import found_device
+from estimation.device import default_modes, found_device, thread_count
 from estimation.exceptions import ConfigError, DataError, NotDifferentiableError, TrainingError
 from estimation.history import History, Record
 from estimation.holdout import hold_out, require_alike
@@ -43,6 +43,7 @@ _SINGULAR: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-de
 _SPARE = 1.5
 
 
+@default_modes
 def fit(
     dataset: Dataset,
     config: TrainingConfig | None = None,
@@ -57,8 +58,9 @@ def fit(
 ) -> TrainedModel:
     """Train a SparseVAE.
 
-    The same seed gives the same numbers on the same machine with the same number of threads. Nothing of torch's
-    global state is changed but the number of threads, which is put back.
+    The same seed gives the same numbers on the same machine with the same number of threads, from any number of
+    threads of Python's at once, and whatever the caller has set as torch's defaults and modes. Nothing of torch's
+    global state is changed.
 
     Args:
         dataset: observations with a past, actions, or both. Sequences longer than two steps are cut into pairs.
@@ -98,15 +100,11 @@ def fit(
     else:
         pairs, held_out = dataset.pairs(), validation.pairs()
         require_alike(pairs, held_out)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(settings.threads)
-    try:
+    with thread_count(settings.threads):
         run = _Run.start(pairs, held_out, settings, encoder, decoder)
         if checkpoint is not None:
             run.resume(Path(checkpoint))
         run.train(progress, on_record, None if checkpoint is None else Path(checkpoint), checkpoint_every)
-    finally:
-        torch.set_num_threads(threads)
     return TrainedModel(
         run.model.eval(), settings, run.history, dataset.action_names, dataset.observation_shape
     )
