@@ -12,6 +12,7 @@ from estimation.baseline_config import BaselineConfig
 from estimation.baselines.making import fresh
 from estimation.config import SPARSE_VAE, TrainingConfig
 from estimation.convolutional import rebuild
+from estimation.device import default_modes
 from estimation.exceptions import CheckpointError
 from estimation.history import History
 from estimation.model import SparseVAE
@@ -22,6 +23,7 @@ from estimation.trained import KIND, TrainedModel, load_state
 __all__ = ["load"]
 
 
+@default_modes
 def load(
     folder: str | os.PathLike[str],
     device: str = "cpu",

@@ -15,6 +15,7 @@ from estimation.baseline_config import BaselineConfig
 from estimation.config import SPARSE_VAE, TrainingConfig
 from estimation.convolutional import describe
 from estimation.dataset import Dataset
+from estimation.device import PLAIN, default_modes
 from estimation.exceptions import CheckpointError, DataError
 from estimation.history import History
 from estimation.model import SparseVAE
@@ -164,6 +165,7 @@ class TrainedModel:
         mean: Tensor = self.model.mean_observations(values) * self.model.x_scale + self.model.x_mean
         return mean
 
+    @default_modes
     @torch.no_grad()
     def _map(self, values: ArrayLike, width: int, what: str, function: Any) -> Array:
         array = np.asarray(values, dtype=np.float32)
@@ -176,7 +178,7 @@ class TrainedModel:
         flat = torch.from_numpy(array.reshape(-1, width))
         like = self.model.x_mean
         parts = [function(flat[k : k + _CHUNK].to(like)).float().cpu() for k in range(0, len(flat), _CHUNK)]
-        result = torch.cat(parts) if parts else torch.empty(0, 0)
+        result = torch.cat(parts) if parts else torch.empty(0, 0, **PLAIN)
         return np.asarray(result.numpy().reshape(*array.shape[:-1], result.shape[-1]))
 
 
@@ -195,6 +197,7 @@ def load_state(model: nn.Module, tensors: dict[str, Tensor], where: str) -> None
         ) from error
 
 
+@default_modes
 @torch.no_grad()
 def held_out_terms(model: Representation, dataset: Dataset, seed: int) -> dict[str, float]:
     """The terms of the negative ELBO, averaged over a dataset of one or two steps."""

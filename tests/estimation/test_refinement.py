@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from estimation.columns import derivative
+from estimation.jacobian import batch_jacobian
 from estimation.networks import MLP
 from estimation.refinement import Refinement
 from tests.seeds import training_seed
@@ -104,7 +104,7 @@ def test_no_gradient_of_the_steps_is_kept() -> None:
 def test_the_derivative_of_a_map_on_rows(rows: int) -> None:
     network = MLP(3, 4, 8, 2, torch.Generator().manual_seed(training_seed())).double()
     points = drawn(rows, 3)
-    values, slopes = derivative(network, points)
+    values, slopes = batch_jacobian(network, points)
     torch.testing.assert_close(values, network(points))
     wanted = torch.stack([torch.func.jacrev(lambda z: network(z[None])[0])(row) for row in points])
     torch.testing.assert_close(slopes, wanted)
