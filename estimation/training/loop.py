@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.device import default_modes, found_device, thread_count
-from estimation.exceptions import ConfigError, DataError, NotDifferentiableError, TrainingError
+from estimation.exceptions import NotDifferentiableError, TrainingError
 from estimation.history import History, Record
 from estimation.holdout import hold_out, require_alike
 from estimation.model import SparseVAE
@@ -24,12 +24,14 @@ from estimation.representation import Shape
 from estimation.sparsity import EdgeConstraints, budget_at, budgets
 from estimation.trained import TrainedModel, held_out_terms
 from estimation.training import resuming
+from estimation.training.agreement import require_budgets, require_new_names
 from estimation.training.batches import Batches, generator_for, scales
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
 from estimation.training.polish import NothingToStraightenError, Polish, polishes
 from estimation.training.progress import progress_line
 from estimation.training.rebase import rebase_
+from estimation.training.starts import best_start, weights_of
 
 __all__ = ["fit"]
 
@@ -94,17 +96,25 @@ def fit(
         TrainedModel(20 observed, 10 latents, 5 actions, 10 edges)
     """
     settings = config or TrainingConfig()
-    _require_new_names(dataset.action_names, Shape.of(dataset, settings.n_latents).n_latents)
+    require_new_names(dataset.action_names, Shape.of(dataset, settings.n_latents).n_latents)
     if validation is None:
         pairs, held_out = (part.pairs() for part in hold_out(dataset, settings.seed))
     else:
         pairs, held_out = dataset.pairs(), validation.pairs()
         require_alike(pairs, held_out)
+    folder = None if checkpoint is None else Path(checkpoint)
+
+    def begin(start: int) -> _Run:
+        return _Run.start(pairs, held_out, settings, encoder, decoder, start)
+
     with thread_count(settings.threads):
-        run = _Run.start(pairs, held_out, settings, encoder, decoder)
-        if checkpoint is not None:
-            run.resume(Path(checkpoint))
-        run.train(progress, on_record, None if checkpoint is None else Path(checkpoint), checkpoint_every)
+        run = begin(0)
+        if not (folder is not None and run.resume(folder)):
+            # networks of the user's begin as they are given: other starts would differ in little
+            run = best_start(run, begin, 1 if encoder or decoder else settings.starts or 1, progress)
+            for record in run.history.records if on_record else ():
+                on_record(record)  # type: ignore[misc]
+        run.train(progress, on_record, folder, checkpoint_every)
     return TrainedModel(
         run.model.eval(), settings, run.history, dataset.action_names, dataset.observation_shape
     )
@@ -134,12 +144,13 @@ class _Run:
         config: TrainingConfig,
         encoder: nn.Module | None,
         decoder: nn.Module | None,
+        start: int = 0,
     ) -> _Run:
         assert config.batch_size is not None
         device, dtype = found_device(config.device), getattr(torch, config.dtype)
         shape = Shape.of(dataset, config.n_latents)
-        _require_budgets(shape, config)
-        model = SparseVAE(shape, config, torch.Generator().manual_seed(config.seed), encoder, decoder)
+        require_budgets(shape, config)
+        model = SparseVAE(shape, config, weights_of(config.seed, start), encoder, decoder)
         found = scales(dataset)
         model.set_scales_(found.x_mean, found.x_scale, found.a_mean, found.a_scale)
         model.to(device, dtype).train()
@@ -149,14 +160,27 @@ class _Run:
         run.optimisers = run._new_optimisers()
         return run
 
-    def resume(self, folder: Path) -> None:
-        """Take up the state of a folder, if there is one."""
+    def resume(self, folder: Path) -> bool:
+        """Take up the state of a folder, if there is one, and say whether there was."""
         state = resuming.read(folder, self.config)
         if state is None:
-            return
+            return False
         resuming.restore_into(state, self.model, self.optimisers, self.constraints)
         self.step, self.seconds = state.step, state.seconds
         self.history, self.stale = state.history, state.stale
+        return True
+
+    def advance(self) -> tuple[LossTerms, Record | None]:
+        """One step, with a record where one is due."""
+        begin = time.monotonic() - self.seconds
+        self._enter_stage()
+        terms = self._step()
+        self.step += 1
+        self.seconds = time.monotonic() - begin
+        due = self.step % self.config.validate_every == 0 or self.step == self.plan.steps
+        record = self._record(terms) if due else None
+        self.seconds = time.monotonic() - begin
+        return terms, record
 
     def train(
         self,
@@ -166,15 +190,10 @@ class _Run:
         every: int,
     ) -> None:
         """All steps from where the run stands."""
-        begin = time.monotonic() - self.seconds
         with progress_line(self.plan.steps, self.step, progress) as advance:
             while self.step < self.plan.steps:
-                self._enter_stage()
-                terms = self._step()
-                self.step += 1
-                self.seconds = time.monotonic() - begin
-                if self.step % self.config.validate_every == 0 or self.step == self.plan.steps:
-                    record = self._record(terms)
+                terms, record = self.advance()
+                if record is not None:
                     if on_record is not None:
                         on_record(record)
                     if self._should_stop():
@@ -187,6 +206,7 @@ class _Run:
             self._freeze()
             self.model.eval()
             if polishing := polishes(self.config):
+                begin = time.monotonic() - self.seconds
                 found = self._held_out()
                 for word, change in polishing.items():
                     advance(self.step, f"to be {word}")
@@ -263,6 +283,13 @@ class _Run:
                 divergence=found["divergence"],
                 seconds=seconds,
             )
+
+    def held_out_loss(self) -> float:
+        """The negative ELBO of the held-out data per observed dimension, as the model stands."""
+        self.model.eval()
+        loss = self._held_out()["total"]
+        self.model.train()
+        return loss
 
     def _held_out(self) -> dict[str, float]:
         return held_out_terms(self.model, self.held_out, self.config.seed)
@@ -370,23 +397,3 @@ class _Run:
             f"the loss is {float(loss.detach())} at step {self.step} ({self.plan.stage(self.step)}); likely {cause}: "
             f"try learning_rate={(self.config.learning_rate or 0) / 3:.2g}, or look for outliers in the data"
         )
-
-
-def _require_new_names(action_names: tuple[str, ...], n_latents: int) -> None:
-    # found out before training, not when the learned graph is made after it
-    clash = sorted(set(action_names) & {f"v{i}" for i in range(n_latents)})
-    if clash:
-        raise DataError(f"an action is called {clash[0]!r}, like a learned latent; give it another name")
-
-
-def _require_budgets(shape: Shape, config: TrainingConfig) -> None:
-    given = budgets(config)
-    if config.sparsity in ("budget", "constraint") and not given:
-        raise ConfigError(
-            "no edge budget is set: give max_edges_actions or max_edges_past, or sparsity='adaptive', 'penalty' or "
-            "'none'"
-        )
-    if "past" in given and not shape.past:
-        raise ConfigError("max_edges_past is set, but the data have one time step; leave it out")
-    if "actions" in given and not shape.n_actions:
-        raise ConfigError("max_edges_actions is set, but the data have no actions; leave it out")
