@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from identify.commands.options import AsJson, Form, Graphs, UseWhat, print_json, progress, show
-from identify.commands.sources import Source, read_all
+from identify.commands.sources import Source, read_all, reading_of, tell
 
 if TYPE_CHECKING:
     from identify.criterion import Verdict
@@ -96,10 +96,17 @@ def check(
         sources = [source]
     verdicts = {source.name: check_graph(source.graph, using, influence) for source in sources}
     single = len(verdicts) == 1 and not errors and len(graphs or ()) <= 1
+    if not as_json:
+        tell(sources)
     if why is not None:
         _explain(_only(verdicts, errors), why, as_json)
     else:
-        _print(verdicts, errors, single, as_json)
+        _print(
+            verdicts,
+            errors,
+            single,
+            {source.name: reading_of(source) for source in sources} if as_json else None,
+        )
     _write(verdicts, {source.name: source.note for source in sources}, report, markdown, latex, figures)
     for error in errors:
         typer.echo(f"mechsparse: {error}", err=True)
@@ -127,9 +134,17 @@ def _with_influence(
         return source, check_influence(mechanisms, family.value, time_limit, step)
 
 
-def _print(verdicts: Mapping[str, Verdict], errors: list[IdentifyError], single: bool, as_json: bool) -> None:
-    if as_json:
-        records = [{"graph": name, **verdict.to_dict()} for name, verdict in verdicts.items()]
+def _print(
+    verdicts: Mapping[str, Verdict],
+    errors: list[IdentifyError],
+    single: bool,
+    readings: Mapping[str, dict[str, str]] | None,
+) -> None:
+    """Print as JSON if the readings are given, else as text."""
+    if readings is not None:
+        records = [
+            {"graph": name, **readings[name], **verdict.to_dict()} for name, verdict in verdicts.items()
+        ]
         print_json(records[0] if single else {"graphs": records, "errors": [str(error) for error in errors]})
         return
     from identify.report.terminal import show_many, show_one

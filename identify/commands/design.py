@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json, show
-from identify.commands.sources import read_one
+from identify.commands.sources import read_one, reading_of, tell
 
 if TYPE_CHECKING:
     from identify.design import Design
@@ -88,6 +88,8 @@ def design(
     from identify.formats import format_of
 
     source = read_one(graph, form)
+    if not as_json:
+        tell([source])
     if out is not None:
         # a name that can't be written is told before the search, not after it
         format_of(out)
@@ -105,7 +107,7 @@ def design(
     )
     _write(found, figure, out)
     if as_json:
-        print_json({"graph": source.name, **found.to_dict()})
+        print_json({"graph": source.name, **reading_of(source), **found.to_dict()})
     else:
         from identify.report.design import show_design
 

@@ -255,4 +255,4 @@ def _write(graph: CausalGraph) -> bytes:
     return out.getvalue()
 
 
-GRAPHML = Format("graphml", (".graphml",), "GraphML (XML)", 64 * MIB, _read, _write)
+GRAPHML = Format("graphml", "GraphML", (".graphml",), "GraphML (XML)", 64 * MIB, _read, _write)
