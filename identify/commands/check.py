@@ -20,7 +20,7 @@ from identify.commands.options import (
     say,
     show,
 )
-from identify.commands.sources import Source, read_all
+from identify.commands.sources import Source, read_all, reading_of, tell
 from identify.commands.streams import complain
 
 if TYPE_CHECKING:
@@ -112,11 +112,15 @@ def check(
         sources = [source]
     verdicts = {source.name: check_graph(source.graph, using, influence) for source in sources}
     single = len(verdicts) == 1 and not errors and len(graphs or ()) <= 1
+    printed = printed_instead(report, markdown, latex)
+    written = any(path is not None for path in (report, markdown, latex, figures))
+    if not as_json:
+        tell(sources, instead=printed, aside=written)
     if why is not None:
         _explain(_only(verdicts, errors), why, as_json)
-    elif not printed_instead(report, markdown, latex):
-        written = any(path is not None for path in (report, markdown, latex, figures))
-        _print(verdicts, errors, single, as_json, aside=written)
+    elif not printed:
+        readings = {source.name: reading_of(source) for source in sources} if as_json else None
+        _print(verdicts, errors, single, readings, aside=written)
     _write(verdicts, {source.name: source.note for source in sources}, report, markdown, latex, figures)
     for error in errors:
         complain(str(error))
@@ -153,10 +157,17 @@ def _require_same(source: Source, implied: CausalGraph, file: Path) -> None:
 
 
 def _print(
-    verdicts: Mapping[str, Verdict], errors: list[IdentifyError], single: bool, as_json: bool, aside: bool
+    verdicts: Mapping[str, Verdict],
+    errors: list[IdentifyError],
+    single: bool,
+    readings: Mapping[str, dict[str, str]] | None,
+    aside: bool,
 ) -> None:
-    if as_json:
-        records = [{"graph": name, **verdict.to_dict()} for name, verdict in verdicts.items()]
+    """Print as JSON if the readings are given, else as text."""
+    if readings is not None:
+        records = [
+            {"graph": name, **readings[name], **verdict.to_dict()} for name, verdict in verdicts.items()
+        ]
         print_json(records[0] if single else {"graphs": records, "errors": [str(error) for error in errors]})
         return
     from identify.report.terminal import show_many, show_one

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json
-from identify.commands.sources import read_one
+from identify.commands.sources import read_one, reading_of, tell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,11 +54,19 @@ def plot(
     from identify.plot import save_figure
 
     source = read_one(graph, form)
+    if not as_json:
+        tell([source], aside=True)
     verdict = check(source.graph, using)
     save_figure(_draw(verdict, what), out)
     if as_json:
         print_json(
-            {"graph": source.name, "figure": str(out), "what": what.value, "complete": verdict.complete}
+            {
+                "graph": source.name,
+                **reading_of(source),
+                "figure": str(out),
+                "what": what.value,
+                "complete": verdict.complete,
+            }
         )
 
 
