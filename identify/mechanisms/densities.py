@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from identify.exceptions import RequestError
 from identify.proof.balls import enclose, precision
+from identify.proof.substitution import require_small_powers
 from identify.proof.words import in_words
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def mixture(weights: Sequence[Any], log_densities: Sequence[Any]) -> sympy.Expr:
 
     Raises:
         RequestError: their numbers differ, there are none, or a weight can't be positive.
+        TooLargeError: a density is a power with an exponent above 100,000.
     """
     import sympy
 
@@ -131,10 +133,11 @@ def mixture(weights: Sequence[Any], log_densities: Sequence[Any]) -> sympy.Expr:
         raise RequestError(
             f"{len(weights)} weights for {len(log_densities)} log-densities; give one each, and one at least"
         )
-    parts = [
-        _positive(weight, "weight") * sympy.exp(density)
-        for weight, density in zip(weights, log_densities, strict=True)
-    ]
+    parts = []
+    for weight, log_density in zip(weights, log_densities, strict=True):
+        density = sympy.exp(log_density)
+        require_small_powers(density)
+        parts.append(_positive(weight, "weight") * density)
     return sympy.log(sympy.Add(*parts))
 
 

@@ -13,9 +13,10 @@ from identify.exceptions import IdentifyError
 from identify.proof.balls import NotEnclosedError, enclose
 from identify.proof.words import in_words
 
-__all__ = ["TooLargeError", "substituted"]
+__all__ = ["TooLargeError", "require_small_powers", "substituted"]
 
 _MOST_BITS = 1_000_000
+_LARGEST_POWER = 100_000
 _LARGEST_FACTORIAL = 10_000
 
 
@@ -55,6 +56,21 @@ def substituted(expression: Any, values: Mapping[Any, Any]) -> Any:
             where = ", ".join(f"{symbol} is {in_words(values[symbol])}" for symbol in part.free_symbols)
             raise TooLargeError(f"{in_words(part)} is too large a number where {where}")
     return expression.subs(values)
+
+
+def require_small_powers(expression: Any) -> None:
+    """Refuse an expression with a numeric exponent of more than 100,000: sympy may expand the numbers in its base.
+
+    Raises:
+        TooLargeError: it holds such a power; the text has the exponent.
+    """
+    import sympy
+
+    for part in sympy.preorder_traversal(expression):
+        if isinstance(part, sympy.Pow) and part.exp.is_Rational and abs(part.exp) > _LARGEST_POWER:
+            raise TooLargeError(
+                f"the exponent {in_words(part.exp)} is too large; up to {_LARGEST_POWER:,} are allowed"
+            )
 
 
 def _is_too_large(part: Any, values: Mapping[Any, Any]) -> bool:
