@@ -22,6 +22,7 @@ __all__ = ["exponential_family", "gaussian", "laplace", "logistic", "mixture", "
 
 _MANY_DEGREES = 1_000
 _BITS_KEPT = 200
+_MOST_BITS = 15_000
 
 
 def gaussian(z: sympy.Symbol, mean: Any, variance: Any = 1) -> sympy.Expr:
@@ -149,7 +150,11 @@ def _log_gamma_ratio(degrees: sympy.Expr) -> sympy.Expr:
     if not (degrees.is_number and degrees > _MANY_DEGREES):
         return sympy.loggamma(upper) - sympy.loggamma(lower)
     # sympy would write out the factorial of a large number; the two nearly cancel, which takes digits
-    bits = 256 + 3 * int(degrees).bit_length()
+    mantissa, exponent = enclose(degrees, {}, 64).mid().man_exp()
+    size = int(exponent) + int(mantissa).bit_length()
+    if size > _MOST_BITS:
+        raise RequestError(f"the freedom is {in_words(degrees)}; it must be below 2**{_MOST_BITS}")
+    bits = 256 + 3 * size
     balls = [enclose(sympy.loggamma(half, evaluate=False), {}, bits) for half in (upper, lower)]
     with precision(bits):
         return _rounded(balls[0] - balls[1])

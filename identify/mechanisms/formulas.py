@@ -208,7 +208,9 @@ def _called(name: str, given: list[ast.expr], symbols: Mapping[str, Any]) -> Any
 def _limited(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def checked(*arguments: Any) -> Any:
         for argument in arguments:
-            if argument.is_number and argument.is_real and abs(argument) > _LARGEST_FACTORIAL:
+            # of halves too
+            written_out = argument.is_Rational and argument.q <= 2
+            if written_out and abs(argument) > _LARGEST_FACTORIAL:
                 raise FormatError(
                     f"{name} of {in_words(argument)} is too large a number; up to {_LARGEST_FACTORIAL:,} is read"
                 )

@@ -7,11 +7,14 @@ part is found beforehand by its enclosure, which costs nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from identify.exceptions import IdentifyError
 from identify.proof.balls import NotEnclosedError, enclose
 from identify.proof.words import in_words
+
+if TYPE_CHECKING:
+    import flint
 
 __all__ = ["TooLargeError", "require_small_powers", "substituted"]
 
@@ -78,9 +81,9 @@ def _is_too_large(part: Any, values: Mapping[Any, Any]) -> bool:
 
     try:
         if isinstance(part, sympy.Pow):
-            base, exponent = (float(abs(enclose(arg, values)).upper()) for arg in part.args)
-            height = max((_height(values[symbol]) for symbol in part.base.free_symbols), default=1.0)
-            return exponent * max(abs(_log2(base)), height, 1.0) > _MOST_BITS
+            exponent = float(abs(enclose(part.exp, values)).upper())
+            heights = [_height(values[symbol]) for symbol in part.base.free_symbols]
+            return exponent * max(_magnitude(enclose(part.base, values)), *heights, 1.0) > _MOST_BITS
         return float(abs(enclose(part.args[0], values)).upper()) > _LARGEST_FACTORIAL
     except NotEnclosedError:
         return False
@@ -91,7 +94,7 @@ def _height(value: Any) -> float:
     return float(max(int(value.p).bit_length(), int(value.q).bit_length())) if value.is_Rational else 1.0
 
 
-def _log2(value: float) -> float:
-    from math import inf, log2
-
-    return log2(value) if 0 < value < inf else inf if value else 0.0
+def _magnitude(ball: flint.arb) -> float:
+    """About the size of the logarithm to base 2; of a number too large for floating point, too."""
+    mantissa, exponent = ball.mid().man_exp()
+    return float(abs(int(exponent) + int(mantissa).bit_length()))
