@@ -33,7 +33,7 @@ from identify.proof.vanishing import SECONDS
 
 __all__ = ["read_mechanisms"]
 
-_SECONDS = 60.0
+_SECONDS = 30.0
 _LARGEST = 10_000_000
 _MOST_BITS = 15_000
 _NO_NUMBERS = ("inf", "-inf", "nan")
