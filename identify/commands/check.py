@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -59,7 +60,7 @@ def check(
     time_limit: Annotated[
         float,
         typer.Option(metavar="SECONDS", help="For --mechanisms, all causes together; the rest is undecided."),
-    ] = 60.0,
+    ] = 120.0,
     why: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -135,14 +136,18 @@ def _with_influence(
     from identify.influence.isolated import decide_file
 
     source = sources[0] if sources else None
-    with progress("Deciding sufficient influence", 1) as step:
-        implied, report = decide_file(
-            file,
-            family.value,
-            time_limit,
-            lambda implied: None if source is None else _require_same(source, implied, file),
-            step,
-        )
+    with ExitStack() as stack:
+        steps: list[Callable[[], None]] = []
+
+        def step() -> None:
+            steps[0]()
+
+        def begin(implied: CausalGraph) -> None:
+            if source is not None:
+                _require_same(source, implied, file)
+            steps.append(stack.enter_context(progress("Deciding sufficient influence", implied.n_actions)))
+
+        implied, report = decide_file(file, family.value, time_limit, begin, step)
     return source or Source(str(file), implied), report
 
 
