@@ -52,10 +52,12 @@ def plot(
     """
     from identify.criterion import check
     from identify.plot import save_figure
+    from identify.plot.paper import own_style
 
     source = read_one(graph, form)
     verdict = check(source.graph, using)
-    save_figure(_draw(verdict, what), out)
+    with own_style():
+        save_figure(_draw(verdict, what), out)
     if as_json:
         print_json(
             {"graph": source.name, "figure": str(out), "what": what.value, "complete": verdict.complete}
