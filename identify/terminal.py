@@ -76,6 +76,8 @@ def json_encodable(text: str, encoding: str) -> str:
         >>> json_encodable('"β\x9b ✓"', "latin-1"), json_encodable('"β"', "utf-8")
         ('"\\u03b2\\u009b \\u2713"', '"β"')
     """
+    if text.replace("\n", "").isprintable() and _fits(text, encoding):
+        return text
     return _NOT_PLAIN.sub(lambda found: _json_letter(found[0], encoding), text)
 
 
