@@ -109,13 +109,15 @@ def _figure(lines: tuple[SideBySide, ...], out: Path) -> list[Path]:
     from estimation.plot import plot_reproduction
     from identify.files import write_whole
     from identify.plot import figure_svg
+    from identify.plot.paper import own_style
 
     if not lines:
         return []
-    figure = Figure(figsize=(7.2, 1.2 + 0.34 * len(lines)), layout="constrained")
-    plot_reproduction(lines, figure.subplots())
     path = out / "reproduction.svg"
-    write_whole(path, figure_svg(figure, "ours beside the published numbers"))
+    with own_style():
+        figure = Figure(figsize=(7.2, 1.2 + 0.34 * len(lines)), layout="constrained")
+        plot_reproduction(lines, figure.subplots())
+        write_whole(path, figure_svg(figure, "ours beside the published numbers"))
     return [path]
 
 

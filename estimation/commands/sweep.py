@@ -59,18 +59,20 @@ def _figures(results: Results, out: Path) -> list[Path]:
     from estimation.plot import plot_scores
     from identify.files import write_whole
     from identify.plot import figure_svg
+    from identify.plot.paper import own_style
 
     paths = []
     for (data, method), rows in results.groups.items():
         # nothing to draw without the truth, or against edges where there is no graph
         if all(row["mcc"] is None or row["edges"] is None for row in rows):
             continue
-        figure = Figure(figsize=(6.2, 5.4), layout="constrained")
-        axes = figure.subplots(2, 1, sharex=True)
-        plot_scores(rows, _choices(results, data, method), axes)
-        axes[0].set_title(f"{data}, {method}", fontsize=10, loc="left", parse_math=False)
         path = out / f"{data}-{method}.svg"
-        write_whole(path, figure_svg(figure, f"{data}-{method}"))
+        with own_style():
+            figure = Figure(figsize=(6.2, 5.4), layout="constrained")
+            axes = figure.subplots(2, 1, sharex=True)
+            plot_scores(rows, _choices(results, data, method), axes)
+            axes[0].set_title(f"{data}, {method}", fontsize=10, loc="left", parse_math=False)
+            write_whole(path, figure_svg(figure, f"{data}-{method}"))
         paths.append(path)
     return paths
 

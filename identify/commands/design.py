@@ -129,10 +129,12 @@ def _draw(found: Design, path: Path) -> None:
     from matplotlib.figure import Figure
 
     from identify.plot import plot_design, save_figure
+    from identify.plot.paper import own_style
 
     rows = max(len(found.actions), 2)
     columns = int((~found.before.disentangled).sum())
     size = (min(3.0 + 0.36 * columns, 14.0), min(1.8 + 0.3 * rows, 10.0))
-    drawn = Figure(figsize=size, layout="constrained")
-    plot_design(found, ax=drawn.add_subplot())
-    save_figure(drawn, path)
+    with own_style():
+        drawn = Figure(figsize=size, layout="constrained")
+        plot_design(found, ax=drawn.add_subplot())
+        save_figure(drawn, path)

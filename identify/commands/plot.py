@@ -52,12 +52,14 @@ def plot(
     """
     from identify.criterion import check
     from identify.plot import save_figure
+    from identify.plot.paper import own_style
 
     source = read_one(graph, form)
     if not as_json:
         tell([source], aside=True)
     verdict = check(source.graph, using)
-    save_figure(_draw(verdict, what), out)
+    with own_style():
+        save_figure(_draw(verdict, what), out)
     if as_json:
         print_json(
             {
