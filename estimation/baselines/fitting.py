@@ -70,7 +70,8 @@ def fit(
         ConfigError: settings at odds with the data.
         DataError: the data lack what the method needs.
         TrainingError: a number stopped being finite.
-        CheckpointError: the folder holds a damaged state, or that of another run.
+        CheckpointError: the folder holds a damaged state, or that of another run: with other settings, or on other
+            data.
 
     Example:
         >>> from estimation.simulate import simulate
@@ -89,6 +90,7 @@ def fit(
     torch.set_num_threads(config.threads)
     try:
         run = _Run.start(pairs, held_out, config, encoder, decoder)
+        run.data = resuming.fingerprints(dataset, validation)
         if checkpoint is not None:
             run.resume(Path(checkpoint))
         if run.model.trained:
@@ -96,7 +98,12 @@ def fit(
     finally:
         torch.set_num_threads(threads)
     return TrainedModel(
-        run.model.eval(), config, run.history, dataset.action_names, dataset.observation_shape
+        run.model.eval(),
+        config,
+        run.history,
+        dataset.action_names,
+        dataset.observation_shape,
+        run.data["training"],
     )
 
 
@@ -109,6 +116,7 @@ class _Run:
     device: torch.device
     optimiser: torch.optim.Optimizer
     history: History = field(default_factory=History)
+    data: resuming.Fingerprints = field(default_factory=dict)
     step: int = 0
     seconds: float = 0.0
 
@@ -133,7 +141,7 @@ class _Run:
         return cls(model, config, batches, looked_at, device, optimiser)
 
     def resume(self, folder: Path) -> None:
-        state = resuming.read(folder, self.config)
+        state = resuming.read(folder, self.config, self.data)
         if state is None:
             return
         resuming.restore_into(state, self.model, [self.optimiser], nn.Module())
@@ -164,7 +172,9 @@ class _Run:
                         on_record(record)
                 if folder is not None and (self.step % every == 0 or self.step == total):
                     state = resuming.State(self.step, self.seconds, self.history, 0)
-                    resuming.write(folder, self.config, state, self.model, [self.optimiser], nn.Module())
+                    resuming.write(
+                        folder, self.config, self.data, state, self.model, [self.optimiser], nn.Module()
+                    )
                 advance(self.step, f"{self.config.method}, loss {loss:.3f}")
 
     def _step(self) -> float:

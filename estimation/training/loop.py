@@ -80,7 +80,8 @@ def fit(
         DataError: validation data show an action value that training never saw, an action is called like a
             learned latent (``v0``), or there is too little data to hold some out.
         TrainingError: a number stopped being finite; the text says at which step, and the likely cause.
-        CheckpointError: the folder holds a damaged state, or that of another run.
+        CheckpointError: the folder holds a damaged state, or that of another run: with other settings, or on other
+            data, as `estimation.fingerprint.fingerprint` tells them apart.
 
     Example:
         >>> from estimation.simulate import simulate
@@ -100,13 +101,19 @@ def fit(
     torch.set_num_threads(settings.threads)
     try:
         run = _Run.start(pairs, held_out, settings, encoder, decoder)
+        run.data = resuming.fingerprints(dataset, validation)
         if checkpoint is not None:
             run.resume(Path(checkpoint))
         run.train(progress, on_record, None if checkpoint is None else Path(checkpoint), checkpoint_every)
     finally:
         torch.set_num_threads(threads)
     return TrainedModel(
-        run.model.eval(), settings, run.history, dataset.action_names, dataset.observation_shape
+        run.model.eval(),
+        settings,
+        run.history,
+        dataset.action_names,
+        dataset.observation_shape,
+        run.data["training"],
     )
 
 
@@ -122,6 +129,7 @@ class _Run:
     constraints: EdgeConstraints
     optimisers: list[torch.optim.Optimizer]
     history: History = field(default_factory=History)
+    data: resuming.Fingerprints = field(default_factory=dict)
     step: int = 0
     seconds: float = 0.0
     stale: int = 0
@@ -151,7 +159,7 @@ class _Run:
 
     def resume(self, folder: Path) -> None:
         """Take up the state of a folder, if there is one."""
-        state = resuming.read(folder, self.config)
+        state = resuming.read(folder, self.config, self.data)
         if state is None:
             return
         resuming.restore_into(state, self.model, self.optimisers, self.constraints)
@@ -359,7 +367,7 @@ class _Run:
 
     def _keep(self, folder: Path) -> None:
         state = resuming.State(self.step, self.seconds, self.history, self.stale)
-        resuming.write(folder, self.config, state, self.model, self.optimisers, self.constraints)
+        resuming.write(folder, self.config, self.data, state, self.model, self.optimisers, self.constraints)
 
     def _require_finite(self, loss: Tensor) -> None:
         if bool(torch.isfinite(loss)):
