@@ -14,6 +14,7 @@ from estimation.baseline_config import METHODS, BaselineConfig
 from estimation.baselines.making import fresh
 from estimation.config import SPARSE_VAE, TrainingConfig
 from estimation.convolutional import rebuild
+from estimation.device import default_modes
 from estimation.exceptions import CheckpointError, ConfigError
 from estimation.history import HISTORY, History
 from estimation.manifest import Fields, Flag, Many, Maybe, Text, Whole
@@ -60,6 +61,7 @@ _MODEL = Fields(
 )
 
 
+@default_modes
 def load(
     folder: str | os.PathLike[str],
     device: str = "cpu",

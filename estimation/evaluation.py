@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from estimation.comparison import Comparison, compare
 from estimation.dataset import Dataset
+from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.learned import LearnedEntanglement, Method, learned_entanglement
 from estimation.metrics import (
@@ -140,6 +141,7 @@ class Evaluation:
         return f"Evaluation({', '.join(parts)})"
 
 
+@default_modes
 def evaluate(
     model: TrainedModel,
     dataset: Dataset,

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from estimation.dataset import Dataset
+from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.model import SparseVAE
 from estimation.trained import TrainedModel
@@ -27,6 +28,7 @@ Array = NDArray[np.float64]
 _FLOOR = 0.05
 
 
+@default_modes
 def learned_influence(
     model: TrainedModel,
     dataset: Dataset,

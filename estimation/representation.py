@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from estimation.device import PLAIN
 from estimation.exceptions import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ class Representation(nn.Module):
         super().__init__()
         self.shape, self.of_images = shape, of_images
         for name, size in (("x", shape.n_observed), ("a", shape.n_actions)):
-            self.register_buffer(f"{name}_mean", torch.zeros(size))
-            self.register_buffer(f"{name}_scale", torch.ones(size))
+            self.register_buffer(f"{name}_mean", torch.zeros(size, **PLAIN))
+            self.register_buffer(f"{name}_scale", torch.ones(size, **PLAIN))
 
     def set_scales_(self, x_mean: Tensor, x_scale: Tensor, a_mean: Tensor, a_scale: Tensor) -> None:
         """Set what standardises observations, shape (d_x,), and actions, shape (m,).

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from estimation.dataset import Dataset
+from estimation.device import default_modes
 from estimation.exceptions import ConfigError
 from estimation.processes import published as recipe
 from estimation.processes.decoders import Balls, LeakyMLP, Polynomial, Standardised, in_chunks
@@ -38,6 +39,7 @@ _CALIBRATION_IMAGES = 2_000
 _N_LAYERS = 4
 
 
+@default_modes
 def published(
     name: str,
     n_samples: int,
@@ -85,6 +87,7 @@ def published(
     return _observe(decoder, clean, latents, actions, generator, _NOISE, process.graph, name)
 
 
+@default_modes
 def simulate(
     name_or_graph: str | CausalGraph,
     n_samples: int,

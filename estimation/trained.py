@@ -17,6 +17,7 @@ from estimation.baseline_config import BaselineConfig
 from estimation.config import SPARSE_VAE, TrainingConfig
 from estimation.convolutional import describe
 from estimation.dataset import Dataset
+from estimation.device import PLAIN, default_modes
 from estimation.exceptions import CheckpointError, DataError
 from estimation.history import History
 from estimation.model import SparseVAE
@@ -194,6 +195,7 @@ class TrainedModel:
         mean: Tensor = self.model.mean_observations(values) * self.model.x_scale + self.model.x_mean
         return mean
 
+    @default_modes
     @torch.no_grad()
     def _map(self, values: ArrayLike, width: int, what: str, function: Any) -> Array:
         array = np.asarray(values, dtype=np.float32)
@@ -206,7 +208,7 @@ class TrainedModel:
         flat = torch.from_numpy(array.reshape(-1, width))
         like = self.model.x_mean
         parts = [function(flat[k : k + _CHUNK].to(like)).float().cpu() for k in range(0, len(flat), _CHUNK)]
-        result = torch.cat(parts) if parts else torch.empty(0, 0)
+        result = torch.cat(parts) if parts else torch.empty(0, 0, **PLAIN)
         if not bool(torch.isfinite(result).all()):
             raise DataError(f"the model maps these {what} to numbers that are not finite; {_NOT_FINITE}")
         return np.asarray(result.numpy().reshape(*array.shape[:-1], result.shape[-1]))
@@ -235,6 +237,7 @@ def load_state(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> N
     model.load_state_dict(dict(tensors))
 
 
+@default_modes
 @torch.no_grad()
 def held_out_terms(model: Representation, dataset: Dataset, seed: int) -> dict[str, float]:
     """The terms of the negative ELBO, averaged over a dataset of one or two steps."""

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.comparison import Comparison, compare
+from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.learned import LearnedEntanglement, learned_entanglement
 from estimation.metrics import GraphDistance, mean_correlation, structural_hamming
@@ -186,6 +187,7 @@ class Verification:
         return f"Verification({len(self.comparisons) + 1} runs, {trusted} of {len(self.latents)} latents trusted)"
 
 
+@default_modes
 def verify(
     models: Mapping[str, TrainedModel], dataset: Dataset, threshold: float = 0.1, seed: int = 0
 ) -> Verification:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 
+from identify.terminal import printable
+
 __all__ = [
     "LONGEST_MESSAGE",
     "FileAccessError",
@@ -50,8 +52,7 @@ def one_line(text: str, most: int = LONGEST_MESSAGE) -> str:
         # escapes make a text longer, never shorter, so that both ends suffice
         text = text[:most] + text[-most:]
     text = re.sub(r"\s*[\n\r\t]\s*", " ", text)
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    text = printable(text)
     if len(text) <= most:
         return text
     tail = (most - len(_CUT)) // 3

@@ -51,7 +51,7 @@ def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
     name = _shown(path)
     with _one_line_errors(name):
         if os.fspath(path) == STANDARD:
-            return _limited(sys.stdin.buffer.read(limit + 1), limit, name)
+            return _limited(_read_standard(limit + 1), limit, name)
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size > limit:
                 raise _too_large(limit, name)
@@ -98,7 +98,18 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
+def _read_standard(limit: int) -> bytes:
+    # there is none in a service, or after <&-
+    if sys.stdin is None or sys.stdin.closed:
+        raise FileAccessError("standard input: is closed; give the name of a file, or pipe one in")
+    binary = getattr(sys.stdin, "buffer", None)
+    # a notebook's input gives text only
+    return sys.stdin.read(limit).encode("utf-8") if binary is None else binary.read(limit)
+
+
 def _print(data: bytes) -> None:
+    if sys.stdout is None:
+        raise FileAccessError("standard output: is closed; give the name of a file")
     binary = getattr(sys.stdout, "buffer", None)
     if binary is None:
         # a notebook's output takes text only

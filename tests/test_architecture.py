@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 # a room may import itself and those above it; docs/architecture.md draws the same picture
 FLOORS = [
+    "identify.terminal",
     "identify.exceptions",
     "identify.names",
     "identify.binary",
@@ -40,6 +41,8 @@ FLOORS = [
     "identify.commands",
     "estimation.exceptions",
     "estimation.size",
+    "estimation.arithmetic",
+    "estimation.device",
     "estimation.tables",
     "estimation.dataset",
     "estimation.fingerprint",
@@ -49,9 +52,8 @@ FLOORS = [
     "estimation.settings",
     "estimation.config",
     "estimation.baseline_config",
-    "estimation.device",
+    "estimation.jacobian",
     "estimation.networks",
-    "estimation.columns",
     "estimation.flow",
     "estimation.refinement",
     "estimation.convolutional",

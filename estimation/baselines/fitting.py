@@ -17,7 +17,7 @@ from estimation.baseline_config import NEEDS, BaselineConfig
 from estimation.baselines.encoders import Baseline
 from estimation.baselines.making import fresh
 from estimation.dataset import Dataset
-from estimation.device import found_device
+from estimation.device import PLAIN, default_modes, found_device, thread_count
 from estimation.exceptions import ConfigError, DataError, TrainingError
 from estimation.history import History, Record
 from estimation.holdout import hold_out, require_alike
@@ -37,6 +37,7 @@ _LOOKED_AT = 4_096
 _TURNED = 8_192
 
 
+@default_modes
 def fit(
     dataset: Dataset,
     config: BaselineConfig,
@@ -86,17 +87,13 @@ def fit(
         pairs, held_out = dataset.pairs(), validation.pairs()
         require_alike(pairs, held_out)
         _require(held_out, config)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(config.threads)
-    try:
+    with thread_count(config.threads):
         run = _Run.start(pairs, held_out, config, encoder, decoder)
         run.data = resuming.fingerprints(dataset, validation)
         if checkpoint is not None:
             run.resume(Path(checkpoint))
         if run.model.trained:
             run.train(progress, on_record, None if checkpoint is None else Path(checkpoint), checkpoint_every)
-    finally:
-        torch.set_num_threads(threads)
     return TrainedModel(
         run.model.eval(),
         config,
@@ -209,7 +206,7 @@ class _Run:
         if self.model.has_bound:
             terms = self.model.bound(batch, noise)
         else:
-            terms = self.model.loss(batch, noise), torch.zeros(())
+            terms = self.model.loss(batch, noise), torch.zeros((), **PLAIN)
         self.model.train()
         reconstruction, divergence = map(float, terms)
         has_bound = self.model.has_bound

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -16,10 +16,10 @@ from estimation.commands.train import train
 from estimation.commands.verify import verify
 from identify.commands import app as graph_side
 from identify.commands import run
+from identify.exceptions import IdentifyError, RequestError
 
 __all__ = ["app", "main"]
 
-_BAD_INPUT = 2
 _TRAINING = "Training"
 _NO_MEMORY = "not enough memory for this; ask for fewer samples, a smaller batch or a smaller model"
 
@@ -33,7 +33,7 @@ app = typer.Typer(
     name="mechsparse",
     epilog="A GRAPH is a file, a folder of files, a graph of the catalogue (see 'mechsparse catalog'), or - "
     "for standard input. DATA is a file or a published process; a MODEL is a folder that 'mechsparse train' wrote. "
-    "Exit codes: 0 done, 1 not complete or contradicted with --strict, 2 bad input.",
+    "Exit codes: 0 done, 1 not complete or contradicted with --strict, 2 bad input or lost output.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after the program's name; those of this process when left out.
 
     Returns:
-        The exit code: 0 done, 1 not complete or contradicted with ``--strict``, 2 bad input.
+        The exit code: 0 done, 1 not complete or contradicted with ``--strict``, 2 bad input or lost output.
 
     Example:
         >>> main(["--version"])  # doctest: +ELLIPSIS
@@ -60,26 +60,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         >>> main(["train", "ActionDiag", "--out", "model"])
         2
     """
+    return run(_explained, arguments)
+
+
+def _explained(words: Sequence[str], **options: Any) -> Any:
+    """The application, with what the machine can't do told as an error of ours."""
     try:
-        return run(app, arguments)
+        return app(words, **options)
+    except (IdentifyError, BrokenPipeError):
+        raise
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
         if module not in _EXTRAS:
             raise
-        return _complain(
+        raise RequestError(
             f"this needs {module}, which is missing: pip install 'mechsparse[{_EXTRAS[module]}]'"
-        )
-    except MemoryError:
-        return _complain(_NO_MEMORY)
+        ) from error
+    except MemoryError as error:
+        raise RequestError(_NO_MEMORY) from error
     except OSError as error:
-        return _complain(f"{error.filename or 'a file'}: {error.strerror or error}")
+        raise RequestError(f"{error.filename or 'a file'}: {error.strerror or error}") from error
     except RuntimeError as error:
         # torch has no class of its own for this on a CPU
         if not any(words in str(error) for words in ("out of memory", "can't allocate memory")):
             raise
-        return _complain(_NO_MEMORY)
-
-
-def _complain(message: str) -> int:
-    print(f"mechsparse: {message}", file=sys.stderr)
-    return _BAD_INPUT
+        raise RequestError(_NO_MEMORY) from error

@@ -86,7 +86,7 @@ def compare(
         trained.require_graph(f"{folder}")
     comparison, distance = _compared(ours, theirs, dataset, threshold)
     names = (f"{model_a}", f"{model_b}")
-    _tell(names, dataset, comparison, distance, as_json)
+    _tell(names, dataset, comparison, distance, as_json, aside=report is not None)
     if report is not None:
         from estimation.report import comparison_page
         from identify.files import write_whole
@@ -109,7 +109,12 @@ def _compared(
 
 
 def _tell(
-    names: tuple[str, str], dataset: Dataset, comparison: Comparison, distance: GraphDistance, as_json: bool
+    names: tuple[str, str],
+    dataset: Dataset,
+    comparison: Comparison,
+    distance: GraphDistance,
+    as_json: bool,
+    aside: bool,
 ) -> None:
     if as_json:
         record: dict[str, Any] = {"model": names[0], "other": names[1], "data": dataset.name}
@@ -118,4 +123,4 @@ def _tell(
         return
     from estimation.report.terminal import show_comparison
 
-    show(show_comparison(names, comparison, distance))
+    show(show_comparison(names, comparison, distance), aside)

@@ -83,7 +83,7 @@ def evaluate(
     outcome = hold_against(trained, dataset, threshold=threshold)
     if strict and outcome.comparison is None:
         raise DataError(f"{data}: lacks true latents or the true graph, which --strict needs; leave it out")
-    _tell(model, trained, dataset, outcome, as_json)
+    _tell(model, trained, dataset, outcome, as_json, aside=report is not None)
     if report is not None:
         from estimation.report import evaluation_page
         from identify.files import write_whole
@@ -92,7 +92,9 @@ def evaluate(
     return int(strict and not outcome.comparison)
 
 
-def _tell(folder: Path, model: TrainedModel, dataset: Dataset, outcome: Evaluation, as_json: bool) -> None:
+def _tell(
+    folder: Path, model: TrainedModel, dataset: Dataset, outcome: Evaluation, as_json: bool, aside: bool
+) -> None:
     if as_json:
         from estimation.report.rows import graph_record
 
@@ -101,4 +103,4 @@ def _tell(folder: Path, model: TrainedModel, dataset: Dataset, outcome: Evaluati
         return
     from estimation.report.terminal import show_evaluation
 
-    show(show_evaluation(f"{folder} on {dataset!r}", outcome))
+    show(show_evaluation(f"{folder} on {dataset!r}", outcome), aside)

@@ -133,4 +133,4 @@ def _tell(lines: tuple[SideBySide, ...], outcome: Outcome, paths: list[Path], as
         return
     from estimation.report.reproduction import show_reproduction
 
-    show(show_reproduction(lines, outcome.failed, [str(path) for path in paths]))
+    show(show_reproduction(lines, outcome.failed, [str(path) for path in paths]), aside=True)

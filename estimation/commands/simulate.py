@@ -11,7 +11,7 @@ import typer
 
 from estimation.commands.options import Split
 from estimation.commands.sources import is_file, published_name
-from identify.commands.options import AsJson, Form, print_json
+from identify.commands.options import AsJson, Form, print_json, say
 from identify.commands.sources import CATALOGUE, complete_graph, read_one
 from identify.exceptions import RequestError
 
@@ -99,7 +99,7 @@ def simulate(
     if as_json:
         print_json(record)
     else:
-        typer.echo("\n".join(_lines(dataset, record)))
+        say(*_lines(dataset, record), aside=True)
 
 
 def _published(

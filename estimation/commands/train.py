@@ -238,7 +238,7 @@ class _Run:
         else:
             from estimation.report.terminal import show_training
 
-            show(show_training(f"{self.out}", model, outcome, where, dataset.notes))
+            show(show_training(f"{self.out}", model, outcome, where, dataset.notes), aside=True)
         if self.report is not None:
             from estimation.report import training_page
             from identify.files import write_whole

@@ -80,7 +80,7 @@ def verify(
     for name, model in models.items():
         require_same_kind(model, dataset, Path(name))
     found = hold_against(models, dataset, threshold)
-    _tell(found, as_json)
+    _tell(found, as_json, aside=report is not None)
     if report is not None:
         from estimation.report import verification_page
         from identify.files import write_whole
@@ -101,10 +101,10 @@ def _loaded(folders: list[Path]) -> dict[str, TrainedModel]:
     return {f"{folder}": load(folder) for folder in folders}
 
 
-def _tell(found: Verification, as_json: bool) -> None:
+def _tell(found: Verification, as_json: bool, aside: bool) -> None:
     if as_json:
         print_json(found.to_dict())
         return
     from estimation.report.terminal import show_verification
 
-    show(show_verification(found))
+    show(show_verification(found), aside)

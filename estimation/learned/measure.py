@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from estimation.dataset import Dataset
+from estimation.device import default_modes
 from estimation.exceptions import ConfigError, DataError
 from estimation.learned.derivatives import between_models, from_decoders
 from estimation.learned.points import draw
@@ -22,6 +23,7 @@ __all__ = ["learned_entanglement"]
 _N_SAMPLES = {"jacobian": 500, "models": 500, "regression": 4_000}
 
 
+@default_modes
 def learned_entanglement(
     model: TrainedModel,
     dataset: Dataset | None = None,

@@ -24,7 +24,8 @@ from estimation.plot.marks import (
 )
 from identify.plot.cells import draw_cells, frame, label, shape_cells
 from identify.plot.matrices import block_order, plot_entanglement
-from identify.plot.style import INK, ITSELF, ONE_WAY, TWINS
+from identify.plot.paper import draws
+from identify.plot.style import INK, ITSELF, ON_FILL, ONE_WAY, TWINS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,6 +41,7 @@ _ONE_WAY, _TWINS, _ITSELF, _MISSING, _EXTRA = 1, 2, 3, 4, 5
 _COLOURS = [ONE_WAY, TWINS, ITSELF, "white", EXTRA_COLOUR]
 
 
+@draws
 def plot_comparison(
     comparison: Comparison, axes: Sequence[Axes] | None = None, legend: bool = True
 ) -> tuple[Axes, Axes]:
@@ -146,7 +148,9 @@ def _outline(ax: Axes, sizes: Iterable[int]) -> None:
     for size in sizes:
         if size > 1:
             corner = (start - 0.5, start - 0.5)
-            ax.add_patch(Rectangle(corner, size, size, fill=False, edgecolor=INK, linewidth=1.3, zorder=4))
+            ax.add_patch(
+                Rectangle(corner, size, size, fill=False, edgecolor=ON_FILL, linewidth=1.3, zorder=4)
+            )
         start += size
 
 

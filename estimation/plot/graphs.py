@@ -22,6 +22,7 @@ from estimation.plot.marks import (
 )
 from identify.graph import CausalGraph
 from identify.plot.cells import draw_cells, frame, label, shape_cells
+from identify.plot.paper import draws
 from identify.plot.style import ACTION, INK, PAST
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _TITLE, _HEADING = 10.0, 9.0
 _GAP = 1
 
 
+@draws
 def plot_graphs(
     true_graph: CausalGraph,
     learned_graph: CausalGraph,

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from estimation.exceptions import DataError
 from identify.names import default_names
+from identify.plot.paper import draws
 from identify.plot.style import INK, ITSELF, PAST, shorten, text_options
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _PANEL = 1.35
 _TEXT = 8.0
 
 
+@draws
 def plot_latents(
     z: ArrayLike,
     z_hat: ArrayLike,

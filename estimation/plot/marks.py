@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from estimation.exceptions import DataError
-from identify.plot.style import INK, LARGEST_TEXT, pitch, shorten, widest
+from identify.plot.style import INK, LARGEST_TEXT, ON_FILL, pitch, shorten, widest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,12 +43,12 @@ Entries = list[tuple[Any, str]]
 
 def mark_one_way(ax: Axes, where: NDArray[np.bool_]) -> None:
     """A dot, as in the matrix of predicted entanglement."""
-    _ovals(ax, where, 0, 0.11, "one way", facecolor=INK, linewidth=0)
+    _ovals(ax, where, 0, 0.11, "one way", facecolor=ON_FILL, linewidth=0)
 
 
 def mark_missing(ax: Axes, where: NDArray[np.bool_], start: int = 0) -> None:
     """A ring in the cells, from column ``start`` on."""
-    _ovals(ax, where, start, 0.22, "missing", facecolor="none", edgecolor=INK, linewidth=1.1)
+    _ovals(ax, where, start, 0.22, "missing", facecolor="none", edgecolor=ON_FILL, linewidth=1.1)
 
 
 def mark_extra(
@@ -63,7 +63,7 @@ def mark_extra(
         across, down = _half(ax, 0.22 if strength is None else 0.1 + 0.3 * float(strength[row, column]))
         lines += [[(x - across, y - sign * down), (x + across, y + sign * down)] for sign in (-1, 1)]
     if lines:
-        ax.add_collection(LineCollection(lines, colors=INK, linewidths=1.4, zorder=3, label="extra"))
+        ax.add_collection(LineCollection(lines, colors=ON_FILL, linewidths=1.4, zorder=3, label="extra"))
 
 
 def _ovals(ax: Axes, where: NDArray[np.bool_], start: int, share: float, label: str, **looks: Any) -> None:
@@ -93,29 +93,29 @@ def patch(face: str) -> Any:
 
 def one_way_entry(colour: str, text: str) -> tuple[Any, str]:
     """A line of the legend for dots on a colour."""
-    return (patch(colour), _sign("o", 2.5, INK)), text
+    return (patch(colour), _sign("o", 2.5, ON_FILL, ON_FILL)), text
 
 
 def sign_entry(sign: str, text: str) -> tuple[Any, str]:
     """A line of the legend for a sign beside a name."""
-    return _sign(f"${sign}$", 6, INK), text
+    return _sign(f"${sign}$", 6, INK, INK), text
 
 
 def missing_entry(text: str) -> tuple[Any, str]:
     """A line of the legend for rings."""
-    return (patch("white"), _sign("o", 6, "none")), text
+    return (patch("white"), _sign("o", 6, "none", ON_FILL)), text
 
 
 def extra_entry(text: str) -> tuple[Any, str]:
     """A line of the legend for crosses."""
-    return (patch(EXTRA_COLOUR), _sign("x", 5, INK)), text
+    return (patch(EXTRA_COLOUR), _sign("x", 5, ON_FILL, ON_FILL)), text
 
 
-def _sign(marker: str, size: float, face: str) -> Any:
+def _sign(marker: str, size: float, face: str, edge: str) -> Any:
     from matplotlib.lines import Line2D
 
     return Line2D(
-        [], [], marker=marker, markersize=size, markerfacecolor=face, markeredgecolor=INK, linestyle="none"
+        [], [], marker=marker, markersize=size, markerfacecolor=face, markeredgecolor=edge, linestyle="none"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from estimation.exceptions import DataError
+from identify.plot.paper import draws
 from identify.plot.style import INK, ITSELF, PAST
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ _LABEL, _TEXT = 9.0, 8.0
 _SCORES = (("mcc", "MCC", INK, "o", -0.16), ("r_con", "R_con", PAST, "s", 0.16))
 
 
+@draws
 def plot_reproduction(lines: Sequence[SideBySide], ax: Axes | None = None) -> Axes:
     """Draw MCC and R_con: filled for ours, hollow for the published means, a bar from our lowest seed to our highest.
 

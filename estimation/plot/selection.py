@@ -10,6 +10,7 @@ import numpy as np
 from estimation.exceptions import DataError
 from estimation.selection.choosing import Selection
 from estimation.selection.runs import key, read_runs
+from identify.plot.paper import draws
 from identify.plot.style import ACTION, INK, ITSELF, PAST
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _LABEL = 9.0
 _TEXT = 8.0
 
 
+@draws
 def plot_selection(
     selection: Selection, runs: Iterable[object] = (), axes: Sequence[Axes] | None = None
 ) -> tuple[Axes, Axes]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from estimation.exceptions import DataError
+from identify.plot.paper import draws
 from identify.plot.style import ACTION, INK, ITSELF, PAST
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _SCORES = {
 }
 
 
+@draws
 def plot_scores(
     rows: Sequence[Mapping[str, Any]],
     choices: Mapping[str, Selection | None] | None = None,

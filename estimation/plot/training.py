@@ -10,6 +10,7 @@ import numpy as np
 
 from estimation.exceptions import DataError
 from estimation.history import History
+from identify.plot.paper import draws
 from identify.plot.style import ACTION, INK, ITSELF, PAST, TWINS
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _ABOVE = 0.1
 _LEAST_SHARE, _BETWEEN = 0.3, 0.06
 
 
+@draws
 def plot_training(history: History, axes: Sequence[Axes] | None = None) -> tuple[Axes, Axes]:
     """Draw the terms of the loss, and the expected number of edges with its budget, over the steps.
 
@@ -56,6 +58,7 @@ def plot_training(history: History, axes: Sequence[Axes] | None = None) -> tuple
     return axes[0], axes[1]
 
 
+@draws
 def plot_edge_probabilities(history: History, ax: Axes | None = None) -> Axes:
     """Draw one row per possible edge: its probability over the steps, from white (0) to dark (1).
 

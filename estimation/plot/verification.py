@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from identify.plot.style import INK, ITSELF, shorten
+from identify.plot.paper import draws
+from identify.plot.style import INK, ITSELF, ON_DARK, ON_FILL, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +23,7 @@ _MOST_NUMBERS = 25
 _DARK = 0.55
 
 
+@draws
 def plot_verification(verification: Verification, ax: Axes | None = None) -> Axes:
     """Draw a cell for every latent of the best run (rows) and every other run (columns).
 
@@ -39,17 +41,17 @@ def plot_verification(verification: Verification, ax: Axes | None = None) -> Axe
     n, runs = strengths.shape
     ax = ax or _new(n, runs)
     threshold = next(iter(verification.comparisons.values())).learned.threshold
-    ax.imshow(strengths, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+    ax.imshow(strengths, cmap="Greys", vmin=0, vmax=1, aspect="auto", origin="upper", interpolation="nearest")
     for i, k in np.argwhere(np.ones_like(strengths, dtype=bool)).tolist():
         value = strengths[i, k]
         cross = "✗ " if value > threshold else ""
         if max(n, runs) <= _MOST_NUMBERS:
             ax.text(
                 k, i, f"{cross}{value:.2f}", ha="center", va="center", fontsize=_TEXT,
-                color="white" if value > _DARK else INK,
+                color=ON_DARK if value > _DARK else ON_FILL,
             )  # fmt: skip
         elif cross:
-            ax.plot(k, i, marker="x", markersize=3, color="white" if value > _DARK else INK)
+            ax.plot(k, i, marker="x", markersize=3, color=ON_DARK if value > _DARK else ON_FILL)
     rows = [
         f"{shorten(each.latent, _LONGEST)} {'✓' if each.trusted else '✗'}" for each in verification.latents
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from identify.plot import figure_svg
+from identify.plot.paper import own_style
 from identify.plot.style import LARGEST_TEXT, pitch, shorten, widest
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Picture:
     caption: str = ""
 
 
+@own_style()
 def draw_comparison(comparison: Comparison, models: tuple[str, str] | None = None) -> Picture:
     """Predicted beside learned entanglement; of two models when they are named.
 
@@ -90,6 +92,7 @@ def draw_comparison(comparison: Comparison, models: tuple[str, str] | None = Non
     return Picture(figure_svg(figure, "comparison"), label)
 
 
+@own_style()
 def draw_graphs(graph: CausalGraph, learned: CausalGraph) -> Picture:
     """The learned graph beside the true one.
 
@@ -106,6 +109,7 @@ def draw_graphs(graph: CausalGraph, learned: CausalGraph) -> Picture:
     return Picture(figure_svg(figure, "graphs"), "The true graph beside the learned one")
 
 
+@own_style()
 def draw_models(
     models: tuple[str, str], ours: CausalGraph, theirs: CausalGraph, distance: GraphDistance
 ) -> Picture:
@@ -139,6 +143,7 @@ def draw_models(
     return Picture(figure_svg(figure, "models"), "The learned graphs of the two models")
 
 
+@own_style()
 def draw_graph(graph: CausalGraph) -> Picture:
     """The learned graph alone.
 
@@ -155,6 +160,7 @@ def draw_graph(graph: CausalGraph) -> Picture:
     return Picture(figure_svg(figure, "graph"), "The learned graph", wide=False)
 
 
+@own_style()
 def draw_latents(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> Picture:
     """True against learned latents; the 36 that match worst when there are more.
 
@@ -202,6 +208,7 @@ def draw_latents(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> 
     return Picture(figure_svg(figure, "latents"), "True against learned latents", wide=False, caption=caption)
 
 
+@own_style()
 def draw_training(history: History) -> Picture:
     """Loss and edges over the steps.
 
@@ -223,6 +230,7 @@ def draw_training(history: History) -> Picture:
     )
 
 
+@own_style()
 def draw_edges(history: History) -> Picture:
     """The probability of every edge over the steps.
 
@@ -242,6 +250,7 @@ def draw_edges(history: History) -> Picture:
     return Picture(figure_svg(figure, "edges"), "The probability of every edge over the steps", wide=False)
 
 
+@own_style()
 def draw_verification(verification: Verification) -> Picture:
     """For every latent of the best run and every other run, the strongest latent that may not enter."""
     from matplotlib.figure import Figure

@@ -30,6 +30,7 @@ from estimation.report.rows import (
     verification_facts,
 )
 from estimation.report.words import BETWEEN_MODELS, CAUTION, ENTANGLEMENT, NO_GRAPH, SCORES, TRUST, UNKNOWN
+from identify.report.html import finalized
 
 if TYPE_CHECKING:
     from estimation.comparison import Comparison
@@ -299,6 +300,8 @@ def _page(title: str, answer: str, sections: list[Section]) -> str:
     import jinja2
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=finalized
+    )
     page: str = environment.get_template(_TEMPLATE).render(title=title, answer=answer, sections=sections)
     return page

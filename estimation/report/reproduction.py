@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
+
+from identify.report.line import Line
 
 if TYPE_CHECKING:
     from estimation.reproduction import SideBySide
@@ -47,8 +48,8 @@ def show_reproduction(
         table.add_row(*facts, *ours, f"{line.minutes:.1f}")
         if any(value is not None for value in line.published.values()):
             table.add_row("", "published", "", "", *theirs, "", style="dim")
-    failures = [Text(f"failed: {name}", style="bold red") for name in failed]
-    return Group(table, *failures, *(Text(f"written: {path}", style="dim") for path in written))
+    failures = [Line(f"failed: {name}", style="bold red") for name in failed]
+    return Group(table, *failures, *(Line(f"written: {path}", style="dim") for path in written))
 
 
 def _number(value: float | None, decimals: int) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
+
+from identify.report.line import Line
 
 if TYPE_CHECKING:
     from estimation.selection import Selection
@@ -44,13 +45,16 @@ def show_results(
     """
     tables = [_table(key, rows, chosen.get(key)) for key, rows in results.groups.items()]
     failed = [row for row in results.rows if row["status"] == "failed"]
-    notes = [Text(f"failed: {row['folder']}: {row['error']}", style="bold red") for row in failed]
+    notes = [
+        Line(f"failed: {row['folder']}: {' '.join(str(row['error']).split())}", style="bold red")
+        for row in failed
+    ]
     reasons = [
-        Text(f"★ {data}, {method}: {choice.reason}")
+        Line(f"★ {data}, {method}: {choice.reason}")
         for (data, method), choice in chosen.items()
         if choice is not None
     ]
-    return Group(*tables, *reasons, *notes, *(Text(f"written: {path}", style="dim") for path in written))
+    return Group(*tables, *reasons, *notes, *(Line(f"written: {path}", style="dim") for path in written))
 
 
 def _table(key: tuple[str, str], rows: Sequence[Mapping[str, Any]], choice: Selection | None) -> Table:
@@ -70,7 +74,7 @@ def _table(key: tuple[str, str], rows: Sequence[Mapping[str, Any]], choice: Sele
             f"{value}" if name == common else f"{name}={value}" for name, value in setting.items()
         )
         star = " ★" if choice is not None and choice.setting == setting else ""
-        table.add_row(*(Text(cell) for cell in ((point or "-") + star, str(len(each)), *_means(each))))
+        table.add_row(*(Line(cell) for cell in ((point or "-") + star, str(len(each)), *_means(each))))
     return table
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from estimation.report.rows import (
     LATENT_COLUMNS,
@@ -22,6 +21,7 @@ from estimation.report.rows import (
     verification_facts,
 )
 from estimation.report.words import UNKNOWN
+from identify.report.line import Line
 
 if TYPE_CHECKING:
     from estimation.comparison import Comparison
@@ -58,7 +58,7 @@ def show_training(
         >>> print(show_training("out/model", model, None, "", ["made up"]).renderables[0])
         out/model: TrainedModel(20 observed, 10 latents, 5 actions, 10 edges)
     """
-    parts: list[RenderableType] = [Text(f"{name}: {model!r}", style="dim")]
+    parts: list[RenderableType] = [Line(f"{name}: {model!r}", style="dim")]
     facts = training_facts(model)
     if outcome is not None:
         facts += [
@@ -66,7 +66,7 @@ def show_training(
         ]
         parts += _verdict(outcome.comparison)
     parts.append(_facts(facts))
-    return Group(*parts, *(Text(note, style="dim") for note in (*notes, *model.history.notes)))
+    return Group(*parts, *(Line(note, style="dim") for note in (*notes, *model.history.notes)))
 
 
 def show_evaluation(name: str, outcome: Evaluation) -> RenderableType:
@@ -84,10 +84,10 @@ def show_evaluation(name: str, outcome: Evaluation) -> RenderableType:
         >>> print(show_evaluation("a model", Evaluation(terms, CausalGraph(Ga=[[1]]))).renderables[0])
         a model
     """
-    parts: list[RenderableType] = [Text(name, style="dim"), *_verdict(outcome.comparison)]
+    parts: list[RenderableType] = [Line(name, style="dim"), *_verdict(outcome.comparison)]
     parts.append(_facts([*elbo_facts(outcome.negative_elbo), *score_facts(outcome)]))
     if outcome.scores is None:
-        parts.append(Text(UNKNOWN))
+        parts.append(Line(UNKNOWN))
     if outcome.comparison is not None:
         parts += _latents(outcome.comparison)
     return Group(*parts)
@@ -119,7 +119,7 @@ def show_comparison(
         ✓ Confirmed: the 2 latents mix exactly as predicted, in 2 blocks.
     """
     return Group(
-        Text(f"{names[0]} against {names[1]}", style="dim"),
+        Line(f"{names[0]} against {names[1]}", style="dim"),
         *_verdict(comparison),
         _facts(distance_facts(names, distance)),
         *_latents(comparison),
@@ -134,15 +134,15 @@ def show_verification(verification: Verification) -> RenderableType:
         table.add_column(column, overflow="fold")
     rows = trust_rows(verification)
     for row in rows[:_MOST_ROWS]:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Line(cell) for cell in row))
     parts: list[RenderableType] = [
-        Text(f"{mark} {verification.summary}", style=style),
+        Line(f"{mark} {verification.summary}", style=style),
         _facts(verification_facts(verification)),
         table,
     ]
     if len(rows) > _MOST_ROWS:
         parts.append(
-            Text(f"{len(rows) - _MOST_ROWS} more latents are left out; --json has them all.", style="dim")
+            Line(f"{len(rows) - _MOST_ROWS} more latents are left out; --json has them all.", style="dim")
         )
     return Group(*parts)
 
@@ -151,7 +151,7 @@ def _verdict(comparison: Comparison | None) -> list[RenderableType]:
     if comparison is None:
         return []
     mark, style = ("✓", "bold green") if comparison.confirmed else ("◑", "bold yellow")
-    return [Text(f"{mark} {comparison.verdict}", style=style)]
+    return [Line(f"{mark} {comparison.verdict}", style=style)]
 
 
 def _facts(facts: Facts) -> Table:
@@ -159,8 +159,8 @@ def _facts(facts: Facts) -> Table:
     table.add_column(style="bold", overflow="fold")
     table.add_column(overflow="fold")
     for what, value in facts:
-        # Text, not str: a name with square brackets is no markup
-        table.add_row(Text(what), Text(value))
+        # Line, not str: a name with square brackets is no markup
+        table.add_row(Line(what), Line(value))
     return table
 
 
@@ -170,10 +170,10 @@ def _latents(comparison: Comparison) -> list[RenderableType]:
         table.add_column(column, overflow="fold")
     rows = latent_rows(comparison)
     for row in rows[:_MOST_ROWS]:
-        table.add_row(*(Text(cell) for cell in row.cells()))
+        table.add_row(*(Line(cell) for cell in row.cells()))
     more = len(rows) - _MOST_ROWS
     return (
-        [table, Text(f"{more} more latents are left out; --json has them all.", style="dim")]
+        [table, Line(f"{more} more latents are left out; --json has them all.", style="dim")]
         if more > 0
         else [table]
     )

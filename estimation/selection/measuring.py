@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.selection.agreement import partial_udr, udr
 from estimation.selection.runs import Run, key
@@ -20,6 +21,7 @@ __all__ = ["measured"]
 _ROWS = 10_000
 
 
+@default_modes
 def measured(
     models: Iterable[tuple[Any, TrainedModel]], dataset: Dataset, partial: bool = False, seed: int = 0
 ) -> list[Run]:

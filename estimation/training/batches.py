@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from estimation.dataset import Dataset
+from estimation.device import PLAIN
 from estimation.representation import Batch
 
 __all__ = ["Batches", "Scales", "generator_for", "scales"]
@@ -88,7 +89,7 @@ def scales(dataset: Dataset) -> Scales:
     """Means and scales over all rows and steps; a coordinate that never changes gets scale 1."""
     x_mean, x_scale = _moments(dataset.observations.reshape(-1, dataset.n_observed))
     if dataset.actions is None:
-        return Scales(x_mean, x_scale, torch.zeros(0), torch.ones(0))
+        return Scales(x_mean, x_scale, torch.zeros(0, **PLAIN), torch.ones(0, **PLAIN))
     a_mean, a_scale = _moments(dataset.actions.reshape(-1, dataset.n_actions))
     return Scales(x_mean, x_scale, a_mean, a_scale)
 

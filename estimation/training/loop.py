@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
-from estimation.device import found_device
-from estimation.exceptions import ConfigError, DataError, TrainingError
+from estimation.device import default_modes, found_device, thread_count
+from estimation.exceptions import ConfigError, DataError, NotDifferentiableError, TrainingError
 from estimation.history import History, Record
 from estimation.holdout import hold_out, require_alike
 from estimation.model import SparseVAE
@@ -27,7 +27,7 @@ from estimation.training import resuming
 from estimation.training.batches import Batches, generator_for, scales
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
-from estimation.training.polish import Polish, polishes
+from estimation.training.polish import NothingToStraightenError, Polish, polishes
 from estimation.training.progress import progress_line
 from estimation.training.rebase import rebase_
 
@@ -37,10 +37,13 @@ __all__ = ["fit"]
 _MASK_RATE = 0.02
 # how fast the profiled variances that the model keeps follow those of the batches
 _FOLLOW = 0.05
+# torch's own name for what has no solution
+_SINGULAR: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 # the first of several rounds of unmixing keeps so many times the edges of the budget
 _SPARE = 1.5
 
 
+@default_modes
 def fit(
     dataset: Dataset,
     config: TrainingConfig | None = None,
@@ -55,8 +58,9 @@ def fit(
 ) -> TrainedModel:
     """Train a SparseVAE.
 
-    The same seed gives the same numbers on the same machine with the same number of threads. Nothing of torch's
-    global state is changed but the number of threads, which is put back.
+    The same seed gives the same numbers on the same machine with the same number of threads, from any number of
+    threads of Python's at once, and whatever the caller has set as torch's defaults and modes. Nothing of torch's
+    global state is changed.
 
     Args:
         dataset: observations with a past, actions, or both. Sequences longer than two steps are cut into pairs.
@@ -97,16 +101,12 @@ def fit(
     else:
         pairs, held_out = dataset.pairs(), validation.pairs()
         require_alike(pairs, held_out)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(settings.threads)
-    try:
+    with thread_count(settings.threads):
         run = _Run.start(pairs, held_out, settings, encoder, decoder)
         run.data = resuming.fingerprints(dataset, validation)
         if checkpoint is not None:
             run.resume(Path(checkpoint))
         run.train(progress, on_record, None if checkpoint is None else Path(checkpoint), checkpoint_every)
-    finally:
-        torch.set_num_threads(threads)
     return TrainedModel(
         run.model.eval(),
         settings,
@@ -251,7 +251,8 @@ class _Run:
         try:
             change(self.model, self.batches, self.config, self.n_rows, self.step)
             after = self._held_out()
-        except (RuntimeError, NotImplementedError) as error:
+        # what a decoder or data can be like; whatever else goes wrong is no answer but a fault, and is raised
+        except (NotDifferentiableError, NothingToStraightenError, _SINGULAR) as error:
             reason = " ".join(str(error).split())[:200]
         else:
             reason = f"the held-out negative ELBO went from {before['total']:.4g} to {after['total']:.4g}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -14,27 +14,28 @@ from identify.commands.check import check
 from identify.commands.classes import classes
 from identify.commands.convert import convert
 from identify.commands.design import design
+from identify.commands.options import say
 from identify.commands.plot import plot
-from identify.exceptions import IdentifyError, one_line
+from identify.commands.streams import complain, standard_streams, verdict_on_output
+from identify.exceptions import IdentifyError
 
 __all__ = ["app", "run"]
 
 _INTERRUPTED = 130
-_BAD_INPUT = 2
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"mechsparse {version('mechsparse')}")
+        say(f"mechsparse {version('mechsparse')}")
         raise typer.Exit
 
 
 app = typer.Typer(
     name="mechsparse",
     epilog="A GRAPH is a file, a folder of files, a graph of the catalogue (see 'mechsparse catalog'), or - "
-    "for standard input. Exit codes: 0 done, 1 not complete with --strict, 2 bad input.",
+    "for standard input. Exit codes: 0 done, 1 not complete with --strict, 2 bad input or lost output.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -52,33 +53,34 @@ def _program(
     """Identifiability by mechanism sparsity: what can a model with sparse mechanisms disentangle?"""
 
 
-def run(application: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+def run(application: Callable[..., Any], arguments: Sequence[str] | None = None) -> int:
     """Run an application and return its exit code; what goes wrong is one line on standard error.
 
     Args:
-        application: the commands.
+        application: the commands, a `typer.Typer` or what calls one.
         arguments: the words after the program's name; those of this process when left out.
 
     Returns:
-        0 done, 1 not complete with ``--strict``, 2 bad input or a wrong call, 130 interrupted.
+        0 done, 1 not complete with ``--strict``, 2 bad input, a wrong call or output that is lost, 130 interrupted.
     """
+    if arguments is None:
+        # figures go to files; what a notebook or a desktop left in the variable may not exist here
+        os.environ["MPLBACKEND"] = "agg"
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    with standard_streams() as (out, _):
+        return verdict_on_output(out, _answer(application, words))
+
+
+def _answer(application: Callable[..., Any], words: list[str]) -> int:
     try:
         result = application(words, prog_name="mechsparse", standalone_mode=False)
-        sys.stdout.flush()
     except typer.TyperException as error:
-        return _complain(f"{error.format_message()} Try 'mechsparse --help'.")
+        return complain(f"{error.format_message()} Try 'mechsparse --help'.")
     except IdentifyError as error:
-        return _complain(str(error))
+        return complain(str(error))
     except (KeyboardInterrupt, typer.Abort):
         return _INTERRUPTED
     except BrokenPipeError:
-        # the reader (head, less) has gone: nothing is wrong, and Python must not flush again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # a named pipe whose reader has gone: nothing is wrong
         return 0
     return result if isinstance(result, int) else 0
-
-
-def _complain(message: str) -> int:
-    print(f"mechsparse: {one_line(message)}", file=sys.stderr)
-    return _BAD_INPUT

@@ -92,9 +92,9 @@ def _record(found: Entry, using: str | None) -> dict[str, Any]:
 
 def _listing(entries: list[Entry], using: str | None) -> RenderableType:
     from rich.table import Table
-    from rich.text import Text
 
     from identify.criterion import check
+    from identify.report.line import Line
 
     table = Table(header_style="bold")
     for column in ("name", "group", "latents", "actions", "edges", "disentangled"):
@@ -102,17 +102,17 @@ def _listing(entries: list[Entry], using: str | None) -> RenderableType:
     for found in entries:
         graph = found.graph
         sizes = (graph.n_latents, graph.n_actions, graph.n_edges, check(graph, using).n_disentangled)
-        table.add_row(Text(found.name), found.group, *(f"{size:,}" for size in sizes))
+        table.add_row(Line(found.name), found.group, *(f"{size:,}" for size in sizes))
     return table
 
 
 def _details(found: Entry, using: str | None) -> RenderableType:
     from rich.console import Group as Lines
-    from rich.text import Text
 
     from identify.criterion import check
+    from identify.report.line import Line
 
     lines = [(f"{found.name} ({found.group})", "bold"), (repr(found.graph), "dim"), (found.description, "")]
     lines += [(f"{check(found.graph, using).headline}.", "")]
     lines += [(f"Source: {found.source}.", ""), (f"Licence: {found.licence}.", ""), (found.note, "")]
-    return Lines(*(Text(text, style=style) for text, style in lines if text))
+    return Lines(*(Line(text, style=style) for text, style in lines if text))

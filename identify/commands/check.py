@@ -9,15 +9,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from identify.commands.options import AsJson, Form, Graphs, UseWhat, print_json, progress, show
+from identify.commands.options import (
+    AsJson,
+    Form,
+    Graphs,
+    UseWhat,
+    print_json,
+    printed_instead,
+    progress,
+    say,
+    show,
+)
 from identify.commands.sources import Source, read_all
+from identify.commands.streams import complain
 
 if TYPE_CHECKING:
     from identify.criterion import Verdict
     from identify.exceptions import IdentifyError
+    from identify.graph import CausalGraph
     from identify.influence import InfluenceReport
 
 __all__ = ["check"]
+
+# Windows takes these for devices, whatever the suffix
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))}
 
 
 class Family(StrEnum):
@@ -42,8 +57,9 @@ def check(
         Family, typer.Option(help="What is known of the densities in --mechanisms.")
     ] = Family.nonparametric,
     time_limit: Annotated[
-        float, typer.Option(metavar="SECONDS", help="For each cause in --mechanisms.")
-    ] = 30.0,
+        float,
+        typer.Option(metavar="SECONDS", help="For --mechanisms, all causes together; the rest is undecided."),
+    ] = 60.0,
     why: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -98,11 +114,12 @@ def check(
     single = len(verdicts) == 1 and not errors and len(graphs or ()) <= 1
     if why is not None:
         _explain(_only(verdicts, errors), why, as_json)
-    else:
-        _print(verdicts, errors, single, as_json)
+    elif not printed_instead(report, markdown, latex):
+        written = any(path is not None for path in (report, markdown, latex, figures))
+        _print(verdicts, errors, single, as_json, aside=written)
     _write(verdicts, {source.name: source.note for source in sources}, report, markdown, latex, figures)
     for error in errors:
-        typer.echo(f"mechsparse: {error}", err=True)
+        complain(str(error))
     if errors:
         return 2
     return int(strict and not all(verdicts.values()))
@@ -111,23 +128,33 @@ def check(
 def _with_influence(
     file: Path, sources: Sequence[Source], family: Family, time_limit: float
 ) -> tuple[Source, InfluenceReport]:
-    from identify.exceptions import RequestError
-    from identify.influence import check_influence
-    from identify.mechanisms import read_mechanisms
+    from identify.influence.isolated import decide_file
 
-    mechanisms = read_mechanisms(file)
-    implied = mechanisms.graph
-    source = sources[0] if sources else Source(str(file), implied)
+    source = sources[0] if sources else None
+    with progress("Deciding sufficient influence", 1) as step:
+        implied, report = decide_file(
+            file,
+            family.value,
+            time_limit,
+            lambda implied: None if source is None else _require_same(source, implied, file),
+            step,
+        )
+    return source or Source(str(file), implied), report
+
+
+def _require_same(source: Source, implied: CausalGraph, file: Path) -> None:
+    from identify.exceptions import RequestError
+
     for edge in sorted(set(source.graph.edges()) ^ set(implied.edges())):
         without = file if edge in source.graph.edges() else source.name
         raise RequestError(
             f"{source.name} and {file} differ: the edge {edge[0]} -> {edge[1]} is not in {without}"
         )
-    with progress("Deciding sufficient influence", len(mechanisms.actions)) as step:
-        return source, check_influence(mechanisms, family.value, time_limit, step)
 
 
-def _print(verdicts: Mapping[str, Verdict], errors: list[IdentifyError], single: bool, as_json: bool) -> None:
+def _print(
+    verdicts: Mapping[str, Verdict], errors: list[IdentifyError], single: bool, as_json: bool, aside: bool
+) -> None:
     if as_json:
         records = [{"graph": name, **verdict.to_dict()} for name, verdict in verdicts.items()]
         print_json(records[0] if single else {"graphs": records, "errors": [str(error) for error in errors]})
@@ -136,9 +163,9 @@ def _print(verdicts: Mapping[str, Verdict], errors: list[IdentifyError], single:
 
     if single:
         name, verdict = next(iter(verdicts.items()))
-        show(show_one(name, verdict))
+        show(show_one(name, verdict), aside)
     elif verdicts:
-        show(show_many(verdicts))
+        show(show_many(verdicts), aside)
 
 
 def _only(verdicts: Mapping[str, Verdict], errors: list[IdentifyError]) -> Verdict:
@@ -167,9 +194,9 @@ def _explain(verdict: Verdict, pair: tuple[str, str], as_json: bool) -> None:
         return
     for record in found:
         if record["separated"]:
-            typer.echo("\n".join(witness["text"] for witness in record["witnesses"]))
+            say(*(witness["text"] for witness in record["witnesses"]))
         else:
-            typer.echo(
+            say(
                 f"{record['latent']} stays entangled with {record['other']}: nothing separates them; "
                 f"{record['remedy']}"
             )
@@ -215,5 +242,7 @@ def _file_names(named: Iterable[tuple[str, Verdict]]) -> Iterable[tuple[str, Ver
     seen: dict[str, int] = {}
     for name, verdict in named:
         plain = "".join(letter if letter.isalnum() or letter in ".-" else "_" for letter in Path(name).name)
+        if plain.partition(".")[0].casefold() in _DEVICES:
+            plain = f"_{plain}"
         seen[plain] = seen.get(plain, 0) + 1
         yield plain if seen[plain] == 1 else f"{plain}-{seen[plain]}", verdict

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json
+from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json, say
 from identify.commands.sources import complete_graph, read_one
 
 if TYPE_CHECKING:
@@ -63,16 +63,14 @@ def _describe(name: str, found: ConsistencyClass, as_json: bool) -> None:
         print_json({"graph": name, **found.to_dict()})
         return
     latents = found.graph.latents
-    typer.echo(f"{name}: {found.graph!r}")
-    typer.echo(
-        f"{_count(found.n_graphs)} in the class; {_count(found.n_automorphisms)} permutations keep the graph"
-    )
+    say(f"{name}: {found.graph!r}")
+    say(f"{_count(found.n_graphs)} in the class; {_count(found.n_automorphisms)} permutations keep the graph")
     groups = [", ".join(latents[i] for i in orbit) for orbit in found.orbits if len(orbit) > 1]
     if groups:
-        typer.echo("Interchangeable latents:")
-        typer.echo("\n".join(f"  {group}" for group in groups))
+        say("Interchangeable latents:")
+        say(*(f"  {group}" for group in groups))
     else:
-        typer.echo("No two latents are interchangeable.")
+        say("No two latents are interchangeable.")
 
 
 def _count(number: int) -> str:
@@ -103,9 +101,7 @@ def _compare(name: str, other: str, matches: list[tuple[str, str]] | None, count
     if as_json:
         print_json({**record, "n_permutations": count if matches is not None else 0})
     elif matches is None:
-        typer.echo(
-            f"{other} is not in the class of {name}: no relabelling of the latents turns one into the other"
-        )
+        say(f"{other} is not in the class of {name}: no relabelling of the latents turns one into the other")
     else:
-        typer.echo(f"{other} is in the class of {name}; {_count(count)} relabellings do it, one of them:")
-        typer.echo("\n".join(f"  {mine} = {theirs}" for mine, theirs in matches))
+        say(f"{other} is in the class of {name}; {_count(count)} relabellings do it, one of them:")
+        say(*(f"  {mine} = {theirs}" for mine, theirs in matches))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json, show
+from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json, printed_instead, show
 from identify.commands.sources import read_one
 
 if TYPE_CHECKING:
@@ -104,12 +104,14 @@ def design(
         seed=seed,
     )
     _write(found, figure, out)
+    if printed_instead(out):
+        return
     if as_json:
         print_json({"graph": source.name, **found.to_dict()})
     else:
         from identify.report.design import show_design
 
-        show(show_design(source.name, found))
+        show(show_design(source.name, found), aside=figure is not None or out is not None)
 
 
 def _write(found: Design, figure: Path | None, out: Path | None) -> None:

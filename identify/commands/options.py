@@ -7,16 +7,33 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from identify.commands.sources import complete_graph
+from identify.commands.streams import is_absent, is_unheard
+from identify.files import STANDARD
+from identify.terminal import json_encodable, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["AsJson", "Form", "Graph", "Graphs", "UseWhat", "Using", "print_json", "progress", "show"]
+__all__ = [
+    "AsJson",
+    "Form",
+    "Graph",
+    "Graphs",
+    "UseWhat",
+    "Using",
+    "print_json",
+    "printed_instead",
+    "progress",
+    "say",
+    "show",
+]
 
 
 class Using(StrEnum):
@@ -50,15 +67,44 @@ Form = Annotated[
     ),
 ]
 
+# of JSON, written at once
+_PIECES = 10_000
+
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON on standard output."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    """Print a value as JSON on standard output; what its encoding lacks is escaped, so that nothing is lost."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    pieces = json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value)
+    while not is_unheard() and (some := "".join(islice(pieces, _PIECES))):
+        sys.stdout.write(json_encodable(some, encoding))
     sys.stdout.write("\n")
 
 
-def show(what: RenderableType) -> None:
-    """Print something with rich: coloured on a terminal, plain and wide enough when piped."""
+def printed_instead(*paths: Path | None) -> bool:
+    """Whether one of the files to write is ``-``: then standard output holds that and nothing else."""
+    return any(path is not None and str(path) == STANDARD for path in paths)
+
+
+def say(*lines: str, aside: bool = False) -> None:
+    """Print lines on standard output, control characters escaped.
+
+    Args:
+        lines: each without its end.
+        aside: they only tell of files that were written: no standard output is no loss.
+    """
+    if not (aside and is_absent()):
+        sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
+
+
+def show(what: RenderableType, aside: bool = False) -> None:
+    """Print something with rich: coloured on a terminal, plain and wide enough when piped.
+
+    Args:
+        what: to print.
+        aside: it only tells of files that were written: no standard output is no loss.
+    """
+    if aside and is_absent():
+        return
     from rich.console import Console
 
     Console(width=None if sys.stdout.isatty() else 120, soft_wrap=False, highlight=False).print(what)

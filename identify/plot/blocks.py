@@ -13,10 +13,13 @@ from identify.graph import CausalGraph
 from identify.plot.counts import draw_counts
 from identify.plot.legend import block_legend
 from identify.plot.packing import GAP_X, GAP_Y, Box, layers_of_parts, pack
+from identify.plot.paper import draws
 from identify.plot.style import (
     FREE,
     INK,
     ITSELF,
+    ON_DARK,
+    ON_FILL,
     ONE_WAY,
     TWINS,
     new_axes,
@@ -56,6 +59,7 @@ class _Plan:
         return [*self.boxes.values(), *self.notes]
 
 
+@draws
 def plot_blocks(entanglement: Entanglement, ax: Axes | None = None, legend: bool = True) -> Axes:
     """Draw the blocks and the order between them.
 
@@ -240,12 +244,12 @@ def _draw_box(ax: Axes, entanglement: Entanglement, box: Box, size: float) -> No
 def _look(entanglement: Entanglement, block: int) -> tuple[str, str, str, float]:
     """Face, colour of the text, line style and line width."""
     if block < 0:
-        return "white", INK, "-", 0.0
+        return "white", ON_FILL, "-", 0.0
     first = entanglement.blocks[block][0]
     if entanglement.disentangled[first]:
-        return "white", INK, "-", 1.6
+        return "white", ON_FILL, "-", 1.6
     if not entanglement.constrained[first]:
-        return FREE, INK, ":", 1.2
+        return FREE, ON_FILL, ":", 1.2
     if entanglement.sizes[block] > 1:
-        return TWINS, "white", "-", 0.8
-    return ONE_WAY, INK, "--", 0.8
+        return TWINS, ON_DARK, "-", 0.8
+    return ONE_WAY, ON_FILL, "--", 0.8

@@ -56,7 +56,12 @@ def draw_cells(ax: Axes, kinds: NDArray[Any], start: int, colours: Sequence[str]
     extent = (start - 0.5, start + columns - 0.5, rows - 0.5, -0.5)
     limits = ax.get_xlim(), ax.get_ylim()
     ax.imshow(
-        palette[kinds.astype(int)], extent=extent, interpolation="nearest", zorder=1, aspect=ax.get_aspect()
+        palette[kinds.astype(int)],
+        extent=extent,
+        interpolation="nearest",
+        origin="upper",
+        zorder=1,
+        aspect=ax.get_aspect(),
     )
     ax.set(xlim=limits[0], ylim=limits[1])
     if rows <= _MOST_GRID_ROWS:

@@ -9,7 +9,8 @@ import numpy as np
 from identify.design import Design
 from identify.exceptions import RequestError
 from identify.plot.cells import draw_cells, frame, label, shape_cells
-from identify.plot.style import ACTION, FREE, INK, MOST_LATENTS, new_axes, pitch, size_in_points
+from identify.plot.paper import draws
+from identify.plot.style import ACTION, FREE, INK, MOST_LATENTS, ON_FILL, new_axes, pitch, size_in_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +23,7 @@ _MOST_DOTS = 6_000
 _MOST_ACTIONS = 1_000
 
 
+@draws
 def plot_design(design: Design, ax: Axes | None = None) -> Axes:
     """Draw the new actions as rows and the latents as columns, a dark cell with a dot for a target.
 
@@ -95,7 +97,7 @@ def _dot(ax: Axes, member: NDArray[np.bool_]) -> None:
     width, height = size_in_points(ax)
     cell = min(width / member.shape[1], height / member.shape[0])
     if len(rows) <= _MOST_DOTS:
-        ax.scatter(columns, rows, s=max(0.8, min(0.3 * cell, 6)) ** 2, color=INK, linewidth=0, zorder=3)
+        ax.scatter(columns, rows, s=max(0.8, min(0.3 * cell, 6)) ** 2, color=ON_FILL, linewidth=0, zorder=3)
 
 
 def _say(ax: Axes, text: str) -> Axes:

@@ -10,6 +10,7 @@ import numpy as np
 
 from identify.graph import CausalGraph
 from identify.plot.blocks import plot_blocks_instead
+from identify.plot.paper import draws
 from identify.plot.style import (
     ACTION,
     INK,
@@ -60,6 +61,7 @@ def layer_rows(graph: CausalGraph) -> int:
     return m + n if graph.Gz.nnz else max(m, n)
 
 
+@draws
 def plot_graph(graph: CausalGraph, ax: Axes | None = None) -> Axes:
     """Draw the graph in two layers, edges from parent to child.
 

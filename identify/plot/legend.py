@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from identify.entanglement import Entanglement
-from identify.plot.style import FREE, INK, ITSELF, ONE_WAY, TWINS
+from identify.plot.style import FREE, INK, ITSELF, ON_FILL, ONE_WAY, TWINS
 
 __all__ = ["block_legend", "matrix_legend"]
 
@@ -20,7 +20,7 @@ def matrix_legend(entanglement: Entanglement) -> Entries:
     if (entanglement.sizes > 1).any():
         entries.append((_patch(TWINS), "entangled with each other (one block)"))
     if entanglement.above.nnz:
-        dot = Line2D([], [], marker="o", markersize=2.5, color=INK, linestyle="none")
+        dot = Line2D([], [], marker="o", markersize=2.5, color=ON_FILL, linestyle="none")
         entries.append(((_patch(ONE_WAY), dot), "entangled one way: row with column"))
     if entanglement.disentangled.any():
         entries.append((_sign("✓"), "disentangled"))

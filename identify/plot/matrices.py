@@ -12,11 +12,13 @@ from identify.graph import CausalGraph
 from identify.plot.blocks import plot_blocks, plot_blocks_instead
 from identify.plot.cells import draw_cells, frame, label, shape_cells
 from identify.plot.legend import matrix_legend
+from identify.plot.paper import draws
 from identify.plot.style import (
     ACTION,
     INK,
     ITSELF,
     MOST_LATENTS,
+    ON_FILL,
     ONE_WAY,
     PAST,
     TWINS,
@@ -46,6 +48,7 @@ _Part = tuple[Any, Sequence[str], str, str]
 _Side = Literal["left", "center", "right"]
 
 
+@draws
 def plot_matrix(
     graph: CausalGraph, ax: Axes | None = None, which: Literal["actions", "past"] | None = None
 ) -> Axes:
@@ -129,6 +132,7 @@ def _head(ax: Axes, headings: Sequence[tuple[str, float, _Side]]) -> None:
         label_.set_horizontalalignment(side)
 
 
+@draws
 def plot_entanglement(entanglement: Entanglement, ax: Axes | None = None, legend: bool = True) -> Axes:
     """Draw the predicted entanglement graph V as a matrix, latents ordered by block.
 
@@ -221,7 +225,9 @@ def _dot_one_way(ax: Axes, kinds: NDArray[Any]) -> None:
     rows, columns = np.nonzero(kinds == 1)
     cell = min(size_in_points(ax)) / len(kinds)
     if len(rows) <= _MOST_DOTS:
-        ax.scatter(columns, rows, s=max(0.8, min(0.22 * cell, 4.5)) ** 2, color=INK, linewidth=0, zorder=3)
+        ax.scatter(
+            columns, rows, s=max(0.8, min(0.22 * cell, 4.5)) ** 2, color=ON_FILL, linewidth=0, zorder=3
+        )
 
 
 def _outline(ax: Axes, sizes: Sequence[int]) -> None:
@@ -231,5 +237,7 @@ def _outline(ax: Axes, sizes: Sequence[int]) -> None:
     for size in sizes:
         if size > 1:
             corner = (start - 0.5, start - 0.5)
-            ax.add_patch(Rectangle(corner, size, size, fill=False, edgecolor=INK, linewidth=1.3, zorder=4))
+            ax.add_patch(
+                Rectangle(corner, size, size, fill=False, edgecolor=ON_FILL, linewidth=1.3, zorder=4)
+            )
         start += size

@@ -10,6 +10,7 @@ from identify.plot.blocks import blocks_size, plot_blocks
 from identify.plot.layers import layer_rows, layers_size, plot_graph
 from identify.plot.legend import block_legend, matrix_legend
 from identify.plot.matrices import MOST_ACTIONS, block_order, matrix_columns, plot_entanglement, plot_matrix
+from identify.plot.paper import draws
 from identify.plot.style import INK, MOST_LATENTS, enlarged, pitch, without_glyph_warnings
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class _Panel:
         return max(left, 0.0), max(below, 0.0), max(right, 0.0), max(above, 0.0)
 
 
+@draws
 def plot_verdict(verdict: Verdict, fig: Figure | None = None) -> Figure:
     """Draw the graph, what of it stays entangled, and the verdict.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from identify.exceptions import RequestError
 from identify.files import write_whole
+from identify.plot.paper import own_style, paper_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,9 +60,11 @@ def _render(figure: Figure, suffix: str, dpi: int, salt: str) -> bytes:
 
     out = io.BytesIO()
     settings: dict[Any, Any] = {"svg.hashsalt": salt, "svg.fonttype": "path", "pdf.fonttype": 42}
-    with warnings.catch_warnings(record=True) as caught, mpl.rc_context(settings):
+    # its own paper, for which its ink was chosen; where that lets light through, on white
+    paper = paper_of(figure)
+    with warnings.catch_warnings(record=True) as caught, own_style(colours=False), mpl.rc_context(settings):
         warnings.simplefilter("always")
-        figure.savefig(out, format=suffix[1:], dpi=dpi, metadata=_UNDATED[suffix], facecolor="white")
+        figure.savefig(out, format=suffix[1:], dpi=dpi, metadata=_UNDATED[suffix], facecolor=paper)
     _warn_once(caught)
     return out.getvalue()
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from identify.terminal import printable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
@@ -22,6 +24,8 @@ __all__ = [
     "LARGEST_TEXT",
     "MOST_LATENTS",
     "ONE_WAY",
+    "ON_DARK",
+    "ON_FILL",
     "PAST",
     "SMALLEST_TEXT",
     "TWINS",
@@ -45,6 +49,10 @@ TWINS = "#A63B00"  # 40
 ONE_WAY = "#F7C59B"  # 83
 ITSELF = "#8C8C8C"  # 58
 FREE = "#EEEEEE"  # 94
+# what stands on cells and boxes of these colours; a shade beside INK and white, because on dark paper INK is made
+# light, and these must stay (see `identify.plot.paper`)
+ON_FILL = "#222221"
+ON_DARK = "#FFFFFE"
 
 #: Beyond this many latents, figures show blocks instead of latents.
 MOST_LATENTS = 300
@@ -85,12 +93,13 @@ def enlarged(size: float, inches: float) -> float:
 
 
 def shorten(name: str, most: int = 24) -> str:
-    """Cut the middle out of a long name.
+    """A name as a figure shows it: nothing in it that can't be printed, and not too long.
 
     Example:
         >>> shorten("Forkhead box transcription factor O3", 20)
         'Forkhead b…factor O3'
     """
+    name = printable(name)
     if len(name) <= most:
         return name
     head = most // 2
@@ -143,10 +152,15 @@ def thinned(places: Sequence[float], distance: float, rank: NDArray[Any] | None 
     return sorted(taken)
 
 
-@cache
 def _families() -> tuple[str, ...]:
     from matplotlib import rcParams
+
+    return (*rcParams["font.family"], *_other_scripts())
+
+
+@cache
+def _other_scripts() -> tuple[str, ...]:
     from matplotlib.font_manager import fontManager
 
     installed = {font.name for font in fontManager.ttflist}
-    return (*rcParams["font.family"], *(name for name in _OTHER_SCRIPTS if name in installed))
+    return tuple(name for name in _OTHER_SCRIPTS if name in installed)

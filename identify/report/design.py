@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from identify.design import INFLUENCE, Design
+from identify.report.line import Line
 from identify.report.rows import shorten
 from identify.report.words import plural
 
@@ -57,18 +57,18 @@ def show_design(name: str, design: Design) -> RenderableType:
     style = "bold green" if design.complete else "bold yellow"
     mark = "✓" if design.complete else "◑"
     parts: list[RenderableType] = [
-        Text(f"{name}: {design.before.graph!r}", style="dim"),
-        Text(f"{mark} {headline(design)}", style=style),
+        Line(f"{name}: {design.before.graph!r}", style="dim"),
+        Line(f"{mark} {headline(design)}", style=style),
     ]
     if design.n_pairs:
-        parts.append(Text(proof(design)))
+        parts.append(Line(proof(design)))
     if design.actions:
-        parts += [Text(""), _table(design)]
+        parts += [Line(""), _table(design)]
     if len(design.actions) > _MOST_ROWS:
-        parts.append(Text("More actions are left out; --json has them all.", style="dim"))
-    parts += [Text(line) for line in _reservations(design)]
+        parts.append(Line("More actions are left out; --json has them all.", style="dim"))
+    parts += [Line(line) for line in _reservations(design)]
     if design.actions:
-        parts += [Text(""), Text(INFLUENCE, style="italic")]
+        parts += [Line(""), Line(INFLUENCE, style="italic")]
     return Group(*parts)
 
 
@@ -89,8 +89,8 @@ def _table(design: Design) -> Table:
             table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for action in design.actions[:_MOST_ROWS]:
         cells = [action.name, shorten(action.targets, 12), f"{action.cost:g}", f"{action.n_pairs:,}"]
-        # Text, not str: a name with square brackets is no markup
-        table.add_row(*(Text(cell) for k, cell in enumerate(cells) if k != 2 or priced))
+        # Line, not str: a name with square brackets is no markup
+        table.add_row(*(Line(cell) for k, cell in enumerate(cells) if k != 2 or priced))
     return table
 
 

@@ -17,8 +17,9 @@ from identify.report.words import (
     promise,
     summary,
 )
+from identify.terminal import printable
 
-__all__ = ["to_html"]
+__all__ = ["finalized", "to_html"]
 
 _TEMPLATE = "report.html.jinja"
 # a page is for reading: past this many rows it says how many are left out
@@ -102,5 +103,16 @@ def _template() -> Any:
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     return jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=finalized
     ).get_template(_TEMPLATE)
+
+
+def finalized(value: Any) -> Any:
+    r"""What a template puts on a page: of text no control characters, which no page may hold; all else as it is.
+
+    Example:
+        >>> finalized("raf\x1b.csv"), finalized(3)
+        ('raf\\x1b.csv', 3)
+    """
+    # markup of ours, as of figures, is a subclass
+    return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value

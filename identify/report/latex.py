@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from identify.criterion import Verdict
 from identify.report.rows import GRAPH_COLUMNS, block_rows, graph_rows, shorten
+from identify.terminal import printable
 
 __all__ = ["to_latex"]
 
@@ -82,4 +83,4 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    return "".join(_SPECIAL.get(letter, letter) for letter in text)
+    return "".join(_SPECIAL.get(letter, letter) for letter in printable(text))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from identify.criterion import Verdict
 from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
 from identify.report.words import ASSUMPTIONS, CONDITION_COLUMNS, condition_cells, promise, summary
+from identify.terminal import printable
 
 __all__ = ["to_markdown"]
 
@@ -57,4 +58,4 @@ def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def _escape(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>#|~" else letter for letter in text)
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>#|~" else letter for letter in printable(text))

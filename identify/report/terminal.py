@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from identify.criterion import Verdict
+from identify.report.line import Line
 from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
 from identify.report.words import CONDITION_COLUMNS, condition_cells, plural, promise, summary
 
@@ -22,20 +22,20 @@ def show_one(name: str, verdict: Verdict) -> RenderableType:
     style = "bold green" if verdict.complete else "bold yellow"
     mark = "✓" if verdict.complete else "◑"
     parts: list[RenderableType] = [
-        Text(f"{name}: {verdict.graph!r}", style="dim"),
-        Text(f"{mark} {verdict.headline}", style=style),
-        Text(summary(verdict)),
+        Line(f"{name}: {verdict.graph!r}", style="dim"),
+        Line(f"{mark} {verdict.headline}", style=style),
+        Line(summary(verdict)),
     ]
     rows = block_rows(verdict, _MOST_ROWS + 1)
     if rows:
-        parts += [Text(""), _table(BLOCK_COLUMNS, [row.cells() for row in rows[:_MOST_ROWS]])]
+        parts += [Line(""), _table(BLOCK_COLUMNS, [row.cells() for row in rows[:_MOST_ROWS]])]
     if len(rows) > _MOST_ROWS:
-        parts.append(Text("More blocks are left out; --json has them all.", style="dim"))
+        parts.append(Line("More blocks are left out; --json has them all.", style="dim"))
     if verdict.influence is not None:
         style = "bold red" if verdict.refuted else ""
         parts += [
-            Text(""),
-            Text(promise(verdict), style=style),
+            Line(""),
+            Line(promise(verdict), style=style),
             _table(CONDITION_COLUMNS, condition_cells(verdict)),
         ]
     return Group(*parts)
@@ -45,7 +45,7 @@ def show_many(verdicts: Mapping[str, Verdict]) -> RenderableType:
     """One row per graph, and how many are complete."""
     complete = sum(verdict.complete for verdict in verdicts.values())
     table = _table(GRAPH_COLUMNS, [row.cells() for row in graph_rows(verdicts)], numbers=range(1, 6))
-    return Group(table, Text(f"{complete} of {plural(len(verdicts), 'graph')} completely disentangled"))
+    return Group(table, Line(f"{complete} of {plural(len(verdicts), 'graph')} completely disentangled"))
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> Table:
@@ -53,6 +53,6 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Seque
     for position, column in enumerate(columns):
         table.add_column(column, justify="right" if position in numbers else "left", overflow="fold")
     for row in rows:
-        # Text, not str: a name with square brackets is no markup
-        table.add_row(*(Text(cell) for cell in row))
+        # Line, not str: a name with square brackets is no markup
+        table.add_row(*(Line(cell) for cell in row))
     return table

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tests.seeds import training_seed
+
 __all__ = ["WRITERS", "Write", "npy", "npz", "numbers", "patients", "put"]
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    return np.random.default_rng(training_seed(seed)).normal(size=shape).astype(np.float32)
 
 
 def put(path: Path, text: str | bytes) -> Path:

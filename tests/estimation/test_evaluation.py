@@ -14,6 +14,7 @@ from estimation.exceptions import ConfigError, DataError
 from estimation.metrics import mean_correlation, multiple_correlation
 from identify.graph import CausalGraph
 from tests.estimation.fakes import Truth, linear_model
+from tests.seeds import training_seed
 
 Array = NDArray[np.float64]
 
@@ -29,7 +30,7 @@ ORDER = [2, 0, 3, 1]
 
 
 def normal(*shape: int, seed: int = 0) -> Array:
-    return np.random.default_rng(seed).normal(size=shape)
+    return np.random.default_rng(training_seed(seed)).normal(size=shape)
 
 
 def shuffled(graph: CausalGraph, order: list[int]) -> CausalGraph:

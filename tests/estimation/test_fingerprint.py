@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import estimation.fingerprint
 from estimation.dataset import Dataset
 from estimation.fingerprint import fingerprint
+from tests.seeds import training_seed
 
 # large enough that sums stand for the values
 N = 6_000
@@ -21,7 +22,7 @@ N = 6_000
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(training_seed())
     x = generator.normal(size=(N, 1, 7)).astype(np.float32)
     return Dataset.from_arrays(x, np.eye(5, dtype=np.float32)[generator.integers(0, 5, N)])
 

@@ -16,6 +16,7 @@ from estimation.simulate import simulate
 from estimation.sweep import SweepPlan, read_plan, run_sweep
 from estimation.sweep.trial import datasets
 from tests.pipeline.test_sweep import TINY, Content, content, plan_of
+from tests.seeds import training_seed
 
 # the file -------------------------------------------------------------------------------------------
 
@@ -109,15 +110,16 @@ def test_what_a_sweep_refuses(changes: Content, message: str) -> None:
 
 @pytest.mark.parametrize(("seed", "graph_seed"), [(None, 2), (4, 2), (4, None)])
 def test_random_graphs_are_those_of_their_seeds(seed: int | None, graph_seed: int | None) -> None:
-    spec = {"source": "TimeRandom", "density": 0.3, "seed": seed, "graph_seed": graph_seed}
+    own = None if seed is None else training_seed(seed)
+    spec = {"source": "TimeRandom", "density": 0.3, "seed": own, "graph_seed": graph_seed}
     data = {key: value for key, value in spec.items() if value is not None}
     plan = SweepPlan.from_dict({**content(), "data": {"a": {**data, "samples": 50, "test_samples": 40}}})
     train, test = datasets(plan.trials[0].data)
-    wanted = random_graph(True, 0.3, 4 if graph_seed is None else graph_seed)
+    wanted = random_graph(True, 0.3, training_seed(4) if graph_seed is None else graph_seed)
     assert train.graph == test.graph == wanted
     assert (len(train), len(test)) == (50, 40)
     if seed is not None:
-        again = simulate("TimeRandom", 40, seed, "test", density=0.3, graph_seed=graph_seed)
+        again = simulate("TimeRandom", 40, training_seed(seed), "test", density=0.3, graph_seed=graph_seed)
         np.testing.assert_array_equal(test.observations, again.observations)
 
 
@@ -132,7 +134,8 @@ def written(folder: Path) -> Path:
     path = folder / "sweep.toml"
     settings = "\n".join(f"settings.{key} = {value}" for key, value in {**TINY, "steps": 12}.items())
     path.write_text(
-        'seeds = [0, 1]\n[data.pairs]\nsource = "ActionBlockDiag"\nsamples = 300\ntest_samples = 200\n'
+        f"seeds = [{training_seed(0)}, {training_seed(1)}]\n"
+        '[data.pairs]\nsource = "ActionBlockDiag"\nsamples = 300\ntest_samples = 200\n'
         f"grid.max_edges_actions = [5, 10]\n[method.sparse]\n{settings}\n"
     )
     return path
