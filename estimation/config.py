@@ -11,6 +11,7 @@ from typing import Any, Literal
 from estimation.exceptions import ConfigError
 from estimation.settings import MOST_STEPS, Settings, read_settings
 from estimation.size import require_affordable
+from identify.names import quoted
 
 __all__ = ["PRESETS", "SPARSE_VAE", "TrainingConfig", "read_config"]
 
@@ -152,8 +153,8 @@ class TrainingConfig(Settings):
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise ConfigError(f"the preset is {self.preset!r}; it is one of {', '.join(PRESETS)}")
+        if not isinstance(self.preset, str) or self.preset not in PRESETS:
+            raise ConfigError(f"the preset is {quoted(self.preset)}; it is one of {', '.join(PRESETS)}")
         for name, value in PRESETS[self.preset].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)

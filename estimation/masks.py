@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from estimation.device import PLAIN
 from estimation.exceptions import ConfigError
 
-__all__ = ["EdgeMasks"]
+__all__ = ["MASK_STATES", "EdgeMasks"]
 
 _DENSE, _SAMPLED, _FROZEN = 0, 1, 2
+#: What the buffer ``state`` may hold.
+MASK_STATES = (_DENSE, _SAMPLED, _FROZEN)
 _LARGEST_LOGIT = 30.0
 _BISECTIONS = 60
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,13 +24,20 @@ from estimation.model import SparseVAE
 from estimation.objective import negative_elbo
 from estimation.representation import Batch, Representation
 from estimation.storage import write_folder
+from identify.formats import FORMATS
 from identify.graph import CausalGraph
+from identify.names import quoted
 
-__all__ = ["KIND", "TrainedModel"]
+__all__ = ["GRAPH", "KIND", "TrainedModel", "held_out_terms", "load_state"]
 
 KIND = "mechsparse model"
 
+#: The learned graph, beside the model in its folder.
+GRAPH = "graph.json"
+
 _CHUNK = 16_384
+_NOT_FINITE = "its weights are damaged, or the data are far from those that it was trained on"
+_OWN_NETWORKS = "the tensors don't fit the model: give the encoder and decoder it was trained with"
 Array = NDArray[np.float32]
 
 
@@ -42,6 +51,8 @@ class TrainedModel:
         history: what happened.
         action_names: m names.
         observation_shape: (C, H, W) when observations are flattened images.
+        data_fingerprint: of the data that it was trained on, as `estimation.fingerprint.fingerprint` gives it; None
+            for models of versions that didn't know it.
     """
 
     model: Representation
@@ -49,6 +60,7 @@ class TrainedModel:
     history: History
     action_names: tuple[str, ...] = ()
     observation_shape: tuple[int, ...] | None = None
+    data_fingerprint: str | None = None
 
     def encode(self, observations: ArrayLike) -> Array:
         """Posterior means of the latents.
@@ -125,11 +137,27 @@ class TrainedModel:
 
         Returns:
             ``total``, ``reconstruction`` and ``divergence``; None for a method without an ELBO.
-        """
-        return held_out_terms(self.model, dataset, seed) if self.model.has_bound else None
 
-    def save(self, folder: str | os.PathLike[str]) -> None:
+        Raises:
+            DataError: it is not finite.
+        """
+        if not self.model.has_bound:
+            return None
+        found = held_out_terms(self.model, dataset, seed)
+        if not math.isfinite(found["total"]):
+            raise DataError(f"the negative ELBO is {found['total']}; {_NOT_FINITE}")
+        return found
+
+    def save(self, folder: str | os.PathLike[str], announced: tuple[str, ...] = ()) -> None:
         """Write the model into a folder: safetensors and JSON; read it with `estimation.checkpoint.load`.
+
+        A method that learns a graph gets it as ``graph.json`` too, for the commands on graphs. Of a model that was in
+        the folder before, nothing stays; files that are not of its making do.
+
+        Args:
+            folder: made when missing.
+            announced: names of files in it that are written later, such as a report, and go with the model when
+                another takes its place.
 
         Raises:
             FileAccessError: it can't be written.
@@ -141,13 +169,15 @@ class TrainedModel:
             "history": self.history.to_dict(),
             "action_names": list(self.action_names),
             "observation_shape": self.observation_shape,
+            "data_fingerprint": self.data_fingerprint,
             "networks": {
                 name: describe(getattr(self.model, name))
                 for name in ("encoder", "decoder")
                 if hasattr(self.model, name)
             },
         }
-        write_folder(folder, KIND, content, self.model.state_dict())
+        companions = {GRAPH: FORMATS["json"].write(self.graph)} if self.model.edges else {}
+        write_folder(folder, KIND, content, self.model.state_dict(), companions, announced)
 
     def __repr__(self) -> str:
         shape = self.model.shape
@@ -179,22 +209,32 @@ class TrainedModel:
         like = self.model.x_mean
         parts = [function(flat[k : k + _CHUNK].to(like)).float().cpu() for k in range(0, len(flat), _CHUNK)]
         result = torch.cat(parts) if parts else torch.empty(0, 0, **PLAIN)
+        if not bool(torch.isfinite(result).all()):
+            raise DataError(f"the model maps these {what} to numbers that are not finite; {_NOT_FINITE}")
         return np.asarray(result.numpy().reshape(*array.shape[:-1], result.shape[-1]))
 
 
-def load_state(model: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
+def load_state(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
     """Put tensors into a model.
 
     Raises:
-        CheckpointError: they don't fit; the text says which.
+        CheckpointError: one is missing, too many, or of another shape or type; the text says which.
     """
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        lines = " ".join(str(error).split())[:300]
-        raise CheckpointError(
-            f"{where}: the tensors don't fit the model ({lines}); give the encoder and decoder it was trained with"
-        ) from error
+    own = model.state_dict()
+    for name in sorted(own.keys() ^ tensors.keys()):
+        state = "is missing" if name in own else "is not one of the model's"
+        raise CheckpointError(f"{where}: the tensor {quoted(name)} {state}; {_OWN_NETWORKS}")
+    for name, tensor in own.items():
+        if tensor.shape != tensors[name].shape:
+            raise CheckpointError(
+                f"{where}: the tensor {quoted(name)} has shape {tuple(tensors[name].shape)}, the model's has "
+                f"{tuple(tensor.shape)}; {_OWN_NETWORKS}"
+            )
+        if tensor.dtype != tensors[name].dtype:
+            raise CheckpointError(
+                f"{where}: is damaged (the tensor {quoted(name)} is of {tensors[name].dtype}, not {tensor.dtype})"
+            )
+    model.load_state_dict(dict(tensors))
 
 
 @default_modes

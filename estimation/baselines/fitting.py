@@ -71,7 +71,8 @@ def fit(
         ConfigError: settings at odds with the data.
         DataError: the data lack what the method needs.
         TrainingError: a number stopped being finite.
-        CheckpointError: the folder holds a damaged state, or that of another run.
+        CheckpointError: the folder holds a damaged state, or that of another run: with other settings, or on other
+            data.
 
     Example:
         >>> from estimation.simulate import simulate
@@ -88,12 +89,18 @@ def fit(
         _require(held_out, config)
     with thread_count(config.threads):
         run = _Run.start(pairs, held_out, config, encoder, decoder)
+        run.data = resuming.fingerprints(dataset, validation)
         if checkpoint is not None:
             run.resume(Path(checkpoint))
         if run.model.trained:
             run.train(progress, on_record, None if checkpoint is None else Path(checkpoint), checkpoint_every)
     return TrainedModel(
-        run.model.eval(), config, run.history, dataset.action_names, dataset.observation_shape
+        run.model.eval(),
+        config,
+        run.history,
+        dataset.action_names,
+        dataset.observation_shape,
+        run.data["training"],
     )
 
 
@@ -106,6 +113,7 @@ class _Run:
     device: torch.device
     optimiser: torch.optim.Optimizer
     history: History = field(default_factory=History)
+    data: resuming.Fingerprints = field(default_factory=dict)
     step: int = 0
     seconds: float = 0.0
 
@@ -130,7 +138,7 @@ class _Run:
         return cls(model, config, batches, looked_at, device, optimiser)
 
     def resume(self, folder: Path) -> None:
-        state = resuming.read(folder, self.config)
+        state = resuming.read(folder, self.config, self.data)
         if state is None:
             return
         resuming.restore_into(state, self.model, [self.optimiser], nn.Module())
@@ -161,7 +169,9 @@ class _Run:
                         on_record(record)
                 if folder is not None and (self.step % every == 0 or self.step == total):
                     state = resuming.State(self.step, self.seconds, self.history, 0)
-                    resuming.write(folder, self.config, state, self.model, [self.optimiser], nn.Module())
+                    resuming.write(
+                        folder, self.config, self.data, state, self.model, [self.optimiser], nn.Module()
+                    )
                 advance(self.step, f"{self.config.method}, loss {loss:.3f}")
 
     def _step(self) -> float:

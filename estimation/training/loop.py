@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.device import default_modes, found_device, thread_count
-from estimation.exceptions import NotDifferentiableError, TrainingError
+from estimation.exceptions import NotDifferentiableError
 from estimation.history import History, Record
 from estimation.holdout import hold_out, require_alike
 from estimation.model import SparseVAE
@@ -24,13 +24,13 @@ from estimation.representation import Shape
 from estimation.sparsity import EdgeConstraints, budget_at, budgets
 from estimation.trained import TrainedModel, held_out_terms
 from estimation.training import resuming
-from estimation.training.agreement import require_budgets, require_new_names
 from estimation.training.batches import Batches, generator_for, scales
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
 from estimation.training.polish import NothingToStraightenError, Polish, polishes
 from estimation.training.progress import progress_line
 from estimation.training.rebase import rebase_
+from estimation.training.requirements import require_budgets, require_finite, require_new_names
 from estimation.training.starts import best_start, weights_of
 
 __all__ = ["fit"]
@@ -86,7 +86,8 @@ def fit(
         DataError: validation data show an action value that training never saw, an action is called like a
             learned latent (``v0``), or there is too little data to hold some out.
         TrainingError: a number stopped being finite; the text says at which step, and the likely cause.
-        CheckpointError: the folder holds a damaged state, or that of another run.
+        CheckpointError: the folder holds a damaged state, or that of another run: with other settings, or on other
+            data, as `estimation.fingerprint.fingerprint` tells them apart.
 
     Example:
         >>> from estimation.simulate import simulate
@@ -104,8 +105,10 @@ def fit(
         require_alike(pairs, held_out)
     folder = None if checkpoint is None else Path(checkpoint)
 
+    data = resuming.fingerprints(dataset, validation)
+
     def begin(start: int) -> _Run:
-        return _Run.start(pairs, held_out, settings, encoder, decoder, start)
+        return _Run.start(pairs, held_out, settings, encoder, decoder, start, data)
 
     with thread_count(settings.threads):
         run = begin(0)
@@ -116,7 +119,12 @@ def fit(
                 on_record(record)  # type: ignore[misc]
         run.train(progress, on_record, folder, checkpoint_every)
     return TrainedModel(
-        run.model.eval(), settings, run.history, dataset.action_names, dataset.observation_shape
+        run.model.eval(),
+        settings,
+        run.history,
+        dataset.action_names,
+        dataset.observation_shape,
+        data["training"],
     )
 
 
@@ -131,6 +139,7 @@ class _Run:
     device: torch.device
     constraints: EdgeConstraints
     optimisers: list[torch.optim.Optimizer]
+    data: resuming.Fingerprints
     history: History = field(default_factory=History)
     step: int = 0
     seconds: float = 0.0
@@ -144,7 +153,8 @@ class _Run:
         config: TrainingConfig,
         encoder: nn.Module | None,
         decoder: nn.Module | None,
-        start: int = 0,
+        start: int,
+        data: resuming.Fingerprints,
     ) -> _Run:
         assert config.batch_size is not None
         device, dtype = found_device(config.device), getattr(torch, config.dtype)
@@ -156,13 +166,15 @@ class _Run:
         model.to(device, dtype).train()
         batches = Batches(dataset, config.batch_size, config.seed, device, dtype)
         constraints = EdgeConstraints(sorted(budgets(config))).to(device)
-        run = cls(model, config, Plan.of(config), batches, held_out, len(dataset), device, constraints, [])
+        run = cls(
+            model, config, Plan.of(config), batches, held_out, len(dataset), device, constraints, [], data
+        )
         run.optimisers = run._new_optimisers()
         return run
 
     def resume(self, folder: Path) -> bool:
         """Take up the state of a folder, if there is one, and say whether there was."""
-        state = resuming.read(folder, self.config)
+        state = resuming.read(folder, self.config, self.data)
         if state is None:
             return False
         resuming.restore_into(state, self.model, self.optimisers, self.constraints)
@@ -193,16 +205,14 @@ class _Run:
         with progress_line(self.plan.steps, self.step, progress) as advance:
             while self.step < self.plan.steps:
                 terms, record = self.advance()
-                if record is not None:
-                    if on_record is not None:
-                        on_record(record)
-                    if self._should_stop():
-                        break
+                if record is not None and on_record is not None:
+                    on_record(record)
+                if record is not None and self._should_stop():
+                    break
                 if folder is not None and (self.step % every == 0 or self.step == self.plan.steps):
                     self._keep(folder)
-                advance(
-                    self.step, f"{self.plan.stage(self.step - 1)}, loss {float(terms.total.detach()):.3f}"
-                )
+                stage = self.plan.stage(self.step - 1)
+                advance(self.step, f"{stage}, loss {float(terms.total.detach()):.3f}")
             self._freeze()
             self.model.eval()
             if polishing := polishes(self.config):
@@ -306,7 +316,7 @@ class _Run:
         masks = self.model.sample_masks(len(batch.observations), noise)
         terms = training_loss(self.model, batch, masks, noise, self.config.variance == "profiled")
         loss = self._with_sparsity(terms.total)
-        self._require_finite(loss)
+        require_finite(loss, self.config.learning_rate or 0, self.step, self.plan.stage(self.step))
         for optimiser in self.optimisers:
             optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -387,13 +397,4 @@ class _Run:
 
     def _keep(self, folder: Path) -> None:
         state = resuming.State(self.step, self.seconds, self.history, self.stale)
-        resuming.write(folder, self.config, state, self.model, self.optimisers, self.constraints)
-
-    def _require_finite(self, loss: Tensor) -> None:
-        if bool(torch.isfinite(loss)):
-            return
-        cause = "the learning rate is too high" if self.step > 10 else "an observation or weight is extreme"
-        raise TrainingError(
-            f"the loss is {float(loss.detach())} at step {self.step} ({self.plan.stage(self.step)}); likely {cause}: "
-            f"try learning_rate={(self.config.learning_rate or 0) / 3:.2g}, or look for outliers in the data"
-        )
+        resuming.write(folder, self.config, self.data, state, self.model, self.optimisers, self.constraints)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from estimation.checkpoint import load
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.exceptions import CheckpointError, ConfigError, DataError, TrainingError
+from estimation.fingerprint import fingerprint
 from estimation.learned import learned_entanglement
 from estimation.metrics import mean_correlation, multiple_correlation, structural_hamming
 from estimation.simulate import simulate
@@ -242,53 +242,6 @@ def test_a_model_trained_on_a_gpu_is_read_without_one(actions: Dataset, tmp_path
     np.testing.assert_array_equal(read.encode(actions.observations), model.encode(actions.observations))
 
 
-def damaged(folder: Path, how: str) -> None:
-    manifest = folder / "manifest.json"
-    content = json.loads(manifest.read_text())
-    tensors = folder / content["tensors"]
-    if how == "no manifest":
-        manifest.unlink()
-    elif how == "no tensors":
-        tensors.unlink()
-    elif how == "cut tensors":
-        tensors.write_bytes(tensors.read_bytes()[:-10])
-    elif how == "no json":
-        manifest.write_text("{")
-    elif how == "a list":
-        manifest.write_text("[]")
-    else:
-        changes = {
-            "another kind": {"kind": "something else"},
-            "no kind": {"kind": None},
-            "another version": {"version": 99},
-            "a path": {"tensors": "../model"},
-            "no content": {"content": {}},
-        }
-        manifest.write_text(json.dumps(content | changes[how]))
-
-
-@pytest.mark.parametrize(
-    ("how", "message"),
-    [
-        ("no manifest", "is no checkpoint; it has no manifest.json"),
-        ("no tensors", "is missing; the manifest beside it names this file"),
-        ("cut tensors", "is damaged .its SHA-256 is not the one in the manifest"),
-        ("no json", r"manifest.json: is damaged \(no JSON\)"),
-        ("a list", r"manifest.json: is damaged \(not an object\)"),
-        ("another kind", "holds 'something else', not 'mechsparse model'"),
-        ("no kind", "is no checkpoint; its manifest.json does not say 'mechsparse model'"),
-        ("another version", "is version 99 of this format; this release reads version 3"),
-        ("a path", "it names no tensors or has no content"),
-        ("no content", "its description lacks or misnames something"),
-    ],
-)
-def test_damaged_models_are_refused(actions: Dataset, tmp_path: Path, how: str, message: str) -> None:
-    fit(actions, tiny(max_edges_actions=5, steps=2, unmixing=False)).save(tmp_path)
-    damaged(tmp_path, how)
-    with pytest.raises(CheckpointError, match=message):
-        load(tmp_path)
-
-
 def test_a_state_of_another_run_is_refused(actions: Dataset, tmp_path: Path) -> None:
     config = tiny(max_edges_actions=5, steps=4, unmixing=False)
     fit(actions, config, checkpoint=tmp_path)
@@ -296,8 +249,16 @@ def test_a_state_of_another_run_is_refused(actions: Dataset, tmp_path: Path) -> 
         CheckpointError, match=r"holds a run with other settings \(seed\); give another folder"
     ):
         fit(actions, config.replace(seed=training_seed(2)), checkpoint=tmp_path)
+    other = simulate(BAND, 600, seed=training_seed(2))
+    with pytest.raises(
+        CheckpointError, match="holds a run on other training data; give those that it began with"
+    ):
+        fit(other, config, checkpoint=tmp_path)
+    with pytest.raises(CheckpointError, match="holds a run on other validation data"):
+        fit(actions, config, validation=other, checkpoint=tmp_path)
     with pytest.raises(CheckpointError, match="holds 'mechsparse training state', not 'mechsparse model'"):
         load(tmp_path)
+    assert fit(actions, config, checkpoint=tmp_path).data_fingerprint == fingerprint(actions)
 
 
 class Root(nn.Module):
