@@ -12,12 +12,12 @@ from estimation.baseline_config import BaselineConfig
 from estimation.baselines.making import fresh
 from estimation.config import SPARSE_VAE, TrainingConfig
 from estimation.convolutional import rebuild
-from estimation.exceptions import CheckpointError
+from estimation.exceptions import CheckpointError, DataError
 from estimation.history import History
 from estimation.model import SparseVAE
 from estimation.representation import Representation, Shape
 from estimation.storage import read_folder
-from estimation.trained import KIND, TrainedModel, load_state
+from estimation.trained import KIND, TrainedModel, load_state, names_of
 
 __all__ = ["load"]
 
@@ -46,17 +46,19 @@ def load(
         shape = Shape(**content["shape"])
         history = History.from_dict(content["history"])
         names, image = tuple(content["action_names"]), content["observation_shape"]
+        kept = names_of(content, shape.n_observed)
         networks = content.get("networks", {})
         encoder = rebuild(networks.get("encoder")) if encoder is None else encoder
         decoder = rebuild(networks.get("decoder")) if decoder is None else decoder
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, DataError) as error:
         raise CheckpointError(
             f"{folder}: is damaged (its description lacks or misnames something: {error})"
         ) from error
     model = _model(shape, config, encoder, decoder)
     model.to(device, getattr(torch, config.dtype)).eval()
     load_state(model, tensors, f"{folder}")
-    return TrainedModel(model, config, history, names, None if image is None else tuple(image))
+    shape_of_image = None if image is None else tuple(image)
+    return TrainedModel(model, config, history, names, shape_of_image, **kept)
 
 
 def _config(content: dict[str, Any]) -> TrainingConfig | BaselineConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from estimation.alignment import align
 from estimation.baseline_config import BaselineConfig
 from estimation.config import SPARSE_VAE, TrainingConfig
 from estimation.convolutional import describe
@@ -21,9 +23,11 @@ from estimation.model import SparseVAE
 from estimation.objective import negative_elbo
 from estimation.representation import Batch, Representation
 from estimation.storage import write_folder
+from estimation.tables.checks import checked_observation_names
+from estimation.tables.roles import Roles, checked_texts
 from identify.graph import CausalGraph
 
-__all__ = ["KIND", "TrainedModel"]
+__all__ = ["KIND", "TrainedModel", "held_out_terms", "load_state", "names_of", "names_record"]
 
 KIND = "mechsparse model"
 
@@ -41,6 +45,9 @@ class TrainedModel:
         history: what happened.
         action_names: m names.
         observation_shape: (C, H, W) when observations are flattened images.
+        observation_names: d_x names; empty when the training data had none.
+        actions_named: whether the actions had names; when they were made up, actions go by position.
+        roles: which columns of a table the training data were, or None.
     """
 
     model: Representation
@@ -48,6 +55,34 @@ class TrainedModel:
     history: History
     action_names: tuple[str, ...] = ()
     observation_shape: tuple[int, ...] | None = None
+    observation_names: tuple[str, ...] = ()
+    roles: Roles | None = None
+    actions_named: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        model: Representation,
+        config: TrainingConfig | BaselineConfig,
+        history: History,
+        dataset: Dataset,
+    ) -> TrainedModel:
+        """A model that was trained on these data, whose names it keeps."""
+        return cls(
+            model.eval(),
+            config,
+            history,
+            dataset.action_names,
+            dataset.observation_shape,
+            dataset.observation_names,
+            dataset.roles,
+            dataset.actions_named,
+        )
+
+    @property
+    def n_observed(self) -> int:
+        """d_x, the numbers observed at each step."""
+        return self.model.shape.n_observed
 
     def encode(self, observations: ArrayLike) -> Array:
         """Posterior means of the latents.
@@ -125,7 +160,9 @@ class TrainedModel:
         Returns:
             ``total``, ``reconstruction`` and ``divergence``; None for a method without an ELBO.
         """
-        return held_out_terms(self.model, dataset, seed) if self.model.has_bound else None
+        if not self.model.has_bound:
+            return None
+        return held_out_terms(self.model, align(dataset, self), seed)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model into a folder: safetensors and JSON; read it with `estimation.checkpoint.load`.
@@ -140,6 +177,7 @@ class TrainedModel:
             "history": self.history.to_dict(),
             "action_names": list(self.action_names),
             "observation_shape": self.observation_shape,
+            **names_record(self),
             "networks": {
                 name: describe(getattr(self.model, name))
                 for name in ("encoder", "decoder")
@@ -178,6 +216,32 @@ class TrainedModel:
         parts = [function(flat[k : k + _CHUNK].to(like)).float().cpu() for k in range(0, len(flat), _CHUNK)]
         result = torch.cat(parts) if parts else torch.empty(0, 0)
         return np.asarray(result.numpy().reshape(*array.shape[:-1], result.shape[-1]))
+
+
+def names_record(model: TrainedModel) -> dict[str, Any]:
+    """What a saved model says of the columns that it was trained on."""
+    return {
+        "observation_names": list(model.observation_names),
+        "actions_named": model.actions_named,
+        "roles": None if model.roles is None else model.roles.to_dict(),
+    }
+
+
+def names_of(content: Mapping[str, Any], n_observed: int) -> dict[str, Any]:
+    """The inverse of `names_record`: these attributes of a model. Models of earlier releases have none of them.
+
+    Raises:
+        DataError: they are damaged.
+    """
+    texts = checked_texts(content.get("observation_names", []), "observation_names")
+    named, roles = content.get("actions_named", True), content.get("roles")
+    if not isinstance(named, bool):
+        raise DataError("actions_named is neither true nor false")
+    return {
+        "observation_names": checked_observation_names(texts, n_observed),
+        "actions_named": named,
+        "roles": None if roles is None else Roles.from_dict(roles),
+    }
 
 
 def load_state(model: nn.Module, tensors: dict[str, Tensor], where: str) -> None:

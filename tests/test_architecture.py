@@ -39,6 +39,7 @@ FLOORS = [
     "estimation.exceptions",
     "estimation.tables",
     "estimation.dataset",
+    "estimation.alignment",
     "estimation.holdout",
     "estimation.processes",
     "estimation.simulate",

@@ -82,8 +82,8 @@ def fit(
     if validation is None:
         pairs, held_out = (part.pairs() for part in hold_out(dataset, config.seed))
     else:
-        pairs, held_out = dataset.pairs(), validation.pairs()
-        require_alike(pairs, held_out)
+        pairs = dataset.pairs()
+        held_out = require_alike(pairs, validation.pairs())
         _require(held_out, config)
     threads = torch.get_num_threads()
     torch.set_num_threads(config.threads)
@@ -95,9 +95,7 @@ def fit(
             run.train(progress, on_record, None if checkpoint is None else Path(checkpoint), checkpoint_every)
     finally:
         torch.set_num_threads(threads)
-    return TrainedModel(
-        run.model.eval(), config, run.history, dataset.action_names, dataset.observation_shape
-    )
+    return TrainedModel.of(run.model, config, run.history, dataset)
 
 
 @dataclass

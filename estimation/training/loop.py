@@ -94,8 +94,8 @@ def fit(
     if validation is None:
         pairs, held_out = (part.pairs() for part in hold_out(dataset, settings.seed))
     else:
-        pairs, held_out = dataset.pairs(), validation.pairs()
-        require_alike(pairs, held_out)
+        pairs = dataset.pairs()
+        held_out = require_alike(pairs, validation.pairs())
     threads = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
     try:
@@ -105,9 +105,7 @@ def fit(
         run.train(progress, on_record, None if checkpoint is None else Path(checkpoint), checkpoint_every)
     finally:
         torch.set_num_threads(threads)
-    return TrainedModel(
-        run.model.eval(), settings, run.history, dataset.action_names, dataset.observation_shape
-    )
+    return TrainedModel.of(run.model, settings, run.history, dataset)
 
 
 @dataclass
