@@ -21,7 +21,7 @@ from estimation.exceptions import CheckpointError, DataError
 from estimation.history import History
 from estimation.model import SparseVAE
 from estimation.objective import negative_elbo
-from estimation.representation import Batch, Representation
+from estimation.representation import Batch, Representation, as_tensor
 from estimation.storage import write_folder
 from estimation.tables.checks import checked_observation_names
 from estimation.tables.roles import Roles, checked_texts
@@ -211,9 +211,9 @@ class TrainedModel:
             )
         if not np.isfinite(array).all():
             raise DataError(f"{what} hold an entry that is not finite; remove or fill it first")
-        flat = torch.from_numpy(array.reshape(-1, width))
-        like = self.model.x_mean
-        parts = [function(flat[k : k + _CHUNK].to(like)).float().cpu() for k in range(0, len(flat), _CHUNK)]
+        flat, like = array.reshape(-1, width), self.model.x_mean
+        chunks = (as_tensor(flat[k : k + _CHUNK]) for k in range(0, len(flat), _CHUNK))
+        parts = [function(chunk.to(like)).float().cpu() for chunk in chunks]
         result = torch.cat(parts) if parts else torch.empty(0, 0)
         return np.asarray(result.numpy().reshape(*array.shape[:-1], result.shape[-1]))
 
@@ -267,12 +267,8 @@ def held_out_terms(model: Representation, dataset: Dataset, seed: int) -> dict[s
     totals = {"reconstruction": 0.0, "divergence": 0.0}
     for start in range(0, len(dataset), _CHUNK):
         part = slice(start, start + _CHUNK)
-        x = torch.from_numpy(np.ascontiguousarray(dataset.observations[part])).to(device, dtype)
-        a = (
-            None
-            if dataset.actions is None
-            else torch.from_numpy(np.ascontiguousarray(dataset.actions[part])).to(device, dtype)
-        )
+        x = as_tensor(dataset.observations[part]).to(device, dtype)
+        a = None if dataset.actions is None else as_tensor(dataset.actions[part]).to(device, dtype)
         for name, term in zip(totals, _bound(model, Batch(x, a), generator), strict=True):
             totals[name] += float(term) * len(x) / len(dataset)
     return {"total": sum(totals.values()), **totals}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from estimation.dataset import Dataset
-from estimation.representation import Batch
+from estimation.representation import Batch, as_tensor
 
 __all__ = ["Batches", "Scales", "generator_for", "scales"]
 
@@ -81,7 +81,7 @@ class Batches:
         return Batch(self._tensor(self._observations, indices), actions, latents)
 
     def _tensor(self, values: NDArray[np.float32], indices: NDArray[np.int64] | slice) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values[indices])).to(**self._place)  # type: ignore[call-overload, no-any-return]
+        return as_tensor(values[indices]).to(**self._place)  # type: ignore[call-overload, no-any-return]
 
 
 def scales(dataset: Dataset) -> Scales:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from estimation.alignment import align, with_actions_of
@@ -49,11 +49,12 @@ def data_of(table: pd.DataFrame, named: bool = True) -> Dataset:
 
 @cache
 def model(named: bool = True, seed: int = 0) -> TrainedModel:
-    settings = {"steps": 30, "width": 8, "transition_width": 4, "batch_size": 64, "unmixing": False}
-    config = TrainingConfig(max_edges_actions=3, n_latents=2, seed=seed, **settings)  # type: ignore[arg-type]
+    tiny = {"steps": 30, "width": 8, "transition_width": 4, "batch_size": 64, "unmixing": False}
+    config = TrainingConfig(max_edges_actions=3, n_latents=2, seed=seed, **tiny)  # type: ignore[arg-type]
     return fit(data_of(frame(), named), config)
 
 
+@settings(max_examples=20, deadline=None)
 @given(order=st.permutations([*X, "x9", *A, "a9"]))
 def test_the_order_of_columns_and_further_ones_change_nothing(order: list[str]) -> None:
     more = frame().assign(x9=np.arange(120), a9=np.arange(120))
@@ -81,8 +82,8 @@ def test_every_reader_of_data_goes_by_name() -> None:
 
 
 def test_validation_goes_by_name() -> None:
-    settings = {"steps": 5, "width": 8, "transition_width": 4, "batch_size": 64, "unmixing": False}
-    config = TrainingConfig(max_edges_actions=3, n_latents=2, **settings)  # type: ignore[arg-type]
+    tiny = {"steps": 5, "width": 8, "transition_width": 4, "batch_size": 64, "unmixing": False}
+    config = TrainingConfig(max_edges_actions=3, n_latents=2, **tiny)  # type: ignore[arg-type]
     found = [
         fit(data_of(frame()), config, validation=each).history.records[-1].negative_elbo
         for each in (data_of(frame()), shuffled())
@@ -91,13 +92,13 @@ def test_validation_goes_by_name() -> None:
 
 
 def test_models_with_columns_in_another_order_compare() -> None:
-    settings = {"steps": 30, "width": 8, "transition_width": 4, "batch_size": 64, "unmixing": False}
-    config = TrainingConfig(max_edges_actions=3, n_latents=2, **settings)  # type: ignore[arg-type]
-    narrow = fit(data_of(frame()[["x4", "x1", "x2", "a2", "a1", "a0", *Z]]), config)
-    found = learned_entanglement(model(), data_of(frame()), other=narrow)
+    tiny = {"steps": 30, "width": 8, "transition_width": 4, "batch_size": 64, "unmixing": False}
+    config = TrainingConfig(max_edges_actions=3, n_latents=2, **tiny)  # type: ignore[arg-type]
+    other_way = fit(data_of(frame()[["x4", "x1", "x2", "x0", "x3", "a2", "a1", "a0", *Z]]), config)
+    found = learned_entanglement(model(), data_of(frame()), other=other_way)
     assert found.strengths.shape == (2, 2)
-    assert verify({"wide": model(), "narrow": narrow}, data_of(frame())).latents
-    strange = dataclasses.replace(narrow, observation_names=("x4", "x1", "y"))
+    assert verify({"one": model(), "another": other_way}, data_of(frame())).latents
+    strange = dataclasses.replace(other_way, observation_names=("x4", "x1", "y", "x0", "x3"))
     with pytest.raises(DataError, match="lack the observed column 'y'"):
         learned_entanglement(model(), data_of(frame()), other=strange)
 
