@@ -46,6 +46,7 @@ FLOORS = [
     "estimation.tables",
     "estimation.dataset",
     "estimation.fingerprint",
+    "estimation.alignment",
     "estimation.holdout",
     "estimation.processes",
     "estimation.simulate",

@@ -101,8 +101,8 @@ def fit(
     if validation is None:
         pairs, held_out = (part.pairs() for part in hold_out(dataset, settings.seed))
     else:
-        pairs, held_out = dataset.pairs(), validation.pairs()
-        require_alike(pairs, held_out)
+        pairs = dataset.pairs()
+        held_out = require_alike(pairs, validation.pairs())
     folder = None if checkpoint is None else Path(checkpoint)
 
     data = resuming.fingerprints(dataset, validation)
@@ -118,14 +118,7 @@ def fit(
             for record in run.history.records if on_record else ():
                 on_record(record)  # type: ignore[misc]
         run.train(progress, on_record, folder, checkpoint_every)
-    return TrainedModel(
-        run.model.eval(),
-        settings,
-        run.history,
-        dataset.action_names,
-        dataset.observation_shape,
-        data["training"],
-    )
+    return TrainedModel.of(run.model, settings, run.history, dataset, data["training"])
 
 
 @dataclass
