@@ -154,8 +154,8 @@ def is_text(call: ast.Call) -> bool:
     if name in ("run", "Popen", "check_output"):
         return any(word.arg in ("text", "universal_newlines") for word in call.keywords)
     owner = getattr(function.value, "id", "") if isinstance(function, ast.Attribute) else ""
-    # file descriptors and images
-    if name not in ("open", "fdopen") or (name == "open" and owner in ("os", "pillow")):
+    # file descriptors, images, and members of a ZIP file are bytes
+    if name not in ("open", "fdopen") or (name == "open" and owner in ("os", "pillow", "archive")):
         return False
     mode = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
     return not any(isinstance(each, str) and set(each) <= set("rwxab+") and "b" in each for each in mode)
