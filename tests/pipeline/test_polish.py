@@ -98,7 +98,7 @@ def test_the_posterior_goes_through_the_flow() -> None:
 
 def fitted(**changes: object) -> tuple[list[str], SparseVAE]:
     data, _ = trajectories(2_000)
-    config = CONFIG.replace(steps=30, width=8, depth=1, validate_every=30).replace(**changes)
+    config = CONFIG.replace(steps=30, width=8, depth=1, validate_every=30, unmixing=False).replace(**changes)
     model = fit(data, config)
     return [note for note in model.history.notes if "the held-out" in note], model.model
 

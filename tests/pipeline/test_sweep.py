@@ -147,7 +147,7 @@ from estimation.sweep import SweepPlan, run_sweep
 if __name__ == "__main__":
     run_sweep(SweepPlan.from_dict(json.loads(sys.argv[1])), sys.argv[2], jobs=int(sys.argv[3]))
 """
-LONG = {"steps": 100, "seeds": (0, 1)}
+LONG = {"steps": 300, "seeds": (0, 1)}
 
 
 def begin(folder: Path, jobs: int) -> subprocess.Popen[bytes]:
