@@ -206,7 +206,7 @@ LABELLED = 'node [ id # label "x" ]\n'
 SLOW = [
     ("g.json", "{" + many(20_000, '"k#": 0,') + '"k19999": 1}', "key 'k19999': is given twice"),
     ("g.json", "[" * 160_000 + "]" * 160_000, "line 1: is nested too deeply"),
-    ("g.adjacency.csv", "child," + many(20_000, "c#,") + "c19999\nx" + ",0" * 20_001, "line 1: names the column 'c19999' twice"),
+    ("g.adjacency.csv", "child," + many(20_000, "c#,") + "c19999\nx" + ",0" * 20_001, "line 1: names the column"),
     ("g.adjacency.csv", "child,r0\n" + many(20_000, "r#,0\n"), "line 1: has no column 'r1'"),
     ("g.dot", "digraph {" + "{a;" * 10_000, "line 1: subgraphs are nested more than 50 deep"),
     ("g.gml", "graph [ " * 50_000, "line 1: is no GML: the file ends inside of brackets"),
