@@ -16,6 +16,7 @@ than a millionth is taken for equal, and the gap that is left is told. Choices o
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from fractions import Fraction
@@ -81,17 +82,18 @@ def cheapest_cover(
         demand: what is needed.
         time_limit: seconds.
         seed: of the search that improves a choice whose proof takes too long.
-        at_least: a bound on the cost known from elsewhere.
+        at_least: a bound on the cost known from elsewhere, rounded down.
         at_most: when every choice is proved to cost more than this, the search may stop.
     """
     kept = _worth_a_look(demand)
     small = demand.only(kept)
     forced = _forced(small)
     if forced.any():
-        paid = total(small.costs[forced].tolist())
-        found = cheapest_cover(small.rest(forced), time_limit, seed, at_least - paid, at_most - paid)
+        paid = sum(map(exact, small.costs[forced].tolist()), Fraction(0))
+        least, most = _less(at_least, paid), _less(at_most, paid)
+        found = cheapest_cover(small.rest(forced), time_limit, seed, math.nextafter(least, -np.inf), most)
         exactly = found.lower_bound >= found.cost
-        bound = np.inf if exactly else float(exact(paid) + exact(found.lower_bound))
+        bound = np.inf if exactly else float(paid + exact(found.lower_bound))
         return _answer(demand, np.concatenate([kept[forced], kept[~forced][found.chosen]]), bound)
     choices = Choices.of(small)
     if choices is not None:
@@ -102,6 +104,10 @@ def cheapest_cover(
     )
     found = _Search(small.only(np.arange(len(kept)), prices), time_limit, seed, least, most, whole).run()
     return _answer(demand, kept[found.chosen], float(Fraction(found.lower_bound) * unit))
+
+
+def _less(limit: float, paid: Fraction) -> float:
+    return float(exact(limit) - paid) if np.isfinite(limit) else limit
 
 
 def _answer(demand: Demand, positions: NDArray[np.intp], bound: float) -> Cover:
