@@ -42,6 +42,8 @@ _MOST_UNITS = 10**9
 _SCALE = 1e4
 # of each latent's broken conditions, so many join at once
 _AT_ONCE = 3
+# times that forced candidates are settled: what is left then may force others
+_ROUNDS = 10
 # shares of the time: a first attempt at a proof, then a search for better choices, then another attempt
 _FIRST, _RENEWING = 0.4, 0.3
 # candidates that are chosen anew together, at first; seconds for that at most, and so few that more may be tried
@@ -85,13 +87,21 @@ def cheapest_cover(
         at_least: a bound on the cost known from elsewhere, rounded down.
         at_most: when every choice is proved to cost more than this, the search may stop.
     """
+    return _cheapest(demand, time_limit, seed, at_least, at_most, _ROUNDS)
+
+
+def _cheapest(
+    demand: Demand, time_limit: float, seed: int, at_least: float, at_most: float, rounds: int
+) -> Cover:
+    start = time.monotonic()
     kept = _worth_a_look(demand)
     small = demand.only(kept)
     forced = _forced(small)
-    if forced.any():
+    if rounds and forced.any():
         paid = sum(map(exact, small.costs[forced].tolist()), Fraction(0))
         least, most = _less(at_least, paid), _less(at_most, paid)
-        found = cheapest_cover(small.rest(forced), time_limit, seed, math.nextafter(least, -np.inf), most)
+        least, left = math.nextafter(least, -np.inf), max(time_limit - (time.monotonic() - start), 1e-9)
+        found = _cheapest(small.rest(forced), left, seed, least, most, rounds - 1)
         exactly = found.lower_bound >= found.cost
         bound = np.inf if exactly else float(paid + exact(found.lower_bound))
         return _answer(demand, np.concatenate([kept[forced], kept[~forced][found.chosen]]), bound)
