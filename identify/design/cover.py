@@ -109,15 +109,22 @@ def _cheapest(
     if choices is not None:
         return _answer(demand, kept[choices.cheapest()], np.inf)
     prices, unit, whole = _for_solver(small)
-    least, most = (
-        float(exact(limit) / unit) if np.isfinite(limit) else np.inf for limit in (at_least, at_most)
-    )
+    least, most = (_in_units(limit, unit) for limit in (at_least, at_most))
     found = _Search(small.only(np.arange(len(kept)), prices), time_limit, seed, least, most, whole).run()
     return _answer(demand, kept[found.chosen], float(Fraction(found.lower_bound) * unit))
 
 
 def _less(limit: float, paid: Fraction) -> float:
     return float(exact(limit) - paid) if np.isfinite(limit) else limit
+
+
+def _in_units(limit: float, unit: Fraction) -> float:
+    """How many units a limit is: none of a negative one, and no end of them where it can't matter."""
+    if limit <= 0:
+        return 0.0
+    if not np.isfinite(limit) or exact(limit) > unit * 10**18:
+        return np.inf
+    return float(exact(limit) / unit)
 
 
 def _answer(demand: Demand, positions: NDArray[np.intp], bound: float) -> Cover:
@@ -150,7 +157,7 @@ def _for_solver(demand: Demand) -> tuple[NDArray[np.float64], Fraction, bool]:
     if sum(whole) <= _MOST_UNITS:
         return np.array(whole, dtype=np.float64), unit, True
     good = prune(demand, complete(demand, np.zeros(len(whole), dtype=bool)))
-    scale = exact(total(demand.costs[good].tolist())) / int(_SCALE)
+    scale = exact(total(demand.costs[good].tolist()) or demand.costs.max()) / int(_SCALE)
     return np.array([float(exact(cost) / scale) for cost in demand.costs]), scale, False
 
 
