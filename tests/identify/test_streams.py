@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from estimation.commands import main
+from identify.catalog import load
+from identify.commands.check import _file_names
 from identify.commands.streams import Output, reader_is_gone, standard_streams
+from identify.criterion import check
 from identify.formats import read_graph
 from identify.terminal import encodable, json_encodable, printable
 
@@ -153,6 +156,15 @@ def test_letters_of_an_unknown_encoding_are_escaped() -> None:
     assert printable("a\r\nb\0") == "a\\r\\nb\\x00"
 
 
+def test_no_figure_is_named_like_a_device_of_windows() -> None:
+    verdict = check(load("ActionDiag"))
+    found = [
+        name
+        for name, _ in _file_names((name, verdict) for name in ("aux", "a/NUL.csv", "com1.b.json", "auxin"))
+    ]
+    assert found == ["_aux", "_NUL.csv", "_com1.b.json", "auxin"]
+
+
 # Closed, full, unread -------------------------------------------------------------------------------
 
 
@@ -233,6 +245,19 @@ def test_text_only_streams_of_notebooks_are_read_and_written(monkeypatch: pytest
     monkeypatch.setattr(sys, "stdout", out)
     assert main(["convert", "-", "-", "--from", "edges"]) == 0
     assert json.loads(out.getvalue())["latents"] == ["β", "x"]
+
+
+def test_a_stream_that_can_only_write_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tee:
+        said = ""
+
+        def write(self, text: str) -> None:
+            self.said += text
+
+    tee = Tee()
+    monkeypatch.setattr(sys, "stdout", tee)
+    assert main(["check", "greek.csv"]) == 0
+    assert "β" in tee.said
 
 
 def test_the_streams_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
