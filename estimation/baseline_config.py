@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from estimation.exceptions import ConfigError
 from estimation.settings import MOST_STEPS, Settings
+from estimation.size import require_affordable
 
 __all__ = ["METHODS", "NEEDS", "BaselineConfig", "Method"]
 
@@ -116,5 +117,6 @@ class BaselineConfig(Settings):
 
     def __post_init__(self) -> None:
         self.check()
+        require_affordable({**self.to_dict(), "depth": self.layers}, self.n_latents or 1)
         if self.device.startswith("mps"):
             raise ConfigError(f"device is {self.device!r}, which is not tried; give 'cpu' or 'auto'")

@@ -1,27 +1,67 @@
-"""Saved models, read from disk."""
+"""Saved models, read from disk: all of a description is checked before anything of it is used."""
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from estimation.baseline_config import BaselineConfig
+from estimation.baseline_config import METHODS, BaselineConfig
 from estimation.baselines.making import fresh
 from estimation.config import SPARSE_VAE, TrainingConfig
 from estimation.convolutional import rebuild
-from estimation.exceptions import CheckpointError
-from estimation.history import History
+from estimation.device import default_modes
+from estimation.exceptions import CheckpointError, ConfigError, DataError
+from estimation.history import HISTORY, History
+from estimation.manifest import Fields, Flag, Many, Maybe, Text, Whole
+from estimation.masks import MASK_STATES
 from estimation.model import SparseVAE
 from estimation.representation import Representation, Shape
+from estimation.size import weight_count
 from estimation.storage import read_folder
-from estimation.trained import KIND, TrainedModel, load_state
+from estimation.trained import KIND, TrainedModel, load_state, names_of
+from identify.exceptions import GraphError
 
 __all__ = ["load"]
 
+_OPTIONS = Fields(
+    {
+        "image_shape": Many(Whole(1), length=3),
+        "n_latents": Whole(1),
+        "seed": Whole(0, 2**63 - 1),
+        "width": Whole(1),
+    }
+)
+_NETWORK = Maybe(Fields({"name": Text(), "options": _OPTIONS}))
+_MODEL = Fields(
+    {
+        "config": Fields({}),
+        "shape": Fields(
+            {
+                "n_observed": Whole(1),
+                "n_latents": Whole(1, 10_000),
+                "n_actions": Whole(0),
+                "past": Flag(),
+            },
+            closed=True,
+        ),
+        "history": HISTORY,
+        "action_names": Many(Text(), distinct=True),
+        "observation_shape": Maybe(Many(Whole(1), length=3)),
+    },
+    {
+        "method": Text((SPARSE_VAE, *METHODS)),
+        "networks": Fields({}, {"encoder": _NETWORK, "decoder": _NETWORK}),
+        "data_fingerprint": Maybe(Text()),
+    },
+)
 
+
+@default_modes
 def load(
     folder: str | os.PathLike[str],
     device: str = "cpu",
@@ -40,29 +80,131 @@ def load(
     Raises:
         CheckpointError: it is missing, damaged, foreign, of another version, or needs the user's own modules.
     """
-    content, tensors = read_folder(folder, KIND)
+    content, tensors = read_folder(folder, KIND, _MODEL)
     try:
-        config = _config(content)
-        shape = Shape(**content["shape"])
-        history = History.from_dict(content["history"])
-        names, image = tuple(content["action_names"]), content["observation_shape"]
+        config, shape = _config(content), Shape(**content["shape"])
+        names = names_of(content, shape.n_observed)
+        _require_fit(content, shape, tensors)
         networks = content.get("networks", {})
-        encoder = rebuild(networks.get("encoder")) if encoder is None else encoder
-        decoder = rebuild(networks.get("decoder")) if decoder is None else decoder
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{folder}: is damaged (its description lacks or misnames something: {error})"
-        ) from error
+        encoder = _rebuilt("encoder", networks, shape, tensors) if encoder is None else encoder
+        decoder = _rebuilt("decoder", networks, shape, tensors) if decoder is None else decoder
+        _require_enough(config, shape, encoder, decoder, tensors)
+    except (ConfigError, CheckpointError, DataError) as error:
+        raise CheckpointError(f"{folder}: is damaged ({error})") from error
     model = _model(shape, config, encoder, decoder)
     model.to(device, getattr(torch, config.dtype)).eval()
     load_state(model, tensors, f"{folder}")
-    return TrainedModel(model, config, history, names, None if image is None else tuple(image))
+    image = content["observation_shape"]
+    trained = TrainedModel(
+        model,
+        config,
+        History.from_dict(content["history"]),
+        tuple(content["action_names"]),
+        None if image is None else tuple(image),
+        data_fingerprint=content.get("data_fingerprint"),
+        **names,
+    )
+    _require_sound(trained, f"{folder}")
+    return trained
 
 
 def _config(content: dict[str, Any]) -> TrainingConfig | BaselineConfig:
     # releases before the baselines wrote no method
     kind = TrainingConfig if content.get("method", SPARSE_VAE) == SPARSE_VAE else BaselineConfig
     return kind.from_dict(content["config"])
+
+
+def _require_fit(content: dict[str, Any], shape: Shape, tensors: Mapping[str, Tensor]) -> None:
+    """What the description says of sizes against each other and against the tensors."""
+    names, image = content["action_names"], content["observation_shape"]
+    if len(names) != shape.n_actions:
+        raise CheckpointError(f"action_names are {len(names)}, and shape.n_actions is {shape.n_actions}")
+    if image is not None and math.prod(image) != shape.n_observed:
+        raise CheckpointError(f"observation_shape is {image}, and shape.n_observed is {shape.n_observed}")
+    n = shape.n_latents
+    sizes = {
+        "x_mean": (shape.n_observed,),
+        "x_scale": (shape.n_observed,),
+        "a_mean": (shape.n_actions,),
+        "a_scale": (shape.n_actions,),
+        # what a model has that encodes and decodes
+        **{name: (n, n) for name in ("posterior_noise.frame", "turn", "turn_back") if name in tensors},
+    }
+    for name, size in sizes.items():
+        if name not in tensors or tuple(tensors[name].shape) != size:
+            found = f"has shape {tuple(tensors[name].shape)}" if name in tensors else "is missing"
+            raise CheckpointError(f"the tensor {name!r} {found}; by the description it has {size}")
+    for name in ("x_scale", "a_scale"):
+        if not bool((tensors[name] > 0).all()):
+            raise CheckpointError(f"the tensor {name!r} holds a scale that is not positive")
+
+
+def _rebuilt(
+    name: str, networks: dict[str, Any], shape: Shape, tensors: Mapping[str, Tensor]
+) -> nn.Module | None:
+    """A network of this release's own, if the description says so; never larger than the tensors allow."""
+    description = networks.get(name)
+    if description is None:
+        return None
+    options = description["options"]
+    if math.prod(options["image_shape"]) != shape.n_observed or options["n_latents"] != shape.n_latents:
+        raise CheckpointError(f"networks.{name} is of other sizes than the model")
+    # its hidden layer alone has so many weights
+    if 8 * options["width"] ** 2 > _total(tensors):
+        raise CheckpointError(
+            f"networks.{name}.options.width is {options['width']}, more than the tensors have"
+        )
+    return rebuild(description)
+
+
+def _require_enough(
+    config: TrainingConfig | BaselineConfig,
+    shape: Shape,
+    encoder: nn.Module | None,
+    decoder: nn.Module | None,
+    tensors: Mapping[str, Tensor],
+) -> None:
+    """Before memory is spent on a model that the tensors are not of."""
+    settings = config.to_dict()
+    if isinstance(config, BaselineConfig):
+        settings["depth"] = config.layers
+    wanted = weight_count(
+        settings,
+        shape.n_observed,
+        shape.n_latents,
+        shape.n_actions + (shape.n_latents if shape.past else 0),
+        encoder is not None,
+        decoder is not None,
+    )
+    if wanted > (held := _total(tensors)):
+        raise CheckpointError(
+            f"by its settings the model has {wanted} weights or more, and the file has {held} numbers; if it has "
+            "networks of your own: give the encoder and decoder it was trained with"
+        )
+
+
+def _total(tensors: Mapping[str, Tensor]) -> int:
+    return sum(tensor.numel() for tensor in tensors.values())
+
+
+def _require_sound(trained: TrainedModel, where: str) -> None:
+    """What types and finiteness of tensors don't show."""
+    model, config = trained.model, trained.config
+    for name, masks in model.edges.items():
+        if int(masks.state) not in MASK_STATES:
+            raise CheckpointError(
+                f"{where}: is damaged (the masks of {name} are in state {int(masks.state)})"
+            )
+    if isinstance(model, SparseVAE) and isinstance(config, TrainingConfig):
+        steps, most = int(model.refinement.steps), config.refinements or 0
+        if not 0 <= steps <= most:
+            raise CheckpointError(
+                f"{where}: is damaged (refinement.steps is {steps}; by the settings at most {most})"
+            )
+    try:
+        _ = trained.graph
+    except GraphError as error:
+        raise CheckpointError(f"{where}: is damaged ({error})") from error
 
 
 def _model(

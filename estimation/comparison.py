@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimation.arithmetic import default_errors
 from estimation.exceptions import DataError
 from estimation.learned import LearnedEntanglement
 from identify.entanglement import Entanglement
@@ -261,6 +262,7 @@ class Comparison:
         )
 
 
+@default_errors
 def compare(predicted: Entanglement, learned: LearnedEntanglement) -> Comparison:
     """Hold a prediction against what was learned.
 

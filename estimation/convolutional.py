@@ -23,8 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from estimation.device import PLAIN
 from estimation.exceptions import ConfigError
-from estimation.networks import MLP, SLOPE, WithLinearInput, WithLinearOutput
+from estimation.networks import MLP, SLOPE, WithLinearInput, WithLinearOutput, leak
 
 __all__ = ["ConvDecoder", "ConvEncoder", "describe", "rebuild"]
 
@@ -121,6 +122,20 @@ class ConvDecoder(nn.Module):
         image: Tensor = hidden[..., :height, :width]
         return image.flatten(1)
 
+    def pushforward(self, latents: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """As for `estimation.networks.MLP`."""
+        hidden, moved = self.head.pushforward(latents, tangents)
+        hidden, moved = hidden.reshape(-1, *self.start), moved.reshape(-1, *self.start)
+        for level in self.levels:
+            assert isinstance(level, nn.ConvTranspose2d)
+            active = nn.functional.leaky_relu_(hidden, SLOPE)
+            hidden = level(active)
+            moved = leak(moved.view(-1, *active.shape), active).flatten(0, 1)
+            moved = nn.functional.conv_transpose2d(moved, level.weight, None, stride=2, padding=1)
+        _, height, width = self.image_shape
+        image, change = (part[..., :height, :width].flatten(1) for part in (hidden, moved))
+        return image, change.view(-1, *image.shape)
+
 
 _SHIPPED = {"ConvEncoder": ConvEncoder, "ConvDecoder": ConvDecoder}
 
@@ -168,7 +183,7 @@ def _drawn(
     generator: torch.Generator,
 ) -> nn.Module:
     # made without drawing weights, which would touch the global generator
-    layer: Any = skip_init(kind, inputs, outputs, size, stride=2, padding=1)  # type: ignore[no-untyped-call]
+    layer: Any = skip_init(kind, inputs, outputs, size, stride=2, padding=1, **PLAIN)  # type: ignore[no-untyped-call]
     # keeps the variance of the signal; a transposed convolution adds up one product for every second weight
     terms = inputs * size**2 if kind is nn.Conv2d else inputs * (size / 2) ** 2
     nn.init.normal_(layer.weight, std=math.sqrt(2 / (1 + SLOPE**2) / terms), generator=generator)

@@ -1,12 +1,41 @@
-"""Where tensors are computed with."""
+"""Where, and in which state of torch, tensors are computed with.
+
+What a caller has set for its own ends must not change our numbers. Some of it belongs to the thread (modes, numpy's
+floating-point errors) and is put aside by `default_modes`. The default dtype belongs to the process, where putting it
+aside would change it for other threads: tensors are made with ``**PLAIN`` instead.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, TypeVar
+
 import torch
 
+from estimation.arithmetic import default_errors
 from estimation.exceptions import ConfigError
 
-__all__ = ["found_device"]
+__all__ = ["PLAIN", "default_modes", "found_device", "out_of_memory", "thread_count"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# what parameters and buffers start as, whatever torch's defaults are set to
+PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+
+# how torch says so on a CPU, where it has no class of its own for it
+_NO_MEMORY = ("out of memory", "can't allocate memory")
+
+_COUNTING = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    # a child must not wait for a lock that a thread of its parent holds
+    os.register_at_fork(
+        before=_COUNTING.acquire, after_in_parent=_COUNTING.release, after_in_child=_COUNTING.release
+    )
 
 
 def found_device(name: str) -> torch.device:
@@ -32,3 +61,82 @@ def found_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device is {name!r}, which can't be used here; give 'cpu' or 'auto'") from error
     return device
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether torch, or Python, failed for want of memory: nothing that a shape or a decoder is to blame for.
+
+    Example:
+        >>> out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"))
+        True
+        >>> out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+        False
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+
+
+def default_modes(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function so that modes which the caller left on don't reach into it.
+
+    These are ``torch.inference_mode``, ``torch.no_grad``, ``torch.autocast``, a default device, and ``np.seterr``. All
+    belong to the thread, and are as before when the function returns.
+
+    Example:
+        >>> with torch.inference_mode():
+        ...     default_modes(lambda: (torch.is_inference_mode_enabled(), torch.is_grad_enabled()))()
+        (False, True)
+    """
+
+    @functools.wraps(function)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> R:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
+            for kind in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(kind):
+                    stack.enter_context(torch.autocast(kind, enabled=False))
+            # a mode that is not needed would slow down every operation
+            if torch.get_default_device().type != "cpu":
+                stack.enter_context(torch.device("cpu"))
+            return default_errors(function)(*args, **kwargs)
+
+    return inner
+
+
+@contextlib.contextmanager
+def thread_count(count: int) -> Iterator[None]:
+    """Compute with so many threads of torch's in this thread of Python's, and in no other.
+
+    ``torch.set_num_threads`` sets the number of the thread that calls it, and that of all threads which haven't
+    computed yet. The latter is put back at once, so that nobody else's sums are added up in another order, and two
+    that overlap leave behind what was there before.
+
+    Args:
+        count: of threads.
+    """
+    before = torch.get_num_threads()
+    _set_here(count)
+    try:
+        yield
+    finally:
+        _set_here(before)
+
+
+def _set_here(count: int) -> None:
+    if torch.get_num_threads() == count:
+        return
+    with _COUNTING:
+        others = _elsewhere(torch.get_num_threads)
+        torch.set_num_threads(count)
+        _elsewhere(lambda: torch.set_num_threads(others))
+
+
+def _elsewhere(function: Callable[[], R]) -> R:
+    """What it returns in a thread that is new."""
+    found: list[R] = []
+    thread = threading.Thread(target=lambda: found.append(function()))
+    thread.start()
+    thread.join()
+    return found[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from identify.exceptions import IdentifyError
 
-__all__ = ["CheckpointError", "ConfigError", "DataError", "TrainingError"]
+__all__ = ["CheckpointError", "ConfigError", "DataError", "NotDifferentiableError", "TrainingError"]
 
 
 class DataError(IdentifyError):
@@ -21,6 +21,10 @@ class ConfigError(IdentifyError):
 
 class TrainingError(IdentifyError):
     """Training can't go on: a number stopped being finite, or a module gave the wrong shape."""
+
+
+class NotDifferentiableError(IdentifyError):
+    """Torch can't differentiate a map, for instance a decoder of the user's."""
 
 
 class CheckpointError(IdentifyError):

@@ -12,6 +12,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from estimation.device import PLAIN
+
 __all__ = ["ResidualFlow"]
 
 # how much the bend of one block may differ between two points, as a share of their distance
@@ -50,7 +52,7 @@ class ResidualFlow(nn.Module):
     def __init__(self, n: int, blocks: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(_Block(n, width, generator) for _ in range(blocks))
-        self.register_buffer("through", torch.zeros(n, dtype=torch.bool))
+        self.register_buffer("through", torch.zeros(n, dtype=torch.bool, device="cpu"))
 
     @property
     def active(self) -> bool:
@@ -87,7 +89,7 @@ class ResidualFlow(nn.Module):
             latents, part = block.with_jacobian(latents, self.through)
             jacobian = part if jacobian is None else part @ jacobian
         if jacobian is None:
-            jacobian = torch.eye(latents.shape[1]).to(latents).expand(len(latents), -1, -1)
+            jacobian = _identity(latents).expand(len(latents), -1, -1)
         # positive, like that of every block, which is the identity plus a contraction
         return latents, jacobian, torch.linalg.slogdet(jacobian)[1]
 
@@ -102,10 +104,10 @@ class ResidualFlow(nn.Module):
 class _Block(nn.Module):
     def __init__(self, n: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.inward = nn.Parameter(torch.randn(width, n, generator=generator) / math.sqrt(n))
-        self.offset = nn.Parameter(2 * torch.rand(width, generator=generator) - 1)
-        self.outward = nn.Parameter(torch.zeros(n, width))
-        self.shift = nn.Parameter(torch.zeros(n))
+        self.inward = nn.Parameter(torch.randn(width, n, generator=generator, **PLAIN) / math.sqrt(n))
+        self.offset = nn.Parameter(2 * torch.rand(width, generator=generator, **PLAIN) - 1)
+        self.outward = nn.Parameter(torch.zeros(n, width, **PLAIN))
+        self.shift = nn.Parameter(torch.zeros(n, **PLAIN))
 
     def forward(self, latents: Tensor, through: Tensor) -> Tensor:
         return latents + _bend(latents, *self._contracted(through))
@@ -115,7 +117,7 @@ class _Block(nn.Module):
         heights = _heights(latents, inward, offset)
         # one product of matrices for all rows instead of one for each; a unit's slope is 1 less its height squared
         pairs = outward.T[:, :, None] * inward[:, None, :]
-        steepest = torch.eye(latents.shape[1]).to(latents) + outward @ inward
+        steepest = _identity(latents) + outward @ inward
         missing = (heights.square() @ pairs.flatten(1)).view(-1, *pairs.shape[1:])
         return latents + heights @ outward.T + shift, steepest - missing
 
@@ -132,6 +134,10 @@ class _Block(nn.Module):
         steepest = _norm_squared(inward.T @ inward) * _norm_squared(outward @ outward.T)
         outward = outward * (_STEEPEST / steepest.clamp_min(_STEEPEST**2).sqrt())
         return inward, self.offset, outward, self.shift * through
+
+
+def _identity(latents: Tensor) -> Tensor:
+    return torch.eye(latents.shape[1], dtype=latents.dtype, device=latents.device)
 
 
 def _bend(latents: Tensor, inward: Tensor, offset: Tensor, outward: Tensor, shift: Tensor) -> Tensor:

@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-__all__ = ["History", "Record"]
+from estimation.manifest import Fields, Flag, Many, Maybe, Real, Table, Text, Whole
+
+__all__ = ["HISTORY", "History", "Record"]
+
+# what was not finite is written as null
+_NUMBER = Maybe(Real())
+#: What `History.from_dict` reads.
+HISTORY = Fields(
+    {
+        "records": Many(
+            Fields(
+                {
+                    "step": Whole(0),
+                    "stage": Text(),
+                    "loss": _NUMBER,
+                    "reconstruction": _NUMBER,
+                    "divergence": _NUMBER,
+                    "edges": Table(_NUMBER),
+                    "budget": Table(_NUMBER),
+                    "probabilities": Table(Many(Many(Real(0, 1)))),
+                    "seconds": Real(0, 1e12),
+                },
+                {"has_bound": Flag()},
+            )
+        ),
+        "notes": Many(Text()),
+    }
+)
+_FLOATS = ("loss", "reconstruction", "divergence")
 
 
 @dataclass(frozen=True)
@@ -54,10 +84,26 @@ class History:
     notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return asdict(self)
+        """Ready for JSON, which has no number that is not finite: None stands for it."""
+        content = asdict(self)
+        for record in content["records"]:
+            _map_numbers(record, lambda value: value if math.isfinite(value) else None)
+        return content
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> History:
-        """The inverse of `to_dict`."""
-        return cls([Record(**record) for record in content["records"]], list(content["notes"]))
+        """The inverse of `to_dict`, of content that has the form ``HISTORY``; nan stands for what was not finite."""
+        known = {each.name for each in fields(Record)}
+        records = []
+        for each in content["records"]:
+            record = {name: value for name, value in each.items() if name in known}
+            _map_numbers(record, lambda value: math.nan if value is None else value)
+            records.append(Record(**record))
+        return cls(records, list(content["notes"]))
+
+
+def _map_numbers(record: dict[str, Any], change: Callable[[Any], Any]) -> None:
+    for name in _FLOATS:
+        record[name] = change(record[name])
+    for name in ("edges", "budget"):
+        record[name] = {key: change(value) for key, value in record[name].items()}

@@ -10,11 +10,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from estimation.device import PLAIN
 from estimation.exceptions import ConfigError
 
-__all__ = ["EdgeMasks"]
+__all__ = ["MASK_STATES", "EdgeMasks"]
 
 _DENSE, _SAMPLED, _FROZEN = 0, 1, 2
+#: What the buffer ``state`` may hold.
+MASK_STATES = (_DENSE, _SAMPLED, _FROZEN)
 _LARGEST_LOGIT = 30.0
 _BISECTIONS = 60
 
@@ -48,10 +51,10 @@ class EdgeMasks(nn.Module):
 
     def __init__(self, children: int, parents: int, initial: float = 5.0, temperature: float = 1.0) -> None:
         super().__init__()
-        self.logits = nn.Parameter(torch.full((children, parents), float(initial)))
+        self.logits = nn.Parameter(torch.full((children, parents), float(initial), **PLAIN))
         self.temperature = temperature
-        self.register_buffer("state", torch.tensor(_DENSE))
-        self.register_buffer("kept", torch.ones(children, parents, dtype=torch.bool))
+        self.register_buffer("state", torch.tensor(_DENSE, device="cpu"))
+        self.register_buffer("kept", torch.ones(children, parents, dtype=torch.bool, device="cpu"))
 
     @property
     def sampled(self) -> bool:
@@ -89,7 +92,8 @@ class EdgeMasks(nn.Module):
             return None
         if not self.sampled:
             return self.probabilities()
-        uniform = torch.rand((rows, *self.logits.shape), generator=generator, device=self.logits.device)
+        like = {**PLAIN, "device": self.logits.device}
+        uniform = torch.rand((rows, *self.logits.shape), generator=generator, **like)
         uniform = uniform.clamp(1e-7, 1 - 1e-7).to(self.logits.dtype)
         soft = torch.sigmoid((self.logits + torch.logit(uniform)) / self.temperature)
         # the difference is exactly zero, and its gradient is that of the relaxed sample

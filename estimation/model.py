@@ -20,13 +20,15 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from estimation.device import PLAIN, out_of_memory
 from estimation.exceptions import ConfigError, TrainingError
 from estimation.flow import ResidualFlow
 from estimation.masks import EdgeMasks
-from estimation.networks import MLP, WithLinearInput, WithLinearOutput
+from estimation.networks import MLP, WithLinearInput, WithLinearOutput, require_trainable
 from estimation.posterior import Gaussian, PosteriorNoise
 from estimation.refinement import Refinement
 from estimation.representation import Representation, Shape
+from estimation.size import require_affordable
 from estimation.transitions import TransitionNetworks
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class SparseVAE(Representation):
         decoder: maps (B, n) to (B, d_x); an MLP when left out.
 
     Raises:
-        ConfigError: the model has neither past nor actions.
+        ConfigError: the model has neither past nor actions, or would hold more than `estimation.size.MOST_NUMBERS`.
         TrainingError: a module given maps to another shape.
 
     Example:
@@ -85,6 +87,14 @@ class SparseVAE(Representation):
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
     ) -> None:
+        require_affordable(
+            config.to_dict(),
+            shape.n_latents,
+            n_observed=shape.n_observed,
+            n_inputs=shape.n_actions + (shape.n_latents if shape.past else 0),
+            own_encoder=encoder is not None,
+            own_decoder=decoder is not None,
+        )
         super().__init__(shape, of_images=hasattr(decoder, "image_shape"))
         if not shape.past and not shape.n_actions:
             raise ConfigError(
@@ -94,6 +104,7 @@ class SparseVAE(Representation):
         self.state_dependent = config.variance == "state_dependent"
         n, d_x = shape.n_latents, shape.n_observed
         # not by truth: an empty nn.Sequential is false
+        require_trainable(encoder=encoder, decoder=decoder)
         self.encoder = _mlp(d_x, n, config, generator) if encoder is None else WithLinearOutput(encoder, n)
         self.decoder = _mlp(n, d_x, config, generator) if decoder is None else WithLinearInput(decoder, n)
         # a network of the user's may read images: a linear map beside it of all pixels would cost more than itself
@@ -105,9 +116,12 @@ class SparseVAE(Representation):
         self.past_masks = EdgeMasks(shape.n_latents, shape.n_latents if shape.past else 0)
         self.action_masks = EdgeMasks(shape.n_latents, shape.n_actions)
         learned = config.variance in ("learned", "state_dependent")
-        self.log_variance_x = _variance(torch.zeros(()), learned)
-        start = torch.tensor(config.fixed_variance).log() if config.variance == "fixed" else torch.zeros(())
+        self.log_variance_x = _variance(torch.zeros((), **PLAIN), learned)
+        fixed = config.fixed_variance if config.variance == "fixed" else 1.0
+        start = torch.tensor(fixed, **PLAIN).log()
         self.log_variance_z = _variance(start.expand(shape.n_latents).clone(), learned)
+        # networks of the user's are of the caller's default dtype, and where the caller had them
+        self.to("cpu", getattr(torch, config.dtype))
         _require_shapes(self)
 
     def _transition_networks(self, config: TrainingConfig, generator: torch.Generator) -> TransitionNetworks:
@@ -289,7 +303,7 @@ def _variance(start: Tensor, learned: bool) -> Tensor:
 
 
 def _require_shapes(model: SparseVAE) -> None:
-    x = torch.zeros(2, model.shape.n_observed)
+    x = model.x_mean.new_zeros(2, model.shape.n_observed)
     for what, network, given, wanted in (
         ("encoder", model.encoder, x, model.shape.n_latents),
         ("decoder", model.decoder, x.new_zeros(2, model.shape.n_latents), model.shape.n_observed),
@@ -298,6 +312,8 @@ def _require_shapes(model: SparseVAE) -> None:
             with torch.no_grad():
                 got = tuple(network(given).shape)
         except RuntimeError as error:
+            if out_of_memory(error):
+                raise
             raise TrainingError(
                 f"the {what} can't take inputs of shape {tuple(given.shape)} ({_line(error)})"
             ) from error

@@ -11,7 +11,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MLP", "SLOPE", "WithLinearInput", "WithLinearOutput"]
+from estimation.device import PLAIN
+from estimation.exceptions import TrainingError
+from estimation.jacobian import pushforward
+
+__all__ = ["MLP", "SLOPE", "WithLinearInput", "WithLinearOutput", "leak", "require_trainable"]
 
 # of the leaky ReLU, as in the published experiments; smooth activations fitted worse in equal time
 SLOPE = 0.2
@@ -51,6 +55,18 @@ class MLP(nn.Module):
         if self.skip is not None:
             result = result + self.skip(inputs)
         return result
+
+    def pushforward(self, inputs: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of inputs (B, inputs), with tangents (D, B, inputs) carried along, without a graph."""
+        hidden, moved = inputs, tangents
+        for place in range(len(self.layers) - 1):
+            layer = self._layer(place)
+            hidden = nn.functional.leaky_relu_(layer(hidden), SLOPE)
+            moved = leak(moved @ layer.weight.mT, hidden)
+        result, moved = self.last(hidden), moved @ self.last.weight.mT
+        if self.skip is not None:
+            result, moved = result + self.skip(inputs), moved + tangents @ self.skip.weight.mT
+        return result, moved
 
     @property
     def last(self) -> nn.Linear:
@@ -120,10 +136,38 @@ class WithLinearInput(nn.Module):
         result: Tensor = self.network(self.linear(inputs))
         return result
 
+    def pushforward(self, inputs: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor] | None:
+        """As for `MLP`; None where the network has none."""
+        return pushforward(self.network, self.linear(inputs), tangents @ self.linear.weight.mT)
+
     @torch.no_grad()
     def compose_before_(self, matrix: Tensor, offset: Tensor) -> None:
         """As for `MLP`."""
         _before_(self.linear, matrix, offset)
+
+
+def require_trainable(**networks: nn.Module | None) -> None:
+    """Refuse networks that were made where torch keeps nothing for a gradient.
+
+    Args:
+        networks: of the user's, by what to call them.
+
+    Raises:
+        TrainingError: a weight was made under ``torch.inference_mode``.
+    """
+    for what, network in networks.items():
+        for name, tensor in (
+            () if network is None else (*network.named_parameters(), *network.named_buffers())
+        ):
+            if tensor.is_inference():
+                raise TrainingError(
+                    f"{name} of the {what} was made under torch.inference_mode and can't be trained; make it outside"
+                )
+
+
+def leak(tangents: Tensor, active: Tensor) -> Tensor:
+    """Tangents behind a leaky ReLU whose values are these, which have the signs of what came in."""
+    return torch.where(active > 0, tangents, tangents * SLOPE)
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator, bias: bool = True) -> nn.Linear:
@@ -138,15 +182,15 @@ def _linear(inputs: int, outputs: int, generator: torch.Generator, bias: bool = 
 
 def _empty(inputs: int, outputs: int, bias: bool) -> nn.Linear:
     # made without drawing weights, which would touch the global generator
-    layer = nn.Linear(inputs, outputs, bias=bias, device="meta")
-    layer.to_empty(device="cpu")
+    layer = nn.Linear(inputs, outputs, bias=bias, device="meta", dtype=PLAIN["dtype"])
+    layer.to_empty(device=PLAIN["device"])
     return layer
 
 
 def _identity(size: int) -> nn.Linear:
     layer = _empty(size, size, bias=True)
     with torch.no_grad():
-        layer.weight.copy_(torch.eye(size))
+        layer.weight.copy_(torch.eye(size, **PLAIN))
         layer.bias.zero_()
     return layer
 

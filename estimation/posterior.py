@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
+from estimation.device import PLAIN
 from estimation.networks import MLP
 
 __all__ = ["Gaussian", "PosteriorNoise"]
@@ -83,8 +84,8 @@ class PosteriorNoise(nn.Module):
         self.n, self.full = n, full
         outputs = n * (n + 1) // 2 if full else n
         self.network = MLP(inputs, outputs, _WIDTH, 1 if full else 0, generator)
-        self.register_buffer("frame", torch.eye(n))
-        self.register_buffer("places", _places(n) if full else torch.empty(0), persistent=False)
+        self.register_buffer("frame", torch.eye(n, **PLAIN))
+        self.register_buffer("places", _places(n) if full else torch.empty(0, **PLAIN), persistent=False)
         with torch.no_grad():
             # uncorrelated and alike everywhere, until something is learned
             for layer in (self.network.last, self.network.skip):
@@ -127,7 +128,7 @@ class PosteriorNoise(nn.Module):
 
 def _places(n: int) -> Tensor:
     """Where the entries below the diagonal of an (n, n) matrix go in its transpose, one matrix for each."""
-    row, column = torch.tril_indices(n, n, -1)
-    places = torch.zeros(len(row), n, n)
-    places[torch.arange(len(row)), column, row] = 1
+    row, column = torch.tril_indices(n, n, -1, device="cpu")
+    places = torch.zeros(len(row), n, n, **PLAIN)
+    places[torch.arange(len(row), device="cpu"), column, row] = 1
     return places

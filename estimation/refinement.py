@@ -12,7 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from estimation.columns import derivative
+from estimation.device import PLAIN
+from estimation.jacobian import batch_jacobian
 
 __all__ = ["Refinement"]
 
@@ -48,9 +49,9 @@ class Refinement(nn.Module):
 
     def __init__(self, n: int) -> None:
         super().__init__()
-        self.register_buffer("steps", torch.tensor(0))
-        self.register_buffer("centre", torch.zeros(n))
-        self.register_buffer("precision", torch.eye(n))
+        self.register_buffer("steps", torch.tensor(0, device="cpu"))
+        self.register_buffer("centre", torch.zeros(n, **PLAIN))
+        self.register_buffer("precision", torch.eye(n, **PLAIN))
 
     @torch.no_grad()
     def begin_(self, latents: Tensor, steps: int) -> None:
@@ -63,7 +64,8 @@ class Refinement(nn.Module):
         covariance = torch.cov(latents.double().T).reshape(self.precision.shape)
         least = _LEAST_VARIANCE * covariance.diagonal().max()
         self.centre.copy_(latents.mean(0))
-        self.precision.copy_(torch.linalg.inv(covariance + least * torch.eye(len(covariance)).to(covariance)))
+        identity = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
+        self.precision.copy_(torch.linalg.inv(covariance + least * identity))
         self.steps.fill_(steps)
 
     def forward(
@@ -94,7 +96,7 @@ class Refinement(nn.Module):
 
     @torch.no_grad()
     def _step(self, decoder: Callable[[Tensor], Tensor], x: Tensor, z: Tensor, variance: Tensor) -> Tensor:
-        values, slopes = derivative(decoder, z)
+        values, slopes = batch_jacobian(decoder, z)
         away = z - self.centre
         pull = (slopes.mT @ (x - values)[..., None])[..., 0] / variance - away @ self.precision
         normal = slopes.mT @ slopes / variance + self.precision

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from estimation.device import PLAIN
 from estimation.exceptions import ConfigError, DataError
 
 if TYPE_CHECKING:
     from estimation.dataset import Dataset
     from estimation.masks import EdgeMasks
 
-__all__ = ["Batch", "Representation", "Shape"]
+__all__ = ["Batch", "Representation", "Shape", "as_tensor"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,16 @@ class Shape:
         return cls(dataset.n_observed, count, dataset.n_actions, past=dataset.n_steps > 1)
 
 
+def as_tensor(values: NDArray[Any]) -> Tensor:
+    """An array as a tensor; a copy only where torch can't share it (torch warns of arrays that can't be written to).
+
+    Example:
+        >>> as_tensor(np.broadcast_to(np.float32(1), 2))
+        tensor([1., 1.])
+    """
+    return torch.from_numpy(np.require(values, requirements=["C", "W"]))
+
+
 class Representation(nn.Module):
     """Observations in, latents out; the scales that standardise observations and actions belong to it.
 
@@ -83,8 +96,8 @@ class Representation(nn.Module):
         super().__init__()
         self.shape, self.of_images = shape, of_images
         for name, size in (("x", shape.n_observed), ("a", shape.n_actions)):
-            self.register_buffer(f"{name}_mean", torch.zeros(size))
-            self.register_buffer(f"{name}_scale", torch.ones(size))
+            self.register_buffer(f"{name}_mean", torch.zeros(size, **PLAIN))
+            self.register_buffer(f"{name}_scale", torch.ones(size, **PLAIN))
 
     def set_scales_(self, x_mean: Tensor, x_scale: Tensor, a_mean: Tensor, a_scale: Tensor) -> None:
         """Set what standardises observations, shape (d_x,), and actions, shape (m,).

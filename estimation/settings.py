@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from estimation.exceptions import ConfigError
+from identify.exceptions import FormatError
+from identify.names import quoted
+from identify.toml_files import parse_toml, read_toml
 
 __all__ = ["MOST_STEPS", "Settings", "read_changes", "read_settings"]
 
@@ -69,6 +72,9 @@ class Settings:
             ConfigError: a setting is unknown, of another type, or out of its range.
         """
         _require_known(cls, settings)
+        for field in dataclasses.fields(cls):
+            if field.default is dataclasses.MISSING and field.name not in settings:
+                raise ConfigError(f"the setting {field.name} is missing")
         return cls(**settings)
 
 
@@ -87,12 +93,15 @@ def read_settings(
         ConfigError: the file is no TOML, or a setting is unknown or out of its range.
         FileAccessError: the file can't be read.
     """
-    settings = {} if path is None else _read_toml(path)
+    try:
+        settings = {} if path is None else read_toml(path)
+    except FormatError as error:
+        raise ConfigError(str(error)) from error
     settings |= read_changes(changes)
     for name, value in fixed.items():
         if settings.setdefault(name, value) != value:
             raise ConfigError(
-                f"{name} is {settings[name]!r} among the settings and {value!r} beside them; keep one"
+                f"{name} is {quoted(settings[name])} among the settings and {quoted(value)} beside them; keep one"
             )
     try:
         return kind.from_dict(settings)
@@ -116,25 +125,20 @@ def read_changes(changes: Iterable[str]) -> dict[str, Any]:
     for change in changes:
         key, separator, text = change.partition("=")
         if not separator:
-            raise ConfigError(f"{change!r} is no setting; write key=value, for instance steps=2000")
+            raise ConfigError(f"{quoted(change)} is no setting; write key=value, for instance steps=2000")
         settings[key.strip()] = _value(text.strip())
     return settings
 
 
-def _read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    from identify.files import read_bytes
-
-    try:
-        return tomllib.loads(read_bytes(path, 1 << 20).decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{os.fspath(path)}: is no TOML ({error})") from error
-
-
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        content = parse_toml(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    except FormatError as error:
+        raise ConfigError(f"{quoted(text)} is no value of a setting: it {error}") from error
+    # a line break would begin another key, which is not to be dropped
+    return content["value"] if len(content) == 1 else text
 
 
 def _require_known(kind: type[Settings], settings: Mapping[str, Any]) -> None:
@@ -143,7 +147,7 @@ def _require_known(kind: type[Settings], settings: Mapping[str, Any]) -> None:
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
-            raise ConfigError(f"no setting is called {name!r}; {hint}")
+            raise ConfigError(f"no setting is called {quoted(name)}; {hint}")
 
 
 def _check(name: str, value: Any, allowed: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
@@ -153,7 +157,7 @@ def _check(name: str, value: Any, allowed: Any, ranges: Mapping[str, tuple[float
     choices = [choice for option in (allowed, *options) for choice in _choices(option)]
     if choices:
         if value not in choices:
-            raise ConfigError(f"{name} is {value!r}; it is one of {', '.join(map(str, choices))}")
+            raise ConfigError(f"{name} is {quoted(value)}; it is one of {', '.join(map(str, choices))}")
         return
     kinds = tuple(option for option in (options or (allowed,)) if option is not type(None))
     _check_number_or_text(name, value, kinds, ranges)
@@ -165,11 +169,11 @@ def _check_number_or_text(
     if float in kinds:
         kinds = (*kinds, int)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise ConfigError(f"{name} is {value!r}; it must be {_KINDS[kinds[0]]}")
+        raise ConfigError(f"{name} is {quoted(value)}; it must be {_KINDS[kinds[0]]}")
     if name in ranges:
         low, high = ranges[name]
         if not low <= value <= high:
-            raise ConfigError(f"{name} is {value}; it must be from {low:g} to {high:g}")
+            raise ConfigError(f"{name} is {quoted(value)}; it must be from {low:g} to {high:g}")
 
 
 def _choices(option: Any) -> tuple[Any, ...]:

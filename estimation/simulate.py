@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +12,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from estimation.dataset import Dataset
+from estimation.device import default_modes
 from estimation.exceptions import ConfigError
 from estimation.processes import published as recipe
 from estimation.processes.decoders import Balls, LeakyMLP, Polynomial, Standardised, in_chunks
 from estimation.processes.mechanisms import Mechanism, interventions, sines
+from estimation.size import MOST_SAMPLES
 from identify.graph import CausalGraph
+from identify.names import quoted
 
 __all__ = ["SPLITS", "published", "simulate"]
 
@@ -37,6 +39,7 @@ _CALIBRATION_IMAGES = 2_000
 _N_LAYERS = 4
 
 
+@default_modes
 def published(
     name: str,
     n_samples: int,
@@ -84,6 +87,7 @@ def published(
     return _observe(decoder, clean, latents, actions, generator, _NOISE, process.graph, name)
 
 
+@default_modes
 def simulate(
     name_or_graph: str | CausalGraph,
     n_samples: int,
@@ -329,5 +333,5 @@ def _observe(
 def _require_samples(n_samples: int, split: str) -> None:
     if split not in SPLITS:
         raise ConfigError(f"the split is {split!r}; it is one of {', '.join(SPLITS)}")
-    if n_samples < 1 or math.isnan(n_samples):
-        raise ConfigError(f"n_samples is {n_samples}; give 1 or more")
+    if not 1 <= n_samples <= MOST_SAMPLES:
+        raise ConfigError(f"n_samples is {quoted(n_samples)}; give 1 or more, at most {MOST_SAMPLES}")

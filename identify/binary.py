@@ -66,9 +66,11 @@ def _from_dense(matrix: Any, name: str) -> scipy.sparse.csr_array:
     if dense.dtype != bool:
         if dense.dtype.kind not in "iufO" or dense.dtype.names is not None:
             raise GraphError(f"{name} has entries of type {dense.dtype}; entries must be 0 or 1")
-        odd = np.argwhere(~_is_binary(dense))
-        if odd.size:
-            _raise_entry(name, odd[0], dense[tuple(odd[0])])
+        odd = ~_is_binary(dense)
+        if odd.any():
+            # the first one; a list of all may be many times as large as the matrix
+            place = np.unravel_index(int(odd.argmax()), odd.shape)
+            _raise_entry(name, np.array(place), dense[place])
         dense = dense != 0
     return scipy.sparse.csr_array(np.asarray(dense))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from reprlib import Repr
 
 from identify.exceptions import GraphError, one_line
 
-__all__ = ["check_names", "default_names", "quoted", "shown"]
+__all__ = ["check_names", "default_names", "lookalike", "quoted", "shown"]
 
 _MOST_SHOWN = 60
 _MOST_BITS = 10_000
@@ -93,6 +94,18 @@ class _Short(Repr):
         if x.bit_length() > _MOST_BITS:
             return f"an integer of {x.bit_length()} bits"
         return super().repr_int(x, level)
+
+
+def lookalike(name: str) -> str:
+    """The same text for names that look the same to a person: capitals and look-alike letters don't count.
+
+    Example:
+        >>> lookalike("Raf") == lookalike("raf")
+        True
+        >>> lookalike("\N{MICRO SIGN}") == lookalike("\N{GREEK SMALL LETTER MU}")
+        True
+    """
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def default_names(letter: str, count: int) -> tuple[str, ...]:

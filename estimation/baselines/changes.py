@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from estimation.device import PLAIN
+
 __all__ = ["Changes", "expected_absolute"]
 
 # the power of a change that is next to none has no slope otherwise, below a shape of 1
@@ -33,7 +35,7 @@ class Changes(nn.Module):
     def __init__(self, n: int, rate: float | None, shape: float) -> None:
         super().__init__()
         self.shape = shape
-        start = torch.full((n,), 0.0 if rate is None else math.log(rate))
+        start = torch.full((n,), 0.0 if rate is None else math.log(rate), **PLAIN)
         if rate is None:
             self.log_rate = nn.Parameter(start)
         else:

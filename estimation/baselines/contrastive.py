@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from estimation.baselines.encoders import Baseline
+from estimation.device import PLAIN
 from estimation.representation import Batch, Shape
 from estimation.transitions import TransitionNetworks
 
@@ -48,11 +49,13 @@ class PCL(Baseline):
         super().__init__(shape, config, generator, **networks)
         n = shape.n_latents
         self.drift = TransitionNetworks(n, n, config.head_width, config.head_depth, 1, generator)
-        self.log_sharpness, self.quadratic, self.linear = (nn.Parameter(torch.zeros(n)) for _ in range(3))
-        self.constant = nn.Parameter(torch.zeros(()))
+        self.log_sharpness, self.quadratic, self.linear = (
+            nn.Parameter(torch.zeros(n, **PLAIN)) for _ in range(3)
+        )
+        self.constant = nn.Parameter(torch.zeros((), **PLAIN))
         self.group = config.batch_size
         # each latent sees its own past, and nothing else
-        self.register_buffer("own", torch.eye(n), persistent=False)
+        self.register_buffer("own", torch.eye(n, **PLAIN), persistent=False)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         x = self.standardised(batch.observations[:, -2:])

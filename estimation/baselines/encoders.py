@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
-from estimation.networks import MLP
+from estimation.networks import MLP, require_trainable
 from estimation.representation import Batch, Representation, Shape
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Baseline(Representation):
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
     ) -> None:
+        require_trainable(encoder=encoder, decoder=decoder)
         super().__init__(shape, of_images=hasattr(decoder, "image_shape"))
         self.encoder = (
             MLP(shape.n_observed, shape.n_latents, config.width, config.layers, generator, config.skip)

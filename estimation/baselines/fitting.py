@@ -17,7 +17,7 @@ from estimation.baseline_config import NEEDS, BaselineConfig
 from estimation.baselines.encoders import Baseline
 from estimation.baselines.making import fresh
 from estimation.dataset import Dataset
-from estimation.device import found_device
+from estimation.device import PLAIN, default_modes, found_device, thread_count
 from estimation.exceptions import ConfigError, DataError, TrainingError
 from estimation.history import History, Record
 from estimation.holdout import hold_out, require_alike
@@ -37,6 +37,7 @@ _LOOKED_AT = 4_096
 _TURNED = 8_192
 
 
+@default_modes
 def fit(
     dataset: Dataset,
     config: BaselineConfig,
@@ -70,7 +71,8 @@ def fit(
         ConfigError: settings at odds with the data.
         DataError: the data lack what the method needs.
         TrainingError: a number stopped being finite.
-        CheckpointError: the folder holds a damaged state, or that of another run.
+        CheckpointError: the folder holds a damaged state, or that of another run: with other settings, or on other
+            data.
 
     Example:
         >>> from estimation.simulate import simulate
@@ -82,22 +84,17 @@ def fit(
     if validation is None:
         pairs, held_out = (part.pairs() for part in hold_out(dataset, config.seed))
     else:
-        pairs, held_out = dataset.pairs(), validation.pairs()
-        require_alike(pairs, held_out)
+        pairs = dataset.pairs()
+        held_out = require_alike(pairs, validation.pairs())
         _require(held_out, config)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(config.threads)
-    try:
+    with thread_count(config.threads):
         run = _Run.start(pairs, held_out, config, encoder, decoder)
+        run.data = resuming.fingerprints(dataset, validation)
         if checkpoint is not None:
             run.resume(Path(checkpoint))
         if run.model.trained:
             run.train(progress, on_record, None if checkpoint is None else Path(checkpoint), checkpoint_every)
-    finally:
-        torch.set_num_threads(threads)
-    return TrainedModel(
-        run.model.eval(), config, run.history, dataset.action_names, dataset.observation_shape
-    )
+    return TrainedModel.of(run.model, config, run.history, dataset, run.data["training"])
 
 
 @dataclass
@@ -109,6 +106,7 @@ class _Run:
     device: torch.device
     optimiser: torch.optim.Optimizer
     history: History = field(default_factory=History)
+    data: resuming.Fingerprints = field(default_factory=dict)
     step: int = 0
     seconds: float = 0.0
 
@@ -133,7 +131,7 @@ class _Run:
         return cls(model, config, batches, looked_at, device, optimiser)
 
     def resume(self, folder: Path) -> None:
-        state = resuming.read(folder, self.config)
+        state = resuming.read(folder, self.config, self.data)
         if state is None:
             return
         resuming.restore_into(state, self.model, [self.optimiser], nn.Module())
@@ -164,7 +162,9 @@ class _Run:
                         on_record(record)
                 if folder is not None and (self.step % every == 0 or self.step == total):
                     state = resuming.State(self.step, self.seconds, self.history, 0)
-                    resuming.write(folder, self.config, state, self.model, [self.optimiser], nn.Module())
+                    resuming.write(
+                        folder, self.config, self.data, state, self.model, [self.optimiser], nn.Module()
+                    )
                 advance(self.step, f"{self.config.method}, loss {loss:.3f}")
 
     def _step(self) -> float:
@@ -199,7 +199,7 @@ class _Run:
         if self.model.has_bound:
             terms = self.model.bound(batch, noise)
         else:
-            terms = self.model.loss(batch, noise), torch.zeros(())
+            terms = self.model.loss(batch, noise), torch.zeros((), **PLAIN)
         self.model.train()
         reconstruction, divergence = map(float, terms)
         has_bound = self.model.has_bound

@@ -13,6 +13,7 @@ from estimation.baselines.contrastive import PCL
 from estimation.baselines.encoders import Baseline, RandomEncoder, Supervised
 from estimation.baselines.variational import IVAE, TCVAE, VAE, SlowVAE
 from estimation.representation import Shape
+from estimation.size import require_affordable
 
 if TYPE_CHECKING:
     from estimation.baseline_config import BaselineConfig
@@ -35,6 +36,17 @@ KINDS: Mapping[str, type[Baseline]] = MappingProxyType(
 def fresh(
     shape: Shape, config: BaselineConfig, encoder: nn.Module | None = None, decoder: nn.Module | None = None
 ) -> Baseline:
-    """The model before training."""
+    """The model before training.
+
+    Raises:
+        ConfigError: it would hold more than `estimation.size.MOST_NUMBERS`.
+    """
+    require_affordable(
+        {**config.to_dict(), "depth": config.layers},
+        shape.n_latents,
+        n_observed=shape.n_observed,
+        own_encoder=encoder is not None,
+        own_decoder=decoder is not None,
+    )
     generator = torch.Generator().manual_seed(config.seed)
     return KINDS[config.method](shape, config, generator, encoder=encoder, decoder=decoder)

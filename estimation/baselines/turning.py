@@ -46,7 +46,7 @@ def independent(latents: Tensor, seed: int) -> Tensor:
     from sklearn.exceptions import ConvergenceWarning
 
     kept = _told(latents)
-    result = torch.eye(latents.shape[1], dtype=torch.float64)
+    result = torch.eye(latents.shape[1], dtype=torch.float64, device="cpu")
     if int(kept.sum()) < 2 or len(latents) <= latents.shape[1]:
         return result
     solver = FastICA(
@@ -98,7 +98,7 @@ def least_costly(
     before = loss().item()
     solver.step(loss)  # type: ignore[no-untyped-call]
     if not (loss().item() < before and _invertible(found.detach().cpu().numpy())):
-        return torch.eye(z.shape[2], dtype=z.dtype), prior
+        return torch.eye(z.shape[2], dtype=z.dtype, device="cpu"), prior
     return found.detach(), fitted
 
 

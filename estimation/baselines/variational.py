@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from estimation.baselines.changes import Changes
 from estimation.baselines.encoders import Baseline
 from estimation.baselines.turning import independent, least_costly
+from estimation.device import PLAIN
 from estimation.networks import MLP
 from estimation.representation import Batch, Shape
 
@@ -93,9 +94,9 @@ class VAE(Baseline):
         with torch.no_grad():
             self.noise.last.weight.zero_()
             self.noise.last.bias.fill_(_START_LOG_SCALE)
-        self.register_buffer("log_variance_x", torch.zeros(()))
+        self.register_buffer("log_variance_x", torch.zeros((), **PLAIN))
         for name in ("turn", "turn_back"):
-            self.register_buffer(name, torch.eye(n))
+            self.register_buffer(name, torch.eye(n, **PLAIN))
 
     @property
     def decodes(self) -> bool:

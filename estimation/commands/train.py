@@ -48,7 +48,6 @@ __all__ = ["train"]
 
 _STATE = "state"
 _MANIFEST = "manifest.json"
-_GRAPH = "graph.json"
 _VALIDATION = 2_000
 
 
@@ -177,8 +176,8 @@ class _Run:
         config: TrainingConfig | BaselineConfig,
         networks: Mapping[str, nn.Module],
     ) -> TrainedModel:
+        from estimation.storage import forget_folder
         from identify.files import make_folder
-        from identify.formats import write_graph
 
         require_place(self.report)
         state = self.out / _STATE
@@ -195,18 +194,23 @@ class _Run:
                 encoder=networks.get("encoder"),
                 decoder=networks.get("decoder"),
             )
-        model.save(self.out)
-        if model.model.edges:
-            write_graph(model.graph, self.out / _GRAPH)
-        _forget(state)
+        model.save(self.out, self._announced())
+        forget_folder(state)
         return model
+
+    def _announced(self) -> tuple[str, ...]:
+        """A report in the model's folder, which goes with the model when another takes its place."""
+        if self.report is None or self.report.resolve().parent != self.out.resolve():
+            return ()
+        return (self.report.name,)
 
     def _settle(self, state: Path) -> None:
         """Never lose hours of an interrupted run because an option was left out."""
         from estimation.exceptions import CheckpointError
+        from estimation.storage import forget_folder
 
         if self.resume is False:
-            _forget(state)
+            forget_folder(state)
         elif self.resume is None and (state / _MANIFEST).exists():
             raise CheckpointError(
                 f"{state}: holds an unfinished run; give --resume to go on with it, or --restart"
@@ -289,7 +293,7 @@ def _validation(data: str | None, draw: Draw, columns: Columns, dataset: Dataset
     if data is None:
         return None
     if is_file(data):
-        return read_data(data, Draw(None, Split.valid.value, None, None), columns, dataset.action_names)
+        return read_data(data, Draw(None, Split.valid.value, None, None), columns, dataset)
     # of a published process other samples than those trained on
     drawn = replace(draw, split=Split.valid.value, samples=draw.samples or _VALIDATION)
     return read_data(data, drawn, Columns())
@@ -316,16 +320,6 @@ def _require_budgets(dataset: Dataset, config: TrainingConfig | BaselineConfig) 
     raise ConfigError(
         f"no edge budget is set; give {' or '.join(wanted)}, or --set sparsity=adaptive, penalty or none"
     )
-
-
-def _forget(state: Path) -> None:
-    """Remove the state of a run, and nothing else that may lie there."""
-    from identify.files import PARTIAL
-
-    for path in (state / _MANIFEST, *state.glob("tensors-*.safetensors"), *state.glob(PARTIAL)):
-        path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        state.rmdir()
 
 
 @contextlib.contextmanager

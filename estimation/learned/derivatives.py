@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from estimation.columns import derivative
-from estimation.exceptions import DataError
+from estimation.device import PLAIN, out_of_memory
+from estimation.exceptions import DataError, NotDifferentiableError
+from estimation.jacobian import batch_jacobian
 from estimation.learned.points import Points, spread
 
 if TYPE_CHECKING:
@@ -30,21 +31,37 @@ _CHUNK = 2_000_000
 def from_decoders(model: TrainedModel, points: Points, smoothing: float, seed: int) -> Array:
     assert points.latents is not None
     assert points.decoder is not None
-    decoder = points.decoder
+    decoder = _tensors_only(points.decoder)
     encoded = model.encode(points.observations)
-    truth = torch.from_numpy(points.latents).to(_like(decoder))
+    truth = torch.from_numpy(points.latents).to(_like(points.decoder))
     derivatives = _mixing(model, decoder, "true decoder", truth, smoothing, seed)
     return _scaled(derivatives, points.latents, encoded)
 
 
 def between_models(
-    model: TrainedModel, other: TrainedModel, points: Points, smoothing: float, seed: int
+    model: TrainedModel,
+    other: TrainedModel,
+    points: Points,
+    columns: list[int] | None,
+    smoothing: float,
+    seed: int,
 ) -> Array:
-    ours, theirs = model.encode(points.observations), other.encode(points.observations)
+    """Strengths of the latents of the other model in those of the first, each in the order of its own columns.
+
+    Args:
+        model: the first model.
+        other: the other one.
+        points: with the observed columns of the first.
+        columns: where those of the other stand among them; None when they are the same.
+        smoothing: how far neighbours lie, in standard deviations.
+        seed: of the neighbours.
+    """
+    chosen = slice(None) if columns is None else columns
+    ours, theirs = model.encode(points.observations), other.encode(points.observations[:, chosen])
     network = model.model
 
     def decoder(latents: Tensor) -> Tensor:
-        return network.mean_observations(latents) * network.x_scale + network.x_mean
+        return (network.mean_observations(latents) * network.x_scale + network.x_mean)[:, chosen]
 
     latents = torch.from_numpy(ours).to(network.x_mean)
     return _scaled(_mixing(other, decoder, "first model", latents, smoothing, seed), ours, theirs)
@@ -123,11 +140,10 @@ def _persistent(
 def _differentiated(function: Callable[..., Any], points: Tensor, what: str) -> tuple[Tensor, Tensor]:
     """A map on rows: its values, and its derivative of shape (B, outputs, inputs), float64 on the CPU."""
     try:
-        values, slopes = derivative(function, points)
-    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        values, slopes = batch_jacobian(function, points)
+    except NotDifferentiableError as error:
         raise DataError(
-            f"the {what} can't be differentiated by torch ({reason}); take method='regression'"
+            f"the {what} can't be differentiated by torch ({error}); take method='regression'"
         ) from error
     result = slopes.double().cpu()
     if not bool(torch.isfinite(result).all()):
@@ -137,12 +153,26 @@ def _differentiated(function: Callable[..., Any], points: Tensor, what: str) -> 
     return values, result
 
 
+def _tensors_only(decoder: Callable[..., Any]) -> Callable[..., Any]:
+    """The user's own decoder, which may be made for arrays."""
+
+    def decode(latents: Tensor) -> Any:
+        try:
+            return decoder(latents)
+        except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+            if out_of_memory(error):
+                raise
+            raise NotDifferentiableError(" ".join(str(error).split())[:200]) from error
+
+    return decode
+
+
 def _like(decoder: Callable[..., Any]) -> Tensor:
     """A tensor of the type, and on the device, that a decoder works with."""
     if isinstance(decoder, nn.Module):
         owned = (p for p in [*decoder.parameters(), *decoder.buffers()] if p.is_floating_point())
-        return next(owned, torch.zeros(1))
-    return torch.zeros(1)
+        return next(owned, torch.zeros(1, **PLAIN))
+    return torch.zeros(1, **PLAIN)
 
 
 def _scaled(derivatives: Array, values: NDArray[np.floating], inputs: NDArray[np.floating]) -> Array:

@@ -29,6 +29,8 @@ def from_regression(model: TrainedModel, points: Points, seed: int) -> Array:
     the term of z_hat_j: hence the half, and hence the same scale as that of derivatives. It is measured on rows that
     the regression has not seen, so that a latent that adds nothing costs nothing on average.
     """
+    from threadpoolctl import threadpool_limits
+
     assert points.latents is not None
     z = points.latents.astype(np.float64)
     z_hat = model.encode(points.observations).astype(np.float64)
@@ -40,10 +42,14 @@ def from_regression(model: TrainedModel, points: Points, seed: int) -> Array:
     generator = np.random.default_rng([seed, 1])
     orders = [generator.permutation(len(z) - half) for _ in range(_REPEATS)]
     strengths = np.zeros((z.shape[1], z_hat.shape[1]))
-    for i in np.flatnonzero(spread(z) > 0):
-        target = (z[:, i] - z[:, i].mean()) / z[:, i].std()
-        predict = _fitted(z_hat[:half], target[:half], seed)
-        strengths[i] = _cost_of_losing(predict, z_hat[half:], target[half:], orders)
+    # the trees' threads wait for each other by spinning: with a few hundred rows they are no faster than one, and
+    # where other work has the cores they take minutes for what one does in a second. One limit for all: to look for
+    # the libraries that it binds takes longer than a prediction
+    with threadpool_limits(1, user_api="openmp"):
+        for i in np.flatnonzero(spread(z) > 0):
+            target = (z[:, i] - z[:, i].mean()) / z[:, i].std()
+            predict = _fitted(z_hat[:half], target[:half], seed)
+            strengths[i] = _cost_of_losing(predict, z_hat[half:], target[half:], orders)
     return np.sqrt(strengths / 2)
 
 
@@ -51,20 +57,11 @@ def _fitted(inputs: Array, target: Array, seed: int) -> Callable[[Array], Array]
     """A linear regression, and gradient boosting on what it leaves."""
     from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.linear_model import LinearRegression
-    from threadpoolctl import threadpool_limits
 
     linear = LinearRegression().fit(inputs, target)
     trees = HistGradientBoostingRegressor(early_stopping=False, random_state=seed)
-    # its threads wait for each other by spinning: with a few hundred rows they are no faster than one, and where
-    # other work has the cores they take minutes for what one does in a second
-    with threadpool_limits(1, user_api="openmp"):
-        trees.fit(inputs, target - linear.predict(inputs))
-
-    def predict(rows: Array) -> Array:
-        with threadpool_limits(1, user_api="openmp"):
-            return np.asarray(linear.predict(rows) + trees.predict(rows))
-
-    return predict
+    trees.fit(inputs, target - linear.predict(inputs))
+    return lambda rows: np.asarray(linear.predict(rows) + trees.predict(rows))
 
 
 def _cost_of_losing(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from estimation.arithmetic import default_errors
 from estimation.exceptions import DataError
 from estimation.metrics.inputs import as_samples, require_seed
 from estimation.metrics.matching import mean_correlation
@@ -44,6 +45,7 @@ class Chance:
         )
 
 
+@default_errors
 def chance_level(z: ArrayLike, allowed: Any = None, draws: int = 100, seed: int = 0) -> Chance:
     """What the scores of these true latents are when learned latents hold all of them, but turned at random.
 

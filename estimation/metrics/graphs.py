@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from estimation.arithmetic import default_errors
 from estimation.exceptions import DataError
 from estimation.metrics.inputs import checked_matching
 from identify.graph import CausalGraph
@@ -75,6 +76,7 @@ class GraphDistance(EdgeErrors):
     actions: EdgeErrors
 
 
+@default_errors
 def structural_hamming(
     graph: CausalGraph, learned_graph: CausalGraph, permutation: ArrayLike | None = None
 ) -> GraphDistance:

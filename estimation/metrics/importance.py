@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from estimation.arithmetic import default_errors
 from estimation.exceptions import DataError
 from estimation.metrics.inputs import as_samples, constant_columns, halves, standardised
 
@@ -49,6 +50,7 @@ class DCI:
     errors: Floats
 
 
+@default_errors
 def dci(z: ArrayLike, z_hat: ArrayLike, seed: int = 0, importance: Regression = "lasso") -> DCI:
     """Score a representation by how each true latent is predicted from the learned ones.
 

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from estimation.arithmetic import default_errors
 from estimation.exceptions import DataError
 from estimation.metrics.inputs import as_samples, halves, standardised
 
@@ -49,6 +50,7 @@ class MeanCorrelation:
         return _matched(self.correlations, self.permutation)
 
 
+@default_errors
 def mean_correlation(
     z: ArrayLike, z_hat: ArrayLike, method: Method = "pearson", held_out: bool = False, seed: int = 0
 ) -> MeanCorrelation:

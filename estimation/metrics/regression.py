@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from estimation.arithmetic import default_errors
 from estimation.exceptions import DataError
 from estimation.metrics.inputs import as_samples, checked_matching, constant_columns, halves, standardised
 from estimation.metrics.matching import mean_correlation
@@ -48,6 +49,7 @@ class MultipleCorrelation:
     held_out: bool
 
 
+@default_errors
 def multiple_correlation(
     z: ArrayLike,
     z_hat: ArrayLike,

@@ -14,11 +14,14 @@ from estimation.exceptions import ConfigError
 from estimation.processes.published import PLAIN, PROCESS_SEED, build
 from estimation.reproduction.published import published_scores
 from estimation.sweep.plan import METHODS, SweepPlan
+from identify.names import quoted
 
 __all__ = ["DATA_SETS", "SEEDS", "reproduction_plan"]
 
 DATA_SETS = PLAIN
 SEEDS = 5
+# of each method on each data set: before a list of them is made
+MOST_SEEDS = 1000
 # means and scales of a split are those of its samples: of a few thousand they are off by more than the noise
 SAMPLES, TEST_SAMPLES = 200_000, 100_000
 
@@ -59,9 +62,9 @@ def reproduction_plan(
     for what, given, known in (("data set", chosen, DATA_SETS), ("method", methods, METHODS)):
         unknown = next((name for name in given if name not in known), None)
         if unknown is not None:
-            raise ConfigError(f"the table has no {what} {unknown!r}; it has {', '.join(known)}")
-    if seeds < 1:
-        raise ConfigError(f"seeds is {seeds}; it is how many, 1 or more")
+            raise ConfigError(f"the table has no {what} {quoted(unknown)}; it has {', '.join(known)}")
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise ConfigError(f"seeds is {quoted(seeds)}; it is how many, 1 or more, at most {MOST_SEEDS}")
     content = {
         "seeds": list(range(seeds)),
         "data": {

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from estimation.arithmetic import default_errors
 from estimation.exceptions import DataError
 from estimation.metrics import mean_correlation, multiple_correlation
 from identify.entanglement import predict_entanglement
@@ -40,6 +41,7 @@ class Agreement:
         return np.array([np.median(row[own]) for row, own in zip(self.pairs, others, strict=True)])
 
 
+@default_errors
 def udr(latents: Sequence[ArrayLike]) -> Agreement:
     """The median over pairs of seeds of the mean correlation coefficient between their latents.
 
@@ -61,6 +63,7 @@ def udr(latents: Sequence[ArrayLike]) -> Agreement:
     return _agreement(latents, lambda a, b, _: mean_correlation(a, b).score)
 
 
+@default_errors
 def partial_udr(latents: Sequence[ArrayLike], graphs: Sequence[CausalGraph]) -> Agreement:
     """The same up to what the learned graphs predict: R_con between seeds, with the entanglement of the one's graph.
 

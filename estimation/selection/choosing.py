@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimation.arithmetic import default_errors
 from estimation.exceptions import ConfigError, DataError
 from estimation.selection.rules import RULES, Rule, gains
 from estimation.selection.runs import SettingSummary, read_runs, summarise
@@ -79,6 +80,7 @@ class Selection:
         return f"Selection({_shown(self.setting)} of {len(self.settings)} settings, by {self.rule!r})"
 
 
+@default_errors
 def select(runs: Iterable[object], rule: str | Rule = "bend") -> Selection:
     """Choose the sparsity from runs with several settings and seeds, without any truth.
 

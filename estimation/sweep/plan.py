@@ -28,9 +28,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -40,13 +40,22 @@ from estimation.baseline_config import METHODS as BASELINES
 from estimation.baseline_config import BaselineConfig
 from estimation.config import SPARSE_VAE, TrainingConfig
 from estimation.exceptions import ConfigError
-from identify.files import read_bytes
+from estimation.sweep.checks import (
+    MOST_SEED,
+    is_whole,
+    require_data,
+    require_few,
+    require_keys,
+    require_settings,
+)
+from identify.exceptions import FormatError
+from identify.names import quoted, shown
+from identify.toml_files import read_toml
 
 __all__ = ["METHODS", "DataSpec", "SweepPlan", "Trial", "read_plan"]
 
 # the sparse VAE, and what others would do
 METHODS = (SPARSE_VAE, *BASELINES)
-_MOST_BYTES = 1 << 20
 _SAMPLES, _TEST_SAMPLES = 20_000, 5_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -150,9 +159,17 @@ class SweepPlan:
             >>> [(trial.setting["max_edges_actions"], trial.seed) for trial in plan.trials]
             [(5, 0), (10, 0), (5, 1), (10, 1)]
         """
-        _require_keys("the sweep", content, {"seeds", "data", "method"})
+        require_keys("the sweep", content, {"seeds", "data", "method"})
         seeds = _seeds(content.get("seeds"))
         data, methods = (_tables(content, kind) for kind in ("data", "method"))
+        require_few(
+            len(seeds)
+            * sum(
+                math.prod(map(len, _grids(name, data[name], method, methods[method]).values()))
+                for name in data
+                for method in methods
+            )
+        )
         trials = [
             _trial(name, data[name], method, methods[method], point, seed)
             for seed in seeds
@@ -160,10 +177,11 @@ class SweepPlan:
             for method in methods
             for point in _points(name, data[name], method, methods[method])
         ]
-        plan = cls(tuple(trials))
-        for trial in plan.trials:
-            _require_valid(trial)
-        return plan
+        for spec in {trial.data.name: trial.data for trial in trials}.values():
+            require_data(spec)
+        for trial in trials:
+            require_settings(trial)
+        return cls(tuple(trials))
 
 
 def read_plan(path: str | os.PathLike[str]) -> SweepPlan:
@@ -174,9 +192,9 @@ def read_plan(path: str | os.PathLike[str]) -> SweepPlan:
         ConfigError: it is no TOML, or no sweep.
     """
     try:
-        content = tomllib.loads(read_bytes(path, _MOST_BYTES).decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{os.fspath(path)}: is no TOML ({error})") from error
+        content = read_toml(path)
+    except FormatError as error:
+        raise ConfigError(str(error)) from error
     try:
         plan = SweepPlan.from_dict(content)
     except ConfigError as error:
@@ -189,7 +207,7 @@ def _beside(plan: SweepPlan, folder: Path) -> SweepPlan:
     from dataclasses import replace
 
     def found(name: str | None) -> str | None:
-        if name is None or Path(name).is_absolute() or not (folder / name).is_file():
+        if name is None or Path(name).is_absolute() or not _is_file(folder / name):
             return name
         return str((folder / name).resolve())
 
@@ -204,17 +222,23 @@ def _beside(plan: SweepPlan, folder: Path) -> SweepPlan:
     )
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # a name that is too long, for instance: whoever opens it says so
+        return False
+
+
 def _seeds(value: object) -> list[int]:
     if value is None:
         return [0]
-    if (
-        not isinstance(value, list)
-        or not value
-        or not all(isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in value)
-    ):
-        raise ConfigError(f"seeds is {value!r}; it is a list of whole numbers from 0, for instance [0, 1, 2]")
+    if not isinstance(value, list) or not value or not all(is_whole(v, 0, MOST_SEED) for v in value):
+        raise ConfigError(
+            f"seeds is {quoted(value)}; it is a list of whole numbers from 0 to {MOST_SEED}, for instance [0, 1, 2]"
+        )
     if len(set(value)) < len(value):
-        raise ConfigError(f"seeds is {value!r}; name each seed once")
+        raise ConfigError(f"seeds is {quoted(value)}; name each seed once")
     return value
 
 
@@ -224,30 +248,44 @@ def _tables(content: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
         raise ConfigError(f"the sweep has no [{kind}.NAME]; give one or more")
     for name, table in tables.items():
         if not _NAME.fullmatch(name):
-            raise ConfigError(f"[{kind}.{name}]: a name has letters, digits, dots and dashes only")
+            raise ConfigError(f"[{kind}.{shown(name)}]: a name has letters, digits, dots and dashes only")
         if not isinstance(table, dict):
-            raise ConfigError(f"[{kind}.{name}] is {table!r}; it must be a table")
+            raise ConfigError(f"[{kind}.{name}] is {quoted(table)}; it must be a table")
     return tables
+
+
+def _grids(
+    name: str, data: Mapping[str, Any], method: str, table: Mapping[str, Any]
+) -> dict[str, Sequence[Any]]:
+    """The values of both grids, by setting."""
+    grids: dict[str, Sequence[Any]] = {}
+    kind = _kind(method, table)
+    for where, source in ((f"[method.{method}]", table), (f"[data.{name}]", data)):
+        grid = source.get("grid", {})
+        if not isinstance(grid, dict):
+            raise ConfigError(f"{where}: grid is {quoted(grid)}; it must be a table of lists")
+        for key, values in (grid if source is table else _known_to(kind, grid)).items():
+            if not isinstance(values, list) or not values:
+                raise ConfigError(
+                    f"{where}: grid.{shown(key)} is {quoted(values)}; it must be a list of values to try"
+                )
+            if key in ("seed", "method"):
+                raise ConfigError(
+                    f"{where}: grid.{shown(key)} is set; a sweep has its own seeds and kinds of method"
+                )
+            if key in grids:
+                raise ConfigError(
+                    f"{where}: grid.{shown(key)} is in the grid of the method and of the data; keep one"
+                )
+            grids[key] = values
+    return grids
 
 
 def _points(
     name: str, data: Mapping[str, Any], method: str, table: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """All combinations of both grids."""
-    grids: dict[str, Sequence[Any]] = {}
-    kind = _kind(method, table)
-    for where, source in ((f"[method.{method}]", table), (f"[data.{name}]", data)):
-        grid = source.get("grid", {})
-        if not isinstance(grid, dict):
-            raise ConfigError(f"{where}: grid is {grid!r}; it must be a table of lists")
-        for key, values in (grid if source is table else _known_to(kind, grid)).items():
-            if not isinstance(values, list) or not values:
-                raise ConfigError(f"{where}: grid.{key} is {values!r}; it must be a list of values to try")
-            if key in grids:
-                raise ConfigError(
-                    f"{where}: grid.{key} is in the grid of the method and of the data; keep one"
-                )
-            grids[key] = values
+    grids = _grids(name, data, method, table)
     return [dict(zip(grids, values, strict=True)) for values in itertools.product(*grids.values())]
 
 
@@ -259,11 +297,11 @@ def _trial(
     point: Mapping[str, Any],
     seed: int,
 ) -> Trial:
-    _require_keys(f"[method.{method}]", table, {"kind", "settings", "grid"})
+    require_keys(f"[method.{method}]", table, {"kind", "settings", "grid"})
     known = {"source", "test", "samples", "test_samples", "density", "graph_seed", "seed", "grid", "settings"}
-    _require_keys(f"[data.{name}]", data, known)
+    require_keys(f"[data.{name}]", data, known)
     kind = _kind(method, table)
-    if not isinstance(data.get("source"), str):
+    if "source" not in data:
         raise ConfigError(f"[data.{name}] has no source; give a published process or a file")
     given = {key: value for key, value in data.items() if key not in ("grid", "settings")}
     of_data = _known_to(kind, _settings(f"[data.{name}]", data))
@@ -274,7 +312,7 @@ def _trial(
 def _kind(method: str, table: Mapping[str, Any]) -> str:
     kind = table.get("kind", METHODS[0])
     if kind not in METHODS:
-        raise ConfigError(f"[method.{method}]: kind is {kind!r}; it is one of {', '.join(METHODS)}")
+        raise ConfigError(f"[method.{method}]: kind is {quoted(kind)}; it is one of {', '.join(METHODS)}")
     return str(kind)
 
 
@@ -289,47 +327,9 @@ def _known_to(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 def _settings(where: str, table: Mapping[str, Any]) -> dict[str, Any]:
     settings = table.get("settings", {})
     if not isinstance(settings, dict):
-        raise ConfigError(f"{where}: settings is {settings!r}; it must be a table")
+        raise ConfigError(f"{where}: settings is {quoted(settings)}; it must be a table")
     if "method" in settings:
         raise ConfigError(f"{where}: settings.method is set; the method of a sweep is its kind")
     if "seed" in settings:
         raise ConfigError(f"{where}: settings.seed is set; seeds of a sweep are in its list of seeds")
     return settings
-
-
-def _require_keys(where: str, table: Mapping[str, Any], known: set[str]) -> None:
-    for key in table:
-        if key not in known:
-            raise ConfigError(f"{where} has an unknown key {key!r}; known are {', '.join(sorted(known))}")
-
-
-def _require_valid(trial: Trial) -> None:
-    """Found out before hours of training, not after."""
-    spec = trial.data
-    for name in ("samples", "test_samples"):
-        value = getattr(spec, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ConfigError(f"[data.{spec.name}]: {name} is {value!r}; it is a whole number from 1")
-    _require_source(spec)
-    try:
-        trial.config()
-    except ConfigError as error:
-        raise ConfigError(f"method {trial.method} on {spec.name}: {error}") from error
-
-
-def _require_source(spec: DataSpec) -> None:
-    from estimation.processes.published import NAMES, require_graph
-
-    if spec.source not in NAMES:
-        for key in ("density", "graph_seed", "seed"):
-            if (value := getattr(spec, key)) is not None:
-                raise ConfigError(
-                    f"[data.{spec.name}]: {key} is {value!r}, and {spec.source!r} is not a published process"
-                )
-        return
-    # of a process that is not exactly as published, the seed draws the graph too
-    same = spec.graph_seed is None and spec.density is not None
-    try:
-        require_graph(spec.source, spec.density, spec.seed if same else spec.graph_seed)
-    except ConfigError as error:
-        raise ConfigError(f"[data.{spec.name}]: {error}") from error

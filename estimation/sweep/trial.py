@@ -86,7 +86,7 @@ def datasets(spec: DataSpec) -> tuple[Dataset, Dataset]:
             f"the former are {', '.join(NAMES)}"
         )
     train = Dataset.read(spec.source)
-    return train, train if spec.test is None else Dataset.read(spec.test)
+    return train, train if spec.test is None else Dataset.read(spec.test, like=train)
 
 
 def _drawn(spec: DataSpec, n_samples: int, split: Split) -> Dataset:
@@ -140,7 +140,9 @@ def _scores(model: TrainedModel, test: Dataset) -> dict[str, Any]:
 
 
 def _keep_encodings(model: TrainedModel, test: Dataset, folder: Path) -> None:
-    latents = model.encode(np.asarray(test.observations[:_ENCODED]))
+    from estimation.alignment import align_observed
+
+    latents = model.encode(np.asarray(align_observed(test, model).observations[:_ENCODED]))
     data = io.BytesIO()
     np.save(data, latents, allow_pickle=False)
     write_whole(folder / "encodings.npy", data.getvalue())

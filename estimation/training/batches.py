@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from estimation.dataset import Dataset
-from estimation.representation import Batch
+from estimation.device import PLAIN
+from estimation.representation import Batch, as_tensor
 
 __all__ = ["Batches", "Scales", "generator_for", "scales"]
 
@@ -81,14 +82,14 @@ class Batches:
         return Batch(self._tensor(self._observations, indices), actions, latents)
 
     def _tensor(self, values: NDArray[np.float32], indices: NDArray[np.int64] | slice) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values[indices])).to(**self._place)  # type: ignore[call-overload, no-any-return]
+        return as_tensor(values[indices]).to(**self._place)  # type: ignore[call-overload, no-any-return]
 
 
 def scales(dataset: Dataset) -> Scales:
     """Means and scales over all rows and steps; a coordinate that never changes gets scale 1."""
     x_mean, x_scale = _moments(dataset.observations.reshape(-1, dataset.n_observed))
     if dataset.actions is None:
-        return Scales(x_mean, x_scale, torch.zeros(0), torch.ones(0))
+        return Scales(x_mean, x_scale, torch.zeros(0, **PLAIN), torch.ones(0, **PLAIN))
     a_mean, a_scale = _moments(dataset.actions.reshape(-1, dataset.n_actions))
     return Scales(x_mean, x_scale, a_mean, a_scale)
 

@@ -15,8 +15,9 @@ from estimation.model import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.training.straightening import fit_flow_
+from identify.exceptions import IdentifyError
 
-__all__ = ["Polish", "polishes", "refine_", "straighten_"]
+__all__ = ["NothingToStraightenError", "Polish", "polishes", "refine_", "straighten_"]
 
 Polish = Callable[[SparseVAE, Batches, TrainingConfig, int, int], None]
 
@@ -24,6 +25,10 @@ _CHUNK = 4_096
 # rows that variances are measured on
 _FEW = 16_384
 _LEAST = 1e-12
+
+
+class NothingToStraightenError(IdentifyError):
+    """There is no latent that a flow could go through."""
 
 
 def refine_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_rows: int, step: int) -> None:
@@ -37,7 +42,8 @@ def refine_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_rows: 
         step: where training stands.
 
     Raises:
-        RuntimeError: the decoder can't be differentiated forwards.
+        NotDifferentiableError: torch can't differentiate the decoder.
+        torch.linalg.LinAlgError: a step has no solution.
     """
     assert config.refinements is not None
     seed = [config.seed, step]
@@ -65,12 +71,13 @@ def straighten_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_ro
         step: where training stands.
 
     Raises:
-        RuntimeError: there is nothing to straighten.
+        NothingToStraightenError: the observations tell of no latent.
+        torch.linalg.LinAlgError: the flow's weights stopped being finite.
     """
     encodings = Encodings.of(model, batches, n_rows, [config.seed, step])
     told = encodings.told()
     if not told.any():
-        raise RuntimeError("the observations tell of no latent")
+        raise NothingToStraightenError("the observations tell of no latent")
     model.flow.activate_(told)
     fit_flow_(model, encodings, config, step)
     if config.variance == "profiled":

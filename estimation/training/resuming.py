@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from estimation.dataset import Dataset
 from estimation.exceptions import CheckpointError
-from estimation.history import History
-from estimation.settings import Settings
-from estimation.storage import flatten, read_folder, restore, write_folder
+from estimation.fingerprint import fingerprint
+from estimation.history import HISTORY, History
+from estimation.manifest import Anything, Fields, Many, Maybe, Real, Text, Whole
+from estimation.settings import MOST_STEPS, Settings
+from estimation.storage import MANIFEST, flatten, read_folder, restore, write_folder
 from estimation.trained import load_state
+from estimation.training.optimiser_states import require_state
 
-__all__ = ["State", "read", "restore_into", "write"]
+__all__ = ["Fingerprints", "State", "fingerprints", "read", "restore_into", "write"]
 
 _KIND = "mechsparse training state"
-_MANIFEST = "manifest.json"
+_STATE = Fields(
+    {
+        "config": Fields({}),
+        "step": Whole(0, MOST_STEPS),
+        "seconds": Real(0, 1e12),
+        "history": HISTORY,
+        "stale": Whole(0, MOST_STEPS),
+        "optimisers": Many(Anything()),
+    },
+    {"data": Fields({"training": Text(), "validation": Maybe(Text())})},
+)
+
+Fingerprints = Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -30,7 +47,7 @@ class State:
         seconds: time spent.
         history: so far.
         stale: looks at the held-out data without improvement.
-        content: the description read, None when the state is about to be written.
+        optimisers: as read, none when the state is about to be written.
         tensors: those read.
     """
 
@@ -38,13 +55,22 @@ class State:
     seconds: float
     history: History
     stale: int
-    content: dict[str, Any] | None = None
-    tensors: dict[str, torch.Tensor] | None = None
+    optimisers: tuple[Any, ...] = ()
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def fingerprints(dataset: Dataset, validation: Dataset | None) -> Fingerprints:
+    """Of the data of a run, as a state knows them."""
+    return {
+        "training": fingerprint(dataset),
+        "validation": None if validation is None else fingerprint(validation),
+    }
 
 
 def write(
     folder: Path,
     config: Settings,
+    data: Fingerprints,
     state: State,
     model: nn.Module,
     optimisers: list[torch.optim.Optimizer],
@@ -59,6 +85,7 @@ def write(
     tensors |= {f"constraints.{name}": tensor for name, tensor in constraints.state_dict().items()}
     content = {
         "config": config.to_dict(),
+        "data": dict(data),
         "step": state.step,
         "seconds": state.seconds,
         "history": state.history.to_dict(),
@@ -71,33 +98,41 @@ def write(
     write_folder(folder, _KIND, content, tensors)
 
 
-def read(folder: Path, config: Settings) -> State | None:
+def read(folder: Path, config: Settings, data: Fingerprints) -> State | None:
     """The state in a folder; None when there is none yet.
 
     Raises:
-        CheckpointError: it is damaged, or of a run with other settings.
+        CheckpointError: it is damaged, or of a run with other settings or on other data.
     """
-    if not (folder / _MANIFEST).exists():
+    if not (folder / MANIFEST).exists():
         return None
-    content, tensors = read_folder(folder, _KIND)
-    try:
-        theirs = content["config"]
-        different = sorted(name for name, value in config.to_dict().items() if theirs.get(name) != value)
-        if different:
-            raise CheckpointError(
-                f"{folder}: holds a run with other settings ({', '.join(different)}); give another folder"
-            )
-        history = History.from_dict(content["history"])
-        return State(
-            content["step"],
-            content["seconds"],
-            history,
-            content["stale"],
-            content,
-            tensors,
+    content, tensors = read_folder(folder, _KIND, _STATE)
+    theirs = content["config"]
+    different = sorted(name for name, value in config.to_dict().items() if theirs.get(name) != value)
+    if different:
+        raise CheckpointError(
+            f"{folder}: holds a run with other settings ({', '.join(different)}); give another folder"
         )
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder}: is damaged (its description lacks or misnames {error})") from error
+    _require_same_data(folder, content.get("data"), data)
+    steps = getattr(config, "steps", MOST_STEPS)
+    if content["step"] > steps:
+        raise CheckpointError(f"{folder}: is damaged (step is {content['step']}, and the run has {steps})")
+    history = History.from_dict(content["history"])
+    return State(
+        content["step"], content["seconds"], history, content["stale"], tuple(content["optimisers"]), tensors
+    )
+
+
+def _require_same_data(folder: Path, theirs: Fingerprints | None, data: Fingerprints) -> None:
+    if theirs is None:
+        raise CheckpointError(
+            f"{folder}: holds a run of a version that didn't write down on which data; give another folder"
+        )
+    different = " and ".join(name for name in ("training", "validation") if theirs[name] != data[name])
+    if different:
+        raise CheckpointError(
+            f"{folder}: holds a run on other {different} data; give those that it began with, or another folder"
+        )
 
 
 def restore_into(
@@ -108,8 +143,6 @@ def restore_into(
     Raises:
         CheckpointError: it doesn't fit them.
     """
-    assert state.content is not None
-    assert state.tensors is not None
     for prefix, module in (("model.", model), ("constraints.", constraints)):
         own = {
             name.removeprefix(prefix): tensor
@@ -117,8 +150,14 @@ def restore_into(
             if name.startswith(prefix)
         }
         load_state(module, own, "the state of the run")
-    try:
-        for optimiser, kept in zip(optimisers, state.content["optimisers"], strict=True):
-            optimiser.load_state_dict(restore(kept, state.tensors))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"the state of the run has another optimiser ({error})") from error
+    if len(state.optimisers) != len(optimisers):
+        raise CheckpointError(
+            f"the state of the run has {len(state.optimisers)} optimisers, not {len(optimisers)}"
+        )
+    for k, (optimiser, kept) in enumerate(zip(optimisers, state.optimisers, strict=True)):
+        try:
+            found = restore(kept, state.tensors)
+            require_state(found, optimiser, f"optimisers[{k}]")
+            optimiser.load_state_dict(found)
+        except (CheckpointError, ValueError) as error:
+            raise CheckpointError(f"the state of the run has another optimiser ({error})") from error

@@ -21,11 +21,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["SOAP"]
+__all__ = ["LONGEST", "SOAP", "stacked_shape"]
 
 _EPS = 1e-8
-# a longer side, such as the pixels of an image, costs more than it gains and keeps its own basis
-_LONGEST = 512
+#: A longer side, such as the pixels of an image, costs more than it gains and keeps its own basis.
+LONGEST = 512
 
 
 class SOAP(torch.optim.Optimizer):
@@ -103,7 +103,7 @@ class SOAP(torch.optim.Optimizer):
         alike: dict[tuple[int, ...], list[int]] = {}
         for k, parameter in enumerate(parameters):
             if parameter.grad is not None and k not in known:
-                alike.setdefault(_shape(parameter), []).append(k)
+                alike.setdefault(stacked_shape(parameter), []).append(k)
         return list(alike.values())
 
     def _state(self, parameter: nn.Parameter) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class SOAP(torch.optim.Optimizer):
         return found
 
 
-def _shape(parameter: Tensor) -> tuple[int, ...]:
+def stacked_shape(parameter: Tensor) -> tuple[int, ...]:
     """Of the matrices that the parameter is or has; () of vectors, which all go together."""
     if parameter.dim() < 2:
         return ()
@@ -121,14 +121,14 @@ def _shape(parameter: Tensor) -> tuple[int, ...]:
 
 def _together(parameters: list[nn.Parameter]) -> Tensor:
     """Their gradients as a stack of matrices, or as one vector."""
-    shape = _shape(parameters[0])
+    shape = stacked_shape(parameters[0])
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     return torch.cat([gradient.reshape(-1, *shape) for gradient in gradients])
 
 
 def _apart(values: Tensor, parameters: list[nn.Parameter]) -> Iterator[Tensor]:
     """The inverse of `_together`, for values instead of gradients."""
-    shape = _shape(parameters[0])
+    shape = stacked_shape(parameters[0])
     counts = [parameter.numel() // math.prod(shape) for parameter in parameters]
     for part, parameter in zip(torch.split(values, counts), parameters, strict=True):
         yield part.view_as(parameter)
@@ -182,9 +182,9 @@ def _turn(state: dict[str, Any]) -> None:
 
 def _products(gradient: Tensor) -> Iterator[tuple[str, Tensor]]:
     if gradient.dim() > 1:
-        if gradient.shape[-2] <= _LONGEST:
+        if gradient.shape[-2] <= LONGEST:
             yield "left", gradient @ gradient.mT
-        if gradient.shape[-1] <= _LONGEST:
+        if gradient.shape[-1] <= LONGEST:
             yield "right", gradient.mT @ gradient
 
 

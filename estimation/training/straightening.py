@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from estimation.config import TrainingConfig
+from estimation.device import PLAIN
 from estimation.model import SparseVAE
 from estimation.training.encodings import Encodings
 from estimation.training.fitting import Fitting
@@ -63,8 +64,8 @@ class _Noise(nn.Module):
 
     def __init__(self, n: int) -> None:
         super().__init__()
-        self.own = nn.Parameter(torch.full((n,), 2 * math.log(_FIRST_DEVIATION)))
-        self.share = nn.Parameter(torch.zeros(n))
+        self.own = nn.Parameter(torch.full((n,), 2 * math.log(_FIRST_DEVIATION), **PLAIN))
+        self.share = nn.Parameter(torch.zeros(n, **PLAIN))
 
     def forward(self, left_over: Tensor, unknown: Tensor) -> Tensor:
         """The negative log-likelihood of what is left over, for a mean row; both of shape (B, n)."""

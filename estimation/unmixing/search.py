@@ -22,6 +22,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.unmixing.likelihood import misfit
 from estimation.unmixing.moments import NO_EFFECT, Moments, deviations, effect_sizes, whitening
@@ -75,6 +76,7 @@ class Unmixing:
     unseen: tuple[int, ...] = ()
 
 
+@default_modes
 def unmix(
     action_effects: ArrayLike | None = None,
     past_jacobians: ArrayLike | None = None,
@@ -172,7 +174,7 @@ def unmix(
 def _distinct(penalties: Tensor, order: Tensor) -> list[int]:
     """The starts that ended in different bases, as their penalties tell, the best first."""
     values = penalties[order]
-    new = torch.cat([torch.ones(1, dtype=torch.bool), values.diff() > _SAME])
+    new = torch.cat([torch.ones(1, dtype=torch.bool, device="cpu"), values.diff() > _SAME])
     return [int(k) for k in order[new]]
 
 
@@ -232,7 +234,7 @@ def _search(
         n_starts: how many.
     """
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(n_starts, n, n, generator=generator, dtype=torch.float64)
+    drawn = torch.randn(n_starts, n, n, generator=generator, dtype=torch.float64, device="cpu")
     starts = torch.linalg.qr(drawn)[0]
     # an orthogonal basis is a start times the exponential of a skew matrix; a free one is its own parameter
     parameter = (torch.zeros_like(starts) if weights is None else starts.clone()).requires_grad_()

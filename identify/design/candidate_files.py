@@ -13,7 +13,7 @@ from identify.design.candidates import Candidate
 from identify.exceptions import FormatError, RequestError
 from identify.files import read_bytes
 from identify.formats.base import MIB, decode
-from identify.names import shown
+from identify.names import quoted, shown
 
 __all__ = ["SEPARATOR", "read_candidates"]
 
@@ -61,6 +61,8 @@ def _read_csv(text: str) -> list[Candidate]:
         lines = [(reader.line_num, cells) for cells in reader if cells]
     except csv.Error as error:
         raise FormatError(f"line {reader.line_num}: is no CSV: {error}") from error
+    if not lines:
+        raise FormatError("the file is empty")
     header = [cell.strip() for cell in lines[0][1]]
     odd = [column for column in header if column not in _COLUMNS]
     if odd or "targets" not in header or len(set(header)) < len(header):
@@ -92,10 +94,13 @@ def _read_json(text: str) -> list[Candidate]:
         raise FormatError(f"line {error.lineno}, column {error.colno}: is no JSON: {error.msg}") from error
     except RecursionError as error:
         raise FormatError("line 1: is nested too deeply; candidates are a list of objects") from error
+    except ValueError as error:
+        # Python reads no integer of more than some thousand digits
+        raise FormatError("holds a number of thousands of digits; a cost has a few") from error
     if not isinstance(record, dict) or record.get("format") != _FORMAT:
         raise FormatError(f"line 1: holds no object with 'format': '{_FORMAT}'")
     if record.get("version") != 1 or isinstance(record["version"], bool):
-        raise FormatError(f"key 'version': is {record.get('version')!r}; it must be 1")
+        raise FormatError(f"key 'version': is {quoted(record.get('version'))}; it must be 1")
     for key in record:
         if key not in _KEYS:
             raise FormatError(f"key {shown(key)!r}: is unknown; known are {', '.join(_KEYS)}")
@@ -117,7 +122,7 @@ def _from_object(number: int, record: Any) -> Candidate:
         raise FormatError(f"{where}: 'targets' must be a list of names of latents, at least one")
     name, cost = record.get("name"), record.get("cost", 1.0)
     if name is not None and not isinstance(name, str):
-        raise FormatError(f"{where}: has name {name!r}; a name is a string")
+        raise FormatError(f"{where}: has name {quoted(name)}; a name is a string")
     if isinstance(cost, bool) or not isinstance(cost, int | float):
-        raise FormatError(f"{where}: has cost {cost!r}; a cost is a number")
+        raise FormatError(f"{where}: has cost {quoted(cost)}; a cost is a number")
     return Candidate(tuple(targets), name, cost)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from identify.exceptions import GraphError, RequestError
 from identify.graph import CausalGraph
-from identify.names import check_names, shown
+from identify.names import check_names, quoted, shown
 
 __all__ = ["Candidate", "Candidates", "Targets", "check_cost", "resolve_candidates", "unused_names"]
 
@@ -98,6 +100,10 @@ def resolve_candidates(
     checked = [
         check_cost(cost, f"the cost of {shown(name)}") for cost, name in zip(prices, given, strict=True)
     ]
+    if not math.isfinite(sum(checked)):
+        raise RequestError(
+            "the costs add up to more than a floating-point number can hold; take a larger unit"
+        )
     return Candidates(names, targets, np.array(checked, dtype=np.float64))
 
 
@@ -116,20 +122,29 @@ def unused_names(stem: str, count: int, taken: Collection[str]) -> tuple[str, ..
 def check_cost(cost: object, what: str) -> float:
     """A cost or a budget as a number.
 
+    Args:
+        cost: an integer, a float, a fraction or a decimal number; the nearest floating-point number is used.
+        what: what it is, for the error message.
+
     Raises:
-        RequestError: it is negative, infinite, or no number.
+        RequestError: it is negative, infinite, too large, or no number.
     """
-    if isinstance(cost, int | float | np.integer | np.floating) and not isinstance(cost, bool):
-        number = float(cost)
+    if isinstance(cost, int | float | np.integer | np.floating | Fraction | Decimal) and not isinstance(
+        cost, bool
+    ):
+        try:
+            number = float(cost)
+        except OverflowError:
+            number = math.inf
         if math.isfinite(number) and number >= 0:
             return number
-    raise RequestError(f"{what} is {cost!r}; it must be a finite number, zero or more")
+    raise RequestError(f"{what} is {quoted(cost)}; it must be a finite number, zero or more")
 
 
 def _listed(candidates: Mapping[str, Targets] | Iterable[Candidate | Targets]) -> Sequence[Candidate]:
     if isinstance(candidates, str) or not isinstance(candidates, Iterable):
         raise RequestError(
-            f"candidates is {candidates!r}; it must be a list of target sets, or a mapping from names to them"
+            f"candidates is {quoted(candidates)}; it must be a list of target sets, or a mapping from names to them"
         )
     if isinstance(candidates, Mapping):
         return [Candidate(_as_tuple(targets, shown(str(name))), name) for name, targets in candidates.items()]
@@ -141,7 +156,7 @@ def _listed(candidates: Mapping[str, Targets] | Iterable[Candidate | Targets]) -
 
 def _as_tuple(targets: Targets, what: str) -> tuple[str | int, ...]:
     if isinstance(targets, str) or not isinstance(targets, Iterable):
-        raise RequestError(f"{what} is {targets!r}; its targets must be a list of latents")
+        raise RequestError(f"{what} is {quoted(targets)}; its targets must be a list of latents")
     return tuple(targets)
 
 
@@ -164,7 +179,7 @@ def _require_new(graph: CausalGraph, names: Sequence[str]) -> None:
         if name in graph.actions or name in graph.latents or names.count(name) > 1:
             kind = "an action" if name in graph.actions else "a latent" if name in graph.latents else None
             what = f"{kind} of the graph already" if kind else "the name of another one"
-            raise RequestError(f"a candidate is called {name!r}, which is {what}; give it another name")
+            raise RequestError(f"a candidate is called {quoted(name)}, which is {what}; give it another name")
 
 
 def _targets(graph: CausalGraph, targets: Targets, name: str) -> tuple[int, ...]:
@@ -180,7 +195,7 @@ def _targets(graph: CausalGraph, targets: Targets, name: str) -> tuple[int, ...]
 def _priced(costs: Mapping[str, float], names: Sequence[str]) -> list[float]:
     for name in costs:
         if name not in names:
-            raise RequestError(f"costs names {name!r}, which is no candidate")
+            raise RequestError(f"costs names {quoted(name)}, which is no candidate")
     missing = [name for name in names if name not in costs]
     if missing:
         raise RequestError(f"costs has no entry for {missing[0]!r}; price every candidate, or none")

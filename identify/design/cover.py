@@ -7,12 +7,18 @@ the way asks for less than the whole, so what it needs at least is needed at lea
 One more kind of condition makes the bound strong. Suppose that ``margin`` candidates are enough for latent i: then
 none of them targets a latent that i must be separated from (another would have to separate the two, and
 be one more). So i needs ``margin`` candidates that target it alone in this sense, or margin + 1 in all.
+
+Prices. A solver works with tolerances, so it is given whole numbers of the largest unit of which all prices are
+multiples: a choice that is better is then better by one. Where that makes the numbers too large, what is better by less
+than a millionth is taken for equal, and the gap that is left is told. Choices of few candidates are all looked at
+(``subsets.py``), with no tolerance.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -21,10 +27,18 @@ from numpy.typing import NDArray
 
 from identify.design.demand import Demand
 from identify.design.greedy import complete, prune, some_related
+from identify.design.prices import exact, in_whole_numbers, total
+from identify.design.subsets import Choices, without_duplicates
 
 __all__ = ["Cover", "Rows", "cheapest_cover", "relative_gap"]
 
 _TIGHT = 1e-6
+# a choice that saves less than this share is not looked for, and the solver's own tolerance, where prices are not whole
+_BARELY, _TOLERANCE = 5e-7, 1e-7
+# whole prices that add up to more are not told apart by a solver
+_MOST_UNITS = 10**9
+# other prices are scaled so that a good choice costs this much: large beside the solver's absolute tolerances
+_SCALE = 1e4
 # of each latent's broken conditions, so many join at once
 _AT_ONCE = 3
 # shares of the time: a first attempt at a proof, then a search for better choices, then another attempt
@@ -70,7 +84,58 @@ def cheapest_cover(
         at_least: a bound on the cost known from elsewhere.
         at_most: when every choice is proved to cost more than this, the search may stop.
     """
-    return _Search(demand, time_limit, seed, at_least, at_most).run()
+    kept = _worth_a_look(demand)
+    small = demand.only(kept)
+    forced = _forced(small)
+    if forced.any():
+        paid = total(small.costs[forced].tolist())
+        found = cheapest_cover(small.rest(forced), time_limit, seed, at_least - paid, at_most - paid)
+        exactly = found.lower_bound >= found.cost
+        bound = np.inf if exactly else float(exact(paid) + exact(found.lower_bound))
+        return _answer(demand, np.concatenate([kept[forced], kept[~forced][found.chosen]]), bound)
+    choices = Choices.of(small)
+    if choices is not None:
+        return _answer(demand, kept[choices.cheapest()], np.inf)
+    prices, unit, whole = _for_solver(small)
+    least, most = (
+        float(exact(limit) / unit) if np.isfinite(limit) else np.inf for limit in (at_least, at_most)
+    )
+    found = _Search(small.only(np.arange(len(kept)), prices), time_limit, seed, least, most, whole).run()
+    return _answer(demand, kept[found.chosen], float(Fraction(found.lower_bound) * unit))
+
+
+def _answer(demand: Demand, positions: NDArray[np.intp], bound: float) -> Cover:
+    chosen = np.zeros(len(demand.costs), dtype=bool)
+    chosen[positions] = True
+    cost = total(demand.costs[chosen].tolist())
+    return Cover(chosen, cost, min(bound, cost))
+
+
+def _worth_a_look(demand: Demand) -> NDArray[np.intp]:
+    """Candidates that can be part of a cheapest choice: not a third of a kind, none dearer than a good choice."""
+    kept = without_duplicates(demand)
+    costs = demand.costs[kept]
+    if not len(kept) or costs.min() == costs.max():
+        return kept
+    small = demand.only(kept)
+    good = prune(small, complete(small, np.zeros(len(kept), dtype=bool)))
+    return kept[costs <= total(costs[good].tolist())]
+
+
+def _forced(demand: Demand) -> NDArray[np.bool_]:
+    """Candidates without which some pair can't have what it needs."""
+    scarce = np.where((demand.needs > 0) & (demand.available <= demand.needs), 1, 0)
+    return np.asarray(demand.inside(demand.outside(scarce)) > 0.5)
+
+
+def _for_solver(demand: Demand) -> tuple[NDArray[np.float64], Fraction, bool]:
+    """Prices that a solver can work with, what one of them is worth, and whether they are whole numbers."""
+    whole, unit = in_whole_numbers(demand.costs.tolist())
+    if sum(whole) <= _MOST_UNITS:
+        return np.array(whole, dtype=np.float64), unit, True
+    good = prune(demand, complete(demand, np.zeros(len(whole), dtype=bool)))
+    scale = exact(total(demand.costs[good].tolist())) / int(_SCALE)
+    return np.array([float(exact(cost) / scale) for cost in demand.costs]), scale, False
 
 
 class Rows:
@@ -141,15 +206,21 @@ def _private(demand: Demand) -> tuple[scipy.sparse.csr_array, NDArray[np.float64
 
 class _Search:
     def __init__(
-        self, demand: Demand, time_limit: float, seed: int = 0, at_least: float = 0.0, at_most: float = np.inf
+        self,
+        demand: Demand,
+        time_limit: float,
+        seed: int = 0,
+        at_least: float = 0.0,
+        at_most: float = np.inf,
+        whole: bool = True,
     ) -> None:
-        self.demand, self.time_limit, self.at_most = demand, time_limit, at_most
+        self.demand, self.time_limit, self.at_most, self.whole = demand, time_limit, at_most, whole
         self.start = time.monotonic()
         self.rng = np.random.default_rng(seed)
         self.rows = Rows(demand)
-        self.step = _step(demand.costs)
-        self.bound = at_least
         self.best = prune(demand, np.ones(len(demand.costs), dtype=bool))
+        self.bound = 0.0
+        self._raise_bound(at_least)
 
     def run(self, renew: bool = True) -> Cover:
         if self.demand.needs.any():
@@ -176,7 +247,9 @@ class _Search:
             freed = some_related(self.demand, self.best, count, self.rng)
             kept = self.best & ~freed
             began = time.monotonic()
-            part = _Search(self.demand.rest(kept), min(left, _RENEWING_SECONDS)).run(renew=False)
+            part = _Search(self.demand.rest(kept), min(left, _RENEWING_SECONDS), whole=self.whole).run(
+                renew=False
+            )
             found = kept.copy()
             found[np.flatnonzero(~kept)[part.chosen]] = True
             if not part.optimal:
@@ -207,13 +280,15 @@ class _Search:
             self._offer(complete(self.demand, amounts > 0.9, amounts))
 
     def _solve(self, share: float) -> bool:
-        """One integer programme on the conditions so far; false when its time ran out."""
+        """One integer programme on the conditions so far; false when its time ran out, or it has no more to say."""
         matrix, needs = self._conditions()
-        constraints = [scipy.optimize.LinearConstraint(matrix, needs, np.inf)]
-        if self.step:
-            # only what is better is of interest; when there is none, the best is proved
-            better = self._cost(self.best) - self.step
-            constraints.append(scipy.optimize.LinearConstraint(self.demand.costs[None, :], -np.inf, better))
+        before = self._cost(self.best)
+        # only what is better is of interest; when there is none, the best is proved
+        better = before - (1.0 if self.whole else _BARELY * before)
+        constraints = [
+            scipy.optimize.LinearConstraint(matrix, needs, np.inf),
+            scipy.optimize.LinearConstraint(self.demand.costs[None, :], -np.inf, better),
+        ]
         result = scipy.optimize.milp(
             self.demand.costs,
             integrality=np.ones(len(self.demand.costs), dtype=np.int64),
@@ -222,7 +297,7 @@ class _Search:
             options={"time_limit": max(self._left(share), 0.1), "mip_rel_gap": 0.0},
         )
         if result.status == 2:
-            self.bound = self._cost(self.best)
+            self.bound = max(self.bound, before if self.whole else better)
             return False
         if result.mip_dual_bound is not None:
             self._raise_bound(result.mip_dual_bound)
@@ -231,7 +306,7 @@ class _Search:
         chosen = result.x > 0.5
         broken = self.rows.add_broken(self.demand.coverage(chosen.astype(np.float64)))
         self._offer(complete(self.demand, chosen) if broken else chosen)
-        return bool(result.status == 0)
+        return bool(result.status == 0 and (broken or self._cost(self.best) < before))
 
     def _conditions(self) -> tuple[scipy.sparse.csr_array, NDArray[np.float64]]:
         matrix = scipy.sparse.vstack([self.rows.matrix(), self.extra], format="csr")
@@ -245,9 +320,9 @@ class _Search:
 
     def _raise_bound(self, bound: float) -> None:
         # the solver's own tolerance is no saving; whole-number costs have whole-number sums
-        safe = bound - _TIGHT * max(1.0, abs(bound))
-        if self.step:
-            safe = float(np.ceil(safe / self.step) * self.step)
+        safe = bound - (_TIGHT if self.whole else _TOLERANCE) * max(1.0, abs(bound))
+        if self.whole:
+            safe = float(np.ceil(safe))
         # of a programme that asks for less than the best, a bound beyond the best says only that it is
         self.bound = max(self.bound, min(safe, self._cost(self.best)))
 
@@ -257,14 +332,8 @@ class _Search:
     def _done(self) -> bool:
         if self.bound > self.at_most * (1 + _TIGHT):
             return True
-        return relative_gap(self._cost(self.best), self.bound) <= _TIGHT
+        cost = self._cost(self.best)
+        return self.bound > cost - 0.5 if self.whole else relative_gap(cost, self.bound) <= _TIGHT
 
     def _left(self, share: float) -> float:
         return share * self.time_limit - (time.monotonic() - self.start)
-
-
-def _step(costs: NDArray[np.float64]) -> float:
-    """The largest number of which all costs are multiples, when they are whole; else 0."""
-    if not len(costs) or not (costs == np.rint(costs)).all() or costs.max() > 1e9:
-        return 0.0
-    return float(np.gcd.reduce(costs.astype(np.int64)))

@@ -92,6 +92,13 @@ class Demand:
         """Sum, over the targets of each candidate, of counts of shape (n, n_candidates)."""
         return np.asarray(np.einsum("ic,ic->c", self._weights, counts), dtype=np.float64)
 
+    def only(self, positions: NDArray[np.intp], costs: NDArray[np.float64] | None = None) -> Demand:
+        """The same pairs to separate, as often, with some of the candidates, at their costs or at others."""
+        prices = self.costs[positions] if costs is None else costs
+        return Demand(
+            self.latents, self.entangled, self.targets[:, positions], prices, self.margin, self.needs
+        )
+
     def rest(self, chosen: NDArray[np.bool_]) -> Demand:
         """What is left to do for the other candidates when some are taken."""
         missing = self.missing(chosen)

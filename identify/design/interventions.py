@@ -24,10 +24,12 @@ from identify.design.cover import cheapest_cover
 from identify.design.demand import Demand, demand_of
 from identify.design.free import choose_freely
 from identify.design.partial import best_within
+from identify.design.prices import total
 from identify.design.result import Design, Intervention
 from identify.entanglement import Entanglement, predict_entanglement
 from identify.exceptions import RequestError
 from identify.graph import CausalGraph
+from identify.names import quoted
 
 __all__ = ["design_interventions"]
 
@@ -204,7 +206,7 @@ def _known_bound(before: Entanglement, candidates: Candidates, demand: Demand, n
         return 0.0
     largest = int(demand.targets.sum(axis=0).max())
     needed = lower_bound(free_choice(before, (), demand.margin > 1, largest))
-    return float(np.sort(candidates.costs)[:needed].sum())
+    return total(np.sort(candidates.costs)[:needed].tolist())
 
 
 def _allowed(
@@ -248,7 +250,7 @@ def _unpriced(candidates: Candidates) -> bool:
 
 
 def _exceeds(value: float, limit: float | None) -> bool:
-    return limit is not None and value > limit * (1 + 1e-12)
+    return limit is not None and value > limit
 
 
 # Both -----------------------------------------------------------------------------------------------
@@ -279,7 +281,7 @@ def _pairs_separated(before: Entanglement, targets: Collection[tuple[int, ...]])
 
 def _positions(graph: CausalGraph, forbidden: Iterable[str | int]) -> frozenset[int]:
     if isinstance(forbidden, str) or not isinstance(forbidden, Iterable):
-        raise RequestError(f"forbidden is {forbidden!r}; it must be a list of latents")
+        raise RequestError(f"forbidden is {quoted(forbidden)}; it must be a list of latents")
     return frozenset(graph.index(latent) for latent in forbidden)
 
 
@@ -288,7 +290,7 @@ def _check_numbers(max_targets: object, max_actions: object, time_limit: float) 
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, SupportsIndex) or operator.index(value) < least:
-            raise RequestError(f"{name} is {value!r}; it must be a whole number, {least} or more")
+            raise RequestError(f"{name} is {quoted(value)}; it must be a whole number, {least} or more")
     if check_cost(time_limit, "time_limit") == 0:
         raise RequestError("time_limit is 0; it must be more than zero seconds")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import floor
 
 import numpy as np
 import scipy
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 from identify.design.cover import Rows
 from identify.design.demand import Demand
 from identify.design.greedy import extend, prune
+from identify.design.prices import exact, in_whole_numbers
+from identify.design.subsets import Choices, without_duplicates
 
 __all__ = ["Partial", "best_within"]
 
@@ -44,10 +48,30 @@ def best_within(demand: Demand, budget: float | None, max_actions: int | None, t
         max_actions: how many candidates may be taken.
         time_limit: seconds.
     """
-    search = _Search(demand, budget, max_actions, time.monotonic() + time_limit)
-    while search.left() > 0 and search.step():
-        pass
-    return search.answer()
+    kept = without_duplicates(demand)
+    if budget is not None:
+        kept = kept[demand.costs[kept] <= budget]
+    small = demand.only(kept)
+    choices = Choices.of(small)
+    if not len(kept):
+        chosen, most = np.zeros(0, dtype=bool), 0
+    elif choices is not None:
+        chosen = choices.most_served(demand.recoverable, budget, max_actions)
+        most = int(_served(small, chosen).sum())
+    else:
+        search = _Search(small, budget, max_actions, time.monotonic() + time_limit)
+        while search.left() > 0 and search.step():
+            pass
+        chosen, most = search.answer(), search.most
+    every = np.zeros(len(demand.costs), dtype=bool)
+    every[kept[chosen]] = True
+    served = _served(demand, every)
+    return Partial(every, served, max(most, int(served.sum())))
+
+
+def _served(demand: Demand, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    result: NDArray[np.bool_] = demand.recoverable & ~demand.missing(chosen).any(axis=1)
+    return result
 
 
 class _Search:
@@ -59,11 +83,12 @@ class _Search:
         self.demand, self.deadline = demand, deadline
         self.rows = Rows(demand)
         self.n, self.n_candidates = demand.targets.shape
-        self.limits = [
-            (weights, limit)
-            for weights, limit in ((demand.costs, budget), (np.ones(self.n_candidates), max_actions))
-            if limit is not None
-        ]
+        # whole numbers, of any size
+        self.prices, unit = in_whole_numbers(demand.costs.tolist())
+        self.units = None if budget is None else floor(exact(budget) / unit)
+        self.max_actions = max_actions
+        # choices that a solver's tolerance let in, though they cost too much
+        self.refused: list[NDArray[np.bool_]] = []
         # without any candidate, latents at the top of the order are served all the same
         self.chosen = self._fill(np.zeros(self.n_candidates, dtype=bool))
         self.most = int(demand.recoverable.sum())
@@ -87,23 +112,19 @@ class _Search:
         chosen, served = result.x[: self.n_candidates] > 0.5, result.x[self.n_candidates :] > 0.5
         coverage = self.demand.coverage(chosen.astype(np.float64))
         broken = self.rows.add_broken(coverage, self.demand.needs * served[:, None])
-        self._offer(self._fill(chosen))
-        return bool(broken) and result.status == 0 and self._served(self.chosen).sum() < self.most
+        affordable = self._fits(chosen)
+        if affordable:
+            self._offer(self._fill(chosen))
+        else:
+            self.refused.append(chosen)
+        more = bool(broken) or not affordable
+        return more and result.status == 0 and self._served(self.chosen).sum() < self.most
 
-    def answer(self) -> Partial:
+    def answer(self) -> NDArray[np.bool_]:
         served = self._served(self.chosen)
         # what serves nobody is left out again
-        kept = prune(
-            Demand(
-                self.demand.latents,
-                self.demand.entangled & served[:, None],
-                self.demand.targets,
-                self.demand.costs,
-                self.demand.margin,
-            ),
-            self.chosen,
-        )
-        return Partial(kept, self._served(kept), max(self.most, int(served.sum())))
+        wanted = replace(self.demand, required=self.demand.needs * served[:, None])
+        return prune(wanted, self.chosen)
 
     def _may(self) -> NDArray[np.float64]:
         return self.demand.recoverable.astype(np.float64)
@@ -114,17 +135,31 @@ class _Search:
             shape=(len(self.rows.pairs), self.n),
         )
         covered = scipy.sparse.hstack([self.rows.matrix(), latents], format="csr")
-        limited = [
-            scipy.optimize.LinearConstraint(
-                np.concatenate([weights, np.zeros(self.n)])[None, :], -np.inf, limit
-            )
-            for weights, limit in self.limits
-        ]
-        return [scipy.optimize.LinearConstraint(covered, 0, np.inf), *limited]
+        limits = [scipy.optimize.LinearConstraint(covered, 0, np.inf)]
+        for weights, limit in self._limits():
+            row = np.concatenate([weights, np.zeros(self.n)])[None, :]
+            limits.append(scipy.optimize.LinearConstraint(row, -np.inf, limit))
+        return limits
+
+    def _limits(self) -> Iterator[tuple[NDArray[np.float64], float]]:
+        if self.units is not None:
+            # as shares of the budget: a solver's tolerance is absolute
+            most = max(self.units, 1)
+            yield np.array([price / most for price in self.prices]), self.units / most
+        if self.max_actions is not None:
+            yield np.ones(self.n_candidates), self.max_actions
+        for chosen in self.refused:
+            yield chosen.astype(np.float64), chosen.sum() - 1
+
+    def _fits(self, chosen: NDArray[np.bool_]) -> bool:
+        picked = np.flatnonzero(chosen).tolist()
+        price = sum(self.prices[c] for c in picked)
+        return (self.units is None or price <= self.units) and (
+            self.max_actions is None or len(picked) <= self.max_actions
+        )
 
     def _served(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        result: NDArray[np.bool_] = self.demand.recoverable & ~self.demand.missing(chosen).any(axis=1)
-        return result
+        return _served(self.demand, chosen)
 
     def _offer(self, chosen: NDArray[np.bool_]) -> None:
         if self._served(chosen).sum() > self._served(self.chosen).sum():
@@ -136,6 +171,10 @@ class _Search:
 
     def _affordable(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         result = ~chosen
-        for weights, limit in self.limits:
-            result &= weights[chosen].sum() + weights <= limit * (1 + 1e-12)
+        picked = np.flatnonzero(chosen).tolist()
+        if self.units is not None:
+            left = self.units - sum(self.prices[c] for c in picked)
+            result &= np.array([price <= left for price in self.prices], dtype=bool)
+        if self.max_actions is not None:
+            result &= len(picked) < self.max_actions
         return result

@@ -12,6 +12,7 @@ import scipy
 
 from identify.criterion import Verdict, check
 from identify.design.cover import relative_gap
+from identify.design.prices import total
 from identify.entanglement import Entanglement
 from identify.exceptions import RequestError, UnknownNameError
 from identify.graph import CausalGraph
@@ -93,7 +94,7 @@ class Design:
     @property
     def cost(self) -> float:
         """What the new actions cost together; with free choice, how many they are."""
-        return float(sum(action.cost for action in self.actions))
+        return total(action.cost for action in self.actions)
 
     @cached_property
     def graph(self) -> CausalGraph:
@@ -145,7 +146,11 @@ class Design:
 
     @property
     def optimal(self) -> bool:
-        """Whether the design is proved to be the best: the cheapest, or with most latents when limited."""
+        """Whether the design is proved to be the best: the cheapest, or with most latents when limited.
+
+        Few candidates, and prices that are whole numbers of some unit (cents), are compared exactly. Else a design is
+        called optimal when ``gap`` is at most a millionth.
+        """
         return self.gap <= 1e-6
 
     def without(self, action: str) -> CausalGraph:

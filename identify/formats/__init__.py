@@ -10,15 +10,27 @@ from pathlib import Path
 
 from identify.exceptions import FormatError, GraphError, RequestError
 from identify.files import STANDARD, read_bytes, write_whole
+from identify.formats.adjacency import ADJACENCY
 from identify.formats.arrays import NPZ
-from identify.formats.base import Format
+from identify.formats.base import Format, Reading
 from identify.formats.dot import DOT
-from identify.formats.markup import GML, GRAPHML
+from identify.formats.gml import GML
+from identify.formats.graphml import GRAPHML
 from identify.formats.structured import JSON
-from identify.formats.tables import ADJACENCY, EDGES, read_table
+from identify.formats.tables import EDGES, read_table
 from identify.graph import CausalGraph
+from identify.names import lookalike, quoted, shown
 
-__all__ = ["FORMATS", "SUFFIXES", "Format", "format_of", "read_graph", "write_graph"]
+__all__ = [
+    "FORMATS",
+    "SUFFIXES",
+    "Format",
+    "Reading",
+    "format_of",
+    "read_described",
+    "read_graph",
+    "write_graph",
+]
 
 #: All formats by name.
 FORMATS = {form.name: form for form in (JSON, GRAPHML, GML, DOT, EDGES, ADJACENCY, NPZ)}
@@ -49,14 +61,48 @@ def read_graph(path: _Path, format: str | None = None) -> CausalGraph:
         >>> read_graph(file).edges()
         [('x', 'y'), ('push', 'x')]
     """
+    return read_described(path, format).graph
+
+
+def read_described(path: _Path, format: str | None = None) -> Reading:
+    """Read a causal graph as `read_graph` does, and say what the file was taken for.
+
+    Args:
+        path: the file; ``-`` is standard input.
+        format: as for `read_graph`.
+
+    Returns:
+        The graph, and notes: the form of the file and all that had to be decided to read it.
+
+    Raises:
+        FormatError, FileAccessError, RequestError: as `read_graph`.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> file = pathlib.Path(tempfile.mkdtemp(), "graph.csv")
+        >>> _ = file.write_text("child,x,push\\nx,0,1\\n")
+        >>> read_described(file).notes
+        ('rows are children, columns their parents',)
+    """
     form = format_of(path, format)
     content = read_bytes(path, form.limit)
     name = "standard input" if os.fspath(path) == STANDARD else os.fspath(path)
-    read = read_table if form is EDGES and format is None else form.read
+    parse = read_table if form is EDGES and format is None else form.parse
     try:
-        return read(content)
+        found = parse(content)
     except (FormatError, GraphError) as error:
         raise FormatError(f"{name}: {error}") from error
+    return Reading(found.graph, (*found.notes, *_lookalikes(found.graph)), found.form or form.title)
+
+
+def _lookalikes(graph: CausalGraph) -> tuple[str, ...]:
+    """A note on the first two names that differ in capitals or in letters that look the same."""
+    seen: dict[str, str] = {}
+    for name in (*graph.latents, *graph.actions):
+        other = seen.setdefault(lookalike(name), name)
+        if other != name:
+            return (f"{quoted(other)} and {quoted(name)} look alike, and are two nodes",)
+    return ()
 
 
 def write_graph(graph: CausalGraph, path: _Path, format: str | None = None) -> None:
@@ -99,7 +145,7 @@ def format_of(path: _Path, format: str | None = None) -> Format:
     """
     if format is not None:
         if format not in FORMATS:
-            raise RequestError(f"there is no format {format!r}; formats are {', '.join(FORMATS)}")
+            raise RequestError(f"there is no format {quoted(format)}; formats are {', '.join(FORMATS)}")
         return FORMATS[format]
     if os.fspath(path) == STANDARD:
         return JSON
@@ -108,5 +154,5 @@ def format_of(path: _Path, format: str | None = None) -> Format:
         if name.endswith(suffix):
             return SUFFIXES[suffix]
     raise RequestError(
-        f"{os.fspath(path)}: the suffix names no format; known are {', '.join(SUFFIXES)}, or name a format"
+        f"{shown(os.fspath(path), 200)}: the suffix names no format; known are {', '.join(SUFFIXES)}, or name a format"
     )

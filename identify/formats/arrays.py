@@ -1,8 +1,13 @@
-"""NPZ: numpy arrays in a zip file; compact, and the format for large graphs."""
+"""NPZ: numpy arrays in a zip file; compact, and the format for large graphs.
+
+A short file may unpack to gigabytes, and a header of a hundred bytes may claim any shape. So every size is checked in
+the headers before an array is read.
+"""
 
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from typing import Any
 
@@ -10,28 +15,40 @@ import numpy as np
 from scipy import sparse
 
 from identify.exceptions import FormatError, GraphError
-from identify.formats.base import MIB, Format
+from identify.formats.base import MIB, Format, Reading
 from identify.graph import CausalGraph
-from identify.names import default_names
+from identify.names import default_names, quoted
 
 __all__ = ["NPZ"]
 
 _VERSION = 1
 _LIMIT = 4096 * MIB
+# a file may unpack to this and fifty times its own size: a million latents with six million edges unpack to four
+# times their size, ten thousand latents as a plain matrix of bytes to 95 MiB
+_UNPACKED, _RATIO = 128 * MIB, 50
+_MOST_NODES = 20_000_000
+_MATRICES = ("Gz", "Ga")
+_PARTS = tuple(f"{key}_{part}" for key in _MATRICES for part in ("shape", "indptr", "indices"))
+_KEYS = (*_MATRICES, *_PARTS, "latents", "actions", "version")
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 
-def _read(content: bytes) -> CausalGraph:
+def _read(content: bytes) -> Reading:
     arrays = _unpack(content)
     try:
-        past, acted = (_matrix(arrays, key) for key in ("Gz", "Ga"))
-        return CausalGraph(past, acted, latents=_names(arrays, "latents"), actions=_names(arrays, "actions"))
+        past, acted = (_matrix(arrays, key) for key in _MATRICES)
+        latents, actions = (_names(arrays, key) for key in ("latents", "actions"))
+        # shapes and names first: the entries of a plain matrix take many times its room
+        CausalGraph(_without_entries(past), _without_entries(acted), latents, actions)
+        graph = CausalGraph(past, acted, latents, actions)
     except (FormatError, GraphError):
         raise
     except Exception as error:
         # whatever numpy and scipy make of inconsistent arrays
         raise FormatError(f"the arrays don't make a graph: {error}") from error
+    plain = any(key in arrays for key in _MATRICES)
+    return Reading(graph, ("rows are children, columns their parents",) if plain else ())
 
 
 def _write(graph: CausalGraph) -> bytes:
@@ -56,23 +73,60 @@ def _unpack(content: bytes) -> Arrays:
     if not content:
         raise FormatError("the file is empty")
     try:
-        declared = sum(info.file_size for info in zipfile.ZipFile(io.BytesIO(content)).infolist())
-        if declared > _LIMIT:
-            raise FormatError(f"unpacks to {declared:,} bytes, more than the limit of {_LIMIT:,}")
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            members = {info.filename.removesuffix(".npy"): info for info in file.infolist()}
+            members = {key: info for key, info in members.items() if key in _KEYS}
+            _check_sizes(members, len(content))
+            for key, info in members.items():
+                _check_header(file, key, info)
+        # only what is asked for is read
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            found = {key: arrays[key] for key in members}
     except FormatError:
         raise
     except Exception as error:
         # a damaged zip file raises whatever zipfile, zlib or numpy meet first
         raise FormatError(f"is no NPZ file of plain arrays: {error}") from error
-    for key, array in arrays.items():
-        if not isinstance(array, np.ndarray):
-            raise FormatError(f"key '{key}': is no numpy array")
-    version = arrays.get("version")
+    version = found.get("version")
     if version is not None and (version.shape != () or version.dtype.kind not in "iu" or version > _VERSION):
-        raise FormatError(f"key 'version': is {version}; this version of mechsparse reads {_VERSION}")
-    return arrays
+        raise FormatError(
+            f"key 'version': is {quoted(version.tolist())}; this version of mechsparse reads {_VERSION}"
+        )
+    return found
+
+
+def _check_sizes(members: dict[str, zipfile.ZipInfo], size: int) -> None:
+    declared = sum(info.file_size for info in members.values())
+    if declared > _LIMIT:
+        raise FormatError(f"unpacks to {declared:,} bytes, more than the limit of {_LIMIT:,}")
+    if declared > _UNPACKED + _RATIO * size:
+        raise FormatError(
+            f"unpacks from {size:,} to {declared:,} bytes; write a plain matrix as bool, or the parts of a CSR matrix"
+        )
+
+
+def _check_header(file: zipfile.ZipFile, key: str, info: zipfile.ZipInfo) -> None:
+    """The header of a member claims what the member has, and shapes that a graph can have."""
+    with file.open(info) as member:
+        if member.read(6) != np.lib.format.MAGIC_PREFIX:
+            raise FormatError(f"key '{key}': is no numpy array")
+        version = tuple(member.read(2))
+        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in readers:
+            raise FormatError(f"key '{key}': has version {version} of numpy's format; 1 and 2 are read")
+        shape, _, dtype = readers[version](member)
+        start = member.tell()
+    if dtype.hasobject:
+        raise FormatError(f"is no NPZ file of plain arrays: Object arrays can't be read (key '{key}')")
+    if max(shape, default=0) > _MOST_NODES and key in (*_MATRICES, "latents", "actions"):
+        raise FormatError(
+            f"key '{key}': has shape {quoted(shape)}; a graph has at most {_MOST_NODES:,} nodes"
+        )
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed != info.file_size - start:
+        raise FormatError(
+            f"is no NPZ file of plain arrays: key '{key}' claims {claimed:,} bytes and has {info.file_size - start:,}"
+        )
 
 
 def _matrix(arrays: Arrays, key: str) -> Any:
@@ -82,7 +136,11 @@ def _matrix(arrays: Arrays, key: str) -> Any:
         return None
     shape, indptr, indices = (_integers(arrays, f"{key}_{part}") for part in ("shape", "indptr", "indices"))
     if len(shape) != 2 or (shape < 0).any():
-        raise FormatError(f"key '{key}_shape': is {shape.tolist()}; it must be rows and columns")
+        raise FormatError(f"key '{key}_shape': is {quoted(shape.tolist())}; it must be rows and columns")
+    if (shape > _MOST_NODES).any():
+        raise FormatError(
+            f"key '{key}_shape': is {shape.tolist()}; a graph has at most {_MOST_NODES:,} nodes"
+        )
     if len(indptr) != shape[0] + 1:
         raise FormatError(
             f"key '{key}_indptr': has {len(indptr)} entries; {shape[0]} rows need {shape[0] + 1}"
@@ -92,6 +150,12 @@ def _matrix(arrays: Arrays, key: str) -> Any:
     )
     matrix.check_format(full_check=True)
     return matrix
+
+
+def _without_entries(matrix: Any) -> Any:
+    if matrix is None or matrix.ndim != 2:
+        return matrix
+    return sparse.csr_array(matrix.shape, dtype=bool)
 
 
 def _integers(arrays: Arrays, key: str) -> np.ndarray[Any, Any]:
@@ -111,4 +175,4 @@ def _names(arrays: Arrays, key: str) -> list[str] | None:
     return [str(name) for name in names]
 
 
-NPZ = Format("npz", (".npz",), "numpy arrays, compressed; for large graphs", _LIMIT, _read, _write)
+NPZ = Format("npz", "NPZ", (".npz",), "numpy arrays, compressed; for large graphs", _LIMIT, _read, _write)

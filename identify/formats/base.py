@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-import re
+import codecs
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from identify.exceptions import FormatError, GraphError
+from identify.exceptions import FormatError
 from identify.graph import CausalGraph
 
-__all__ = ["MIB", "Format", "decode", "parsed"]
+__all__ = ["MIB", "Format", "Reading", "decode"]
 
 MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A graph, and what had to be decided to read it from a file.
+
+    Attributes:
+        graph: the graph.
+        notes: what the file was taken for where it could have meant something else, what was left out, and what
+            looks like a mistake; each a few words.
+        form: what the file is, in words; the format's title if the reader leaves it out.
+    """
+
+    graph: CausalGraph
+    notes: tuple[str, ...] = ()
+    form: str = ""
 
 
 @dataclass(frozen=True)
@@ -21,29 +36,48 @@ class Format:
 
     Attributes:
         name: how a person asks for it.
+        title: what people call it.
         suffixes: endings of file names, lower case.
         description: one line for help and documentation.
         limit: the largest file to read, in bytes.
-        read: the graph in a file's content. Raises FormatError with the place, without the file's name.
+        parse: the graph in a file's content, with notes. Raises FormatError with the place, without the file's name.
         write: the file's content for a graph.
     """
 
     name: str
+    title: str
     suffixes: tuple[str, ...]
     description: str
     limit: int
-    read: Callable[[bytes], CausalGraph]
+    parse: Callable[[bytes], Reading]
     write: Callable[[CausalGraph], bytes]
+
+    def read(self, content: bytes) -> CausalGraph:
+        """The graph in a file's content.
+
+        Raises:
+            FormatError: the content is broken; the text has the place, without the file's name.
+        """
+        return self.parse(content).graph
 
 
 def decode(content: bytes) -> str:
-    """UTF-8 text, with or without a byte order mark.
+    """UTF-8 text, with or without a byte order mark, or UTF-16 text with one.
 
     Raises:
-        FormatError: the content is empty or no UTF-8 text.
+        FormatError: the content is empty or no such text.
     """
     if not content.strip():
         raise FormatError("the file is empty")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # what spreadsheets call Unicode text
+        try:
+            return content.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise FormatError(
+                f"line 1: byte 0 is no UTF-8 text; save the file as UTF-8 (it begins like UTF-16, and breaks at byte "
+                f"{error.start})"
+            ) from error
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -51,22 +85,3 @@ def decode(content: bytes) -> str:
         raise FormatError(
             f"line {line}: byte {error.start} is no UTF-8 text; save the file as UTF-8"
         ) from error
-
-
-def parsed(what: str, parse: Callable[[], Any]) -> Any:
-    """Run a library's parser; whatever it raises on a broken file becomes one line with the place."""
-    try:
-        return parse()
-    except (FormatError, GraphError):
-        raise
-    except RecursionError as error:
-        raise FormatError(f"is nested too deeply for {what}") from error
-    except Exception as error:
-        # parsers raise their own types, and built-in ones where the file surprises them
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise FormatError(f"{_place(text)}is no {what}: {text[:200]}") from error
-
-
-def _place(text: str) -> str:
-    found = re.search(r"line:? (\d+)|at \((\d+), \d+\)", text)
-    return f"line {found[1] or found[2]}: " if found else ""

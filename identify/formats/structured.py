@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from identify.exceptions import FormatError
-from identify.formats.base import MIB, Format, decode
+from identify.formats.base import MIB, Format, Reading, decode
 from identify.graph import CausalGraph
+from identify.names import quoted
 
 __all__ = ["JSON"]
 
@@ -16,7 +17,11 @@ _VERSION = 1
 _KEYS = ("format", "version", "latents", "actions", "edges", "Gz", "Ga", "metadata")
 
 
-def _read(content: bytes) -> CausalGraph:
+def _read(content: bytes) -> Reading:
+    return Reading(_graph(content))
+
+
+def _graph(content: bytes) -> CausalGraph:
     record = _parse(decode(content))
     if not isinstance(record, dict):
         raise FormatError(f"line 1: holds a {_kind(record)}; a graph is an object with 'format': '{_FORMAT}'")
@@ -63,9 +68,9 @@ def _parse(text: str) -> Any:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise FormatError(f"key {twice!r}: is given twice; give it once")
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise FormatError(f"key {quoted(twice)}: is given twice; give it once")
     return result
 
 
@@ -75,16 +80,18 @@ def _no_constant(name: str) -> Any:
 
 def _check_head(record: dict[str, Any]) -> None:
     if record.get("format") != _FORMAT:
-        raise FormatError(f"key 'format': is {record.get('format')!r}; it must be '{_FORMAT}'")
+        raise FormatError(f"key 'format': is {quoted(record.get('format'))}; it must be '{_FORMAT}'")
     version = record.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise FormatError(f"key 'version': is {version!r}; it must be {_VERSION}")
+        raise FormatError(f"key 'version': is {quoted(version)}; it must be {_VERSION}")
     if version > _VERSION:
-        raise FormatError(f"key 'version': is {version}, newer than {_VERSION}; update mechsparse to read it")
+        raise FormatError(
+            f"key 'version': is {quoted(version)}, newer than {_VERSION}; update mechsparse to read it"
+        )
     for key in record:
         if key not in _KEYS:
             raise FormatError(
-                f"key {key!r}: is unknown; put your own under 'metadata', known are {', '.join(_KEYS)}"
+                f"key {quoted(key)}: is unknown; put your own under 'metadata', known are {', '.join(_KEYS)}"
             )
     if not isinstance(record.get("metadata", {}), dict):
         raise FormatError(f"key 'metadata': is a {_kind(record['metadata'])}; it must be an object")
@@ -98,7 +105,7 @@ def _names(record: dict[str, Any], key: str) -> list[str] | None:
         raise FormatError(f"key '{key}': is a {_kind(names)}; it must be a list of names")
     for position, name in enumerate(names):
         if not isinstance(name, str):
-            raise FormatError(f"{key}[{position}]: is {_short(name)}; a name is a non-empty string")
+            raise FormatError(f"{key}[{position}]: is {quoted(name)}; a name is a non-empty string")
     return names
 
 
@@ -108,7 +115,7 @@ def _edges(edges: Any) -> list[list[str]]:
     for number, edge in enumerate(edges):
         if not isinstance(edge, list) or len(edge) != 2 or not all(isinstance(name, str) for name in edge):
             raise FormatError(
-                f"edges[{number}]: is {_short(edge)}; an edge is a pair of names [parent, child]"
+                f"edges[{number}]: is {quoted(edge)}; an edge is a pair of names [parent, child]"
             )
     return edges
 
@@ -123,15 +130,10 @@ def _from_matrices(
         for i, row in enumerate(rows):
             for j, value in enumerate(row):
                 if value not in (0, 1) or isinstance(value, float):
-                    raise FormatError(f"{key}[{i}][{j}]: is {_short(value)}; entries must be 0 or 1")
+                    raise FormatError(f"{key}[{i}][{j}]: is {quoted(value)}; entries must be 0 or 1")
     if not {"Gz", "Ga", "latents"} & set(record):
         raise FormatError("key 'latents': is missing; a graph has 'latents' and 'edges', or 'Gz' and 'Ga'")
     return CausalGraph(record.get("Gz"), record.get("Ga"), latents, actions)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _kind(value: Any) -> str:
@@ -139,4 +141,4 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "number")
 
 
-JSON = Format("json", (".json",), "JSON, documented and versioned", 1024 * MIB, _read, _write)
+JSON = Format("json", "JSON", (".json",), "JSON, documented and versioned", 1024 * MIB, _read, _write)

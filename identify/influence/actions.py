@@ -10,6 +10,7 @@ from identify.influence.functions import decided
 from identify.influence.report import Influence, answer
 from identify.mechanisms import Mechanisms
 from identify.proof.independence import Dependent
+from identify.proof.substitution import substituted
 
 if TYPE_CHECKING:
     import sympy
@@ -39,9 +40,11 @@ def of_action(mechanisms: Mechanisms, action: sympy.Symbol, seconds: float) -> I
     if values is None:
         branches = [tuple(sympy.diff(score, action) for score in scores)]
     else:
-        first = [score.subs(action, values[0]) for score in scores]
+        first = [substituted(score, {action: values[0]}) for score in scores]
         branches = [
-            tuple(score.subs(action, value) - base for score, base in zip(scores, first, strict=True))
+            tuple(
+                substituted(score, {action: value}) - base for score, base in zip(scores, first, strict=True)
+            )
             for value in values[1:]
         ]
     found = decided(mechanisms, names, branches, seconds)

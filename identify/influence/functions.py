@@ -6,7 +6,9 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 from identify.mechanisms import Mechanisms, sampled
+from identify.proof.deadline import OutOfTimeError, within
 from identify.proof.independence import Branch, Dependent, Independent, Undecided, linear_independence
+from identify.proof.substitution import TooLargeError, substituted
 
 __all__ = ["decided"]
 
@@ -25,9 +27,15 @@ def decided(
         branches: the functions, in one or several forms.
         seconds: after which it is undecided.
     """
+    try:
+        spelled_out = within(seconds, lambda: list(_spelled_out(mechanisms, branches)))
+    except OutOfTimeError:
+        return Undecided(f"the values of the actions could not be put in within {seconds:.3g} s")
+    except TooLargeError as error:
+        return Undecided(str(error))
     return linear_independence(
         names,
-        list(_spelled_out(mechanisms, branches)),
+        spelled_out,
         mechanisms.latents,
         seconds,
         lambda symbols, count: sampled(mechanisms, symbols, count),
@@ -49,4 +57,4 @@ def _spelled_out(mechanisms: Mechanisms, branches: Iterable[Branch]) -> Iterator
             continue
         for chosen in itertools.product(*choices):
             replaced = dict(zip(discrete, chosen, strict=True))
-            yield tuple(part.subs(replaced) for part in branch)
+            yield tuple(substituted(part, replaced) for part in branch)

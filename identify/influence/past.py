@@ -11,7 +11,10 @@ from identify.mechanisms import Mechanisms, NaturalForm
 from identify.proof.independence import Branch, Dependent
 from identify.proof.vanishing import refute
 
-__all__ = ["of_past", "variability"]
+__all__ = ["NATURAL_PARAMETERS", "PAST", "of_past", "variability"]
+
+#: What the causes that are no actions are called.
+PAST, NATURAL_PARAMETERS = "the past", "the natural parameters"
 
 # positions of child and parent
 Edge = tuple[int, int]
@@ -39,9 +42,9 @@ def of_past(mechanisms: Mechanisms, forms: Sequence[NaturalForm] | None, seconds
     try:
         names, pairs = _past_edges(mechanisms)
     except UndecidedError as error:
-        return Influence("the past", "undecided", None, str(error))
+        return Influence(PAST, "undecided", None, str(error))
     if not names:
-        return Influence("the past", "holds", None, "it has no children, so nothing is asked of it")
+        return Influence(PAST, "holds", None, "it has no children, so nothing is asked of it")
     if forms is None:
         return _nonparametric(mechanisms, names, pairs, seconds)
     return _exponential(mechanisms, forms, names, pairs, seconds)
@@ -67,11 +70,11 @@ def _nonparametric(
                 "with one lag and nothing else that varies, there is one matrix of second derivatives at every z, and "
                 f"{len(names)} edges need {len(names)} independent ones"
             )
-            return Influence("the past", "fails", relation, reason, _PAST_REPAIRS)
+            return Influence(PAST, "fails", relation, reason, _PAST_REPAIRS)
     found = decided(mechanisms, names, branches, seconds)
     repairs = _PAST_REPAIRS if isinstance(found, Dependent) else ()
     edges = "1 edge" if len(names) == 1 else f"{len(names)} edges"
-    return answer("the past", found, f"second derivatives in {edges} vary", repairs)
+    return answer(PAST, found, f"second derivatives in {edges} vary", repairs)
 
 
 def _of_one_matrix(names: Sequence[str], branch: Branch) -> Dependent | None:
@@ -100,7 +103,7 @@ def _exponential(
     for latent, form in zip(mechanisms.latents, forms, strict=True):
         if len(form.parameters) > 1:
             return Influence(
-                "the past",
+                PAST,
                 "undecided",
                 None,
                 f"{latent} has {len(form.parameters)} sufficient statistics; the theorem for the past needs one each",
@@ -114,7 +117,7 @@ def _exponential(
     ]
     found = decided(mechanisms, names, branches, seconds)
     repairs = _EXPONENTIAL_REPAIRS if isinstance(found, Dependent) else ()
-    return answer("the past", found, f"derivatives of natural parameters in {len(names)} edges", repairs)
+    return answer(PAST, found, f"derivatives of natural parameters in {len(names)} edges", repairs)
 
 
 def variability(mechanisms: Mechanisms, forms: Sequence[NaturalForm], seconds: float) -> Influence:
@@ -129,13 +132,14 @@ def variability(mechanisms: Mechanisms, forms: Sequence[NaturalForm], seconds: f
     still = [
         latent.name for latent, form in zip(mechanisms.latents, forms, strict=True) if not form.parameters
     ]
-    cause = "the natural parameters"
     if still:
         reason = f"nothing moves {still[0]}, so that its natural parameter is constant"
         relation = Dependent(
             (still[0],), (sympy.Integer(1),), ((sympy.Integer(0),),), ("it is zero as it stands",)
         )
-        return Influence(cause, "fails", relation, reason, (f"let an action or the past act on {still[0]}",))
+        return Influence(
+            NATURAL_PARAMETERS, "fails", relation, reason, (f"let an action or the past act on {still[0]}",)
+        )
     branch = (sympy.Integer(1), *(parameter for form in forms for parameter in form.parameters))
     found = decided(mechanisms, names, [branch], seconds)
     repairs = (
@@ -143,7 +147,7 @@ def variability(mechanisms: Mechanisms, forms: Sequence[NaturalForm], seconds: f
         if isinstance(found, Dependent)
         else ()
     )
-    return answer(cause, found, f"{len(names) - 1} parameters take values", repairs)
+    return answer(NATURAL_PARAMETERS, found, f"{len(names) - 1} parameters take values", repairs)
 
 
 def _past_edges(mechanisms: Mechanisms) -> tuple[list[str], list[Edge]]:

@@ -30,6 +30,7 @@ class Influence:
             recomputes it. A cause without children needs none.
         reason: the answer in words.
         repairs: where it fails, what would mend it.
+        written: the certificate as text, where another process holds it.
     """
 
     cause: str
@@ -37,6 +38,7 @@ class Influence:
     certificate: Independent | Dependent | None
     reason: str
     repairs: tuple[str, ...] = ()
+    written: str | None = None
 
     def __bool__(self) -> bool:
         return self.status == "holds"
@@ -50,7 +52,7 @@ class Influence:
             "cause": self.cause,
             "status": self.status,
             "reason": self.reason,
-            "certificate": None if self.certificate is None else str(self.certificate),
+            "certificate": self.written if self.certificate is None else str(self.certificate),
             "repairs": list(self.repairs),
         }
 

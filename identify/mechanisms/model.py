@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from identify.exceptions import MechanismError, UndecidedError
+from identify.exceptions import IdentifyError, MechanismError, UndecidedError
 from identify.graph import CausalGraph
 from identify.maps import depends
+from identify.names import quoted
 from identify.proof.balls import NotEnclosedError, enclose
-from identify.proof.vanishing import SECONDS, as_real, points, vanishes
+from identify.proof.deadline import OutOfTimeError, checked_seconds, within
+from identify.proof.substitution import TooLargeError, require_small_powers, substituted
+from identify.proof.vanishing import SECONDS, Decision, as_real, points, vanishes
+from identify.proof.words import FAILURES, in_words
 
 if TYPE_CHECKING:
     import sympy
@@ -67,8 +71,6 @@ class Mechanisms:
         action_values: Mapping[sympy.Symbol, Sequence[Any]] | None = None,
         seconds: float = SECONDS,
     ) -> None:
-        import sympy
-
         lags = _lags(past)
         _require_symbols(latents, actions, lags)
         real = as_real([*latents, *actions, *(symbol for lag in lags for symbol in lag)])
@@ -88,11 +90,16 @@ class Mechanisms:
             for given, latent in zip(log_densities, latents, strict=True)
         )
         self.action_values: dict[sympy.Symbol, tuple[sympy.Expr, ...]] = {
-            real.get(action, action): tuple(sympy.nsimplify(value, rational=True) for value in values)
+            real.get(action, action): tuple(_rational(action, value) for value in values)
             for action, values in (action_values or {}).items()
         }
-        self.seconds = seconds
-        _require_valid(self)
+        self.seconds = checked_seconds(seconds)
+        try:
+            _require_valid(self)
+        except IdentifyError:
+            raise
+        except FAILURES as error:
+            raise MechanismError(f"sympy fails on a log-density ({type(error).__name__})") from error
 
     @property
     def conditions(self) -> tuple[sympy.Symbol, ...]:
@@ -102,12 +109,18 @@ class Mechanisms:
     @cached_property
     def scores(self) -> tuple[sympy.Expr, ...]:
         """d/dz_i log p(z_i | ...), n expressions."""
+        return tuple(self._score(i) for i in range(len(self.latents)))
+
+    def _score(self, i: int) -> sympy.Expr:
         import sympy
 
-        return tuple(
-            sympy.diff(density, latent)
-            for density, latent in zip(self.log_densities, self.latents, strict=True)
-        )
+        if i not in self._derivatives:
+            self._derivatives[i] = sympy.diff(self.log_densities[i], self.latents[i])
+        return self._derivatives[i]
+
+    @cached_property
+    def _derivatives(self) -> dict[int, sympy.Expr]:
+        return {}
 
     @cached_property
     def graph(self) -> CausalGraph:
@@ -151,21 +164,34 @@ class Mechanisms:
         return {}
 
     def _decided(self, i: int, parent: sympy.Symbol) -> bool:
-        score = self.scores[i]
-        if parent not in score.free_symbols:
+        if parent not in self.log_densities[i].free_symbols:
             return False
-        values = self.action_values.get(parent)
-        if values is None:
-            decisions = [depends(score, parent, self.seconds)]
+        values = self.action_values.get(parent, ())
+        try:
+            decisions = within(self.seconds * max(1, len(values) - 1), lambda: self._decisions(i, parent))
+        except OutOfTimeError:
+            reason = f"neither proof nor counterexample within {self.seconds:.3g} s"
+        except TooLargeError as error:
+            reason = str(error)
+        except FAILURES as error:
+            reason = f"sympy fails on its score ({type(error).__name__})"
         else:
-            first = score.subs(parent, values[0])
-            decisions = [vanishes(score.subs(parent, value) - first, self.seconds) for value in values[1:]]
-        if any(decision.answer is False for decision in decisions):
-            return True
-        if all(decision.answer for decision in decisions):
-            return False
-        reason = next(decision.reason for decision in decisions if decision.answer is None)
+            if any(decision.answer is False for decision in decisions):
+                return True
+            if all(decision.answer for decision in decisions):
+                return False
+            reason = next(decision.reason for decision in decisions if decision.answer is None)
         raise UndecidedError(f"whether {parent} acts on {self.latents[i]} is undecided: {reason}")
+
+    def _decisions(self, i: int, parent: sympy.Symbol) -> list[Decision]:
+        score = self._score(i)
+        values = self.action_values.get(parent)
+        if parent not in score.free_symbols:
+            return []
+        if values is None:
+            return [depends(score, parent, self.seconds)]
+        first = substituted(score, {parent: values[0]})
+        return [vanishes(substituted(score, {parent: value}) - first, self.seconds) for value in values[1:]]
 
     def __repr__(self) -> str:
         lags = "" if not self.past else f", {len(self.past)} lag{'s' if len(self.past) > 1 else ''}"
@@ -191,7 +217,7 @@ def _require_symbols(latents: Sequence[Any], actions: Sequence[Any], lags: Seque
     for what, symbols in named.items():
         for symbol in symbols:
             if not isinstance(symbol, sympy.Symbol):
-                raise MechanismError(f"{symbol!r} among the {what} is no sympy symbol")
+                raise MechanismError(f"{quoted(symbol)} among the {what} is no sympy symbol")
     for k, lag in enumerate(lags):
         if len(lag) != len(latents):
             raise MechanismError(
@@ -201,8 +227,20 @@ def _require_symbols(latents: Sequence[Any], actions: Sequence[Any], lags: Seque
     for name in names:
         if names.count(name) > 1:
             raise MechanismError(
-                f"the name {name!r} stands for two symbols; latents, actions and past need different names"
+                f"the name {quoted(name)} stands for two symbols; latents, actions and past need different names"
             )
+
+
+def _rational(action: Any, value: Any) -> sympy.Expr:
+    import sympy
+
+    try:
+        found = sympy.nsimplify(value, rational=True)
+    except FAILURES:
+        found = None
+    if found is None or not found.is_rational:
+        raise MechanismError(f"the values of {action} must be rational numbers, got {quoted(value)}")
+    return found
 
 
 def _expression(given: Any, latent: Any) -> sympy.Expr:
@@ -211,9 +249,11 @@ def _expression(given: Any, latent: Any) -> sympy.Expr:
     try:
         found = sympy.sympify(given, strict=True)
     except sympy.SympifyError as error:
-        raise MechanismError(f"the log-density of {latent} ({given!r}) is no sympy expression") from error
+        raise MechanismError(
+            f"the log-density of {latent} ({quoted(given)}) is no sympy expression"
+        ) from error
     if not isinstance(found, sympy.Expr):
-        raise MechanismError(f"the log-density of {latent} ({given!r}) is no sympy expression")
+        raise MechanismError(f"the log-density of {latent} ({quoted(given)}) is no sympy expression")
     return found
 
 
@@ -225,9 +265,11 @@ def _require_valid(mechanisms: Mechanisms) -> None:
             raise MechanismError(
                 f"{action} has {len(set(values))} different values; an action needs two or more"
             )
-        if not all(value.is_rational for value in values):
-            raise MechanismError(f"the values of {action} must be rational numbers, got {values}")
     for latent, density in zip(mechanisms.latents, mechanisms.log_densities, strict=True):
+        try:
+            require_small_powers(density)
+        except TooLargeError as error:
+            raise MechanismError(f"in the density of {latent}, {error}") from error
         _require_known(mechanisms, latent, density)
         _require_real(mechanisms, latent, density)
 
@@ -253,16 +295,21 @@ def _require_real(mechanisms: Mechanisms, latent: Any, density: Any) -> None:
     import sympy
 
     if density.is_real is False or density.has(sympy.I):
-        raise MechanismError(f"the log-density of {latent} ({density}) is not real")
+        raise MechanismError(f"the log-density of {latent} ({in_words(density)}) is not real")
     for action, values in mechanisms.action_values.items():
         for value in values if action in density.free_symbols else ():
-            if not _defined(density.subs(action, value), mechanisms):
+            try:
+                there = substituted(density, {action: value})
+            except TooLargeError as error:
+                raise MechanismError(f"in the density of {latent}, {error}") from error
+            if not _defined(there, mechanisms):
+                where = f"where {action} is {in_words(value)}"
                 raise MechanismError(
-                    f"the density of {latent} is not defined where {action} is {value}, whatever else was tried"
+                    f"the density of {latent} is not defined {where}, whatever else was tried"
                 )
     if not _defined(density, mechanisms):
         raise MechanismError(
-            f"the log-density of {latent} ({density}) is real and finite nowhere that was tried"
+            f"the log-density of {latent} ({in_words(density)}) is real and finite nowhere that was tried"
         )
 
 
@@ -276,7 +323,7 @@ def _defined(density: Any, mechanisms: Mechanisms) -> bool:
         try:
             enclose(density, point)
         except NotEnclosedError as error:
-            if "has no enclosure" in str(error):
+            if error.unknown:
                 return True
             continue
         return True

@@ -12,6 +12,7 @@ from functools import cache, reduce
 from typing import TYPE_CHECKING, Any
 
 from identify.exceptions import IdentifyError
+from identify.proof.words import in_words
 
 if TYPE_CHECKING:
     import flint
@@ -24,7 +25,21 @@ Function = Callable[..., Any]
 
 
 class NotEnclosedError(IdentifyError):
-    """The expression has no finite real value at the point, or holds a function that has no enclosure here."""
+    """The expression has no finite real value at the point, or holds a function that has no enclosure here.
+
+    Args:
+        problem: what is wrong.
+        expression: of what, if that helps; it is written out only when somebody reads the message.
+        unknown: whether a function is the reason, so that another point won't help.
+    """
+
+    def __init__(self, problem: str, expression: Any = None, unknown: bool = False) -> None:
+        super().__init__(problem)
+        self.expression, self.unknown = expression, unknown
+
+    def __str__(self) -> str:
+        problem = super().__str__()
+        return problem if self.expression is None else f"{in_words(self.expression)} {problem}"
 
 
 def enclose(expression: sympy.Expr, point: Point, bits: int = 128) -> flint.arb:
@@ -81,7 +96,7 @@ def _atom(expression: Any, point: Point) -> Any:
     if isinstance(expression, sympy.Rational):
         return flint.arb(flint.fmpq(int(expression.p), int(expression.q)))
     if expression not in _constants():
-        raise NotEnclosedError(f"{expression} has no value")
+        raise NotEnclosedError("has no value", expression)
     return _constants()[expression]()
 
 
@@ -94,27 +109,27 @@ def _compound(expression: Any, point: Point) -> Any:
         return _piece(expression, point)
     function = _functions().get(expression.func)
     if function is None:
-        raise NotEnclosedError(f"{expression.func} has no enclosure")
+        raise NotEnclosedError(f"{expression.func} has no enclosure", unknown=True)
     return _finite(function(*(_ball(part, point) for part in expression.args)), expression)
 
 
 def _power(base: Any, exponent: Any, point: Point, whole: Any) -> Any:
     if exponent.is_Integer:
         if int(exponent) < 0 and not excludes_zero(base):
-            raise NotEnclosedError(f"{whole} may divide by zero")
+            raise NotEnclosedError("may divide by zero", whole)
         return _finite(base ** int(exponent), whole)
     if base > 0:
         return _finite(base ** _ball(exponent, point), whole)
     if base.is_zero() and exponent.is_positive:
         return base
-    raise NotEnclosedError(f"{whole} is not known to be real")
+    raise NotEnclosedError("is not known to be real", whole)
 
 
 def _piece(expression: Any, point: Point) -> Any:
     for value, condition in expression.args:
         if _holds(condition, point):
             return _ball(value, point)
-    raise NotEnclosedError(f"{expression} has no piece there")
+    raise NotEnclosedError("has no piece there", expression)
 
 
 def _holds(condition: Any, point: Point) -> bool:
@@ -129,10 +144,10 @@ def _holds(condition: Any, point: Point) -> bool:
     if isinstance(condition, sympy.Not):
         return not _holds(condition.args[0], point)
     if not isinstance(condition, sympy.core.relational.Relational):
-        raise NotEnclosedError(f"the condition {condition} can't be decided")
+        raise NotEnclosedError("can't be decided", condition)
     difference = _ball(condition.lhs, point) - _ball(condition.rhs, point)
     if not excludes_zero(difference) and not difference.is_zero():
-        raise NotEnclosedError(f"the condition {condition} is too close to call")
+        raise NotEnclosedError("is too close to call", condition)
     sign = 0 if difference.is_zero() else 1 if difference > 0 else -1
     return bool(condition.func(sympy.Integer(sign), sympy.Integer(0)))
 
@@ -153,7 +168,7 @@ def _log(ball: Any) -> Any:
 
 def _finite(ball: Any, expression: Any) -> Any:
     if not ball.is_finite():
-        raise NotEnclosedError(f"{expression} has no finite value there")
+        raise NotEnclosedError("has no finite value there", expression)
     return ball
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
@@ -15,6 +16,8 @@ __all__ = ["OutOfTimeError", "checked_seconds", "within"]
 
 T = TypeVar("T")
 
+# of each thread, when the innermost limit ends
+_ends = threading.local()
 # seconds until work that goes on is interrupted once more
 _AGAIN = 0.2
 
@@ -30,7 +33,8 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     """What some work returns, unless it takes longer.
 
     The work is interrupted between two steps of the Python interpreter, in whatever thread it runs. One single
-    operation of a compiled library is not interrupted.
+    operation of a compiled library is not interrupted. Limits may be nested: the earlier one counts, and what asks for
+    time after it has passed gets none.
 
     Args:
         seconds: that it may take, more than 0; infinite for no limit.
@@ -43,13 +47,27 @@ def within(seconds: float, work: Callable[[], T]) -> T:
         >>> within(5, lambda: 1 + 1)
         2
     """
-    if seconds == float("inf"):
+    outer, now = _outer_end(), time.monotonic()
+    end = now + seconds
+    if min(outer, end) <= now:
+        raise OutOfTimeError
+    if outer <= end:
+        # the outer limit interrupts in time, or there is none
         return work()
     here = _Timer(seconds, sys._getframe())
+    _ends.end = end
     try:
         return work()
     finally:
-        here.stop()
+        try:
+            here.stop()
+        finally:
+            _ends.end = outer
+
+
+def _outer_end() -> float:
+    """When the limit around this call ends, on the clock of `time.monotonic`."""
+    return getattr(_ends, "end", float("inf"))
 
 
 class _Timer:

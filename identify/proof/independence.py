@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 from identify.proof.analytic import is_analytic
 from identify.proof.balls import NotEnclosedError, enclose, excludes_zero, precision
 from identify.proof.deadline import OutOfTimeError, within
+from identify.proof.substitution import TooLargeError, substituted
 from identify.proof.vanishing import points, vanishes
+from identify.proof.words import FAILURES, in_words
 
 if TYPE_CHECKING:
     import flint
@@ -109,7 +111,7 @@ class Dependent:
 
     def __str__(self) -> str:
         parts = [
-            f"({weight}) * [{name}]"
+            f"({in_words(weight, None)}) * [{name}]"
             for name, weight in zip(self.names, self.weights, strict=True)
             if weight != 0
         ]
@@ -156,7 +158,11 @@ def linear_independence(
     try:
         return within(seconds, problem.decide)
     except OutOfTimeError:
-        return Undecided(f"neither a determinant nor a relation was found within {seconds:g} s")
+        return Undecided(f"neither a determinant nor a relation was found within {seconds:.3g} s")
+    except TooLargeError as error:
+        return Undecided(str(error))
+    except FAILURES as error:
+        return Undecided(f"sympy fails on the functions ({type(error).__name__})")
 
 
 @dataclass(frozen=True)
@@ -237,7 +243,7 @@ class _Problem:
         chosen = [rows[row] for row, _ in picked]
 
         def entry(row: _Candidate, column: int) -> sympy.Expr:
-            return row.branch[column].subs(row.conditions)
+            return substituted(row.branch[column], row.conditions)
 
         if len(chosen) == len(relevant):
             matrix = sympy.Matrix([[entry(row, column) for column in relevant] for row in chosen])

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from identify.exceptions import RequestError
 from identify.proof.balls import NotEnclosedError, enclose, excludes_zero
 from identify.proof.deadline import OutOfTimeError, within
+from identify.proof.words import FAILURES, in_words
 
 if TYPE_CHECKING:
     import sympy
@@ -61,12 +62,18 @@ def vanishes(expression: sympy.Expr, seconds: float = SECONDS) -> Decision:
         >>> vanishes(sympy.sin(x) - x).answer
         False
     """
+    try:
+        return within(seconds, lambda: _decided(expression))
+    except OutOfTimeError:
+        return Decision(None, f"neither proof nor counterexample within {seconds:.3g} s")
+    except FAILURES as error:
+        return Decision(None, f"sympy fails on it ({type(error).__name__})")
+
+
+def _decided(expression: sympy.Expr) -> Decision:
     if expression.is_zero:
         return Decision(True, "it is zero as it stands")
-    try:
-        return within(seconds, lambda: refute(expression) or _prove(expression))
-    except OutOfTimeError:
-        return Decision(None, f"neither proof nor counterexample within {seconds:g} s")
+    return refute(expression) or _prove(expression)
 
 
 def refute(expression: sympy.Expr) -> Decision | None:
@@ -149,7 +156,7 @@ def _prove(expression: sympy.Expr) -> Decision:
         name = "telling signs apart" if all(names) else None
     if name is not None:
         return Decision(True, f"zero after {name}")
-    return Decision(None, f"neither a point nor a rewriting decides it: {expression}")
+    return Decision(None, f"neither a point nor a rewriting decides it: {in_words(expression)}")
 
 
 def _rewritten_to_zero(expression: sympy.Expr) -> str | None:
@@ -158,14 +165,7 @@ def _rewritten_to_zero(expression: sympy.Expr) -> str | None:
         try:
             if rewrite(expression).is_zero:
                 return name
-        except (
-            TypeError,
-            ValueError,
-            NotImplementedError,
-            AttributeError,
-            RecursionError,
-            ZeroDivisionError,
-        ):
+        except FAILURES:
             # a rewriting that doesn't know what to do with this expression proves nothing
             continue
     return None

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from estimation.commands import main
+from tests.seeds import training_seed
 
 __all__ = ["TINY", "Captured", "refused", "told", "told_json", "write_table"]
 
@@ -21,7 +22,9 @@ _SETTINGS = (
     "depth=1",
     "batch_size=128",
     "unmixing=false",
+    "flow_blocks=1",
     "validate_every=20",
+    f"seed={training_seed()}",
 )
 TINY = ["--steps", "60", "--max-edges-actions", "3"]
 TINY += [word for setting in _SETTINGS for word in ("--set", setting)]
@@ -51,7 +54,7 @@ def refused(capsys: Captured, *words: object) -> str:
 
 def write_table(path: str, drugs: tuple[str, ...] = ("none", "A", "B"), rows: int = 300) -> None:
     """A table of two actions, one of them categorical, without any truth."""
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(training_seed())
     lines = ["gene1,gene2,gene3,dose,drug"]
     for k in range(rows):
         values = [f"{value:.4f}" for value in generator.normal(size=4)]

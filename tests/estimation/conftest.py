@@ -11,17 +11,26 @@ import pytest
 from estimation.commands import main
 from tests.estimation.command_line import TINY
 from tests.estimation.table_files import WRITERS
+from tests.seeds import training_seed
 
 
 @pytest.fixture(scope="session")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data of three latents, two of them twins, and two models of it, trained a little."""
     folder = tmp_path_factory.mktemp("room")
-    graph = ["identical-twins", "--decoder", "polynomial"]
+    graph = ["identical-twins", "--decoder", "polynomial", "--seed", str(training_seed())]
     assert main(["simulate", *graph, "-n", "2000", "-o", str(folder / "train.npz")]) == 0
     assert main(["simulate", *graph, "-n", "300", "--split", "test", "-o", str(folder / "test.npz")]) == 0
-    for name, seed in (("a", "1"), ("b", "2")):
-        words = ["train", str(folder / "train.npz"), "-o", str(folder / name), *TINY, "--seed", seed]
+    for name, seed in (("a", 1), ("b", 2)):
+        words = [
+            "train",
+            str(folder / "train.npz"),
+            "-o",
+            str(folder / name),
+            *TINY,
+            "--seed",
+            str(training_seed(seed)),
+        ]
         assert main(words) == 0
     return folder
 

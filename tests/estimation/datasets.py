@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from estimation.dataset import Dataset
+from tests.seeds import training_seed
 
 __all__ = ["assert_same", "numbers", "parts_of", "sequences"]
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    return np.random.default_rng(training_seed(seed)).normal(size=shape).astype(np.float32)
 
 
 def sequences(n: int = 4, steps: int = 5, n_actions: int = 2) -> Dataset:

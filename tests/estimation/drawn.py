@@ -13,6 +13,7 @@ from estimation.comparison import Comparison, compare
 from estimation.learned import LearnedEntanglement
 from identify.entanglement import predict_entanglement
 from identify.graph import CausalGraph
+from tests.seeds import training_seed
 
 __all__ = [
     "Array",
@@ -71,7 +72,7 @@ def lightness(colour: str) -> float:
 
 
 def comparison_of(graph: CausalGraph, seed: int, surplus: int = 0) -> Comparison:
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(training_seed(seed))
     n = graph.n_latents
     strengths = np.where(rng.random((n, n + surplus)) < 0.4, 0.4, 0.0)
     strengths[np.diag_indices(n)] = 1.0

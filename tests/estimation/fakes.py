@@ -16,6 +16,7 @@ from estimation.model import SparseVAE
 from estimation.representation import Shape
 from estimation.trained import TrainedModel
 from identify.graph import CausalGraph
+from tests.seeds import training_seed
 
 __all__ = ["Map", "Truth", "linear_model", "model_of"]
 
@@ -38,7 +39,7 @@ class Truth:
     """The true decoder x = W sinh(z), with orthonormal columns W: injective, and its inverse is known."""
 
     def __init__(self, n_latents: int, n_observed: int, seed: int = 0) -> None:
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(training_seed(seed))
         frame = np.linalg.qr(rng.normal(size=(n_observed, n_observed)))[0][:, :n_latents]
         self.frame = torch.tensor(frame, dtype=torch.float32)
 
@@ -62,7 +63,7 @@ class Truth:
                 if steps.shape[1] > 2
                 else (len(z), graph.n_actions)
             )
-            actions = np.random.default_rng(1).normal(size=shape)
+            actions = np.random.default_rng(training_seed(1)).normal(size=shape)
         return Dataset.from_arrays(
             self.decode(torch.from_numpy(latents)).numpy(),
             actions=actions,
@@ -90,8 +91,8 @@ def model_of(
     shape = Shape(n_observed, n_learned, graph.n_actions, past=bool(graph.Gz.nnz))
     network = SparseVAE(
         shape,
-        TrainingConfig(sparsity="none", width=4, transition_width=2),
-        torch.Generator().manual_seed(0),
+        TrainingConfig(sparsity="none", width=4, transition_width=2, seed=training_seed()),
+        torch.Generator().manual_seed(training_seed()),
         encoder=Map(lambda x: to_learned(truth.encode(x * scale + mean))),
         decoder=Map(lambda z: (truth.decode(to_true(z)) - mean) / scale),
     )
@@ -100,7 +101,9 @@ def model_of(
         if name in network.edges:
             network.edges[name].start_(torch.tensor(matrix.toarray(), dtype=torch.float32) * 20 - 10)
             network.edges[name].freeze_()
-    return TrainedModel(network.eval(), TrainingConfig(sparsity="none"), History(), graph.actions)
+    return TrainedModel(
+        network.eval(), TrainingConfig(sparsity="none", seed=training_seed()), History(), graph.actions
+    )
 
 
 def linear_model(truth: Truth, mixing: Array, graph: CausalGraph | None = None) -> TrainedModel:

@@ -6,6 +6,8 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from tests.seeds import training_seed
+
 __all__ = ["CLOSE", "normal", "pairs", "quick", "random_allowed"]
 
 quick = settings(max_examples=60, deadline=None)
@@ -33,4 +35,4 @@ def random_allowed(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape)
+    return np.random.default_rng(training_seed(seed)).normal(size=shape)

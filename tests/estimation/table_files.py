@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tests.seeds import training_seed
+
 __all__ = ["WRITERS", "Write", "npy", "npz", "numbers", "patients", "put"]
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    return np.random.default_rng(training_seed(seed)).normal(size=shape).astype(np.float32)
 
 
 def put(path: Path, text: str | bytes) -> Path:
@@ -29,7 +31,7 @@ def patients() -> pd.DataFrame:
             "x0": [10.0, 0.0, 11.0, 1.0, 20.0, 2.0],
             "x1": [5.0, 6.0, 7.0, 8.0, 9.0, 4.0],
             "dose": [0.5, 0.1, 0.6, 0.2, 0.9, 0.3],
-            "drug": ["b", "a", "a", "None", "b", "b"],
+            "drug": ["b", "a", "a", "none", "b", "b"],
             "who": ["q", "p", "q", "p", "c", "p"],
             "day": [0, 9, 3, 10, 0, 11],
         }

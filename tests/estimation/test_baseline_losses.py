@@ -16,12 +16,13 @@ from estimation.baselines.encoders import Baseline
 from estimation.baselines.making import fresh
 from estimation.baselines.variational import IVAE, TCVAE, VAE, Posterior, SlowVAE, total_correlation
 from estimation.representation import Batch, Shape
+from tests.seeds import training_seed
 
 N, OBSERVED, ACTIONS = 3, 6, 2
 
 
 def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(training_seed(seed))
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -203,7 +204,11 @@ class Own(nn.Module):
 
 
 def test_beside_an_encoder_of_the_users_the_noise_reads_latents() -> None:
-    model = fresh(Shape(OBSERVED, N, 0, past=False), BaselineConfig("vae", width=5), encoder=Own(N))
+    model = fresh(
+        Shape(OBSERVED, N, 0, past=False),
+        BaselineConfig("vae", width=5, seed=training_seed()),
+        encoder=Own(N),
+    )
     assert isinstance(model, VAE)
     assert model.noise(torch.zeros(4, N)).shape == (4, N)
     assert torch.isfinite(model.loss(Batch(torch.randn(9, 1, OBSERVED, generator=rng()), None), rng()))

@@ -30,6 +30,7 @@ from estimation.dataset import Dataset
 from estimation.exceptions import ConfigError, DataError
 from estimation.representation import Batch, Shape
 from estimation.sweep import SweepPlan, Trial
+from tests.seeds import training_seed
 
 SHAPE = Shape(n_observed=6, n_latents=3, n_actions=2, past=True)
 SMALL = {"width": 8, "depth": 1, "head_width": 6, "head_depth": 1}
@@ -38,7 +39,7 @@ variances = st.floats(1e-3, 10)
 
 
 def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(training_seed(seed))
 
 
 def batch(rows: int = 40, steps: int = 2, seed: int = 0) -> Batch:
@@ -83,7 +84,9 @@ def test_total_correlation_of_a_gaussian_aggregate(correlation: float) -> None:
     """Means that are Gaussian, with Gaussian posteriors around them, make a Gaussian aggregate."""
     width = 0.5
     covariance = np.array([[1, correlation], [correlation, 1]])
-    mean = torch.from_numpy(np.random.default_rng(0).multivariate_normal(np.zeros(2), covariance, 4_000))
+    mean = torch.from_numpy(
+        np.random.default_rng(training_seed()).multivariate_normal(np.zeros(2), covariance, 4_000)
+    )
     scale = torch.full_like(mean, math.log(width))
     noise = torch.randn(mean.shape, generator=rng(), dtype=mean.dtype)
     aggregate = covariance + width**2 * np.eye(2)
@@ -92,8 +95,10 @@ def test_total_correlation_of_a_gaussian_aggregate(correlation: float) -> None:
 
 
 def test_a_total_correlation_that_counts_once_is_the_plain_bound() -> None:
-    same, other = (fresh(SHAPE, BaselineConfig("tcvae", beta=beta, **SMALL)) for beta in (1, 4))
-    plain = fresh(SHAPE, BaselineConfig("vae", **SMALL))
+    same, other = (
+        fresh(SHAPE, BaselineConfig("tcvae", beta=beta, seed=training_seed(), **SMALL)) for beta in (1, 4)
+    )
+    plain = fresh(SHAPE, BaselineConfig("vae", seed=training_seed(), **SMALL))
     losses = [float(model.loss(batch(), rng(3)).detach()) for model in (plain, same, other)]
     assert losses[0] == losses[1]
     assert losses[2] != losses[0]
@@ -103,12 +108,14 @@ def test_a_total_correlation_that_counts_once_is_the_plain_bound() -> None:
 
 
 def test_changes_of_slowvae_are_laplace_at_a_shape_of_one() -> None:
-    model = fresh(SHAPE, BaselineConfig("slowvae", rate=3.0, shape=1.0, gamma=2.5, **SMALL))
+    model = fresh(
+        SHAPE, BaselineConfig("slowvae", rate=3.0, shape=1.0, gamma=2.5, seed=training_seed(), **SMALL)
+    )
     assert isinstance(model, SlowVAE)
     found = posterior()
     first, last = (Normal(found.mean[:, t].double(), found.log_scale[:, t].double().exp()) for t in range(2))
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(training_seed())
         z, before = last.sample((20_000,)), first.sample((20_000,))
     wanted = last.log_prob(z) - Laplace(before, 1 / 3.0).log_prob(z)
     changes = float(model.divergence(found, batch(50)) - model._first(found))
@@ -158,7 +165,7 @@ def test_rates_are_learned_unless_they_are_given() -> None:
 
 def test_the_odds_of_pcl_are_a_gaussian_log_density_ratio() -> None:
     """Of a latent that is v plus noise of variance 1/2 after v, and of variance 2 on its own."""
-    model = fresh(SHAPE, BaselineConfig("pcl", **SMALL)).double()
+    model = fresh(SHAPE, BaselineConfig("pcl", seed=training_seed(), **SMALL)).double()
     assert isinstance(model, PCL)
     with torch.no_grad():
         for parameter in model.drift.parameters():
@@ -171,7 +178,7 @@ def test_the_odds_of_pcl_are_a_gaussian_log_density_ratio() -> None:
 
 
 def test_pcl_tells_what_follows_from_what_does_not() -> None:
-    model = fresh(SHAPE, BaselineConfig("pcl", **SMALL))
+    model = fresh(SHAPE, BaselineConfig("pcl", seed=training_seed(), **SMALL))
     assert isinstance(model, PCL)
     still = batch()
     still.observations[:, 1] = still.observations[:, 0]
@@ -188,8 +195,8 @@ def test_pcl_tells_what_follows_from_what_does_not() -> None:
 
 # what is refused ------------------------------------------------------------------------------------
 
-X = np.random.default_rng(0).normal(size=(60, 6))
-A = np.random.default_rng(1).normal(size=(60, 2))
+X = np.random.default_rng(training_seed()).normal(size=(60, 6))
+A = np.random.default_rng(training_seed(1)).normal(size=(60, 2))
 
 
 @pytest.mark.parametrize(
@@ -197,37 +204,37 @@ A = np.random.default_rng(1).normal(size=(60, 2))
     [
         (
             Dataset.from_arrays(X.reshape(30, 2, 6)),
-            BaselineConfig("ivae", n_latents=2),
+            BaselineConfig("ivae", n_latents=2, seed=training_seed()),
             DataError,
             "ivae conditions its prior on actions, and the data have none",
         ),
         (
             Dataset.from_arrays(X, actions=A),
-            BaselineConfig("slowvae", n_latents=2),
+            BaselineConfig("slowvae", n_latents=2, seed=training_seed()),
             DataError,
             "slowvae learns from what follows what, and the data have one step per row",
         ),
         (
             Dataset.from_arrays(X, actions=A),
-            BaselineConfig("pcl", n_latents=2),
+            BaselineConfig("pcl", n_latents=2, seed=training_seed()),
             DataError,
             "pcl learns from what follows what, and the data have one step per row",
         ),
         (
             Dataset.from_arrays(X, actions=A),
-            BaselineConfig("supervised", n_latents=2),
+            BaselineConfig("supervised", n_latents=2, seed=training_seed()),
             DataError,
             "supervised learns from the true latents, and the data hold none",
         ),
         (
             Dataset.from_arrays(X, actions=A, latents=X[:, :3]),
-            BaselineConfig("supervised", n_latents=2),
+            BaselineConfig("supervised", n_latents=2, seed=training_seed()),
             ConfigError,
             "n_latents is 2; supervised learns the 3 true ones: leave it out",
         ),
         (
             Dataset.from_arrays(X, actions=A),
-            BaselineConfig("vae"),
+            BaselineConfig("vae", seed=training_seed()),
             ConfigError,
             "n_latents is not set, and the data don't know the true number",
         ),
@@ -265,7 +272,7 @@ def test_settings_out_of_range(changes: dict[str, Any], message: str) -> None:
 def test_every_method_has_its_model() -> None:
     assert tuple(KINDS) == METHODS
     assert set(NEEDS) < set(METHODS)
-    assert isinstance(fresh(SHAPE, BaselineConfig("tcvae", **SMALL)), TCVAE)
+    assert isinstance(fresh(SHAPE, BaselineConfig("tcvae", seed=training_seed(), **SMALL)), TCVAE)
 
 
 # in a sweep -----------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from estimation.training.progress import progress_line
 from identify.catalog import load as load_graph
 from identify.formats import write_graph
 from tests.estimation.command_line import TINY, Captured, refused, told
+from tests.seeds import training_seed
 
 # help, and without the extra ------------------------------------------------------------------------
 
@@ -45,7 +46,10 @@ def test_help_needs_neither_torch_nor_numpy(words: list[str]) -> None:
 
 @pytest.mark.usefixtures("inside")
 def test_without_torch_one_line_says_what_to_install() -> None:
-    for words in (["simulate", "TimeDiag", "-o", "x.npz"], ["evaluate", "a", "test.npz"]):
+    for words in (
+        ["simulate", "TimeDiag", "--seed", str(training_seed()), "-o", "x.npz"],
+        ["evaluate", "a", "test.npz"],
+    ):
         code = f"{BLOCKED}sys.exit(main({words}))"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert done.returncode == 2

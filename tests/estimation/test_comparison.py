@@ -16,6 +16,7 @@ from estimation.learned import LearnedEntanglement
 from identify.entanglement import Entanglement, predict_entanglement
 from identify.graph import CausalGraph
 from tests.builders import graphs
+from tests.seeds import training_seed
 
 Array = NDArray[np.float64]
 
@@ -32,7 +33,7 @@ def measured(
     predicted: Entanglement, order: list[int], seed: int = 0, keep: float = 1.0
 ) -> LearnedEntanglement:
     """Strengths on the predicted pattern, the learned latents shuffled; the matched entries are the strongest."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(training_seed(seed))
     n = predicted.n_latents
     inside = predicted.matrix.toarray() & (rng.random((n, n)) < keep)
     strengths = np.where(inside, rng.uniform(0.2, 0.5, (n, n)), 0.0)
@@ -89,7 +90,7 @@ def test_less_than_predicted_is_still_confirmed(graph: CausalGraph, seed: int) -
 def test_it_is_confirmed_exactly_when_nothing_extra_was_learned(graph: CausalGraph, seed: int) -> None:
     predicted = predict_entanglement(graph)
     n = graph.n_latents
-    strengths = np.where(np.random.default_rng(seed).random((n, n)) < 0.3, 0.4, 0.0)
+    strengths = np.where(np.random.default_rng(training_seed(seed)).random((n, n)) < 0.3, 0.4, 0.0)
     np.fill_diagonal(strengths, 1.0)
     found = compare(predicted, learned(strengths))
     allowed = predicted.matrix.toarray()
@@ -107,7 +108,7 @@ def test_it_is_confirmed_exactly_when_nothing_extra_was_learned(graph: CausalGra
 @settings(max_examples=30, deadline=None)
 def test_the_strongest_extra_pair_is_the_threshold_that_confirms(graph: CausalGraph, seed: int) -> None:
     n = graph.n_latents
-    strengths = np.random.default_rng(seed).random((n, n)) * 0.8
+    strengths = np.random.default_rng(training_seed(seed)).random((n, n)) * 0.8
     np.fill_diagonal(strengths, 1.0)
     predicted, plain = predict_entanglement(graph), learned(strengths)
     strongest = compare(predicted, plain).strongest_extra

@@ -5,9 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
+from estimation.baseline_config import BaselineConfig
+from estimation.baselines.making import fresh
 from estimation.config import PRESETS, TrainingConfig, read_config
 from estimation.exceptions import ConfigError
+from estimation.model import SparseVAE
+from estimation.representation import Shape
+from estimation.settings import read_changes
+from estimation.size import weight_count
 from estimation.sparsity import EdgeConstraints, budget_at
 from estimation.training.plan import Plan
 
@@ -61,6 +69,71 @@ def test_what_bad_settings_get(settings: dict[str, object], message: str) -> Non
         TrainingConfig.from_dict(settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"width": 10**9}, "width is 1000000000; it must be from 1 to 100000"),
+        ({"steps": 10**5000}, "steps is an integer of 16610 bits; it must be from 1 to 1e"),
+        ({"device": ["x" * 10**6]}, r"device is \['xxx.* \[...\] .*; it must be text"),
+        ({"x\x1b[31m": 1}, r"no setting is called 'x\\x1b\[31m'; known are"),
+        ({"width": 100_000}, r"make a model of 4e\+10 numbers \(n_latents=1, width=100000, depth=3, "),
+        ({"transition_depth": 100, "transition_width": 10_000}, r"make a model of 1e\+10 numbers"),
+        # the table of a full posterior grows with the fourth power
+        ({"n_latents": 1000}, "n_latents=1000.*; at most 3e.08 are held; posterior='diagonal' takes less"),
+    ],
+)
+def test_nothing_is_made_that_is_too_large(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        TrainingConfig.from_dict(settings)
+    assert len(str(caught.value)) <= 300
+
+
+def test_sizes_are_those_of_the_models() -> None:
+    """The count leaves out biases and little else, and never exceeds the truth."""
+    shape = Shape(20, 10, 5, past=True)
+    for config in (
+        TrainingConfig(),
+        TrainingConfig(preset="published"),
+        TrainingConfig(width=64, depth=0, flow_blocks=0),
+        *(BaselineConfig(method) for method in ("vae", "supervised", "ivae", "slowvae", "pcl")),  # type: ignore[arg-type]
+    ):
+        settings, inputs = config.to_dict(), shape.n_actions + shape.n_latents
+        if isinstance(config, BaselineConfig):
+            model: nn.Module = fresh(shape, config)
+            settings["depth"] = config.layers
+        else:
+            model = SparseVAE(shape, config, torch.Generator())
+        truth = sum(parameter.numel() for parameter in model.parameters())
+        counted = weight_count(settings, shape.n_observed, shape.n_latents, inputs)
+        assert 0.8 * truth < counted <= truth, config
+
+
+def test_a_model_too_large_for_its_data_is_refused() -> None:
+    config = TrainingConfig(width=20_000, depth=1)
+    with pytest.raises(ConfigError, match=r"make a model of 4e\+08 numbers \(n_latents=10, width=20000"):
+        SparseVAE(Shape(10_000, 10, 5, past=False), config, torch.Generator())
+    with pytest.raises(ConfigError, match=r"make a model of 2e\+09 numbers"):
+        fresh(Shape(10_000, 10, 5, past=False), BaselineConfig("vae", width=100_000, depth=1))
+
+
+def test_values_on_the_command_line_are_texts_or_toml(tmp_path: Path) -> None:
+    assert read_changes(["a=1\nb=2", "c=[1]", "d=[", "e="]) == {"a": "1\nb=2", "c": [1], "d": "[", "e": ""}
+    with pytest.raises(ConfigError, match="is no value of a setting: it nests brackets 100000 deep"):
+        read_changes(["steps=" + "[" * 100_000])
+    with pytest.raises(ConfigError, match="it has an integer of thousands of digits"):
+        read_changes(["steps=" + "9" * 5000])
+    (tmp_path / "c.toml").write_bytes(b"\xef\xbb\xbfsteps = 7")
+    assert read_config(tmp_path / "c.toml").steps == 7
+    (tmp_path / "c.toml").write_bytes(b"steps = " + b"9" * 5000)
+    with pytest.raises(ConfigError, match=r"c\.toml: has an integer of thousands of digits"):
+        read_config(tmp_path / "c.toml")
+
+
+def test_a_setting_without_default_is_asked_for() -> None:
+    with pytest.raises(ConfigError, match="the setting method is missing"):
+        BaselineConfig.from_dict({"steps": 3})
+
+
 def test_bad_files_and_changes(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'steps' is no setting; write key=value"):
         read_config(None, ["steps"])
@@ -91,8 +164,6 @@ def test_budgets_come_down() -> None:
 
 
 def test_multipliers_rise_while_violated_and_restart_when_met() -> None:
-    import torch
-
     from estimation.masks import EdgeMasks
 
     masks = {"past": EdgeMasks(2, 2)}

@@ -23,16 +23,21 @@ from estimation.representation import Batch, Shape
 from estimation.simulate import simulate
 from estimation.training import fit
 from identify.graph import CausalGraph
+from tests.seeds import training_seed
 
 SIDES = st.integers(8, 41)
 
 
-def pair(shape: tuple[int, ...], n: int = 3, **options: int) -> tuple[ConvEncoder, ConvDecoder]:
-    return ConvEncoder(shape, n, **options), ConvDecoder(n, shape, **options)
+def pair(
+    shape: tuple[int, ...], n: int = 3, seed: int = 0, width: int = 16
+) -> tuple[ConvEncoder, ConvDecoder]:
+    return ConvEncoder(shape, n, training_seed(seed), width), ConvDecoder(
+        n, shape, training_seed(seed), width
+    )
 
 
 def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(training_seed(seed))
 
 
 @settings(max_examples=25, deadline=None)
@@ -112,13 +117,21 @@ def test_no_other_network_has_a_description() -> None:
 
 @pytest.fixture(scope="module")
 def images() -> Dataset:
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(training_seed())
     actions = rng.normal(size=(80, 2))
     rows = np.tanh(actions @ rng.normal(size=(2, 2 * 9 * 10))) + 0.1 * rng.normal(size=(80, 180))
     return Dataset.from_arrays(rows, actions, observation_shape=(2, 9, 10))
 
 
-TINY = TrainingConfig(max_edges_actions=2, n_latents=3, steps=12, transition_width=4, batch_size=32, rounds=1)
+TINY = TrainingConfig(
+    max_edges_actions=2,
+    n_latents=3,
+    steps=12,
+    transition_width=4,
+    batch_size=32,
+    rounds=1,
+    seed=training_seed(),
+)
 
 
 def test_a_model_of_images_loads_without_being_told_its_networks(images: Dataset, tmp_path: Path) -> None:
@@ -150,7 +163,7 @@ def test_pixels_share_one_scale_whatever_never_changes(images: Dataset) -> None:
 
 
 def test_simulated_pixels_share_one_scale_too() -> None:
-    data = simulate(CausalGraph(Ga=np.eye(2)), 50, decoder="balls")
+    data = simulate(CausalGraph(Ga=np.eye(2)), 50, decoder="balls", seed=training_seed())
     assert len(data.decoder.scale.unique()) == 1
     assert data.observations.std(0).max() > 100 * data.observations.std(0).min()
     assert data.observations.std() == pytest.approx(1, rel=0.3)
@@ -230,6 +243,6 @@ def test_a_folder_that_names_another_network_is_refused(
 def test_what_can_not_be(shape: object, options: dict[str, object], message: str) -> None:
     n = options.pop("n", 4)
     with pytest.raises(ConfigError, match=message):
-        ConvEncoder(shape, n, **options)  # type: ignore[arg-type]
+        ConvEncoder(shape, n, **{"seed": training_seed(), **options})  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=message):
-        ConvDecoder(n, shape, **options)  # type: ignore[arg-type]
+        ConvDecoder(n, shape, **{"seed": training_seed(), **options})  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from estimation.dataset import Dataset
 from estimation.exceptions import DataError
 from estimation.tables.cutting import shares
 from tests.estimation.datasets import assert_same, numbers, sequences
+from tests.seeds import training_seed
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=6), st.integers(1, 300))
@@ -39,20 +40,20 @@ def test_shares_of_round_numbers_are_exact() -> None:
 @given(n=st.integers(3, 40), seed=st.integers(0, 99), shuffle=st.booleans())
 def test_parts_hold_every_row_once(n: int, seed: int, shuffle: bool) -> None:
     data = sequences(n)
-    parts = data.split(seed=seed, shuffle=shuffle)
+    parts = data.split(seed=training_seed(seed), shuffle=shuffle)
     rows = np.concatenate([part.observations[:, 0, 0] for part in parts])
     assert sorted(rows) == list(data.observations[:, 0, 0])
     assert shuffle or list(rows) == sorted(rows)
     for part in parts:
         assert part.latents is not None
         np.testing.assert_array_equal(part.latents[..., 0], -part.observations[..., 0])
-    for one, other in zip(parts, data.split(seed=seed, shuffle=shuffle), strict=True):
+    for one, other in zip(parts, data.split(seed=training_seed(seed), shuffle=shuffle), strict=True):
         assert_same(one, other)
 
 
 def test_another_seed_makes_other_parts() -> None:
     data = sequences(40)
-    one, other = (set(data.split(seed=seed)[1].observations[:, 0, 0]) for seed in (0, 1))
+    one, other = (set(data.split(seed=training_seed(seed))[1].observations[:, 0, 0]) for seed in (0, 1))
     assert one != other
 
 
@@ -62,10 +63,10 @@ def test_another_seed_makes_other_parts() -> None:
     shuffle=st.booleans(),
 )
 def test_windows_of_one_episode_never_land_in_two_parts(lengths: list[int], seed: int, shuffle: bool) -> None:
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(training_seed(seed))
     episodes = rng.permutation(np.repeat(10 * np.arange(len(lengths)), lengths))
     data = Dataset.from_arrays(numbers(len(episodes), 2, 3), episodes=episodes)
-    parts = data.split((0.5, 0.25, 0.25), seed=seed, shuffle=shuffle)
+    parts = data.split((0.5, 0.25, 0.25), seed=training_seed(seed), shuffle=shuffle)
     found = [set(part.episodes) for part in parts if part.episodes is not None]
     assert set.union(*found) == set(episodes)
     assert sum(map(len, found)) == len(lengths)

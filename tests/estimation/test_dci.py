@@ -11,10 +11,11 @@ from scipy.stats import entropy
 from estimation.exceptions import DataError
 from estimation.metrics import dci
 from estimation.metrics.inputs import as_samples, halves
+from tests.seeds import training_seed
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape)
+    return np.random.default_rng(training_seed(seed)).normal(size=shape)
 
 
 @pytest.mark.parametrize("importance", ["lasso", "forest"])

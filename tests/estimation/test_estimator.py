@@ -17,6 +17,7 @@ from estimation.estimator import SparseMechanismVAE
 from estimation.holdout import hold_out
 from estimation.training.loop import fit
 from tests.estimation.tiny_estimator import TINY, numbers, recording, tiny
+from tests.seeds import training_seed
 
 EXPECTED_FAILED_CHECKS = {
     "check_methods_subset_invariance": "torch adds up float32 in another order for other numbers of rows, so that a "
@@ -75,9 +76,15 @@ def test_rows_alone_and_among_others_have_nearly_the_same_latents() -> None:
 
 def test_independent_rows_train_what_fit_trains() -> None:
     x, a = numbers(100, 4), numbers(100, 2, seed=1)
-    estimator = tiny(max_edges_actions=3, random_state=7).fit(x, actions=a)
+    estimator = tiny(max_edges_actions=3, random_state=training_seed(7)).fit(x, actions=a)
     config = TrainingConfig(
-        n_latents=2, max_edges_actions=3, seed=7, steps=20, batch_size=64, unmixing=False, **TINY
+        n_latents=2,
+        max_edges_actions=3,
+        seed=training_seed(7),
+        steps=20,
+        batch_size=64,
+        unmixing=False,
+        **TINY,
     )
     model = fit(Dataset.from_arrays(x, actions=a), config)
     assert estimator.order_ == "independent"
@@ -91,7 +98,7 @@ def test_independent_rows_train_what_fit_trains() -> None:
 
 def test_many_sequences_train_what_fit_trains_on_pairs_made_by_hand() -> None:
     x, a = numbers(90, 3), numbers(90, 2, seed=1)
-    groups = np.random.default_rng(2).integers(0, 25, 90)
+    groups = np.random.default_rng(training_seed(2)).integers(0, 25, 90)
     pairs = [
         (x[[before, after]], a[after], label)
         for label in np.unique(groups)
@@ -125,13 +132,13 @@ def test_the_action_of_a_row_acts_on_the_step_that_leads_to_it(asked: list[Simpl
 def test_the_end_of_one_sequence_is_held_out_as_by_fit(asked: list[SimpleNamespace]) -> None:
     tiny(1).fit(np.arange(101.0)[:, None])
     assert not hasattr(asked[0], "validation")
-    _, held_out = hold_out(asked[0].dataset, 0)
+    _, held_out = hold_out(asked[0].dataset, training_seed())
     assert held_out.observations[:, 0, 0].tolist() == [95, 96, 97, 98, 99]
 
 
 def test_pairs_come_in_order_of_sequence_and_time(asked: list[SimpleNamespace]) -> None:
     """So that what is held out is the end of each sequence, however its rows lie among the others."""
-    groups = np.random.default_rng(0).integers(0, 3, 60)
+    groups = np.random.default_rng(training_seed()).integers(0, 3, 60)
     tiny(1).fit(np.arange(60.0)[:, None], groups=groups)
     pairs = asked[0].dataset
     for label in range(3):
@@ -205,10 +212,11 @@ def test_what_the_order_of_rows_means(
 
 def test_seeds() -> None:
     x = numbers(40, 3)
-    first, again, other = (tiny(random_state=seed).fit(x).transform(x) for seed in (3, np.int64(3), 4))
+    seeds = (training_seed(3), np.int64(training_seed(3)), training_seed(4))
+    first, again, other = (tiny(random_state=seed).fit(x).transform(x) for seed in seeds)
     np.testing.assert_array_equal(first, again)
     assert not np.allclose(first, other)
-    source = np.random.RandomState(0)
+    source = np.random.RandomState(training_seed())
     drawn = [tiny(random_state=source).fit(x).model_.config.seed for _ in range(2)]
-    same = np.random.RandomState(0)
+    same = np.random.RandomState(training_seed())
     assert drawn == [same.randint(2**31 - 1), same.randint(2**31 - 1)]

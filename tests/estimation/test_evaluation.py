@@ -14,6 +14,7 @@ from estimation.exceptions import ConfigError, DataError
 from estimation.metrics import mean_correlation, multiple_correlation
 from identify.graph import CausalGraph
 from tests.estimation.fakes import Truth, linear_model
+from tests.seeds import training_seed
 
 Array = NDArray[np.float64]
 
@@ -29,7 +30,7 @@ ORDER = [2, 0, 3, 1]
 
 
 def normal(*shape: int, seed: int = 0) -> Array:
-    return np.random.default_rng(seed).normal(size=shape)
+    return np.random.default_rng(training_seed(seed)).normal(size=shape)
 
 
 def shuffled(graph: CausalGraph, order: list[int]) -> CausalGraph:
@@ -242,7 +243,7 @@ def test_data_of_another_kind_are_refused() -> None:
     data = truth.dataset(normal(30, 4), GRAPH)
     for wrong, message in (
         (without(data, "latents", "graph").windows(1), "no error"),
-        (Dataset.from_arrays(data.observations), "the data have 0 actions, the model has 3"),
+        (Dataset.from_arrays(data.observations), "the data have 0 actions; the model was trained on 3"),
         (
             truth.dataset(normal(30, 2, 4), GRAPH),
             "the model knows no past, but the data have 2 steps per row",

@@ -17,12 +17,13 @@ from estimation.tables.images import read_images
 from estimation.tables.parts import parsing
 from identify.exceptions import FileAccessError
 from tests.estimation.table_files import put
+from tests.seeds import training_seed
 
 
 def pictures(folder: Path, mode: str = "RGB", n: int = 4) -> np.ndarray:
     """Random pictures of 3 x 2 pixels (width x height) with a table; the values written, 0 to 255."""
     shape = (n, 2, 3, 3) if mode == "RGB" else (n, 2, 3)
-    values = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    values = np.random.default_rng(training_seed()).integers(0, 256, shape, dtype=np.uint8)
     (folder / "png").mkdir()
     for number, value in enumerate(values):
         Image.fromarray(value).save(folder / "png" / f"{number}.png")

@@ -12,14 +12,17 @@ from estimation.influence import learned_influence
 from estimation.simulate import simulate
 from estimation.training import fit
 from identify.graph import CausalGraph
+from tests.seeds import training_seed
 
 TINY = {"steps": 30, "width": 8, "depth": 1, "transition_width": 8, "batch_size": 64, "rounds": 1}
 
 
 def test_networks_with_two_waves_have_influence_and_a_linear_one_has_not() -> None:
     graph = CausalGraph(Ga=[[1], [1]])
-    data = simulate(graph, 600, seed=1)
-    model = fit(data, TrainingConfig(max_edges_actions=2, transition="leaky_relu", **TINY))  # type: ignore[arg-type]
+    data = simulate(graph, 600, seed=training_seed(1))
+    model = fit(
+        data, TrainingConfig(max_edges_actions=2, transition="leaky_relu", seed=training_seed(), **TINY)
+    )  # type: ignore[arg-type]
     # networks that are known: a large slope from the second layer on, or a straight line
     found = learned_influence(model, data, n_conditions=200)
     assert set(found) == {"a0"}
@@ -37,16 +40,14 @@ def test_networks_with_two_waves_have_influence_and_a_linear_one_has_not() -> No
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    data = simulate("ActionBlockDiag", 300, seed=1)
-    model = fit(data, TrainingConfig(max_edges_actions=10, **TINY))  # type: ignore[arg-type]
+    data = simulate("ActionBlockDiag", 300, seed=training_seed(1))
+    model = fit(data, TrainingConfig(max_edges_actions=10, seed=training_seed(), **TINY))  # type: ignore[arg-type]
     with pytest.raises(DataError, match="300 rows are too few for 4 points and 400 conditions"):
         learned_influence(model, data)
-    with pytest.raises(
-        DataError, match="the model has 5 actions and no past; the data have 10 actions and 1 steps"
-    ):
-        learned_influence(model, simulate("ActionDiag", 600, seed=1))
-    past = simulate("TimeDiag", 300, seed=1)
-    timed = fit(past, TrainingConfig(max_edges_past=10, **TINY))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="the data have 10 actions; the model was trained on 5"):
+        learned_influence(model, simulate("ActionDiag", 600, seed=training_seed(1)))
+    past = simulate("TimeDiag", 300, seed=training_seed(1))
+    timed = fit(past, TrainingConfig(max_edges_past=10, seed=training_seed(), **TINY))  # type: ignore[arg-type]
     with pytest.raises(DataError, match="the model has no actions"):
         learned_influence(timed, past)
     found = learned_influence(model, data, n_conditions=200, n_points=2)

@@ -19,16 +19,19 @@ from estimation.networks import MLP, WithLinearInput, WithLinearOutput
 from estimation.objective import negative_elbo, training_loss
 from estimation.representation import Batch, Shape
 from estimation.training.optimisers import build
+from tests.seeds import training_seed
 
 TINY = {"width": 8, "depth": 2, "transition_width": 6, "batch_size": 16}
 
 
 def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(training_seed(seed))
 
 
 def tiny(past: bool = True, n_actions: int = 2, **changes: object) -> SparseVAE:
-    return SparseVAE(Shape(5, 3, n_actions, past), TrainingConfig(**(TINY | changes)), rng())
+    return SparseVAE(
+        Shape(5, 3, n_actions, past), TrainingConfig(seed=training_seed(), **(TINY | changes)), rng()
+    )
 
 
 def stirred(model: SparseVAE) -> SparseVAE:
@@ -227,14 +230,14 @@ def test_weights_come_from_the_generator_alone() -> None:
     assert torch.equal(state, torch.get_rng_state())
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b)
-    other = SparseVAE(first.shape, TrainingConfig(**TINY), rng(1))
+    other = SparseVAE(first.shape, TrainingConfig(seed=training_seed(), **TINY), rng(1))
     assert not torch.equal(first.networks.weights[0], other.networks.weights[0])
 
 
 @pytest.mark.parametrize("variance", ["profiled", "state_dependent"])
 def test_a_step_stays_on_the_models_device(variance: str) -> None:
     """A stand-in for a GPU: tensors of the meta device refuse to meet those of the CPU."""
-    config = TrainingConfig(max_edges_past=4, variance=variance)
+    config = TrainingConfig(max_edges_past=4, variance=variance, seed=training_seed())
     model = SparseVAE(Shape(6, 3, 2, past=True), config, torch.Generator())
     # what asks for a number is read back from a GPU, and can't be from a meta tensor
     states = [edges.state for edges in model.edges.values()]

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from estimation.posterior import Gaussian, PosteriorNoise
+from tests.seeds import training_seed
 
 
 def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(training_seed(seed))
 
 
 MATRIX = torch.tensor([[1.0, 0.5, 0.0], [0.0, -2.0, 0.3], [0.2, 0.0, 1.0]], dtype=torch.float64)

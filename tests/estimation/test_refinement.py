@@ -8,13 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from estimation.columns import derivative
+from estimation.jacobian import batch_jacobian
 from estimation.networks import MLP
 from estimation.refinement import Refinement
+from tests.seeds import training_seed
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(
+        shape, generator=torch.Generator().manual_seed(training_seed(seed)), dtype=torch.float64
+    )
 
 
 def begun(latents: Tensor, steps: int) -> Refinement:
@@ -45,7 +48,7 @@ def test_one_step_through_a_linear_decoder_is_the_posterior_mean(
 
 
 def test_a_bent_decoder_is_inverted() -> None:
-    decoder = MLP(3, 8, 32, 2, torch.Generator().manual_seed(1)).double()
+    decoder = MLP(3, 8, 32, 2, torch.Generator().manual_seed(training_seed(1))).double()
     latents = drawn(2_000, 3)
     observed = decoder(latents).detach()
     off = latents + 0.05 * drawn(2_000, 3, seed=1)
@@ -99,9 +102,9 @@ def test_no_gradient_of_the_steps_is_kept() -> None:
 
 @pytest.mark.parametrize("rows", [1, 5])
 def test_the_derivative_of_a_map_on_rows(rows: int) -> None:
-    network = MLP(3, 4, 8, 2, torch.Generator().manual_seed(0)).double()
+    network = MLP(3, 4, 8, 2, torch.Generator().manual_seed(training_seed())).double()
     points = drawn(rows, 3)
-    values, slopes = derivative(network, points)
+    values, slopes = batch_jacobian(network, points)
     torch.testing.assert_close(values, network(points))
     wanted = torch.stack([torch.func.jacrev(lambda z: network(z[None])[0])(row) for row in points])
     torch.testing.assert_close(slopes, wanted)

@@ -13,6 +13,7 @@ from identify.catalog import load as load_graph
 from identify.criterion import check
 from identify.formats import write_graph
 from tests.estimation.command_line import Captured, told, told_json
+from tests.seeds import training_seed
 
 
 def test_simulate_writes_what_the_function_draws(capsys: Captured, tmp_path: Path) -> None:
@@ -23,7 +24,7 @@ def test_simulate_writes_what_the_function_draws(capsys: Captured, tmp_path: Pat
         "-n",
         50,
         "--seed",
-        3,
+        training_seed(3),
         "--noise",
         0.1,
         "--split",
@@ -32,13 +33,13 @@ def test_simulate_writes_what_the_function_draws(capsys: Captured, tmp_path: Pat
         out,
     ]
     record = told_json(capsys, *words)
-    direct = simulate("ActionNonDiag", 50, seed=3, split="valid", noise=0.1)
+    direct = simulate("ActionNonDiag", 50, seed=training_seed(3), split="valid", noise=0.1)
     assert np.array_equal(Dataset.read(out).observations, direct.observations)
     assert record == {
         "written": str(out),
         "name": "ActionNonDiag",
         "published": False,
-        "seed": 3,
+        "seed": training_seed(3),
         "split": "valid",
         "n_samples": 50,
         "n_steps": 1,
@@ -64,9 +65,9 @@ def test_simulate_from_a_graph_of_ones_own(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_graph(load_graph("actions-and-past"), "mine.json")
-    more = ["--length", 4, "--decoder", "polynomial", "--actions", "normal"]
+    more = ["--seed", training_seed(), "--length", 4, "--decoder", "polynomial", "--actions", "normal"]
     record = told_json(capsys, "simulate", "mine.json", "-n", 30, "-o", "data.npz", *more)
-    assert (record["name"], record["n_steps"], record["seed"]) == ("mine.json", 4, 0)
+    assert (record["name"], record["n_steps"], record["seed"]) == ("mine.json", 4, training_seed())
     data = Dataset.read("data.npz")
     assert data.graph == load_graph("actions-and-past")
     assert data.actions is not None
@@ -78,12 +79,14 @@ def test_a_graph_file_wins_over_a_published_process(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_graph(load_graph("identical-twins"), "TimeDiag", "json")
-    record = told_json(capsys, "simulate", "TimeDiag", "--from", "json", "-n", 30, "-o", "data.npz")
+    words = ["simulate", "TimeDiag", "--from", "json", "-n", 30, "--seed", training_seed(), "-o", "data.npz"]
+    record = told_json(capsys, *words)
     assert record["n_latents"] == 3
 
 
 def test_simulate_tells_what_to_expect_and_how_to_go_on(capsys: Captured, tmp_path: Path) -> None:
-    out = told(capsys, "simulate", "Lac Operon", "-n", 30, "-o", tmp_path / "data.npz")
+    words = ["simulate", "Lac Operon", "-n", 30, "--seed", training_seed(), "-o", tmp_path / "data.npz"]
+    out = told(capsys, *words)
     graph = load_graph("Lac Operon")
     assert "Dataset('Lac Operon', 30 samples, 2 steps, 20 observed, 3 actions, 10 latents)" in out
     assert f"Predicted: {check(graph).headline}" in out

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from estimation.training.soap import SOAP
+from tests.seeds import training_seed
 
 DOUBLE = torch.float64
 
 
 def weights(*shapes: tuple[int, ...], seed: int = 0) -> list[nn.Parameter]:
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(training_seed(seed))
     return [nn.Parameter(torch.randn(shape, generator=generator, dtype=DOUBLE)) for shape in shapes]
 
 
@@ -33,7 +34,7 @@ def minimise(optimiser: torch.optim.Optimizer, loss: Callable[[], Tensor], steps
 
 def two_layers(parameters: list[nn.Parameter]) -> Callable[[], Tensor]:
     """Regression with gradients of full rank, so that no eigenbasis is left to chance."""
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(training_seed(1))
     x = torch.randn(200, 6, generator=generator, dtype=DOUBLE)
     y = torch.sin(x @ torch.randn(6, 6, generator=generator, dtype=DOUBLE))
     return lambda: (torch.tanh(x @ parameters[0] + parameters[2]) @ parameters[1] - y).square().mean()
@@ -58,7 +59,7 @@ def test_a_stack_is_as_many_matrices() -> None:
     """Stacked, or one by one: the same steps."""
     (stack,) = weights((3, 5, 5))
     apart = [nn.Parameter(part.clone()) for part in stack.detach()]
-    inputs = torch.randn(3, 100, 5, generator=torch.Generator().manual_seed(2), dtype=DOUBLE)
+    inputs = torch.randn(3, 100, 5, generator=torch.Generator().manual_seed(training_seed(2)), dtype=DOUBLE)
 
     def together() -> Tensor:
         return torch.tanh(inputs @ stack).square().sum()
@@ -113,7 +114,7 @@ def test_what_is_not_looked_at_counts_like_what_is() -> None:
 
 def test_the_steps_do_not_depend_on_the_basis() -> None:
     """Turning inputs and outputs turns the steps along, which is what Adam lacks."""
-    generator = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(training_seed(3))
     left, right = (torch.linalg.qr(torch.randn(4, 4, generator=generator, dtype=DOUBLE))[0] for _ in range(2))
     scales = torch.tensor([1.0, 2.0, 4.0, 8.0], dtype=DOUBLE)
     goal = torch.randn(4, 4, generator=generator, dtype=DOUBLE)

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from estimation.transitions import TransitionNetworks
+from tests.seeds import training_seed
 
 
 def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(training_seed(seed))
 
 
 def drawn(count: int, inputs: int, outputs: int = 1, seed: int = 0, sines: bool = True) -> TransitionNetworks:

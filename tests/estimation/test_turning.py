@@ -19,18 +19,19 @@ from estimation.metrics import mean_correlation, multiple_correlation
 from estimation.representation import Batch, Shape
 from estimation.simulate import published
 from identify.entanglement import predict_entanglement
+from tests.seeds import training_seed
 
 N, ROWS = 4, 6_000
 SMALL = {"width": 8, "depth": 1, "n_latents": N}
 
 
 def generator(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
+    return np.random.default_rng(training_seed(seed))
 
 
 def mixing(seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """An invertible matrix that is not far from singular."""
-    return stats.ortho_group.rvs(N, random_state=seed) * generator(seed).uniform(0.5, 2, N)
+    return stats.ortho_group.rvs(N, random_state=training_seed(seed)) * generator(seed).uniform(0.5, 2, N)
 
 
 def cost(changes: Changes, latents: Tensor) -> Tensor:
@@ -41,7 +42,7 @@ def cost(changes: Changes, latents: Tensor) -> Tensor:
 def following(shape: float, seed: int) -> np.ndarray[tuple[int, int, int], np.dtype[np.float64]]:
     """Normal latents whose changes have a generalised Laplace distribution, shape (N, 2, n)."""
     first = generator(seed).normal(size=(ROWS, N))
-    moved = stats.gennorm.rvs(shape, size=(ROWS, N), random_state=seed) * [0.2, 0.3, 0.4, 0.5]
+    moved = stats.gennorm.rvs(shape, size=(ROWS, N), random_state=training_seed(seed)) * [0.2, 0.3, 0.4, 0.5]
     return np.stack([first, first + moved], axis=1)
 
 
@@ -77,7 +78,7 @@ def test_what_the_best_turn_is_worth_depends_on_the_shape() -> None:
     assert data.latents is not None
     assert data.graph is not None
     z = torch.from_numpy(data.latents).double()
-    z = (z - z.mean((0, 1))) @ torch.from_numpy(stats.ortho_group.rvs(10, random_state=0))
+    z = (z - z.mean((0, 1))) @ torch.from_numpy(stats.ortho_group.rvs(10, random_state=training_seed()))
     worth = {}
     for shape in (1.0, 4.0):
         change, _ = least_costly(z, Changes(10, None, shape), cost, 2)
@@ -171,7 +172,7 @@ def test_what_is_decoded_stays_the_same() -> None:
     both = torch.from_numpy(mixing(2) @ mixing(1)).float()
     torch.testing.assert_close(vae.mean_latents(x), before @ both.T)
     data = Batch(x.view(15, 2, 6), None)
-    posterior = vae._read(data, torch.Generator().manual_seed(0))[1]
+    posterior = vae._read(data, torch.Generator().manual_seed(training_seed()))[1]
     torch.testing.assert_close(posterior.mean.flatten(0, 1), vae.mean_latents(x))
 
 

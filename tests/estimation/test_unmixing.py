@@ -16,13 +16,14 @@ from estimation.unmixing import Unmixing, bend, kept_misfits, unmix
 from estimation.unmixing.likelihood import misfit
 from identify.catalog import load
 from identify.graph import CausalGraph
+from tests.seeds import training_seed
 
 Array = NDArray[np.float64]
 
 
 def mixing(n: int, seed: int, orthogonal: bool = False) -> Array:
     """A random invertible matrix of condition number at most 4."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(training_seed(seed))
     turns = [np.linalg.qr(rng.normal(size=(n, n)))[0] for _ in range(2)]
     return turns[0] if orthogonal else turns[0] @ np.diag(rng.uniform(0.5, 2, n)) @ turns[1]
 
@@ -31,7 +32,7 @@ def effects_of_actions(
     graph: CausalGraph, noise: float, rows: int = 2000, seed: int = 0
 ) -> tuple[Array, Array]:
     """What each action does when drawn anew, (S, n, m), with noise; and the latents' covariance."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(training_seed(seed))
     mechanism = sines(graph, generator=None if graph.n_latents <= 10 else rng)
     a = rng.uniform(-2, 2, (rows, graph.n_actions))
     base = mechanism.mean(None, a)
@@ -46,7 +47,7 @@ def effects_of_actions(
 
 
 def jacobians_of_past(graph: CausalGraph, noise: float, rows: int = 2000, seed: int = 0) -> Array:
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(training_seed(seed))
     n = graph.n_latents
     z = rng.normal(size=(rows, n))
     rate, phase = (np.arange(n) % 10 + 3) / np.pi, np.arange(n)
@@ -107,7 +108,7 @@ def test_latents_with_causes_in_common_are_told_apart_by_their_noise(graph_seed:
     turn = mixing(10, graph_seed)
     given = {"action_effects": turn @ effects, "covariance": turn @ covariance @ turn.T}
     # of different size in every latent
-    own = 1e-4 * np.diag(np.random.default_rng(graph_seed).uniform(0.3, 3, 10))
+    own = 1e-4 * np.diag(np.random.default_rng(training_seed(graph_seed)).uniform(0.3, 3, 10))
     found = unmix(**given, residual=turn @ own @ turn.T)
     assert recovered(found.matrix @ turn, covariance).min() > 0.99
     assert recovered(unmix(**given).matrix @ turn, covariance).min() < 0.9
@@ -116,7 +117,7 @@ def test_latents_with_causes_in_common_are_told_apart_by_their_noise(graph_seed:
 
 def with_a_weak_row(noise: float, seed: int) -> Array:
     """Jacobians, (S, 10, 10), in which latent 0 moves little, and moves latent 6 as much as that does itself."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(training_seed(seed))
     sizes = np.diag([0.44, 0.38, 0.57, 0.67, 0.97, 0.78, 1.13, 1.25, 0.88, 1.07])
     sizes[[1, 2, 6, 8], [2, 4, 0, 5]] = 0.38, 0.55, 1.17, 0.85
     z = rng.normal(size=(2000, 10))
@@ -153,7 +154,9 @@ def test_effects_of_actions_are_measured_in_what_is_left_over() -> None:
 def test_what_networks_imagine_of_a_latent_without_a_parent_is_set_aside() -> None:
     effects, covariance = effects_of_actions(CausalGraph(Ga=[[1, 1], [0, 1], [0, 0]]), 0.0)
     residual = np.diag([1e-2, 1e-2, covariance[2, 2]])
-    effects[:, 2] = np.sqrt(0.1 * covariance[2, 2]) * np.random.default_rng(0).normal(size=(len(effects), 2))
+    effects[:, 2] = np.sqrt(0.1 * covariance[2, 2]) * np.random.default_rng(training_seed()).normal(
+        size=(len(effects), 2)
+    )
     turn = mixing(3, seed=9)
     found = unmix(
         turn @ effects, None, turn @ covariance @ turn.T, n_starts=8, residual=turn @ residual @ turn.T
@@ -240,7 +243,7 @@ def test_where_nothing_is_seen_nothing_is_set_aside() -> None:
 def test_strengths_are_the_sizes_in_the_new_basis() -> None:
     graph = CausalGraph(Gz=np.eye(3), Ga=np.eye(3))
     jacobians = jacobians_of_past(graph, 0.05)
-    effects = np.eye(3) * np.random.default_rng(0).normal(size=(2000, 1, 3))
+    effects = np.eye(3) * np.random.default_rng(training_seed()).normal(size=(2000, 1, 3))
     found = unmix(action_effects=effects, past_jacobians=jacobians, covariance=np.eye(3), n_starts=8)
     turned = found.matrix @ jacobians @ np.linalg.inv(found.matrix)
     np.testing.assert_allclose(found.past_strengths, np.sqrt((turned**2).mean(0)), rtol=1e-6)
@@ -316,7 +319,7 @@ def test_what_bad_input_gets(arguments: dict[str, object], message: str) -> None
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 10_000))
 def test_misfits_by_number_of_effects(n: int, m: int, seed: int) -> None:
     """All of them at once are those that `misfit` gives for each number alone, and more effects never fit worse."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(training_seed(seed))
     sizes, left = rng.exponential(size=(n, m)), rng.uniform(0.1, 1, n)
     found = kept_misfits(sizes, left, sizes / left[:, None])
     one_by_one = [
@@ -330,7 +333,7 @@ def test_misfits_by_number_of_effects(n: int, m: int, seed: int) -> None:
 @given(st.integers(2, 8), st.integers(2, 8), st.integers(0, 10_000))
 def test_the_bend_is_at_the_number_of_effects(n: int, m: int, seed: int) -> None:
     """Of effects ten times the noise beside imagined ones of a tenth of it."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(training_seed(seed))
     there = rng.random((n, m)) < 0.4
     assume(there.any())
     sizes = np.where(there, rng.uniform(5, 20, (n, m)), rng.uniform(0, 0.1, (n, m)))

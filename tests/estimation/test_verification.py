@@ -19,6 +19,7 @@ from estimation.trained import TrainedModel
 from estimation.verification import Verification, verify
 from identify.graph import CausalGraph
 from tests.estimation.fakes import Truth, linear_model
+from tests.seeds import training_seed
 
 matplotlib.use("Agg")
 
@@ -30,7 +31,7 @@ PLAIN = np.eye(N)
 
 
 def data() -> Dataset:
-    z = np.random.default_rng(0).normal(size=(400, N))
+    z = np.random.default_rng(training_seed()).normal(size=(400, N))
     return TRUTH.dataset(z, GRAPH, known=False)
 
 

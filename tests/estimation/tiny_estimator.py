@@ -14,6 +14,7 @@ from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.estimator import SparseMechanismVAE
 from estimation.history import History
+from tests.seeds import training_seed
 
 __all__ = ["TINY", "numbers", "recording", "tiny"]
 
@@ -22,11 +23,11 @@ TINY: dict[str, Any] = {"optimizer": "adam", "width": 16, "depth": 2, "transitio
 
 def tiny(n_latents: int | None = 2, **parameters: Any) -> SparseMechanismVAE:
     usual: dict[str, Any] = {"steps": 20, "batch_size": 64, "unmixing": False, "settings": TINY}
-    return SparseMechanismVAE(n_latents, **(usual | parameters))
+    return SparseMechanismVAE(n_latents, **({"random_state": training_seed()} | usual | parameters))
 
 
 def numbers(*shape: int, seed: int = 0) -> NDArray[np.float64]:
-    return np.random.default_rng(seed).normal(size=shape)
+    return np.random.default_rng(training_seed(seed)).normal(size=shape)
 
 
 def recording(patch: pytest.MonkeyPatch) -> list[SimpleNamespace]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import identify.formats
 from identify import catalog
 from identify.exceptions import FileAccessError, FormatError, IdentifyError, RequestError
-from identify.formats import FORMATS, format_of, read_graph, tables, write_graph
+from identify.formats import FORMATS, adjacency, format_of, read_graph, write_graph
 from tests.identify.named_graphs import HEAD, named_graphs, npz
 
 GRAPHML = FORMATS["graphml"].write(catalog.load("identical-twins")).decode()
@@ -79,7 +79,7 @@ BROKEN: list[tuple[str, str | bytes, str]] = [
     ("g.graphml", "not xml", "g.graphml: line 1: is no XML: syntax error"),
     ("g.graphml", "<a/>", "g.graphml: is no GraphML"),
     ("g.graphml", GRAPHML[:200], "g.graphml: line"),
-    ("g.graphml", GRAPHML.replace("directed", "undirected", 1), "g.graphml: the networkx graph is undirected"),
+    ("g.graphml", GRAPHML.replace("directed", "undirected", 1), "g.graphml: the edge a0 -> left is undirected"),
     ("g.graphml", GRAPHML.replace(">latent<", ">thing<", 1), "g.graphml: node left has kind 'thing'"),
     (
         "g.graphml",
@@ -92,16 +92,15 @@ BROKEN: list[tuple[str, str | bytes, str]] = [
         "g.graphml: declares a document type or entities",
     ),
     ("g.gml", "", "g.gml: the file is empty"),
-    ("g.gml", "graph [\n  node [\n", "g.gml: line 3: is no GML"),
+    ("g.gml", "graph [\n  node [\n", "g.gml: line 2: is no GML: the file ends inside of brackets"),
     ("g.gml", "graph [\n  node ?\n]", "g.gml: line 2: is no GML"),
-    ("g.gml", "graph [ node [ id 0 label \"x\" ] ]", "g.gml: the networkx graph is undirected"),
+    ("g.gml", "graph [ node [ id 0 label \"x\" ] ]", "g.gml: line 1: the graph is undirected; edges must go from"),
     ("g.dot", "", "g.dot: the file is empty"),
     ("g.dot", "digraph {\n a -> ;\n}", "g.dot: line 2: is no DOT"),
     ("g.dot", "graph { a -- b }", "g.dot: line 1: is a graph; it must be a digraph"),
-    ("g.dot", "digraph {a} digraph {b}", "g.dot: holds 2 graphs; give one"),
-    ("g.dot", "digraph { subgraph s { a } }", "g.dot: holds a subgraph; give nodes and edges"),
+    ("g.dot", "digraph {a} digraph {b}", "g.dot: line 1: a second graph begins; give one"),
     ("g.dot", "digraph {" * 5000, "g.dot: "),
-    ("g.dot", "digraph { a [kind=action]; b [kind=latent]; b -> a }", "g.dot: edge 0 (b -> a) points at an action"),
+    ("g.dot", "digraph { a [kind=action]; b [kind=latent]; b -> a }", "g.dot: line 1: the edge b -> a points at"),
     ("g.npz", b"", "g.npz: the file is empty"),
     ("g.npz", b"PK\x03\x04junk", "g.npz: is no NPZ file of plain arrays"),
     ("g.npz", npz(Gz=np.array([[{}]], dtype=object)), "g.npz: is no NPZ file of plain arrays: Object arrays"),
@@ -151,7 +150,7 @@ def test_an_array_that_claims_to_be_huge_is_refused() -> None:
         b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000000), }"
     )
     content = zip_of("Gz.npy", header.ljust(127) + b"\n")
-    with pytest.raises(FormatError, match="is no NPZ file of plain arrays"):
+    with pytest.raises(FormatError, match="a graph has at most 20,000,000 nodes"):
         FORMATS["npz"].read(content)
 
 
@@ -167,7 +166,7 @@ def test_a_huge_file_is_refused_unread(form: identify.formats.Format, tmp_path: 
 def test_an_adjacency_table_of_a_large_graph_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "_MOST_CELLS", 5)
+    monkeypatch.setattr(adjacency, "_MOST_CELLS", 5)
     path = tmp_path / "g.adjacency.csv"
     with pytest.raises(FormatError, match=re.escape(f"{path}: an adjacency table of this graph has 6 cells")):
         write_graph(catalog.load("identical-twins"), path)

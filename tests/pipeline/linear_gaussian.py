@@ -38,6 +38,7 @@ from torch import Tensor, nn
 
 from estimation.dataset import Dataset
 from identify.graph import CausalGraph
+from tests.seeds import training_seed
 
 __all__ = ["Acted", "LinearGaussian", "Moved"]
 
@@ -122,7 +123,7 @@ class Acted(LinearGaussian):
         return CausalGraph(Ga=np.eye(self.n_latents))
 
     def sample(self, n_samples: int, seed: int) -> Dataset:
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(training_seed(seed))
         a = rng.normal(size=(n_samples, self.n_latents))
         z = self.follow(a, rng)
         decoder = _Linear(self.mixing)
@@ -167,7 +168,7 @@ class Moved(LinearGaussian):
         return CausalGraph(Gz=np.eye(self.n_latents))
 
     def sample(self, n_samples: int, seed: int) -> Dataset:
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(training_seed(seed))
         before = rng.normal(size=(n_samples, self.n_latents))
         z = np.stack([before, self.follow(before, rng)], axis=1)
         decoder = _Linear(self.mixing)

@@ -18,22 +18,25 @@ from estimation.history import Record
 from estimation.report.rows import training_record
 from estimation.simulate import simulate
 from estimation.trained import TrainedModel
+from tests.seeds import training_seed
 
 TINY = {"width": 6, "depth": 1, "head_width": 4, "head_depth": 1, "batch_size": 32, "warmup": 5}
 
 
 def tiny(method: str, steps: int = 12, **changes: object) -> BaselineConfig:
-    return BaselineConfig.from_dict({"method": method, "steps": steps, "validate_every": 5} | TINY | changes)
+    return BaselineConfig.from_dict(
+        {"method": method, "seed": training_seed(), "steps": steps, "validate_every": 5} | TINY | changes
+    )
 
 
 @pytest.fixture(scope="module")
 def actions() -> Dataset:
-    return simulate("ActionBlockDiag", 300, seed=1)
+    return simulate("ActionBlockDiag", 300, seed=training_seed(1))
 
 
 @pytest.fixture(scope="module")
 def time() -> Dataset:
-    return simulate("TimeBlockDiag", 300, seed=1)
+    return simulate("TimeBlockDiag", 300, seed=training_seed(1))
 
 
 def numbers(model: TrainedModel) -> list[float]:

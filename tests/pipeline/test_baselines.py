@@ -27,23 +27,26 @@ from estimation.sweep import SweepPlan, collect, run_sweep
 from estimation.trained import TrainedModel
 from estimation.training import fit as fit_sparse
 from estimation.verification import verify
+from tests.seeds import training_seed
 
 TINY = {"steps": 30, "width": 12, "depth": 1, "head_width": 6, "head_depth": 1, "batch_size": 64, "warmup": 5}
 WITHOUT_BOUND = ("random", "supervised", "pcl")
 
 
 def tiny(method: str, **changes: object) -> BaselineConfig:
-    return BaselineConfig.from_dict({"method": method, "validate_every": 10} | TINY | changes)
+    return BaselineConfig.from_dict(
+        {"method": method, "seed": training_seed(), "validate_every": 10} | TINY | changes
+    )
 
 
 @pytest.fixture(scope="module")
 def actions() -> Dataset:
-    return simulate("ActionBlockDiag", 400, seed=1)
+    return simulate("ActionBlockDiag", 400, seed=training_seed(1))
 
 
 @pytest.fixture(scope="module")
 def time() -> Dataset:
-    return simulate("TimeBlockDiag", 300, seed=1)
+    return simulate("TimeBlockDiag", 300, seed=training_seed(1))
 
 
 @pytest.fixture
@@ -71,7 +74,7 @@ def test_one_interface(method: str, data: Dataset, tmp_path: Path) -> None:
     model = fit(data, tiny(method))
     assert torch.equal(before, torch.random.get_rng_state())
     assert same(model, fit(data, tiny(method)))
-    assert not same(model, fit(data, tiny(method, seed=1)))
+    assert not same(model, fit(data, tiny(method, seed=training_seed(1))))
     records = model.history.records
     assert [record.step for record in records] == ([] if method == "random" else [10, 20, 30])
     assert all(np.isfinite(record.negative_elbo) for record in records)
@@ -107,7 +110,7 @@ def test_what_only_encodes_can_not_decode(method: str, time: Dataset) -> None:
 
 
 def test_what_needs_a_graph_refuses_a_model_without(actions: Dataset) -> None:
-    models = {f"seed {seed}": fit(actions, tiny("ivae", seed=seed)) for seed in (0, 1)}
+    models = {f"seed {seed}": fit(actions, tiny("ivae", seed=training_seed(seed))) for seed in (0, 1)}
     with pytest.raises(DataError, match="seed 0 is a model of ivae, which learns no graph"):
         verify(models, actions)
     with pytest.raises(DataError, match="ivae has no transition networks"):
@@ -116,7 +119,7 @@ def test_what_needs_a_graph_refuses_a_model_without(actions: Dataset) -> None:
 
 def test_seeds_of_a_baseline_can_be_compared(time: Dataset) -> None:
     """Agreement needs latents alone; a method without an ELBO has none to offer."""
-    runs = measured([(0, fit(time, tiny("pcl", seed=seed))) for seed in (0, 1)], time)
+    runs = measured([(0, fit(time, tiny("pcl", seed=training_seed(seed)))) for seed in (0, 1)], time)
     assert [np.isnan(run.negative_elbo) for run in runs] == [True, True]
     assert runs[0].udr == runs[1].udr
     assert runs[0].udr is not None
@@ -124,7 +127,8 @@ def test_seeds_of_a_baseline_can_be_compared(time: Dataset) -> None:
 
 def test_supervised_bounds_what_an_encoder_can_do() -> None:
     train, test = (
-        simulate("ActionDiag", n, seed=2, split=split) for n, split in ((6_000, "train"), (1_000, "test"))
+        simulate("ActionDiag", n, seed=training_seed(2), split=split)
+        for n, split in ((6_000, "train"), (1_000, "test"))
     )
     config = {"steps": 500, "width": 64, "depth": 2, "batch_size": 256}
     best, worst = (evaluate(fit(train, tiny(name, **config)), test) for name in ("supervised", "random"))
@@ -159,11 +163,14 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(method: str, data: Datas
 
 
 def test_images(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(training_seed())
     data = Dataset.from_arrays(
         rng.uniform(size=(80, 3 * 8 * 8)), actions=rng.normal(size=(80, 2)), observation_shape=(3, 8, 8)
     )
-    networks = {"encoder": ConvEncoder((3, 8, 8), 2), "decoder": ConvDecoder(2, (3, 8, 8))}
+    networks = {
+        "encoder": ConvEncoder((3, 8, 8), 2, training_seed()),
+        "decoder": ConvDecoder(2, (3, 8, 8), training_seed()),
+    }
     model = fit(data, tiny("ivae", n_latents=2, steps=5), **networks)
     model.save(tmp_path)
     again = load(tmp_path)
@@ -173,7 +180,7 @@ def test_images(tmp_path: Path) -> None:
 
 def test_a_sparse_model_still_says_what_it_is(actions: Dataset, tmp_path: Path) -> None:
     settings = {"steps": 4, "width": 8, "transition_width": 4, "unmixing": False}
-    model = fit_sparse(actions, TrainingConfig(max_edges_actions=10, **settings))
+    model = fit_sparse(actions, TrainingConfig(max_edges_actions=10, seed=training_seed(), **settings))
     model.save(tmp_path)
     assert load(tmp_path).method == "sparse_vae"
     # as written before there were baselines
@@ -191,10 +198,10 @@ def test_a_sweep_over_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     source = {"source": "ActionBlockDiag", "samples": 300, "test_samples": 200}
     small = {"steps": 12, "width": 8, "batch_size": 64}
     content = {
-        "seeds": [0, 1],
+        "seeds": [training_seed(0), training_seed(1)],
         "data": {"pairs": {**source, "grid": {"max_edges_actions": [5, 10]}, "settings": small}},
         "method": {
-            "sparse": {},
+            "sparse": {"settings": {"flow_blocks": 1, "transition_width": 4}},
             "plain": {"kind": "vae"},
             "pure": {"kind": "random", "grid": {"depth": [0, 1]}},
         },
@@ -202,7 +209,7 @@ def test_a_sweep_over_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     plan = SweepPlan.from_dict(content)
     assert len(run_sweep(plan, tmp_path / "runs").done) == 10
     results = collect(tmp_path / "runs")
-    rows = {(row["method"], row["seed"]): row for row in results.rows}
+    rows = {(row["method"], row["seed"] - training_seed()): row for row in results.rows}
     assert (rows["plain", 0]["edges"], rows["plain", 0]["shd"], rows["plain", 0]["steps"]) == (None, None, 12)
     assert rows["plain", 0]["negative_elbo"] is not None
     assert (rows["pure", 1]["negative_elbo"], rows["pure", 1]["steps"]) == (None, 0)
@@ -211,7 +218,8 @@ def test_a_sweep_over_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert results.chosen("pairs", "pure") is None
     path = tmp_path / "plan.toml"
     path.write_text(
-        'seeds = [0, 1]\n[data.pairs]\nsource = "ActionBlockDiag"\nsamples = 300\ntest_samples = 200\n'
+        f"seeds = [{training_seed(0)}, {training_seed(1)}]\n"
+        '[data.pairs]\nsource = "ActionBlockDiag"\nsamples = 300\ntest_samples = 200\n'
         "[data.pairs.settings]\nsteps = 12\nwidth = 8\nbatch_size = 64\n"
         '[method.pure]\nkind = "random"\ngrid.depth = [0, 1]\n'
     )
@@ -227,8 +235,9 @@ def test_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    simulate("ActionBlockDiag", 300, seed=1).write("data.npz")
-    words = ["train", "data.npz", "-o", "model", "--steps", "12", "--set", "width=8"]
+    simulate("ActionBlockDiag", 300, seed=training_seed(1)).write("data.npz")
+    own = ["--steps", "12", "--set", "width=8", "--set", f"seed={training_seed()}"]
+    words = ["train", "data.npz", "-o", "model", *own]
     assert main([*words, "--method", "ivae"]) == 0
     assert not Path("model/graph.json").exists()
     assert "ivae" in capsys.readouterr().out

@@ -13,20 +13,29 @@ from estimation.exceptions import DataError
 from estimation.simulate import simulate
 from estimation.training import fit
 from identify.graph import CausalGraph
+from tests.seeds import training_seed
 
 TINY = TrainingConfig(
-    steps=4, batch_size=8, width=8, depth=1, transition_width=4, unmixing=False, n_latents=2, validate_every=2
+    steps=4,
+    batch_size=8,
+    width=8,
+    depth=1,
+    transition_width=4,
+    unmixing=False,
+    n_latents=2,
+    validate_every=2,
+    seed=training_seed(),
 )
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape)
+    return np.random.default_rng(training_seed(seed)).normal(size=shape)
 
 
 @pytest.mark.parametrize("n_actions", [0, 2])
 def test_one_long_sequence_trains(n_actions: int) -> None:
     graph = CausalGraph(Gz=np.eye(2), Ga=np.eye(2)[:, :n_actions])
-    data = simulate(graph, 1, n_steps=60)
+    data = simulate(graph, 1, n_steps=60, seed=training_seed())
     model = fit(data, TINY.replace(max_edges_past=2))
     assert model.graph.Gz.nnz == 2
     assert model.history.records[-1].step == 4

@@ -17,6 +17,7 @@ from estimation.simulate import simulate
 from estimation.trained import TrainedModel
 from estimation.training import fit
 from identify.graph import CausalGraph
+from tests.seeds import training_seed
 
 GRAPH = CausalGraph(Ga=np.eye(2))
 
@@ -37,16 +38,25 @@ class Grey(nn.Module):
 
 def pictures(decoder: nn.Module, count: int, split: str) -> Dataset:
     mechanism = linear(GRAPH, 0.8 * np.eye(2), variance=0.01)
-    return simulate(GRAPH, count, seed=1, split=split, decoder=decoder, mechanism=mechanism)
+    return simulate(GRAPH, count, seed=training_seed(1), split=split, decoder=decoder, mechanism=mechanism)
 
 
 def trained(data: Dataset, steps: int, seed: int = 0) -> TrainedModel:
     shape = data.observation_shape
     assert shape is not None
     config = TrainingConfig(
-        max_edges_actions=2, steps=steps, batch_size=64, learning_rate=5e-3, warmup=20, rounds=1, seed=seed
+        max_edges_actions=2,
+        steps=steps,
+        batch_size=64,
+        learning_rate=5e-3,
+        warmup=20,
+        rounds=1,
+        seed=training_seed(seed),
     )
-    encoder, decoder = ConvEncoder(shape, 2, seed, width=8), ConvDecoder(2, shape, seed, width=8)
+    encoder, decoder = (
+        ConvEncoder(shape, 2, training_seed(seed), width=8),
+        ConvDecoder(2, shape, training_seed(seed), width=8),
+    )
     return fit(data, config, encoder=encoder, decoder=decoder)
 
 

@@ -23,6 +23,7 @@ from estimation.simulate import simulate
 from estimation.trained import TrainedModel
 from estimation.training import fit
 from identify.graph import CausalGraph
+from tests.seeds import training_seed
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 
@@ -38,6 +39,7 @@ CONFIG = TrainingConfig(
     warmup=5,
     rounds=2,
     validate_every=7,
+    seed=training_seed(),
 )
 TRAIN = """
 import json, sys
@@ -56,7 +58,7 @@ PATIENCE = 120
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file, so that every process trains on the same numbers."""
     path = tmp_path_factory.mktemp("data") / "data.npz"
-    simulate(CausalGraph(Ga=[[1, 0, 0], [1, 1, 0], [0, 1, 1]]), 600, seed=1).write(path)
+    simulate(CausalGraph(Ga=[[1, 0, 0], [1, 1, 0], [0, 1, 1]]), 600, seed=training_seed(1)).write(path)
     return path
 
 

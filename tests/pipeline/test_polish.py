@@ -15,8 +15,9 @@ from estimation.representation import Shape
 from estimation.training import encodings, fit, polish
 from estimation.training.batches import Batches, scales
 from estimation.training.encodings import Encodings
-from estimation.training.polish import refine_, straighten_
+from estimation.training.polish import NothingToStraightenError, refine_, straighten_
 from estimation.training.straightening import fit_flow_
+from tests.seeds import training_seed
 
 N = 4
 CONFIG = TrainingConfig(
@@ -28,13 +29,14 @@ CONFIG = TrainingConfig(
     steps=1200,
     batch_size=256,
     flow_blocks=3,
+    seed=training_seed(),
 )
 
 
-def trajectories() -> tuple[Dataset, np.ndarray]:
+def trajectories(rows: int = 20_000) -> tuple[Dataset, np.ndarray]:
     """Latents that move by themselves, observed bent: each with some of the product of two others."""
-    rng = np.random.default_rng(0)
-    first = rng.normal(size=(20_000, N))
+    rng = np.random.default_rng(training_seed())
+    first = rng.normal(size=(rows, N))
     waves = np.sin(np.arange(2, 2 + N) * first + np.arange(N))
     z = np.stack([first, first + 0.5 * waves + 0.03 * rng.normal(size=first.shape)], axis=1)
     bent = z + 0.25 * np.roll(z, 1, axis=2) * np.roll(z, 2, axis=2)
@@ -43,7 +45,7 @@ def trajectories() -> tuple[Dataset, np.ndarray]:
 
 def reading_straight_off(data: Dataset, config: TrainingConfig) -> tuple[SparseVAE, Batches]:
     """A model that takes what it observes for the latents, with the true edges."""
-    model = SparseVAE(Shape.of(data, N), config, torch.Generator().manual_seed(0))
+    model = SparseVAE(Shape.of(data, N), config, torch.Generator().manual_seed(training_seed()))
     found = scales(data)
     model.set_scales_(found.x_mean, found.x_scale, found.a_mean, found.a_scale)
     with torch.no_grad():
@@ -87,7 +89,7 @@ def test_the_posterior_goes_through_the_flow() -> None:
     with torch.no_grad():
         bent, posterior = model.bent(x), model.posterior(x)
         factor, log_det = model.posterior_noise(x)
-        noise = torch.randn(4000, 20, N, generator=torch.Generator().manual_seed(0))
+        noise = torch.randn(4000, 20, N, generator=torch.Generator().manual_seed(training_seed()))
         samples = model.flow((bent + (factor @ noise[..., None])[..., 0]).flatten(0, 1)).view_as(noise)
     torch.testing.assert_close(samples.std(0), posterior.variance.sqrt(), rtol=0.1, atol=0)
     torch.testing.assert_close(torch.linalg.slogdet(posterior.factor)[1], posterior.log_det)
@@ -95,7 +97,7 @@ def test_the_posterior_goes_through_the_flow() -> None:
 
 
 def fitted(**changes: object) -> tuple[list[str], SparseVAE]:
-    data, _ = trajectories()
+    data, _ = trajectories(2_000)
     config = CONFIG.replace(steps=30, width=8, depth=1, validate_every=30).replace(**changes)
     model = fit(data, config)
     return [note for note in model.history.notes if "the held-out" in note], model.model
@@ -112,8 +114,8 @@ def test_training_says_what_it_gained() -> None:
 
 def test_the_last_record_is_of_the_model_as_it_ends() -> None:
     """What reports show as its negative ELBO."""
-    data, _ = trajectories()
-    train, held_out = data.take(slice(0, 19_000)), data.take(slice(19_000, None))
+    data, _ = trajectories(3_000)
+    train, held_out = data.take(slice(0, 2_000)), data.take(slice(2_000, None))
     model = fit(train, CONFIG.replace(steps=30, width=8, depth=1, validate_every=30), validation=held_out)
     last = model.history.records[-1]
     assert last.negative_elbo == pytest.approx(model.negative_elbo(held_out)["total"], abs=1e-5)
@@ -137,7 +139,7 @@ def test_either_is_left_out_if_asked(changes: dict[str, object], words: list[str
 
 
 def test_latents_that_actions_move_become_straight_too() -> None:
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(training_seed())
     actions = rng.uniform(-2, 2, (20_000, N))
     z = np.sin(np.arange(1, 1 + N) * actions + np.arange(N)) + 0.03 * rng.normal(size=actions.shape)
     bent = z + 0.25 * np.roll(z, 1, axis=1) * np.roll(z, 2, axis=1)
@@ -163,7 +165,7 @@ def test_a_latent_that_observations_hardly_tell_of_stays_out() -> None:
     assert told.tolist() == [True] * (N - 1) + [False]
     straighten_(model, batches, CONFIG, len(data), 0)
     assert model.flow.through.tolist() == told.tolist()
-    points = torch.randn(50, N, generator=torch.Generator().manual_seed(0))
+    points = torch.randn(50, N, generator=torch.Generator().manual_seed(training_seed()))
     moved = points.clone()
     moved[:, -1] += 1
     with torch.no_grad():
@@ -177,7 +179,7 @@ def test_with_nothing_told_of_nothing_is_straightened() -> None:
     model, batches = reading_straight_off(data, CONFIG)
     with torch.no_grad():
         model.encoder.last.weight.zero_()
-    with pytest.raises(RuntimeError, match="the observations tell of no latent"):
+    with pytest.raises(NothingToStraightenError, match="the observations tell of no latent"):
         straighten_(model, batches, CONFIG, len(data), 0)
     assert not model.flow.active
 
@@ -195,7 +197,7 @@ def test_fewer_rows_are_kept_where_their_covariances_would_not_fit(monkeypatch: 
 
 def test_latents_known_less_well_far_out_are_not_bent() -> None:
     """With one variance for all rows it would pay to make them equally uncertain everywhere."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(training_seed())
     first = rng.normal(size=(20_000, N))
     waves = np.sin(np.arange(2, 2 + N) * first + np.arange(N))
     z = np.stack([first, first + 0.5 * waves + 0.01 * rng.normal(size=first.shape)], axis=1)
@@ -232,7 +234,7 @@ def test_what_makes_held_out_data_less_likely_is_taken_back(monkeypatch: pytest.
 
 
 class Opaque(torch.autograd.Function):
-    """Doubles; has a backward, but no forward derivative."""
+    """Doubles; has a backward, of which torch sees nothing."""
 
     @staticmethod
     def forward(ctx: object, values: Tensor) -> Tensor:
@@ -240,7 +242,7 @@ class Opaque(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: object, gradient: Tensor) -> Tensor:
-        return 2 * gradient
+        return 2 * gradient.detach()
 
 
 class OpaqueDecoder(nn.Module):
@@ -253,10 +255,10 @@ class OpaqueDecoder(nn.Module):
         return doubled
 
 
-def test_a_decoder_that_has_no_forward_derivative_is_left_as_it_is() -> None:
+def test_a_decoder_that_can_t_be_differentiated_is_left_as_it_is() -> None:
     data, _ = trajectories()
     model = fit(data, CONFIG.replace(steps=20, width=8), decoder=OpaqueDecoder())
     note = next(note for note in model.history.notes if note.startswith("not refined after 20 steps: "))
-    assert "derivative" in note or "forward" in note or "functorch" in note
+    assert "not have been used in the graph" in note
     assert int(model.model.refinement.steps) == 0
     assert model.encode(data.observations[:3]).shape == (3, 2, N)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from estimation.simulate import simulate
 from estimation.sweep import SweepPlan, read_plan, run_sweep
 from estimation.sweep.trial import datasets
 from tests.pipeline.test_sweep import TINY, Content, content, plan_of
+from tests.seeds import training_seed
 
 # the file -------------------------------------------------------------------------------------------
 
@@ -43,6 +45,45 @@ from tests.pipeline.test_sweep import TINY, Content, content, plan_of
             {"data": {"a": {"source": "x.npz", "seed": 1}}},
             r"\[data.a\]: seed is 1, and 'x.npz' is not a published process",
         ),
+        ({"data": {"a": {"source": "x", "test": 7}}}, r"\[data.a\]: test is 7; it is the name of a file"),
+        ({"data": {"a": {"source": ["x"]}}}, r"\[data.a\]: source is \['x'\]; it is the name of a file"),
+        ({"data": {"a": {"source": "x\0"}}}, r"\[data.a\]: source is 'x\\x00'; it is the name of a file"),
+        (
+            {"data": {"a": {"source": "TimeDiag", "test": "x.npz"}}},
+            r"\[data.a\]: test is 'x.npz', and the source is no file",
+        ),
+        (
+            {"data": {"a": {"source": "TimeDiag", "samples": 10**12}}},
+            r"\[data.a\]: samples is 1000000000000; it is a whole number from 1 to 10000000",
+        ),
+        (
+            {"data": {"a": {"source": "TimeDiag", "test_samples": 10**12}}},
+            r"\[data.a\]: test_samples is 1000000000000; it is a whole number from 1 to 10000000",
+        ),
+        (
+            {"data": {"a": {"source": "TimeDiag", "seed": 2**70}}},
+            r"\[data.a\]: seed is 1180591620717411303424; it is a whole number from 0 to 2147483647",
+        ),
+        (
+            {"data": {"a": {"source": "TimeRandom", "graph_seed": "x", "density": 0.5}}},
+            r"\[data.a\]: graph_seed is 'x'; it is a whole number from 0",
+        ),
+        (
+            {"data": {"a": {"source": "TimeRandom", "graph_seed": 1, "density": float("nan")}}},
+            r"\[data.a\]: density is nan; it is a number from 0 to 1",
+        ),
+        (
+            {"seeds": list(range(30_000))},
+            "the sweep has 60000 runs; it may have 20000: shorten a grid or seeds",
+        ),
+        (
+            {"method": {"m": {"grid": {f"{k}": list(range(10)) for k in range(20)}}}},
+            "the sweep has 4000000.*0 runs; it may have 20000",
+        ),
+        ({"method": {"m": {"grid": {"seed": [1]}}}}, "grid.seed is set; a sweep has its own seeds"),
+        ({"method": {"m": {"settings": {"width": 10**9}}}}, "method m on pairs: width is 1000000000"),
+        ({"method": {"m": {"settings": {"width": 10**5}}}}, "these sizes make a model of 4e.10 numbers"),
+        ({"method": {"m\x1b": {}}}, r"\[method.'m\\x1b'\]: a name has letters"),
         ({"data": {"a": {"source": "x", "grid": 3}}}, r"\[data.a\]: grid is 3; it must be a table of lists"),
         (
             {"data": {"a": {"source": "x", "grid": {"steps": 3}}}},
@@ -69,15 +110,16 @@ def test_what_a_sweep_refuses(changes: Content, message: str) -> None:
 
 @pytest.mark.parametrize(("seed", "graph_seed"), [(None, 2), (4, 2), (4, None)])
 def test_random_graphs_are_those_of_their_seeds(seed: int | None, graph_seed: int | None) -> None:
-    spec = {"source": "TimeRandom", "density": 0.3, "seed": seed, "graph_seed": graph_seed}
+    own = None if seed is None else training_seed(seed)
+    spec = {"source": "TimeRandom", "density": 0.3, "seed": own, "graph_seed": graph_seed}
     data = {key: value for key, value in spec.items() if value is not None}
     plan = SweepPlan.from_dict({**content(), "data": {"a": {**data, "samples": 50, "test_samples": 40}}})
     train, test = datasets(plan.trials[0].data)
-    wanted = random_graph(True, 0.3, 4 if graph_seed is None else graph_seed)
+    wanted = random_graph(True, 0.3, training_seed(4) if graph_seed is None else graph_seed)
     assert train.graph == test.graph == wanted
     assert (len(train), len(test)) == (50, 40)
     if seed is not None:
-        again = simulate("TimeRandom", 40, seed, "test", density=0.3, graph_seed=graph_seed)
+        again = simulate("TimeRandom", 40, training_seed(seed), "test", density=0.3, graph_seed=graph_seed)
         np.testing.assert_array_equal(test.observations, again.observations)
 
 
@@ -92,7 +134,8 @@ def written(folder: Path) -> Path:
     path = folder / "sweep.toml"
     settings = "\n".join(f"settings.{key} = {value}" for key, value in {**TINY, "steps": 12}.items())
     path.write_text(
-        'seeds = [0, 1]\n[data.pairs]\nsource = "ActionBlockDiag"\nsamples = 300\ntest_samples = 200\n'
+        f"seeds = [{training_seed(0)}, {training_seed(1)}]\n"
+        '[data.pairs]\nsource = "ActionBlockDiag"\nsamples = 300\ntest_samples = 200\n'
         f"grid.max_edges_actions = [5, 10]\n[method.sparse]\n{settings}\n"
     )
     return path
@@ -106,6 +149,33 @@ def test_the_file_says_what_the_mapping_says(tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text("[data]\n")
     with pytest.raises(ConfigError, match=r"other\.toml: the sweep has no"):
         read_plan(tmp_path / "other.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seeds = [" + "9" * 5000 + "]", "has an integer of thousands of digits; TOML has 64 bits for it"),
+        ("seeds = " + "[" * 100_000, "nests brackets 100000 deep; at most 64 are read"),
+        ("x" * 50_000 + " = 1", r"has an unknown key 'xxx.* \[...\] .*'; known are data, method, seeds"),
+        ('[data.a]\nsource = "a"\ntest = 7\n[method.m]', r"\[data.a\]: test is 7; it is the name of a file"),
+    ],
+)
+def test_bad_files_are_one_short_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    (tmp_path / "s.toml").write_text(text)
+    assert main(["sweep", str(tmp_path / "s.toml"), "-o", str(tmp_path / "runs")]) == 2
+    err = capsys.readouterr().err
+    assert re.search(message, err)
+    assert err.count("\n") == 1
+    assert len(err) < 320
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_plan(path) == plan_of()
 
 
 def test_files_of_data_are_beside_the_plan(tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""What the state of an optimiser may be, checked before it is taken up: torch itself looks at little of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from estimation.exceptions import CheckpointError
+from estimation.manifest import Anything, Fields, Many, Real, Table, Whole, check
+from estimation.settings import MOST_STEPS
+from estimation.training.soap import LONGEST, SOAP, stacked_shape
+from identify.names import shown
+
+__all__ = ["require_state"]
+
+# what changes from step to step; all else is as when the optimiser was made
+_CHANGING = {"lr": Real(0, 1e6), "done": Whole(0, MOST_STEPS)}
+
+
+def require_state(state: Any, optimiser: torch.optim.Optimizer, where: str) -> None:
+    """Hold a state read against the optimiser that is to take it up.
+
+    Args:
+        state: nested dicts, lists, numbers and tensors.
+        optimiser: fresh; SOAP or Adam.
+        where: what to call the state.
+
+    Raises:
+        CheckpointError: it is not one of this optimiser; the text names the place.
+    """
+    form = Fields({"state": Table(Fields({})), "param_groups": Many(Fields({}), length=1)}, closed=True)
+    check(state, form, where)
+    _require_group(state["param_groups"][0], optimiser, f"{where}.param_groups[0]")
+    parameters = optimiser.param_groups[0]["params"]
+    taken: set[int] = set()
+    for key, entries in state["state"].items():
+        place = f"{where}.state[{shown(key)}]"
+        check(key, Whole(0, len(parameters) - 1), f"a key of {where}.state")
+        if isinstance(optimiser, SOAP):
+            taken = _require_soap(entries, key, parameters, taken, place)
+        else:
+            _require_adam(entries, parameters[key], place)
+    if state["state"] and state["param_groups"][0].get("done", 1) == 0:
+        raise CheckpointError(f"{where}.param_groups[0].done is 0, and there are moments")
+
+
+def _require_group(group: dict[str, Any], optimiser: torch.optim.Optimizer, where: str) -> None:
+    own = optimiser.state_dict()["param_groups"][0]
+    check(group, Fields(dict.fromkeys(own, Anything())), where)
+    for name, value in own.items():
+        if name in _CHANGING:
+            check(group[name], _CHANGING[name], f"{where}.{name}")
+        # tuples come back as lists
+        elif group[name] != (list(value) if isinstance(value, tuple) else value):
+            raise CheckpointError(f"{where}.{name} is {shown(group[name])}, not {shown(value)}")
+
+
+def _require_adam(entries: dict[str, Any], parameter: Tensor, where: str) -> None:
+    _require_tensors(
+        entries, {name: tuple(parameter.shape) for name in ("exp_avg", "exp_avg_sq")}, parameter, where
+    )
+    step = entries.get("step")
+    if not isinstance(step, Tensor) or step.shape != () or not 0 <= float(step) <= MOST_STEPS:
+        raise CheckpointError(f"{where}.step is {shown(step)}; it must be a number of steps")
+
+
+def _require_soap(
+    entries: dict[str, Any], key: int, parameters: list[Tensor], taken: set[int], where: str
+) -> set[int]:
+    check(entries, Fields({"members": Many(Whole(0, len(parameters) - 1), distinct=True)}), where)
+    members = entries["members"]
+    shapes = {stacked_shape(parameters[k]) for k in members}
+    if not members or members[0] != key or len(shapes) != 1 or taken & set(members):
+        raise CheckpointError(f"{where}.members is {shown(members)}, which are no parameters of one shape")
+    (shape,) = shapes
+    count = sum(parameters[k].numel() for k in members) // math.prod(shape)
+    wanted = dict.fromkeys(("first", "second"), (count, *shape))
+    for side, size in zip(("left", "right"), shape, strict=False):
+        if size <= LONGEST:
+            wanted |= {side: (count, size, size), f"{side}_basis": (count, size, size)}
+    _require_tensors(entries, wanted, parameters[key], where)
+    return taken | set(members)
+
+
+def _require_tensors(
+    entries: dict[str, Any], shapes: Mapping[str, tuple[int, ...]], like: Tensor, where: str
+) -> None:
+    for name, shape in shapes.items():
+        tensor = entries.get(name)
+        if not isinstance(tensor, Tensor) or tuple(tensor.shape) != shape or tensor.dtype != like.dtype:
+            raise CheckpointError(f"{where}.{name} is no tensor of shape {shape} and {like.dtype}")

@@ -1,0 +1,176 @@
+"""Designs with prices: exact for decimals, fractions and prices of very different size, against brute force."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from estimation.commands import main
+from identify.design import design_interventions, read_candidates, subsets
+from identify.design.prices import exact, in_whole_numbers, total
+from identify.exceptions import FormatError, RequestError
+from identify.graph import CausalGraph
+from tests.builders import nothing_known
+
+PRICES = {
+    "cents": st.integers(0, 2000).map(lambda k: k / 100),
+    "thirds": st.integers(0, 60).map(lambda k: k / 3),
+    "irrational": st.integers(1, 60).map(lambda k: math.pi * k**0.5),
+    "spread": st.integers(0, 12).map(lambda k: 10.0**k),
+    "tiny": st.integers(0, 9).map(lambda k: k * 1e-9),
+    "equal": st.just(0.1 + 0.2),
+    "almost equal": st.integers(0, 9).map(lambda k: 1e6 + k / 10),
+    "huge and denormal": st.sampled_from([5e-324, 1e-300, 1.0, 1e300]),
+}
+
+
+def brute(
+    n: int, candidates: list[list[int]], costs: list[float], margin: int, budget: float
+) -> tuple[Fraction, int]:
+    """The least cost of separating what can be, and the most latents within a budget; from exact sums."""
+    pairs = list(itertools.permutations(range(n), 2))
+    every = range(len(candidates))
+
+    def count(chosen: Any, i: int, j: int) -> int:
+        return sum(i in candidates[c] and j not in candidates[c] for c in chosen)
+
+    needs = {pair: min(margin, count(every, *pair)) for pair in pairs}
+    lost = {i for i, j in pairs if not needs[i, j]}
+    least, most = sum(map(exact, costs), Fraction(0)), 0
+    for size in range(len(candidates) + 1):
+        for chosen in itertools.combinations(every, size):
+            price = sum((exact(costs[c]) for c in chosen), Fraction(0))
+            failing = {i for i, j in pairs if count(chosen, i, j) < needs[i, j]}
+            if not failing:
+                least = min(least, price)
+            if price <= exact(budget):
+                most = max(most, n - len(failing | lost))
+    return least, most
+
+
+@pytest.mark.parametrize("few", [True, False], ids=["every choice", "solver"])
+@pytest.mark.parametrize("kind", PRICES)
+@settings(max_examples=6, deadline=None)
+@given(data=st.data())
+def test_priced_designs_cost_what_brute_force_finds(kind: str, few: bool, data: st.DataObject) -> None:
+    n = data.draw(st.integers(2, 4))
+    some = st.lists(st.integers(0, n - 1), min_size=1, max_size=n, unique=True)
+    candidates = data.draw(st.lists(some, min_size=1, max_size=6))
+    costs = data.draw(st.lists(PRICES[kind], min_size=len(candidates), max_size=len(candidates)))
+    budget = data.draw(st.sampled_from([0.0, 0.3, 0.5, 0.8])) * sum(costs)
+    robust = data.draw(st.booleans())
+    least, most = brute(n, candidates, costs, 1 + robust, budget)
+    with pytest.MonkeyPatch.context() as patch:
+        if not few:
+            patch.setattr(subsets, "_MOST_CANDIDATES", -1)
+        design = design_interventions(nothing_known(n), candidates, costs=costs, robust=robust)
+        limited = design_interventions(
+            nothing_known(n), candidates, costs=costs, robust=robust, budget=budget
+        )
+    assert design.optimal
+    assert design.lower_bound <= float(least)
+    assert design.cost == float(least) if few else design.cost <= float(least) * (1 + 1e-6)
+    assert limited.cost <= budget
+    if limited.limited:
+        assert limited.n_secured == limited.most_disentangled == most
+    else:
+        assert least <= exact(budget)
+
+
+def test_one_candidate_for_56_cents_is_proved() -> None:
+    design = design_interventions(
+        CausalGraph(latents=["raf", "mek", "erk"]), {"k1": ["raf"]}, costs={"k1": 0.56}
+    )
+    assert (design.cost, design.lower_bound, design.gap, design.optimal) == (0.56, 0.56, 0.0, True)
+
+
+def test_random_designs_priced_in_cents_are_proved_optimal() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(60):
+        candidates = [np.flatnonzero(rng.random(5) < 0.4).tolist() or [k % 5] for k in range(8)]
+        costs = rng.uniform(1, 20, 8).round(2)
+        design = design_interventions(nothing_known(5), candidates, costs=costs)
+        assert design.gap == 0
+        assert design.lower_bound == design.cost
+
+
+def test_many_priced_candidates_are_proved_by_the_solver() -> None:
+    rng = np.random.default_rng(0)
+    candidates = [np.flatnonzero(rng.random(8) < 0.4).tolist() or [k % 8] for k in range(24)]
+    cents = rng.uniform(1, 20, 24).round(2)
+    design = design_interventions(nothing_known(8), candidates, costs=cents)
+    assert design.gap == 0
+    other = design_interventions(nothing_known(8), candidates, costs=cents * math.pi)
+    assert other.optimal
+    assert other.gap <= 1e-6
+    assert other.lower_bound <= design.cost * math.pi * (1 + 1e-12)
+    assert other.cost == pytest.approx(design.cost * math.pi, rel=1e-6)
+
+
+@pytest.mark.parametrize("number", [13, 60])
+def test_candidates_with_the_same_targets_are_told_apart_by_price_alone(number: int) -> None:
+    candidates, costs = [["q0"]] * number, [10.0 ** (k % 13) for k in range(number)]
+    design = design_interventions(nothing_known(3), candidates, costs=costs, max_actions=1)
+    assert (design.cost, design.optimal, design.limited) == (1.0, True, False)
+    twice = design_interventions(nothing_known(3), candidates, costs=costs, robust=True)
+    assert twice.cost == (11.0 if number == 13 else 2.0)
+
+
+def test_prices_are_added_up_as_decimals() -> None:
+    three = design_interventions(nothing_known(3), [[0], [1], [2]], costs=[0.1, 0.1, 0.1], budget=0.3)
+    assert three.complete
+    assert three.cost == 0.3
+    assert total([0.1] * 10) == 1.0
+    assert in_whole_numbers([0.0, 0.0]) == ([0, 0], 1)
+
+
+def test_fractions_and_decimals_are_prices() -> None:
+    design = design_interventions(nothing_known(2), [[0], [1]], costs=[Fraction(1, 4), Decimal("0.05")])
+    assert design.cost == 0.3
+
+
+@pytest.mark.parametrize(
+    "cost", [10**400, 10**5000, -(10**5000), Fraction(10**400), Decimal("NaN")], ids=lambda _: ""
+)
+def test_a_price_that_no_float_holds_is_refused(cost: Any) -> None:
+    with pytest.raises(RequestError, match="it must be a finite number, zero or more"):
+        design_interventions(nothing_known(2), [[0]], costs=[cost])
+    with pytest.raises(RequestError, match="the costs add up to more than"):
+        design_interventions(nothing_known(2), [[0], [1]], costs=[1.7e308, 1.7e308])
+
+
+@pytest.mark.parametrize("content", ["\ufeff", "\ufeff\n\n", "", " \n"])
+def test_an_empty_file_of_candidates_is_one_line(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text(content, encoding="utf-8")
+    assert main(["design", "identical-twins", "--candidates", str(path), "--robust"]) == 2
+    assert capsys.readouterr().err.endswith("c.csv: the file is empty\n")
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ('{"version": ' + "1" * 5000 + "}", "holds a number of thousands of digits"),
+        (json.dumps({"format": "mechsparse-candidates", "version": "x" * 50_000}), "key 'version': is 'xxx"),
+        ('{"a":' * 100_000, "is nested too deeply"),
+    ],
+    ids=["digits", "long", "nested"],
+)
+def test_monstrous_files_of_candidates_get_a_short_line(record: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(record, encoding="utf-8")
+    with pytest.raises(FormatError, match=message) as caught:
+        read_candidates(path)
+    assert len(str(caught.value)) <= 300
