@@ -149,9 +149,15 @@ def _acquired(lock: Path) -> bool:
         except FileExistsError:
             if not _is_stale(lock):
                 return False
-            with contextlib.suppress(FileNotFoundError):
+            # Windows removes no file that somebody has open
+            with contextlib.suppress(FileNotFoundError, PermissionError):
                 lock.unlink()
             continue
+        except PermissionError:
+            # so Windows calls one that is just being removed
+            if os.name != "nt":
+                raise
+            return False
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump({"host": socket.gethostname(), "process": os.getpid()}, file)
         return True
