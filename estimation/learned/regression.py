@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,20 +52,27 @@ def _fitted(inputs: Array, target: Array, seed: int) -> Callable[[Array], Array]
     """A linear regression, and gradient boosting on what it leaves."""
     from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.linear_model import LinearRegression
-    from threadpoolctl import threadpool_limits
 
     linear = LinearRegression().fit(inputs, target)
     trees = HistGradientBoostingRegressor(early_stopping=False, random_state=seed)
     # its threads wait for each other by spinning: with a few hundred rows they are no faster than one, and where
     # other work has the cores they take minutes for what one does in a second
-    with threadpool_limits(1, user_api="openmp"):
+    with _pools().limit(limits=1, user_api="openmp"):
         trees.fit(inputs, target - linear.predict(inputs))
 
     def predict(rows: Array) -> Array:
-        with threadpool_limits(1, user_api="openmp"):
+        with _pools().limit(limits=1, user_api="openmp"):
             return np.asarray(linear.predict(rows) + trees.predict(rows))
 
     return predict
+
+
+@functools.cache
+def _pools() -> Any:
+    """The libraries whose threads are limited: looked for once, as looking stops others that load a library."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _cost_of_losing(
