@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 
 from estimation.device import thread_count
@@ -73,3 +76,42 @@ def test_the_number_of_threads_is_put_back_in_whatever_order_they_end() -> None:
         assert threads_of_a_new_thread() == torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+FORKED = """
+import multiprocessing, torch
+from estimation.device import thread_count
+from estimation.exceptions import ConfigError
+
+torch.set_num_threads(2)
+values = torch.ones(1_000_000)
+values.exp().sum()
+
+def child(answers):
+    answers.put(float(values.exp().sum()))
+    with thread_count(1):
+        answers.put(torch.get_num_threads())
+    try:
+        with thread_count(2):
+            answers.put("it computes with several")
+    except ConfigError as error:
+        answers.put(str(error))
+
+context = multiprocessing.get_context("fork")
+answers = context.Queue()
+process = context.Process(target=child, args=(answers,), daemon=True)
+process.start()
+print(*(answers.get(timeout=60) for _ in range(3)), sep="\\n")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_waits_for_no_thread_of_its_parent() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    total, count, refusal = done.stdout.splitlines()
+    assert float(total) == pytest.approx(np.e * 1e6, rel=1e-4)
+    assert count == "1"
+    assert refusal.startswith("threads is 2, but this process was forked from one that computes with several")
