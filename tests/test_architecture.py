@@ -66,6 +66,7 @@ FLOORS = [
     "estimation.sparsity",
     "estimation.manifest",
     "estimation.history",
+    "estimation.companions",
     "estimation.storage",
     "estimation.trained",
     "estimation.unmixing",
