@@ -3,7 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs bench figures clean
+# what every seed of the tests is moved by in `make test-anywhere`
+SEED ?= 1
+
+.PHONY: demo test test-anywhere test-seeds lint docs bench figures clean
 
 # one thread: what the documentation's minutes are measured with
 demo: .venv/.base
@@ -20,9 +23,24 @@ demo: .venv/.base
 	@echo "The graphs' report is out/demo/report.html, with figures in out/demo/figures."
 	@echo "The trained model's, predicted beside learned, is out/demo/training.html."
 
-# two workers, one thread each: more threads than cores wait for each other
+# two workers, one thread each: more threads than cores wait for each other. Each begins with half of the files, so that
+# what the tests of a file share is made once, and takes from the other when it is through
+PYTEST := $(BIN)/python -m pytest
+WORKERS := -n 2 --dist worksteal
 test: .venv/.dev lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(PYTEST) $(WORKERS)
+
+# as on a machine where nobody set anything: as many threads as it has cores, another order of every set, other seeds
+test-anywhere: .venv/.dev
+	env -u OMP_NUM_THREADS PYTHONHASHSEED=random MECHSPARSE_TEST_SEED=$(SEED) $(PYTEST)
+
+# what is trained, ten times over with other seeds; all ten are run, whatever fails
+test-seeds: .venv/.dev
+	@failed=; for k in 0 1 2 3 4 5 6 7 8 9; do \
+		echo "MECHSPARSE_TEST_SEED=$$k"; \
+		MECHSPARSE_TEST_SEED=$$k OMP_NUM_THREADS=1 $(PYTEST) $(WORKERS) -q tests/estimation tests/pipeline \
+			tests/test_seeds.py || failed="$$failed $$k"; \
+	done; test -z "$$failed" || { echo "failed with the seeds moved by:$$failed"; exit 1; }
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from estimation.baselines.making import fresh
 from estimation.config import SPARSE_VAE, TrainingConfig
 from estimation.convolutional import rebuild
 from estimation.device import default_modes
-from estimation.exceptions import CheckpointError, ConfigError
+from estimation.exceptions import CheckpointError, ConfigError, DataError
 from estimation.history import HISTORY, History
 from estimation.manifest import Fields, Flag, Many, Maybe, Text, Whole
 from estimation.masks import MASK_STATES
@@ -23,7 +23,7 @@ from estimation.model import SparseVAE
 from estimation.representation import Representation, Shape
 from estimation.size import weight_count
 from estimation.storage import read_folder
-from estimation.trained import KIND, TrainedModel, load_state
+from estimation.trained import KIND, TrainedModel, load_state, names_of
 from identify.exceptions import GraphError
 
 __all__ = ["load"]
@@ -83,12 +83,13 @@ def load(
     content, tensors = read_folder(folder, KIND, _MODEL)
     try:
         config, shape = _config(content), Shape(**content["shape"])
+        names = names_of(content, shape.n_observed)
         _require_fit(content, shape, tensors)
         networks = content.get("networks", {})
         encoder = _rebuilt("encoder", networks, shape, tensors) if encoder is None else encoder
         decoder = _rebuilt("decoder", networks, shape, tensors) if decoder is None else decoder
         _require_enough(config, shape, encoder, decoder, tensors)
-    except (ConfigError, CheckpointError) as error:
+    except (ConfigError, CheckpointError, DataError) as error:
         raise CheckpointError(f"{folder}: is damaged ({error})") from error
     model = _model(shape, config, encoder, decoder)
     model.to(device, getattr(torch, config.dtype)).eval()
@@ -100,7 +101,8 @@ def load(
         History.from_dict(content["history"]),
         tuple(content["action_names"]),
         None if image is None else tuple(image),
-        content.get("data_fingerprint"),
+        data_fingerprint=content.get("data_fingerprint"),
+        **names,
     )
     _require_sound(trained, f"{folder}")
     return trained

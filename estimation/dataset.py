@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -17,26 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 from estimation.exceptions import DataError
 from estimation.tables import read_parts
 from estimation.tables.arrays import listed
-from estimation.tables.checks import (
-    checked_actions,
-    checked_episodes,
-    checked_latents,
-    checked_names,
-    checked_observations,
-    require_graph,
-    require_varying_actions,
-)
+from estimation.tables.checks import checked, require_seen
 from estimation.tables.cutting import as_rows, cut, cut_actions, shares
 from estimation.tables.numpy_files import write_npz
 from estimation.tables.parts import Parts, shown_path
+from estimation.tables.roles import HasRoles, Roles
 from identify.graph import CausalGraph
 
 __all__ = ["Dataset"]
 
 Array = NDArray[np.float32]
 Names = str | Sequence[str]
-
-_MOST_DISCRETE_VALUES = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,10 +45,13 @@ class Dataset:
         graph: the true graph, or None.
         decoder: the true decoder, from z to x without noise, or None. It is not written to files.
         action_names: d_a names; a column of a categorical action is called like ``drug=ibuprofen``.
+        actions_named: whether these names were given; when they were made up, actions of other data go by position.
+        observation_names: d_x names; empty when the columns have none.
         observation_shape: (C, H, W) when a row of d_x numbers is a flattened image, else None.
         name: what to call the data in reports.
         episodes: shape (N,), the sequence that a row was cut from, or None when rows are independent.
         notes: what a person should know, for instance that short episodes were skipped.
+        roles: which columns of a table these were, with the values of categories; None when they come from arrays.
     """
 
     observations: Array
@@ -70,6 +64,9 @@ class Dataset:
     name: str = ""
     episodes: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
+    actions_named: bool = True
+    observation_names: tuple[str, ...] = ()
+    roles: Roles | None = None
 
     @classmethod
     def from_arrays(
@@ -85,6 +82,7 @@ class Dataset:
         *,
         episodes: ArrayLike | None = None,
         notes: Sequence[str] = (),
+        observation_names: Sequence[str] | None = None,
         allow_constant: bool = False,
     ) -> Dataset:
         """Check arrays and make a dataset of them.
@@ -102,6 +100,7 @@ class Dataset:
             name: what to call the data.
             episodes: shape (N,), whole numbers; rows of one episode stay together in `split`.
             notes: what a person should know about the data.
+            observation_names: d_x names, by which columns of other data are found again.
             allow_constant: accept columns that never change.
 
         Raises:
@@ -112,27 +111,21 @@ class Dataset:
             >>> Dataset.from_arrays([[0.0, 1.0], [2.0, 3.0]], actions=[[0], [1]])
             Dataset(2 samples, 1 step, 2 observed, 1 action)
         """
-        x = checked_observations(observations, observation_shape, allow_constant)
-        z = None if latents is None else checked_latents(latents, x)
-        a = None if actions is None else checked_actions(actions, x)
-        require_graph(graph, z, a)
-        names = checked_names(action_names, graph, a)
-        if a is not None:
-            require_varying_actions(a, names, allow_constant)
         if decoder is not None and not callable(decoder):
             raise DataError(f"decoder is {type(decoder).__name__}; it must be a function or a torch module")
-        return cls(
-            observations=x,
-            actions=a,
-            latents=z,
+        parts = Parts(
+            observations,
+            actions=actions,
+            latents=latents,
             graph=graph,
-            decoder=decoder,
-            action_names=names,
-            observation_shape=None if observation_shape is None else tuple(int(n) for n in observation_shape),
+            action_names=None if action_names is None else tuple(action_names),
+            observation_shape=None if observation_shape is None else tuple(observation_shape),
             name=name,
-            episodes=None if episodes is None else checked_episodes(episodes, len(x)),
+            episodes=episodes,
             notes=tuple(notes),
+            observation_names=tuple(observation_names or ()),
         )
+        return cls._from_parts(parts, allow_constant, decoder)
 
     @classmethod
     def read(
@@ -148,6 +141,7 @@ class Dataset:
         window: int = 2,
         images: str | None = None,
         memory_map: bool = False,
+        like: HasRoles | None = None,
         allow_constant: bool = False,
     ) -> Dataset:
         """Read a dataset; the suffix tells how. Nothing in a file is ever executed.
@@ -165,6 +159,8 @@ class Dataset:
             window: steps per row of the dataset, when the rows of the table are a sequence.
             images: the column of file names of images.
             memory_map: leave an NPY file on disk.
+            like: a dataset or a trained model. Columns of a table that aren't named play the parts that they played
+                there, with the same categories, and a column may be constant.
             allow_constant: accept columns that never change.
 
         Raises:
@@ -182,9 +178,10 @@ class Dataset:
             window=window,
             images=images,
             memory_map=memory_map,
+            like=None if like is None else like.roles,
         )
         try:
-            return cls._from_parts(parts, allow_constant)
+            return cls._from_parts(parts, allow_constant or like is not None)
         except DataError as error:
             raise DataError(f"{shown_path(path)}: {error}") from error
 
@@ -195,20 +192,8 @@ class Dataset:
             DataError: the file's name doesn't end in ``.npz``.
             FileAccessError: the file can't be written.
         """
-        write_npz(
-            path,
-            Parts(
-                self.observations,
-                actions=self.actions,
-                latents=self.latents,
-                graph=self.graph,
-                action_names=self.action_names,
-                observation_shape=self.observation_shape,
-                name=self.name,
-                episodes=self.episodes,
-                notes=self.notes,
-            ),
-        )
+        own = {field.name: getattr(self, field.name) for field in fields(Parts) if field.name != "checked"}
+        write_npz(path, Parts(**own))
 
     @property
     def n_samples(self) -> int:
@@ -357,35 +342,16 @@ class Dataset:
         """
         if self.action_names != other.action_names:
             raise DataError(f"actions are {_named(other)}; training had {_named(self)}")
-        if self.actions is None or other.actions is None:
-            return
-        for column, name in enumerate(self.action_names):
-            known = np.unique(self.actions[..., column])
-            if len(known) > _MOST_DISCRETE_VALUES:
-                continue
-            unseen = ~np.isin(other.actions[..., column], known)
-            if unseen.any():
-                row = int(np.argwhere(unseen)[0][0])
-                value = other.actions[..., column][unseen][0]
-                raise DataError(
-                    f"action {name!r} is {value:g} in row {row}, a value that training never saw; it saw "
-                    f"{listed([f'{v:g}' for v in known])}"
-                )
+        if self.actions is not None and other.actions is not None:
+            require_seen(self.actions, other.actions, self.action_names)
 
     @classmethod
-    def _from_parts(cls, parts: Parts, allow_constant: bool) -> Dataset:
-        return cls.from_arrays(
-            parts.observations,
-            actions=parts.actions,
-            latents=parts.latents,
-            graph=parts.graph,
-            action_names=parts.action_names,
-            observation_shape=parts.observation_shape,
-            name=parts.name,
-            episodes=parts.episodes,
-            notes=parts.notes,
-            allow_constant=allow_constant or parts.checked,
-        )
+    def _from_parts(
+        cls, parts: Parts, allow_constant: bool, decoder: Callable[..., Any] | None = None
+    ) -> Dataset:
+        right = checked(parts, allow_constant or parts.checked)
+        own = {field.name: getattr(right, field.name) for field in fields(Parts) if field.name != "checked"}
+        return cls(**own, decoder=decoder)
 
 
 def _count(number: int, noun: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimation.alignment import align
 from estimation.comparison import Comparison, compare
 from estimation.dataset import Dataset
 from estimation.device import default_modes
@@ -172,6 +173,7 @@ def evaluate(
         ConfigError: a threshold, method or number of points out of range.
         RequestError: ``using`` is none of the allowed values.
     """
+    dataset = align(dataset, model)
     _require_fit(model, dataset)
     pairs = dataset.pairs()
     negative_elbo = model.negative_elbo(pairs, seed)
@@ -245,8 +247,6 @@ def _require_fit(model: TrainedModel, dataset: Dataset) -> None:
         raise DataError(
             "the model knows a past, but the data have one step per row; give sequences of 2 or more"
         )
-    if shape.n_actions != dataset.n_actions:
-        raise DataError(f"the data have {dataset.n_actions} actions, the model has {shape.n_actions}")
     if not shape.past and dataset.n_steps > 1:
         raise DataError(
             f"the model knows no past, but the data have {dataset.n_steps} steps per row; give rows of 1"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimation.alignment import align
 from estimation.dataset import Dataset
 from estimation.exceptions import ConfigError, DataError
 from estimation.tables.cutting import shares
@@ -93,20 +94,20 @@ def _on_disk(array: Any) -> bool:
     return False
 
 
-def require_alike(dataset: Dataset, held_out: Dataset) -> None:
+def require_alike(dataset: Dataset, held_out: Dataset) -> Dataset:
     """Refuse validation data of another kind than the training data.
 
+    Returns:
+        The validation data with the columns that the training data have, in their order.
+
     Raises:
-        ConfigError: other steps, observed dimensions or actions.
-        DataError: an action has a value that training never saw.
+        ConfigError: other steps.
+        DataError: observed columns or actions are missing, or an action has a value that training never saw.
     """
-    for what, ours, theirs in (
-        ("steps", dataset.n_steps, held_out.n_steps),
-        ("observed dimensions", dataset.n_observed, held_out.n_observed),
-        ("actions", dataset.n_actions, held_out.n_actions),
-    ):
-        if ours != theirs:
-            raise ConfigError(
-                f"training data have {ours} {what}, validation data {theirs}; they must be alike"
-            )
+    if dataset.n_steps != held_out.n_steps:
+        raise ConfigError(
+            f"training data have {dataset.n_steps} steps, validation data {held_out.n_steps}; they must be alike"
+        )
+    held_out = align(held_out, dataset, "the model")
     dataset.check_actions_seen(held_out)
+    return held_out

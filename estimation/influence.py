@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from estimation.alignment import align
 from estimation.dataset import Dataset
 from estimation.device import default_modes
 from estimation.exceptions import DataError
@@ -61,7 +62,7 @@ def learned_influence(
         raise DataError(f"{model.method} has no transition networks, whose actions could have influence")
     if not shape.n_actions:
         raise DataError("the model has no actions, whose influence could be looked for")
-    pairs = dataset.pairs()
+    pairs = align(dataset, model).pairs()
     if pairs.actions is None or pairs.n_actions != shape.n_actions or (pairs.n_steps > 1) != shape.past:
         raise DataError(
             f"the model has {shape.n_actions} actions and {'a' if shape.past else 'no'} past; "

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from estimation.device import PLAIN
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from estimation.dataset import Dataset
     from estimation.masks import EdgeMasks
 
-__all__ = ["Batch", "Representation", "Shape"]
+__all__ = ["Batch", "Representation", "Shape", "as_tensor"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,16 @@ class Shape:
                 "n_latents is not set, and the data don't know the true number; set it in the configuration"
             )
         return cls(dataset.n_observed, count, dataset.n_actions, past=dataset.n_steps > 1)
+
+
+def as_tensor(values: NDArray[Any]) -> Tensor:
+    """An array as a tensor; a copy only where torch can't share it (torch warns of arrays that can't be written to).
+
+    Example:
+        >>> as_tensor(np.broadcast_to(np.float32(1), 2))
+        tensor([1., 1.])
+    """
+    return torch.from_numpy(np.require(values, requirements=["C", "W"]))
 
 
 class Representation(nn.Module):

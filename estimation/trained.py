@@ -13,6 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from estimation.alignment import align
 from estimation.baseline_config import BaselineConfig
 from estimation.config import SPARSE_VAE, TrainingConfig
 from estimation.convolutional import describe
@@ -22,13 +23,15 @@ from estimation.exceptions import CheckpointError, DataError
 from estimation.history import History
 from estimation.model import SparseVAE
 from estimation.objective import negative_elbo
-from estimation.representation import Batch, Representation
+from estimation.representation import Batch, Representation, as_tensor
 from estimation.storage import write_folder
+from estimation.tables.checks import checked_observation_names
+from estimation.tables.roles import Roles, checked_texts
 from identify.formats import FORMATS
 from identify.graph import CausalGraph
 from identify.names import quoted
 
-__all__ = ["GRAPH", "KIND", "TrainedModel", "held_out_terms", "load_state"]
+__all__ = ["GRAPH", "KIND", "TrainedModel", "held_out_terms", "load_state", "names_of", "names_record"]
 
 KIND = "mechsparse model"
 
@@ -51,6 +54,9 @@ class TrainedModel:
         history: what happened.
         action_names: m names.
         observation_shape: (C, H, W) when observations are flattened images.
+        observation_names: d_x names; empty when the training data had none.
+        actions_named: whether the actions had names; when they were made up, actions go by position.
+        roles: which columns of a table the training data were, or None.
         data_fingerprint: of the data that it was trained on, as `estimation.fingerprint.fingerprint` gives it; None
             for models of versions that didn't know it.
     """
@@ -60,7 +66,37 @@ class TrainedModel:
     history: History
     action_names: tuple[str, ...] = ()
     observation_shape: tuple[int, ...] | None = None
+    observation_names: tuple[str, ...] = ()
+    roles: Roles | None = None
+    actions_named: bool = True
     data_fingerprint: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        model: Representation,
+        config: TrainingConfig | BaselineConfig,
+        history: History,
+        dataset: Dataset,
+        data_fingerprint: str | None = None,
+    ) -> TrainedModel:
+        """A model that was trained on these data, whose names it keeps."""
+        return cls(
+            model.eval(),
+            config,
+            history,
+            dataset.action_names,
+            dataset.observation_shape,
+            dataset.observation_names,
+            dataset.roles,
+            dataset.actions_named,
+            data_fingerprint,
+        )
+
+    @property
+    def n_observed(self) -> int:
+        """d_x, the numbers observed at each step."""
+        return self.model.shape.n_observed
 
     def encode(self, observations: ArrayLike) -> Array:
         """Posterior means of the latents.
@@ -143,7 +179,7 @@ class TrainedModel:
         """
         if not self.model.has_bound:
             return None
-        found = held_out_terms(self.model, dataset, seed)
+        found = held_out_terms(self.model, align(dataset, self), seed)
         if not math.isfinite(found["total"]):
             raise DataError(f"the negative ELBO is {found['total']}; {_NOT_FINITE}")
         return found
@@ -170,6 +206,7 @@ class TrainedModel:
             "action_names": list(self.action_names),
             "observation_shape": self.observation_shape,
             "data_fingerprint": self.data_fingerprint,
+            **names_record(self),
             "networks": {
                 name: describe(getattr(self.model, name))
                 for name in ("encoder", "decoder")
@@ -205,13 +242,39 @@ class TrainedModel:
             )
         if not np.isfinite(array).all():
             raise DataError(f"{what} hold an entry that is not finite; remove or fill it first")
-        flat = torch.from_numpy(array.reshape(-1, width))
-        like = self.model.x_mean
-        parts = [function(flat[k : k + _CHUNK].to(like)).float().cpu() for k in range(0, len(flat), _CHUNK)]
+        flat, like = array.reshape(-1, width), self.model.x_mean
+        chunks = (as_tensor(flat[k : k + _CHUNK]) for k in range(0, len(flat), _CHUNK))
+        parts = [function(chunk.to(like)).float().cpu() for chunk in chunks]
         result = torch.cat(parts) if parts else torch.empty(0, 0, **PLAIN)
         if not bool(torch.isfinite(result).all()):
             raise DataError(f"the model maps these {what} to numbers that are not finite; {_NOT_FINITE}")
         return np.asarray(result.numpy().reshape(*array.shape[:-1], result.shape[-1]))
+
+
+def names_record(model: TrainedModel) -> dict[str, Any]:
+    """What a saved model says of the columns that it was trained on."""
+    return {
+        "observation_names": list(model.observation_names),
+        "actions_named": model.actions_named,
+        "roles": None if model.roles is None else model.roles.to_dict(),
+    }
+
+
+def names_of(content: Mapping[str, Any], n_observed: int) -> dict[str, Any]:
+    """The inverse of `names_record`: these attributes of a model. Models of earlier releases have none of them.
+
+    Raises:
+        DataError: they are damaged.
+    """
+    texts = checked_texts(content.get("observation_names", []), "observation_names")
+    named, roles = content.get("actions_named", True), content.get("roles")
+    if not isinstance(named, bool):
+        raise DataError("actions_named is neither true nor false")
+    return {
+        "observation_names": checked_observation_names(texts, n_observed),
+        "actions_named": named,
+        "roles": None if roles is None else Roles.from_dict(roles),
+    }
 
 
 def load_state(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
@@ -246,12 +309,8 @@ def held_out_terms(model: Representation, dataset: Dataset, seed: int) -> dict[s
     totals = {"reconstruction": 0.0, "divergence": 0.0}
     for start in range(0, len(dataset), _CHUNK):
         part = slice(start, start + _CHUNK)
-        x = torch.from_numpy(np.ascontiguousarray(dataset.observations[part])).to(device, dtype)
-        a = (
-            None
-            if dataset.actions is None
-            else torch.from_numpy(np.ascontiguousarray(dataset.actions[part])).to(device, dtype)
-        )
+        x = as_tensor(dataset.observations[part]).to(device, dtype)
+        a = None if dataset.actions is None else as_tensor(dataset.actions[part]).to(device, dtype)
         for name, term in zip(totals, _bound(model, Batch(x, a), generator), strict=True):
             totals[name] += float(term) * len(x) / len(dataset)
     return {"total": sum(totals.values()), **totals}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimation.alignment import align_observed, with_actions_of
 from estimation.comparison import Comparison, compare
 from estimation.device import default_modes
 from estimation.exceptions import DataError
@@ -219,17 +220,21 @@ def verify(
     reference = min(elbo, key=lambda name: (not np.isfinite(elbo[name]), elbo[name]))
     best = models[reference]
     predicted = predict_entanglement(best.graph)
-    observed = dataset.observations[:_ROWS]
-    ours = best.encode(observed)
+    ours = _encoded(best, dataset)
     comparisons, distances, correlations = {}, {}, {}
     for name, other in models.items():
         if name == reference:
             continue
         learned = learned_entanglement(best, dataset, other=other, threshold=threshold, seed=seed)
         comparisons[name] = compare(predicted, learned)
-        distances[name] = structural_hamming(best.graph, other.graph, learned.permutation)
-        correlations[name] = mean_correlation(ours, other.encode(observed)).per_latent
+        theirs = with_actions_of(other.graph, best.graph, name)
+        distances[name] = structural_hamming(best.graph, theirs, learned.permutation)
+        correlations[name] = mean_correlation(ours, _encoded(other, dataset)).per_latent
     return Verification(reference, elbo, comparisons, distances, correlations)
+
+
+def _encoded(model: TrainedModel, dataset: Dataset) -> NDArray[np.floating]:
+    return model.encode(align_observed(dataset, model).observations[:_ROWS])
 
 
 def _elbo(name: str, model: TrainedModel, dataset: Dataset, seed: int) -> float:

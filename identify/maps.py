@@ -155,7 +155,7 @@ def depends(expression: sympy.Expr, symbol: sympy.Symbol, seconds: float = SECON
             lambda: expression - expression.subs(symbol, other) if kinked else sympy.diff(expression, symbol),
         )
     except OutOfTimeError:
-        return Decision(None, f"no derivative in {symbol} within {seconds:g} s")
+        return Decision(None, f"no derivative in {symbol} within {seconds:.3g} s")
     return vanishes(change, seconds)
 
 

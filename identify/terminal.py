@@ -8,6 +8,8 @@ letter: `encodable` spells our own signs in ASCII (``✓`` as ``+``) and escapes
 from __future__ import annotations
 
 import json
+import re
+from functools import lru_cache
 
 __all__ = ["encodable", "json_encodable", "printable"]
 
@@ -25,6 +27,11 @@ _SPELLED = {
     "≥": ">=",
     "≤": "<=",
 }
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_NOT_PLAIN = re.compile(r"[^\n\x20-\x7e]")
+# different letters that are remembered
+_LETTERS = 10_000
 
 
 def printable(text: str) -> str:
@@ -55,9 +62,7 @@ def encodable(text: str, encoding: str) -> str:
     """
     if _fits(text, encoding):
         return text
-    return "".join(
-        letter if _fits(letter, encoding) else _SPELLED.get(letter) or _escaped(letter) for letter in text
-    )
+    return _NOT_ASCII.sub(lambda found: _encodable_letter(found[0], encoding), text)
 
 
 def json_encodable(text: str, encoding: str) -> str:
@@ -71,14 +76,9 @@ def json_encodable(text: str, encoding: str) -> str:
         >>> json_encodable('"β\x9b ✓"', "latin-1"), json_encodable('"β"', "utf-8")
         ('"\\u03b2\\u009b \\u2713"', '"β"')
     """
-    if text.isascii() and "\x7f" not in text:
+    if text.replace("\n", "").isprintable() and _fits(text, encoding):
         return text
-    return "".join(
-        letter
-        if letter == "\n" or (letter.isprintable() and _fits(letter, encoding))
-        else _json_escaped(letter)
-        for letter in text
-    )
+    return _NOT_PLAIN.sub(lambda found: _json_letter(found[0], encoding), text)
 
 
 def _fits(text: str, encoding: str) -> bool:
@@ -99,5 +99,13 @@ def _escaped(letter: str) -> str:
     return letter.encode("unicode_escape").decode("ascii")
 
 
-def _json_escaped(letter: str) -> str:
+@lru_cache(_LETTERS)
+def _encodable_letter(letter: str, encoding: str) -> str:
+    return letter if _fits(letter, encoding) else _SPELLED.get(letter) or _escaped(letter)
+
+
+@lru_cache(_LETTERS)
+def _json_letter(letter: str, encoding: str) -> str:
+    if letter.isprintable() and _fits(letter, encoding):
+        return letter
     return json.dumps(letter)[1:-1] if letter != "\x7f" else "\\u007f"

@@ -46,6 +46,7 @@ FLOORS = [
     "estimation.tables",
     "estimation.dataset",
     "estimation.fingerprint",
+    "estimation.alignment",
     "estimation.holdout",
     "estimation.processes",
     "estimation.simulate",
@@ -133,6 +134,38 @@ def test_who_may_import_what(path: Path) -> None:
         assert "estimation" not in tops
         assert "matplotlib" not in tops or room(module_of(path)) in ("identify.plot", "identify.commands")
     assert "identify" not in names, "import from the module that owns the name"
+
+
+@pytest.mark.parametrize(
+    "path", [*FILES, *sorted(ROOT.joinpath("examples").glob("*.py"))], ids=lambda path: path.stem
+)
+def test_every_text_names_its_encoding(path: Path) -> None:
+    """Otherwise the language of the machine decides what is in a file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and is_text(node):
+            assert any(word.arg == "encoding" for word in node.keywords), f"{path}:{node.lineno}"
+
+
+def is_text(call: ast.Call) -> bool:
+    """Whether a call opens, reads or writes text."""
+    function = call.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    if name in ("read_text", "write_text"):
+        return True
+    if name in ("run", "Popen", "check_output"):
+        return any(word.arg in ("text", "universal_newlines") for word in call.keywords)
+    owner = getattr(function.value, "id", "") if isinstance(function, ast.Attribute) else ""
+    # file descriptors and images
+    if name not in ("open", "fdopen") or (name == "open" and owner in ("os", "pillow")):
+        return False
+    mode = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+    return not any(isinstance(each, str) and set(each) <= set("rwxab+") and "b" in each for each in mode)
+
+
+def test_only_the_lock_of_a_run_asks_for_processes() -> None:
+    """On Windows `os.kill` ends the process that it is meant to ask about."""
+    asking = {module_of(path) for path in FILES if "os.kill(" in path.read_text(encoding="utf-8")}
+    assert asking == {"estimation.sweep.folders"}
 
 
 def test_no_module_bears_a_name_that_the_other_distribution_installs() -> None:

@@ -84,8 +84,8 @@ def fit(
     if validation is None:
         pairs, held_out = (part.pairs() for part in hold_out(dataset, config.seed))
     else:
-        pairs, held_out = dataset.pairs(), validation.pairs()
-        require_alike(pairs, held_out)
+        pairs = dataset.pairs()
+        held_out = require_alike(pairs, validation.pairs())
         _require(held_out, config)
     with thread_count(config.threads):
         run = _Run.start(pairs, held_out, config, encoder, decoder)
@@ -94,14 +94,7 @@ def fit(
             run.resume(Path(checkpoint))
         if run.model.trained:
             run.train(progress, on_record, None if checkpoint is None else Path(checkpoint), checkpoint_every)
-    return TrainedModel(
-        run.model.eval(),
-        config,
-        run.history,
-        dataset.action_names,
-        dataset.observation_shape,
-        run.data["training"],
-    )
+    return TrainedModel.of(run.model, config, run.history, dataset, run.data["training"])
 
 
 @dataclass

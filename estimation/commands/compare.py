@@ -26,7 +26,7 @@ from estimation.commands.options import (
     Threshold,
     Time,
 )
-from estimation.commands.sources import Columns, Draw, read_data, require_place, require_same_kind
+from estimation.commands.sources import Columns, Draw, fitting, read_data, require_place
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def compare(
     require_place(report)
     ours, theirs = load(model_a), load(model_b)
     columns = Columns(observations, actions, latents, categorical, episode, time, images, allow_constant)
-    dataset = read_data(data, Draw(samples, split.value, density, graph_seed), columns, ours.action_names)
+    dataset = read_data(data, Draw(samples, split.value, density, graph_seed), columns, ours)
     for trained, folder in ((ours, model_a), (theirs, model_b)):
-        require_same_kind(trained, dataset, folder)
+        fitting(dataset, trained, folder)
         # without a graph everything would be allowed, and anything confirmed
         trained.require_graph(f"{folder}")
     comparison, distance = _compared(ours, theirs, dataset, threshold)
@@ -98,6 +98,7 @@ def compare(
 def _compared(
     ours: TrainedModel, theirs: TrainedModel, dataset: Dataset, threshold: float
 ) -> tuple[Comparison, GraphDistance]:
+    from estimation.alignment import with_actions_of
     from estimation.comparison import compare as hold_against
     from estimation.learned import learned_entanglement
     from estimation.metrics import structural_hamming
@@ -105,7 +106,8 @@ def _compared(
 
     learned = learned_entanglement(ours, dataset, other=theirs, threshold=threshold)
     comparison = hold_against(predict_entanglement(ours.graph), learned)
-    return comparison, structural_hamming(ours.graph, theirs.graph, learned.permutation)
+    graph = with_actions_of(theirs.graph, ours.graph, "the other model")
+    return comparison, structural_hamming(ours.graph, graph, learned.permutation)
 
 
 def _tell(

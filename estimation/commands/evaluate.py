@@ -24,7 +24,7 @@ from estimation.commands.options import (
     Threshold,
     Time,
 )
-from estimation.commands.sources import Columns, Draw, read_data, require_place, require_same_kind
+from estimation.commands.sources import Columns, Draw, fitting, read_data, require_place
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def evaluate(
     trained = load(model)
     columns = Columns(observations, actions, latents, categorical, episode, time, images, allow_constant)
     draw = Draw(samples, split.value, density, graph_seed)
-    dataset = read_data(data, draw, columns, trained.action_names)
-    require_same_kind(trained, dataset, model)
+    dataset = read_data(data, draw, columns, trained)
+    dataset = fitting(dataset, trained, model)
     outcome = hold_against(trained, dataset, threshold=threshold)
     if strict and outcome.comparison is None:
         raise DataError(f"{data}: lacks true latents or the true graph, which --strict needs; leave it out")

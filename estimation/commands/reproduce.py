@@ -109,12 +109,15 @@ def _figure(lines: tuple[SideBySide, ...]) -> dict[str, bytes]:
 
     from estimation.plot import plot_reproduction
     from identify.plot import figure_svg
+    from identify.plot.paper import own_style
 
     if not lines:
         return {}
-    figure = Figure(figsize=(7.2, 1.2 + 0.34 * len(lines)), layout="constrained")
-    plot_reproduction(lines, figure.subplots())
-    return {"reproduction.svg": figure_svg(figure, "ours beside the published numbers").encode()}
+    with own_style():
+        figure = Figure(figsize=(7.2, 1.2 + 0.34 * len(lines)), layout="constrained")
+        plot_reproduction(lines, figure.subplots())
+        drawn = figure_svg(figure, "ours beside the published numbers")
+    return {"reproduction.svg": drawn.encode()}
 
 
 def _tell(lines: tuple[SideBySide, ...], outcome: Outcome, paths: list[Path], as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from estimation.dataset import Dataset
     from estimation.trained import TrainedModel
 
-__all__ = ["Columns", "Draw", "is_file", "published_name", "read_data", "require_place", "require_same_kind"]
+__all__ = ["Columns", "Draw", "fitting", "is_file", "published_name", "read_data", "require_place"]
 
 Names = Sequence[str] | None
 
@@ -44,14 +44,14 @@ class Columns:
     allow_constant: bool = False
 
 
-def read_data(data: str, draw: Draw, columns: Columns, like: Iterable[str] = ()) -> Dataset:
+def read_data(data: str, draw: Draw, columns: Columns, like: Dataset | TrainedModel | None = None) -> Dataset:
     """The dataset behind an argument. A file wins over a published process of the same name.
 
     Args:
         data: the argument.
         draw: what to draw of a published process.
         columns: what to read of a file.
-        like: names of actions that training had, so that categories get the same columns again.
+        like: the training data or the model, so that columns play the same parts and categories are the same.
 
     Raises:
         IdentifyError: it can't be read, or an option doesn't go with it.
@@ -120,27 +120,18 @@ def require_place(path: Path | None) -> None:
         raise FileAccessError(f"{shown(str(path))}: no such folder {shown(str(path.parent))}")
 
 
-def require_same_kind(model: TrainedModel, dataset: Dataset, folder: Path) -> None:
-    """Refuse data that the model wasn't made for.
+def fitting(dataset: Dataset, model: TrainedModel, folder: Path) -> Dataset:
+    """The data with the columns that the model was trained on, in their order.
 
     Raises:
-        DataError: other observed dimensions, or other actions.
+        DataError: other observed columns, or other actions.
     """
-    from estimation.exceptions import DataError
+    from estimation.alignment import align
 
-    shape = model.model.shape
-    if dataset.n_observed != shape.n_observed:
-        raise DataError(
-            f"the data have {dataset.n_observed} observed dimensions; {folder} was trained on {shape.n_observed}"
-        )
-    if dataset.action_names != model.action_names:
-        theirs, ours = ", ".join(dataset.action_names), ", ".join(model.action_names)
-        raise DataError(
-            f"the data have the actions {theirs or 'none'}; {folder} was trained on {ours or 'none'}"
-        )
+    return align(dataset, model, f"{folder}")
 
 
-def _read_file(data: str, columns: Columns, like: Iterable[str]) -> Dataset:
+def _read_file(data: str, columns: Columns, like: Dataset | TrainedModel | None) -> Dataset:
     from estimation.dataset import Dataset
 
     return Dataset.read(
@@ -149,6 +140,7 @@ def _read_file(data: str, columns: Columns, like: Iterable[str]) -> Dataset:
         actions=_single(columns.actions),
         latents=_single(columns.latents),
         categorical=_categories(columns.categorical or (), like),
+        like=like,
         episode=columns.episode,
         time=columns.time,
         images=columns.images,
@@ -161,10 +153,13 @@ def _single(names: Names) -> str | Sequence[str] | None:
     return names[0] if names and len(names) == 1 else (names or None)
 
 
-def _categories(patterns: Sequence[str], like: Iterable[str]) -> Sequence[str] | dict[str, list[str]]:
-    """The categories that training had, by column; the patterns themselves when it had none."""
+def _categories(
+    patterns: Sequence[str], like: Dataset | TrainedModel | None
+) -> Sequence[str] | dict[str, list[str]]:
+    """The categories that training had, by column, where only names of actions tell; else the patterns themselves."""
     found: dict[str, list[str]] = {}
-    for name in like:
+    # models of earlier releases don't know the parts of the columns
+    for name in () if like is None or like.roles is not None else like.action_names:
         column, separator, value = name.partition("=")
         if separator and any(fnmatchcase(column, pattern) for pattern in patterns):
             found.setdefault(column, []).append(value)

@@ -59,17 +59,19 @@ def _figures(results: Results) -> dict[str, bytes]:
 
     from estimation.plot import plot_scores
     from identify.plot import figure_svg
+    from identify.plot.paper import own_style
 
     files = {}
     for (data, method), rows in results.groups.items():
         # nothing to draw without the truth, or against edges where there is no graph
         if all(row["mcc"] is None or row["edges"] is None for row in rows):
             continue
-        figure = Figure(figsize=(6.2, 5.4), layout="constrained")
-        axes = figure.subplots(2, 1, sharex=True)
-        plot_scores(rows, _choices(results, data, method), axes)
-        axes[0].set_title(f"{data}, {method}", fontsize=10, loc="left", parse_math=False)
-        files[f"{data}-{method}.svg"] = figure_svg(figure, f"{data}-{method}").encode()
+        with own_style():
+            figure = Figure(figsize=(6.2, 5.4), layout="constrained")
+            axes = figure.subplots(2, 1, sharex=True)
+            plot_scores(rows, _choices(results, data, method), axes)
+            axes[0].set_title(f"{data}, {method}", fontsize=10, loc="left", parse_math=False)
+            files[f"{data}-{method}.svg"] = figure_svg(figure, f"{data}-{method}").encode()
     return files
 
 

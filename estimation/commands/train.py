@@ -294,7 +294,7 @@ def _validation(data: str | None, draw: Draw, columns: Columns, dataset: Dataset
     if data is None:
         return None
     if is_file(data):
-        return read_data(data, Draw(None, Split.valid.value, None, None), columns, dataset.action_names)
+        return read_data(data, Draw(None, Split.valid.value, None, None), columns, dataset)
     # of a published process other samples than those trained on
     drawn = replace(draw, split=Split.valid.value, samples=draw.samples or _VALIDATION)
     return read_data(data, drawn, Columns())

@@ -25,7 +25,7 @@ from estimation.commands.options import (
     Threshold,
     Time,
 )
-from estimation.commands.sources import Columns, Draw, read_data, require_place, require_same_kind
+from estimation.commands.sources import Columns, Draw, fitting, read_data, require_place
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
@@ -76,9 +76,9 @@ def verify(
     models = _loaded(runs)
     first = next(iter(models.values()))
     columns = Columns(observations, actions, latents, categorical, episode, time, images, allow_constant)
-    dataset = read_data(data, Draw(samples, split.value, density, graph_seed), columns, first.action_names)
+    dataset = read_data(data, Draw(samples, split.value, density, graph_seed), columns, first)
     for name, model in models.items():
-        require_same_kind(model, dataset, Path(name))
+        fitting(dataset, model, Path(name))
     found = hold_against(models, dataset, threshold)
     _tell(found, as_json, aside=report is not None)
     if report is not None:

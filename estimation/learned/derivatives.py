@@ -39,13 +39,29 @@ def from_decoders(model: TrainedModel, points: Points, smoothing: float, seed: i
 
 
 def between_models(
-    model: TrainedModel, other: TrainedModel, points: Points, smoothing: float, seed: int
+    model: TrainedModel,
+    other: TrainedModel,
+    points: Points,
+    columns: list[int] | None,
+    smoothing: float,
+    seed: int,
 ) -> Array:
-    ours, theirs = model.encode(points.observations), other.encode(points.observations)
+    """Strengths of the latents of the other model in those of the first, each in the order of its own columns.
+
+    Args:
+        model: the first model.
+        other: the other one.
+        points: with the observed columns of the first.
+        columns: where those of the other stand among them; None when they are the same.
+        smoothing: how far neighbours lie, in standard deviations.
+        seed: of the neighbours.
+    """
+    chosen = slice(None) if columns is None else columns
+    ours, theirs = model.encode(points.observations), other.encode(points.observations[:, chosen])
     network = model.model
 
     def decoder(latents: Tensor) -> Tensor:
-        return network.mean_observations(latents) * network.x_scale + network.x_mean
+        return (network.mean_observations(latents) * network.x_scale + network.x_mean)[:, chosen]
 
     latents = torch.from_numpy(ours).to(network.x_mean)
     return _scaled(_mixing(other, decoder, "first model", latents, smoothing, seed), ours, theirs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from estimation.alignment import align_observed, shared_columns
 from estimation.dataset import Dataset
 from estimation.device import default_modes
 from estimation.exceptions import ConfigError, DataError
@@ -63,11 +64,12 @@ def learned_entanglement(
     if not 0 <= smoothing < math.inf:
         raise ConfigError(f"smoothing is {smoothing}; it is a number of standard deviations, 0 or more")
     assert dataset is not None
+    dataset = align_observed(dataset, model)
     points = draw(dataset, _N_SAMPLES[chosen] if n_samples is None else n_samples, seed)
     names = model.graph.latents
     if chosen == "models":
         assert other is not None
-        strengths = between_models(model, other, points, smoothing, seed)
+        strengths = between_models(model, other, points, shared_columns(model, other), smoothing, seed)
         return LearnedEntanglement(
             strengths, threshold, chosen, names, default_names("w", strengths.shape[1])
         )

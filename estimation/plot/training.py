@@ -94,6 +94,7 @@ def plot_edge_probabilities(history: History, ax: Axes | None = None) -> Axes:
     ax.set_ylim(top - _BETWEEN, 0)
     _finish(ax, history, "probability of each edge")
     ax.tick_params(axis="y", length=0)
+    ax.grid(False)
     ax.spines["left"].set_visible(False)
     return ax
 

@@ -60,6 +60,7 @@ def plot_verification(verification: Verification, ax: Axes | None = None) -> Axe
     ax.set_xticks(range(runs), names, fontsize=_TEXT, rotation=30, ha="right", parse_math=False)
     ax.set_xticks(np.arange(runs + 1) - 0.5, minor=True)
     ax.set_yticks(np.arange(n + 1) - 0.5, minor=True)
+    ax.grid(False)
     ax.grid(which="minor", color=ITSELF, linewidth=0.6)
     ax.tick_params(which="both", length=0)
     reference = shorten(verification.reference, _LONGEST)

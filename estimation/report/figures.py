@@ -183,6 +183,7 @@ def draw_latents(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> 
     """
     from matplotlib.figure import Figure
 
+    from estimation.alignment import align_observed
     from estimation.plot import plot_latents
     from estimation.plot.latents import MOST_PANELS
 
@@ -191,7 +192,7 @@ def draw_latents(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> 
     assert outcome.permutation is not None
     rows = slice(0, 5_000)
     z = dataset.latents[rows].reshape(-1, dataset.latents.shape[-1])
-    z_hat = model.encode(dataset.observations[rows]).reshape(len(z), -1)
+    z_hat = model.encode(align_observed(dataset, model).observations[rows]).reshape(len(z), -1)
     chosen = _worst(z, z_hat, outcome.permutation, MOST_PANELS)
     columns = min(len(chosen), _WIDEST_GRID)
     lines = -(-len(chosen) // columns)

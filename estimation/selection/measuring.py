@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from estimation.alignment import align_observed
 from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.selection.agreement import partial_udr, udr
@@ -51,7 +53,7 @@ def measured(
     """
     pairs = list(models)
     rows = np.sort(np.random.default_rng(seed).permutation(len(dataset))[:_ROWS])
-    observed = np.asarray(dataset.observations[rows])
+    chosen = dataset.take(rows)
     groups: dict[Any, list[int]] = {}
     for place, (setting, _) in enumerate(pairs):
         groups.setdefault(key(setting), []).append(place)
@@ -59,7 +61,7 @@ def measured(
     for members in groups.values():
         _require_seeds(pairs, members)
         if len(members) > 1:
-            latents = [pairs[k][1].encode(observed) for k in members]
+            latents = [_encoded(pairs[k][1], chosen) for k in members]
             found = partial_udr(latents, [pairs[k][1].graph for k in members]) if partial else udr(latents)
             agreements.update(dict.fromkeys(members, found.score))
     return [
@@ -72,6 +74,10 @@ def measured(
         )
         for place, (setting, model) in enumerate(pairs)
     ]
+
+
+def _encoded(model: TrainedModel, dataset: Dataset) -> NDArray[np.floating]:
+    return model.encode(align_observed(dataset, model).observations)
 
 
 def _elbo(model: TrainedModel, dataset: Dataset, seed: int) -> float:

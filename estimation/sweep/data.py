@@ -39,7 +39,7 @@ def datasets(spec: DataSpec) -> tuple[Dataset, Dataset]:
             f"the former are {', '.join(NAMES)}"
         )
     train = Dataset.read(spec.source)
-    return train, train if spec.test is None else Dataset.read(spec.test)
+    return train, train if spec.test is None else Dataset.read(spec.test, like=train)
 
 
 def begin(folder: Path, train: Dataset, test: Dataset) -> None:

@@ -120,7 +120,9 @@ def _scores(model: TrainedModel, test: Dataset) -> dict[str, Any]:
 
 
 def _keep_encodings(model: TrainedModel, test: Dataset, folder: Path) -> None:
-    latents = model.encode(np.asarray(test.observations[:_ENCODED]))
+    from estimation.alignment import align_observed
+
+    latents = model.encode(np.asarray(align_observed(test, model).observations[:_ENCODED]))
     data = io.BytesIO()
     np.save(data, latents, allow_pickle=False)
     write_whole(folder / "encodings.npy", data.getvalue())

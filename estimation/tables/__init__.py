@@ -1,13 +1,13 @@
 """Files of a person's own data, read into the parts of a dataset: NPZ, NPY, CSV, Parquet, images with a table.
 
-========================  =====================================
+========================  ====================================================
 file                      read in
-========================  =====================================
+========================  ====================================================
 one or several arrays     ``numpy_files``
-columns of a table        ``columns``, ``categories``, ``roles``
+columns of a table        ``columns``, ``categories``, ``roles``, ``table_files``
 rows that form sequences  ``episodes``
 images named in a table   ``images``
-========================  =====================================
+========================  ====================================================
 
 `estimation.dataset.Dataset.read` checks the parts against each other. Tables need pyarrow and images need Pillow, which
 are imported when such a file is read.
@@ -24,7 +24,8 @@ from estimation.exceptions import DataError
 from estimation.tables.columns import SUFFIXES
 from estimation.tables.numpy_files import read_npy, read_npz
 from estimation.tables.parts import Parts, shown_path
-from estimation.tables.roles import read_table
+from estimation.tables.roles import Asked, Roles
+from estimation.tables.table_files import read_table
 from identify.exceptions import FileAccessError
 
 __all__ = ["read_parts"]
@@ -44,6 +45,7 @@ def read_parts(
     window: int = 2,
     images: str | None = None,
     memory_map: bool = False,
+    like: Roles | None = None,
 ) -> Parts:
     """Read a file, by its suffix.
 
@@ -74,6 +76,8 @@ def read_parts(
         window: steps per window.
         images: which column names files of images.
         memory_map: leave an NPY file on disk.
+        like: the parts that the columns of an earlier table played: what isn't said above is read as there, with the
+            same categories.
 
     Raises:
         DataError: the content isn't what it should be, or an option doesn't go with the file; one line with the
@@ -100,7 +104,8 @@ def read_parts(
         )
     _refuse(path, {"memory_map": memory_map})
     table, any_images = (_table_in(path), True) if kind == "folder" else (path, False)
-    return read_table(table, chosen, order, categorical, images, find_images=any_images, window=window)
+    asked = Asked(observations, actions, latents, categorical, episode, time, images)
+    return read_table(table, asked, like=like, find_images=any_images, window=window)
 
 
 def _refuse(path: Path, options: Mapping[str, Any]) -> None:

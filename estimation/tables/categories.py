@@ -21,29 +21,27 @@ _MOST_CATEGORIES = 1000
 def one_hot(
     codes: NDArray[np.int64],
     values: Sequence[Any],
-    column: str,
     given: Sequence[Any] | None,
     where: Callable[[int | None], str],
 ) -> tuple[Array, list[str]]:
-    """Indicator columns of a categorical column, and their names.
+    """Indicator columns of a categorical column, and their categories.
 
     Args:
         codes: position in ``values`` of each row's value, shape (rows,).
         values: the different values.
-        column: its name.
         given: the categories in order, so that two files make the same columns. When left out, those that occur,
             sorted: as numbers when all of them are, else as text.
         where: how to call the column in an error message, and with a number (from 0) a row of it.
 
     Returns:
-        Shape (rows, categories), and names like ``drug=ibuprofen``.
+        Shape (rows, categories), and the categories.
 
     Raises:
         DataError: there are more than 1000 categories, or a value is not one of those given.
 
     Example:
-        >>> one_hot(np.array([0, 1, 0]), ["b", "a"], "drug", None, str)[1]
-        ['drug=a', 'drug=b']
+        >>> one_hot(np.array([0, 1, 0]), ["b", "a"], None, str)[1]
+        ['a', 'b']
     """
     texts = [str(value) for value in values]
     categories = _sorted(texts) if given is None else [str(value) for value in given]
@@ -62,7 +60,7 @@ def one_hot(
         raise DataError(f"{where(int(unknown[0]))} is {value!r}; the categories are {listed(categories)}")
     result = np.zeros((len(codes), len(categories)), dtype=np.float32)
     result[np.arange(len(codes)), of_value[codes]] = 1
-    return result, [f"{column}={category}" for category in categories]
+    return result, categories
 
 
 def _sorted(texts: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,60 @@ from numpy.typing import NDArray
 
 from estimation.exceptions import DataError
 from estimation.tables.arrays import as_float32, constant_columns, listed
+from estimation.tables.parts import Parts
 from identify.exceptions import GraphError
 from identify.graph import CausalGraph
 from identify.names import check_names, default_names
 
 __all__ = [
+    "checked",
     "checked_actions",
     "checked_episodes",
     "checked_latents",
     "checked_names",
+    "checked_observation_names",
     "checked_observations",
     "require_graph",
+    "require_seen",
     "require_varying_actions",
 ]
 
 Array = NDArray[np.float32]
+
+_MOST_DISCRETE_VALUES = 20
+
+
+def checked(parts: Parts, allow_constant: bool = False) -> Parts:
+    """The parts of a dataset, each checked, and against each other.
+
+    Args:
+        parts: as given or read.
+        allow_constant: accept columns that never change.
+
+    Raises:
+        DataError: shapes don't fit each other, an entry is not finite, a column is constant, or the graph has
+            other numbers of latents or actions than the data.
+    """
+    x = checked_observations(parts.observations, parts.observation_shape, allow_constant)
+    z = None if parts.latents is None else checked_latents(parts.latents, x)
+    a = None if parts.actions is None else checked_actions(parts.actions, x)
+    require_graph(parts.graph, z, a)
+    names = checked_names(parts.action_names, parts.graph, a)
+    if a is not None:
+        require_varying_actions(a, names, allow_constant)
+    shape, episodes = parts.observation_shape, parts.episodes
+    return replace(
+        parts,
+        observations=x,
+        actions=a,
+        latents=z,
+        action_names=names,
+        actions_named=parts.actions_named and (parts.action_names, parts.graph) != (None, None),
+        observation_names=checked_observation_names(parts.observation_names, x.shape[2]),
+        observation_shape=None if shape is None else tuple(int(n) for n in shape),
+        episodes=None if episodes is None else checked_episodes(episodes, len(x)),
+        notes=tuple(parts.notes),
+    )
 
 
 def checked_observations(values: Any, shape: Sequence[int] | None, allow_constant: bool) -> Array:
@@ -114,6 +154,26 @@ def require_varying_actions(actions: Array, names: Sequence[str], allow_constant
         raise _constant("action", [names[column] for column in constant])
 
 
+def require_seen(actions: Array, others: Array, names: Sequence[str]) -> None:
+    """Refuse a value of a discrete action, one with at most 20 different values, that doesn't occur in ``actions``.
+
+    Raises:
+        DataError: such a value occurs in ``others``.
+    """
+    for column, name in enumerate(names):
+        known = np.unique(actions[..., column])
+        if len(known) > _MOST_DISCRETE_VALUES:
+            continue
+        unseen = ~np.isin(others[..., column], known)
+        if unseen.any():
+            row = int(np.argwhere(unseen)[0][0])
+            value = others[..., column][unseen][0]
+            raise DataError(
+                f"action {name!r} is {value:g} in row {row}, a value that training never saw; it saw "
+                f"{listed([f'{v:g}' for v in known])}"
+            )
+
+
 def checked_names(
     names: Sequence[str] | None, graph: CausalGraph | None, actions: Array | None
 ) -> tuple[str, ...]:
@@ -135,6 +195,25 @@ def checked_names(
         raise DataError(f"action_names: {error}") from error
     if len(result) != count:
         raise DataError(f"{len(result)} action names for {count} columns of actions")
+    return result
+
+
+def checked_observation_names(names: Sequence[str], count: int) -> tuple[str, ...]:
+    """Names of the observed columns; none are made up.
+
+    Raises:
+        DataError: their number is wrong, or one is empty or repeats.
+
+    Example:
+        >>> checked_observation_names(["height", "weight"], 2)
+        ('height', 'weight')
+    """
+    try:
+        result = check_names(names, "observed columns")
+    except GraphError as error:
+        raise DataError(f"observation_names: {error}") from error
+    if result and len(result) != count:
+        raise DataError(f"{len(result)} observation names for {count} observed columns")
     return result
 
 

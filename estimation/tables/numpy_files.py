@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from estimation.exceptions import DataError
 from estimation.tables.episodes import cut_episodes
 from estimation.tables.parts import Parts, parsing, require_file, shown_path
+from estimation.tables.roles import Roles
 from identify.exceptions import FileAccessError
 from identify.graph import CausalGraph
 
@@ -169,6 +171,12 @@ def _require_times(times: NDArray[Any]) -> None:
 def _as_arrays(parts: Parts) -> dict[str, Any]:
     arrays = {"format": _FORMAT, "version": _VERSION, "observations": parts.observations, "name": parts.name}
     arrays |= {"action_names": _texts(parts.action_names or ()), "notes": _texts(parts.notes)}
+    if not parts.actions_named:
+        arrays["actions_named"] = False
+    if parts.observation_names:
+        arrays["observation_names"] = _texts(parts.observation_names)
+    if parts.roles is not None:
+        arrays["roles"] = json.dumps(parts.roles.to_dict())
     for key in ("actions", "latents", "episodes", "observation_shape"):
         value = getattr(parts, key)
         if value is not None:
@@ -199,6 +207,13 @@ def _is_ours(file: Arrays) -> bool:
 def _extras(file: Arrays) -> dict[str, Any]:
     extras: dict[str, Any] = {"name": str(file["name"]), "checked": True}
     extras |= {key: tuple(str(text) for text in file[key]) for key in ("action_names", "notes")}
+    # files of earlier releases have none of these
+    if "actions_named" in file:
+        extras["actions_named"] = bool(file["actions_named"])
+    if "observation_names" in file:
+        extras["observation_names"] = tuple(str(text) for text in file["observation_names"])
+    if "roles" in file:
+        extras["roles"] = Roles.from_dict(json.loads(str(file["roles"])))
     if "episodes" in file:
         extras["episodes"] = file["episodes"]
     if "observation_shape" in file:

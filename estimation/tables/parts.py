@@ -6,11 +6,14 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from estimation.exceptions import DataError
 from identify.exceptions import FileAccessError, IdentifyError
 from identify.graph import CausalGraph
+
+if TYPE_CHECKING:
+    from estimation.tables.roles import Roles
 
 __all__ = ["Parts", "need", "parsing", "require_file", "shown_path"]
 
@@ -25,6 +28,9 @@ class Parts:
         latents: the true z, or None.
         graph: the true graph, or None.
         action_names: one name per column of the actions, or None to make them up.
+        actions_named: whether these names were given, and not made up.
+        observation_names: one name per observed column; empty when they have none.
+        roles: which columns of a table all this was read from, or None.
         observation_shape: (C, H, W) of images, or None.
         name: what to call the data.
         episodes: shape (N,), or None.
@@ -42,6 +48,9 @@ class Parts:
     episodes: Any = None
     notes: tuple[str, ...] = ()
     checked: bool = False
+    actions_named: bool = True
+    observation_names: tuple[str, ...] = ()
+    roles: Roles | None = None
 
 
 def shown_path(path: str | os.PathLike[str]) -> str:

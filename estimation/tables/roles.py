@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
 from estimation.exceptions import DataError
-from estimation.tables.categories import one_hot
-from estimation.tables.columns import Table, choose, open_table
-from estimation.tables.episodes import cut_episodes
-from estimation.tables.images import read_images
-from estimation.tables.parts import Parts, shown_path
+from estimation.tables.columns import choose
+from estimation.tables.matching import named
 
-__all__ = ["Roles", "assign", "read_table"]
+__all__ = ["Asked", "HasRoles", "Roles", "assign", "checked_texts", "recalled"]
 
-Array = NDArray[np.float32]
 Names = str | Sequence[str]
 
 # how the columns of a table are called when nobody says
 _USUAL = {"observations": "x[0-9]*", "actions": "a[0-9]*", "latents": "z[0-9]*"}
-_USUAL_IMAGES = ("images", "image", "file", "filename")
+_SINGLE = ("episode", "time", "images")
 
 
 @dataclass(frozen=True)
@@ -43,13 +34,13 @@ class Roles:
         images: names of files, or None.
     """
 
-    observations: tuple[str, ...]
-    actions: tuple[str, ...]
-    categorical: Mapping[str, Sequence[Any] | None]
-    latents: tuple[str, ...]
-    episode: str | None
-    time: str | None
-    images: str | None
+    observations: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    categorical: Mapping[str, Sequence[Any] | None] = field(default_factory=dict)
+    latents: tuple[str, ...] = ()
+    episode: str | None = None
+    time: str | None = None
+    images: str | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -57,119 +48,186 @@ class Roles:
         single = [name for name in (self.episode, self.time, self.images) if name is not None]
         return (*self.observations, *self.actions, *self.latents, *single)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        levels = {
+            name: None if values is None else [str(value) for value in values]
+            for name, values in self.categorical.items()
+        }
+        return {**asdict(self), "categorical": levels}
 
-def read_table(
-    path: Path,
-    chosen: Mapping[str, Names | None],
-    order: Mapping[str, str | None],
-    categorical: Names | Mapping[str, Sequence[Any]] = (),
-    images: str | None = None,
-    *,
-    find_images: bool = False,
-    window: int = 2,
-) -> Parts:
-    """Read a CSV or Parquet table.
+    @classmethod
+    def from_dict(cls, content: Any) -> Roles:
+        """The inverse of `to_dict`.
 
-    Args:
-        path: the file.
-        chosen: names or patterns of ``observations``, ``actions``, ``latents``.
-        order: the columns of ``episode`` and ``time``.
+        Raises:
+            DataError: it isn't what `to_dict` gives.
+
+        Example:
+            >>> Roles.from_dict(Roles(("x0",), ("drug",), {"drug": ["a", "b"]}).to_dict()).categorical
+            {'drug': ('a', 'b')}
+        """
+        known = set(cls.__dataclass_fields__)
+        if not isinstance(content, dict) or set(content) != known:
+            raise DataError("the parts of the columns are damaged; they are " + ", ".join(sorted(known)))
+        levels, single = content["categorical"], {what: content[what] for what in _SINGLE}
+        if not isinstance(levels, dict) or any(not isinstance(v, str | None) for v in single.values()):
+            raise DataError("the parts of the columns are damaged; a column's name is a text")
+        observations, actions, latents = (checked_texts(content[what], what) for what in _USUAL)
+        values = {
+            name: None if given is None else checked_texts(given, "categorical")
+            for name, given in levels.items()
+        }
+        return cls(observations, actions, values, latents, **single)
+
+
+class HasRoles(Protocol):
+    """Data or a model that know which columns of a table they come from."""
+
+    @property
+    def roles(self) -> Roles | None:
+        """The parts that columns played; None when there was no table."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person says of the columns of a table; None where nothing is said.
+
+    Attributes:
+        observations: names or patterns.
+        actions: the same.
+        latents: the same.
         categorical: which columns are categorical actions, or their values by column.
+        episode: the column that tells sequences apart.
+        time: the column that orders them.
         images: the column of file names.
-        find_images: look for that column when it isn't named.
-        window: steps per window.
+    """
+
+    observations: Names | None = None
+    actions: Names | None = None
+    latents: Names | None = None
+    categorical: Names | Mapping[str, Sequence[Any] | None] = ()
+    episode: str | None = None
+    time: str | None = None
+    images: str | None = None
+
+
+def checked_texts(values: Any, what: str) -> tuple[str, ...]:
+    """A list of different texts, as a tuple.
 
     Raises:
-        DataError: a column is missing, or a cell is not what it should be.
-        FileAccessError: a file can't be read.
+        DataError: it is something else.
     """
-    table = open_table(path)
-    try:
-        roles = assign(table.names, chosen, order, categorical, _images(table.names, images, find_images))
-    except DataError as error:
-        raise DataError(f"{shown_path(path)}: {error}") from error
-    content = table.read(roles.columns)
-    actions, names = _actions(table, content, roles)
-    shape, observations = None, None
-    if roles.images is None:
-        observations = table.numbers(content, roles.observations)
-    else:
-        files = table.texts(content, roles.images)
-        observations, shape = read_images(files, path.parent, partial(table.where, roles.images))
-    parts = Parts(
-        observations,
-        actions=actions,
-        latents=table.numbers(content, roles.latents) if roles.latents else None,
-        action_names=names,
-        observation_shape=shape,
-        name=path.stem,
-    )
-    return _cut(table, content, roles, parts, window)
+    if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
+        raise DataError(f"{what} is no list of texts")
+    if len(set(values)) < len(values):
+        raise DataError(f"{what} holds a text twice")
+    return tuple(values)
 
 
-def assign(
-    names: Sequence[str],
-    chosen: Mapping[str, Names | None],
-    order: Mapping[str, str | None],
-    categorical: Names | Mapping[str, Sequence[Any]] = (),
-    images: str | None = None,
-) -> Roles:
+def assign(names: Sequence[str], asked: Asked) -> Roles:
     """Give every column that is asked for its part.
 
     Raises:
         DataError: a pattern selects nothing, a column would play two parts, or nothing is observed.
 
     Example:
-        >>> roles = assign(["x0", "x1", "drug"], {}, {}, categorical="drug")
+        >>> roles = assign(["x0", "x1", "drug"], Asked(categorical="drug"))
         >>> roles.observations, roles.actions
         (('x0', 'x1'), ('drug',))
     """
-    given = categorical if isinstance(categorical, Mapping) else {}
-    categories = choose(names, list(given) if given else _listed(categorical), "categorical")
-    single = {what: order.get(what) for what in ("episode", "time")} | {"images": images}
+    given = asked.categorical if isinstance(asked.categorical, Mapping) else {}
+    categories = choose(names, list(given) if given else _listed(asked.categorical), "categorical")
+    single = {what: getattr(asked, what) for what in _SINGLE}
     for what, name in single.items():
         if name is not None and name not in names:
             choose(names, name.replace("[", "[[]"), what)
-    if images is not None and chosen.get("observations") is not None:
+    if asked.images is not None and asked.observations is not None:
         raise DataError("observations and images are both given; images are what is observed")
-    found = {what: _found(names, chosen.get(what), what) for what in _USUAL}
-    if images is not None:
+    found = {what: _found(names, getattr(asked, what), what) for what in _USUAL}
+    if asked.images is not None:
         found["observations"] = []
     elif not found["observations"]:
         choose(names, _USUAL["observations"], "observations (name them)")
     found["actions"] += [name for name in categories if name not in found["actions"]]
-    roles = Roles(
+    _require_one_part_each(found | {what: [name] for what, name in single.items() if name is not None})
+    return Roles(
         observations=tuple(found["observations"]),
         actions=tuple(found["actions"]),
         categorical={name: given.get(name) for name in categories},
         latents=tuple(found["latents"]),
         **single,
     )
-    _require_one_part_each(found | {what: [name] for what, name in single.items() if name is not None})
-    return roles
 
 
-def _images(names: Sequence[str], images: str | None, find: bool) -> str | None:
-    if images is not None or not find:
-        return images
-    found = next((name for name in _USUAL_IMAGES if name in names), None)
-    if found is None:
-        choose(names, _USUAL_IMAGES[0], "images (name the column)")
-    return found
+def recalled(names: Sequence[str], asked: Asked, roles: Roles) -> Asked:
+    """What is asked of another table, filled up with the parts that columns of these names played before.
+
+    A column that is asked for keeps what is asked. True latents may be missing; the others may not.
+
+    Args:
+        names: of the columns of the other table.
+        asked: what a person says of it.
+        roles: of the table before.
+
+    Raises:
+        DataError: a column that is needed is missing.
+
+    Example:
+        >>> before = Roles(("x0",), ("drug",), {"drug": ("a", "b")})
+        >>> recalled(["drug", "x1", "x0"], Asked(), before).categorical
+        {'drug': ('a', 'b')}
+    """
+    ordered = asked.episode is not None or asked.time is not None
+    filled = Asked(
+        observations=None if asked.images else _first(asked.observations, roles.observations or None),
+        actions=_first(asked.actions, roles.actions),
+        latents=_first(asked.latents, roles.latents if set(roles.latents) <= set(names) else None),
+        categorical=_levels(names, asked, roles),
+        episode=asked.episode if ordered else roles.episode,
+        time=asked.time if ordered else roles.time,
+        images=asked.images if asked.observations is not None else _first(asked.images, roles.images),
+    )
+    wanted = [] if asked.observations is not None or asked.images else list(roles.observations)
+    wanted += [] if asked.actions is not None else list(roles.actions)
+    wanted += [] if ordered else [name for name in (roles.episode, roles.time) if name is not None]
+    wanted += [roles.images] if filled.images == roles.images and roles.images is not None else []
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise DataError(
+            f"lacks {named(missing, 'column')} of the training data; there are {named(names, '', 20)}"
+        )
+    return filled
 
 
-def _listed(names: Names | Mapping[str, Sequence[Any]]) -> list[str]:
+def _levels(names: Sequence[str], asked: Asked, roles: Roles) -> Names | Mapping[str, Sequence[Any] | None]:
+    """The categorical columns with the values that they had before."""
+    if isinstance(asked.categorical, Mapping):
+        return asked.categorical
+    patterns = _listed(asked.categorical)
+    if patterns:
+        columns = choose(names, patterns, "categorical")
+    elif asked.actions is not None:
+        chosen = choose(names, asked.actions, "actions")
+        columns = [name for name in roles.categorical if name in chosen]
+    else:
+        columns = list(roles.categorical)
+    return {name: roles.categorical.get(name) for name in columns}
+
+
+def _first(asked: Any, before: Any) -> Any:
+    return before if asked is None else asked
+
+
+def _listed(names: Names | Mapping[str, Sequence[Any] | None]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
 
 def _found(names: Sequence[str], patterns: Names | None, what: str) -> list[str]:
     if patterns is not None:
         return choose(names, patterns, what)
-    return choose(names, _USUAL[what], what) if _any_match(names, _USUAL[what]) else []
-
-
-def _any_match(names: Sequence[str], pattern: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
+    usual = _USUAL[what]
+    return choose(names, usual, what) if any(fnmatch.fnmatchcase(name, usual) for name in names) else []
 
 
 def _require_one_part_each(found: Mapping[str, Sequence[str]]) -> None:
@@ -179,33 +237,3 @@ def _require_one_part_each(found: Mapping[str, Sequence[str]]) -> None:
             if name in taken:
                 raise DataError(f"column {name!r} is chosen for {taken[name]} and for {what}; choose it once")
             taken[name] = what
-
-
-def _actions(table: Table, content: Any, roles: Roles) -> tuple[Array | None, tuple[str, ...] | None]:
-    """The action columns, those of one category in place of the column that held it."""
-    blocks: list[Array] = []
-    names: list[str] = []
-    for column in roles.actions:
-        if column in roles.categorical:
-            codes, values = table.codes(content, column)
-            block, called = one_hot(
-                codes, values, column, roles.categorical[column], partial(table.where, column)
-            )
-        else:
-            block, called = table.numbers(content, [column]), [column]
-        blocks.append(block)
-        names += called
-    return (np.concatenate(blocks, axis=1), tuple(names)) if blocks else (None, None)
-
-
-def _cut(table: Table, content: Any, roles: Roles, parts: Parts, window: int) -> Parts:
-    if roles.episode is None and roles.time is None:
-        return parts
-    times = None if roles.time is None else table.times(content, roles.time)
-    codes, names = np.zeros(content.num_rows, dtype=np.int64), [parts.name]
-    if roles.episode is not None:
-        codes, names = table.codes(content, roles.episode)
-    try:
-        return cut_episodes(parts, codes, names, times, window, table.place)
-    except DataError as error:
-        raise DataError(f"{shown_path(table.path)}: {error}") from error

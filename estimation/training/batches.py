@@ -15,7 +15,7 @@ from torch import Tensor
 
 from estimation.dataset import Dataset
 from estimation.device import PLAIN
-from estimation.representation import Batch
+from estimation.representation import Batch, as_tensor
 
 __all__ = ["Batches", "Scales", "generator_for", "scales"]
 
@@ -82,7 +82,7 @@ class Batches:
         return Batch(self._tensor(self._observations, indices), actions, latents)
 
     def _tensor(self, values: NDArray[np.float32], indices: NDArray[np.int64] | slice) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values[indices])).to(**self._place)  # type: ignore[call-overload, no-any-return]
+        return as_tensor(values[indices]).to(**self._place)  # type: ignore[call-overload, no-any-return]
 
 
 def scales(dataset: Dataset) -> Scales:

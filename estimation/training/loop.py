@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.device import default_modes, found_device, thread_count
-from estimation.exceptions import ConfigError, DataError, NotDifferentiableError, TrainingError
+from estimation.exceptions import NotDifferentiableError
 from estimation.history import History, Record
 from estimation.holdout import hold_out, require_alike
 from estimation.model import SparseVAE
@@ -30,6 +30,8 @@ from estimation.training.plan import Plan
 from estimation.training.polish import NothingToStraightenError, Polish, polishes
 from estimation.training.progress import progress_line
 from estimation.training.rebase import rebase_
+from estimation.training.requirements import require_budgets, require_finite, require_new_names
+from estimation.training.starts import best_start, weights_of
 
 __all__ = ["fit"]
 
@@ -95,26 +97,28 @@ def fit(
         TrainedModel(20 observed, 10 latents, 5 actions, 10 edges)
     """
     settings = config or TrainingConfig()
-    _require_new_names(dataset.action_names, Shape.of(dataset, settings.n_latents).n_latents)
+    require_new_names(dataset.action_names, Shape.of(dataset, settings.n_latents).n_latents)
     if validation is None:
         pairs, held_out = (part.pairs() for part in hold_out(dataset, settings.seed))
     else:
-        pairs, held_out = dataset.pairs(), validation.pairs()
-        require_alike(pairs, held_out)
+        pairs = dataset.pairs()
+        held_out = require_alike(pairs, validation.pairs())
+    folder = None if checkpoint is None else Path(checkpoint)
+
+    data = resuming.fingerprints(dataset, validation)
+
+    def begin(start: int) -> _Run:
+        return _Run.start(pairs, held_out, settings, encoder, decoder, start, data)
+
     with thread_count(settings.threads):
-        run = _Run.start(pairs, held_out, settings, encoder, decoder)
-        run.data = resuming.fingerprints(dataset, validation)
-        if checkpoint is not None:
-            run.resume(Path(checkpoint))
-        run.train(progress, on_record, None if checkpoint is None else Path(checkpoint), checkpoint_every)
-    return TrainedModel(
-        run.model.eval(),
-        settings,
-        run.history,
-        dataset.action_names,
-        dataset.observation_shape,
-        run.data["training"],
-    )
+        run = begin(0)
+        if not (folder is not None and run.resume(folder)):
+            # networks of the user's begin as they are given: other starts would differ in little
+            run = best_start(run, begin, 1 if encoder or decoder else settings.starts or 1, progress)
+            for record in run.history.records if on_record else ():
+                on_record(record)  # type: ignore[misc]
+        run.train(progress, on_record, folder, checkpoint_every)
+    return TrainedModel.of(run.model, settings, run.history, dataset, data["training"])
 
 
 @dataclass
@@ -128,8 +132,8 @@ class _Run:
     device: torch.device
     constraints: EdgeConstraints
     optimisers: list[torch.optim.Optimizer]
+    data: resuming.Fingerprints
     history: History = field(default_factory=History)
-    data: resuming.Fingerprints = field(default_factory=dict)
     step: int = 0
     seconds: float = 0.0
     stale: int = 0
@@ -142,29 +146,46 @@ class _Run:
         config: TrainingConfig,
         encoder: nn.Module | None,
         decoder: nn.Module | None,
+        start: int,
+        data: resuming.Fingerprints,
     ) -> _Run:
         assert config.batch_size is not None
         device, dtype = found_device(config.device), getattr(torch, config.dtype)
         shape = Shape.of(dataset, config.n_latents)
-        _require_budgets(shape, config)
-        model = SparseVAE(shape, config, torch.Generator().manual_seed(config.seed), encoder, decoder)
+        require_budgets(shape, config)
+        model = SparseVAE(shape, config, weights_of(config.seed, start), encoder, decoder)
         found = scales(dataset)
         model.set_scales_(found.x_mean, found.x_scale, found.a_mean, found.a_scale)
         model.to(device, dtype).train()
         batches = Batches(dataset, config.batch_size, config.seed, device, dtype)
         constraints = EdgeConstraints(sorted(budgets(config))).to(device)
-        run = cls(model, config, Plan.of(config), batches, held_out, len(dataset), device, constraints, [])
+        run = cls(
+            model, config, Plan.of(config), batches, held_out, len(dataset), device, constraints, [], data
+        )
         run.optimisers = run._new_optimisers()
         return run
 
-    def resume(self, folder: Path) -> None:
-        """Take up the state of a folder, if there is one."""
+    def resume(self, folder: Path) -> bool:
+        """Take up the state of a folder, if there is one, and say whether there was."""
         state = resuming.read(folder, self.config, self.data)
         if state is None:
-            return
+            return False
         resuming.restore_into(state, self.model, self.optimisers, self.constraints)
         self.step, self.seconds = state.step, state.seconds
         self.history, self.stale = state.history, state.stale
+        return True
+
+    def advance(self) -> tuple[LossTerms, Record | None]:
+        """One step, with a record where one is due."""
+        begin = time.monotonic() - self.seconds
+        self._enter_stage()
+        terms = self._step()
+        self.step += 1
+        self.seconds = time.monotonic() - begin
+        due = self.step % self.config.validate_every == 0 or self.step == self.plan.steps
+        record = self._record(terms) if due else None
+        self.seconds = time.monotonic() - begin
+        return terms, record
 
     def train(
         self,
@@ -174,27 +195,21 @@ class _Run:
         every: int,
     ) -> None:
         """All steps from where the run stands."""
-        begin = time.monotonic() - self.seconds
         with progress_line(self.plan.steps, self.step, progress) as advance:
             while self.step < self.plan.steps:
-                self._enter_stage()
-                terms = self._step()
-                self.step += 1
-                self.seconds = time.monotonic() - begin
-                if self.step % self.config.validate_every == 0 or self.step == self.plan.steps:
-                    record = self._record(terms)
-                    if on_record is not None:
-                        on_record(record)
-                    if self._should_stop():
-                        break
+                terms, record = self.advance()
+                if record is not None and on_record is not None:
+                    on_record(record)
+                if record is not None and self._should_stop():
+                    break
                 if folder is not None and (self.step % every == 0 or self.step == self.plan.steps):
                     self._keep(folder)
-                advance(
-                    self.step, f"{self.plan.stage(self.step - 1)}, loss {float(terms.total.detach()):.3f}"
-                )
+                stage = self.plan.stage(self.step - 1)
+                advance(self.step, f"{stage}, loss {float(terms.total.detach()):.3f}")
             self._freeze()
             self.model.eval()
             if polishing := polishes(self.config):
+                begin = time.monotonic() - self.seconds
                 found = self._held_out()
                 for word, change in polishing.items():
                     advance(self.step, f"to be {word}")
@@ -272,6 +287,13 @@ class _Run:
                 seconds=seconds,
             )
 
+    def held_out_loss(self) -> float:
+        """The negative ELBO of the held-out data per observed dimension, as the model stands."""
+        self.model.eval()
+        loss = self._held_out()["total"]
+        self.model.train()
+        return loss
+
     def _held_out(self) -> dict[str, float]:
         return held_out_terms(self.model, self.held_out, self.config.seed)
 
@@ -287,7 +309,7 @@ class _Run:
         masks = self.model.sample_masks(len(batch.observations), noise)
         terms = training_loss(self.model, batch, masks, noise, self.config.variance == "profiled")
         loss = self._with_sparsity(terms.total)
-        self._require_finite(loss)
+        require_finite(loss, self.config.learning_rate or 0, self.step, self.plan.stage(self.step))
         for optimiser in self.optimisers:
             optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -369,32 +391,3 @@ class _Run:
     def _keep(self, folder: Path) -> None:
         state = resuming.State(self.step, self.seconds, self.history, self.stale)
         resuming.write(folder, self.config, self.data, state, self.model, self.optimisers, self.constraints)
-
-    def _require_finite(self, loss: Tensor) -> None:
-        if bool(torch.isfinite(loss)):
-            return
-        cause = "the learning rate is too high" if self.step > 10 else "an observation or weight is extreme"
-        raise TrainingError(
-            f"the loss is {float(loss.detach())} at step {self.step} ({self.plan.stage(self.step)}); likely {cause}: "
-            f"try learning_rate={(self.config.learning_rate or 0) / 3:.2g}, or look for outliers in the data"
-        )
-
-
-def _require_new_names(action_names: tuple[str, ...], n_latents: int) -> None:
-    # found out before training, not when the learned graph is made after it
-    clash = sorted(set(action_names) & {f"v{i}" for i in range(n_latents)})
-    if clash:
-        raise DataError(f"an action is called {clash[0]!r}, like a learned latent; give it another name")
-
-
-def _require_budgets(shape: Shape, config: TrainingConfig) -> None:
-    given = budgets(config)
-    if config.sparsity in ("budget", "constraint") and not given:
-        raise ConfigError(
-            "no edge budget is set: give max_edges_actions or max_edges_past, or sparsity='adaptive', 'penalty' or "
-            "'none'"
-        )
-    if "past" in given and not shape.past:
-        raise ConfigError("max_edges_past is set, but the data have one time step; leave it out")
-    if "actions" in given and not shape.n_actions:
-        raise ConfigError("max_edges_actions is set, but the data have no actions; leave it out")

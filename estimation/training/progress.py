@@ -23,7 +23,8 @@ def progress_line(total: int, done: int, shown: bool | None) -> Iterator[Advance
     Yields:
         a function of (steps done, what to say).
     """
-    if not (sys.stderr.isatty() if shown is None else shown):
+    # a service, or pythonw, has no standard error
+    if not (sys.stderr is not None and sys.stderr.isatty() if shown is None else shown):
         yield lambda step, text: None
         return
     from rich.console import Console

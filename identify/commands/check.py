@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +21,7 @@ from identify.commands.options import (
     say,
     show,
 )
-from identify.commands.sources import Source, read_all
+from identify.commands.sources import Source, read_all, reading_of, tell
 from identify.commands.streams import complain
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def check(
     time_limit: Annotated[
         float,
         typer.Option(metavar="SECONDS", help="For --mechanisms, all causes together; the rest is undecided."),
-    ] = 60.0,
+    ] = 120.0,
     why: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -112,11 +113,15 @@ def check(
         sources = [source]
     verdicts = {source.name: check_graph(source.graph, using, influence) for source in sources}
     single = len(verdicts) == 1 and not errors and len(graphs or ()) <= 1
+    printed = printed_instead(report, markdown, latex)
+    written = any(path is not None for path in (report, markdown, latex, figures))
+    if not as_json:
+        tell(sources, instead=printed, aside=written)
     if why is not None:
         _explain(_only(verdicts, errors), why, as_json)
-    elif not printed_instead(report, markdown, latex):
-        written = any(path is not None for path in (report, markdown, latex, figures))
-        _print(verdicts, errors, single, as_json, aside=written)
+    elif not printed:
+        readings = {source.name: reading_of(source) for source in sources} if as_json else None
+        _print(verdicts, errors, single, readings, aside=written)
     _write(verdicts, {source.name: source.note for source in sources}, report, markdown, latex, figures)
     for error in errors:
         complain(str(error))
@@ -131,14 +136,18 @@ def _with_influence(
     from identify.influence.isolated import decide_file
 
     source = sources[0] if sources else None
-    with progress("Deciding sufficient influence", 1) as step:
-        implied, report = decide_file(
-            file,
-            family.value,
-            time_limit,
-            lambda implied: None if source is None else _require_same(source, implied, file),
-            step,
-        )
+    with ExitStack() as stack:
+        steps: list[Callable[[], None]] = []
+
+        def step() -> None:
+            steps[0]()
+
+        def begin(implied: CausalGraph) -> None:
+            if source is not None:
+                _require_same(source, implied, file)
+            steps.append(stack.enter_context(progress("Deciding sufficient influence", implied.n_actions)))
+
+        implied, report = decide_file(file, family.value, time_limit, begin, step)
     return source or Source(str(file), implied), report
 
 
@@ -153,10 +162,17 @@ def _require_same(source: Source, implied: CausalGraph, file: Path) -> None:
 
 
 def _print(
-    verdicts: Mapping[str, Verdict], errors: list[IdentifyError], single: bool, as_json: bool, aside: bool
+    verdicts: Mapping[str, Verdict],
+    errors: list[IdentifyError],
+    single: bool,
+    readings: Mapping[str, dict[str, str]] | None,
+    aside: bool,
 ) -> None:
-    if as_json:
-        records = [{"graph": name, **verdict.to_dict()} for name, verdict in verdicts.items()]
+    """Print as JSON if the readings are given, else as text."""
+    if readings is not None:
+        records = [
+            {"graph": name, **readings[name], **verdict.to_dict()} for name, verdict in verdicts.items()
+        ]
         print_json(records[0] if single else {"graphs": records, "errors": [str(error) for error in errors]})
         return
     from identify.report.terminal import show_many, show_one

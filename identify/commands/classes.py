@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json, say
-from identify.commands.sources import complete_graph, read_one
+from identify.commands.sources import Source, complete_graph, read_one, reading_of, tell
 
 if TYPE_CHECKING:
     from identify.consistency import ConsistencyClass
@@ -47,23 +47,27 @@ def classes(
     source = read_one(graph, form)
     mine = restricted(source.graph, using)
     found = consistency_class(mine)
+    if not as_json:
+        tell([source])
     if other is None:
-        _describe(source.name, found, as_json)
+        _describe(source, found, as_json)
         return 0
     second = read_one(other, form)
+    if not as_json:
+        tell([second])
     theirs = second.graph if using is None else restricted(second.graph, using)
     order = found.permutation_to(theirs)
     matches = None if order is None else _matches(mine, theirs, order.tolist())
-    _compare(source.name, second.name, matches, found.n_automorphisms, as_json)
+    _compare(source, second, matches, found.n_automorphisms, as_json)
     return int(matches is None)
 
 
-def _describe(name: str, found: ConsistencyClass, as_json: bool) -> None:
+def _describe(source: Source, found: ConsistencyClass, as_json: bool) -> None:
     if as_json:
-        print_json({"graph": name, **found.to_dict()})
+        print_json({"graph": source.name, **reading_of(source), **found.to_dict()})
         return
     latents = found.graph.latents
-    say(f"{name}: {found.graph!r}")
+    say(f"{source.name}: {found.graph!r}")
     say(f"{_count(found.n_graphs)} in the class; {_count(found.n_automorphisms)} permutations keep the graph")
     groups = [", ".join(latents[i] for i in orbit) for orbit in found.orbits if len(orbit) > 1]
     if groups:
@@ -91,10 +95,15 @@ def _matches(graph: CausalGraph, other: CausalGraph, order: list[int]) -> list[t
     return [(graph.latents[old], other.latents[new]) for new, old in enumerate(order)]
 
 
-def _compare(name: str, other: str, matches: list[tuple[str, str]] | None, count: int, as_json: bool) -> None:
+def _compare(
+    source: Source, second: Source, matches: list[tuple[str, str]] | None, count: int, as_json: bool
+) -> None:
+    name, other = source.name, second.name
     record: dict[str, Any] = {
         "graph": name,
         "other": other,
+        **reading_of(source),
+        **reading_of(second, "other_read_as"),
         "consistent": matches is not None,
         "matches": matches,
     }

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json
-from identify.commands.sources import read_one
+from identify.commands.sources import read_one, reading_of, tell
 
 __all__ = ["convert"]
 
@@ -49,10 +49,13 @@ def convert(
     found = source.graph if using is None else restricted(source.graph, using)
     write_graph(found, out, to)
     # with - the graph itself is on standard output
+    if out == "-" or not as_json:
+        tell([source], instead=out == "-", aside=True)
     if as_json and out != "-":
         print_json(
             {
                 "graph": source.name,
+                **reading_of(source),
                 "written": out,
                 "n_latents": found.n_latents,
                 "n_actions": found.n_actions,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json, printed_instead, show
-from identify.commands.sources import read_one
+from identify.commands.sources import read_one, reading_of, tell
 
 if TYPE_CHECKING:
     from identify.design import Design
@@ -88,6 +88,8 @@ def design(
     from identify.formats import format_of
 
     source = read_one(graph, form)
+    if not as_json:
+        tell([source], instead=printed_instead(out), aside=figure is not None or out is not None)
     if out is not None:
         # a name that can't be written is told before the search, not after it
         format_of(out)
@@ -107,7 +109,7 @@ def design(
     if printed_instead(out):
         return
     if as_json:
-        print_json({"graph": source.name, **found.to_dict()})
+        print_json({"graph": source.name, **reading_of(source), **found.to_dict()})
     else:
         from identify.report.design import show_design
 
@@ -127,10 +129,12 @@ def _draw(found: Design, path: Path) -> None:
     from matplotlib.figure import Figure
 
     from identify.plot import plot_design, save_figure
+    from identify.plot.paper import own_style
 
     rows = max(len(found.actions), 2)
     columns = int((~found.before.disentangled).sum())
     size = (min(3.0 + 0.36 * columns, 14.0), min(1.8 + 0.3 * rows, 10.0))
-    drawn = Figure(figsize=size, layout="constrained")
-    plot_design(found, ax=drawn.add_subplot())
-    save_figure(drawn, path)
+    with own_style():
+        drawn = Figure(figsize=size, layout="constrained")
+        plot_design(found, ax=drawn.add_subplot())
+        save_figure(drawn, path)

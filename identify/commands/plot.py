@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json
-from identify.commands.sources import read_one
+from identify.commands.sources import read_one, reading_of, tell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,13 +52,23 @@ def plot(
     """
     from identify.criterion import check
     from identify.plot import save_figure
+    from identify.plot.paper import own_style
 
     source = read_one(graph, form)
+    if not as_json:
+        tell([source], aside=True)
     verdict = check(source.graph, using)
-    save_figure(_draw(verdict, what), out)
+    with own_style():
+        save_figure(_draw(verdict, what), out)
     if as_json:
         print_json(
-            {"graph": source.name, "figure": str(out), "what": what.value, "complete": verdict.complete}
+            {
+                "graph": source.name,
+                **reading_of(source),
+                "figure": str(out),
+                "what": what.value,
+                "complete": verdict.complete,
+            }
         )
 
 

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from identify.commands.streams import is_absent
 from identify.exceptions import FileAccessError, IdentifyError
+from identify.names import shown
+from identify.terminal import printable
 
 if TYPE_CHECKING:
     from identify.graph import CausalGraph
 
-__all__ = ["CATALOGUE", "Source", "complete_graph", "read_all", "read_one"]
+__all__ = ["CATALOGUE", "Source", "complete_graph", "read_all", "read_one", "reading_of", "tell"]
 
 CATALOGUE = "catalog:"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A graph with the name to call it by and, from the catalogue, what to say about its origin."""
+    """A graph with the name to call it by.
+
+    Attributes:
+        name: the file, or the name in the catalogue.
+        graph: the graph.
+        note: from the catalogue, what to say about its origin.
+        read_as: from a file, what it was taken for, in a sentence.
+        plain: whether the file is of our own format, which can be taken for one thing only.
+    """
 
     name: str
     graph: CausalGraph
     note: str = ""
+    read_as: str = ""
+    plain: bool = False
 
 
 def read_one(argument: str, form: str | None = None) -> Source:
@@ -36,9 +50,41 @@ def read_one(argument: str, form: str | None = None) -> Source:
         return _from_catalogue(argument.removeprefix(CATALOGUE))
     if argument != "-" and not Path(argument).exists() and _is_catalogued(argument):
         return _from_catalogue(argument)
-    from identify.formats import read_graph
+    from identify.formats import format_of, read_described
+    from identify.formats.described import describe
 
-    return Source("standard input" if argument == "-" else argument, read_graph(argument, form))
+    found = read_described(argument, form)
+    return Source(
+        "standard input" if argument == "-" else argument,
+        found.graph,
+        read_as=describe(found),
+        plain=format_of(argument, form).name == "json" and not found.notes,
+    )
+
+
+def tell(sources: Iterable[Source], *, instead: bool = False, aside: bool = False) -> None:
+    """Print what each file was read as: on standard output, or on standard error where that holds something else.
+
+    Nothing is said of the catalogue, nor on standard error of what can be taken for one thing only.
+
+    Args:
+        sources: graphs with what their files were read as.
+        instead: standard output holds a file.
+        aside: the lines only accompany files that are written: no standard output is no loss.
+    """
+    for source in sources:
+        if not source.read_as or (instead and source.plain) or (aside and not instead and is_absent()):
+            continue
+        line = printable(f"{shown(source.name, 200)}: {source.read_as}")
+        if instead and sys.stderr is not None:
+            sys.stderr.write(f"{line}\n")
+        elif not instead:
+            sys.stdout.write(f"{line}\n")
+
+
+def reading_of(source: Source, key: str = "read_as") -> dict[str, str]:
+    """For a record in JSON: what the file was read as, where there is something to say."""
+    return {key: source.read_as} if source.read_as and not source.plain else {}
 
 
 def read_all(arguments: Sequence[str], form: str | None = None) -> tuple[list[Source], list[IdentifyError]]:

@@ -92,7 +92,7 @@ def read_described(path: _Path, format: str | None = None) -> Reading:
         found = parse(content)
     except (FormatError, GraphError) as error:
         raise FormatError(f"{name}: {error}") from error
-    return Reading(found.graph, (*found.notes, *_lookalikes(found.graph)))
+    return Reading(found.graph, (*found.notes, *_lookalikes(found.graph)), found.form or form.title)
 
 
 def _lookalikes(graph: CausalGraph) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def read_adjacency_table(table: Table) -> Reading:
     _require_no_lookalike(latents, columns, table)
     entries = _entries(table, columns)
     graph = _split(latents, columns, entries, header.number)
-    return Reading(graph, ("rows are children, columns their parents", *table.notes, *notes))
+    return Reading(graph, ("rows are children, columns their parents", *table.notes, *notes), ADJACENCY.title)
 
 
 def _without_index(table: Table) -> Table:
@@ -151,6 +151,7 @@ def _write(graph: CausalGraph) -> bytes:
 
 ADJACENCY = Format(
     "adjacency",
+    "adjacency table",
     (".adjacency.csv",),
     "CSV table: a row per child, a column per parent",
     1024 * MIB,

@@ -175,4 +175,4 @@ def _names(arrays: Arrays, key: str) -> list[str] | None:
     return [str(name) for name in names]
 
 
-NPZ = Format("npz", (".npz",), "numpy arrays, compressed; for large graphs", _LIMIT, _read, _write)
+NPZ = Format("npz", "NPZ", (".npz",), "numpy arrays, compressed; for large graphs", _LIMIT, _read, _write)

@@ -22,10 +22,12 @@ class Reading:
         graph: the graph.
         notes: what the file was taken for where it could have meant something else, what was left out, and what
             looks like a mistake; each a few words.
+        form: what the file is, in words; the format's title if the reader leaves it out.
     """
 
     graph: CausalGraph
     notes: tuple[str, ...] = ()
+    form: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Format:
 
     Attributes:
         name: how a person asks for it.
+        title: what people call it.
         suffixes: endings of file names, lower case.
         description: one line for help and documentation.
         limit: the largest file to read, in bytes.
@@ -42,6 +45,7 @@ class Format:
     """
 
     name: str
+    title: str
     suffixes: tuple[str, ...]
     description: str
     limit: int

@@ -121,8 +121,9 @@ def _delimiter(lines: list[str]) -> tuple[str, list[str]]:
             return declared[1], [*lines[:number], "\n", *lines[number + 1 :]]
         if line.strip(" ,;\t\r\n"):
             bare = re.sub(r'"[^"]*"', "", line)
-            found = re.search("[,;\t]", bare)
-            return (found[0] if found else ","), lines
+            # a tab beside a comma is white space around a cell
+            found = re.search(r"[ \t]*([,;])|\t", bare)
+            return (found[1] or "\t" if found else ","), lines
     return ",", lines
 
 

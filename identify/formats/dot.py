@@ -134,4 +134,4 @@ def _node(key: str, name: str, kind: str) -> str:
     return f"  {key} [kind={kind}{faithful}];"
 
 
-DOT = Format("dot", (".dot", ".gv"), "Graphviz DOT", 8 * MIB, _read, _write)
+DOT = Format("dot", "DOT", (".dot", ".gv"), "Graphviz DOT", 8 * MIB, _read, _write)

@@ -19,9 +19,9 @@ from identify.names import quoted, shown
 __all__ = ["Drawing", "DrawnEdge", "DrawnNode", "without_markup"]
 
 _KINDS = ("latent", "action")
-# n0 and n0::n1 (yEd), 62 (Cytoscape, igraph's DOT), n7 (igraph, networkx's rivals), node3, v3, UUIDs
+# n0 and n0::n1 (yEd), 62 (Cytoscape, igraph's DOT), 1.0 (Gephi), node3, v3, UUIDs
 _MADE_UP = re.compile(
-    r"(?:(?:n|node|v|vertex|id|_)?[0-9]+)(?:::?(?:n|node)?[0-9]+)*"
+    r"(?:n|node|v|vertex|id|_)?[0-9]+(?:\.0)?(?:::?(?:n|node)?[0-9]+)*"
     r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     re.IGNORECASE,
 )
@@ -128,15 +128,15 @@ class Drawing:
                 self._require_all_labelled(source, labelled)
                 names = {key: node.labels[source] for key, node in self.nodes.items()}
                 self._require_different(names, source)
-                return names, (f"names are the nodes' {source}s",)
+                return names, (f"names are taken from '{source}'",)
         return {key: key for key in self.nodes}, ()
 
     def _require_all_labelled(self, source: str, labelled: Sequence[str]) -> None:
         if len(labelled) < len(self.nodes):
             bare = next(key for key, node in self.nodes.items() if not node.labels.get(source))
             raise FormatError(
-                f"{_at(self.nodes[bare].place)}node {shown(bare)} has no {source}, and node {shown(labelled[0])} "
-                f"has; the {source}s are the names, so give every node one"
+                f"{_at(self.nodes[bare].place)}node {shown(bare)} has no '{source}', and node {shown(labelled[0])} "
+                f"has; names are taken from '{source}', so give every node one"
             )
 
     def _require_different(self, names: Mapping[str, str], source: str) -> None:
@@ -146,7 +146,7 @@ class Drawing:
                 other = first[name]
                 raise FormatError(
                     f"{_at(self.nodes[key].place)}nodes {_placed(other, self.nodes[other])} and {shown(key)} both have "
-                    f"the {source} {quoted(name)}; names must be unique"
+                    f"the '{source}' {quoted(name)}; names must be unique"
                 )
 
 

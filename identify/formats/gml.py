@@ -228,4 +228,4 @@ def _escaped(name: str) -> str:
     return "".join(c if " " <= c <= "~" and c not in '"&' else f"&#{ord(c)};" for c in name)
 
 
-GML = Format("gml", (".gml",), "GML", 64 * MIB, _read, _write)
+GML = Format("gml", "GML", (".gml",), "GML", 64 * MIB, _read, _write)

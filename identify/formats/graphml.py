@@ -36,21 +36,12 @@ class _Key:
     domain: str
     default: str | None
 
-    @property
-    def of_nodes(self) -> bool:
-        return self.domain in ("node", "all")
-
 
 def _read(content: bytes) -> Reading:
     root = _parse(content)
     if _local(root) != "graphml":
         raise FormatError(f"is no GraphML: the root is <{shown(_local(root), 40)}>, not <graphml>")
-    keys = _keys(root)
-    defaults = {
-        ident: key
-        for ident, key in keys.items()
-        if key.of_nodes and key.name in _READ and key.default is not None
-    }
+    keys = _Keys(root)
     graphs = [child for child in root if _local(child) == "graph"]
     if len(graphs) != 1:
         raise FormatError(f"holds {len(graphs)} graphs; give one")
@@ -62,7 +53,7 @@ def _read(content: bytes) -> Reading:
         if kind == "hyperedge":
             raise FormatError("holds a hyperedge; an edge has one source and one target")
         if kind == "node":
-            _add_node(element, keys, defaults, drawing, groups)
+            _add_node(element, keys, drawing, groups)
         elif kind == "edge":
             edges.append((element, default))
     for element, default in edges:
@@ -98,38 +89,52 @@ def _local(element: Element) -> str:
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
-def _keys(root: Element) -> dict[str, _Key]:
-    found: dict[str, _Key] = {}
-    for element in root:
-        if _local(element) == "key":
-            ident = element.get("id", "")
-            if ident in found:
-                raise FormatError(f"declares the key {quoted(ident)} twice; ids must be unique")
-            default = next((child for child in element if _local(child) == "default"), None)
-            name = _DRAWN if element.get("yfiles.type") == "nodegraphics" else element.get("attr.name", ident)
-            found[ident] = _Key(
-                name.strip(),
-                element.get("for", "all"),
-                None if default is None else "".join(default.itertext()).strip(),
-            )
-    # Label is read as label where there is no label
-    exact = {key.name for key in found.values() if key.of_nodes}
-    for ident, key in found.items():
-        if key.of_nodes and key.name.lower() in _READ and key.name.lower() not in exact:
-            found[ident] = replace(key, name=key.name.lower())
-    _require_one_key_each(found)
-    return found
+class _Keys:
+    """The declared attributes. Cytoscape declares one id for nodes, for edges and for the network."""
 
+    def __init__(self, root: Element) -> None:
+        self._by_place: dict[tuple[str, str], _Key] = {}
+        self._by_id: dict[str, _Key] = {}
+        for element in root:
+            if _local(element) == "key":
+                self._declare(element)
+        self._unify_capitals()
+        self.defaults = {
+            ident: key for ident, key in self._of_nodes() if key.name in _READ and key.default is not None
+        }
 
-def _require_one_key_each(keys: dict[str, _Key]) -> None:
-    """Two attributes of nodes with the same name: nobody can say which one is meant."""
-    first: dict[str, str] = {}
-    for ident, key in keys.items():
-        if key.of_nodes and key.name in _READ and first.setdefault(key.name, ident) != ident:
-            raise FormatError(
-                f"the keys {quoted(first[key.name])} and {quoted(ident)} both declare the attribute "
-                f"{quoted(key.name)} of nodes; rename one"
-            )
+    def find(self, ident: str, domain: str) -> _Key | None:
+        """The attribute of that id, for nodes or edges; None when no such key is declared."""
+        found = self._by_place.get((ident, domain)) or self._by_place.get((ident, "all"))
+        return found or self._by_id.get(ident)
+
+    def _declare(self, element: Element) -> None:
+        ident, domain = element.get("id", ""), element.get("for", "all")
+        if (ident, domain) in self._by_place:
+            raise FormatError(f"declares the key {quoted(ident)} twice; ids must be unique")
+        default = next((child for child in element if _local(child) == "default"), None)
+        drawn = element.get("yfiles.type") == "nodegraphics"
+        name = _DRAWN if drawn else element.get("attr.name", ident).strip()
+        text = None if default is None else "".join(default.itertext()).strip()
+        self._by_place[ident, domain] = self._by_id[ident] = _Key(name, domain, text)
+
+    def _of_nodes(self) -> list[tuple[str, _Key]]:
+        return [(ident, key) for (ident, domain), key in self._by_place.items() if domain in ("node", "all")]
+
+    def _unify_capitals(self) -> None:
+        """Read Label as label where there is no label; two of them can't be told apart."""
+        exact = {key.name for _, key in self._of_nodes()}
+        first: dict[str, str] = {}
+        for ident, key in self._of_nodes():
+            name = key.name if key.name.lower() in exact else key.name.lower()
+            if name not in _READ:
+                continue
+            self._by_place[ident, key.domain] = self._by_id[ident] = replace(key, name=name)
+            if first.setdefault(name, ident) != ident:
+                raise FormatError(
+                    f"the keys {quoted(first[name])} and {quoted(ident)} both declare the attribute {quoted(name)} "
+                    "of nodes; rename one"
+                )
 
 
 def _inside(graph: Element) -> Iterator[tuple[Element, str]]:
@@ -150,8 +155,7 @@ def _inside(graph: Element) -> Iterator[tuple[Element, str]]:
 
 def _add_node(
     element: Element,
-    keys: dict[str, _Key],
-    defaults: dict[str, _Key],
+    keys: _Keys,
     drawing: Drawing,
     groups: dict[str, None],
 ) -> None:
@@ -167,15 +171,15 @@ def _add_node(
     if any(_local(child) == "locator" for child in element):
         raise FormatError(f"node {shown(ident)} is kept in another file (<locator>); give one file")
     place = f"node {shown(ident)}"
-    values = _data(element, keys, place)
-    for key_ident, key in defaults.items():
+    values = _data(element, "node", keys, place)
+    for key_ident, key in keys.defaults.items():
         if not any(child.get("key") == key_ident for child in element):
             _set(values, key.name, key.default or "", place)
     labels = {source: values[source] for source in _SOURCES if values.get(source)}
     drawing.nodes[ident] = DrawnNode(kind=values.get("kind"), labels=labels)
 
 
-def _data(element: Element, keys: dict[str, _Key], place: str) -> dict[str, str]:
+def _data(element: Element, domain: str, keys: _Keys, place: str) -> dict[str, str]:
     """The attributes that a node or an edge has itself, by name."""
     values: dict[str, str] = {}
     given = set()
@@ -183,15 +187,16 @@ def _data(element: Element, keys: dict[str, _Key], place: str) -> dict[str, str]
         if _local(child) != "data":
             continue
         ident = child.get("key", "")
-        if ident not in keys:
+        declared = keys.find(ident, domain)
+        if declared is None:
             raise FormatError(f"{place}: has data for the key {quoted(ident)}, which is not declared")
         if ident in given:
             raise FormatError(f"{place}: has data for the key {quoted(ident)} twice")
         given.add(ident)
         if len(child):
             values |= _drawn(child)
-        elif keys[ident].name != _DRAWN:
-            _set(values, keys[ident].name, (child.text or "").strip(), place)
+        elif declared.name != _DRAWN:
+            _set(values, declared.name, (child.text or "").strip(), place)
     return values
 
 
@@ -219,12 +224,10 @@ def _drawn(data: Element) -> dict[str, str]:
     return found
 
 
-def _add_edge(
-    element: Element, default: str, keys: dict[str, _Key], drawing: Drawing, groups: dict[str, None]
-) -> None:
+def _add_edge(element: Element, default: str, keys: _Keys, drawing: Drawing, groups: dict[str, None]) -> None:
     source, target = element.get("source"), element.get("target")
     if source is None or target is None:
-        raise FormatError(f"edge {shown(element.get('id', ''))} has no source or no target")
+        raise FormatError(f"edge {quoted(element.get('id', ''))}: has no source or no target")
     place = f"the edge {shown(source)} -> {shown(target)}"
     for end in (source, target):
         if end in groups:
@@ -232,7 +235,7 @@ def _add_edge(
     directed = element.get("directed", {"directed": "true"}.get(default, "false")).strip().lower()
     if directed not in ("true", "1"):
         raise FormatError(f"{place} is undirected; edges must go from parent to child")
-    values = _data(element, keys, place)
+    values = _data(element, "edge", keys, place)
     forward = values.get("arrow at target", "standard") != "none"
     back = values.get("arrow at source", "none") != "none"
     if not (forward or back):
@@ -255,4 +258,4 @@ def _write(graph: CausalGraph) -> bytes:
     return out.getvalue()
 
 
-GRAPHML = Format("graphml", (".graphml",), "GraphML (XML)", 64 * MIB, _read, _write)
+GRAPHML = Format("graphml", "GraphML", (".graphml",), "GraphML (XML)", 64 * MIB, _read, _write)

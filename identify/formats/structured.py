@@ -141,4 +141,4 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "number")
 
 
-JSON = Format("json", (".json",), "JSON, documented and versioned", 1024 * MIB, _read, _write)
+JSON = Format("json", "JSON", (".json",), "JSON, documented and versioned", 1024 * MIB, _read, _write)

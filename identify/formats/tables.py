@@ -88,6 +88,7 @@ def _read_edges(table: Table) -> Reading:
             actions=[name for name, kind in kinds.items() if kind == "action"],
         ),
         (*table.notes, *notes),
+        EDGES.title,
     )
 
 
@@ -114,6 +115,7 @@ def _write(graph: CausalGraph) -> bytes:
 
 EDGES = Format(
     "edges",
+    "edge list",
     (".csv",),
     "CSV edge list: parent,child,kind",
     1024 * MIB,

@@ -30,7 +30,7 @@ def decided(
     try:
         spelled_out = within(seconds, lambda: list(_spelled_out(mechanisms, branches)))
     except OutOfTimeError:
-        return Undecided(f"the values of the actions could not be put in within {seconds:g} s")
+        return Undecided(f"the values of the actions could not be put in within {seconds:.3g} s")
     except TooLargeError as error:
         return Undecided(str(error))
     return linear_independence(

@@ -40,7 +40,7 @@ _START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from identify
 def decide_file(
     path: str | os.PathLike[str],
     family: Family = "nonparametric",
-    time_limit: float = 60.0,
+    time_limit: float = 120.0,
     after_graph: Callable[[CausalGraph], None] = lambda graph: None,
     after_each: Callable[[], None] = lambda: None,
 ) -> tuple[CausalGraph, InfluenceReport]:

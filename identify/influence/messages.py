@@ -28,16 +28,14 @@ __all__ = ["Message", "answer_in", "answer_told", "error_in", "error_told", "gra
 
 Message = dict[str, Any]
 
-_ERRORS: tuple[type[IdentifyError], ...] = (
-    *(
-        FileAccessError,
-        FormatError,
-        GraphError,
-        MechanismError,
-        RequestError,
-        UndecidedError,
-        UnknownNameError,
-    ),
+_ERRORS = (
+    FileAccessError,
+    FormatError,
+    GraphError,
+    MechanismError,
+    RequestError,
+    UndecidedError,
+    UnknownNameError,
 )
 
 

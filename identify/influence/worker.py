@@ -71,7 +71,8 @@ def main() -> None:
     """Answer one request from standard input."""
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
     # what a file of Python prints is none of the answers
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    elsewhere = os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else sys.stderr.fileno()
+    os.dup2(elsewhere, sys.stdout.fileno())
     request = Request(**json.load(sys.stdin))
     import flint  # noqa: F401
     import sympy  # noqa: F401

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from identify.exceptions import RequestError
 from identify.proof.balls import enclose, precision
+from identify.proof.substitution import require_small_powers
 from identify.proof.words import in_words
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = ["exponential_family", "gaussian", "laplace", "logistic", "mixture", "
 
 _MANY_DEGREES = 1_000
 _BITS_KEPT = 200
+_MOST_BITS = 15_000
 
 
 def gaussian(z: sympy.Symbol, mean: Any, variance: Any = 1) -> sympy.Expr:
@@ -124,6 +126,7 @@ def mixture(weights: Sequence[Any], log_densities: Sequence[Any]) -> sympy.Expr:
 
     Raises:
         RequestError: their numbers differ, there are none, or a weight can't be positive.
+        TooLargeError: a density is a power with an exponent above 100,000.
     """
     import sympy
 
@@ -131,10 +134,11 @@ def mixture(weights: Sequence[Any], log_densities: Sequence[Any]) -> sympy.Expr:
         raise RequestError(
             f"{len(weights)} weights for {len(log_densities)} log-densities; give one each, and one at least"
         )
-    parts = [
-        _positive(weight, "weight") * sympy.exp(density)
-        for weight, density in zip(weights, log_densities, strict=True)
-    ]
+    parts = []
+    for weight, log_density in zip(weights, log_densities, strict=True):
+        density = sympy.exp(log_density)
+        require_small_powers(density)
+        parts.append(_positive(weight, "weight") * density)
     return sympy.log(sympy.Add(*parts))
 
 
@@ -146,7 +150,11 @@ def _log_gamma_ratio(degrees: sympy.Expr) -> sympy.Expr:
     if not (degrees.is_number and degrees > _MANY_DEGREES):
         return sympy.loggamma(upper) - sympy.loggamma(lower)
     # sympy would write out the factorial of a large number; the two nearly cancel, which takes digits
-    bits = 256 + 3 * int(degrees).bit_length()
+    mantissa, exponent = enclose(degrees, {}, 64).mid().man_exp()
+    size = int(exponent) + int(mantissa).bit_length()
+    if size > _MOST_BITS:
+        raise RequestError(f"the freedom is {in_words(degrees)}; it must be below 2**{_MOST_BITS}")
+    bits = 256 + 3 * size
     balls = [enclose(sympy.loggamma(half, evaluate=False), {}, bits) for half in (upper, lower)]
     with precision(bits):
         return _rounded(balls[0] - balls[1])

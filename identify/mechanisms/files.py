@@ -33,9 +33,9 @@ from identify.proof.vanishing import SECONDS
 
 __all__ = ["read_mechanisms"]
 
-_SECONDS = 60.0
+_SECONDS = 30.0
 _LARGEST = 10_000_000
-_MOST_BITS = 3_000
+_MOST_BITS = 15_000
 _NO_NUMBERS = ("inf", "-inf", "nan")
 _KEYS = ("latents", "actions", "past", "log_densities", "action_values")
 _VARIABLE = "mechanisms"
@@ -173,4 +173,5 @@ def _number(value: Any) -> Any:
         raise FormatError(f"{quoted(value)} among the action_values is too large a number")
     if isinstance(value, bool) or not isinstance(value, int | float) or str(value) in _NO_NUMBERS:
         raise FormatError(f"{quoted(value)} among the action_values is no number")
-    return sympy.Rational(str(value))
+    # as written: 0.1 is a tenth
+    return sympy.Integer(value) if isinstance(value, int) else sympy.Rational(str(value))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from identify.exceptions import FormatError, IdentifyError
 from identify.mechanisms import densities
 from identify.names import quoted
+from identify.proof.substitution import TooLargeError, require_small_powers
 from identify.proof.words import FAILURES, in_words
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ __all__ = ["formula", "normal_name"]
 
 _LONGEST = 20_000
 _LARGEST_POWER = 1_000
-# of the numerators and denominators of numbers, written or raised to a power
-_MOST_BITS = 10_000
+# of numbers as they are written: what Python reads in decimals; and of their powers
+_MOST_BITS = 15_000
+_MOST_BITS_OF_POWER = 500_000
 # functions inside one another; a sum or a product counts once, however long
 _DEEPEST = 200
 # sympy writes gamma functions of numbers out, as factorials
@@ -81,6 +83,8 @@ def formula(text: str, symbols: Mapping[str, sympy.Symbol]) -> sympy.Expr:
                 f"{quoted(text)} is no formula: it is nested too deeply; {_DEEPEST} levels are read"
             )
         return _read(parsed, known)
+    except TooLargeError as error:
+        raise FormatError(f"{quoted(text)} is no formula: {error}") from error
     except IdentifyError:
         raise
     except (SyntaxError, RecursionError, MemoryError) as error:
@@ -176,7 +180,7 @@ def _power(base: Any, exponent: Any) -> Any:
         raise FormatError(f"the exponent {in_words(exponent)} is too large; up to {_LARGEST_POWER} are read")
     if base.is_Rational and exponent.is_Rational:
         bits = max(int(base.p).bit_length(), int(base.q).bit_length()) * abs(exponent)
-        if bits > _MOST_BITS:
+        if bits > _MOST_BITS_OF_POWER:
             raise FormatError(f"{in_words(base)} to the power {in_words(exponent)} is too large a number")
     return base**exponent
 
@@ -195,13 +199,18 @@ def _called(name: str, given: list[ast.expr], symbols: Mapping[str, Any]) -> Any
     arguments = [_read(argument, symbols) for argument in given]
     if any(isinstance(argument, sympy.logic.boolalg.BooleanAtom | sympy.Rel) for argument in arguments):
         raise FormatError(f"{name} of a comparison makes no sense: a comparison is no number")
-    return function(*arguments)
+    result = function(*arguments)
+    if isinstance(result, sympy.Basic):
+        require_small_powers(result)
+    return result
 
 
 def _limited(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def checked(*arguments: Any) -> Any:
         for argument in arguments:
-            if argument.is_number and argument.is_real and abs(argument) > _LARGEST_FACTORIAL:
+            # of halves too
+            written_out = argument.is_Rational and argument.q <= 2
+            if written_out and abs(argument) > _LARGEST_FACTORIAL:
                 raise FormatError(
                     f"{name} of {in_words(argument)} is too large a number; up to {_LARGEST_FACTORIAL:,} is read"
                 )

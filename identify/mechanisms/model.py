@@ -22,7 +22,7 @@ from identify.maps import depends
 from identify.names import quoted
 from identify.proof.balls import NotEnclosedError, enclose
 from identify.proof.deadline import OutOfTimeError, checked_seconds, within
-from identify.proof.substitution import TooLargeError, substituted
+from identify.proof.substitution import TooLargeError, require_small_powers, substituted
 from identify.proof.vanishing import SECONDS, Decision, as_real, points, vanishes
 from identify.proof.words import FAILURES, in_words
 
@@ -170,7 +170,7 @@ class Mechanisms:
         try:
             decisions = within(self.seconds * max(1, len(values) - 1), lambda: self._decisions(i, parent))
         except OutOfTimeError:
-            reason = f"neither proof nor counterexample within {self.seconds:g} s"
+            reason = f"neither proof nor counterexample within {self.seconds:.3g} s"
         except TooLargeError as error:
             reason = str(error)
         except FAILURES as error:
@@ -266,6 +266,10 @@ def _require_valid(mechanisms: Mechanisms) -> None:
                 f"{action} has {len(set(values))} different values; an action needs two or more"
             )
     for latent, density in zip(mechanisms.latents, mechanisms.log_densities, strict=True):
+        try:
+            require_small_powers(density)
+        except TooLargeError as error:
+            raise MechanismError(f"in the density of {latent}, {error}") from error
         _require_known(mechanisms, latent, density)
         _require_real(mechanisms, latent, density)
 

@@ -2,7 +2,8 @@
 
 Every function takes an ``ax`` and returns it. Labels, marks and level of detail follow the size of the graph:
 up to 300 latents each one is drawn, beyond that their blocks are. Kinds are told apart by lightness, marks
-and outlines, never by hue alone.
+and outlines, never by hue alone. New figures are dark on white in any style of matplotlib; on axes that are given,
+the ink fits their paper.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from identify.plot.style import (
+    GRID,
     INK,
     LARGEST_TEXT,
     SMALLEST_TEXT,
@@ -70,7 +71,7 @@ def draw_cells(ax: Axes, kinds: NDArray[Any], start: int, colours: Sequence[str]
 
 
 def _grid(ax: Axes, rows: int, columns: int, start: int) -> None:
-    looks: dict[str, Any] = {"colors": "#DDDDDD", "linewidth": 0.6, "zorder": 2}
+    looks: dict[str, Any] = {"colors": GRID, "linewidth": 0.6, "zorder": 2}
     ax.hlines(np.arange(1, rows) - 0.5, start - 0.5, start + columns - 0.5, **looks)
     ax.vlines(start + np.arange(1, columns) - 0.5, -0.5, rows - 0.5, **looks)
 
@@ -84,7 +85,8 @@ def _border(ax: Axes, extent: tuple[float, float, float, float]) -> None:
 
 
 def frame(ax: Axes) -> None:
-    """No frame and no ticks: the cells have their own border."""
+    """No frame, no grid and no ticks: the cells have their own border."""
+    ax.grid(False)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0, pad=3)
 

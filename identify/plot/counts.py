@@ -39,6 +39,7 @@ def draw_counts(ax: Axes, entanglement: Entanglement) -> Axes:
     ax.set_ylim(max(len(counts), _FEWEST_ROWS) - 0.4, -0.6)
     ax.spines[["top", "right", "bottom"]].set_visible(False)
     ax.tick_params(length=0)
+    ax.grid(False)
     return ax
 
 

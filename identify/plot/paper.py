@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 
 from identify.plot.contrast import LINE, RGB, TEXT, Need, contrast, over, readable
-from identify.plot.style import INK, ON_DARK, ON_FILL
+from identify.plot.style import GRID, INK, ON_DARK, ON_FILL
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -44,7 +44,7 @@ _WHITE: RGB = (1.0, 1.0, 1.0)
 # contrast of paper that passes for white
 _NEARLY = 1.5
 # stand on cells and boxes of ours, which have their own colour on any paper
-_ON_OUR_FILL = (ON_FILL, ON_DARK)
+_ON_OUR_FILL = (ON_FILL, ON_DARK, GRID)
 
 
 @contextlib.contextmanager

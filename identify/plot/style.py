@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTION",
     "FREE",
+    "GRID",
     "INK",
     "ITSELF",
     "LARGEST_TEXT",
@@ -49,6 +50,7 @@ TWINS = "#A63B00"  # 40
 ONE_WAY = "#F7C59B"  # 83
 ITSELF = "#8C8C8C"  # 58
 FREE = "#EEEEEE"  # 94
+GRID = "#DDDDDD"  # 88
 # what stands on cells and boxes of these colours; a shade beside INK and white, because on dark paper INK is made
 # light, and these must stay (see `identify.plot.paper`)
 ON_FILL = "#222221"

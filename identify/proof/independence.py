@@ -158,7 +158,7 @@ def linear_independence(
     try:
         return within(seconds, problem.decide)
     except OutOfTimeError:
-        return Undecided(f"neither a determinant nor a relation was found within {seconds:g} s")
+        return Undecided(f"neither a determinant nor a relation was found within {seconds:.3g} s")
     except TooLargeError as error:
         return Undecided(str(error))
     except FAILURES as error:

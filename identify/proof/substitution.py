@@ -7,15 +7,19 @@ part is found beforehand by its enclosure, which costs nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from identify.exceptions import IdentifyError
 from identify.proof.balls import NotEnclosedError, enclose
 from identify.proof.words import in_words
 
-__all__ = ["TooLargeError", "substituted"]
+if TYPE_CHECKING:
+    import flint
+
+__all__ = ["TooLargeError", "require_small_powers", "substituted"]
 
 _MOST_BITS = 1_000_000
+_LARGEST_POWER = 100_000
 _LARGEST_FACTORIAL = 10_000
 
 
@@ -57,14 +61,29 @@ def substituted(expression: Any, values: Mapping[Any, Any]) -> Any:
     return expression.subs(values)
 
 
+def require_small_powers(expression: Any) -> None:
+    """Refuse an expression with a numeric exponent of more than 100,000: sympy may expand the numbers in its base.
+
+    Raises:
+        TooLargeError: it holds such a power; the text has the exponent.
+    """
+    import sympy
+
+    for part in sympy.preorder_traversal(expression):
+        if isinstance(part, sympy.Pow) and part.exp.is_Rational and abs(part.exp) > _LARGEST_POWER:
+            raise TooLargeError(
+                f"the exponent {in_words(part.exp)} is too large; up to {_LARGEST_POWER:,} are allowed"
+            )
+
+
 def _is_too_large(part: Any, values: Mapping[Any, Any]) -> bool:
     import sympy
 
     try:
         if isinstance(part, sympy.Pow):
-            base, exponent = (float(abs(enclose(arg, values)).upper()) for arg in part.args)
-            height = max((_height(values[symbol]) for symbol in part.base.free_symbols), default=1.0)
-            return exponent * max(abs(_log2(base)), height, 1.0) > _MOST_BITS
+            exponent = float(abs(enclose(part.exp, values)).upper())
+            heights = [_height(values[symbol]) for symbol in part.base.free_symbols]
+            return exponent * max(_magnitude(enclose(part.base, values)), *heights, 1.0) > _MOST_BITS
         return float(abs(enclose(part.args[0], values)).upper()) > _LARGEST_FACTORIAL
     except NotEnclosedError:
         return False
@@ -75,7 +94,7 @@ def _height(value: Any) -> float:
     return float(max(int(value.p).bit_length(), int(value.q).bit_length())) if value.is_Rational else 1.0
 
 
-def _log2(value: float) -> float:
-    from math import inf, log2
-
-    return log2(value) if 0 < value < inf else inf if value else 0.0
+def _magnitude(ball: flint.arb) -> float:
+    """About the size of the logarithm to base 2; of a number too large for floating point, too."""
+    mantissa, exponent = ball.mid().man_exp()
+    return float(abs(int(exponent) + int(mantissa).bit_length()))

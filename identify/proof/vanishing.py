@@ -65,7 +65,7 @@ def vanishes(expression: sympy.Expr, seconds: float = SECONDS) -> Decision:
     try:
         return within(seconds, lambda: _decided(expression))
     except OutOfTimeError:
-        return Decision(None, f"neither proof nor counterexample within {seconds:g} s")
+        return Decision(None, f"neither proof nor counterexample within {seconds:.3g} s")
     except FAILURES as error:
         return Decision(None, f"sympy fails on it ({type(error).__name__})")
 

@@ -15,6 +15,7 @@ from estimation.commands import main
 from estimation.dataset import Dataset
 from estimation.exceptions import DataError
 from estimation.training import loop
+from estimation.training.progress import progress_line
 from identify.catalog import load as load_graph
 from identify.formats import write_graph
 from tests.estimation.command_line import TINY, Captured, refused, told
@@ -209,3 +210,18 @@ def test_bugs_are_not_hidden(error: Exception, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(loop, "fit", _raising(error))
     with pytest.raises(type(error), match=str(error)):
         main(["train", "train.npz", "-o", "model", *TINY])
+
+
+# no streams -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("inside")
+def test_a_service_without_streams_gets_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["simulate", "ActionDiag", "-n", "50", "-o", "data.npz"]) == 0
+    assert Dataset.read("data.npz").n_samples == 50
+    assert main(["simulate", "ActionDiag", "-n", "50", "-o", "more.npz", "--json"]) == 2
+    assert Path("more.npz").exists()
+    with progress_line(3, 0, None) as advance:
+        advance(1, "training")

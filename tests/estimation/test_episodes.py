@@ -44,7 +44,7 @@ def test_rows_of_patients_become_pairs_with_the_later_action(write: Write, tmp_p
     np.testing.assert_array_equal(data.observations[:, :, 0], [[10, 11], [0, 1], [1, 2]])
     assert data.actions is not None
     np.testing.assert_allclose(data.actions[:, 0], [0.6, 0.2, 0.3])
-    np.testing.assert_array_equal(data.actions[:, 1:], [[0, 1, 0], [1, 0, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(data.actions[:, 1:], [[1, 0, 0], [0, 0, 1], [0, 1, 0]])
     assert data.episodes is not None
     assert data.episodes.tolist() == [0, 1, 1]
     assert data.notes == ("left out 1 episode of 3, shorter than 2 steps: 'c'",)

@@ -243,7 +243,7 @@ def test_data_of_another_kind_are_refused() -> None:
     data = truth.dataset(normal(30, 4), GRAPH)
     for wrong, message in (
         (without(data, "latents", "graph").windows(1), "no error"),
-        (Dataset.from_arrays(data.observations), "the data have 0 actions, the model has 3"),
+        (Dataset.from_arrays(data.observations), "the data have 0 actions; the model was trained on 3"),
         (
             truth.dataset(normal(30, 2, 4), GRAPH),
             "the model knows no past, but the data have 2 steps per row",

@@ -70,7 +70,7 @@ def test_no_actions_when_none_are_wanted(write: Write, tmp_path: Path) -> None:
         ),
         (
             {"categorical": {"drug": ["a", "b"]}},
-            r"column 'drug', row [35] .* is 'None'; the categories are a, b$",
+            r"column 'drug', row [35] .* is 'none'; the categories are a, b$",
         ),
         ({"categorical": {"drug": ["a", "a", "b"]}}, "column 'drug': the categories given repeat: a, a, b"),
     ],
@@ -213,22 +213,22 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_categorical_action_becomes_a_column_per_value(write: Write, tmp_path: Path) -> None:
     data = Dataset.read(write(patients(), tmp_path), actions=["d*"], categorical="drug", time=None)
     # 'day' matches as well
-    assert data.action_names == ("dose", "drug=None", "drug=a", "drug=b", "day")
+    assert data.action_names == ("dose", "drug=a", "drug=b", "drug=none", "day")
     assert data.actions is not None
-    np.testing.assert_array_equal(data.actions[:, 1:4].argmax(1), [2, 1, 1, 0, 2, 2])
+    np.testing.assert_array_equal(data.actions[:, 1:4].argmax(1), [1, 0, 0, 2, 1, 1])
     np.testing.assert_array_equal(data.actions[:, 1:4].sum(1), 1)
 
 
 def test_a_categorical_column_is_an_action_by_itself(write: Write, tmp_path: Path) -> None:
-    data = Dataset.read(write(patients(), tmp_path), categorical={"drug": ["b", "a", "None"]})
-    assert data.action_names == ("drug=b", "drug=a", "drug=None")
+    data = Dataset.read(write(patients(), tmp_path), categorical={"drug": ["b", "a", "none"]})
+    assert data.action_names == ("drug=b", "drug=a", "drug=none")
 
 
 def test_two_files_get_the_same_columns_from_given_categories(write: Write, tmp_path: Path) -> None:
-    frame, kinds = patients(), {"drug": ["None", "a", "b"]}
-    train = Dataset.read(write(frame[frame.drug != "None"], tmp_path), categorical=kinds, allow_constant=True)
+    frame, kinds = patients(), {"drug": ["none", "a", "b"]}
+    train = Dataset.read(write(frame[frame.drug != "none"], tmp_path), categorical=kinds, allow_constant=True)
     test = Dataset.read(write(frame, tmp_path), categorical=kinds)
-    with pytest.raises(DataError, match="action 'drug=None' is 1 in row 3, a value that training never saw"):
+    with pytest.raises(DataError, match="action 'drug=none' is 1 in row 3, a value that training never saw"):
         train.check_actions_seen(test)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from estimation.commands import main
-from identify.commands.streams import Output, standard_streams
+from identify.commands.streams import Output, reader_is_gone, standard_streams
 from identify.formats import read_graph
 from identify.terminal import encodable, json_encodable, printable
 
@@ -203,9 +203,11 @@ def test_a_reader_that_leaves_changes_no_verdict(monkeypatch: pytest.MonkeyPatch
 
 
 def test_windows_calls_a_closed_pipe_an_invalid_argument(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ran(monkeypatch, ["catalog"], Stream(failure=errno.EINVAL))[0] == 2
-    monkeypatch.setattr("identify.commands.streams._READER_GONE", (errno.EPIPE, errno.EINVAL))
-    assert ran(monkeypatch, ["catalog"], Stream(failure=errno.EINVAL)) == (0, "")
+    error = OSError(errno.EINVAL, "Invalid argument")
+    assert not reader_is_gone(error)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "name", "nt")
+        assert reader_is_gone(error)
 
 
 def test_no_standard_error_leaves_the_code(

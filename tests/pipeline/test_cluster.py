@@ -24,7 +24,7 @@ from estimation.sweep.cluster import cluster_workers, slurm_workers
 from estimation.sweep.folders import LOCK
 from tests.pipeline.test_sweep import compared, content, until
 
-LONG = {"steps": 300, "seeds": (0, 1)}
+LONG = {"steps": 100, "seeds": (0, 1)}
 SCRIPT = """
 import json, sys
 from estimation.sweep import SweepPlan, run_sweep
@@ -104,6 +104,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]
     return compared(folder)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_killed_worker_and_a_restarted_scheduler(undisturbed: list[dict[str, Any]], tmp_path: Path) -> None:
     folder, port = tmp_path / "runs", free_port()
     with cluster(port, tmp_path):
@@ -159,6 +160,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_jobs_of_slurm(undisturbed: list[dict[str, Any]], tmp_path: Path) -> None:
     """There is none here: Dask's own cluster of processes takes its place, asked for jobs in the same way."""
     script, folder = tmp_path / "slurm.py", tmp_path / "runs"

@@ -33,10 +33,10 @@ CONFIG = TrainingConfig(
 )
 
 
-def trajectories() -> tuple[Dataset, np.ndarray]:
+def trajectories(rows: int = 20_000) -> tuple[Dataset, np.ndarray]:
     """Latents that move by themselves, observed bent: each with some of the product of two others."""
     rng = np.random.default_rng(training_seed())
-    first = rng.normal(size=(20_000, N))
+    first = rng.normal(size=(rows, N))
     waves = np.sin(np.arange(2, 2 + N) * first + np.arange(N))
     z = np.stack([first, first + 0.5 * waves + 0.03 * rng.normal(size=first.shape)], axis=1)
     bent = z + 0.25 * np.roll(z, 1, axis=2) * np.roll(z, 2, axis=2)
@@ -97,7 +97,7 @@ def test_the_posterior_goes_through_the_flow() -> None:
 
 
 def fitted(**changes: object) -> tuple[list[str], SparseVAE]:
-    data, _ = trajectories()
+    data, _ = trajectories(2_000)
     config = CONFIG.replace(steps=30, width=8, depth=1, validate_every=30).replace(**changes)
     model = fit(data, config)
     return [note for note in model.history.notes if "the held-out" in note], model.model
@@ -114,8 +114,8 @@ def test_training_says_what_it_gained() -> None:
 
 def test_the_last_record_is_of_the_model_as_it_ends() -> None:
     """What reports show as its negative ELBO."""
-    data, _ = trajectories()
-    train, held_out = data.take(slice(0, 19_000)), data.take(slice(19_000, None))
+    data, _ = trajectories(3_000)
+    train, held_out = data.take(slice(0, 2_000)), data.take(slice(2_000, None))
     model = fit(train, CONFIG.replace(steps=30, width=8, depth=1, validate_every=30), validation=held_out)
     last = model.history.records[-1]
     assert last.negative_elbo == pytest.approx(model.negative_elbo(held_out)["total"], abs=1e-5)

@@ -20,7 +20,7 @@ from pyarrow import parquet
 from estimation.exceptions import CheckpointError, ConfigError, DataError
 from estimation.plot import plot_scores
 from estimation.sweep import SweepPlan, Trial, collect, run_sweep
-from estimation.sweep.folders import FAILED, LOCK, RESULT, holding, status_of
+from estimation.sweep.folders import FAILED, LOCK, RESULT, _lives, holding, status_of
 from estimation.sweep.trial import run_trial
 from tests.seeds import training_seed
 
@@ -148,7 +148,7 @@ from estimation.sweep import SweepPlan, run_sweep
 if __name__ == "__main__":
     run_sweep(SweepPlan.from_dict(json.loads(sys.argv[1])), sys.argv[2], jobs=int(sys.argv[3]))
 """
-LONG = {"steps": 300, "seeds": (0, 1)}
+LONG = {"steps": 100, "seeds": (0, 1)}
 
 
 def begin(folder: Path, jobs: int) -> subprocess.Popen[bytes]:
@@ -169,10 +169,11 @@ def until(condition: Any, seconds: float = 120) -> None:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("undisturbed")
-    run_sweep(plan_of(**LONG), folder, jobs=2)
+    run_sweep(plan_of(**LONG), folder)
     return compared(folder)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_killed_as_a_whole_and_taken_up_again(undisturbed: list[dict[str, Any]], tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     process = begin(folder, jobs=2)
@@ -187,6 +188,7 @@ def test_killed_as_a_whole_and_taken_up_again(undisturbed: list[dict[str, Any]],
     assert compared(folder) == undisturbed
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_worker_that_is_killed_loses_nothing(undisturbed: list[dict[str, Any]], tmp_path: Path) -> None:
     folder = tmp_path / "worker"
     process = begin(folder, jobs=2)
@@ -235,6 +237,16 @@ def test_the_lock_of_a_process_of_this_machine_that_is_gone(tmp_path: Path) -> N
     (tmp_path / LOCK).write_text(json.dumps({**owner, "process": gone.pid}))
     with holding(tmp_path) as held:
         assert held
+
+
+def test_on_windows_nobody_is_asked_whether_a_process_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "name", "nt")
+        patched.setattr(os, "kill", lambda process, signal: asked.append(process))
+        assert _lives(os.getpid())
+    assert not asked
+    assert not _lives(10**30)
 
 
 # results --------------------------------------------------------------------------------------------

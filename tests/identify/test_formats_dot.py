@@ -1,0 +1,167 @@
+"""DOT is read as Graphviz reads it. The expectations were compared with ``dot -Tjson`` of Graphviz 2.42."""
+
+from __future__ import annotations
+
+import pytest
+
+from identify.exceptions import FormatError
+from identify.formats import FORMATS
+from identify.formats.dot_grammar import parse_dot
+
+# text, kinds of the nodes in order (- where there is none), edges (tail, head, dir)
+MEANINGS = [
+    (
+        "digraph { node [kind=action]; push; pull; node [kind=latent]; speed; push -> speed }",
+        {"push": "action", "pull": "action", "speed": "latent"},
+        [("push", "speed", "")],
+    ),
+    ("digraph { a; node [kind=action]; b; }", {"a": "", "b": "action"}, []),
+    ("digraph { a; subgraph s { node [kind=action]; b; a } c; }", {"a": "", "b": "action", "c": ""}, []),
+    (
+        "digraph { node [kind=u]; subgraph s { node [kind=v]; x; subgraph t { y } } z; {node [kind=w]} q }",
+        {"x": "v", "y": "v", "z": "u", "q": "u"},
+        [],
+    ),
+    (
+        "digraph { subgraph s { node [kind=u]; x } subgraph s { y } z }",
+        {"x": "u", "y": "u", "z": ""},
+        [],
+    ),
+    ("digraph { a [kind=u, kind=v]; a [kind=w]; node [kind=q] a }", {"a": "w"}, []),
+    ("DIGRAPH { NODE [kind=u] a SUBGRAPH x { b } }", {"a": "u", "b": "u"}, []),
+    ('digraph { node [kind=u]; a; node [kind=""]; b }', {"a": "u", "b": ""}, []),
+    ("digraph { graph [kind=u] edge [kind=v] kind=w a }", {"a": ""}, []),
+    ("digraph { a, b [kind=u] }", {"a": "u", "b": "u"}, []),
+    ("digraph { subgraph { a } [kind=u] }", {"a": ""}, []),
+    (
+        "digraph { {a;b} -> c -> {d e} }",
+        dict.fromkeys("abcde", ""),
+        [("a", "c", ""), ("b", "c", ""), ("c", "d", ""), ("c", "e", "")],
+    ),
+    ("digraph { {a -> b} -> c }", dict.fromkeys("abc", ""), [("a", "b", ""), ("a", "c", ""), ("b", "c", "")]),
+    (
+        "digraph { subgraph s {a} c -> subgraph s {d} }",
+        dict.fromkeys("acd", ""),
+        [("c", "a", ""), ("c", "d", "")],
+    ),
+    (
+        "digraph { subgraph s {a} -> b -> subgraph s {c} }",
+        dict.fromkeys("abc", ""),
+        [("a", "b", ""), ("b", "a", ""), ("b", "c", ""), ("c", "b", "")],
+    ),
+    (
+        "digraph { edge [dir=back]; a -> b; edge [dir=none]; b -> c [dir=both]; {edge [dir=u] c -> d} d -> e }",
+        dict.fromkeys("abcde", ""),
+        [("a", "b", "back"), ("b", "c", "both"), ("c", "d", "u"), ("d", "e", "none")],
+    ),
+    (
+        "strict digraph { a -> b; edge [dir=back]; a -> b; c -> d; c -> d [dir=both] }",
+        dict.fromkeys("abcd", ""),
+        [("a", "b", ""), ("c", "d", "both")],
+    ),
+    ("digraph { a -> b; a -> b [dir=back] }", dict.fromkeys("ab", ""), [("a", "b", ""), ("a", "b", "back")]),
+    ("digraph { a -> b [key=k]; a -> b [key=k, dir=back] }", dict.fromkeys("ab", ""), [("a", "b", "back")]),
+    ("strict digraph { a -> b [key=k]; a -> b [key=l, dir=u] }", dict.fromkeys("ab", ""), [("a", "b", "")]),
+    ('digraph { a:p:n -> b:s; "x:y" -> c }',
+     {"a": "", "b": "", "x:y": "", "c": ""}, [("a", "b", ""), ("x:y", "c", "")]),
+    ('digraph { "a" + "b" -> -1.5 -> .5 }', {"ab": "", "-1.5": "", ".5": ""}, [("ab", "-1.5", ""), ("-1.5", ".5", "")]),
+    ("digraph { <<b>x</b>> [kind=<u>] }", {"<b>x</b>": "u"}, []),
+    ('digraph { "q\\"u\\n" "a\\\nb" "back\\\\" }', {'q"u\\n': "", "ab": "", "back\\\\": ""}, []),
+    ("# c\ndigraph { a /* -> z */ -> b // -> z\n  # -> z\n ; c # -> z\n }", dict.fromkeys("abc", ""), [("a", "b", "")]),
+    ("digraph { ünï -> é1 }", {"ünï": "", "é1": ""}, [("ünï", "é1", "")]),
+    ('digraph "my g" { "a" [x="1";y=2 z=<3>] [w=4] }', {"a": ""}, []),
+    ("digraph G {}", {}, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "kinds", "edges"), MEANINGS, ids=[text[:50] for text, _, _ in MEANINGS])
+def test_dot_means_what_graphviz_takes_it_for(
+    text: str, kinds: dict[str, str], edges: list[tuple[str, str, str]]
+) -> None:
+    found = parse_dot(text)
+    assert [(name, node.attributes.get("kind", "")) for name, node in found.nodes.items()] == list(
+        kinds.items()
+    )
+    assert sorted((edge.tail, edge.head, edge.attributes.get("dir", "")) for edge in found.edges) == sorted(
+        edges
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "edges"),
+    [
+        ("a -> b [dir=back]", [("b", "a")]),
+        ("a -> b [dir=both]", [("a", "b"), ("b", "a")]),
+        ("a -> b [dir=forward, arrowhead=tee]", [("a", "b")]),
+        ("a -> b [dir=both, arrowhead=none]", [("b", "a")]),
+        ('edge [dir="back"]; a -> {b c}', [("b", "a"), ("c", "a")]),
+        ('a -> b [dir=""]', [("a", "b")]),
+    ],
+)
+def test_edges_go_where_their_arrows_point(text: str, edges: list[tuple[str, str]]) -> None:
+    assert sorted(FORMATS["dot"].read(f"digraph {{ {text} }}".encode()).edges()) == sorted(edges)
+
+
+@pytest.mark.parametrize(
+    ("text", "latents"),
+    [
+        ('n0 [label="speed\\n(m/s)"]; n1', ("speed (m/s)", "n1")),
+        ("n0 [label=<<b>sp</b>eed<br/>&amp; more>]; n1 [label=mass]", ("speed & more", "mass")),
+        ('0 [name=speed]; 1 [name="pl\\\\ace" label=x]', ("speed", "pl\\ace")),
+        ('n0 [label="the node \\N"]; n1', ("the node n0", "n1")),
+        ('speed [label="Speed in m/s"]; n1', ("speed", "n1")),
+        ("n0; n1", ("n0", "n1")),
+    ],
+)
+def test_labels_are_names_where_ids_are_made_up(text: str, latents: tuple[str, ...]) -> None:
+    assert FORMATS["dot"].read(f"digraph {{ {text} }}".encode()).latents == latents
+
+
+REFUSED = [
+    ("graph { a -- b }", "line 1: is a graph; it must be a digraph"),
+    ("digraph {\n a -- b }", "line 2: '--' in a digraph; edges are written parent -> child"),
+    ("digraph {\n a -> b [dir=none] }", "line 2: the edge a -> b has no arrow (dir or arrowhead is none)"),
+    ("digraph { a -> b [arrowhead=none] }", "line 1: the edge a -> b has no arrow"),
+    ("digraph { a -> b [dir=up] }", "line 1: the edge a -> b has dir='up'; it must be forward, back or both"),
+    ("digraph { a -> b [style=invis] }", "line 1: the edge a -> b is invisible (style=invis), which only moves nodes"),
+    ('digraph {\n\n a [style="filled,invis"] }', "line 3: node a is invisible (style=invis)"),
+    ("digraph { a } digraph { b }", "line 1: a second graph begins; give one"),
+    ("digraph { a } b", "line 1: is no DOT: 'b' stands where the end of the file should be"),
+    ("digraph { a", "line 1: is no DOT: the file ends where a name should be"),
+    ("digraph { 1a }", "line 1: '1a' begins no name; write names that start with a digit in quotes"),
+    ("digraph { a [kind] }", "line 1: is no DOT: ']' stands where '=' should be"),
+    ("digraph { node; a }", "line 1: is no DOT: ';' stands where '[' after 'node' should be"),
+    ("digraph { edge -> a }", "line 1: is no DOT: '->' stands where '[' after 'edge' should be"),
+    ('digraph { "a" + b }', "line 1: is no DOT: 'b' stands where a quoted string after '+' should be"),
+    ('digraph {\n "a }', "line 2: is no DOT: a quoted string is never closed"),
+    ("digraph { /* a }", "line 1: is no DOT: a comment is never closed"),
+    ("digraph { <a }", "line 1: is no DOT: '<' is never closed"),
+    ("digraph { a > b }", "line 1: is no DOT: '>' can't stand here"),
+    ("digraph { subgraph s -> a }", "line 1: is no DOT: '->' stands where '{' should be"),
+    ("graphs { a }", "line 1: is no DOT: 'graphs' stands where 'digraph' should be"),
+    ("digraph {" + "{" * 60 + "}" * 60 + "}", "line 1: subgraphs are nested more than 50 deep"),
+    ("digraph { a [kind=action] \n b }", "line 2: node b has no kind, others have"),
+    ("digraph { n0 [label=x]\n n1 [label=x] }", "line 2: nodes n0 (line 1) and n1 both have the 'label' 'x'"),
+    ('digraph { "a" [mechsparse_name="x"]; x }', "line 1: node x has the mechsparse_name of another node"),
+    ("digraph { a [kind=action] b [kind=latent]\n b -> a }", "line 2: the edge b -> a points at an action"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED, ids=[message[:50] for _, message in REFUSED])
+def test_dot_that_no_causal_graph_can_be(text: str, message: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        FORMATS["dot"].read(text.encode())
+    assert str(caught.value).startswith(message)
+
+
+def test_a_short_text_that_stands_for_very_many_edges_is_refused_before_they_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("identify.formats.dot_grammar._MOST_EDGES", 8)
+    parse_dot("digraph { {a b} -> {c d} -> {e f} }")
+    with pytest.raises(FormatError, match="line 1: the file stands for more than 8 edges"):
+        parse_dot("digraph { {a b} -> {c d} -> {e f} -> g }")
+    monkeypatch.undo()
+    many = " ".join(f"a{i}" for i in range(10_000))
+    with pytest.raises(FormatError, match="stands for more than 2,000,000 edges"):
+        parse_dot(f"digraph {{ {{{many}}} -> {{{many}}} }}")

@@ -1,0 +1,171 @@
+"""Random starts: which one goes on, and that a race changes nothing for the run that wins it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from estimation.config import TrainingConfig
+from estimation.dataset import Dataset
+from estimation.history import History, Record
+from estimation.simulate import simulate
+from estimation.trained import TrainedModel
+from estimation.training import fit, starts
+from estimation.training.loop import _Run
+from estimation.training.plan import Plan
+from identify.graph import CausalGraph
+from tests.seeds import training_seed
+
+LOSSES = st.lists(st.floats(-3, 3), min_size=1, max_size=5)
+BAND = CausalGraph(Ga=[[1, 0, 0], [1, 1, 0], [0, 1, 1]])
+
+
+@dataclass
+class Runner:
+    """A run that does nothing and knows what its loss will be."""
+
+    loss: float
+    plan: Plan
+    step: int = 0
+    seconds: float = 0.0
+    history: History = field(default_factory=History)
+
+    def advance(self) -> None:
+        self.step += 1
+
+    def held_out_loss(self) -> float:
+        assert self.step == starts.RACE_STEPS
+        return self.loss
+
+
+def race(losses: list[float], steps: int = 10_000) -> tuple[Runner, list[Runner]]:
+    runs = [Runner(loss, Plan.of(TrainingConfig(steps=steps, max_edges_past=1))) for loss in losses]
+    return starts.best_start(runs[0], runs.__getitem__, len(runs), progress=False), runs
+
+
+@given(LOSSES)
+def test_the_best_start_wins_unless_the_first_is_nearly_as_good(losses: list[float]) -> None:
+    winner, runs = race(losses)
+    if min(losses) < losses[0] - 0.1:
+        assert winner.loss == min(losses)
+    else:
+        assert winner is runs[0]
+    if len(runs) == 1:
+        assert not winner.step
+        assert not winner.history.notes
+        return
+    assert all(run.step == 500 for run in runs)
+    kept = next(k for k, run in enumerate(runs) if run is winner)
+    (note,) = winner.history.notes
+    assert note.startswith(
+        f"start {kept + 1} of {len(runs)} kept after 500 steps: the held-out negative ELBOs were "
+    )
+    assert note.count(",") == len(runs) - 1
+
+
+def test_a_dense_part_that_is_shorter_has_no_race() -> None:
+    winner, runs = race([1.0, 0.0], steps=1_600)
+    assert winner is runs[0]
+    assert [run.step for run in runs] == [0, 0]
+    assert race([1.0, 0.0], steps=1_700)[0].loss == 0
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(1, 20))
+def test_every_start_has_weights_of_its_own(seed: int, start: int) -> None:
+    assert starts.weights_of(seed, 0).initial_seed() == seed
+    words = {starts.weights_of(seed, k).initial_seed() for k in range(start + 1)}
+    assert len(words) == start + 1
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return simulate(BAND, 600, seed=training_seed(1))
+
+
+@pytest.fixture
+def short_race(monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(starts, "RACE_STEPS", 7)
+    return 7
+
+
+def tiny(**changes: object) -> TrainingConfig:
+    sizes = {"width": 16, "depth": 2, "transition_width": 8, "batch_size": 64, "validate_every": 5}
+    schedule = {"steps": 30, "warmup": 5, "rounds": 1, "refinements": 0, "flow_blocks": 0}
+    return TrainingConfig(**(sizes | schedule | {"max_edges_actions": 5, "seed": training_seed()} | changes))
+
+
+def numbers(model: TrainedModel) -> list[float]:
+    return [value for r in model.history.records for value in (r.loss, r.reconstruction, r.divergence)]
+
+
+@pytest.mark.usefixtures("short_race")
+def test_a_race_that_the_first_start_wins_changes_no_number(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starts, "_MARGIN", float("inf"))
+    alone, raced = fit(data, tiny(starts=1)), fit(data, tiny(starts=3))
+    assert numbers(raced) == numbers(alone)
+    assert raced.history.notes[1:] == alone.history.notes
+    assert raced.history.notes[0].startswith("start 1 of 3 kept after 7 steps")
+    np.testing.assert_array_equal(raced.encode(data.observations), alone.encode(data.observations))
+
+
+@pytest.mark.usefixtures("short_race")
+def test_another_start_can_win_and_the_run_is_reproduced(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = itertools.cycle([0.0, -1.0, -3.0, -2.0])
+    monkeypatch.setattr("estimation.training.loop._Run.held_out_loss", lambda run: next(losses))
+    records: list[Record] = []
+    first = fit(data, tiny(starts=4), on_record=records.append)
+    assert records == first.history.records
+    assert [record.step for record in records] == [5, 10, 15, 20, 25, 30]
+    assert first.history.notes[0].startswith("start 3 of 4 kept after 7 steps")
+    assert numbers(first) == numbers(fit(data, tiny(starts=4)))
+    assert numbers(first) != numbers(fit(data, tiny(starts=1)))
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.usefixtures("short_race")
+def test_a_run_that_is_stopped_in_or_after_the_race_ends_with_the_same_numbers(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = fit(data, tiny(starts=3))
+    advance = _Run.advance
+    for stop in (10, 25):
+        taken = 0
+
+        def step(run: object) -> object:
+            nonlocal taken
+            taken += 1
+            if taken > stop:  # noqa: B023
+                raise StoppedError
+            return advance(run)
+
+        folder = tmp_path / str(stop)
+        with monkeypatch.context() as patch:
+            patch.setattr("estimation.training.loop._Run.advance", step)
+            with pytest.raises(StoppedError):
+                fit(data, tiny(starts=3), checkpoint=folder, checkpoint_every=1)
+        resumed = fit(data, tiny(starts=3), checkpoint=folder)
+        assert numbers(resumed) == numbers(undisturbed)
+        assert resumed.history.notes == undisturbed.history.notes
+
+
+@pytest.mark.usefixtures("short_race")
+def test_networks_of_the_users_have_one_start(data: Dataset) -> None:
+    def network(a: int, b: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(a, 12), nn.ReLU(), nn.Linear(12, b))
+
+    model = fit(data, tiny(starts=3), encoder=network(6, 3), decoder=network(3, 6))
+    assert not any("start" in note for note in model.history.notes)
