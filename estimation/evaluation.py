@@ -5,6 +5,7 @@ Source: Lachapelle et al., arXiv 2401.04890, the section on evaluation (MCC, R, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -169,7 +170,7 @@ def evaluate(
         seed: of the posterior's sample, the halves and the points.
 
     Raises:
-        DataError: the dataset doesn't fit the model.
+        DataError: the dataset doesn't fit the model, or a number is not finite.
         ConfigError: a threshold, method or number of points out of range.
         RequestError: ``using`` is none of the allowed values.
     """
@@ -211,11 +212,15 @@ def _scores(
     if prediction is not None:
         allowed = prediction.entanglement
         r_con = multiple_correlation(z, z_hat, allowed, held_out=held_out, seed=seed).score
-    return Scores(
+    found = Scores(
         mean_correlation(z, z_hat, held_out=held_out, seed=seed).score,
         multiple_correlation(z, z_hat, held_out=held_out, seed=seed).score,
         r_con,
     )
+    for name, value in asdict(found).items():
+        if value is not None and not math.isfinite(value):
+            raise DataError(f"the score {name} is {value}; latents, true or learned, have no finite variance")
+    return found
 
 
 def _in_true_order(graph: CausalGraph, permutation: NDArray[np.int64], names: tuple[str, ...]) -> CausalGraph:

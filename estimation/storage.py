@@ -22,8 +22,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from estimation.companions import COMPANIONS, list_companions, remove_companions
 from estimation.exceptions import CheckpointError
-from estimation.manifest import Anything, Fields, Form, Many, Maybe, Text, Whole, check
+from estimation.manifest import Anything, Fields, Form, Many, Text, Whole, check
 from identify.exceptions import FileAccessError, FormatError
 from identify.files import PARTIAL, make_folder, read_bytes, write_whole
 from identify.json_files import parse_json
@@ -48,7 +49,7 @@ _HEAD = Fields(
         "sha256": Text(),
         "content": Fields({}),
     },
-    {"companions": Many(Fields({"name": Text(), "sha256": Maybe(Text())}))},
+    {"companions": COMPANIONS},
 )
 
 
@@ -81,20 +82,16 @@ def write_folder(
     digest = hashlib.sha256(data).hexdigest()
     name = f"{_PREFIX}{digest[:16]}.safetensors"
     beside = companions or {}
-    listed: list[dict[str, str | None]] = [
-        {"name": each, "sha256": hashlib.sha256(text).hexdigest()} for each, text in beside.items()
-    ]
-    listed += [{"name": each, "sha256": None} for each in announced]
     manifest = {
         "kind": kind,
         "version": _VERSION,
         "tensors": name,
         "sha256": digest,
-        "companions": listed,
+        "companions": list_companions(beside, announced),
         "content": content,
     }
     text = json.dumps(manifest, indent=1, allow_nan=False)
-    _remove_companions(target)
+    _forget_companions(target)
     write_whole(target / name, data)
     write_whole(target / MANIFEST, text)
     for each, written in beside.items():
@@ -107,7 +104,7 @@ def write_folder(
 
 def forget_folder(folder: Path) -> None:
     """Remove what `write_folder` wrote, and nothing else that may lie there; the folder too when it is empty then."""
-    _remove_companions(folder)
+    _forget_companions(folder)
     (folder / MANIFEST).unlink(missing_ok=True)
     for path in folder.iterdir() if folder.is_dir() else ():
         if _TENSORS.fullmatch(path.name) or path.match(PARTIAL):
@@ -258,18 +255,12 @@ def _tensors(path: Path, digest: str) -> dict[str, Tensor]:
     return tensors
 
 
-def _remove_companions(folder: Path) -> None:
-    """Remove the files that the folder's description names, as far as they are as they were written."""
+def _forget_companions(folder: Path) -> None:
+    """Remove the files that the folder's description names."""
     try:
         manifest = _manifest(folder / MANIFEST)
         check(manifest, _HEAD, "the manifest")
     except (CheckpointError, FileAccessError):
         # nothing is known of what was there
         return
-    for each in manifest.get("companions", []):
-        path = folder / each["name"]
-        # a description from elsewhere must not reach out of its folder
-        if path.name != each["name"] or path.is_symlink() or not path.is_file():
-            continue
-        if each["sha256"] in (None, hashlib.sha256(path.read_bytes()).hexdigest()):
-            path.unlink()
+    remove_companions(folder, manifest.get("companions", []))

@@ -68,6 +68,7 @@ FLOORS = [
     "estimation.sparsity",
     "estimation.manifest",
     "estimation.history",
+    "estimation.companions",
     "estimation.storage",
     "estimation.trained",
     "estimation.unmixing",

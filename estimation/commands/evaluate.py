@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
+_TRAINED_ON = "these are the data that the model was trained on; other rows show how well it generalises"
+
 
 def evaluate(
     model: Model,
@@ -73,6 +75,7 @@ def evaluate(
     from estimation.checkpoint import load
     from estimation.evaluation import evaluate as hold_against
     from estimation.exceptions import DataError
+    from estimation.fingerprint import fingerprint
 
     require_place(report)
     trained = load(model)
@@ -83,7 +86,8 @@ def evaluate(
     outcome = hold_against(trained, dataset, threshold=threshold)
     if strict and outcome.comparison is None:
         raise DataError(f"{data}: lacks true latents or the true graph, which --strict needs; leave it out")
-    _tell(model, trained, dataset, outcome, as_json, aside=report is not None)
+    notes = [_TRAINED_ON] if fingerprint(dataset) == trained.data_fingerprint else []
+    _tell(model, trained, dataset, outcome, notes, as_json, aside=report is not None)
     if report is not None:
         from estimation.report import evaluation_page
         from identify.files import write_whole
@@ -93,14 +97,22 @@ def evaluate(
 
 
 def _tell(
-    folder: Path, model: TrainedModel, dataset: Dataset, outcome: Evaluation, as_json: bool, aside: bool
+    folder: Path,
+    model: TrainedModel,
+    dataset: Dataset,
+    outcome: Evaluation,
+    notes: list[str],
+    as_json: bool,
+    aside: bool,
 ) -> None:
     if as_json:
         from estimation.report.rows import graph_record
 
         record = {"model": str(folder), "data": dataset.name, "graph": graph_record(model.graph)}
-        print_json({**record, **outcome.to_dict()})
+        print_json({**record, **outcome.to_dict(), "notes": notes})
         return
     from estimation.report.terminal import show_evaluation
 
     show(show_evaluation(f"{folder} on {dataset!r}", outcome), aside)
+    for note in notes:
+        show(f"note: {note}", aside)

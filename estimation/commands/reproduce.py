@@ -72,6 +72,7 @@ def reproduce(
       mechsparse reproduce --quick -o table --jobs 2
       mechsparse reproduce -o others --only ActionBlockDiag --method ivae --method tcvae
     """
+    from estimation.companions import write_companions
     from estimation.reproduction import reproduction_plan, side_by_side
     from estimation.settings import read_changes
     from estimation.sweep import collect, run_sweep
@@ -90,7 +91,7 @@ def reproduce(
         outcome = run_sweep(plan, out, jobs, workers, retry_failed, on_change)
     results = collect(out, plan)
     lines = side_by_side(results)
-    paths = [*results.write(out), *_figure(lines, out)]
+    paths = write_companions(out, {**results.files(), **_figure(lines)})
     _tell(lines, outcome, paths, as_json)
     return int(bool(outcome.failed))
 
@@ -103,22 +104,20 @@ def _seeds(seeds: int | None, quick: bool) -> int:
     return 1 if quick else seeds or SEEDS
 
 
-def _figure(lines: tuple[SideBySide, ...], out: Path) -> list[Path]:
+def _figure(lines: tuple[SideBySide, ...]) -> dict[str, bytes]:
     from matplotlib.figure import Figure
 
     from estimation.plot import plot_reproduction
-    from identify.files import write_whole
     from identify.plot import figure_svg
     from identify.plot.paper import own_style
 
     if not lines:
-        return []
-    path = out / "reproduction.svg"
+        return {}
     with own_style():
         figure = Figure(figsize=(7.2, 1.2 + 0.34 * len(lines)), layout="constrained")
         plot_reproduction(lines, figure.subplots())
-        write_whole(path, figure_svg(figure, "ours beside the published numbers"))
-    return [path]
+        drawn = figure_svg(figure, "ours beside the published numbers")
+    return {"reproduction.svg": drawn.encode()}
 
 
 def _tell(lines: tuple[SideBySide, ...], outcome: Outcome, paths: list[Path], as_json: bool) -> None:

@@ -41,6 +41,7 @@ def sweep(
       [method.sparse]
       settings.steps = 2000
     """
+    from estimation.companions import write_companions
     from estimation.sweep import collect, read_plan, run_sweep
 
     plan = read_plan(config)
@@ -48,33 +49,30 @@ def sweep(
     with watching(plan) as on_change:
         outcome = run_sweep(plan, out, jobs, workers, retry_failed, on_change)
     results = collect(out, plan)
-    paths = [*results.write(out), *_figures(results, out)]
+    paths = write_companions(out, {**results.files(), **_figures(results)})
     _tell(outcome, results, paths, as_json)
     return int(bool(outcome.failed))
 
 
-def _figures(results: Results, out: Path) -> list[Path]:
+def _figures(results: Results) -> dict[str, bytes]:
     from matplotlib.figure import Figure
 
     from estimation.plot import plot_scores
-    from identify.files import write_whole
     from identify.plot import figure_svg
     from identify.plot.paper import own_style
 
-    paths = []
+    files = {}
     for (data, method), rows in results.groups.items():
         # nothing to draw without the truth, or against edges where there is no graph
         if all(row["mcc"] is None or row["edges"] is None for row in rows):
             continue
-        path = out / f"{data}-{method}.svg"
         with own_style():
             figure = Figure(figsize=(6.2, 5.4), layout="constrained")
             axes = figure.subplots(2, 1, sharex=True)
             plot_scores(rows, _choices(results, data, method), axes)
             axes[0].set_title(f"{data}, {method}", fontsize=10, loc="left", parse_math=False)
-            write_whole(path, figure_svg(figure, f"{data}-{method}"))
-        paths.append(path)
-    return paths
+            files[f"{data}-{method}.svg"] = figure_svg(figure, f"{data}-{method}").encode()
+    return files
 
 
 def _choices(results: Results, data: str, method: str) -> dict[str, Any]:

@@ -126,8 +126,8 @@ def train(
     """Train a sparse-mechanism VAE: latents, and the graph of what acts on them.
 
     At least one edge budget is needed: G^a holds who is acted on by which action, G^z by which past latent.
-    The folder gets the model, and the learned graph as graph.json for the other commands. Baselines, which learn no
-    graph, need no budget.
+    The folder gets the model, and the learned graph as graph.json for the other commands; of a model that was there
+    before, nothing stays. Baselines, which learn no graph, need no budget.
 
     \b
     Examples:
@@ -182,7 +182,8 @@ class _Run:
         require_place(self.report)
         state = self.out / _STATE
         self._settle(state)
-        with _history_writer(self.tensorboard) as on_record:
+        goes_on = (state / _MANIFEST).exists()
+        with _history_writer(self.tensorboard, goes_on) as on_record:
             make_folder(self.out)
             model = _fit(config)(
                 dataset,
@@ -323,16 +324,21 @@ def _require_budgets(dataset: Dataset, config: TrainingConfig | BaselineConfig) 
 
 
 @contextlib.contextmanager
-def _history_writer(folder: Path | None) -> Iterator[Callable[[Record], None] | None]:
-    """Write every record of the history for TensorBoard, as it comes."""
+def _history_writer(folder: Path | None, goes_on: bool) -> Iterator[Callable[[Record], None] | None]:
+    """Write every record of the history for TensorBoard, as it comes; of another run, nothing stays in the folder."""
     if folder is None:
         yield None
         return
     from torch.utils.tensorboard import SummaryWriter
 
+    from estimation.companions import announce, forget_written
     from identify.files import make_folder
 
-    with SummaryWriter(str(make_folder(folder))) as writer:
+    if not goes_on:
+        forget_written(folder)
+    before = {path.name for path in make_folder(folder).iterdir()}
+    with SummaryWriter(str(folder)) as writer:
+        announce(folder, sorted({path.name for path in folder.iterdir()} - before))
         yield lambda record: _write_record(writer, record)
 
 

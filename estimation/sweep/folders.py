@@ -3,6 +3,7 @@
 ::
 
     trial.json          what the run is
+    data.json           fingerprints of what it is trained and scored on
     configuration.json  all its settings, those left at their defaults too
     result.json         written last: the run is done
     failed.json         the run ended with an error
@@ -25,12 +26,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from estimation.exceptions import CheckpointError, ConfigError
+from estimation.manifest import Fields, Flag, Form, Maybe, Real, Text, Whole, check
 from estimation.sweep.plan import Trial
-from identify.files import make_folder, write_whole
+from identify.exceptions import FormatError
+from identify.files import make_folder, read_bytes, write_whole
+from identify.json_files import parse_json
 
 __all__ = [
+    "DATA",
     "FAILED",
+    "OUTCOME",
     "RESULT",
+    "STATE",
     "TRIAL",
     "Status",
     "holding",
@@ -45,7 +52,33 @@ __all__ = [
 Status = Literal["done", "failed", "pending"]
 
 RESULT, FAILED, TRIAL, LOCK = "result.json", "failed.json", "trial.json", "lock"
+DATA, STATE = "data.json", "state"
 _CONFIGURATION = "configuration.json"
+_MOST_BYTES = 1 << 24
+_RECORD = Fields({})
+_OWNER = Fields({"host": Text(), "process": Whole(1, 2**31)})
+_TRIAL = Fields(
+    {
+        "data": Fields({"name": Text(), "source": Text()}),
+        "method": Text(),
+        "kind": Text(),
+        "setting": Fields({}),
+        "settings": Fields({}),
+        "seed": Whole(0),
+    }
+)
+#: What ``result.json`` holds.
+OUTCOME = Fields(
+    {"steps": Whole(0), "minutes": Real(0)},
+    {
+        "edges": Maybe(Whole(0)),
+        **dict.fromkeys(("negative_elbo", "mcc", "r_con", "r"), Maybe(Real())),
+        **dict.fromkeys(("shd", "missing", "extra"), Maybe(Whole(0))),
+        "confirmed": Maybe(Flag()),
+        "machine": Fields({"cpu": Text(), "cores": Maybe(Whole(1))}),
+        "versions": Fields({"torch": Text()}),
+    },
+)
 # a lock that was not renewed for so long belongs to nobody
 _STALE_SECONDS = 60.0
 _RENEWED_EVERY = 10.0
@@ -64,19 +97,25 @@ def write_record(folder: Path, name: str, record: Mapping[str, Any]) -> None:
     write_whole(folder / name, json.dumps(record, indent=1))
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: Path, form: Form = _RECORD) -> dict[str, Any]:
     """Read one of the JSON files.
+
+    Args:
+        path: the file.
+        form: what it should hold.
 
     Raises:
         CheckpointError: it is damaged.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+        record = parse_json(read_bytes(path, _MOST_BYTES))
+        check(record, form)
+    except FormatError as error:
+        raise CheckpointError(f"{path}: is damaged (it {error}); remove it to run the trial again") from error
+    except CheckpointError as error:
         raise CheckpointError(f"{path}: is damaged ({error}); remove it to run the trial again") from error
-    if not isinstance(record, dict):
-        raise CheckpointError(f"{path}: is damaged; remove it to run the trial again")
-    return record
+    found: dict[str, Any] = record
+    return found
 
 
 def known_trial(folder: Path) -> Trial | None:
@@ -85,7 +124,7 @@ def known_trial(folder: Path) -> Trial | None:
     if not path.is_file():
         return None
     try:
-        return Trial.from_dict(read_record(path))
+        return Trial.from_dict(read_record(path, _TRIAL))
     except (TypeError, KeyError) as error:
         raise CheckpointError(f"{path}: is damaged ({error}); remove it to run the trial again") from error
 
@@ -167,13 +206,14 @@ def _acquired(lock: Path) -> bool:
 def _is_stale(lock: Path) -> bool:
     try:
         age = time.time() - lock.stat().st_mtime
-        owner = json.loads(lock.read_text(encoding="utf-8"))
+        owner = parse_json(read_bytes(lock, _MOST_BYTES))
+        check(owner, _OWNER)
     except FileNotFoundError:
         return True
-    except ValueError:
+    except (CheckpointError, FormatError):
         # being written, or cut short
         return age > _STALE_SECONDS
-    if owner.get("host") == socket.gethostname() and not _lives(int(owner.get("process", 0))):
+    if owner["host"] == socket.gethostname() and not _lives(owner["process"]):
         return True
     return age > _STALE_SECONDS
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from estimation.exceptions import DataError
+from estimation.exceptions import CheckpointError, DataError
 from estimation.selection import Selection, select, udr
-from estimation.sweep.folders import FAILED, RESULT, known_trial, read_record, status_of
+from estimation.sweep.folders import FAILED, OUTCOME, RESULT, known_trial, read_record, status_of
 from estimation.sweep.plan import SweepPlan
 from identify.files import write_whole
 
@@ -90,15 +91,18 @@ class Results:
             FileAccessError: they can't be written.
         """
         root = Path(folder)
+        for name, data in self.files().items():
+            write_whole(root / name, data)
+        return root / "results.csv", root / "results.parquet"
+
+    def files(self) -> dict[str, bytes]:
+        """The contents of ``results.csv`` and ``results.parquet``, by name."""
         written = [{**row, "setting": json.dumps(row["setting"], sort_keys=True)} for row in self.rows]
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(written)
-        paths = root / "results.csv", root / "results.parquet"
-        write_whole(paths[0], text.getvalue())
-        write_whole(paths[1], _parquet(written))
-        return paths
+        return {"results.csv": text.getvalue().encode(), "results.parquet": _parquet(written)}
 
 
 def collect(folder: str | Path, plan: SweepPlan | None = None) -> Results:
@@ -126,7 +130,10 @@ def collect(folder: str | Path, plan: SweepPlan | None = None) -> Results:
     rows = []
     for trial, place in found:
         status = status_of(place)
-        record = read_record(place / (RESULT if status == "done" else FAILED)) if status != "pending" else {}
+        record = {}
+        if status != "pending":
+            done = status == "done"
+            record = read_record(place / RESULT, OUTCOME) if done else read_record(place / FAILED)
         known = {
             **record,
             **_surroundings(record),
@@ -166,13 +173,25 @@ def _agreements(done: Sequence[tuple[Any, Path]]) -> dict[str, float]:
     found: dict[str, float] = {}
     for places in groups.values():
         arrays = [
-            np.load(place / "encodings.npy", allow_pickle=False)
-            for place in places
-            if (place / "encodings.npy").is_file()
+            _encodings(place / "encodings.npy") for place in places if (place / "encodings.npy").is_file()
         ]
         if len(arrays) == len(places) >= _FEWEST:
             found.update(dict.fromkeys((place.name for place in places), udr(arrays).score))
     return found
+
+
+def _encodings(path: Path) -> NDArray[np.float32]:
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (EOFError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: is damaged ({error}); remove its folder to run the trial again"
+        ) from error
+    if found.dtype.kind != "f" or found.ndim not in (2, 3) or not np.isfinite(found).all():
+        raise CheckpointError(
+            f"{path}: is damaged (no finite latents of some rows); remove its folder to run the trial again"
+        )
+    return np.asarray(found)
 
 
 def _parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from estimation.exceptions import ConfigError
+from estimation.sweep.data import require_same_data
 from estimation.sweep.folders import FAILED, Status, require_same_settings, status_of, write_record
 from estimation.sweep.plan import SweepPlan, Trial
 from estimation.sweep.trial import run_trial
@@ -60,7 +61,7 @@ def run_sweep(
 
     Raises:
         ConfigError: ``jobs`` is less than 1, two trials are the same, or the folder has one of them with settings
-            that were the defaults of another version.
+            that were the defaults of another version, or on other data than their file holds now.
         CheckpointError: what a folder says of its settings is damaged.
         TrainingError: a cluster can't be reached.
 
@@ -81,6 +82,7 @@ def run_sweep(
     root = make_folder(folder)
     for trial in plan.trials:
         require_same_settings(root / trial.name, trial)
+    require_same_data(plan.trials, root)
     if retry_failed:
         for trial in plan.trials:
             (root / trial.name / FAILED).unlink(missing_ok=True)

@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from estimation.exceptions import ConfigError
-from estimation.sweep.folders import FAILED, RESULT, Status, holding, status_of, write_record, write_trial
-from estimation.sweep.plan import DataSpec, Trial
+from estimation.sweep.data import begin, datasets
+from estimation.sweep.folders import (
+    FAILED,
+    RESULT,
+    STATE,
+    Status,
+    holding,
+    status_of,
+    write_record,
+    write_trial,
+)
+from estimation.sweep.plan import Trial
 from estimation.sweep.surroundings import surroundings
 from identify.exceptions import IdentifyError
 from identify.files import write_whole
@@ -22,10 +31,9 @@ if TYPE_CHECKING:
     from estimation.baselines import BaselineConfig
     from estimation.config import TrainingConfig
     from estimation.dataset import Dataset
-    from estimation.simulate import Split
     from estimation.trained import TrainedModel
 
-__all__ = ["datasets", "run_trial"]
+__all__ = ["run_trial"]
 
 # rows of the test data whose latents are kept
 _ENCODED = 2_000
@@ -65,45 +73,17 @@ def run_trial(trial: Trial, folder: str, checkpoint_every: int = _STATE_EVERY) -
             write_record(place, FAILED, _failure(error, start))
         else:
             write_record(place, RESULT, {**record, "minutes": (time.monotonic() - start) / 60})
-            shutil.rmtree(place / "state", ignore_errors=True)
+            shutil.rmtree(place / STATE, ignore_errors=True)
         return status_of(place)
-
-
-def datasets(spec: DataSpec) -> tuple[Dataset, Dataset]:
-    """What a trial is trained and scored on.
-
-    Raises:
-        ConfigError: the source is neither a published process nor a file.
-    """
-    from estimation.dataset import Dataset
-    from estimation.processes.published import NAMES
-
-    if spec.source in NAMES:
-        return _drawn(spec, spec.samples, "train"), _drawn(spec, spec.test_samples, "test")
-    if not Path(spec.source).is_file():
-        raise ConfigError(
-            f"[data.{spec.name}]: source is {spec.source!r}, neither a published process nor a file; "
-            f"the former are {', '.join(NAMES)}"
-        )
-    train = Dataset.read(spec.source)
-    return train, train if spec.test is None else Dataset.read(spec.test, like=train)
-
-
-def _drawn(spec: DataSpec, n_samples: int, split: Split) -> Dataset:
-    from estimation.simulate import published, simulate
-
-    density, graph_seed = spec.density, spec.graph_seed
-    if spec.seed is None:
-        return published(spec.source, n_samples, split, density, graph_seed)
-    return simulate(spec.source, n_samples, spec.seed, split, density=density, graph_seed=graph_seed)
 
 
 def _trained(trial: Trial, folder: Path, checkpoint_every: int) -> dict[str, Any]:
     train, test = datasets(trial.data)
+    begin(folder, train, test)
     model = _fitted(
         train,
         trial.config(),
-        checkpoint=folder / "state",
+        checkpoint=folder / STATE,
         checkpoint_every=checkpoint_every,
         progress=False,
     )

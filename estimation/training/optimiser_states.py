@@ -17,6 +17,8 @@ from identify.names import shown
 
 __all__ = ["require_state"]
 
+# depends on torch's default when the optimiser was made
+_SCALARS = (torch.float32, torch.float64)
 # what changes from step to step; all else is as when the optimiser was made
 _CHANGING = {"lr": Real(0, 1e6), "done": Whole(0, MOST_STEPS)}
 
@@ -64,7 +66,12 @@ def _require_adam(entries: dict[str, Any], parameter: Tensor, where: str) -> Non
         entries, {name: tuple(parameter.shape) for name in ("exp_avg", "exp_avg_sq")}, parameter, where
     )
     step = entries.get("step")
-    if not isinstance(step, Tensor) or step.shape != () or not 0 <= float(step) <= MOST_STEPS:
+    if (
+        not isinstance(step, Tensor)
+        or step.shape != ()
+        or step.dtype not in _SCALARS
+        or not 0 <= float(step) <= MOST_STEPS
+    ):
         raise CheckpointError(f"{where}.step is {shown(step)}; it must be a number of steps")
 
 

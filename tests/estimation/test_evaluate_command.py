@@ -28,7 +28,17 @@ def test_evaluate_as_json_is_the_evaluation(capsys: Captured) -> None:
     model = load("a")
     assert (record.pop("model"), record.pop("data")) == ("a", "identical-twins")
     assert record.pop("graph")["edges"] == [list(edge) for edge in model.graph.edges()]
+    assert record.pop("notes") == []
     assert record == evaluate(model, Dataset.read("test.npz"), threshold=0.3).to_dict()
+
+
+@pytest.mark.usefixtures("inside")
+def test_rows_that_were_trained_on_are_recognised(capsys: Captured) -> None:
+    (note,) = told_json(capsys, "evaluate", "a", "train.npz")["notes"]
+    assert note.startswith("these are the data that the model was trained on")
+    assert "note: these are the data that the model was trained on" in told(
+        capsys, "evaluate", "a", "train.npz"
+    )
 
 
 @pytest.mark.usefixtures("inside")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,12 @@ def test_tensorboard_gets_the_history(capsys: Captured, monkeypatch: pytest.Monk
     assert [(value, step) for name, value, step in written if name == "edges/actions"] == [
         (record.edges["actions"], record.step) for record in records
     ]
+    # of another run nothing stays, but for what is not of its making
+    Path("board/notes.txt").write_text("mine")
+    first = set(Path("board").glob("events.*"))
+    told(capsys, "train", "train.npz", "-o", "model", *TINY, "--tensorboard", "board")
+    assert len(first) == len(list(Path("board").glob("events.*"))) == 1
+    assert Path("board/notes.txt").exists()
     assert {name for name, *_ in written} == {
         "loss",
         "negative_elbo/total",
@@ -144,6 +151,35 @@ def test_tensorboard_gets_the_history(capsys: Captured, monkeypatch: pytest.Monk
         "edges/actions",
         "budget/actions",
     }
+
+
+@pytest.mark.usefixtures("inside")
+def test_a_folder_keeps_nothing_of_another_model(capsys: Captured) -> None:
+    seed = ["--seed", str(training_seed())]
+    Path("model").mkdir()
+    told(capsys, "train", "train.npz", "-o", "model", *TINY, "--report", "model/report.html")
+    Path("model/notes.txt").write_text("mine")
+    assert {"graph.json", "report.html"} <= {path.name for path in Path("model").iterdir()}
+    told(capsys, "train", "train.npz", "-o", "model", "--method", "ivae", "--steps", "2", *seed)
+    tensors = load_names(Path("model"))
+    assert {path.name for path in Path("model").iterdir()} == {"manifest.json", "notes.txt", tensors}
+    assert load("model").method == "ivae"
+
+
+def load_names(folder: Path) -> str:
+    """The name of the file of tensors."""
+    name: str = json.loads((folder / "manifest.json").read_text())["tensors"]
+    return name
+
+
+@pytest.mark.usefixtures("interrupted")
+def test_a_run_does_not_go_on_with_other_data(capsys: Captured) -> None:
+    words = ["-o", "model", *TINY, "--resume"]
+    message = refused(capsys, "train", "test.npz", *words)
+    assert "holds a run on other training data; give those that it began with, or another folder" in message
+    message = refused(capsys, "train", "train.npz", *words, "--validation", "test.npz")
+    assert "holds a run on other validation data" in message
+    told(capsys, "train", "train.npz", *words)
 
 
 # interrupted runs -----------------------------------------------------------------------------------

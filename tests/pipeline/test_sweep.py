@@ -78,6 +78,7 @@ def test_a_folder_holds_all_that_belongs_to_its_run(finished: Path) -> None:
     for folder in finished.iterdir():
         assert {path.name for path in folder.iterdir()} == {
             "trial.json",
+            "data.json",
             "configuration.json",
             "result.json",
             "encodings.npy",

@@ -14,7 +14,7 @@ from estimation.exceptions import ConfigError
 from estimation.processes.published import random_graph
 from estimation.simulate import simulate
 from estimation.sweep import SweepPlan, read_plan, run_sweep
-from estimation.sweep.trial import datasets
+from estimation.sweep.data import datasets
 from tests.pipeline.test_sweep import TINY, Content, content, plan_of
 from tests.seeds import training_seed
 
