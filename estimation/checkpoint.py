@@ -17,7 +17,7 @@ from estimation.history import History
 from estimation.model import SparseVAE
 from estimation.representation import Representation, Shape
 from estimation.storage import read_folder
-from estimation.trained import KIND, TrainedModel, load_state, names_of
+from estimation.trained import KIND, TrainedModel, load_state, names_of, set_centring_
 
 __all__ = ["load"]
 
@@ -55,6 +55,10 @@ def load(
             f"{folder}: is damaged (its description lacks or misnames something: {error})"
         ) from error
     model = _model(shape, config, encoder, decoder)
+    try:
+        set_centring_(model, content)
+    except DataError as error:
+        raise CheckpointError(f"{folder}: is damaged ({error})") from error
     model.to(device, getattr(torch, config.dtype)).eval()
     load_state(model, tensors, f"{folder}")
     shape_of_image = None if image is None else tuple(image)

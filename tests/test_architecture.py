@@ -40,6 +40,7 @@ FLOORS = [
     "estimation.tables",
     "estimation.dataset",
     "estimation.alignment",
+    "estimation.centring",
     "estimation.holdout",
     "estimation.processes",
     "estimation.simulate",

@@ -120,7 +120,8 @@ def read_npy(
         path: the file of observations, shape (N, T, d_x) or (N, d_x).
         actions: the file of actions, from the folder of the first.
         latents: the file of latents, from the folder of the first.
-        memory_map: leave the observations on disk. They must be float32, else they would be copied to memory.
+        memory_map: leave the observations on disk. They must be float32 or float64, else they would be copied to
+            memory.
 
     Raises:
         DataError: a file is no NPY file, or can't be mapped.
@@ -255,6 +256,6 @@ def _load(path: Path, memory_map: bool) -> NDArray[Any]:
 def _mapped(path: Path) -> NDArray[Any]:
     # "c": what is changed stays in memory, and torch doesn't warn of an array that can't be written
     array: NDArray[Any] = np.lib.format.open_memmap(path, mode="c")
-    if array.dtype != np.float32 or not array.dtype.isnative:
-        raise DataError(f"holds {array.dtype}; only float32 can be left on disk")
+    if array.dtype not in (np.float32, np.float64) or not array.dtype.isnative:
+        raise DataError(f"holds {array.dtype}; only float32 and float64 can be left on disk")
     return array

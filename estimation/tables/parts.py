@@ -15,7 +15,7 @@ from identify.graph import CausalGraph
 if TYPE_CHECKING:
     from estimation.tables.roles import Roles
 
-__all__ = ["Parts", "need", "parsing", "require_file", "shown_path"]
+__all__ = ["Parts", "listed", "need", "parsing", "require_file", "shortened", "shown_path"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,35 @@ class Parts:
     actions_named: bool = True
     observation_names: tuple[str, ...] = ()
     roles: Roles | None = None
+
+
+def listed(items: list[Any], limit: int = 10) -> str:
+    """The first items, and how many more there are.
+
+    Example:
+        >>> listed([3, 4, 5], limit=2)
+        '3, 4 and 1 more'
+    """
+    text = ", ".join(str(item) for item in items[:limit])
+    return text if len(items) <= limit else f"{text} and {len(items) - limit} more"
+
+
+def shortened(value: Any, longest: int = 40) -> str:
+    """A value as an error message shows it: quoted if it is text, on one line, and not too long.
+
+    Example:
+        >>> shortened("a\\tb"), shortened("x" * 50, 10)
+        ("'a\\\\tb'", "'xxxxxxxxxx...'")
+    """
+    if isinstance(value, str):
+        return ascii_unless_printable(value[:longest] + "..." * (len(value) > longest))
+    text = " ".join(str(value).split())
+    return text[:longest] + "..." * (len(text) > longest)
+
+
+def ascii_unless_printable(text: str) -> str:
+    """The text in quotes; as escapes where it can't be printed."""
+    return repr(text) if text.isprintable() else ascii(text)
 
 
 def shown_path(path: str | os.PathLike[str]) -> str:

@@ -11,7 +11,7 @@ from estimation.exceptions import DataError
 from estimation.tables.columns import choose
 from estimation.tables.matching import named
 
-__all__ = ["Asked", "HasRoles", "Roles", "assign", "checked_texts", "recalled"]
+__all__ = ["Asked", "HasRoles", "Roles", "assign", "checked_texts", "recalled", "roles_of_frames"]
 
 Names = str | Sequence[str]
 
@@ -123,6 +123,22 @@ def checked_texts(values: Any, what: str) -> tuple[str, ...]:
     if len(set(values)) < len(values):
         raise DataError(f"{what} holds a text twice")
     return tuple(values)
+
+
+def roles_of_frames(
+    observations: Sequence[str] | None, actions: Sequence[str] | None, levels: Mapping[str, Sequence[str]]
+) -> Roles | None:
+    """The parts that columns of data frames play, of names with one action per value; None without names.
+
+    Example:
+        >>> roles_of_frames(["x"], ["dose", "drug=a", "drug=b"], {"drug": ["a", "b"]}).actions
+        ('dose', 'drug')
+    """
+    if not observations and not actions:
+        return None
+    parts = {f"{name}={value}": name for name, values in levels.items() for value in values}
+    columns = dict.fromkeys(parts.get(name, name) for name in actions or ())
+    return Roles(tuple(observations or ()), tuple(columns), dict(levels))
 
 
 def assign(names: Sequence[str], asked: Asked) -> Roles:
