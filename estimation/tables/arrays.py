@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from estimation.exceptions import DataError
 from estimation.tables.cells import BadCellError, number
 from estimation.tables.frames import frame_numbers, is_frame, require_whole
+from estimation.tables.parts import one_line
 
 __all__ = ["as_numbers", "constant_columns"]
 
@@ -65,7 +66,7 @@ def _as_array(values: Any, name: str) -> NDArray[Any]:
         array = values if isinstance(values, np.memmap) else np.asarray(values)
     except Exception as error:
         # ragged lists, tensors that need a gradient or live on a GPU: each library has its own type
-        raise DataError(f"{name} is no array of numbers: {_one_line(error)}") from error
+        raise DataError(f"{name} is no array of numbers: {one_line(error)}") from error
     if array.dtype.kind == "O" and array.ndim and not any(isinstance(cell, str) for cell in array.flat):
         return _of_objects(array, name)
     if array.dtype.kind not in "buif":
@@ -87,7 +88,7 @@ def _of_objects(array: NDArray[Any], name: str) -> NDArray[np.float64]:
 
 def _narrowed(array: NDArray[np.float64]) -> Array:
     """As float32, unless that costs digits that the deviation of a column needs."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         # what is too large becomes inf, and is found with its place by the check that follows
         small = array.astype(np.float32)
     if array.ndim < 2 or not array.size or not np.isfinite(small).all():
@@ -139,9 +140,10 @@ def constant_columns(array: Array, name: str) -> list[int]:
     high = -low
     for place, block in _blocks(array):
         over = tuple(range(block.ndim - 1))
-        least, most = block.min(axis=over), block.max(axis=over)
+        with np.errstate(invalid="ignore"):
+            least, most = block.min(axis=over), block.max(axis=over)
         # NaN survives a minimum, and an infinity is one of the two
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             finite = [np.isfinite(each.astype(np.float32)).all() for each in (least, most)]
         if not all(finite):
             _raise_first(block, place, name)
@@ -167,7 +169,7 @@ def _blocks(array: Array) -> Iterator[tuple[tuple[int, ...], Array]]:
 
 
 def _raise_first(block: Array, place: tuple[int, ...], name: str) -> None:
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         block = block.astype(np.float32)
     first = tuple(int(i) for i in np.argwhere(~np.isfinite(block))[0])
     value = block[first]
@@ -180,7 +182,3 @@ def _kind(array: NDArray[Any]) -> str:
     kinds = {"U": "text", "S": "text", "T": "text", "O": "Python objects", "c": "complex numbers"}
     kinds |= {"M": "dates", "m": "durations", "V": "records"}
     return kinds.get(array.dtype.kind, str(array.dtype))
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -100,10 +100,15 @@ def number(value: Any) -> float:
         return _from_text(value.strip())
     if isinstance(value, numbers.Integral) or type(value).__name__ in ("bool", "bool_"):
         if abs(int(value)) > LARGEST_WHOLE:
-            raise BadCellError(_too_large(str(value)))
+            # Python writes out no number of more than 4300 digits
+            text = str(value) if int(value).bit_length() < 1000 else "a whole number of many digits"
+            raise BadCellError(_too_large(text))
         return float(int(value))
     if isinstance(value, numbers.Real | decimal.Decimal):
-        return _finite(float(value), value)
+        try:
+            return _finite(float(value))
+        except OverflowError as error:
+            raise BadCellError("a number that is too large; every cell must be a finite number") from error
     if isinstance(value, numbers.Complex):
         raise BadCellError(f"{shortened(value)}, a complex number; it must be a real number")
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta):
@@ -118,16 +123,16 @@ def _from_text(text: str) -> float:
         raise BadCellError(_too_large(text))
     try:
         if "_" not in text:
-            return _finite(float(text), text)
+            return _finite(float(text))
     except ValueError as error:
         if isinstance(error, BadCellError):
             raise
     raise BadCellError(f"{shortened(text)}; it must be a number (with a point, not a comma)")
 
 
-def _finite(result: float, value: Any) -> float:
+def _finite(result: float) -> float:
     if not math.isfinite(result):
-        raise BadCellError(f"{shortened(value)}; every cell must be a finite number")
+        raise BadCellError(f"{result} as float32; every cell must be a finite number")
     return result
 
 

@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 from estimation.exceptions import DataError
 from estimation.tables.cells import LARGEST_WHOLE, BadCellError, is_missing, number, trimmed
 from estimation.tables.frames import require_whole
-from estimation.tables.parts import listed, need, parsing, require_file, shortened, shown_path
+from estimation.tables.matching import named
+from estimation.tables.parts import (
+    listed,
+    need,
+    parsing,
+    require_file,
+    require_plausible,
+    shortened,
+    shown_path,
+)
 
 __all__ = ["SUFFIXES", "Table", "choose", "open_table"]
 
@@ -31,6 +40,7 @@ SUFFIXES = (".csv", ".parquet")
 # what pandas calls a column without a name, and an index that it keeps in a Parquet file
 _INDEX = re.compile(r"Unnamed: \d+(_level_\d+)?|__index_level_\d+__")
 _DATES = ("ns", "us", "s")
+_LARGEST_BLOCK = 1 << 26
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +77,7 @@ class Table:
         result = np.empty((content.num_rows, len(columns)))
         for position, name in enumerate(columns):
             result[:, position] = self._column(content, name)
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
                 single = result[:, position].astype(np.float32)
             bad = np.flatnonzero(~np.isfinite(single))
             if bad.size:
@@ -114,7 +124,12 @@ class Table:
             cells = cells.cast(arrow.int32() if arrow.types.is_time32(cells.type) else arrow.int64())
         if arrow.types.is_temporal(cells.type) or arrow.types.is_integer(cells.type):
             return np.asarray(cells.to_numpy(zero_copy_only=False))
-        return self._finite(column, self._column(content, column))
+        try:
+            return self._finite(column, self._column(content, column))
+        except DataError as error:
+            raise DataError(
+                f"{error}; or a time like 2024-05-31T12:00:00, each with a zone or none of them"
+            ) from error
 
     def texts(self, content: Any, column: str) -> list[str]:
         """Cells as text.
@@ -125,7 +140,7 @@ class Table:
         values = [trimmed(value) for value in _flat(content.column(column)).to_pylist()]
         for row, value in enumerate(values):
             if not isinstance(value, str) or is_missing(value):
-                raise self.error(column, row, f"{value!r}; it must be the name of a file")
+                raise self.error(column, row, f"{shortened(value)}; it must be the name of a file")
         return [str(value) for value in values]
 
     def error(self, column: str, row: int, what: str) -> DataError:
@@ -135,7 +150,7 @@ class Table:
     def where(self, column: str, row: int | None = None) -> str:
         """The file and the column, and row ``row`` (from 0) of it."""
         place = "" if row is None else f", {self.place(row)}"
-        return f"{shown_path(self.path)}: column {column!r}{place}"
+        return f"{shown_path(self.path)}: column {shortened(column)}{place}"
 
     def place(self, row: int) -> str:
         """Row ``row`` (from 0) as a person finds it in the file."""
@@ -168,7 +183,7 @@ class Table:
             values = np.array(compute.cast(texts, arrow.float64()).to_numpy(zero_copy_only=False))
         except arrow.ArrowInvalid:
             return np.array([self._number(text, name, row) for row, text in enumerate(texts.to_pylist())])
-        for row in np.flatnonzero(~(np.abs(values) <= LARGEST_WHOLE)).tolist():
+        for row in np.flatnonzero(~(np.abs(values) < LARGEST_WHOLE)).tolist():
             # a word that means missing, infinity, or a whole number that is too large
             values[row] = self._number(texts[row].as_py(), name, row)
         return values
@@ -218,13 +233,14 @@ def choose(names: Sequence[str], patterns: str | Sequence[str], what: str) -> li
         ['x0', 'x1']
     """
     chosen: dict[str, None] = {}
+    known = set(names)
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         found = (
-            [pattern] if pattern in names else [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+            [pattern] if pattern in known else [name for name in names if fnmatch.fnmatchcase(name, pattern)]
         )
         if not found:
-            there = listed([repr(name) for name in names], 20)
-            raise DataError(f"{what}: no column is called or matches {pattern!r}; there are {there}")
+            there = named(names, "", 8)
+            raise DataError(f"{what}: no column is called or matches {shortened(pattern)}; there are {there}")
         chosen |= dict.fromkeys(found)
     return list(chosen)
 
@@ -232,7 +248,9 @@ def choose(names: Sequence[str], patterns: str | Sequence[str], what: str) -> li
 def _open_csv(path: Path) -> tuple[list[str], Callable[[list[str]], Any]]:
     arrow, csv = _arrow(), need("pyarrow.csv", "pyarrow", "a CSV file")
     # one thread, because only then does an error name its row
-    options = csv.ReadOptions(use_threads=False)
+    # a row must fit into a block
+    block = min(max(path.stat().st_size, 1 << 20), _LARGEST_BLOCK)
+    options = csv.ReadOptions(use_threads=False, block_size=block)
     parse = csv.ParseOptions(newlines_in_values=True)
     with csv.open_csv(path, read_options=options, parse_options=parse) as reader:
         names = list(reader.schema.names)
@@ -252,6 +270,8 @@ def _open_parquet(path: Path) -> tuple[list[str], Callable[[list[str]], Any]]:
     parquet = need("pyarrow.parquet", "pyarrow", "a Parquet file")
     with parquet.ParquetFile(path) as file:
         names = list(file.schema_arrow.names)
+        numbers = file.metadata.num_rows * file.metadata.num_columns
+    require_plausible(8 * numbers, path.stat().st_size)
 
     def read(columns: list[str]) -> Any:
         with parquet.ParquetFile(path) as file:

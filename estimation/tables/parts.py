@@ -15,7 +15,22 @@ from identify.graph import CausalGraph
 if TYPE_CHECKING:
     from estimation.tables.roles import Roles
 
-__all__ = ["Parts", "listed", "need", "parsing", "require_file", "shortened", "shown_path"]
+__all__ = [
+    "Parts",
+    "listed",
+    "need",
+    "one_line",
+    "parsing",
+    "require_file",
+    "require_plausible",
+    "shortened",
+    "shown_path",
+]
+
+
+_LONGEST_PATH = 160
+# bytes in memory that any file may ask for, and how many times its size a larger one may
+_PLAUSIBLE, _MOST_UNPACKED = 1 << 26, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +98,17 @@ def ascii_unless_printable(text: str) -> str:
 
 
 def shown_path(path: str | os.PathLike[str]) -> str:
-    """The file's name as an error message shows it, on one line."""
+    """The file's name as an error message shows it, on one line, its end when it is long."""
     text = os.fspath(path)
+    text = text if len(text) <= _LONGEST_PATH else f"...{text[3 - _LONGEST_PATH :]}"
     return text if text.isprintable() else ascii(text)
+
+
+def one_line(error: BaseException, longest: int = 200) -> str:
+    """What an exception says, on one line, without control characters, and not too long."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def require_file(path: str | os.PathLike[str]) -> None:
@@ -101,6 +124,25 @@ def require_file(path: str | os.PathLike[str]) -> None:
         raise FileAccessError(f"{shown_path(path)}: no such file") from error
     except OSError as error:
         raise FileAccessError(f"{shown_path(path)}: {error.strerror or 'cannot be read'}") from error
+    except ValueError as error:
+        raise FileAccessError(f"{shown_path(path)}: is no name of a file ({one_line(error)})") from error
+
+
+def require_plausible(unpacked: int, size: int) -> None:
+    """Refuse a file that claims to hold much more than its size lets expect, before memory is spent on it.
+
+    Args:
+        unpacked: bytes that its content takes in memory, as the file says.
+        size: bytes of the file.
+
+    Raises:
+        DataError: it is damaged, or made to fill the memory.
+    """
+    if unpacked > _PLAUSIBLE and unpacked > _MOST_UNPACKED * size:
+        raise DataError(
+            f"says that it holds {unpacked / 1e6:.0f} MB, in {size / 1e6:.3g} MB; it is damaged, or compressed too "
+            "much: save it without compression"
+        )
 
 
 @contextlib.contextmanager
@@ -126,8 +168,7 @@ def parsing(path: str | os.PathLike[str], what: str) -> Iterator[None]:
         ) from error
     except Exception as error:
         # parsers raise their own types, and built-in ones where the file surprises them
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{shown_path(path)}: is no {what}: {text[:200]}") from error
+        raise DataError(f"{shown_path(path)}: is no {what}: {one_line(error)}") from error
 
 
 def need(module: str, package: str, what: str) -> Any:

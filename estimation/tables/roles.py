@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from estimation.exceptions import DataError
 from estimation.tables.columns import choose
 from estimation.tables.matching import named
+from estimation.tables.parts import shortened
 
 __all__ = ["Asked", "HasRoles", "Roles", "assign", "checked_texts", "recalled", "roles_of_frames"]
 
@@ -208,10 +209,11 @@ def recalled(names: Sequence[str], asked: Asked, roles: Roles) -> Asked:
     wanted += [] if asked.actions is not None else list(roles.actions)
     wanted += [] if ordered else [name for name in (roles.episode, roles.time) if name is not None]
     wanted += [roles.images] if filled.images == roles.images and roles.images is not None else []
-    missing = [name for name in wanted if name not in names]
+    there = set(names)
+    missing = [name for name in wanted if name not in there]
     if missing:
         raise DataError(
-            f"lacks {named(missing, 'column')} of the training data; there are {named(names, '', 20)}"
+            f"lacks {named(missing, 'column')} of the training data; there are {named(names, '', 8)}"
         )
     return filled
 
@@ -225,7 +227,7 @@ def _levels(names: Sequence[str], asked: Asked, roles: Roles) -> Names | Mapping
         columns = choose(names, patterns, "categorical")
     elif asked.actions is not None:
         chosen = choose(names, asked.actions, "actions")
-        columns = [name for name in roles.categorical if name in chosen]
+        columns = [name for name in roles.categorical if name in set(chosen)]
     else:
         columns = list(roles.categorical)
     return {name: roles.categorical.get(name) for name in columns}
@@ -251,5 +253,7 @@ def _require_one_part_each(found: Mapping[str, Sequence[str]]) -> None:
     for what, names in found.items():
         for name in names:
             if name in taken:
-                raise DataError(f"column {name!r} is chosen for {taken[name]} and for {what}; choose it once")
+                raise DataError(
+                    f"column {shortened(name)} is chosen for {taken[name]} and for {what}; choose it once"
+                )
             taken[name] = what
