@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 _CHUNK = 65_536
 # deviations outside are scaled by a power of two, so that their distances are float32 numbers
 _MOST_EXPONENT = 40
+_FEW_DEVIATIONS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,7 @@ def centring_of(values: NDArray[Any]) -> Centring | None:
         values: shape (..., d), float32 or float64.
 
     Example:
-        >>> centring_of(np.array([[1e9], [1e9 + 2]])).shift
+        >>> centring_of(np.array([[1e9 - 1], [1e9 + 1]])).shift
         array([1.e+09])
     """
     if values.dtype != np.float64:
@@ -95,6 +96,10 @@ def centring_of(values: NDArray[Any]) -> Centring | None:
     exponent = np.zeros(len(origin))
     varies = deviation > 0
     exponent[varies] = np.round(np.log2(deviation[varies]))
+    # to a multiple of a few deviations, so that columns near zero, and the same ones with a round offset, give the same
+    # numbers; the model takes away the rest
+    grid = 2.0 ** (exponent + _FEW_DEVIATIONS)
+    shift = np.where(varies, np.round(shift / grid) * grid, shift)
     return Centring(shift, np.where(np.abs(exponent) > _MOST_EXPONENT, 2.0**exponent, 1.0))
 
 

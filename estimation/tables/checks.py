@@ -160,6 +160,9 @@ def require_seen(actions: Array, others: Array, names: Sequence[str]) -> None:
     Raises:
         DataError: such a value occurs in ``others``.
     """
+    if actions.dtype != others.dtype:
+        # the same value, rounded in one of the two
+        actions, others = actions.astype(np.float32), others.astype(np.float32)
     for column, name in enumerate(names):
         known = np.unique(actions[..., column])
         if len(known) > _MOST_DISCRETE_VALUES:

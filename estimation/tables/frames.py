@@ -182,8 +182,8 @@ def cells_as_numbers(cells: Any, where: str) -> Array:
     """
     array = np.asarray(cells)
     if array.dtype.kind in "fb":
-        missing = np.flatnonzero(np.isnan(array)) if array.dtype.kind == "f" else ()
-        if len(missing):
+        missing = np.flatnonzero(np.isnan(array.astype(np.float64)))
+        if missing.size:
             raise DataError(f"{where}, row {missing[0]}, is empty; every cell must be a finite number")
         return array.astype(np.float64)
     if array.dtype.kind in "iu":
