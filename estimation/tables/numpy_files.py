@@ -96,9 +96,10 @@ def read_npz(
         start = handle.peek(1)
         if start and not start.startswith((_ZIP, np.lib.format.MAGIC_PREFIX)):
             raise DataError("is no NPZ file of plain arrays: it is damaged, or another kind of file")
-        if not start.startswith(_ZIP):
+        if start.startswith(np.lib.format.MAGIC_PREFIX):
             raise DataError("is one array; name the file .npy")
-        _require_honest_archive(handle, os.path.getsize(path))
+        if start:
+            _require_honest_archive(handle, os.path.getsize(path))
         opened = np.load(handle, allow_pickle=False)
         with opened as file:
             ours = _is_ours(file)

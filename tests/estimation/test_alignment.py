@@ -233,7 +233,19 @@ def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
 def test_the_command_line_finds_the_columns_of_the_model_again(cells: pd.DataFrame, capsys: Captured) -> None:
     write("train.csv", cells)
     roles = ["--observations", "gene*", "--actions", "dose", "--categorical", "drug"]
-    told(capsys, "train", "train.csv", "-o", "m", *roles, *TINY, "--set", "n_latents=2")
+    told(
+        capsys,
+        "train",
+        "train.csv",
+        "-o",
+        "m",
+        *roles,
+        *TINY,
+        "--set",
+        "n_latents=2",
+        "--set",
+        "flow_blocks=0",
+    )
     expected = told_json(capsys, "evaluate", "m", "train.csv")["negative_elbo"]
     # another order, and further columns that match the patterns of training
     write("other.csv", cells[cells.columns[::-1]].assign(gene9=1.5, x0=2.0, a0=3.0))
