@@ -44,7 +44,8 @@ def batch_jacobian(function: Callable[..., Any], points: Tensor) -> tuple[Tensor
         pushed = pushforward(function, points, identity[:, None].expand(count, *points.shape))
         if pushed is not None:
             return pushed[0], pushed[1].permute(1, 2, 0)
-        values: object = function(points)
+        # copies: it may change what it is given
+        values: object = function(points.clone())
     if not isinstance(values, Tensor):
         raise NotDifferentiableError(f"it gives a {type(values).__name__}, not a tensor")
     return values, _twice_backwards(function, points, identity)
@@ -73,7 +74,7 @@ def _twice_backwards(function: Callable[..., Any], points: Tensor, identity: Ten
     try:
         with torch.inference_mode(False), torch.enable_grad():
             copies = points.detach().repeat(count, 1).requires_grad_()
-            outputs = function(copies)
+            outputs = function(copies.clone())
             weights = torch.ones_like(outputs, requires_grad=True)
             (back,) = torch.autograd.grad(outputs, copies, weights, create_graph=True)
             along = identity.repeat_interleave(rows, dim=0)

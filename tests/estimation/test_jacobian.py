@@ -89,6 +89,15 @@ def test_arrays_have_no_derivative() -> None:
         batch_jacobian(lambda z: z.numpy() ** 2, drawn(5, 2))
 
 
+def test_a_map_may_change_what_it_is_given() -> None:
+    points = drawn(5, 2)
+    before = points.clone()
+    values, jacobian = batch_jacobian(lambda z: z.mul_(3), points)
+    assert torch.equal(points, before)
+    assert torch.equal(values, 3 * before)
+    assert torch.equal(jacobian, 3 * torch.eye(2).expand(5, 2, 2))
+
+
 def test_faults_of_the_map_itself_are_raised_as_they_are() -> None:
     def short_of_memory(values: Tensor) -> Tensor:
         if values.requires_grad:
