@@ -12,6 +12,8 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import NamedTuple
 
 from identify.exceptions import FormatError
 from identify.names import quoted
@@ -35,8 +37,7 @@ _WHOLE_FLOAT = re.compile(r"([+-]?[0-9]+)[.,]0+")
 _RESERVED = ("parent", "child", "kind", "unnamed: 0")
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """The trimmed cells of a line, and its number."""
 
     number: int
@@ -165,9 +166,9 @@ def _fitted(line: Line, width: int) -> Line:
         if len(line.cells) <= width
         else line.cells[:width] + _without_empty_end(["", *line.cells[width:]])[1:]
     )
-    if len(cells) != width:
-        raise FormatError(f"line {line.number}: has {len(cells)} cells; the header has {width}")
-    return Line(line.number, cells)
+    if len(cells) == width:
+        return line if cells is line.cells else Line(line.number, cells)
+    raise FormatError(f"line {line.number}: has {len(cells)} cells; the header has {width}")
 
 
 # What cells say -------------------------------------------------------------------------------------
@@ -217,6 +218,8 @@ def aligned(first: Sequence[str], second: Sequence[str]) -> tuple[list[str], lis
         >>> aligned(["0.0", "1.5"], ["a", "b"])[:2]
         (['0.0', '1.5'], ['a', 'b'])
     """
+    if not any(map(_WHOLE_FLOAT.fullmatch, {*first, *second})):
+        return list(first), list(second), []
     whole = [
         [_WHOLE_FLOAT.sub(r"\1", name) if _WHOLE_FLOAT.fullmatch(name) else name for name in names]
         for names in (first, second)
@@ -240,7 +243,8 @@ def write_cells(header: Sequence[str], rows: Iterable[Sequence[object]], names: 
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows((*(kept(str(cell)) for cell in row[:names]), *row[names:]) for row in rows)
+    keep = cache(kept)
+    writer.writerows((*(keep(str(cell)) for cell in row[:names]), *row[names:]) for row in rows)
     return out.getvalue().encode()
 
 

@@ -20,7 +20,7 @@ from identify.names import quoted, shown
 __all__ = ["GML"]
 
 _TOKEN = re.compile(
-    r"""(?P<space>[ \t\r\f\v\ufeff]+|\n|^[ \t]*\#[^\n]*)
+    r"""(?P<space>^[ \t]*\#[^\n]*|[ \t\r\f\v\ufeff]+|\n)
     |(?P<key>[A-Za-z_][0-9A-Za-z_]*)
     |(?P<number>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[Ee][+-]?[0-9]+)?)
     |"(?P<string>[^"]*)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from identify.exceptions import FormatError
@@ -99,7 +99,7 @@ def test_tables_that_no_causal_graph_can_be(name: str, text: str, message: str, 
 
 @pytest.mark.parametrize("form", [FORMATS["edges"], FORMATS["adjacency"]], ids=["edges", "adjacency"])
 @given(graph=named_graphs(), padding=st.sampled_from([" ", "  ", "\t"]), sign=st.sampled_from(",;"))
-@quick
+@settings(quick, max_examples=40)
 def test_white_space_around_cells_never_counts(form, graph: CausalGraph, padding: str, sign: str) -> None:  # type: ignore[no-untyped-def]
     names = [f"n{i}" for i in range(graph.n_latents + graph.n_actions)]
     plain = CausalGraph(graph.Gz, graph.Ga, names[: graph.n_latents], names[graph.n_latents :])

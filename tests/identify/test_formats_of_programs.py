@@ -159,6 +159,10 @@ def test_gml_resolves_entities_and_keeps_unknown_ones() -> None:
     assert graph.latents == ('"&λλÄ&nothing;&',)
 
 
+def test_gml_comments_are_whole_lines() -> None:
+    assert FORMATS["gml"].read(b"# a\n" + gml('  # b [\n# c\nnode [ id 1 label "#d" ]')).latents == ("#d",)
+
+
 def test_gml_arrows() -> None:
     drawn = TWO + 'edge [ source 1 target 2 graphics [ arrow "both" ] ]'
     assert sorted(FORMATS["gml"].read(gml(drawn)).edges()) == [("a", "b"), ("b", "a")]
