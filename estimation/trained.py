@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -39,6 +40,8 @@ KIND = "mechsparse model"
 GRAPH = "graph.json"
 
 _CHUNK = 16_384
+# torch's own name for what has no solution
+_SINGULAR: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 _NOT_FINITE = "its weights are damaged, or the data are far from those that it was trained on"
 _OWN_NETWORKS = "the tensors don't fit the model: give the encoder and decoder it was trained with"
 Array = NDArray[np.float32]
@@ -179,7 +182,9 @@ class TrainedModel:
         """
         if not self.model.has_bound:
             return None
-        found = held_out_terms(self.model, align(dataset, self), seed)
+        aligned = align(dataset, self)
+        with _solvable():
+            found = held_out_terms(self.model, aligned, seed)
         if not math.isfinite(found["total"]):
             raise DataError(f"the negative ELBO is {found['total']}; {_NOT_FINITE}")
         return found
@@ -244,11 +249,21 @@ class TrainedModel:
             raise DataError(f"{what} hold an entry that is not finite; remove or fill it first")
         flat, like = array.reshape(-1, width), self.model.x_mean
         chunks = (as_tensor(flat[k : k + _CHUNK]) for k in range(0, len(flat), _CHUNK))
-        parts = [function(chunk.to(like)).float().cpu() for chunk in chunks]
+        with _solvable():
+            parts = [function(chunk.to(like)).float().cpu() for chunk in chunks]
         result = torch.cat(parts) if parts else torch.empty(0, 0, **PLAIN)
         if not bool(torch.isfinite(result).all()):
             raise DataError(f"the model maps these {what} to numbers that are not finite; {_NOT_FINITE}")
         return np.asarray(result.numpy().reshape(*array.shape[:-1], result.shape[-1]))
+
+
+@contextlib.contextmanager
+def _solvable() -> Iterator[None]:
+    """Refinement solves equations, which have no solution for weights that no training ends with."""
+    try:
+        yield
+    except _SINGULAR as error:
+        raise DataError(f"equations of the model have no solution; {_NOT_FINITE}") from error
 
 
 def names_record(model: TrainedModel) -> dict[str, Any]:
