@@ -12,6 +12,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import torch
@@ -31,11 +32,17 @@ PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
 _NO_MEMORY = ("out of memory", "can't allocate memory")
 
 _COUNTING = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    # a child must not wait for a lock that a thread of its parent holds
-    os.register_at_fork(
-        before=_COUNTING.acquire, after_in_parent=_COUNTING.release, after_in_child=_COUNTING.release
-    )
+
+
+@dataclass
+class _Process:
+    """Whether this process was asked for several threads, and whether it is the child of one that computed so."""
+
+    several: bool = False
+    bereft: bool = False
+
+
+_PROCESS = _Process()
 
 
 def found_device(name: str) -> torch.device:
@@ -115,7 +122,17 @@ def thread_count(count: int) -> Iterator[None]:
 
     Args:
         count: of threads.
+
+    Raises:
+        ConfigError: more than one, in a process that was forked from one that computed with several: those threads
+            are gone, and torch would wait for them.
     """
+    if _PROCESS.bereft and count > 1:
+        raise ConfigError(
+            f"threads is {count}, but this process was forked from one that computes with several, which it can't "
+            "use; give threads=1, or start it by 'spawn'"
+        )
+    _PROCESS.several |= count > 1
     before = torch.get_num_threads()
     _set_here(count)
     try:
@@ -140,3 +157,18 @@ def _elsewhere(function: Callable[[], R]) -> R:
     thread.start()
     thread.join()
     return found[0]
+
+
+def _after_fork() -> None:
+    """The child has one thread: it must wait neither for a lock that another held, nor for others to compute."""
+    _COUNTING.release()
+    if _PROCESS.several or torch.get_num_threads() > 1:
+        _PROCESS.bereft = True
+        # as torch does in the workers of its data loaders
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_COUNTING.acquire, after_in_parent=_COUNTING.release, after_in_child=_after_fork
+    )

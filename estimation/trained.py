@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -220,6 +221,24 @@ class TrainedModel:
         }
         companions = {GRAPH: FORMATS["json"].write(self.graph)} if self.model.edges else {}
         write_folder(folder, KIND, content, self.model.state_dict(), companions, announced)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: with the model on the CPU, as a machine without this GPU couldn't read it otherwise."""
+        if self.model.x_mean.device.type == "cpu":
+            return self.__dict__
+        return {**self.__dict__, "model": copy.deepcopy(self.model).cpu()}
+
+    def __copy__(self) -> Self:
+        return self._remade(self.__dict__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # copies stay where they are
+        return self._remade({name: copy.deepcopy(value, memo) for name, value in self.__dict__.items()})
+
+    def _remade(self, state: dict[str, Any]) -> Self:
+        made = object.__new__(type(self))
+        made.__dict__.update(state)
+        return made
 
     def __repr__(self) -> str:
         shape = self.model.shape

@@ -21,8 +21,10 @@ from identify.consistency import consistent
 from identify.entanglement import predict_entanglement
 from identify.exceptions import RequestError, UndecidedError
 from identify.graph import CausalGraph
+from identify.names import quoted
 from identify.proof.deadline import OutOfTimeError, checked_seconds, within
 from identify.proof.vanishing import SECONDS, Decision, as_real, vanishes
+from identify.proof.words import FAILURES, in_words
 
 if TYPE_CHECKING:
     import sympy
@@ -104,7 +106,7 @@ def dependency_graph(
     found = dependencies(expressions, variables, seconds)
     for i, j in np.argwhere(found.undecided).tolist():
         raise UndecidedError(
-            f"whether component {i} ({expressions[i]}) depends on {variables[j]} is undecided: "
+            f"whether component {i} ({in_words(expressions[i])}) depends on {variables[j]} is undecided: "
             f"{found.decisions[i][j].reason}"
         )
     return found.matrix
@@ -156,6 +158,8 @@ def depends(expression: sympy.Expr, symbol: sympy.Symbol, seconds: float = SECON
         )
     except OutOfTimeError:
         return Decision(None, f"no derivative in {symbol} within {seconds:.3g} s")
+    except FAILURES as error:
+        return Decision(None, f"sympy fails on the derivative in {symbol} ({type(error).__name__})")
     return vanishes(change, seconds)
 
 
@@ -311,7 +315,7 @@ def _checked(
 
     for variable in variables:
         if not isinstance(variable, sympy.Symbol):
-            raise RequestError(f"{variable!r} is no sympy symbol; variables are symbols")
+            raise RequestError(f"{quoted(variable)} is no sympy symbol; variables are symbols")
     if len(set(variables)) < len(variables):
         raise RequestError(f"the variables {', '.join(map(str, variables))} repeat; name each once")
     components = []
@@ -319,14 +323,14 @@ def _checked(
         try:
             component = sympy.sympify(given, strict=True)
         except sympy.SympifyError as error:
-            raise RequestError(f"component {number} ({given!r}) is no sympy expression") from error
+            raise RequestError(f"component {number} ({quoted(given)}) is no sympy expression") from error
         if not isinstance(component, sympy.Expr):
-            raise RequestError(f"component {number} ({given!r}) is no sympy expression")
+            raise RequestError(f"component {number} ({quoted(given)}) is no sympy expression")
         components.append(component)
     known = {symbol for component in components for symbol in component.free_symbols} | set(variables)
     real = as_real(sorted(known, key=str))
     renamed = [component.xreplace(real) for component in components]
     for number, component in enumerate(renamed):
         if component.is_real is False or component.has(sympy.I):
-            raise RequestError(f"component {number} ({component}) is not real")
+            raise RequestError(f"component {number} ({in_words(component)}) is not real")
     return renamed, [real.get(variable, variable) for variable in variables]

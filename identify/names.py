@@ -97,7 +97,8 @@ class _Short(Repr):
 
 
 def lookalike(name: str) -> str:
-    """The same text for names that look the same to a person: capitals and look-alike letters don't count.
+    """The same text for names that look the same to a person: capitals, look-alike letters and the width of
+    spaces don't count.
 
     Example:
         >>> lookalike("Raf") == lookalike("raf")
@@ -105,7 +106,7 @@ def lookalike(name: str) -> str:
         >>> lookalike("\N{MICRO SIGN}") == lookalike("\N{GREEK SMALL LETTER MU}")
         True
     """
-    return unicodedata.normalize("NFKC", name).casefold()
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def default_names(letter: str, count: int) -> tuple[str, ...]:

@@ -30,6 +30,9 @@ Words = NDArray[np.uint64]
 # Bounds on temporary memory: pairs expanded at once, and bytes of the packed rows.
 _PAIRS_AT_ONCE = 1 << 21
 _PACKED_BYTES = 1 << 27
+# from so many candidates on, a row is worth a step of Python: a listed candidate costs some thirty times as much
+_MANY = 2048
+_FULL_SIGNATURE = 56
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,9 @@ def _fold_rows(rows: scipy.sparse.csr_array, seed: int, fold: np.ufunc) -> Words
     """Fold a pseudo-random word per column over each row: a sum is a hash of the row, an OR a signature."""
     words = _scramble(np.arange(rows.shape[1], dtype=np.uint64) + np.uint64(seed << 40))
     if fold is np.bitwise_or:
-        words = np.uint64(1) << (words >> np.uint64(58))
+        # up to 64 columns a signature is the row itself
+        few = rows.shape[1] <= 64
+        words = np.uint64(1) << (np.arange(rows.shape[1], dtype=np.uint64) if few else words >> np.uint64(58))
     result = np.zeros(rows.shape[0], dtype=np.uint64)
     filled = np.flatnonzero(np.diff(rows.indptr))
     for part in _slices(np.diff(rows.indptr)[filled]):
@@ -139,14 +144,10 @@ def _strict_inclusions(rows: scipy.sparse.csr_array) -> tuple[Ints, Ints]:
     ranked = rows[longest_first]
     found = [_above_the_empty_row(ranked)]
     signatures = _fold_rows(ranked, 0, np.bitwise_or)
-    for candidates in _candidates(ranked):
-        small, large = candidates
-        likely = signatures[small] & ~signatures[large] == 0
-        small, large = small[likely], large[likely]
+    for small, large in _likely(ranked, signatures):
         inside = _contained(ranked, small, large)
         found.append((small[inside], large[inside]))
-    pairs = (np.concatenate(side) for side in zip(*found, strict=True))
-    small, large = (longest_first[side] for side in pairs)
+    small, large = (longest_first[side] for side in _joined(found))
     return small, large
 
 
@@ -157,19 +158,52 @@ def _above_the_empty_row(ranked: scipy.sparse.csr_array) -> tuple[Ints, Ints]:
     return np.full(n, last, dtype=np.intp), np.arange(n, dtype=np.intp)
 
 
-def _candidates(ranked: scipy.sparse.csr_array) -> Iterator[tuple[Ints, Ints]]:
-    """Pairs (i, j): row j is longer than row i and has the column of i in which such rows are fewest.
+def _likely(ranked: scipy.sparse.csr_array, signatures: Words) -> Iterator[tuple[Ints, Ints]]:
+    """Pairs (i, j): row j is longer than row i, has the column of i in which such rows are fewest, and its signature.
 
     Args:
         ranked: distinct rows, longest first, so the longer rows stand first in every column.
+        signatures: of the rows.
     """
     by_column = ranked.tocsc()
     number, column = _fewest_longer(ranked, by_column)
-    rows_with = np.flatnonzero(number)
+    # where nearly all bits are set a signature tells nothing, and what it lets through has to be listed anyway
+    telling = ranked.shape[1] <= 64 or np.bitwise_count(signatures).mean() < _FULL_SIGNATURE
+    many = (number >= _MANY) & telling
+    yield from _likely_among_many(by_column, signatures, number, column, np.flatnonzero(many))
+    rows_with = np.flatnonzero((number > 0) & ~many)
     for part in _slices(number[rows_with]):
         small = rows_with[part]
         start, length = by_column.indptr[column[small]], number[small]
-        yield np.repeat(small, length), by_column.indices[_ranges(start, length)].astype(np.intp)
+        small = np.repeat(small, length)
+        large = by_column.indices[_ranges(start, length)].astype(np.intp)
+        likely = signatures[small] & ~signatures[large] == 0
+        yield small[likely], large[likely]
+
+
+def _likely_among_many(
+    by_column: scipy.sparse.csc_array, signatures: Words, number: Ints, column: Ints, rows_with: Ints
+) -> Iterator[tuple[Ints, Ints]]:
+    """The same for rows with many candidates, which are compared where they stand, and never listed."""
+    found: list[tuple[Ints, Ints]] = []
+    n_found = 0
+    for c in np.unique(column[rows_with]).tolist():
+        along = by_column.indices[by_column.indptr[c] : by_column.indptr[c + 1]].astype(np.intp)
+        lacking = ~signatures[along]
+        for i in rows_with[column[rows_with] == c].tolist():
+            large = along[: number[i]][lacking[: number[i]] & signatures[i] == 0]
+            found.append((np.full(len(large), i, dtype=np.intp), large))
+            n_found += len(large)
+            if n_found >= _PAIRS_AT_ONCE:
+                yield _joined(found)
+                found, n_found = [], 0
+    if found:
+        yield _joined(found)
+
+
+def _joined(pairs: list[tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
+    small, large = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    return small, large
 
 
 def _fewest_longer(ranked: scipy.sparse.csr_array, by_column: scipy.sparse.csc_array) -> tuple[Ints, Ints]:

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -154,12 +155,17 @@ def is_text(call: ast.Call) -> bool:
         return True
     if name in ("run", "Popen", "check_output"):
         return any(word.arg in ("text", "universal_newlines") for word in call.keywords)
-    owner = getattr(function.value, "id", "") if isinstance(function, ast.Attribute) else ""
-    # file descriptors and images
-    if name not in ("open", "fdopen") or (name == "open" and owner in ("os", "pillow")):
+    if name not in ("open", "fdopen"):
         return False
-    mode = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
-    return not any(isinstance(each, str) and set(each) <= set("rwxab+") and "b" in each for each in mode)
+    # a path is opened with a mode; others open a file descriptor, an image, or the member of an archive
+    if isinstance(function, ast.Attribute) and name == "open" and call.args and not is_word(call.args[0]):
+        return False
+    modes = [argument.value for argument in call.args if is_word(argument)]
+    return not any(set(each) <= set("rwxab+") and "b" in each for each in modes)
+
+
+def is_word(node: ast.expr) -> TypeGuard[ast.Constant]:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def test_only_the_lock_of_a_run_asks_for_processes() -> None:

@@ -8,13 +8,14 @@ is least is found for them, and put between encoder and decoder.
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from estimation.baselines.ica import fast_ica
 
 __all__ = ["independent", "least_costly"]
 
@@ -42,22 +43,13 @@ def independent(latents: Tensor, seed: int) -> Tensor:
         shape (n, n). Latents that hardly vary stay as they are. So do all of them where no more rows than n tell, or
         where some copy others.
     """
-    from sklearn.decomposition import FastICA
-    from sklearn.exceptions import ConvergenceWarning
-
     kept = _told(latents)
     result = torch.eye(latents.shape[1], dtype=torch.float64, device="cpu")
     if int(kept.sum()) < 2 or len(latents) <= latents.shape[1]:
         return result
-    solver = FastICA(
-        whiten="unit-variance", whiten_solver="eigh", random_state=seed, max_iter=_ICA_ROUNDS, tol=_ICA_CLOSE
-    )
-    with warnings.catch_warnings():
-        # a map that could be a little better is good enough: training goes on from it
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        # of latents that copy each other; their map is not taken
-        warnings.filterwarnings("ignore", "There are some small singular values")
-        found = solver.fit(latents[:, kept].double().cpu().numpy()).components_
+    # a map that could be a little better is good enough: training goes on from it. That of latents which copy each
+    # other is not taken
+    found = fast_ica(latents[:, kept].double().cpu().numpy(), seed, _ICA_ROUNDS, _ICA_CLOSE)
     if _invertible(found):
         result[np.ix_(kept, kept)] = torch.from_numpy(found)
     return result

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,6 @@ def from_regression(model: TrainedModel, points: Points, seed: int) -> Array:
     the term of z_hat_j: hence the half, and hence the same scale as that of derivatives. It is measured on rows that
     the regression has not seen, so that a latent that adds nothing costs nothing on average.
     """
-    from threadpoolctl import threadpool_limits
-
     assert points.latents is not None
     z = points.latents.astype(np.float64)
     z_hat = model.encode(points.observations).astype(np.float64)
@@ -43,9 +42,8 @@ def from_regression(model: TrainedModel, points: Points, seed: int) -> Array:
     orders = [generator.permutation(len(z) - half) for _ in range(_REPEATS)]
     strengths = np.zeros((z.shape[1], z_hat.shape[1]))
     # the trees' threads wait for each other by spinning: with a few hundred rows they are no faster than one, and
-    # where other work has the cores they take minutes for what one does in a second. One limit for all: to look for
-    # the libraries that it binds takes longer than a prediction
-    with threadpool_limits(1, user_api="openmp"):
+    # where other work has the cores they take minutes for what one does in a second
+    with _pools().limit(limits=1, user_api="openmp"):
         for i in np.flatnonzero(spread(z) > 0):
             target = (z[:, i] - z[:, i].mean()) / z[:, i].std()
             predict = _fitted(z_hat[:half], target[:half], seed)
@@ -62,6 +60,16 @@ def _fitted(inputs: Array, target: Array, seed: int) -> Callable[[Array], Array]
     trees = HistGradientBoostingRegressor(early_stopping=False, random_state=seed)
     trees.fit(inputs, target - linear.predict(inputs))
     return lambda rows: np.asarray(linear.predict(rows) + trees.predict(rows))
+
+
+@functools.cache
+def _pools() -> Any:
+    """The libraries whose threads are limited: looked for once, as it takes long and stops others that load one."""
+    # loads what is to be found
+    import sklearn.ensemble  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _cost_of_losing(

@@ -168,7 +168,7 @@ def _as_array(values: Any, name: str) -> NDArray[Any]:
         raise DataError(f"{name} has masked entries; fill them or leave those rows out")
     try:
         return np.asarray(values)
-    except Exception as error:
-        # ragged lists, tensors that need a gradient or live on a GPU: each library has its own type
+    except (RuntimeError, TypeError, ValueError) as error:
+        # ragged lists, tensors that live on a GPU or need a gradient
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(f"{name} is no array of numbers: {reason}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 __all__ = ["progress_line"]
@@ -32,6 +33,10 @@ def progress_line(total: int, done: int, shown: bool | None) -> Iterator[Advance
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True, force_terminal=True if shown else None)
-    with Progress(*columns, console=console, transient=True) as bar:
+    # redirection replaces the streams of the whole process; of several threads one may do so
+    alone = threading.current_thread() is threading.main_thread()
+    with Progress(
+        *columns, console=console, transient=True, redirect_stdout=alone, redirect_stderr=alone
+    ) as bar:
         task = bar.add_task("training", total=total, completed=done)
         yield lambda step, text: bar.update(task, completed=step, description=text)

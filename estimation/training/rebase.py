@@ -183,7 +183,8 @@ def _left_over(model: SparseVAE, latents: Tensor, actions: Tensor | None) -> Ten
 
 
 def _covariance(values: Tensor) -> Array:
-    return _array(torch.cov(values.double().T))
+    # of one latent torch gives a number instead of a matrix
+    return _array(torch.cov(values.double().T).reshape(values.shape[1], values.shape[1]))
 
 
 def _action_effects(model: SparseVAE, past: Tensor | None, actions: Tensor) -> Tensor:

@@ -72,12 +72,37 @@ _PIECES = 10_000
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON on standard output; what its encoding lacks is escaped, so that nothing is lost."""
+    """Print a value as JSON on standard output: indented, lists of whole numbers on one line.
+
+    A verdict on a large graph may list millions of blocks by number; a line for each would be twice as long. What the
+    encoding of standard output lacks is escaped, so that nothing is lost.
+    """
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    pieces = json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value)
+    pieces = _json_parts(value, "\n")
     while not is_unheard() and (some := "".join(islice(pieces, _PIECES))):
         sys.stdout.write(json_encodable(some, encoding))
     sys.stdout.write("\n")
+
+
+def _json_parts(value: Any, line: str) -> Iterator[str]:
+    """The text in parts; ``line`` is the end of a line and the indentation around the value."""
+    if isinstance(value, list | tuple) and value and all(type(item) is int for item in value):
+        yield f"[{', '.join(map(str, value))}]"
+    elif isinstance(value, dict | list | tuple) and value:
+        inner = f"{line}  "
+        opening, closing = "{}" if isinstance(value, dict) else "[]"
+        yield opening
+        for number, item in enumerate(value):
+            yield f",{inner}" if number else inner
+            if isinstance(value, dict):
+                key = item if isinstance(item, str) else json.dumps(item)
+                yield f"{json.dumps(key, ensure_ascii=False)}: "
+                yield from _json_parts(value[item], inner)
+            else:
+                yield from _json_parts(item, inner)
+        yield line + closing
+    else:
+        yield json.dumps(value, ensure_ascii=False)
 
 
 def printed_instead(*paths: Path | None) -> bool:

@@ -95,9 +95,10 @@ class Output(io.TextIOBase):
 
     def flush(self) -> None:
         """Flush, as far as it can be done."""
-        if self._stream is not None and self.failure is None:
+        flush = getattr(self._stream, "flush", None)
+        if flush is not None and self.failure is None:
             with self._remembering():
-                self._stream.flush()
+                flush()
 
     def writable(self) -> bool:
         """True, whatever becomes of what is written."""
@@ -105,7 +106,8 @@ class Output(io.TextIOBase):
 
     def isatty(self) -> bool:
         """Whether the stream is a terminal."""
-        return self._stream is not None and self._stream.isatty()
+        # a stream of the user's own may lack this, and the next two
+        return bool(getattr(self._stream, "isatty", lambda: False)())
 
     def fileno(self) -> int:
         """The file descriptor.
@@ -113,9 +115,10 @@ class Output(io.TextIOBase):
         Raises:
             io.UnsupportedOperation: there is none.
         """
-        if self._stream is None:
+        number = getattr(self._stream, "fileno", None)
+        if number is None:
             raise io.UnsupportedOperation("fileno")
-        return self._stream.fileno()
+        return int(number())
 
     @contextlib.contextmanager
     def _remembering(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ than a millionth is taken for equal, and the gap that is left is told. Choices o
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from fractions import Fraction
@@ -41,6 +42,8 @@ _MOST_UNITS = 10**9
 _SCALE = 1e4
 # of each latent's broken conditions, so many join at once
 _AT_ONCE = 3
+# times that forced candidates are settled: what is left then may force others
+_ROUNDS = 10
 # shares of the time: a first attempt at a proof, then a search for better choices, then another attempt
 _FIRST, _RENEWING = 0.4, 0.3
 # candidates that are chosen anew together, at first; seconds for that at most, and so few that more may be tried
@@ -81,27 +84,47 @@ def cheapest_cover(
         demand: what is needed.
         time_limit: seconds.
         seed: of the search that improves a choice whose proof takes too long.
-        at_least: a bound on the cost known from elsewhere.
+        at_least: a bound on the cost known from elsewhere, rounded down.
         at_most: when every choice is proved to cost more than this, the search may stop.
     """
+    return _cheapest(demand, time_limit, seed, at_least, at_most, _ROUNDS)
+
+
+def _cheapest(
+    demand: Demand, time_limit: float, seed: int, at_least: float, at_most: float, rounds: int
+) -> Cover:
+    start = time.monotonic()
     kept = _worth_a_look(demand)
     small = demand.only(kept)
     forced = _forced(small)
-    if forced.any():
-        paid = total(small.costs[forced].tolist())
-        found = cheapest_cover(small.rest(forced), time_limit, seed, at_least - paid, at_most - paid)
+    if rounds and forced.any():
+        paid = sum(map(exact, small.costs[forced].tolist()), Fraction(0))
+        least, most = _less(at_least, paid), _less(at_most, paid)
+        least, left = math.nextafter(least, -np.inf), max(time_limit - (time.monotonic() - start), 1e-9)
+        found = _cheapest(small.rest(forced), left, seed, least, most, rounds - 1)
         exactly = found.lower_bound >= found.cost
-        bound = np.inf if exactly else float(exact(paid) + exact(found.lower_bound))
+        bound = np.inf if exactly else float(paid + exact(found.lower_bound))
         return _answer(demand, np.concatenate([kept[forced], kept[~forced][found.chosen]]), bound)
     choices = Choices.of(small)
     if choices is not None:
         return _answer(demand, kept[choices.cheapest()], np.inf)
     prices, unit, whole = _for_solver(small)
-    least, most = (
-        float(exact(limit) / unit) if np.isfinite(limit) else np.inf for limit in (at_least, at_most)
-    )
+    least, most = (_in_units(limit, unit) for limit in (at_least, at_most))
     found = _Search(small.only(np.arange(len(kept)), prices), time_limit, seed, least, most, whole).run()
     return _answer(demand, kept[found.chosen], float(Fraction(found.lower_bound) * unit))
+
+
+def _less(limit: float, paid: Fraction) -> float:
+    return float(exact(limit) - paid) if np.isfinite(limit) else limit
+
+
+def _in_units(limit: float, unit: Fraction) -> float:
+    """How many units a limit is: none of a negative one, and no end of them where it can't matter."""
+    if limit <= 0:
+        return 0.0
+    if not np.isfinite(limit) or exact(limit) > unit * 10**18:
+        return np.inf
+    return float(exact(limit) / unit)
 
 
 def _answer(demand: Demand, positions: NDArray[np.intp], bound: float) -> Cover:
@@ -134,7 +157,7 @@ def _for_solver(demand: Demand) -> tuple[NDArray[np.float64], Fraction, bool]:
     if sum(whole) <= _MOST_UNITS:
         return np.array(whole, dtype=np.float64), unit, True
     good = prune(demand, complete(demand, np.zeros(len(whole), dtype=bool)))
-    scale = exact(total(demand.costs[good].tolist())) / int(_SCALE)
+    scale = exact(total(demand.costs[good].tolist()) or demand.costs.max()) / int(_SCALE)
     return np.array([float(exact(cost) / scale) for cost in demand.costs]), scale, False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import time
 from collections.abc import Collection, Iterable, Mapping
@@ -206,7 +207,8 @@ def _known_bound(before: Entanglement, candidates: Candidates, demand: Demand, n
         return 0.0
     largest = int(demand.targets.sum(axis=0).max())
     needed = lower_bound(free_choice(before, (), demand.margin > 1, largest))
-    return total(np.sort(candidates.costs)[:needed].tolist())
+    # rounded down, so that it stays a bound
+    return math.nextafter(total(np.sort(candidates.costs)[:needed].tolist()), 0.0)
 
 
 def _allowed(

@@ -105,9 +105,9 @@ def _check_sizes(members: dict[str, zipfile.ZipInfo], size: int) -> None:
         )
 
 
-def _check_header(file: zipfile.ZipFile, key: str, info: zipfile.ZipInfo) -> None:
+def _check_header(archive: zipfile.ZipFile, key: str, info: zipfile.ZipInfo) -> None:
     """The header of a member claims what the member has, and shapes that a graph can have."""
-    with file.open(info) as member:
+    with archive.open(info) as member:
         if member.read(6) != np.lib.format.MAGIC_PREFIX:
             raise FormatError(f"key '{key}': is no numpy array")
         version = tuple(member.read(2))

@@ -107,10 +107,23 @@ def _without_comments(text: str) -> tuple[list[str], int]:
             comments += 1
             lines.append("\n")
             continue
+        lines.append(_without_spaces_after_quotes(line, inside))
         # a quoted cell may hold the end of a line
         inside ^= line.count('"') % 2 == 1
-        lines.append(line)
     return lines, comments
+
+
+def _without_spaces_after_quotes(line: str, inside: bool) -> str:
+    """Spaces between a quoted cell and what separates it from the next, which the csv module would not have."""
+    if '" ' not in line:
+        return line
+    # every second part stands outside of quotes; between two quotes that stand for one it is empty
+    parts = line.split('"')
+    for k in range(2 - inside, len(parts), 2):
+        rest = parts[k].lstrip(" ")
+        if rest[:1] in (",", ";", "\t", "\r", "\n") or (not rest and k == len(parts) - 1):
+            parts[k] = rest
+    return '"'.join(parts)
 
 
 def _delimiter(lines: list[str]) -> tuple[str, list[str]]:

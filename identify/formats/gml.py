@@ -224,8 +224,9 @@ def _write(graph: CausalGraph) -> bytes:
 
 
 def _escaped(name: str) -> str:
-    # GML is ASCII, and an ampersand begins an entity
-    return "".join(c if " " <= c <= "~" and c not in '"&' else f"&#{ord(c)};" for c in name)
+    # GML is ASCII, and an ampersand begins an entity; igraph knows the two named ones only
+    named = name.replace("&", "&amp;").replace('"', "&quot;")
+    return "".join(c if " " <= c <= "~" else f"&#{ord(c)};" for c in named)
 
 
 GML = Format("gml", "GML", (".gml",), "GML", 64 * MIB, _read, _write)

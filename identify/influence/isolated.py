@@ -119,7 +119,7 @@ def _started(request: Request) -> subprocess.Popen[bytes] | None:
     try:
         # Python itself, and not a copy of this process: that would need a guard in the user's own script
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _START, json.dumps(sys.path)],
+            [sys.executable, "-P", "-c", _START, json.dumps([os.fspath(folder) for folder in sys.path])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if quiet else None,

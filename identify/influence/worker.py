@@ -73,6 +73,8 @@ def main() -> None:
     # what a file of Python prints is none of the answers
     elsewhere = os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else sys.stderr.fileno()
     os.dup2(elsewhere, sys.stdout.fileno())
+    # whoever interrupts the command means the process that started this one, and that kills it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     request = Request(**json.load(sys.stdin))
     import flint  # noqa: F401
     import sympy  # noqa: F401

@@ -179,8 +179,6 @@ def _fit_frame(ax: Any, outside: RGB) -> None:
     for axis in (ax.xaxis, ax.yaxis):
         _fit_text(axis.label, outside)
         _fit_text(axis.get_offset_text(), outside)
-        for text in axis.get_ticklabels():
-            _fit_text(text, outside)
     for title in (ax.title, getattr(ax, "_left_title", None), getattr(ax, "_right_title", None)):
         if title is not None:
             _fit_text(title, outside)

@@ -8,10 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.decomposition import FastICA
 from torch import Tensor
 
 from estimation.baseline_config import BaselineConfig
 from estimation.baselines.changes import Changes
+from estimation.baselines.ica import fast_ica
 from estimation.baselines.making import fresh
 from estimation.baselines.turning import independent, least_costly
 from estimation.baselines.variational import TCVAE, VAE, Posterior, SlowVAE
@@ -54,6 +56,20 @@ def test_independent_latents_are_found_again(seed: int) -> None:
     assert mean_correlation(true, mixed.numpy()).score < 0.97
     assert mean_correlation(true, found.numpy()).score > 0.998
     torch.testing.assert_close(found.var(0), torch.ones(N).double(), rtol=1e-2, atol=0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_the_components_are_those_of_scikit_learn(n: int) -> None:
+    """Whose own search changes the filters of warnings of the whole process where it ends early."""
+    rows = generator(n).laplace(size=(400, n)) @ generator(n + 1).normal(size=(n, n))
+    solver = FastICA(whiten="unit-variance", whiten_solver="eigh", random_state=7, max_iter=500, tol=1e-3)
+    np.testing.assert_allclose(fast_ica(rows, 7, 500, 1e-3), solver.fit(rows).components_, rtol=1e-9)
+
+
+def test_a_search_that_ends_early_says_nothing() -> None:
+    rows = generator(0).normal(size=(400, 4))
+    found = rows @ fast_ica(rows, 0, 2, 0.0).T
+    np.testing.assert_allclose(np.cov(found.T), np.eye(4) * 400 / 399, atol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [1.0, 4.0])

@@ -18,7 +18,9 @@ __all__ = ["HARD_NAMES", "HEAD", "forms", "named_graphs", "names", "npz", "quick
 HARD_NAMES = [
     "node", "edge", "graph", "strict", "a:b", "x->y", 'q"uote', "back\\", '\\"', "com,ma", "  spaces ", "007", "1e5",
     "ünï→", "<b>", "50%;", "{}", "[x]", "true", "null", "#c", "//", "&amp;", "&#65;", "None", "nan", "-", "'", "child",
-    "parent", "\\N",
+    "parent", "\\N", "[]", "()", "0", "0.0", "1,0", "n0", "n0::n1", "62", "µ", "μ", "Raf", "raf", '"', '""', '"x"',
+    "'x'", " ", "#", "sep=;", "a;b", "Unnamed: 0", "kind", "latent", "TRUE", "]]>", "<!--", "--", "backslashed 0",
+    "digraph", "subgraph", "&lt;", "%22", "e\u0301", "\U0001f600", "_networkx_list_start", "mechsparse_name",
 ]  # fmt: skip
 # how a graph in JSON begins
 HEAD = {"format": "mechsparse-graph", "version": 1}

@@ -145,13 +145,84 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyP
         FORMATS["npz"].read(bomb)
 
 
-def test_an_array_that_claims_to_be_huge_is_refused() -> None:
-    header = (
-        b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000000), }"
-    )
-    content = zip_of("Gz.npy", header.ljust(127) + b"\n")
-    with pytest.raises(FormatError, match="a graph has at most 20,000,000 nodes"):
+def header(dtype: str, shape: tuple[int, ...], data: bytes = b"") -> bytes:
+    """A member of an NPZ file that claims a shape, whatever it holds."""
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(out, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return out.getvalue() + data
+
+
+def csr(rows: int, columns: int) -> dict[str, object]:
+    return {"Ga_shape": [rows, columns], "Ga_indptr": [0] * (rows + 1), "Ga_indices": np.zeros(0, dtype=int)}
+
+
+HUGE = [
+    (zip_of("Gz.npy", header("<f8", (10**6, 10**9))), "key 'Gz': has shape (1000000, 1000000000); a graph has at most"),
+    (zip_of("Ga.npy", header("<f8", (10**9, 0))), "key 'Ga': has shape (1000000000, 0); a graph has at most"),
+    (zip_of("Gz.npy", header("<f8", (10**5, 10**5))), "is no NPZ file of plain arrays: key 'Gz' claims 80,000,000,000"),
+    (zip_of("latents.npy", header("<U9999", (10**6,))), "is no NPZ file of plain arrays: key 'latents' claims"),
+    (npz(**csr(2, 10**12)), "key 'Ga_shape': is [2, 1000000000000]; a graph has at most 20,000,000 nodes"),
+    (zip_of("Gz.npy", bytes(1 << 28)), "unpacks from "),
+    (zip_of("Gz.npy", header("<f8", (1, 1)).replace(b"NUMPY\x01", b"NUMPY\x03")), "key 'Gz': has version (3, 0)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "message"), HUGE, ids=[message[:40] for _, message in HUGE])
+def test_sizes_are_checked_in_the_headers(
+    content: bytes, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "_shape" not in message:
+        # no array is read before
+        monkeypatch.setattr(np, "load", None)
+    with pytest.raises(FormatError) as caught:
         FORMATS["npz"].read(content)
+    assert str(caught.value).startswith(message)
+
+
+def test_other_members_of_an_npz_file_are_not_read() -> None:
+    content = npz(**CSR, picture=np.zeros(100))
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        assert "picture.npy" in file.namelist()
+    assert FORMATS["npz"].read(content).n_latents == 2
+
+
+def test_shapes_and_names_are_checked_before_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entries of a plain matrix take many times its room."""
+    monkeypatch.setattr("identify.binary._from_dense", None)
+    with pytest.raises(IdentifyError, match="latents 0 and 1 are both named 'x'"):
+        FORMATS["npz"].read(npz(Gz=np.eye(2), latents=["x", "x"]))
+    with pytest.raises(
+        IdentifyError, match=re.escape("Gz must be square (latents x latents), got shape (2, 3)")
+    ):
+        FORMATS["npz"].read(npz(Gz=np.ones((2, 3))))
+
+
+def many(count: int, text: str) -> str:
+    return "".join(text.replace("#", str(i)) for i in range(count))
+
+
+LABELLED = 'node [ id # label "x" ]\n'
+# files under 1 MB of the kinds that once took a minute: what was quadratic must stay linear
+SLOW = [
+    ("g.json", "{" + many(20_000, '"k#": 0,') + '"k19999": 1}', "key 'k19999': is given twice"),
+    ("g.json", "[" * 160_000 + "]" * 160_000, "line 1: is nested too deeply"),
+    ("g.adjacency.csv", "child," + many(20_000, "c#,") + "c19999\nx" + ",0" * 20_001, "line 1: names the column"),
+    ("g.adjacency.csv", "child,r0\n" + many(20_000, "r#,0\n"), "line 1: has no column 'r1'"),
+    ("g.dot", "digraph {" + "{a;" * 10_000, "line 1: subgraphs are nested more than 50 deep"),
+    ("g.gml", "graph [ " * 50_000, "line 1: is no GML: the file ends inside of brackets"),
+    ("g.gml", "graph [ directed 1 " + many(5_000, LABELLED) + "]", "line 2: nodes 0 (line 1) and 1 both have"),
+    ("g.graphml", "<graphml>" + "<graph>" * 50_000, "line 1: is no XML"),
+    ("g.graphml", "<a>" * 50_000 + "</a>" * 50_000, "is no GraphML: the root is <a>"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "content", "message"), SLOW, ids=[f"{row[0]}: {row[2]}" for row in SLOW])
+def test_short_files_are_refused_soon(name: str, content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(FormatError) as caught:
+        read_graph(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
 
 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=lambda form: form.name)

@@ -12,6 +12,7 @@ import pytest
 
 from estimation.commands import main
 from identify.catalog import load, names
+from identify.commands.options import print_json
 from identify.criterion import check
 from identify.formats import read_graph, write_graph
 from identify.graph import CausalGraph
@@ -46,6 +47,60 @@ def refused(capsys: Captured, *words: str) -> str:
     assert err.count("\n") == 1
     assert "Traceback" not in out + err
     return err
+
+
+def test_json_is_indented_with_numbers_on_one_line(capsys: Captured) -> None:
+    value = {"a": [1, 2, 3], "b": [{"c": ("ü", True, None, 1.5)}, {}, []], "d": {1: "x"}, "e": [[1], [True]]}
+    print_json(value)
+    out = capsys.readouterr().out
+    assert json.loads(out) == json.loads(json.dumps(value))
+    assert '  "a": [1, 2, 3],\n' in out
+    plain = {"names": ["x", {"y": None}], "z": "w"}
+    print_json(plain)
+    assert capsys.readouterr().out == json.dumps(plain, indent=2) + "\n"
+
+
+# what a file was read as ----------------------------------------------------------------------------
+
+
+def test_the_terminal_says_what_a_table_was_read_as(folder: Path, capsys: Captured) -> None:
+    folder.joinpath("g.adjacency.csv").write_text("child,speed,place,push\nspeed,0,0,0\nplace,1,0,1\n")
+    said = (
+        "g.adjacency.csv: read as adjacency table: 2 latents (speed, place), 1 action (push); 1 edge from the past "
+        "(speed -> place); 1 edge from actions (push -> place); rows are children, columns their parents\n"
+    )
+    for words in (("check",), ("check", "--why", "place", "speed"), ("classes",), ("design",)):
+        assert told(capsys, words[0], "g.adjacency.csv", *words[1:]).startswith(said)
+    assert told(capsys, "convert", "g.adjacency.csv", "g.json") == said
+    assert told(capsys, "plot", "g.adjacency.csv", "g.png", "--what", "matrix") == said
+
+
+def test_beside_json_it_is_a_key_and_beside_a_graph_on_standard_error(folder: Path, capsys: Captured) -> None:
+    folder.joinpath("g.csv").write_text("parent;child\nspeed;place\n")
+    for words in (
+        ("check", "g.csv"),
+        ("classes", "g.csv"),
+        ("design", "g.csv"),
+        ("convert", "g.csv", "g.json"),
+    ):
+        assert told_json(capsys, *words)["read_as"].startswith("read as edge list: 2 latents (speed, place)")
+    assert "read_as" in told_json(capsys, "check", "g.csv", "twins.json")["graphs"][0]
+    assert "other_read_as" in told_json(capsys, "classes", "twins.json", "g.csv", code=1)
+    assert main(["convert", "g.csv", "-"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["latents"] == ["speed", "place"]
+    assert err.startswith("g.csv: read as edge list")
+    # our own format can be taken for one thing only
+    assert "read_as" not in told_json(capsys, "check", "twins.json")
+
+
+def test_nothing_of_a_file_reaches_the_terminal_unescaped(folder: Path, capsys: Captured) -> None:
+    folder.joinpath("g.csv").write_text("parent,child\n\x1b[31mred,b\n")
+    folder.joinpath("g.json").write_text(json.dumps({"format": "\x1b]0;x" + "y" * 5000}))
+    for name in ("g.csv", "g.json"):
+        message = refused(capsys, "check", name)
+        assert message.rstrip("\n").isprintable()
+        assert len(message) < 320
 
 
 # check ----------------------------------------------------------------------------------------------

@@ -84,7 +84,8 @@ def test_priced_designs_cost_what_brute_force_finds(kind: str, few: bool, data: 
     if limited.limited:
         assert limited.n_secured == limited.most_disentangled == most
     else:
-        assert least <= exact(budget)
+        # rounded once, as the design tells it
+        assert float(least) <= budget
 
 
 def test_one_candidate_for_56_cents_is_proved() -> None:

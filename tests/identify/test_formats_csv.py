@@ -28,6 +28,8 @@ READ = [
     ("e.csv", "parent,child,kind\nspeed ,place,latent\nspeed,place,latent\npush,place,action\n",
      ("speed", "place"), ("push",), [(1, 0)]),
     ("e.csv", ' Parent , CHILD\n"speed ", "place"\n\n  \n', ("speed", "place"), (), [(1, 0)]),
+    ("e.csv", '"parent" , "child" \n"speed" ,"place"  \n"a "" , b" , speed\n',
+     ("speed", "place", 'a " , b'), (), [(0, 2), (1, 0)]),
     ("e.csv", "child,parent\nplace,speed\n", ("speed", "place"), (), [(1, 0)]),
     ("e.csv", "parent,kind,child\npush, Action ,x\n", ("x",), ("push",), []),
     ("e.csv", "# made by hand\nparent;child\n# another\na;b\n", ("a", "b"), (), [(1, 0)]),
@@ -82,6 +84,7 @@ REFUSED = [
     ("e.csv", "parent,child\na,b,c\n", "line 2: has 3 cells; the header has 2"),
     ("e.csv", "source,target\na,b\n", "line 1: starts with 'source'; it must be 'parent,child,kind'"),
     ("e.csv", "parent child\na b\n", "line 1: starts with 'parent child'; it must be"),
+    ("e.csv", 'parent,child\n"a" "b",c\n', "line 2: is no CSV"),
     ("e.csv", '# comment\n\nparent,child\na,"b\n', "line 4: is no CSV: unexpected end of data"),
     ("e.csv", "# nothing\n,,\n", "the file is empty"),
 ]  # fmt: skip

@@ -65,14 +65,17 @@ def few_columns(rng: np.random.Generator) -> np.ndarray:
 @pytest.mark.parametrize("make", [scale_free, nested, half, few_columns])
 @pytest.mark.parametrize("packed_bytes", [0, 1 << 27], ids=["searched", "packed"])
 @pytest.mark.parametrize("pairs_at_once", [1, 100, 1 << 21])
+@pytest.mark.parametrize("many", [1, 20, 2048])
 def test_every_road_gives_the_same_answer(
     make: Callable[[np.random.Generator], np.ndarray],
     packed_bytes: int,
     pairs_at_once: int,
+    many: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(preorder, "_PACKED_BYTES", packed_bytes)
     monkeypatch.setattr(preorder, "_PAIRS_AT_ONCE", pairs_at_once)
+    monkeypatch.setattr(preorder, "_MANY", many)
     rows = make(np.random.default_rng(7))[: 60 if pairs_at_once == 1 else None]
     assert np.array_equal(written_out(row_inclusion(sparse.csr_array(rows))), brute_force(rows))
 

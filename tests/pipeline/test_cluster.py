@@ -24,7 +24,7 @@ from estimation.sweep.cluster import cluster_workers, slurm_workers
 from estimation.sweep.folders import LOCK
 from tests.pipeline.test_sweep import compared, content, until
 
-LONG = {"steps": 100, "seeds": (0, 1)}
+LONG = {"steps": 300, "seeds": (0, 1)}
 SCRIPT = """
 import json, sys
 from estimation.sweep import SweepPlan, run_sweep

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -98,9 +100,15 @@ def test_the_posterior_goes_through_the_flow() -> None:
 
 def fitted(**changes: object) -> tuple[list[str], SparseVAE]:
     data, _ = trajectories(2_000)
-    config = CONFIG.replace(steps=30, width=8, depth=1, validate_every=30).replace(**changes)
+    config = CONFIG.replace(steps=30, width=8, depth=1, validate_every=30, unmixing=False).replace(**changes)
     model = fit(data, config)
     return [note for note in model.history.notes if "the held-out" in note], model.model
+
+
+def fitted_notes() -> list[str]:
+    data, _ = trajectories()
+    config = CONFIG.replace(steps=30, width=8, depth=1, refinements=0, unmixing=False)
+    return fit(data.take(slice(0, 500)), config).history.notes
 
 
 def test_training_says_what_it_gained() -> None:
@@ -231,6 +239,32 @@ def test_what_makes_held_out_data_less_likely_is_taken_back(monkeypatch: pytest.
     assert not model.flow.active
     for name, value in model.state_dict().items():
         assert torch.equal(value, kept[name]), name
+
+
+@pytest.mark.parametrize(
+    ("error", "caught"),
+    [
+        (NothingToStraightenError("the observations tell of no latent"), True),
+        (torch.linalg.LinAlgError("The solver failed because the input matrix is singular."), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), False),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied (1x2 and 3x4)"), False),
+    ],
+)
+def test_only_what_a_model_can_be_like_is_noted(
+    error: Exception, caught: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any other error is a fault of the machine or of ours, and no reason to return another model."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(polish, "straighten_", fail)
+    if caught:
+        notes = fitted_notes()
+        assert f"not straightened after 30 steps: {error}" in notes
+    else:
+        with pytest.raises(type(error), match=re.escape(str(error))):
+            fitted_notes()
 
 
 class Opaque(torch.autograd.Function):

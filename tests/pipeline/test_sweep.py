@@ -148,7 +148,7 @@ from estimation.sweep import SweepPlan, run_sweep
 if __name__ == "__main__":
     run_sweep(SweepPlan.from_dict(json.loads(sys.argv[1])), sys.argv[2], jobs=int(sys.argv[3]))
 """
-LONG = {"steps": 100, "seeds": (0, 1)}
+LONG = {"steps": 300, "seeds": (0, 1)}
 
 
 def begin(folder: Path, jobs: int) -> subprocess.Popen[bytes]:
@@ -217,7 +217,9 @@ def test_a_run_that_another_process_has_is_left_to_it(tmp_path: Path) -> None:
     assert status_of(folder) == "done"
 
 
-@pytest.mark.parametrize("owner", ['{"host": "elsewhere", "process": 1}', '{"ho'])
+@pytest.mark.parametrize(
+    "owner", ['{"host": "elsewhere", "process": 1}', '{"ho', "[3]", '{"host": 1}', "[" * 100_000]
+)
 def test_the_lock_of_a_dead_process_is_taken_over(owner: str, tmp_path: Path) -> None:
     lock = tmp_path / LOCK
     lock.write_text(owner)

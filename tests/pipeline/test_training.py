@@ -41,6 +41,11 @@ def time() -> Dataset:
     return simulate(CausalGraph(Gz=np.eye(3)), 600, seed=training_seed(1))
 
 
+@pytest.fixture(scope="module")
+def hardly_trained(actions: Dataset) -> TrainedModel:
+    return fit(actions, tiny(max_edges_actions=5, steps=2, unmixing=False))
+
+
 def test_a_small_problem_is_solved() -> None:
     """Three latents behind a random decoder: graph and latents come out right."""
     train, test = (
@@ -85,13 +90,25 @@ class StoppedError(Exception):
     pass
 
 
+def of_three_edges(sparsity: str) -> TrainingConfig:
+    return tiny(max_edges_past=3, sparsity=sparsity, unmixing=sparsity == "budget", dense_share=0.25)
+
+
+@pytest.fixture(scope="module")
+def undisturbed_runs() -> dict[str, TrainedModel]:
+    """By sparsity, each trained when it is first asked for."""
+    return {}
+
+
 @pytest.mark.parametrize("sparsity", ["budget", "constraint", "penalty", "none"])
 @pytest.mark.parametrize("stop", [10, 20, 30])
 def test_a_run_that_was_stopped_ends_with_the_same_numbers(
-    time: Dataset, tmp_path: Path, sparsity: str, stop: int
+    time: Dataset, undisturbed_runs: dict[str, TrainedModel], tmp_path: Path, sparsity: str, stop: int
 ) -> None:
-    config = tiny(max_edges_past=3, sparsity=sparsity, unmixing=sparsity == "budget", dense_share=0.25)
-    undisturbed = fit(time, config)
+    config = of_three_edges(sparsity)
+    if sparsity not in undisturbed_runs:
+        undisturbed_runs[sparsity] = fit(time, config)
+    undisturbed = undisturbed_runs[sparsity]
 
     def interrupt(record) -> None:  # type: ignore[no-untyped-def]
         if record.step > stop:
@@ -203,7 +220,8 @@ def test_networks_of_the_users(actions: Dataset, tmp_path: Path) -> None:
     def network(a: int, b: int) -> nn.Module:
         return nn.Sequential(nn.Linear(a, 12), nn.ReLU(), nn.Linear(12, b))
 
-    model = fit(actions, tiny(max_edges_actions=5), encoder=network(6, 3), decoder=network(3, 6))
+    config = tiny(max_edges_actions=5, unmixing=False)
+    model = fit(actions, config, encoder=network(6, 3), decoder=network(3, 6))
     model.save(tmp_path)
     again = load(tmp_path, encoder=network(6, 3), decoder=network(3, 6))
     np.testing.assert_array_equal(model.encode(actions.observations), again.encode(actions.observations))
@@ -219,7 +237,7 @@ def test_early_stop(actions: Dataset) -> None:
 
 
 def test_a_saved_model_is_the_same_model(actions: Dataset, tmp_path: Path) -> None:
-    model = fit(actions, tiny(max_edges_actions=5))
+    model = fit(actions, tiny(max_edges_actions=5, unmixing=False))
     model.save(tmp_path / "model")
     again = load(tmp_path / "model")
     assert again.graph == model.graph
@@ -235,7 +253,7 @@ def test_a_saved_model_is_the_same_model(actions: Dataset, tmp_path: Path) -> No
 
 def test_a_model_trained_on_a_gpu_is_read_without_one(actions: Dataset, tmp_path: Path) -> None:
     """As far as that can be shown without a GPU: the settings say so, and nothing asks for it."""
-    model = fit(actions, tiny(max_edges_actions=4))
+    model = fit(actions, tiny(max_edges_actions=4, unmixing=False))
     dataclasses.replace(model, config=model.config.replace(device="cuda")).save(tmp_path)
     read = load(tmp_path)
     assert read.config.device == "cuda"
@@ -303,8 +321,8 @@ def test_data_at_odds_with_each_other(actions: Dataset, time: Dataset) -> None:
         fit(plain, tiny(max_edges_actions=3))
 
 
-def test_what_a_model_refuses(actions: Dataset) -> None:
-    model = fit(actions, tiny(max_edges_actions=5, steps=2, unmixing=False))
+def test_what_a_model_refuses(hardly_trained: TrainedModel) -> None:
+    model = hardly_trained
     with pytest.raises(DataError, match=r"observations have shape \(4, 5\); this model needs \(N, T, 6\)"):
         model.encode(np.zeros((4, 5)))
     with pytest.raises(DataError, match="latents hold an entry that is not finite"):

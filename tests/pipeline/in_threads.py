@@ -1,0 +1,99 @@
+"""Everything at once from several threads: what differs from one thread is printed as JSON.
+
+A program of its own, as a crash must not end the tests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from estimation.baseline_config import BaselineConfig
+from estimation.baselines.fitting import fit as fit_baseline
+from estimation.config import TrainingConfig
+from estimation.evaluation import evaluate
+from estimation.simulate import simulate
+from estimation.trained import TrainedModel
+from estimation.training import fit
+from identify.graph import CausalGraph
+
+TINY = {"steps": 9, "width": 8, "transition_width": 4, "batch_size": 64, "max_edges_actions": 3}
+ROUNDS = 6
+
+
+def digest(*arrays: NDArray[np.generic]) -> str:
+    return hashlib.sha256(b"".join(np.ascontiguousarray(each).tobytes() for each in arrays)).hexdigest()
+
+
+def weights(model: TrainedModel) -> str:
+    """With the notes of training, which say whether the model was refined."""
+    notes = " ".join(model.history.notes).encode()
+    tensors = [tensor.numpy() for tensor in model.model.state_dict().values()]
+    return digest(*tensors, np.frombuffer(notes, dtype=np.uint8))
+
+
+def tasks() -> tuple[dict[str, Callable[[], str]], dict[str, str]]:
+    """What to do, and what some of it gives, by name."""
+    data = simulate(CausalGraph(Ga=np.eye(3)), 150, seed=0)
+    configs = [TrainingConfig(seed=seed, **TINY) for seed in (0, 1)]
+    ours, theirs = (fit(data, config) for config in configs)
+    latents = ours.encode(data.observations)
+    quick = configs[0].replace(unmixing=False, flow_blocks=0)
+
+    def with_network() -> str:
+        """A decoder that the package knows no derivative of."""
+        draw = torch.Generator().manual_seed(0)
+        decoder = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, data.n_observed))
+        for parameter in decoder.parameters():
+            nn.init.normal_(parameter, std=0.3, generator=draw)
+        return weights(fit(data, quick, decoder=decoder))
+
+    rotated = BaselineConfig("tcvae", steps=8, width=8, batch_size=64)
+    every = {
+        "encode": lambda: digest(ours.encode(data.observations)),
+        "encode the other": lambda: digest(theirs.encode(data.observations)),
+        "decode": lambda: digest(ours.decode(latents)),
+        "fit": lambda: weights(fit(data, configs[0])),
+        "fit the other": lambda: weights(fit(data, configs[1])),
+        "fit with a network": with_network,
+        "fit a baseline": lambda: weights(fit_baseline(data, rotated)),
+        "evaluate": lambda: json.dumps(evaluate(ours, data, n_samples=40).to_dict()),
+        "evaluate by regression": lambda: json.dumps(
+            evaluate(theirs, data, method="regression", n_samples=60).to_dict()
+        ),
+    }
+    return every, {"fit": weights(ours), "fit the other": weights(theirs)}
+
+
+def main() -> None:
+    # more threads than cores wait for each other
+    torch.set_num_threads(1)
+    every, known = tasks()
+    alone = {name: known.get(name) or task() for name, task in every.items()}
+    filters = list(warnings.filters)
+
+    def wrong(name: str) -> str | None:
+        try:
+            return None if every[name]() == alone[name] else f"{name}: other numbers"
+        except Exception as error:  # whatever it is, it has to be seen
+            return f"{name}: {type(error).__name__}: {error}"
+
+    names = [name for name in every for _ in range(1 if name.startswith(("fit", "evaluate")) else ROUNDS)]
+    with ThreadPoolExecutor(4) as pool:
+        found = [text for text in pool.map(wrong, names) if text]
+    if list(warnings.filters) != filters:
+        found.append("the filters of warnings have changed")
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
