@@ -22,8 +22,8 @@ from estimation.masks import MASK_STATES
 from estimation.model import SparseVAE
 from estimation.representation import Representation, Shape
 from estimation.size import weight_count
-from estimation.storage import read_folder
-from estimation.trained import KIND, TrainedModel, load_state, names_of
+from estimation.storage import load_state, read_folder
+from estimation.trained import KIND, TrainedModel, names_of, set_centring_
 from identify.exceptions import GraphError
 
 __all__ = ["load"]
@@ -92,6 +92,10 @@ def load(
     except (ConfigError, CheckpointError, DataError) as error:
         raise CheckpointError(f"{folder}: is damaged ({error})") from error
     model = _model(shape, config, encoder, decoder)
+    try:
+        set_centring_(model, content)
+    except DataError as error:
+        raise CheckpointError(f"{folder}: is damaged ({error})") from error
     model.to(device, getattr(torch, config.dtype)).eval()
     load_state(model, tensors, f"{folder}")
     image = content["observation_shape"]

@@ -16,17 +16,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from estimation.exceptions import DataError
 from estimation.tables import read_parts
-from estimation.tables.arrays import listed
 from estimation.tables.checks import checked, require_seen
 from estimation.tables.cutting import as_rows, cut, cut_actions, shares
+from estimation.tables.frames import frame_actions, frame_names, is_frame
 from estimation.tables.numpy_files import write_npz
-from estimation.tables.parts import Parts, shown_path
-from estimation.tables.roles import HasRoles, Roles
+from estimation.tables.parts import Parts, listed, shown_path
+from estimation.tables.roles import HasRoles, Roles, roles_of_frames
 from identify.graph import CausalGraph
 
 __all__ = ["Dataset"]
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 Names = str | Sequence[str]
 
 
@@ -38,7 +38,8 @@ class Dataset:
     Arrays are shared with whoever gave them, and methods may return views: treat them as read-only.
 
     Attributes:
-        observations: x, shape (N, T, d_x), float32. T is 1 without a past, 2 for pairs, or more.
+        observations: x, shape (N, T, d_x), float32, or float64 where a column varies little around a large value,
+            so that float32 would lose it. T is 1 without a past, 2 for pairs, or more.
         actions: a, shape (N, d_a): the action that leads to the last step, and to every step when T > 2. Or shape
             (N, T - 1, d_a) when T > 2: ``actions[:, t]`` acts on the step from t to t + 1. None without actions.
         latents: the true z, shape (N, T, d_z), or None.
@@ -87,7 +88,9 @@ class Dataset:
     ) -> Dataset:
         """Check arrays and make a dataset of them.
 
-        float32 arrays are shared, not copied, and ``numpy.memmap`` stays on disk; other numbers become float32.
+        float32 arrays are shared, not copied, and ``numpy.memmap`` stays on disk. Other numbers become float32, or
+        float64 where float32 would not tell the values of a column apart. Data frames bring their names along; a column
+        of text among the actions becomes one action per value.
 
         Args:
             observations: shape (N, T, d_x), or (N, d_x), which is taken as T = 1.
@@ -113,17 +116,24 @@ class Dataset:
         """
         if decoder is not None and not callable(decoder):
             raise DataError(f"decoder is {type(decoder).__name__}; it must be a function or a torch module")
+        called: tuple[str, ...] | None = None
+        levels: dict[str, tuple[str, ...]] = {}
+        if is_frame(observations):
+            observation_names = observation_names or frame_names(observations, "observations")
+        if is_frame(actions):
+            actions, called, levels = frame_actions(actions, "actions")
         parts = Parts(
             observations,
             actions=actions,
             latents=latents,
             graph=graph,
-            action_names=None if action_names is None else tuple(action_names),
+            action_names=called if action_names is None else tuple(action_names),
             observation_shape=None if observation_shape is None else tuple(observation_shape),
             name=name,
             episodes=episodes,
             notes=tuple(notes),
             observation_names=tuple(observation_names or ()),
+            roles=roles_of_frames(observation_names, called, levels) if levels else None,
         )
         return cls._from_parts(parts, allow_constant, decoder)
 

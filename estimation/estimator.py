@@ -31,12 +31,16 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from estimation.alignment import align
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.exceptions import ConfigError, DataError
-from estimation.tables.arrays import as_float32
+from estimation.tables.arrays import as_numbers
+from estimation.tables.cells import is_missing, trimmed
 from estimation.tables.episodes import cut_episodes
+from estimation.tables.frames import frame_actions, frame_numbers, is_frame, require_whole
 from estimation.tables.parts import Parts
+from estimation.tables.roles import roles_of_frames
 from estimation.training.loop import fit as train
 
 __all__ = ["SparseMechanismVAE"]
@@ -159,9 +163,10 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             TrainingError: training went wrong.
             ValueError: X is not what scikit-learn accepts.
         """
-        x = validate_data(self, X, dtype=_FLOATS, ensure_min_samples=2)
+        x = _checked(self, X, ensure_min_samples=2)
         order = _order(self.order, actions, groups)
-        dataset = _dataset(x, actions, groups, order, bool(self.allow_constant))
+        names = tuple(getattr(self, "feature_names_in_", ()))
+        dataset = _dataset(x, names, actions, groups, order, bool(self.allow_constant))
         config = self._config(dataset)
         self.model_ = train(dataset, config, progress=bool(self.verbose))
         self.order_, self.graph_, self.history_ = order, self.model_.graph, self.model_.history
@@ -182,7 +187,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             sklearn.exceptions.NotFittedError: before `fit`.
         """
         check_is_fitted(self, "model_")
-        x = validate_data(self, X, dtype=_FLOATS, reset=False)
+        x = _checked(self, X, reset=False)
         return self.model_.encode(x).astype(x.dtype, copy=False)
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
@@ -192,7 +197,8 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             X: latents, shape (n_samples, n_latents).
 
         Returns:
-            shape (n_samples, d_x), computed in float32 and returned in the type of X.
+            shape (n_samples, d_x), computed in float32 and returned in the type of X, or in float64 where float32
+            can't tell the values of a column apart.
 
         Raises:
             DataError: another number of latents.
@@ -200,7 +206,10 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """
         check_is_fitted(self, "model_")
         z = check_array(X, dtype=_FLOATS, estimator=self, input_name="X")
-        return self.model_.decode(z).astype(z.dtype, copy=False)
+        found = self.model_.decode(z)
+        # float32 would not tell the values of columns apart that are centred in double precision
+        wide = self.model_.model.x_centring is not None
+        return found if wide else found.astype(z.dtype, copy=False)
 
     def score(self, X: ArrayLike, y: object = None, actions: Extra = None, groups: Extra = None) -> float:
         """The evidence lower bound per row or pair of rows and observed column; higher is better.
@@ -221,11 +230,11 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             sklearn.exceptions.NotFittedError: before `fit`.
         """
         check_is_fitted(self, "model_")
-        x = validate_data(self, X, dtype=_FLOATS, reset=False)
-        self._require_same_actions(actions)
+        x = _checked(self, X, reset=False)
         order = _order(self.order_, actions, groups)
-        dataset = _dataset(x, actions, groups, order, allow_constant=True)
-        found = self.model_.negative_elbo(dataset)
+        names = tuple(getattr(self, "feature_names_in_", ()))
+        dataset = _dataset(x, names, actions, groups, order, allow_constant=True)
+        found = self.model_.negative_elbo(self._like_in_fit(dataset))
         assert found is not None
         return -found["total"]
 
@@ -267,14 +276,12 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 budgets[name] = config.n_latents if used else None
         return config.replace(**budgets)
 
-    def _require_same_actions(self, actions: Extra) -> None:
-        known = self.model_.action_names
-        count = 0 if actions is None else _columns(actions).shape[1]
-        if count != len(known):
-            raise DataError(f"fit had {len(known)} columns of actions; score has {count}")
-        names = _names(actions)
-        if names is not None and names != known:
-            raise DataError(f"actions are called {', '.join(names)}; fit had {', '.join(known)}")
+    def _like_in_fit(self, dataset: Dataset) -> Dataset:
+        """The data of `score`, with the actions that `fit` had, by name."""
+        try:
+            return align(dataset, self.model_, "the estimator")
+        except DataError as error:
+            raise DataError(f"actions are not those of fit: {error}") from error
 
 
 def _order(order: str, actions: Extra, groups: Extra) -> Order:
@@ -292,21 +299,41 @@ def _order(order: str, actions: Extra, groups: Extra) -> Order:
     return "sequence"
 
 
-def _dataset(x: NDArray[Any], actions: Extra, groups: Extra, order: Order, allow_constant: bool) -> Dataset:
-    a = None if actions is None else _columns(actions)
+def _checked(estimator: SparseMechanismVAE, X: ArrayLike, **options: Any) -> NDArray[Any]:
+    """X as an array of floats, after scikit-learn's own checks; cells of frames are read as those of tables."""
+    if not is_frame(X) or all(getattr(kind, "kind", "O") in "fb" for kind in getattr(X, "dtypes", ["O"])):
+        if isinstance(X, np.ndarray) and X.dtype.kind in "iu":
+            require_whole(X, "X")
+        return np.asarray(validate_data(estimator, X, dtype=_FLOATS, **options))
+    validate_data(estimator, X, skip_check_array=True, reset=options.pop("reset", True))
+    numbers = frame_numbers(X, "X")
+    return np.asarray(check_array(numbers, dtype=_FLOATS, estimator=estimator, input_name="X", **options))
+
+
+def _dataset(
+    x: NDArray[Any],
+    x_names: tuple[str, ...],
+    actions: Extra,
+    groups: Extra,
+    order: Order,
+    allow_constant: bool,
+) -> Dataset:
+    a, names, levels = (None, None, {}) if actions is None else _columns(actions)
     if a is not None and len(a) != len(x):
         raise DataError(f"actions have {len(a)} rows and X has {len(x)}; every row of X needs its action")
     parts = Parts(x, actions=a, notes=("rows were taken as independent",))
     if order == "sequence":
         parts = _pairs(parts, groups)
-    return Dataset.from_arrays(
+    dataset = Dataset.from_arrays(
         parts.observations,
         actions=parts.actions,
-        action_names=_names(actions),
+        action_names=names,
         episodes=parts.episodes,
         notes=parts.notes,
+        observation_names=tuple(str(name) for name in x_names),
         allow_constant=allow_constant,
     )
+    return dataclasses.replace(dataset, roles=roles_of_frames(x_names, names, levels) if levels else None)
 
 
 def _pairs(parts: Parts, groups: Extra) -> Parts:
@@ -325,10 +352,12 @@ def _codes(groups: ArrayLike, n_rows: int) -> tuple[NDArray[np.int64], list[Any]
     labels = np.asarray(groups)
     if labels.shape != (n_rows,):
         raise DataError(f"groups have shape {labels.shape}; one label for each row of X is ({n_rows},)")
-    if labels.dtype.kind in "fmM" and np.isnan(labels).any():
-        raise DataError(f"groups[{np.isnan(labels).argmax()}] is missing; every row needs a label")
+    cells = [trimmed(label) for label in labels.tolist()]
+    missing = next((row for row, label in enumerate(cells) if is_missing(label)), None)
+    if missing is not None or (labels.dtype.kind in "mM" and np.isnat(labels).any()):
+        raise DataError(f"groups[{missing or 0}] is missing; every row needs a label")
     try:
-        names, codes = np.unique(labels, return_inverse=True)
+        names, codes = np.unique(np.array(cells, dtype=labels.dtype), return_inverse=True)
     except TypeError as error:
         raise DataError(
             f"groups can't be sorted ({error}); give numbers or text, and none missing"
@@ -336,17 +365,14 @@ def _codes(groups: ArrayLike, n_rows: int) -> tuple[NDArray[np.int64], list[Any]
     return codes.astype(np.int64), names.tolist()
 
 
-def _columns(actions: ArrayLike) -> NDArray[np.float32]:
-    array = as_float32(actions, "actions")
+def _columns(actions: ArrayLike) -> tuple[NDArray[Any], tuple[str, ...] | None, dict[str, tuple[str, ...]]]:
+    """The columns of the actions, their names if they have any, and the values of columns of text."""
+    if is_frame(actions):
+        return frame_actions(actions, "actions")
+    array = as_numbers(actions, "actions")
     if array.ndim not in (1, 2):
         raise DataError(f"actions have shape {array.shape}; they must be (n_samples, d_a)")
-    return array[:, np.newaxis] if array.ndim == 1 else array
-
-
-def _names(actions: object) -> tuple[str, ...] | None:
-    """The names of a DataFrame's columns, or None when there are none or they are no text."""
-    names = tuple(getattr(actions, "columns", ()))
-    return names if names and all(isinstance(name, str) for name in names) else None
+    return array[:, np.newaxis] if array.ndim == 1 else array, None, {}
 
 
 def _others(settings: object, own: Mapping[str, Any]) -> dict[str, Any]:

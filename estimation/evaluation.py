@@ -206,7 +206,11 @@ def evaluate(
 
 
 def _scores(
-    z: NDArray[np.float32], z_hat: NDArray[np.float32], prediction: Verdict | None, held_out: bool, seed: int
+    z: NDArray[np.floating],
+    z_hat: NDArray[np.floating],
+    prediction: Verdict | None,
+    held_out: bool,
+    seed: int,
 ) -> Scores:
     r_con = None
     if prediction is not None:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from estimation.alignment import align
+from estimation.centring import centred
 from estimation.dataset import Dataset
 from estimation.device import default_modes
 from estimation.exceptions import DataError
@@ -92,7 +93,7 @@ def _log_density(model: TrainedModel) -> Any:
     @torch.no_grad()
     def density(latents: Array, past: Array | None, actions: Array) -> Array:
         before = None if past is None else torch.from_numpy(past)
-        found = network.transition(before, torch.from_numpy(actions))
+        found = network.transition(before, torch.from_numpy(centred(actions, network.a_centring)))
         values = found.log_prob(torch.from_numpy(np.ascontiguousarray(latents)))  # type: ignore[no-untyped-call]
         return np.asarray(values.numpy())
 

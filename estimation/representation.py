@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from estimation.centring import Centring
 from estimation.device import PLAIN
 from estimation.exceptions import ConfigError, DataError
 
@@ -22,7 +23,10 @@ __all__ = ["Batch", "Representation", "Shape", "as_tensor"]
 
 @dataclass(frozen=True)
 class Batch:
-    """Observations (B, T, d_x) in the user's units, actions (B, m) or None, true latents (B, T, d_z) if asked for."""
+    """Observations (B, T, d_x), actions (B, m) or None, true latents (B, T, d_z) if asked for.
+
+    In the user's units, but for the centring of the model.
+    """
 
     observations: Tensor
     actions: Tensor | None
@@ -82,6 +86,8 @@ def as_tensor(values: NDArray[Any]) -> Tensor:
 class Representation(nn.Module):
     """Observations in, latents out; the scales that standardise observations and actions belong to it.
 
+    Where there is a centring, whoever makes tensors of data applies it first, in double precision.
+
     Args:
         shape: the sizes.
         of_images: whether observations are pixels.
@@ -91,10 +97,13 @@ class Representation(nn.Module):
     x_scale: Tensor
     a_mean: Tensor
     a_scale: Tensor
+    x_centring: Centring | None
+    a_centring: Centring | None
 
     def __init__(self, shape: Shape, of_images: bool = False) -> None:
         super().__init__()
         self.shape, self.of_images = shape, of_images
+        self.x_centring, self.a_centring = None, None
         for name, size in (("x", shape.n_observed), ("a", shape.n_actions)):
             self.register_buffer(f"{name}_mean", torch.zeros(size, **PLAIN))
             self.register_buffer(f"{name}_scale", torch.ones(size, **PLAIN))

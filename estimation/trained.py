@@ -13,27 +13,38 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from estimation.alignment import align
 from estimation.baseline_config import BaselineConfig
+from estimation.centring import Centring, centred
 from estimation.config import SPARSE_VAE, TrainingConfig
 from estimation.convolutional import describe
 from estimation.dataset import Dataset
 from estimation.device import PLAIN, default_modes
-from estimation.exceptions import CheckpointError, DataError
+from estimation.exceptions import DataError
 from estimation.history import History
 from estimation.model import SparseVAE
 from estimation.objective import negative_elbo
 from estimation.representation import Batch, Representation, as_tensor
 from estimation.storage import write_folder
+from estimation.tables.arrays import as_numbers
 from estimation.tables.checks import checked_observation_names
+from estimation.tables.frames import frame_names, frame_numbers, is_frame, require_whole
+from estimation.tables.matching import match_columns
 from estimation.tables.roles import Roles, checked_texts
 from identify.formats import FORMATS
 from identify.graph import CausalGraph
-from identify.names import quoted
 
-__all__ = ["GRAPH", "KIND", "TrainedModel", "held_out_terms", "load_state", "names_of", "names_record"]
+__all__ = [
+    "GRAPH",
+    "KIND",
+    "TrainedModel",
+    "held_out_terms",
+    "names_of",
+    "names_record",
+    "set_centring_",
+]
 
 KIND = "mechsparse model"
 
@@ -44,8 +55,7 @@ _CHUNK = 16_384
 # torch's own name for what has no solution
 _SINGULAR: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 _NOT_FINITE = "its weights are damaged, or the data are far from those that it was trained on"
-_OWN_NETWORKS = "the tensors don't fit the model: give the encoder and decoder it was trained with"
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -106,7 +116,8 @@ class TrainedModel:
         """Posterior means of the latents.
 
         Args:
-            observations: shape (N, T, d_x) or (N, d_x), in the units of the training data.
+            observations: shape (N, T, d_x) or (N, d_x), in the units of the training data. Columns of a data frame go
+                by name, if the model knows names.
 
         Returns:
             shape (N, T, n) or (N, n).
@@ -114,7 +125,8 @@ class TrainedModel:
         Raises:
             DataError: another number of observed dimensions, or an entry that is not finite.
         """
-        return self._map(observations, self.model.shape.n_observed, "observations", self._encode)
+        centring = self.model.x_centring
+        return self._map(observations, self.model.shape.n_observed, "observations", self._encode, centring)
 
     def decode(self, latents: ArrayLike) -> Array:
         """Mean observations.
@@ -123,12 +135,14 @@ class TrainedModel:
             latents: shape (N, T, n) or (N, n).
 
         Returns:
-            shape (N, T, d_x) or (N, d_x), in the units of the training data.
+            shape (N, T, d_x) or (N, d_x), in the units of the training data; float64 where float32 can't tell the
+            values of a column apart.
 
         Raises:
             DataError: another number of latents, or an entry that is not finite; or the model has no decoder.
         """
-        return self._map(latents, self.model.shape.n_latents, "latents", self._decode)
+        found = self._map(latents, self.model.shape.n_latents, "latents", self._decode, None)
+        return found if self.model.x_centring is None else self.model.x_centring.undo(found)
 
     @property
     def edge_probabilities(self) -> dict[str, NDArray[np.float64]]:
@@ -258,8 +272,13 @@ class TrainedModel:
 
     @default_modes
     @torch.no_grad()
-    def _map(self, values: ArrayLike, width: int, what: str, function: Any) -> Array:
-        array = np.asarray(values, dtype=np.float32)
+    def _map(
+        self, values: ArrayLike, width: int, what: str, function: Any, centring: Centring | None
+    ) -> NDArray[np.float32]:
+        names = self.observation_names if what == "observations" else self.graph.latents
+        array = _numbers(values, names, width, what).astype(
+            np.float32 if centring is None else np.float64, copy=False
+        )
         if array.ndim not in (2, 3) or array.shape[-1] != width:
             raise DataError(
                 f"{what} have shape {array.shape}; this model needs (N, T, {width}) or (N, {width})"
@@ -267,7 +286,7 @@ class TrainedModel:
         if not np.isfinite(array).all():
             raise DataError(f"{what} hold an entry that is not finite; remove or fill it first")
         flat, like = array.reshape(-1, width), self.model.x_mean
-        chunks = (as_tensor(flat[k : k + _CHUNK]) for k in range(0, len(flat), _CHUNK))
+        chunks = (as_tensor(centred(flat[k : k + _CHUNK], centring)) for k in range(0, len(flat), _CHUNK))
         with _solvable():
             parts = [function(chunk.to(like)).float().cpu() for chunk in chunks]
         result = torch.cat(parts) if parts else torch.empty(0, 0, **PLAIN)
@@ -285,12 +304,32 @@ def _solvable() -> Iterator[None]:
         raise DataError(f"equations of the model have no solution; {_NOT_FINITE}") from error
 
 
+def _numbers(values: ArrayLike, names: tuple[str, ...], width: int, what: str) -> NDArray[Any]:
+    """The numbers in an array, or in a frame, whose columns are found by name."""
+    if not is_frame(values):
+        array = np.asarray(values)
+        if array.dtype.kind in "iu":
+            require_whole(array, what)
+        return array if array.dtype.kind in "biuf" else as_numbers(values, what)
+    numbers = frame_numbers(values, what)
+    found = frame_names(values, what) or ()
+    if what == "latents" and not set(names) <= set(found):
+        # latents that the user named in another way
+        return numbers
+    places = match_columns(found, numbers.shape[1], names, width, "the model")
+    return numbers if places is None else numbers[:, places]
+
+
 def names_record(model: TrainedModel) -> dict[str, Any]:
     """What a saved model says of the columns that it was trained on."""
     return {
         "observation_names": list(model.observation_names),
         "actions_named": model.actions_named,
         "roles": None if model.roles is None else model.roles.to_dict(),
+        "centring": {
+            name: None if centring is None else centring.to_dict()
+            for name, centring in (("x", model.model.x_centring), ("a", model.model.a_centring))
+        },
     }
 
 
@@ -311,27 +350,18 @@ def names_of(content: Mapping[str, Any], n_observed: int) -> dict[str, Any]:
     }
 
 
-def load_state(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Put tensors into a model.
+def set_centring_(model: Representation, content: Mapping[str, Any]) -> None:
+    """Give a model that is loaded the centring that it was saved with; earlier releases had none.
 
     Raises:
-        CheckpointError: one is missing, too many, or of another shape or type; the text says which.
+        DataError: it is damaged.
     """
-    own = model.state_dict()
-    for name in sorted(own.keys() ^ tensors.keys()):
-        state = "is missing" if name in own else "is not one of the model's"
-        raise CheckpointError(f"{where}: the tensor {quoted(name)} {state}; {_OWN_NETWORKS}")
-    for name, tensor in own.items():
-        if tensor.shape != tensors[name].shape:
-            raise CheckpointError(
-                f"{where}: the tensor {quoted(name)} has shape {tuple(tensors[name].shape)}, the model's has "
-                f"{tuple(tensor.shape)}; {_OWN_NETWORKS}"
-            )
-        if tensor.dtype != tensors[name].dtype:
-            raise CheckpointError(
-                f"{where}: is damaged (the tensor {quoted(name)} is of {tensors[name].dtype}, not {tensor.dtype})"
-            )
-    model.load_state_dict(dict(tensors))
+    found = content.get("centring", {"x": None, "a": None})
+    if not isinstance(found, dict) or set(found) != {"x", "a"}:
+        raise DataError("the centring is damaged; it holds x and a")
+    for name, count in (("x", model.shape.n_observed), ("a", model.shape.n_actions)):
+        own = None if found[name] is None else Centring.from_dict(found[name], count)
+        setattr(model, f"{name}_centring", own)
 
 
 @default_modes
@@ -343,8 +373,10 @@ def held_out_terms(model: Representation, dataset: Dataset, seed: int) -> dict[s
     totals = {"reconstruction": 0.0, "divergence": 0.0}
     for start in range(0, len(dataset), _CHUNK):
         part = slice(start, start + _CHUNK)
-        x = as_tensor(dataset.observations[part]).to(device, dtype)
-        a = None if dataset.actions is None else as_tensor(dataset.actions[part]).to(device, dtype)
+        x = as_tensor(centred(dataset.observations[part], model.x_centring)).to(device, dtype)
+        a = None
+        if dataset.actions is not None:
+            a = as_tensor(centred(dataset.actions[part], model.a_centring)).to(device, dtype)
         for name, term in zip(totals, _bound(model, Batch(x, a), generator), strict=True):
             totals[name] += float(term) * len(x) / len(dataset)
     return {"total": sum(totals.values()), **totals}

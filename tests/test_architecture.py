@@ -48,6 +48,7 @@ FLOORS = [
     "estimation.dataset",
     "estimation.fingerprint",
     "estimation.alignment",
+    "estimation.centring",
     "estimation.holdout",
     "estimation.processes",
     "estimation.simulate",

@@ -124,8 +124,14 @@ class _Run:
         model = fresh(Shape.of(dataset, config.n_latents), config, encoder, decoder)
         found = scales(dataset)
         model.set_scales_(found.x_mean, found.x_scale, found.a_mean, found.a_scale)
+        model.x_centring, model.a_centring = found.x_centring, found.a_centring
         model.to(device, dtype).train()
-        place = {"device": device, "dtype": dtype, "with_latents": NEEDS.get(config.method) == "latents"}
+        place = {
+            "device": device,
+            "dtype": dtype,
+            "with_latents": NEEDS.get(config.method) == "latents",
+            "like": model,
+        }
         batches = Batches(dataset, config.batch_size, config.seed, **place)
         settings = {**config.to_dict(), "depth": config.layers}
         require_affordable_batch(settings, batches.size, model.shape.n_latents)

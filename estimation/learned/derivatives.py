@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from estimation.centring import Centring
 from estimation.device import PLAIN, out_of_memory
 from estimation.exceptions import DataError, NotDifferentiableError
 from estimation.jacobian import batch_jacobian
@@ -31,7 +32,7 @@ _CHUNK = 2_000_000
 def from_decoders(model: TrainedModel, points: Points, smoothing: float, seed: int) -> Array:
     assert points.latents is not None
     assert points.decoder is not None
-    decoder = _tensors_only(points.decoder)
+    decoder = _into(_tensors_only(points.decoder), None, None, model.model.x_centring)
     encoded = model.encode(points.observations)
     truth = torch.from_numpy(points.latents).to(_like(points.decoder))
     derivatives = _mixing(model, decoder, "true decoder", truth, smoothing, seed)
@@ -60,11 +61,41 @@ def between_models(
     ours, theirs = model.encode(points.observations), other.encode(points.observations[:, chosen])
     network = model.model
 
-    def decoder(latents: Tensor) -> Tensor:
-        return (network.mean_observations(latents) * network.x_scale + network.x_mean)[:, chosen]
+    def draw(latents: Tensor) -> Tensor:
+        return network.mean_observations(latents) * network.x_scale + network.x_mean
+
+    decoder = _into(draw, network.x_centring, columns, other.model.x_centring)
 
     latents = torch.from_numpy(ours).to(network.x_mean)
     return _scaled(_mixing(other, decoder, "first model", latents, smoothing, seed), ours, theirs)
+
+
+def _into(
+    decoder: Callable[..., Any], ours: Centring | None, columns: list[int] | None, theirs: Centring | None
+) -> Callable[..., Any]:
+    """A decoder whose observations are centred as another model has them.
+
+    Args:
+        decoder: draws observations.
+        ours: how these are centred.
+        columns: which of them the other model has.
+        theirs: how it centres them.
+    """
+    if ours is None and theirs is None:
+        return decoder if columns is None else lambda latents: decoder(latents)[:, columns]
+
+    def drawn(latents: Tensor) -> Tensor:
+        x = torch.as_tensor(decoder(latents))
+        x = x if columns is None else x[:, columns]
+        chosen = slice(None) if columns is None else columns
+        shift, unit = (0.0, 1.0) if ours is None else (ours.shift[chosen], ours.unit[chosen])
+        lost, by = (0.0, 1.0) if theirs is None else (theirs.shift, theirs.unit)
+        # in double precision: the difference of two large numbers
+        ratio = torch.as_tensor(unit / by, dtype=torch.float64, device=x.device)
+        offset = torch.as_tensor((shift - lost) / by, dtype=torch.float64, device=x.device)
+        return (x.double() * ratio + offset).to(latents)
+
+    return drawn
 
 
 def _mixing(

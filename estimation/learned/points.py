@@ -21,8 +21,8 @@ Array = NDArray[np.float64]
 class Points:
     """Observations (N, d_x), true latents (N, n) if known, and the true decoder if known."""
 
-    observations: NDArray[np.float32]
-    latents: NDArray[np.float32] | None
+    observations: NDArray[np.floating]
+    latents: NDArray[np.floating] | None
     decoder: Callable[..., Any] | None
 
 

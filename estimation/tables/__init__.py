@@ -88,7 +88,7 @@ def read_parts(
     chosen = {"observations": observations, "actions": actions, "latents": latents}
     order = {"episode": episode, "time": time}
     only_tables = {"categorical": categorical, "images": images}
-    kind = "folder" if path.is_dir() else path.suffix.lower()
+    kind = "folder" if os.path.isdir(path) else path.suffix.lower()
     if kind == ".npz":
         _refuse(path, only_tables | {"memory_map": memory_map})
         return read_npz(path, **_single(path, chosen | order), window=window)

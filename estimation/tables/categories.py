@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.exceptions import DataError
-from estimation.tables.arrays import listed
+from estimation.tables.parts import listed, shortened
 
 __all__ = ["one_hot"]
 
@@ -52,12 +52,15 @@ def one_hot(
         )
     position = {category: number for number, category in enumerate(categories)}
     if len(position) < len(categories):
-        raise DataError(f"{where(None)}: the categories given repeat: {listed(categories)}")
+        raise DataError(
+            f"{where(None)}: the categories given repeat: {listed([shortened(each)[1:-1] for each in categories], 6)}"
+        )
     of_value = np.array([position.get(text, -1) for text in texts], dtype=np.int64)
     unknown = np.flatnonzero(of_value[codes] < 0)
     if unknown.size:
         value = values[codes[unknown[0]]]
-        raise DataError(f"{where(int(unknown[0]))} is {value!r}; the categories are {listed(categories)}")
+        known = listed([shortened(each)[1:-1] for each in categories], 6)
+        raise DataError(f"{where(int(unknown[0]))} is {shortened(value)}; the categories are {known}")
     result = np.zeros((len(codes), len(categories)), dtype=np.float32)
     result[np.arange(len(codes)), of_value[codes]] = 1
     return result, categories

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.exceptions import DataError
-from estimation.tables.arrays import as_float32, constant_columns, listed
-from estimation.tables.parts import Parts
+from estimation.tables.arrays import as_numbers, constant_columns
+from estimation.tables.parts import Parts, listed
 from identify.exceptions import GraphError
 from identify.graph import CausalGraph
 from identify.names import check_names, default_names
@@ -30,7 +30,7 @@ __all__ = [
     "require_varying_actions",
 ]
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 _MOST_DISCRETE_VALUES = 20
 
@@ -83,7 +83,7 @@ def checked_observations(values: Any, shape: Sequence[int] | None, allow_constan
         >>> checked_observations([[1.0], [2.0]], None, False).shape
         (2, 1, 1)
     """
-    x = as_float32(values, "observations")
+    x = as_numbers(values, "observations")
     if x.ndim in (4, 5):
         raise DataError(
             f"observations have shape {x.shape}; images come as float rows (N, T, C * H * W), with "
@@ -109,7 +109,7 @@ def checked_latents(values: Any, observations: Array) -> Array:
     Raises:
         DataError: the shape is another one, or an entry is not finite.
     """
-    z = as_float32(values, "latents")
+    z = as_numbers(values, "latents")
     n, steps = observations.shape[:2]
     if z.ndim == 2 and steps == 1:
         z = z[:, np.newaxis]
@@ -132,7 +132,7 @@ def checked_actions(values: Any, observations: Array) -> Array:
         >>> checked_actions(np.zeros((5, 1, 4)), pairs).shape
         (5, 4)
     """
-    a = as_float32(values, "actions")
+    a = as_numbers(values, "actions")
     n, steps = observations.shape[:2]
     if a.ndim == 3 and a.shape[:2] == (n, 1) and steps == 2:
         a = a[:, 0]
@@ -160,6 +160,9 @@ def require_seen(actions: Array, others: Array, names: Sequence[str]) -> None:
     Raises:
         DataError: such a value occurs in ``others``.
     """
+    if actions.dtype != others.dtype:
+        # the same value, rounded in one of the two
+        actions, others = actions.astype(np.float32), others.astype(np.float32)
     for column, name in enumerate(names):
         known = np.unique(actions[..., column])
         if len(known) > _MOST_DISCRETE_VALUES:

@@ -6,8 +6,9 @@ The cells of a CSV file are read as text and turned into numbers here, so that a
 from __future__ import annotations
 
 import fnmatch
-import math
 import os
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +18,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.exceptions import DataError
-from estimation.tables.arrays import listed
-from estimation.tables.parts import need, parsing, require_file, shown_path
+from estimation.tables.cells import LARGEST_WHOLE, BadCellError, is_missing, number, trimmed
+from estimation.tables.frames import require_whole
+from estimation.tables.matching import named
+from estimation.tables.parts import (
+    listed,
+    need,
+    parsing,
+    require_file,
+    require_plausible,
+    shortened,
+    shown_path,
+)
 
 __all__ = ["SUFFIXES", "Table", "choose", "open_table"]
 
-Array = NDArray[np.float32]
+Array = NDArray[np.float64]
 
 SUFFIXES = (".csv", ".parquet")
 
-_MISSING = {"", "na", "n/a", "nan", "null", "none"}
-_BOOLEANS = {"true": 1.0, "false": 0.0}
+# what pandas calls a column without a name, and an index that it keeps in a Parquet file
+_INDEX = re.compile(r"Unnamed: \d+(_level_\d+)?|__index_level_\d+__")
+_DATES = ("ns", "us", "s")
+_LARGEST_BLOCK = 1 << 26
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +74,14 @@ class Table:
         Raises:
             DataError: a cell is empty or no number; the text gives the column and the row.
         """
-        result = np.empty((content.num_rows, len(columns)), dtype=np.float32)
+        result = np.empty((content.num_rows, len(columns)))
         for position, name in enumerate(columns):
-            with np.errstate(over="ignore"):
-                result[:, position] = self._column(content, name)
-            bad = np.flatnonzero(~np.isfinite(result[:, position]))
+            result[:, position] = self._column(content, name)
+            with np.errstate(over="ignore", invalid="ignore"):
+                single = result[:, position].astype(np.float32)
+            bad = np.flatnonzero(~np.isfinite(single))
             if bad.size:
-                value = result[bad[0], position]
+                value = single[bad[0]]
                 raise self.error(name, int(bad[0]), f"{value} as float32; every cell must be a finite number")
         return result
 
@@ -78,14 +92,20 @@ class Table:
             DataError: a cell is empty.
         """
         encoded = _flat(content.column(column)).dictionary_encode()
-        # a null has no position; it gets that of an empty value after the others
-        values = [*encoded.dictionary.to_pylist(), None]
+        # a null has no position; it gets that of a missing value after the others
+        values = [*(trimmed(value) for value in encoded.dictionary.to_pylist()), None]
         codes = encoded.indices.fill_null(len(values) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
-        empty = np.array([_is_empty(value) for value in values])
-        missing = np.flatnonzero(empty[codes])
+        missing = np.flatnonzero(np.array([is_missing(value) for value in values])[codes])
         if missing.size:
-            raise self.error(column, int(missing[0]), "empty; every row needs a value")
-        return codes, values[:-1]
+            value = values[codes[missing[0]]]
+            what = f"{shortened(value)}, which means that it is missing" if value else "empty"
+            raise self.error(column, int(missing[0]), f"{what}; every row needs a value")
+        # values that differ by white space are one
+        first = {value: place for place, value in reversed(list(enumerate(values)))}
+        kept = sorted(set(first.values()) - {first[None]})
+        place_of = {values[place]: k for k, place in enumerate(kept)}
+        places = np.array([place_of.get(value, -1) for value in values], dtype=np.int64)
+        return places[codes], [values[place] for place in kept]
 
     def times(self, content: Any, column: str) -> NDArray[Any]:
         """Cells that can be sorted: numbers, or dates and times like 2024-05-31T12:00:00.
@@ -96,16 +116,20 @@ class Table:
         arrow, compute = _arrow(), need("pyarrow.compute", "pyarrow", "a table")
         cells = _flat(content.column(column))
         if arrow.types.is_string(cells.type):
-            try:
-                cells = compute.cast(cells, arrow.timestamp("us"))
-            except arrow.ArrowInvalid:
-                return self._finite(column, self._column(content, column))
-        if not arrow.types.is_temporal(cells.type):
-            return self._finite(column, self._column(content, column))
+            cells = _dated(compute.utf8_trim_whitespace(cells))
         missing = np.flatnonzero(cells.is_null().to_numpy(zero_copy_only=False))
         if missing.size:
             raise self.error(column, int(missing[0]), "empty; every row needs a time")
-        return np.asarray(cells.to_numpy(zero_copy_only=False))
+        if arrow.types.is_time(cells.type):
+            cells = cells.cast(arrow.int32() if arrow.types.is_time32(cells.type) else arrow.int64())
+        if arrow.types.is_temporal(cells.type) or arrow.types.is_integer(cells.type):
+            return np.asarray(cells.to_numpy(zero_copy_only=False))
+        try:
+            return self._finite(column, self._column(content, column))
+        except DataError as error:
+            raise DataError(
+                f"{error}; or a time like 2024-05-31T12:00:00, each with a zone or none of them"
+            ) from error
 
     def texts(self, content: Any, column: str) -> list[str]:
         """Cells as text.
@@ -113,10 +137,10 @@ class Table:
         Raises:
             DataError: a cell is empty or no text.
         """
-        values = content.column(column).to_pylist()
+        values = [trimmed(value) for value in _flat(content.column(column)).to_pylist()]
         for row, value in enumerate(values):
-            if not isinstance(value, str) or not value:
-                raise self.error(column, row, f"{value!r}; it must be the name of a file")
+            if not isinstance(value, str) or is_missing(value):
+                raise self.error(column, row, f"{shortened(value)}; it must be the name of a file")
         return [str(value) for value in values]
 
     def error(self, column: str, row: int, what: str) -> DataError:
@@ -126,7 +150,7 @@ class Table:
     def where(self, column: str, row: int | None = None) -> str:
         """The file and the column, and row ``row`` (from 0) of it."""
         place = "" if row is None else f", {self.place(row)}"
-        return f"{shown_path(self.path)}: column {column!r}{place}"
+        return f"{shown_path(self.path)}: column {shortened(column)}{place}"
 
     def place(self, row: int) -> str:
         """Row ``row`` (from 0) as a person finds it in the file."""
@@ -148,30 +172,27 @@ class Table:
             raise self.error(name, int(missing[0]), "empty; every cell must be a finite number")
         if arrow.types.is_boolean(cells.type):
             cells = compute.cast(cells, arrow.uint8())
+        if arrow.types.is_integer(cells.type):
+            require_whole(np.asarray(cells.to_numpy(zero_copy_only=False)), self.where(name))
         return np.asarray(compute.cast(cells, arrow.float64(), safe=False).to_numpy(zero_copy_only=False))
 
     def _from_text(self, cells: Any, name: str) -> NDArray[np.float64]:
         arrow, compute = _arrow(), need("pyarrow.compute", "pyarrow", "a table")
-        trimmed = compute.utf8_trim_whitespace(cells)
+        texts = compute.utf8_trim_whitespace(cells)
         try:
-            if not trimmed.null_count:
-                return np.asarray(compute.cast(trimmed, arrow.float64()).to_numpy(zero_copy_only=False))
+            values = np.array(compute.cast(texts, arrow.float64()).to_numpy(zero_copy_only=False))
         except arrow.ArrowInvalid:
-            pass
-        values = [self._number(text, name, row) for row, text in enumerate(trimmed.to_pylist())]
-        return np.array(values, dtype=np.float64)
+            return np.array([self._number(text, name, row) for row, text in enumerate(texts.to_pylist())])
+        for row in np.flatnonzero(~(np.abs(values) < LARGEST_WHOLE)).tolist():
+            # a word that means missing, infinity, or a whole number that is too large
+            values[row] = self._number(texts[row].as_py(), name, row)
+        return values
 
     def _number(self, text: str | None, name: str, row: int) -> float:
-        if text is None or text.lower() in _MISSING:
-            raise self.error(name, row, "empty; every cell must be a finite number")
-        if text.lower() in _BOOLEANS:
-            return _BOOLEANS[text.lower()]
         try:
-            if "_" not in text:
-                return float(text)
-        except ValueError:
-            pass
-        raise self.error(name, row, f"{text[:40]!r}; it must be a number (with a point, not a comma)")
+            return number(text)
+        except BadCellError as error:
+            raise self.error(name, row, str(error)) from error
 
     def _finite(self, column: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
         bad = np.flatnonzero(~np.isfinite(values))
@@ -192,14 +213,8 @@ def open_table(path: str | os.PathLike[str]) -> Table:
     _arrow()
     with parsing(path, _what(path)):
         names, read = _open_csv(path) if path.suffix.lower() == ".csv" else _open_parquet(path)
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise DataError(f"two columns are named {twice[0]!r}; names must be unique")
-        if "" in names:
-            raise DataError(f"column {names.index('')} has no name; the first row must name every column")
-        if all(_is_number(name) for name in names):
-            raise DataError(f"the first row is {listed(names, 3)}; it must be the names of the columns")
-    return Table(path, tuple(names), read)
+        found = _named([name.strip() for name in names])
+    return Table(path, tuple(found), _by_stripped_name(read, names))
 
 
 def choose(names: Sequence[str], patterns: str | Sequence[str], what: str) -> list[str]:
@@ -218,13 +233,14 @@ def choose(names: Sequence[str], patterns: str | Sequence[str], what: str) -> li
         ['x0', 'x1']
     """
     chosen: dict[str, None] = {}
+    known = set(names)
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         found = (
-            [pattern] if pattern in names else [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+            [pattern] if pattern in known else [name for name in names if fnmatch.fnmatchcase(name, pattern)]
         )
         if not found:
-            there = listed([repr(name) for name in names], 20)
-            raise DataError(f"{what}: no column is called or matches {pattern!r}; there are {there}")
+            there = named(names, "", 8)
+            raise DataError(f"{what}: no column is called or matches {shortened(pattern)}; there are {there}")
         chosen |= dict.fromkeys(found)
     return list(chosen)
 
@@ -232,7 +248,9 @@ def choose(names: Sequence[str], patterns: str | Sequence[str], what: str) -> li
 def _open_csv(path: Path) -> tuple[list[str], Callable[[list[str]], Any]]:
     arrow, csv = _arrow(), need("pyarrow.csv", "pyarrow", "a CSV file")
     # one thread, because only then does an error name its row
-    options = csv.ReadOptions(use_threads=False)
+    # a row must fit into a block
+    block = min(max(path.stat().st_size, 1 << 20), _LARGEST_BLOCK)
+    options = csv.ReadOptions(use_threads=False, block_size=block)
     parse = csv.ParseOptions(newlines_in_values=True)
     with csv.open_csv(path, read_options=options, parse_options=parse) as reader:
         names = list(reader.schema.names)
@@ -252,12 +270,57 @@ def _open_parquet(path: Path) -> tuple[list[str], Callable[[list[str]], Any]]:
     parquet = need("pyarrow.parquet", "pyarrow", "a Parquet file")
     with parquet.ParquetFile(path) as file:
         names = list(file.schema_arrow.names)
+        numbers = file.metadata.num_rows * file.metadata.num_columns
+    require_plausible(8 * numbers, path.stat().st_size)
 
     def read(columns: list[str]) -> Any:
         with parquet.ParquetFile(path) as file:
             return file.read(columns=columns, use_threads=False)
 
     return names, read
+
+
+def _named(names: list[str]) -> list[str]:
+    """The names of the columns that can be used: all but those of an index at the left end, which pandas writes."""
+    used = list(names)
+    while used and (used[0] == "" or _INDEX.fullmatch(used[0])):
+        del used[0]
+    used = [name for name in used if not _INDEX.fullmatch(name)]
+    counts = Counter(used)
+    twice = next((name for name in used if counts[name] > 1), None)
+    if "" in used:
+        raise DataError(
+            f"column {names.index('', len(names) - len(used))} has no name; the first row must name every column"
+        )
+    if twice is not None:
+        raise DataError(f"two columns are named {shortened(twice)}; names must be unique")
+    if all(_is_number(name) for name in used):
+        first = listed([shortened(name)[1:-1] for name in names], 3)
+        raise DataError(f"the first row is {first}; it must be the names of the columns")
+    return used
+
+
+def _by_stripped_name(read: Callable[[list[str]], Any], names: list[str]) -> Callable[[list[str]], Any]:
+    """Reads columns called by names without white space around them."""
+    exact = {name.strip(): name for name in reversed(names)}
+
+    def reader(columns: list[str]) -> Any:
+        content = read([exact[name] for name in columns])
+        return content.select([exact[name] for name in columns]).rename_columns(columns)
+
+    return reader
+
+
+def _dated(cells: Any) -> Any:
+    """Texts as dates and times if all of them are, with a zone or without, or as whole numbers; else as they are."""
+    arrow, compute = _arrow(), need("pyarrow.compute", "pyarrow", "a table")
+    kinds = [arrow.int64(), *(arrow.timestamp(unit, zone) for zone in (None, "UTC") for unit in _DATES)]
+    for kind in kinds:
+        try:
+            return compute.cast(cells, kind)
+        except arrow.ArrowInvalid:
+            continue
+    return cells
 
 
 def _flat(column: Any) -> Any:
@@ -277,10 +340,6 @@ def _arrow() -> Any:
 
 def _what(path: Path) -> str:
     return "CSV table in UTF-8" if path.suffix.lower() == ".csv" else "Parquet table"
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
 def _is_number(text: str) -> bool:

@@ -13,7 +13,7 @@ from estimation.exceptions import DataError
 
 __all__ = ["as_rows", "cut", "cut_actions", "shares"]
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 
 def as_rows(indices: Any, n_samples: int) -> slice | NDArray[np.intp]:

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.exceptions import DataError
-from estimation.tables.arrays import listed
-from estimation.tables.parts import Parts
+from estimation.tables.parts import Parts, listed
 
 __all__ = ["cut_episodes", "window_rows"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ __all__ = ["read_images"]
 
 Array = NDArray[np.float32]
 
+_MOST_PIXELS = 1 << 24
+# tags of TIFF
+_BITS, _PHOTOMETRIC = 258, 262
 # the largest value of a grey image in each of Pillow's modes
 _GREY = {"L": 255, "I;16": 65535, "I;16L": 65535, "I;16B": 65535}
 
@@ -67,18 +71,52 @@ def _read_row(names: Sequence[str], row: int, folder: Path, place: Callable[[int
 def _read(path: Path) -> Array:
     pillow = need("PIL.Image", "pillow", "an image")
     require_file(path)
-    with parsing(path, "image"), pillow.open(path) as opened:
-        image = _plain(opened)
-        grey = _GREY.get(image.mode)
-        if grey is not None:
-            return (np.asarray(image).astype(np.float32) / np.float32(grey))[np.newaxis]
-        if image.mode != "RGB":
-            raise DataError(f"is in mode {image.mode}; save it as grey or RGB")
-        return np.moveaxis(np.asarray(image).astype(np.float32) / np.float32(255), 2, 0)
+    # Pillow warns of what is refused here, or does no harm
+    with parsing(path, "image"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pillow.open(path) as opened:
+            return _pixels(opened)
+
+
+def _pixels(opened: Any) -> Array:
+    _require_one_picture(opened)
+    # turned as viewers show it
+    image = _plain(need("PIL.ImageOps", "pillow", "an image").exif_transpose(opened))
+    grey = _GREY.get(image.mode)
+    if grey is not None:
+        return (np.asarray(image).astype(np.float32) / np.float32(grey))[np.newaxis]
+    if image.mode != "RGB":
+        raise DataError(f"is in mode {image.mode}; save it as grey or RGB")
+    return np.moveaxis(np.asarray(image).astype(np.float32) / np.float32(255), 2, 0)
+
+
+def _require_one_picture(image: Any) -> None:
+    """Refuse what would be read in part, or with other values than it has."""
+    if image.width * image.height > _MOST_PIXELS:
+        raise DataError(f"has {image.width} x {image.height} pixels; at most {_MOST_PIXELS:,} are read")
+    pages = getattr(image, "n_frames", 1)
+    # cameras put a preview behind the picture in an MPO file
+    if pages > 1 and image.format != "MPO":
+        raise DataError(
+            f"has {pages} pages or frames; save each of them as an image of its own, or as one array"
+        )
+    raw = " ".join(str(tile[3]) for tile in image.tile)
+    if image.mode in ("L", "LA", "RGB", "RGBA") and ";16" in raw:
+        raise DataError(
+            "has 16 bits a colour, of which 8 would be lost; save it as grey of 16 bits, or with 8 bits"
+        )
+    tags = getattr(image, "tag_v2", None) or {}
+    if image.mode.startswith("I;16") and (tags.get(_BITS, (16,))[0] != 16 or tags.get(_PHOTOMETRIC, 1) == 0):
+        raise DataError(
+            "is grey of 12 bits, or white where it is zero; save it as grey of 16 bits, black at zero"
+        )
 
 
 def _plain(image: Any) -> Any:
     """Palettes and black-and-white resolved, an opaque alpha channel dropped."""
+    if "transparency" in image.info and image.mode in ("1", "L", "I;16", "RGB"):
+        # one colour that is transparent
+        image = image.convert("RGBA" if image.mode == "RGB" else "LA")
     if image.mode == "1":
         return image.convert("L")
     if image.mode == "P":

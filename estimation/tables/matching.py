@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.exceptions import DataError
-from estimation.tables.arrays import listed
+from estimation.tables.parts import listed
 from identify.names import shown
 
 __all__ = ["ABSENT", "match_actions", "match_columns", "named"]

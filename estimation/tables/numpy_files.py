@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import secrets
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from estimation.exceptions import DataError
 from estimation.tables.episodes import cut_episodes
-from estimation.tables.parts import Parts, parsing, require_file, shown_path
+from estimation.tables.frames import coded
+from estimation.tables.parts import Parts, parsing, require_file, require_plausible, shown_path
 from estimation.tables.roles import Roles
 from identify.exceptions import FileAccessError
 from identify.graph import CausalGraph
@@ -93,9 +96,11 @@ def read_npz(
         start = handle.peek(1)
         if start and not start.startswith((_ZIP, np.lib.format.MAGIC_PREFIX)):
             raise DataError("is no NPZ file of plain arrays: it is damaged, or another kind of file")
-        opened = np.load(handle, allow_pickle=False)
-        if isinstance(opened, np.ndarray):
+        if start.startswith(np.lib.format.MAGIC_PREFIX):
             raise DataError("is one array; name the file .npy")
+        if start:
+            _require_honest_archive(handle, os.path.getsize(path))
+        opened = np.load(handle, allow_pickle=False)
         with opened as file:
             ours = _is_ours(file)
             chosen = {"observations": observations, "actions": actions, "latents": latents}
@@ -149,8 +154,14 @@ def _cut(file: Arrays, parts: Parts, episode: str | None, time: str | None, wind
     times = None if time is None else _per_row(file, time, n_rows)
     if times is not None:
         _require_times(times)
-    names, codes = np.unique(labels, return_inverse=True)
-    return cut_episodes(parts, codes, names.tolist(), times, window, lambda row: f"row {row}")
+    if labels.dtype.kind in "UST":
+        codes, names = coded(labels.astype(str).tolist(), f"array {episode!r}")
+        order = np.argsort(np.argsort(names))
+        codes, names = order[codes], sorted(names)
+    else:
+        unique, codes = np.unique(labels, return_inverse=True)
+        names = unique.tolist()
+    return cut_episodes(parts, codes, names, times, window, lambda row: f"row {row}")
 
 
 def _per_row(file: Arrays, name: str, n_rows: int) -> NDArray[Any]:
@@ -161,9 +172,9 @@ def _per_row(file: Arrays, name: str, n_rows: int) -> NDArray[Any]:
 
 
 def _require_times(times: NDArray[Any]) -> None:
-    if times.dtype.kind not in "iufM":
+    if times.dtype.kind not in "iufMm":
         raise DataError(f"time is of type {times.dtype}; it must be numbers or dates")
-    missing = np.flatnonzero(np.isnat(times) if times.dtype.kind == "M" else ~np.isfinite(times))
+    missing = np.flatnonzero(np.isnat(times) if times.dtype.kind in "Mm" else ~np.isfinite(times))
     if missing.size:
         raise DataError(f"time[{missing[0]}] is {times[missing[0]]}; every row needs a time")
 
@@ -246,10 +257,50 @@ def _load(path: Path, memory_map: bool) -> NDArray[Any]:
         if memory_map:
             return _mapped(path)
         with open(path, "rb") as handle:
+            _require_honest(handle, os.path.getsize(path))
+            handle.seek(0)
             array = np.load(handle, allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise DataError("holds several arrays; name the file .npz")
         return array
+
+
+def _require_honest_archive(handle: BinaryIO, size: int) -> None:
+    """Check what the arrays of an NPZ file claim to be before room is made for them."""
+    with zipfile.ZipFile(handle) as archive:
+        members = archive.infolist()
+        require_plausible(sum(member.file_size for member in members), size)
+        for member in members:
+            if member.filename.endswith(".npy"):
+                with archive.open(member) as file:
+                    _require_honest(file, member.file_size)
+    handle.seek(0)
+
+
+def _require_honest(file: Any, size: int) -> None:
+    """Check that an array in NPY format has as many numbers as its header says.
+
+    Raises:
+        DataError: it hasn't.
+    """
+    if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
+        # numpy says what is wrong
+        return
+    major, _ = file.read(2)
+    read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    claimed = math.prod(shape) * dtype.itemsize
+    there = max(size - file.tell(), 0)
+    if not dtype.hasobject and claimed > there:
+        raise DataError(
+            f"an array says that it has shape {_shortened_shape(shape)}, but the file holds {there} bytes of it; it is "
+            "damaged or cut off"
+        )
+
+
+def _shortened_shape(shape: tuple[int, ...]) -> str:
+    text = str(shape)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _mapped(path: Path) -> NDArray[Any]:

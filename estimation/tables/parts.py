@@ -15,7 +15,22 @@ from identify.graph import CausalGraph
 if TYPE_CHECKING:
     from estimation.tables.roles import Roles
 
-__all__ = ["Parts", "need", "parsing", "require_file", "shown_path"]
+__all__ = [
+    "Parts",
+    "listed",
+    "need",
+    "one_line",
+    "parsing",
+    "require_file",
+    "require_plausible",
+    "shortened",
+    "shown_path",
+]
+
+
+_LONGEST_PATH = 160
+# bytes in memory that any file may ask for, and how many times its size a larger one may
+_PLAUSIBLE, _MOST_UNPACKED = 1 << 26, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +68,47 @@ class Parts:
     roles: Roles | None = None
 
 
+def listed(items: list[Any], limit: int = 10) -> str:
+    """The first items, and how many more there are.
+
+    Example:
+        >>> listed([3, 4, 5], limit=2)
+        '3, 4 and 1 more'
+    """
+    text = ", ".join(str(item) for item in items[:limit])
+    return text if len(items) <= limit else f"{text} and {len(items) - limit} more"
+
+
+def shortened(value: Any, longest: int = 40) -> str:
+    """A value as an error message shows it: quoted if it is text, on one line, and not too long.
+
+    Example:
+        >>> shortened("a\\tb"), shortened("x" * 50, 10)
+        ("'a\\\\tb'", "'xxxxxxxxxx...'")
+    """
+    if isinstance(value, str):
+        return ascii_unless_printable(value[:longest] + "..." * (len(value) > longest))
+    text = " ".join(str(value).split())
+    return text[:longest] + "..." * (len(text) > longest)
+
+
+def ascii_unless_printable(text: str) -> str:
+    """The text in quotes; as escapes where it can't be printed."""
+    return repr(text) if text.isprintable() else ascii(text)
+
+
 def shown_path(path: str | os.PathLike[str]) -> str:
-    """The file's name as an error message shows it, on one line."""
+    """The file's name as an error message shows it, on one line, its end when it is long."""
     text = os.fspath(path)
+    text = text if len(text) <= _LONGEST_PATH else f"...{text[3 - _LONGEST_PATH :]}"
     return text if text.isprintable() else ascii(text)
+
+
+def one_line(error: BaseException, longest: int = 200) -> str:
+    """What an exception says, on one line, without control characters, and not too long."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def require_file(path: str | os.PathLike[str]) -> None:
@@ -72,6 +124,25 @@ def require_file(path: str | os.PathLike[str]) -> None:
         raise FileAccessError(f"{shown_path(path)}: no such file") from error
     except OSError as error:
         raise FileAccessError(f"{shown_path(path)}: {error.strerror or 'cannot be read'}") from error
+    except ValueError as error:
+        raise FileAccessError(f"{shown_path(path)}: is no name of a file ({one_line(error)})") from error
+
+
+def require_plausible(unpacked: int, size: int) -> None:
+    """Refuse a file that claims to hold much more than its size lets expect, before memory is spent on it.
+
+    Args:
+        unpacked: bytes that its content takes in memory, as the file says.
+        size: bytes of the file.
+
+    Raises:
+        DataError: it is damaged, or made to fill the memory.
+    """
+    if unpacked > _PLAUSIBLE and unpacked > _MOST_UNPACKED * size:
+        raise DataError(
+            f"says that it holds {unpacked / 1e6:.0f} MB, in {size / 1e6:.3g} MB; it is damaged, or compressed too "
+            "much: save it without compression"
+        )
 
 
 @contextlib.contextmanager
@@ -97,8 +168,7 @@ def parsing(path: str | os.PathLike[str], what: str) -> Iterator[None]:
         ) from error
     except Exception as error:
         # parsers raise their own types, and built-in ones where the file surprises them
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{shown_path(path)}: is no {what}: {text[:200]}") from error
+        raise DataError(f"{shown_path(path)}: is no {what}: {one_line(error)}") from error
 
 
 def need(module: str, package: str, what: str) -> Any:

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from estimation.exceptions import DataError
 from estimation.tables.columns import choose
 from estimation.tables.matching import named
+from estimation.tables.parts import shortened
 
-__all__ = ["Asked", "HasRoles", "Roles", "assign", "checked_texts", "recalled"]
+__all__ = ["Asked", "HasRoles", "Roles", "assign", "checked_texts", "recalled", "roles_of_frames"]
 
 Names = str | Sequence[str]
 
@@ -125,6 +126,22 @@ def checked_texts(values: Any, what: str) -> tuple[str, ...]:
     return tuple(values)
 
 
+def roles_of_frames(
+    observations: Sequence[str] | None, actions: Sequence[str] | None, levels: Mapping[str, Sequence[str]]
+) -> Roles | None:
+    """The parts that columns of data frames play, of names with one action per value; None without names.
+
+    Example:
+        >>> roles_of_frames(["x"], ["dose", "drug=a", "drug=b"], {"drug": ["a", "b"]}).actions
+        ('dose', 'drug')
+    """
+    if not observations and not actions:
+        return None
+    parts = {f"{name}={value}": name for name, values in levels.items() for value in values}
+    columns = dict.fromkeys(parts.get(name, name) for name in actions or ())
+    return Roles(tuple(observations or ()), tuple(columns), dict(levels))
+
+
 def assign(names: Sequence[str], asked: Asked) -> Roles:
     """Give every column that is asked for its part.
 
@@ -192,10 +209,11 @@ def recalled(names: Sequence[str], asked: Asked, roles: Roles) -> Asked:
     wanted += [] if asked.actions is not None else list(roles.actions)
     wanted += [] if ordered else [name for name in (roles.episode, roles.time) if name is not None]
     wanted += [roles.images] if filled.images == roles.images and roles.images is not None else []
-    missing = [name for name in wanted if name not in names]
+    there = set(names)
+    missing = [name for name in wanted if name not in there]
     if missing:
         raise DataError(
-            f"lacks {named(missing, 'column')} of the training data; there are {named(names, '', 20)}"
+            f"lacks {named(missing, 'column')} of the training data; there are {named(names, '', 8)}"
         )
     return filled
 
@@ -209,7 +227,7 @@ def _levels(names: Sequence[str], asked: Asked, roles: Roles) -> Names | Mapping
         columns = choose(names, patterns, "categorical")
     elif asked.actions is not None:
         chosen = choose(names, asked.actions, "actions")
-        columns = [name for name in roles.categorical if name in chosen]
+        columns = [name for name in roles.categorical if name in set(chosen)]
     else:
         columns = list(roles.categorical)
     return {name: roles.categorical.get(name) for name in columns}
@@ -235,5 +253,7 @@ def _require_one_part_each(found: Mapping[str, Sequence[str]]) -> None:
     for what, names in found.items():
         for name in names:
             if name in taken:
-                raise DataError(f"column {name!r} is chosen for {taken[name]} and for {what}; choose it once")
+                raise DataError(
+                    f"column {shortened(name)} is chosen for {taken[name]} and for {what}; choose it once"
+                )
             taken[name] = what

@@ -21,7 +21,7 @@ from estimation.tables.roles import Asked, Roles, assign, recalled
 
 __all__ = ["read_table"]
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 _USUAL_IMAGES = ("images", "image", "file", "filename")
 
@@ -52,7 +52,8 @@ def read_table(
         raise DataError(f"{shown_path(path)}: {error}") from error
     content = table.read(roles.columns)
     actions, names, levels = _actions(table, content, roles)
-    shape, observations = None, None
+    shape: tuple[int, int, int] | None = None
+    observations: Array
     if roles.images is None:
         observations = table.numbers(content, roles.observations)
     else:
@@ -91,6 +92,7 @@ def _actions(
         if column in roles.categorical:
             codes, values = table.codes(content, column)
             given = roles.categorical[column]
+            block: Array
             block, categories = one_hot(codes, values, given, partial(table.where, column))
             called = [f"{column}={category}" for category in categories]
             levels[column] = tuple(categories)

@@ -7,15 +7,17 @@ stopped and resumed sees what an undisturbed one sees.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from estimation.centring import Centring, centred, centring_of
 from estimation.dataset import Dataset
 from estimation.device import PLAIN
-from estimation.representation import Batch, as_tensor
+from estimation.representation import Batch, Representation, as_tensor
 
 __all__ = ["Batches", "Scales", "generator_for", "scales"]
 
@@ -25,12 +27,14 @@ _WORD = (1 << 64) - 1
 
 @dataclass(frozen=True)
 class Scales:
-    """Mean and standard deviation of each observed coordinate, and of each action."""
+    """Mean and standard deviation of each observed coordinate, and of each action, once they are centred."""
 
     x_mean: Tensor
     x_scale: Tensor
     a_mean: Tensor
     a_scale: Tensor
+    x_centring: Centring | None = None
+    a_centring: Centring | None = None
 
 
 class Batches:
@@ -43,6 +47,7 @@ class Batches:
         device: where batches go.
         dtype: of the batches.
         with_latents: with the true latents, for what learns from them.
+        like: the model that knows how observations and actions are centred; None where they are taken as they are.
     """
 
     def __init__(
@@ -53,7 +58,9 @@ class Batches:
         device: torch.device,
         dtype: torch.dtype,
         with_latents: bool = False,
+        like: Representation | None = None,
     ) -> None:
+        self._like = like
         self.size = min(size, len(dataset))
         self.per_epoch = len(dataset) // self.size
         self._rows = len(dataset)
@@ -77,21 +84,28 @@ class Batches:
 
     def rows(self, indices: NDArray[np.int64] | slice) -> Batch:
         """The batch of these rows."""
-        actions = None if self._actions is None else self._tensor(self._actions, indices)
-        latents = None if self._latents is None else self._tensor(self._latents, indices)
-        return Batch(self._tensor(self._observations, indices), actions, latents)
+        x_centring, a_centring = (
+            (None, None) if self._like is None else (self._like.x_centring, self._like.a_centring)
+        )
+        actions = None if self._actions is None else self._tensor(self._actions, indices, a_centring)
+        latents = None if self._latents is None else self._tensor(self._latents, indices, None)
+        return Batch(self._tensor(self._observations, indices, x_centring), actions, latents)
 
-    def _tensor(self, values: NDArray[np.float32], indices: NDArray[np.int64] | slice) -> Tensor:
-        return as_tensor(values[indices]).to(**self._place)  # type: ignore[call-overload, no-any-return]
+    def _tensor(
+        self, values: NDArray[Any], indices: NDArray[np.int64] | slice, centring: Centring | None
+    ) -> Tensor:
+        return as_tensor(centred(values[indices], centring)).to(**self._place)  # type: ignore[call-overload, no-any-return]
 
 
 def scales(dataset: Dataset) -> Scales:
     """Means and scales over all rows and steps; a coordinate that never changes gets scale 1."""
-    x_mean, x_scale = _moments(dataset.observations.reshape(-1, dataset.n_observed))
+    x_centring = centring_of(dataset.observations)
+    x_mean, x_scale = _moments(dataset.observations.reshape(-1, dataset.n_observed), x_centring)
     if dataset.actions is None:
-        return Scales(x_mean, x_scale, torch.zeros(0, **PLAIN), torch.ones(0, **PLAIN))
-    a_mean, a_scale = _moments(dataset.actions.reshape(-1, dataset.n_actions))
-    return Scales(x_mean, x_scale, a_mean, a_scale)
+        return Scales(x_mean, x_scale, torch.zeros(0, **PLAIN), torch.ones(0, **PLAIN), x_centring)
+    a_centring = centring_of(dataset.actions)
+    a_mean, a_scale = _moments(dataset.actions.reshape(-1, dataset.n_actions), a_centring)
+    return Scales(x_mean, x_scale, a_mean, a_scale, x_centring, a_centring)
 
 
 def generator_for(seed: int, step: int, device: torch.device) -> torch.Generator:
@@ -103,12 +117,12 @@ def generator_for(seed: int, step: int, device: torch.device) -> torch.Generator
     return torch.Generator(device).manual_seed((word ^ (word >> 31)) >> 1)
 
 
-def _moments(values: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+def _moments(values: NDArray[Any], centring: Centring | None) -> tuple[Tensor, Tensor]:
     total, squares = np.zeros(values.shape[1]), np.zeros(values.shape[1])
     # about the first row, so that the difference of squares keeps its digits
-    origin = values[0].astype(float)
+    origin = centred(values[0], centring).astype(float)
     for start in range(0, len(values), _CHUNK):
-        part = values[start : start + _CHUNK] - origin
+        part = centred(values[start : start + _CHUNK], centring) - origin
         total += part.sum(0)
         squares += (part**2).sum(0)
     mean = total / len(values)

@@ -157,8 +157,9 @@ class _Run:
         model = SparseVAE(shape, config, weights_of(config.seed, start), encoder, decoder)
         found = scales(dataset)
         model.set_scales_(found.x_mean, found.x_scale, found.a_mean, found.a_scale)
+        model.x_centring, model.a_centring = found.x_centring, found.a_centring
         model.to(device, dtype).train()
-        batches = Batches(dataset, config.batch_size, config.seed, device, dtype)
+        batches = Batches(dataset, config.batch_size, config.seed, device, dtype, like=model)
         require_affordable_batch(config.to_dict(), batches.size, shape.n_latents)
         constraints = EdgeConstraints(sorted(budgets(config))).to(device)
         run = cls(

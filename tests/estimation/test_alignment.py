@@ -27,15 +27,16 @@ from estimation.verification import verify
 from identify.graph import CausalGraph
 from tests.estimation.command_line import TINY, Captured, refused, told, told_json
 
+ROWS = 60
 X, A, Z = [f"x{k}" for k in range(5)], ["a0", "a1", "a2"], ["z0", "z1"]
 
 
 @cache
 def frame() -> pd.DataFrame:
     rng = np.random.default_rng(0)
-    a = (rng.random((120, 3)) < 0.5) * 1.0
-    z = a[:, :2] + 0.3 * rng.normal(size=(120, 2))
-    x = z @ rng.normal(size=(2, 5)) + 0.05 * rng.normal(size=(120, 5))
+    a = (rng.random((ROWS, 3)) < 0.5) * 1.0
+    z = a[:, :2] + 0.3 * rng.normal(size=(ROWS, 2))
+    x = z @ rng.normal(size=(2, 5)) + 0.05 * rng.normal(size=(ROWS, 5))
     return pd.DataFrame(np.c_[x, a, z].astype(np.float32), columns=[*X, *A, *Z])
 
 
@@ -49,7 +50,14 @@ def data_of(table: pd.DataFrame, named: bool = True) -> Dataset:
 
 @cache
 def model(named: bool = True, seed: int = 0) -> TrainedModel:
-    tiny = {"steps": 30, "width": 8, "transition_width": 4, "batch_size": 64, "unmixing": False}
+    tiny = {
+        "steps": 30,
+        "width": 8,
+        "transition_width": 4,
+        "batch_size": 64,
+        "unmixing": False,
+        "flow_blocks": 0,
+    }
     config = TrainingConfig(max_edges_actions=3, n_latents=2, seed=seed, **tiny)  # type: ignore[arg-type]
     return fit(data_of(frame(), named), config)
 
@@ -57,7 +65,7 @@ def model(named: bool = True, seed: int = 0) -> TrainedModel:
 @settings(max_examples=20, deadline=None)
 @given(order=st.permutations([*X, "x9", *A, "a9"]))
 def test_the_order_of_columns_and_further_ones_change_nothing(order: list[str]) -> None:
-    more = frame().assign(x9=np.arange(120), a9=np.arange(120))
+    more = frame().assign(x9=np.arange(ROWS), a9=np.arange(ROWS))
     found = align(data_of(more[order]), model())
     np.testing.assert_array_equal(found.observations[:, 0], frame()[X])
     np.testing.assert_array_equal(found.actions, frame()[A])  # type: ignore[arg-type]
@@ -66,7 +74,7 @@ def test_the_order_of_columns_and_further_ones_change_nothing(order: list[str]) 
 
 
 def shuffled() -> Dataset:
-    return data_of(frame()[[*X[::-1], "a2", "a0", "a1", *Z]].assign(x9=np.arange(120)))
+    return data_of(frame()[[*X[::-1], "a2", "a0", "a1", *Z]].assign(x9=np.arange(ROWS)))
 
 
 def test_every_reader_of_data_goes_by_name() -> None:
@@ -82,7 +90,14 @@ def test_every_reader_of_data_goes_by_name() -> None:
 
 
 def test_validation_goes_by_name() -> None:
-    tiny = {"steps": 5, "width": 8, "transition_width": 4, "batch_size": 64, "unmixing": False}
+    tiny = {
+        "steps": 5,
+        "width": 8,
+        "transition_width": 4,
+        "batch_size": 64,
+        "unmixing": False,
+        "flow_blocks": 0,
+    }
     config = TrainingConfig(max_edges_actions=3, n_latents=2, **tiny)  # type: ignore[arg-type]
     found = [
         fit(data_of(frame()), config, validation=each).history.records[-1].negative_elbo
@@ -92,7 +107,14 @@ def test_validation_goes_by_name() -> None:
 
 
 def test_models_with_columns_in_another_order_compare() -> None:
-    tiny = {"steps": 30, "width": 8, "transition_width": 4, "batch_size": 64, "unmixing": False}
+    tiny = {
+        "steps": 30,
+        "width": 8,
+        "transition_width": 4,
+        "batch_size": 64,
+        "unmixing": False,
+        "flow_blocks": 0,
+    }
     config = TrainingConfig(max_edges_actions=3, n_latents=2, **tiny)  # type: ignore[arg-type]
     other_way = fit(data_of(frame()[["x4", "x1", "x2", "x0", "x3", "a2", "a1", "a0", *Z]]), config)
     found = learned_entanglement(model(), data_of(frame()), other=other_way)
@@ -203,15 +225,27 @@ def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
     """A table with categories and an index of its own, on which the model m was trained."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(1)
-    kinds = np.array(["a", "b", "c"])[np.arange(120) % 3]
-    columns = {f"gene{k}": rng.normal(size=120) for k in range(3)}
-    return pd.DataFrame({"drug": kinds, "dose": rng.random(120), **columns})
+    kinds = np.array(["a", "b", "c"])[np.arange(ROWS) % 3]
+    columns = {f"gene{k}": rng.normal(size=ROWS) for k in range(3)}
+    return pd.DataFrame({"drug": kinds, "dose": rng.random(ROWS), **columns})
 
 
 def test_the_command_line_finds_the_columns_of_the_model_again(cells: pd.DataFrame, capsys: Captured) -> None:
     write("train.csv", cells)
     roles = ["--observations", "gene*", "--actions", "dose", "--categorical", "drug"]
-    told(capsys, "train", "train.csv", "-o", "m", *roles, *TINY, "--set", "n_latents=2")
+    told(
+        capsys,
+        "train",
+        "train.csv",
+        "-o",
+        "m",
+        *roles,
+        *TINY,
+        "--set",
+        "n_latents=2",
+        "--set",
+        "flow_blocks=0",
+    )
     expected = told_json(capsys, "evaluate", "m", "train.csv")["negative_elbo"]
     # another order, and further columns that match the patterns of training
     write("other.csv", cells[cells.columns[::-1]].assign(gene9=1.5, x0=2.0, a0=3.0))
@@ -240,7 +274,7 @@ def test_categories_that_do_not_occur_are_zero_and_unknown_ones_refused(cells: p
     some = align(Dataset.read("some.csv", **how), training)  # type: ignore[arg-type]
     assert some.action_names == ("drug=a", "drug=b", "drug=c")
     assert some.actions is not None
-    assert some.actions.sum(axis=0).tolist() == [40, 0, 40]
+    assert some.actions.sum(axis=0).tolist() == [20, 0, 20]
     with pytest.raises(
         DataError, match=r"column 'drug' is 'd' in row 1, a category that .* it knows a, b, c"
     ):

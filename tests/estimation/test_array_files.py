@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from estimation.dataset import Dataset
@@ -140,3 +143,49 @@ def test_a_path_through_a_file(tmp_path: Path) -> None:
     put(tmp_path / "d.csv", "x0\n1\n")
     with pytest.raises(FileAccessError, match=r"d.csv/e.csv: Not a directory"):
         Dataset.read(tmp_path / "d.csv" / "e.csv")
+
+
+def claiming(shape: tuple[int, ...], kind: str = "<f4") -> bytes:
+    """An NPY file whose header says that it holds an array, and that holds nothing."""
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(out, {"descr": kind, "fortran_order": False, "shape": shape})
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("shape", [(10**9, 1000), (2**62, 2**62), (0, 2**62), (-1, 3)])
+def test_an_array_that_claims_to_be_large_is_refused_before_memory_is_spent(
+    shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    path = put(tmp_path / "x.npy", claiming(shape))
+    with pytest.raises(DataError, match=r"x.npy: (an array says that it has shape|is no NPY file)"):
+        Dataset.read(path)
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x.npy", claiming(shape))
+    with pytest.raises(DataError, match=r"x.npz: (an array says that it has shape|is no NPZ file)"):
+        Dataset.read(tmp_path / "x.npz")
+
+
+def test_files_that_unpack_to_much_more_than_they_are(tmp_path: Path) -> None:
+    with (
+        zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("x.npy", "w") as file,
+    ):
+        file.write(claiming((80 * 2**18, 1)))
+        for _ in range(80):
+            file.write(bytes(2**20))
+    with pytest.raises(
+        DataError, match=r"says that it holds 84 MB, in 0.\d+ MB; it is damaged, or compressed"
+    ):
+        Dataset.read(tmp_path / "x.npz")
+    table = pa.table({"x0": pa.array(np.zeros(10**7, dtype=np.int8))})
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(DataError, match=r"x.parquet: says that it holds 80 MB"):
+        Dataset.read(tmp_path / "x.parquet")
+
+
+@pytest.mark.filterwarnings("error")
+def test_numpy_warns_of_nothing_that_is_refused() -> None:
+    signalling = np.array([[0x7FF0000000000001, 0], [1, 2]], dtype=np.uint64).view(np.float64)
+    for values in (signalling, [[np.nan, 1], [2, 3]], [[1e300, 1], [2, 3]]):
+        with pytest.raises(DataError, match="as float32; every entry must be a finite number"):
+            Dataset.from_arrays(values)

@@ -157,7 +157,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"observations": torch.ones(2, 2, requires_grad=True)}, "no array of numbers: .*requires grad"),
     ({"observations": [["a", "b"]]}, "observations holds text; it must hold real numbers"),
     ({"observations": [[1j]]}, "observations holds complex numbers"),
-    ({"observations": [[None]]}, "observations holds Python objects"),
+    ({"observations": [[None]]}, r"observations\[0, 0\] is empty; every cell must be"),
     ({"observations": np.zeros((2, 2), "M8[s]")}, "observations holds dates"),
     ({"observations": np.ma.masked_less(numbers(4, 2), 0)}, "observations has masked entries"),
     (

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+import io
 import re
+import struct
+import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -169,3 +173,94 @@ def test_what_does_not_fit_in_memory(tmp_path: Path) -> None:
         parsing("d.npz", "NPZ file"),
     ):
         raise MemoryError
+
+
+def tiff(image: Image.Image, **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "TIFF", **options)
+    return out.getvalue()
+
+
+def test_pictures_are_turned_as_viewers_show_them(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    upright = Image.fromarray(np.random.default_rng(1).integers(0, 256, (2, 3, 3), dtype=np.uint8))
+    for orientation, turn in ((6, Image.Transpose.ROTATE_90), (3, Image.Transpose.ROTATE_180), (1, None)):
+        stored = upright if turn is None else upright.transpose(turn)
+        exif = Image.Exif()
+        exif[274] = orientation
+        for kind in ("PNG", "WEBP"):
+            out = io.BytesIO()
+            stored.save(out, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
+            put(tmp_path / "png" / "2.png", out.getvalue())
+            read = Dataset.read(tmp_path).observations[2].reshape(3, 2, 3)
+            np.testing.assert_allclose(read, np.moveaxis(np.asarray(upright), 2, 0) / 255, rtol=1e-6)
+    exif[274] = 6
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "png" / "2.jpg", exif=exif, quality=95)
+    names = pd.read_csv(tmp_path / "table.csv").replace({"image": {"png/2.png": "png/2.jpg"}})
+    names.to_csv(tmp_path / "table.csv", index=False)
+    assert Dataset.read(tmp_path).observation_shape == (3, 2, 3)
+
+
+def pages(kind: str, mode: str = "L") -> bytes:
+    stack = [Image.new(mode, (3, 2), k * 40) for k in range(5)]
+    out = io.BytesIO()
+    stack[0].save(out, kind, save_all=True, append_images=stack[1:])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (pages("TIFF"), "2.png: has 5 pages or frames; save each of them as an image of its own"),
+        (pages("GIF"), "2.png: has 5 pages or frames"),
+        (pages("PNG"), "2.png: has 5 pages or frames"),
+        (pages("WEBP", "RGB"), "2.png: has 5 pages or frames"),
+        (tiff(Image.new("CMYK", (3, 2))), "2.png: is in mode CMYK; save it as grey or RGB"),
+        (tiff(Image.new("F", (3, 2))), "2.png: is in mode F; save it as grey or RGB"),
+        (
+            tiff(Image.fromarray(np.zeros((2, 3), np.uint16)), tiffinfo={262: 0}),
+            "2.png: is grey of 12 bits, or white where it is zero",
+        ),
+    ],
+    ids=["tiff", "gif", "apng", "webp", "cmyk", "float", "white is zero"],
+)
+def test_pictures_that_would_be_read_in_part_or_wrong(content: bytes, message: str, tmp_path: Path) -> None:
+    pictures(tmp_path)
+    put(tmp_path / "png" / "2.png", content)
+    with pytest.raises(DataError, match=message):
+        Dataset.read(tmp_path)
+
+
+def png(header: bytes, rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG file with this header, other chunks and rows of pixels."""
+    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    body = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        # 3 x 2 pixels of 16 bits a colour
+        (
+            png(struct.pack(">IIBBBBB", 3, 2, 16, 2, 0, 0, 0), bytes(2 * 19)),
+            "has 16 bits a colour, of which 8",
+        ),
+        # black is transparent
+        (
+            png(struct.pack(">IIBBBBB", 3, 2, 8, 2, 0, 0, 0), bytes(2 * 10), (b"tRNS", bytes(6))),
+            "is partly transparent",
+        ),
+        (png(struct.pack(">IIBBBBB", 9000, 9000, 8, 2, 0, 0, 0), b""), "has 9000 x 9000 pixels; at most"),
+        (png(struct.pack(">IIBBBBB", 10**6, 10**6, 8, 2, 0, 0, 0), b""), "is no image: .*exceeds limit"),
+    ],
+    ids=["16 bits", "transparent colour", "large", "huge"],
+)
+def test_pictures_of_png_that_are_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    pictures(tmp_path)
+    put(tmp_path / "png" / "2.png", content)
+    with pytest.raises(DataError, match=f"2.png: {message}"):
+        Dataset.read(tmp_path)
