@@ -253,6 +253,11 @@ def test_damaged_tensors_are_refused(folder: Path, change: Callable[[Tensors], A
             },
             "networks.encoder.options.width is 1.*, more than the tensors have",
         ),
+        (
+            ("centring",),
+            {"x": {"shift": [10**400] * 6, "unit": [1.0] * 6}, "a": None},
+            r"content.centring.x.shift\[0\] is 1000.*; it must be a finite number",
+        ),
         (("networks",), 3, "content.networks is 3; it must be an object"),
         (
             ("history", "records", 0, "loss"),
