@@ -17,13 +17,13 @@ from estimation.convolutional import rebuild
 from estimation.device import default_modes
 from estimation.exceptions import CheckpointError, ConfigError, DataError
 from estimation.history import HISTORY, History
-from estimation.manifest import Fields, Flag, Many, Maybe, Text, Whole
+from estimation.manifest import Fields, Flag, Many, Maybe, Real, Text, Whole
 from estimation.masks import MASK_STATES
 from estimation.model import SparseVAE
 from estimation.representation import Representation, Shape
 from estimation.size import weight_count
-from estimation.storage import read_folder
-from estimation.trained import KIND, TrainedModel, load_state, names_of, set_centring_
+from estimation.storage import load_state, read_folder
+from estimation.trained import KIND, TrainedModel, names_of, set_centring_
 from identify.exceptions import GraphError
 
 __all__ = ["load"]
@@ -37,6 +37,7 @@ _OPTIONS = Fields(
     }
 )
 _NETWORK = Maybe(Fields({"name": Text(), "options": _OPTIONS}))
+_CENTRING = Maybe(Fields({"shift": Many(Real()), "unit": Many(Real())}))
 _MODEL = Fields(
     {
         "config": Fields({}),
@@ -57,6 +58,7 @@ _MODEL = Fields(
         "method": Text((SPARSE_VAE, *METHODS)),
         "networks": Fields({}, {"encoder": _NETWORK, "decoder": _NETWORK}),
         "data_fingerprint": Maybe(Text()),
+        "centring": Fields({"x": _CENTRING, "a": _CENTRING}),
     },
 )
 

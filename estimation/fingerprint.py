@@ -65,7 +65,7 @@ def fingerprint(dataset: Dataset) -> str:
         if array is not None:
             _add_array(digest, array, weighted=name != "observations")
     for name in ("observation_names", "action_names", "observation_shape"):
-        _add_texts(digest, name, *map(str, getattr(dataset, name, None) or ()))
+        _add_texts(digest, name, *map(str, getattr(dataset, name) or ()))
     return digest.hexdigest()
 
 

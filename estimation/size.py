@@ -11,10 +11,20 @@ from typing import Any
 
 from estimation.exceptions import ConfigError
 
-__all__ = ["MOST_NUMBERS", "MOST_SAMPLES", "require_affordable", "table_size", "weight_count"]
+__all__ = [
+    "MOST_IN_BATCH",
+    "MOST_NUMBERS",
+    "MOST_SAMPLES",
+    "require_affordable",
+    "require_affordable_batch",
+    "table_size",
+    "weight_count",
+]
 
 # 1.2 GB in single precision; gradients and moments of the optimiser come on top
 MOST_NUMBERS = 300_000_000
+# 4 GB in single precision, and gradients come on top
+MOST_IN_BATCH = 1_000_000_000
 # of a process that is drawn: 20 observed coordinates of as many take a gigabyte
 MOST_SAMPLES = 10_000_000
 # of the networks whose sizes no setting gives, a few less than they have
@@ -90,6 +100,37 @@ def require_affordable(settings: Mapping[str, Any], n_latents: int = 1, **sizes:
         advice = "; posterior='diagonal' takes less" if table > MOST_NUMBERS // 2 else ""
         raise ConfigError(
             f"these sizes make a model of {total:.0e} numbers ({shown}); at most {MOST_NUMBERS:.0e} are held{advice}"
+        )
+
+
+def require_affordable_batch(settings: Mapping[str, Any], rows: int, n_latents: int) -> None:
+    """Refuse batches whose hidden units alone are beyond the memory of common machines.
+
+    Args:
+        settings: as for `weight_count`.
+        rows: of a batch, as the data have them.
+        n_latents: n.
+
+    Raises:
+        ConfigError: they would hold more than ``MOST_IN_BATCH``.
+
+    Example:
+        >>> require_affordable_batch({"width": 128, "depth": 3}, 10_000_000, 10)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        estimation.exceptions.ConfigError: a batch of 10000000 rows has 8e+09 hidden units; ...
+    """
+    units = 2 * settings["depth"] * settings["width"]
+    if settings.get("transition_width") is not None:
+        units += n_latents * settings["transition_width"] * settings["transition_depth"]
+        units += n_latents**2 if settings["posterior"] == "full" else 0
+    # each row is told from every other one
+    units += rows if settings.get("method") == "pcl" else 0
+    if rows * units > MOST_IN_BATCH:
+        most = max(2, MOST_IN_BATCH // units)
+        raise ConfigError(
+            f"a batch of {rows} rows has {rows * units:.0e} hidden units; at most {MOST_IN_BATCH:.0e} are held: "
+            f"batch_size={most} or less"
         )
 
 

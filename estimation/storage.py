@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from estimation.companions import COMPANIONS, list_companions, remove_companions
 from estimation.exceptions import CheckpointError
@@ -30,7 +30,7 @@ from identify.files import PARTIAL, make_folder, read_bytes, write_whole
 from identify.json_files import parse_json
 from identify.names import quoted, shown
 
-__all__ = ["MANIFEST", "flatten", "forget_folder", "read_folder", "restore", "write_folder"]
+__all__ = ["MANIFEST", "flatten", "forget_folder", "load_state", "read_folder", "restore", "write_folder"]
 
 MANIFEST = "manifest.json"
 _PREFIX = "tensors-"
@@ -40,6 +40,7 @@ _MOST_JSON = 1 << 28
 # 4: fingerprints of data, and the names of the files beside the model
 _VERSION, _OLDEST = 4, 3
 _TENSOR = "__tensor__"
+_OWN_NETWORKS = "the tensors don't fit the model: give the encoder and decoder it was trained with"
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _HEAD = Fields(
     {
@@ -153,6 +154,29 @@ def read_folder(
             f"{path}: is damaged (tensors is {quoted(name)}; it must be the name of a file)"
         )
     return manifest["content"], _tensors(place / name, manifest["sha256"])
+
+
+def load_state(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Put tensors into a model.
+
+    Raises:
+        CheckpointError: one is missing, too many, or of another shape or type; the text says which.
+    """
+    own = model.state_dict()
+    for name in sorted(own.keys() ^ tensors.keys()):
+        state = "is missing" if name in own else "is not one of the model's"
+        raise CheckpointError(f"{where}: the tensor {quoted(name)} {state}; {_OWN_NETWORKS}")
+    for name, tensor in own.items():
+        if tensor.shape != tensors[name].shape:
+            raise CheckpointError(
+                f"{where}: the tensor {quoted(name)} has shape {tuple(tensors[name].shape)}, the model's has "
+                f"{tuple(tensor.shape)}; {_OWN_NETWORKS}"
+            )
+        if tensor.dtype != tensors[name].dtype:
+            raise CheckpointError(
+                f"{where}: is damaged (the tensor {quoted(name)} is of {tensors[name].dtype}, not {tensor.dtype})"
+            )
+    model.load_state_dict(dict(tensors))
 
 
 def flatten(value: Any, tensors: dict[str, Tensor], prefix: str) -> Any:

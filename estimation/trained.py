@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from estimation.alignment import align
 from estimation.baseline_config import BaselineConfig
@@ -21,7 +22,7 @@ from estimation.config import SPARSE_VAE, TrainingConfig
 from estimation.convolutional import describe
 from estimation.dataset import Dataset
 from estimation.device import PLAIN, default_modes
-from estimation.exceptions import CheckpointError, DataError
+from estimation.exceptions import DataError
 from estimation.history import History
 from estimation.model import SparseVAE
 from estimation.objective import negative_elbo
@@ -34,14 +35,12 @@ from estimation.tables.matching import match_columns
 from estimation.tables.roles import Roles, checked_texts
 from identify.formats import FORMATS
 from identify.graph import CausalGraph
-from identify.names import quoted
 
 __all__ = [
     "GRAPH",
     "KIND",
     "TrainedModel",
     "held_out_terms",
-    "load_state",
     "names_of",
     "names_record",
     "set_centring_",
@@ -53,8 +52,9 @@ KIND = "mechsparse model"
 GRAPH = "graph.json"
 
 _CHUNK = 16_384
+# torch's own name for what has no solution
+_SINGULAR: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 _NOT_FINITE = "its weights are damaged, or the data are far from those that it was trained on"
-_OWN_NETWORKS = "the tensors don't fit the model: give the encoder and decoder it was trained with"
 Array = NDArray[np.floating]
 
 
@@ -197,7 +197,9 @@ class TrainedModel:
         """
         if not self.model.has_bound:
             return None
-        found = held_out_terms(self.model, align(dataset, self), seed)
+        aligned = align(dataset, self)
+        with _solvable():
+            found = held_out_terms(self.model, aligned, seed)
         if not math.isfinite(found["total"]):
             raise DataError(f"the negative ELBO is {found['total']}; {_NOT_FINITE}")
         return found
@@ -285,11 +287,21 @@ class TrainedModel:
             raise DataError(f"{what} hold an entry that is not finite; remove or fill it first")
         flat, like = array.reshape(-1, width), self.model.x_mean
         chunks = (as_tensor(centred(flat[k : k + _CHUNK], centring)) for k in range(0, len(flat), _CHUNK))
-        parts = [function(chunk.to(like)).float().cpu() for chunk in chunks]
+        with _solvable():
+            parts = [function(chunk.to(like)).float().cpu() for chunk in chunks]
         result = torch.cat(parts) if parts else torch.empty(0, 0, **PLAIN)
         if not bool(torch.isfinite(result).all()):
             raise DataError(f"the model maps these {what} to numbers that are not finite; {_NOT_FINITE}")
         return np.asarray(result.numpy().reshape(*array.shape[:-1], result.shape[-1]))
+
+
+@contextlib.contextmanager
+def _solvable() -> Iterator[None]:
+    """Refinement solves equations, which have no solution for weights that no training ends with."""
+    try:
+        yield
+    except _SINGULAR as error:
+        raise DataError(f"equations of the model have no solution; {_NOT_FINITE}") from error
 
 
 def _numbers(values: ArrayLike, names: tuple[str, ...], width: int, what: str) -> NDArray[Any]:
@@ -350,29 +362,6 @@ def set_centring_(model: Representation, content: Mapping[str, Any]) -> None:
     for name, count in (("x", model.shape.n_observed), ("a", model.shape.n_actions)):
         own = None if found[name] is None else Centring.from_dict(found[name], count)
         setattr(model, f"{name}_centring", own)
-
-
-def load_state(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Put tensors into a model.
-
-    Raises:
-        CheckpointError: one is missing, too many, or of another shape or type; the text says which.
-    """
-    own = model.state_dict()
-    for name in sorted(own.keys() ^ tensors.keys()):
-        state = "is missing" if name in own else "is not one of the model's"
-        raise CheckpointError(f"{where}: the tensor {quoted(name)} {state}; {_OWN_NETWORKS}")
-    for name, tensor in own.items():
-        if tensor.shape != tensors[name].shape:
-            raise CheckpointError(
-                f"{where}: the tensor {quoted(name)} has shape {tuple(tensors[name].shape)}, the model's has "
-                f"{tuple(tensor.shape)}; {_OWN_NETWORKS}"
-            )
-        if tensor.dtype != tensors[name].dtype:
-            raise CheckpointError(
-                f"{where}: is damaged (the tensor {quoted(name)} is of {tensors[name].dtype}, not {tensor.dtype})"
-            )
-    model.load_state_dict(dict(tensors))
 
 
 @default_modes

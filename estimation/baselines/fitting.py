@@ -22,6 +22,7 @@ from estimation.exceptions import ConfigError, DataError, TrainingError
 from estimation.history import History, Record
 from estimation.holdout import hold_out, require_alike
 from estimation.representation import Shape
+from estimation.size import require_affordable_batch
 from estimation.trained import TrainedModel
 from estimation.training import resuming
 from estimation.training.batches import Batches, generator_for, scales
@@ -132,6 +133,8 @@ class _Run:
             "like": model,
         }
         batches = Batches(dataset, config.batch_size, config.seed, **place)
+        settings = {**config.to_dict(), "depth": config.layers}
+        require_affordable_batch(settings, batches.size, model.shape.n_latents)
         looked_at = Batches(held_out, _LOOKED_AT, config.seed, **place)
         optimiser = build(model.parameters(), config.optimizer, config.learning_rate)
         return cls(model, config, batches, looked_at, device, optimiser)

@@ -28,7 +28,7 @@ from typing import Any, Literal
 from estimation.exceptions import CheckpointError, ConfigError
 from estimation.manifest import Fields, Flag, Form, Maybe, Real, Text, Whole, check
 from estimation.sweep.plan import Trial
-from identify.exceptions import FormatError
+from identify.exceptions import FileAccessError, FormatError
 from identify.files import make_folder, read_bytes, write_whole
 from identify.json_files import parse_json
 
@@ -210,8 +210,8 @@ def _is_stale(lock: Path) -> bool:
         check(owner, _OWNER)
     except FileNotFoundError:
         return True
-    except (CheckpointError, FormatError):
-        # being written, or cut short
+    except (CheckpointError, FileAccessError, FormatError):
+        # being written, cut short, or just removed
         return age > _STALE_SECONDS
     if owner["host"] == socket.gethostname() and not _lives(owner["process"]):
         return True

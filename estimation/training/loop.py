@@ -21,6 +21,7 @@ from estimation.holdout import hold_out, require_alike
 from estimation.model import SparseVAE
 from estimation.objective import LossTerms, training_loss
 from estimation.representation import Shape
+from estimation.size import require_affordable_batch
 from estimation.sparsity import EdgeConstraints, budget_at, budgets
 from estimation.trained import TrainedModel, held_out_terms
 from estimation.training import resuming
@@ -159,6 +160,7 @@ class _Run:
         model.x_centring, model.a_centring = found.x_centring, found.a_centring
         model.to(device, dtype).train()
         batches = Batches(dataset, config.batch_size, config.seed, device, dtype, like=model)
+        require_affordable_batch(config.to_dict(), batches.size, shape.n_latents)
         constraints = EdgeConstraints(sorted(budgets(config))).to(device)
         run = cls(
             model, config, Plan.of(config), batches, held_out, len(dataset), device, constraints, [], data

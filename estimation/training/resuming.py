@@ -16,8 +16,7 @@ from estimation.fingerprint import fingerprint
 from estimation.history import HISTORY, History
 from estimation.manifest import Anything, Fields, Many, Maybe, Real, Text, Whole
 from estimation.settings import MOST_STEPS, Settings
-from estimation.storage import MANIFEST, flatten, read_folder, restore, write_folder
-from estimation.trained import load_state
+from estimation.storage import MANIFEST, flatten, load_state, read_folder, restore, write_folder
 from estimation.training.optimiser_states import require_state
 
 __all__ = ["Fingerprints", "State", "fingerprints", "read", "restore_into", "write"]

@@ -15,7 +15,7 @@ from estimation.exceptions import ConfigError
 from estimation.model import SparseVAE
 from estimation.representation import Shape
 from estimation.settings import read_changes
-from estimation.size import weight_count
+from estimation.size import require_affordable_batch, weight_count
 from estimation.sparsity import EdgeConstraints, budget_at
 from estimation.training.plan import Plan
 
@@ -114,6 +114,26 @@ def test_a_model_too_large_for_its_data_is_refused() -> None:
         SparseVAE(Shape(10_000, 10, 5, past=False), config, torch.Generator())
     with pytest.raises(ConfigError, match=r"make a model of 2e\+09 numbers"):
         fresh(Shape(10_000, 10, 5, past=False), BaselineConfig("vae", width=100_000, depth=1))
+
+
+@pytest.mark.parametrize(
+    ("config", "rows", "message"),
+    [
+        (
+            TrainingConfig(),
+            3_000_000,
+            r"a batch of 3000000 rows has 5e\+09 hidden units; .*: batch_size=\d+ or less",
+        ),
+        (BaselineConfig("pcl", depth=1), 100_000, "a batch of 100000 rows has 1e"),
+        (BaselineConfig("vae", depth=1), 100_000_000, "a batch of 100000000 rows has 3e"),
+    ],
+)
+def test_batches_are_not_larger_than_memory(
+    config: TrainingConfig | BaselineConfig, rows: int, message: str
+) -> None:
+    require_affordable_batch(config.to_dict(), 20_000, 10)
+    with pytest.raises(ConfigError, match=message):
+        require_affordable_batch(config.to_dict(), rows, 10)
 
 
 def test_values_on_the_command_line_are_texts_or_toml(tmp_path: Path) -> None:

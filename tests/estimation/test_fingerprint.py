@@ -74,6 +74,8 @@ def test_everything_else_counts_too(data: Dataset) -> None:
         changed(data, action_names=data.action_names[::-1]),
         changed(data, action_names=("a0a1", *data.action_names[2:])),
         changed(data, observation_shape=(1, 1, 7)),
+        changed(data, observation_names=tuple("abcdefg")),
+        changed(data, observation_names=tuple("bacdefg")),
     ]
     assert len(set(found)) == len(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -17,7 +18,9 @@ from safetensors.torch import save as save_tensors
 
 from estimation.checkpoint import load
 from estimation.config import TrainingConfig
+from estimation.evaluation import evaluate
 from estimation.exceptions import CheckpointError, DataError
+from estimation.metrics.regression import MultipleCorrelation
 from estimation.simulate import simulate
 from estimation.training import fit
 from identify.graph import CausalGraph
@@ -250,6 +253,11 @@ def test_damaged_tensors_are_refused(folder: Path, change: Callable[[Tensors], A
             },
             "networks.encoder.options.width is 1.*, more than the tensors have",
         ),
+        (
+            ("centring",),
+            {"x": {"shift": [10**400] * 6, "unit": [1.0] * 6}, "a": None},
+            r"content.centring.x.shift\[0\] is 1000.*; it must be a finite number",
+        ),
         (("networks",), 3, "content.networks is 3; it must be an object"),
         (
             ("history", "records", 0, "loss"),
@@ -286,6 +294,32 @@ def test_numbers_that_are_finite_but_absurd_end_in_one_line(folder: Path) -> Non
         model.encode(data.observations)
     with pytest.raises(DataError, match=r"the negative ELBO is .*; its weights are damaged"):
         model.negative_elbo(data)
+
+
+def test_equations_without_a_solution_end_in_one_line(tmp_path: Path) -> None:
+    data = simulate(BAND, 100, seed=training_seed(1))
+    fit(data, CONFIG.replace(steps=30, refinements=1)).save(tmp_path)
+
+    def singular(tensors: Tensors) -> None:
+        tensors["refinement.steps"].fill_(1)
+        tensors["refinement.precision"].fill_(1e30)
+
+    damage_tensors(tmp_path, singular)
+    with pytest.raises(
+        DataError, match="equations of the model have no solution; its weights are damaged, or"
+    ):
+        load(tmp_path).encode(data.observations)
+
+
+def test_a_score_that_is_not_finite_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, model = simulate(BAND, 60, seed=training_seed(1)), load(folder)
+    assert evaluate(model, data).scores is not None
+    score = MultipleCorrelation(float("nan"), np.zeros(3), np.ones((3, 3), dtype=bool), held_out=False)
+    monkeypatch.setattr("estimation.evaluation.multiple_correlation", lambda *_, **__: score)
+    with pytest.raises(
+        DataError, match="the score r is nan; latents, true or learned, have no finite variance"
+    ):
+        evaluate(model, dataclasses.replace(data, graph=None))
 
 
 def test_version_3_is_read(folder: Path) -> None:

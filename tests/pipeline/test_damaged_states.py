@@ -24,9 +24,11 @@ from tests.seeds import training_seed
 
 SETTINGS: dict[str, Any] = {
     "width": 8, "depth": 1, "transition_width": 4, "batch_size": 32, "max_edges_actions": 2, "steps": 4,
-    "unmixing": False, "flow_blocks": 0, "refinements": 0, "warmup": 1, "seed": training_seed(),
+    "unmixing": False, "flow_blocks": 0, "refinements": 0, "warmup": 1,
 }  # fmt: skip
-CONFIGS = {name: TrainingConfig(optimizer=name, **SETTINGS) for name in ("soap", "adam")}  # type: ignore[arg-type]
+CONFIGS = {
+    name: TrainingConfig(optimizer=name, seed=training_seed(), **SETTINGS) for name in ("soap", "adam")
+}  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

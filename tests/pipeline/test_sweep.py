@@ -217,7 +217,9 @@ def test_a_run_that_another_process_has_is_left_to_it(tmp_path: Path) -> None:
     assert status_of(folder) == "done"
 
 
-@pytest.mark.parametrize("owner", ['{"host": "elsewhere", "process": 1}', '{"ho'])
+@pytest.mark.parametrize(
+    "owner", ['{"host": "elsewhere", "process": 1}', '{"ho', "[3]", '{"host": 1}', "[" * 100_000]
+)
 def test_the_lock_of_a_dead_process_is_taken_over(owner: str, tmp_path: Path) -> None:
     lock = tmp_path / LOCK
     lock.write_text(owner)
