@@ -14,7 +14,7 @@ from estimation.exceptions import DataError
 from estimation.tables.matching import ABSENT, match_actions, match_columns, named
 from estimation.tables.roles import Roles
 from identify.graph import CausalGraph
-from identify.names import shown
+from identify.names import default_names, shown
 
 __all__ = ["Known", "align", "align_observed", "shared_columns", "with_actions_of"]
 
@@ -79,7 +79,7 @@ def align(dataset: Dataset, like: Known, who: str = "the model") -> Dataset:
         like.action_names,
         _levels(dataset),
         _levels(like),
-        not (dataset.actions_named and like.actions_named),
+        _unnamed(dataset, like),
         who,
     )
     if acting is None:
@@ -136,7 +136,7 @@ def with_actions_of(graph: CausalGraph, other: CausalGraph, who: str) -> CausalG
     Example:
         >>> graph = CausalGraph(Ga=[[1, 0], [0, 0]], actions=["push", "pull"])
         >>> with_actions_of(graph, CausalGraph(Ga=[[1, 1]], actions=["pull", "push"]), "b").edges()
-        (('push', 'z0'),)
+        [('push', 'z0')]
     """
     if graph.actions == other.actions:
         return graph
@@ -198,6 +198,16 @@ def _require_known_categories(dataset: Dataset, like: Known, who: str) -> None:
                 f"column {of!r} is {value!r} in row {rows[0]}, a category that {shown(who)} was not trained on; "
                 f"it knows {there}"
             )
+
+
+def _unnamed(dataset: Dataset, like: Known) -> bool:
+    """Whether actions go by position: names of one side were made up, or both are plain numbers, as of a process."""
+    if not (dataset.actions_named and like.actions_named):
+        return True
+    plain = all(
+        names == default_names("a", len(names)) for names in (dataset.action_names, like.action_names)
+    )
+    return plain and dataset.roles is None
 
 
 def _levels(known: Dataset | Known) -> dict[str, Sequence[Any] | None]:

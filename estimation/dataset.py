@@ -21,7 +21,7 @@ from estimation.tables.cutting import as_rows, cut, cut_actions, shares
 from estimation.tables.frames import frame_actions, frame_names, is_frame
 from estimation.tables.numpy_files import write_npz
 from estimation.tables.parts import Parts, listed, shown_path
-from estimation.tables.roles import HasRoles, Roles, roles_of_frames
+from estimation.tables.roles import HasRoles, Roles, roles_in, roles_of_frames
 from identify.graph import CausalGraph
 
 __all__ = ["Dataset"]
@@ -188,7 +188,7 @@ class Dataset:
             window=window,
             images=images,
             memory_map=memory_map,
-            like=None if like is None else like.roles,
+            like=None if like is None else roles_in(like),
         )
         try:
             return cls._from_parts(parts, allow_constant or like is not None)

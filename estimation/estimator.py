@@ -36,9 +36,8 @@ from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.exceptions import ConfigError, DataError
 from estimation.tables.arrays import as_numbers
-from estimation.tables.cells import is_missing, trimmed
-from estimation.tables.episodes import cut_episodes
-from estimation.tables.frames import frame_actions, frame_numbers, is_frame, require_whole
+from estimation.tables.episodes import codes_of_groups, cut_episodes
+from estimation.tables.frames import frame_actions, frame_names, frame_numbers, is_frame, require_whole
 from estimation.tables.parts import Parts
 from estimation.tables.roles import roles_of_frames
 from estimation.training.loop import fit as train
@@ -231,6 +230,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """
         check_is_fitted(self, "model_")
         x = _checked(self, X, reset=False)
+        self._require_actions(actions)
         order = _order(self.order_, actions, groups)
         names = tuple(getattr(self, "feature_names_in_", ()))
         dataset = _dataset(x, names, actions, groups, order, allow_constant=True)
@@ -275,6 +275,14 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 used = config.sparsity in ("budget", "constraint") and present[mask]
                 budgets[name] = config.n_latents if used else None
         return config.replace(**budgets)
+
+    def _require_actions(self, actions: Extra) -> None:
+        """Refuse another number of columns, where they have no names."""
+        if actions is not None and is_frame(actions) and frame_names(actions, "actions") is not None:
+            return
+        count = 0 if actions is None else _columns(actions)[0].shape[1]
+        if count != len(self.model_.action_names):
+            raise DataError(f"fit had {len(self.model_.action_names)} columns of actions; score has {count}")
 
     def _like_in_fit(self, dataset: Dataset) -> Dataset:
         """The data of `score`, with the actions that `fit` had, by name."""
@@ -342,27 +350,10 @@ def _pairs(parts: Parts, groups: Extra) -> Parts:
         codes, labels = np.zeros(n_rows, dtype=np.int64), ["X"]
         note = "rows were taken as one sequence in time"
     else:
-        codes, labels = _codes(groups, n_rows)
+        codes, labels = codes_of_groups(groups, n_rows)
         note = f"rows were taken as sequences in time, {len(labels)} in all"
     whole = Parts(parts.observations, actions=parts.actions, notes=(note,))
     return cut_episodes(whole, codes, labels, None, 2, lambda row: f"row {row}")
-
-
-def _codes(groups: ArrayLike, n_rows: int) -> tuple[NDArray[np.int64], list[Any]]:
-    labels = np.asarray(groups)
-    if labels.shape != (n_rows,):
-        raise DataError(f"groups have shape {labels.shape}; one label for each row of X is ({n_rows},)")
-    cells = [trimmed(label) for label in labels.tolist()]
-    missing = next((row for row, label in enumerate(cells) if is_missing(label)), None)
-    if missing is not None or (labels.dtype.kind in "mM" and np.isnat(labels).any()):
-        raise DataError(f"groups[{missing or 0}] is missing; every row needs a label")
-    try:
-        names, codes = np.unique(np.array(cells, dtype=labels.dtype), return_inverse=True)
-    except TypeError as error:
-        raise DataError(
-            f"groups can't be sorted ({error}); give numbers or text, and none missing"
-        ) from error
-    return codes.astype(np.int64), names.tolist()
 
 
 def _columns(actions: ArrayLike) -> tuple[NDArray[Any], tuple[str, ...] | None, dict[str, tuple[str, ...]]]:

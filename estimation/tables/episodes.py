@@ -7,14 +7,45 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from estimation.exceptions import DataError
+from estimation.tables.cells import is_missing, trimmed
 from estimation.tables.parts import Parts, listed
 
-__all__ = ["cut_episodes", "window_rows"]
+__all__ = ["codes_of_groups", "cut_episodes", "window_rows"]
 
 Indices = NDArray[np.intp]
+
+
+def codes_of_groups(groups: ArrayLike, n_rows: int) -> tuple[NDArray[np.int64], list[Any]]:
+    """Labels of rows as positions in the list of different labels, sorted; text counts without white space around it.
+
+    Args:
+        groups: shape (n_rows,).
+        n_rows: how many there are to be.
+
+    Raises:
+        DataError: another shape, a label is missing, or they can't be sorted.
+
+    Example:
+        >>> codes_of_groups(["b", "a ", "b"], 3)
+        (array([1, 0, 1]), ['a', 'b'])
+    """
+    labels = np.asarray(groups)
+    if labels.shape != (n_rows,):
+        raise DataError(f"groups have shape {labels.shape}; one label for each row of X is ({n_rows},)")
+    cells = [trimmed(label) for label in labels.tolist()]
+    missing = next((row for row, label in enumerate(cells) if is_missing(label)), None)
+    if missing is not None or (labels.dtype.kind in "mM" and np.isnat(labels).any()):
+        raise DataError(f"groups[{missing or 0}] is missing; every row needs a label")
+    try:
+        names, codes = np.unique(np.array(cells, dtype=labels.dtype), return_inverse=True)
+    except TypeError as error:
+        raise DataError(
+            f"groups can't be sorted ({error}); give numbers or text, and none missing"
+        ) from error
+    return codes.astype(np.int64), names.tolist()
 
 
 def window_rows(

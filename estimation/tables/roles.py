@@ -12,7 +12,7 @@ from estimation.tables.columns import choose
 from estimation.tables.matching import named
 from estimation.tables.parts import shortened
 
-__all__ = ["Asked", "HasRoles", "Roles", "assign", "checked_texts", "recalled", "roles_of_frames"]
+__all__ = ["Asked", "HasRoles", "Roles", "assign", "checked_texts", "recalled", "roles_in", "roles_of_frames"]
 
 Names = str | Sequence[str]
 
@@ -89,6 +89,18 @@ class HasRoles(Protocol):
     def roles(self) -> Roles | None:
         """The parts that columns played; None when there was no table."""
 
+    @property
+    def observation_names(self) -> tuple[str, ...]:
+        """Names of the observed columns; empty when they have none."""
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """Names of the actions."""
+
+    @property
+    def actions_named(self) -> bool:
+        """Whether somebody gave the actions these names."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -140,6 +152,16 @@ def roles_of_frames(
     parts = {f"{name}={value}": name for name, values in levels.items() for value in values}
     columns = dict.fromkeys(parts.get(name, name) for name in actions or ())
     return Roles(tuple(observations or ()), tuple(columns), dict(levels))
+
+
+def roles_in(like: HasRoles) -> Roles | None:
+    """The parts that columns of a table play for data or a model: as they were read, or by the names of arrays.
+
+    None where neither is known.
+    """
+    if like.roles is not None or not like.observation_names or not like.actions_named:
+        return like.roles
+    return roles_of_frames(like.observation_names, like.action_names, {})
 
 
 def assign(names: Sequence[str], asked: Asked) -> Roles:

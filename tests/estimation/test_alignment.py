@@ -20,6 +20,8 @@ from estimation.evaluation import evaluate
 from estimation.exceptions import CheckpointError, DataError
 from estimation.learned import learned_entanglement
 from estimation.selection.measuring import measured
+from estimation.sweep.plan import DataSpec
+from estimation.sweep.trial import datasets
 from estimation.tables.matching import match_columns
 from estimation.trained import TrainedModel, names_of, names_record
 from estimation.training import fit
@@ -293,3 +295,23 @@ def test_sequences_are_found_again(tmp_path: Path) -> None:
     ):
         Dataset.read(tmp_path / "other.csv", like=training)
     assert Dataset.read(tmp_path / "other.csv", like=training, episode="id", time="day").n_steps == 2
+
+
+def test_a_table_is_read_by_the_names_of_arrays(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"size": [1.0, 2, 4], "mass": [3.0, 1, 2], "dose": [0, 1, 0], "x0": [5.0, 6, 7]})
+    training = Dataset.from_arrays(frame[["mass", "size"]], actions=frame[["dose"]])
+    frame.to_csv(tmp_path / "t.csv")
+    read = Dataset.read(tmp_path / "t.csv", like=training)
+    np.testing.assert_array_equal(read.observations, training.observations)
+    assert read.action_names == ("dose",)
+
+
+def test_a_sweep_reads_its_test_data_like_its_training_data(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(5, 3)).round(3)
+    for name, order in (("train", [0, 1, 2]), ("test", [2, 0, 1])):
+        table = pd.DataFrame(rows, columns=["x0", "x1", "a0"]).iloc[:, order]
+        table.assign(x9=1.0).iloc[:, : 3 + (name == "test")].to_csv(tmp_path / f"{name}.csv", index=False)
+    spec = DataSpec("own", str(tmp_path / "train.csv"), test=str(tmp_path / "test.csv"))
+    train, test = datasets(spec)
+    np.testing.assert_array_equal(train.observations, test.observations)
+    np.testing.assert_array_equal(train.actions, test.actions)  # type: ignore[arg-type]

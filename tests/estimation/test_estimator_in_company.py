@@ -129,8 +129,9 @@ def test_names_of_data_frames() -> None:
     assert estimator.feature_names_in_.tolist() == ["p", "q", "r"]
     assert estimator.get_feature_names_out().tolist() == ["v0", "v1"]
     assert estimator.transform(x).columns.tolist() == ["v0", "v1"]
-    with pytest.raises(DataError, match="actions are called heat, dose; fit had dose, heat"):
-        estimator.score(x, actions=a[["heat", "dose"]])
+    assert estimator.score(x, actions=a[["heat", "dose"]]) == estimator.score(x, actions=a)
+    with pytest.raises(DataError, match=r"actions are not those of fit: .* heat; .*lack 'dose'"):
+        estimator.score(x, actions=a[["heat"]])
 
 
 def test_columns_without_text_for_a_name_get_one() -> None:
@@ -209,7 +210,8 @@ def test_parameters_refused(parameters: dict[str, Any], extra: dict[str, Any], m
         ),
         (X, {"groups": [0] * 20}, r"groups have shape \(20,\); one label for each row of X is \(30,\)"),
         (X, {"groups": [0.0] * 20 + [np.nan] * 10}, r"groups\[20\] is missing; every row needs a label"),
-        (X, {"groups": np.array([None, "a"] * 15, dtype=object)}, r"groups can't be sorted \(.*\); give num"),
+        (X, {"groups": np.array([None, "a"] * 15, dtype=object)}, r"groups\[0\] is missing"),
+        (X, {"groups": np.array([1, "a"] * 15, dtype=object)}, r"groups can't be sorted \(.*\); give num"),
         (X, {"groups": range(30)}, r"the longest episode has 1 steps; windows of 2 steps need longer ones"),
         (X[:4], {}, r"the sequences are too short; give one of 5 steps or more, as the last one is held"),
         (np.ones((30, 3)) * [1, 2, 3], {}, r"every observed column is constant"),
