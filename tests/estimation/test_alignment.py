@@ -28,6 +28,7 @@ from estimation.training import fit
 from estimation.verification import verify
 from identify.graph import CausalGraph
 from tests.estimation.command_line import TINY, Captured, refused, told, told_json
+from tests.seeds import training_seed
 
 ROWS = 60
 X, A, Z = [f"x{k}" for k in range(5)], ["a0", "a1", "a2"], ["z0", "z1"]
@@ -35,7 +36,7 @@ X, A, Z = [f"x{k}" for k in range(5)], ["a0", "a1", "a2"], ["z0", "z1"]
 
 @cache
 def frame() -> pd.DataFrame:
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(training_seed())
     a = (rng.random((ROWS, 3)) < 0.5) * 1.0
     z = a[:, :2] + 0.3 * rng.normal(size=(ROWS, 2))
     x = z @ rng.normal(size=(2, 5)) + 0.05 * rng.normal(size=(ROWS, 5))
@@ -60,7 +61,7 @@ def model(named: bool = True, seed: int = 0) -> TrainedModel:
         "unmixing": False,
         "flow_blocks": 0,
     }
-    config = TrainingConfig(max_edges_actions=3, n_latents=2, seed=seed, **tiny)  # type: ignore[arg-type]
+    config = TrainingConfig(max_edges_actions=3, n_latents=2, seed=training_seed(seed), **tiny)  # type: ignore[arg-type]
     return fit(data_of(frame(), named), config)
 
 
@@ -100,7 +101,7 @@ def test_validation_goes_by_name() -> None:
         "unmixing": False,
         "flow_blocks": 0,
     }
-    config = TrainingConfig(max_edges_actions=3, n_latents=2, **tiny)  # type: ignore[arg-type]
+    config = TrainingConfig(max_edges_actions=3, n_latents=2, **tiny, seed=training_seed())  # type: ignore[arg-type]
     found = [
         fit(data_of(frame()), config, validation=each).history.records[-1].negative_elbo
         for each in (data_of(frame()), shuffled())
@@ -117,7 +118,7 @@ def test_models_with_columns_in_another_order_compare() -> None:
         "unmixing": False,
         "flow_blocks": 0,
     }
-    config = TrainingConfig(max_edges_actions=3, n_latents=2, **tiny)  # type: ignore[arg-type]
+    config = TrainingConfig(max_edges_actions=3, n_latents=2, **tiny, seed=training_seed())  # type: ignore[arg-type]
     other_way = fit(data_of(frame()[["x4", "x1", "x2", "x0", "x3", "a2", "a1", "a0", *Z]]), config)
     found = learned_entanglement(model(), data_of(frame()), other=other_way)
     assert found.strengths.shape == (2, 2)
@@ -226,7 +227,7 @@ def write(path: str, table: pd.DataFrame) -> None:
 def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
     """A table with categories and an index of its own, on which the model m was trained."""
     monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(training_seed(1))
     kinds = np.array(["a", "b", "c"])[np.arange(ROWS) % 3]
     columns = {f"gene{k}": rng.normal(size=ROWS) for k in range(3)}
     return pd.DataFrame({"drug": kinds, "dose": rng.random(ROWS), **columns})
@@ -307,7 +308,7 @@ def test_a_table_is_read_by_the_names_of_arrays(tmp_path: Path) -> None:
 
 
 def test_a_sweep_reads_its_test_data_like_its_training_data(tmp_path: Path) -> None:
-    rows = np.random.default_rng(0).normal(size=(5, 3)).round(3)
+    rows = np.random.default_rng(training_seed()).normal(size=(5, 3)).round(3)
     for name, order in (("train", [0, 1, 2]), ("test", [2, 0, 1])):
         table = pd.DataFrame(rows, columns=["x0", "x1", "a0"]).iloc[:, order]
         table.assign(x9=1.0).iloc[:, : 3 + (name == "test")].to_csv(tmp_path / f"{name}.csv", index=False)

@@ -23,6 +23,7 @@ from estimation.simulate import simulate
 from estimation.trained import TrainedModel
 from estimation.training import fit
 from identify.graph import CausalGraph
+from tests.seeds import training_seed
 
 TINY = {"steps": 8, "width": 8, "transition_width": 4, "batch_size": 64, "max_edges_past": 3}
 
@@ -47,10 +48,12 @@ def modes() -> Iterator[None]:
 
 def numbers(folder: str) -> list[object]:
     """Of data, training, reading, encoding and scores."""
-    data = simulate(CausalGraph(Gz=np.eye(3)), 150, seed=1)
-    ours = fit(data, TrainingConfig(**TINY))
+    data = simulate(CausalGraph(Gz=np.eye(3)), 150, seed=training_seed(1))
+    ours = fit(data, TrainingConfig(**TINY, seed=training_seed()))
     ours.save(folder)
-    slow = fit_baseline(data, BaselineConfig("slowvae", steps=9, width=8, batch_size=64))
+    slow = fit_baseline(
+        data, BaselineConfig("slowvae", steps=9, width=8, batch_size=64, seed=training_seed())
+    )
     read = load(folder)
 
     def of(model: TrainedModel) -> list[object]:
@@ -87,16 +90,24 @@ def test_numbers_are_the_same(
 
 def test_networks_start_alike() -> None:
     with defaults(torch.float64, "meta"):
-        found = [ConvEncoder((1, 8, 8), 2, width=2), ConvDecoder(2, (1, 8, 8), width=2)]
-    wanted = [ConvEncoder((1, 8, 8), 2, width=2), ConvDecoder(2, (1, 8, 8), width=2)]
+        found = [
+            ConvEncoder((1, 8, 8), 2, width=2, seed=training_seed()),
+            ConvDecoder(2, (1, 8, 8), width=2, seed=training_seed()),
+        ]
+    wanted = [
+        ConvEncoder((1, 8, 8), 2, width=2, seed=training_seed()),
+        ConvDecoder(2, (1, 8, 8), width=2, seed=training_seed()),
+    ]
     for one, other in zip(found, wanted, strict=True):
         for name, tensor in other.state_dict().items():
             assert torch.equal(one.state_dict()[name], tensor), name
 
 
 def test_networks_of_the_user_s_take_the_dtype_of_the_run() -> None:
-    data = simulate("ActionBlockDiag", 100, seed=0)
-    config = TrainingConfig(steps=3, width=8, transition_width=4, batch_size=64, max_edges_actions=10)
+    data = simulate("ActionBlockDiag", 100, seed=training_seed())
+    config = TrainingConfig(
+        steps=3, width=8, transition_width=4, batch_size=64, max_edges_actions=10, seed=training_seed()
+    )
     for dtype in ("float32", "float64"):
         encoder = nn.Linear(data.n_observed, 10, dtype=torch.float64)
         model = fit(data, config.replace(dtype=dtype), encoder=encoder)
@@ -106,7 +117,7 @@ def test_networks_of_the_user_s_take_the_dtype_of_the_run() -> None:
 @pytest.mark.parametrize("what", ["encoder", "decoder"])
 @pytest.mark.parametrize("method", ["sparse_vae", "vae"])
 def test_networks_made_in_inference_mode_are_refused(what: str, method: str) -> None:
-    data = simulate("ActionBlockDiag", 100, seed=0)
+    data = simulate("ActionBlockDiag", 100, seed=training_seed())
     sizes = (data.n_observed, 10) if what == "encoder" else (10, data.n_observed)
     with torch.inference_mode():
         network = nn.Linear(*sizes)
@@ -115,7 +126,9 @@ def test_networks_made_in_inference_mode_are_refused(what: str, method: str) -> 
     )
     train = fit_baseline if method == "vae" else fit
     config = (
-        BaselineConfig("vae", steps=1) if method == "vae" else TrainingConfig(steps=1, max_edges_actions=10)
+        BaselineConfig("vae", steps=1, seed=training_seed())
+        if method == "vae"
+        else TrainingConfig(steps=1, max_edges_actions=10, seed=training_seed())
     )
     with pytest.raises(TrainingError, match=message):
         train(data, config, **{what: network})  # type: ignore[operator]

@@ -12,14 +12,15 @@ from estimation.convolutional import ConvDecoder
 from estimation.exceptions import NotDifferentiableError
 from estimation.jacobian import batch_jacobian, pushforward
 from estimation.networks import MLP, WithLinearInput
+from tests.seeds import training_seed
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(shape, generator=torch.Generator().manual_seed(training_seed(seed)))
 
 
 def mlp(inputs: int, outputs: int, depth: int, skip: bool = True) -> MLP:
-    return MLP(inputs, outputs, 8, depth, torch.Generator().manual_seed(1), skip)
+    return MLP(inputs, outputs, 8, depth, torch.Generator().manual_seed(training_seed(1)), skip)
 
 
 def forward_mode(function: Callable[..., Tensor], points: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,7 +41,7 @@ NETWORKS: dict[str, tuple[nn.Module, bool]] = {
     "no hidden layer": (mlp(3, 5, 0), True),
     "one latent": (mlp(1, 4, 2), True),
     "without the linear map": (mlp(3, 5, 2, skip=False), True),
-    "convolutions": (WithLinearInput(ConvDecoder(3, (2, 9, 12), width=2), 3), True),
+    "convolutions": (WithLinearInput(ConvDecoder(3, (2, 9, 12), width=2, seed=training_seed()), 3), True),
     "a network of the user's": (
         WithLinearInput(nn.Sequential(nn.Linear(3, 8), nn.ELU(), nn.Linear(8, 4)), 3),
         False,

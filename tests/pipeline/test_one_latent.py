@@ -21,13 +21,14 @@ from estimation.selection.measuring import measured
 from estimation.training import fit
 from estimation.verification import verify
 from identify.graph import CausalGraph
+from tests.seeds import training_seed
 
 TINY = {"n_latents": 1, "steps": 9, "width": 8, "transition_width": 4, "batch_size": 64}
 
 
 def little(n_observed: int = 3, n_actions: int = 1, past: bool = False) -> Dataset:
     """One latent that the first action moves; others move nothing."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(training_seed())
     actions = (rng.random((200, n_actions)) < 0.5) * 1.0
     z = 0.3 * rng.normal(size=(200, 2 if past else 1, 1))
     if past:
@@ -56,8 +57,8 @@ def budgets(data: Dataset) -> dict[str, int]:
     ids=["actions", "past", "both, with one observed dimension"],
 )
 def test_it_is_trained_measured_and_kept(data: Dataset, tmp_path: Path) -> None:
-    model = fit(data, TrainingConfig(**TINY, **budgets(data)))
-    other = fit(data, TrainingConfig(**TINY, sparsity="adaptive", seed=1))
+    model = fit(data, TrainingConfig(**TINY, **budgets(data), seed=training_seed()))
+    other = fit(data, TrainingConfig(**TINY, sparsity="adaptive", seed=training_seed(1)))
     assert "unmixed after" in model.history.notes[0]
     assert model.encode(data.observations).shape == data.latents.shape  # type: ignore[union-attr]
     assert model.decode(model.encode(data.observations)).shape == data.observations.shape
@@ -77,25 +78,35 @@ def test_it_is_trained_measured_and_kept(data: Dataset, tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", ["random", "supervised", "vae", "tcvae", "ivae", "slowvae", "pcl"])
 def test_baselines_take_it_too(method: str) -> None:
     data = little(past=True)
-    model = fit_baseline(data, BaselineConfig(method, n_latents=1, steps=10, width=8, batch_size=64, turns=1))
+    model = fit_baseline(
+        data,
+        BaselineConfig(method, n_latents=1, steps=10, width=8, batch_size=64, turns=1, seed=training_seed()),
+    )
     found = evaluate(model, data, n_samples=40)
     assert found.mcc == pytest.approx(found.r)
 
 
 def test_the_estimator_takes_it_with_its_defaults() -> None:
     data = little(n_actions=2)
-    found = SparseMechanismVAE(1, steps=6, batch_size=64).fit(data.observations[:, 0], actions=data.actions)
+    found = SparseMechanismVAE(1, steps=6, batch_size=64, random_state=training_seed()).fit(
+        data.observations[:, 0], actions=data.actions
+    )
     assert found.graph_.n_latents == found.graph_.n_edges == 1
 
 
 def test_more_latents_than_there_is_to_see() -> None:
     data = little(n_observed=1, past=True)
     found = evaluate(
-        fit(data, TrainingConfig(**(TINY | {"n_latents": 3}), **budgets(data))), data, n_samples=60
+        fit(data, TrainingConfig(**(TINY | {"n_latents": 3}), **budgets(data), seed=training_seed())),
+        data,
+        n_samples=60,
     )
     assert found.learned_graph.n_latents == 3
 
 
 def test_with_neither_actions_nor_past_there_is_nothing_to_be_sparse() -> None:
     with pytest.raises(ConfigError, match="there are neither actions nor a past: nothing can be sparse"):
-        fit(Dataset.from_arrays(little().observations), TrainingConfig(**TINY, sparsity="none"))
+        fit(
+            Dataset.from_arrays(little().observations),
+            TrainingConfig(**TINY, sparsity="none", seed=training_seed()),
+        )

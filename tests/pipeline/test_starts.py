@@ -46,7 +46,10 @@ class Runner:
 
 
 def race(losses: list[float], steps: int = 10_000) -> tuple[Runner, list[Runner]]:
-    runs = [Runner(loss, Plan.of(TrainingConfig(steps=steps, max_edges_past=1))) for loss in losses]
+    runs = [
+        Runner(loss, Plan.of(TrainingConfig(steps=steps, max_edges_past=1, seed=training_seed())))
+        for loss in losses
+    ]
     return starts.best_start(runs[0], runs.__getitem__, len(runs), progress=False), runs
 
 
