@@ -23,6 +23,7 @@ from torch.distributions import Normal
 from estimation.device import PLAIN, out_of_memory
 from estimation.exceptions import ConfigError, TrainingError
 from estimation.flow import ResidualFlow
+from estimation.jacobian import batch_jacobian
 from estimation.masks import EdgeMasks
 from estimation.networks import MLP, WithLinearInput, WithLinearOutput, require_trainable
 from estimation.posterior import Gaussian, PosteriorNoise
@@ -167,6 +168,16 @@ class SparseVAE(Representation):
         """The mean of p(x | z), in standardised units, shape (B, d_x), for latents (B, n)."""
         result: Tensor = self.decoder(self.flow.inverse(latents))
         return result
+
+    @torch.no_grad()
+    def observation_jacobian(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """As of every `Representation`; that of the flow's inverse is the inverse of the flow's Jacobian."""
+        if not self.flow.active:
+            return super().observation_jacobian(latents)
+        unmapped = self.flow.inverse(latents)
+        observations, jacobian = batch_jacobian(self.decoder, unmapped)
+        forward = self.flow.with_jacobian(unmapped)[1]
+        return observations, torch.linalg.solve(forward, jacobian, left=False)
 
     def likelihood(self, latents: Tensor) -> Normal:
         """p(x | z) for latents (B, n), in standardised units, shape (B, d_x)."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from estimation.centring import Centring
 from estimation.device import PLAIN
 from estimation.exceptions import ConfigError, DataError
+from estimation.jacobian import batch_jacobian
 
 if TYPE_CHECKING:
     from estimation.dataset import Dataset
@@ -138,6 +139,15 @@ class Representation(nn.Module):
             DataError: the model has no decoder.
         """
         raise DataError("this model has no decoder; it only encodes")
+
+    def observation_jacobian(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised observations (B, d_x) of latents (B, n), and their Jacobians, shape (B, d_x, n).
+
+        Raises:
+            DataError: the model has no decoder.
+            NotDifferentiableError: the decoder can't be differentiated.
+        """
+        return batch_jacobian(self.mean_observations, latents)
 
     def bound(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Reconstruction and divergence, whose sum is the negative ELBO per observed dimension.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,10 +33,14 @@ _CHUNK = 2_000_000
 def from_decoders(model: TrainedModel, points: Points, smoothing: float, seed: int) -> Array:
     assert points.latents is not None
     assert points.decoder is not None
-    decoder = _into(_tensors_only(points.decoder), None, None, model.model.x_centring)
+    decoder, change = _tensors_only(points.decoder), _Change(None, None, model.model.x_centring)
     encoded = model.encode(points.observations)
     truth = torch.from_numpy(points.latents).to(_like(points.decoder))
-    derivatives = _mixing(model, decoder, "true decoder", truth, smoothing, seed)
+
+    def drawn(latents: Tensor) -> tuple[Tensor, Tensor]:
+        return change.apply(*batch_jacobian(decoder, latents))
+
+    derivatives = _mixing(model, drawn, "true decoder", truth, smoothing, seed)
     return _scaled(derivatives, points.latents, encoded)
 
 
@@ -59,47 +64,52 @@ def between_models(
     """
     chosen = slice(None) if columns is None else columns
     ours, theirs = model.encode(points.observations), other.encode(points.observations[:, chosen])
-    network = model.model
+    network, change = model.model, _Change(model.model.x_centring, columns, other.model.x_centring)
 
-    def draw(latents: Tensor) -> Tensor:
-        return network.mean_observations(latents) * network.x_scale + network.x_mean
-
-    decoder = _into(draw, network.x_centring, columns, other.model.x_centring)
+    def drawn(latents: Tensor) -> tuple[Tensor, Tensor]:
+        x, slopes = network.observation_jacobian(latents)
+        return change.apply(x * network.x_scale + network.x_mean, slopes * network.x_scale[:, None])
 
     latents = torch.from_numpy(ours).to(network.x_mean)
-    return _scaled(_mixing(other, decoder, "first model", latents, smoothing, seed), ours, theirs)
+    return _scaled(_mixing(other, drawn, "first model", latents, smoothing, seed), ours, theirs)
 
 
-def _into(
-    decoder: Callable[..., Any], ours: Centring | None, columns: list[int] | None, theirs: Centring | None
-) -> Callable[..., Any]:
-    """A decoder whose observations are centred as another model has them.
+@dataclass(frozen=True)
+class _Change:
+    """From the observations of one model to those of another.
 
-    Args:
-        decoder: draws observations.
-        ours: how these are centred.
-        columns: which of them the other model has.
+    Attributes:
+        ours: how those of the first are centred.
+        columns: which of them the other model has; None for all.
         theirs: how it centres them.
     """
-    if ours is None and theirs is None:
-        return decoder if columns is None else lambda latents: decoder(latents)[:, columns]
 
-    def drawn(latents: Tensor) -> Tensor:
-        x = torch.as_tensor(decoder(latents))
-        x = x if columns is None else x[:, columns]
-        chosen = slice(None) if columns is None else columns
-        shift, unit = (0.0, 1.0) if ours is None else (ours.shift[chosen], ours.unit[chosen])
-        lost, by = (0.0, 1.0) if theirs is None else (theirs.shift, theirs.unit)
+    ours: Centring | None
+    columns: list[int] | None
+    theirs: Centring | None
+
+    def apply(self, x: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
+        """Observations (B, d) and their derivatives (B, d, n) as the other model has them."""
+        if self.columns is not None:
+            x, slopes = x[:, self.columns], slopes[:, self.columns]
+        if self.ours is None and self.theirs is None:
+            return x, slopes
+        chosen = slice(None) if self.columns is None else self.columns
+        shift, unit = (0.0, 1.0) if self.ours is None else (self.ours.shift[chosen], self.ours.unit[chosen])
+        lost, by = (0.0, 1.0) if self.theirs is None else (self.theirs.shift, self.theirs.unit)
         # in double precision: the difference of two large numbers
         ratio = torch.as_tensor(unit / by, dtype=torch.float64, device=x.device)
         offset = torch.as_tensor((shift - lost) / by, dtype=torch.float64, device=x.device)
-        return (x.double() * ratio + offset).to(latents)
-
-    return drawn
+        return (x.double() * ratio + offset).to(x), (slopes.double() * ratio[..., None]).to(slopes)
 
 
 def _mixing(
-    model: TrainedModel, decoder: Callable[..., Any], what: str, points: Tensor, smoothing: float, seed: int
+    model: TrainedModel,
+    drawn: Callable[[Tensor], tuple[Tensor, Tensor]],
+    what: str,
+    points: Tensor,
+    smoothing: float,
+    seed: int,
 ) -> Array:
     """The derivative of the latents that a decoder draws in those that the model reads.
 
@@ -107,7 +117,7 @@ def _mixing(
 
     Args:
         model: the model.
-        decoder: in the units of the observations.
+        drawn: observations of latents and their derivatives, in the units of the model's observations.
         what: to call the decoder.
         points: latents of the decoder, shape (N, columns).
         smoothing: how far neighbours lie, in standard deviations.
@@ -116,16 +126,14 @@ def _mixing(
     network = model.model
 
     def at(z: Tensor) -> Tensor:
-        x, drawn = _differentiated(decoder, z, what)
+        x, slopes = _differentiated(drawn, z, what)
         if x.shape[1] != network.shape.n_observed:
             raise DataError(
                 f"the {what} gives {x.shape[1]} observed dimensions, the model has {network.shape.n_observed}"
             )
         read = network.mean_latents(network.standardised(x.to(network.x_mean)))
-        _, learned = _differentiated(
-            lambda u: network.mean_observations(u) * network.x_scale, read, "decoder"
-        )
-        result: Tensor = torch.linalg.pinv(drawn) @ learned
+        _, learned = _differentiated(network.observation_jacobian, read, "decoder")
+        result: Tensor = torch.linalg.pinv(slopes) @ (learned * network.x_scale.double().cpu()[:, None])
         return result
 
     reach = spread(points.double().cpu().numpy()) * smoothing
@@ -168,10 +176,12 @@ def _persistent(
     return np.asarray((torch.as_tensor(total) / len(points)).clamp_min(0).sqrt().numpy())
 
 
-def _differentiated(function: Callable[..., Any], points: Tensor, what: str) -> tuple[Tensor, Tensor]:
-    """A map on rows: its values, and its derivative of shape (B, outputs, inputs), float64 on the CPU."""
+def _differentiated(
+    jacobian: Callable[[Tensor], tuple[Tensor, Tensor]], points: Tensor, what: str
+) -> tuple[Tensor, Tensor]:
+    """The values of a map on rows, and its derivative of shape (B, outputs, inputs), float64 on the CPU."""
     try:
-        values, slopes = batch_jacobian(function, points)
+        values, slopes = jacobian(points)
     except NotDifferentiableError as error:
         raise DataError(
             f"the {what} can't be differentiated by torch ({error}); take method='regression'"

@@ -13,6 +13,7 @@ from torch.distributions import MultivariateNormal, kl_divergence
 
 from estimation.config import TrainingConfig
 from estimation.exceptions import ConfigError, TrainingError
+from estimation.jacobian import batch_jacobian
 from estimation.masks import EdgeMasks
 from estimation.model import Masks, SparseVAE
 from estimation.networks import MLP, WithLinearInput, WithLinearOutput
@@ -261,3 +262,19 @@ def test_a_step_stays_on_the_models_device(variance: str) -> None:
     assert all(parameter.grad is not None for parameter in moving)
     model.fresh_transition_(config, torch.Generator())
     assert {parameter.device.type for parameter in model.networks.parameters()} == {"meta"}
+
+
+@pytest.mark.parametrize("through", [None, [True, False, True]])
+def test_the_jacobian_of_observations_is_that_of_the_map(through: list[bool] | None) -> None:
+    """Differentiated through every round of the flow's inverse, instead of by the inverse function theorem."""
+    model = tiny(flow_blocks=3).double().eval()
+    z = torch.randn(20, 3, generator=rng(1), dtype=torch.float64)
+    for active in (False, True):
+        if active:
+            for k, parameter in enumerate(model.flow.parameters()):
+                parameter.data += 0.3 * torch.randn(parameter.shape, generator=rng(k), dtype=torch.float64)
+            model.flow.activate_(None if through is None else torch.tensor(through))
+        observations, jacobian = model.observation_jacobian(z)
+        wanted, slopes = batch_jacobian(model.mean_observations, z)
+        torch.testing.assert_close(observations, wanted, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(jacobian, slopes, rtol=1e-7, atol=1e-9)
