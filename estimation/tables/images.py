@@ -61,20 +61,24 @@ def read_images(
 
 def _read_row(names: Sequence[str], row: int, folder: Path, place: Callable[[int], str]) -> Array:
     try:
-        return _read(folder / names[row])
+        return _read(folder / names[row], names[row])
     except FileAccessError as error:
         raise FileAccessError(f"{place(row)}: {error}") from error
     except DataError as error:
         raise DataError(f"{place(row)}: {error}") from error
 
 
-def _read(path: Path) -> Array:
+def _read(path: Path, name: str) -> Array:
     pillow = need("PIL.Image", "pillow", "an image")
     require_file(path)
-    # Pillow warns of what is refused here, or does no harm
-    with parsing(path, "image"), warnings.catch_warnings():
+    # the table before it has the folder; Pillow warns of what is refused here, or does no harm
+    with parsing(name, "image"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with pillow.open(path) as opened:
+        try:
+            opened = pillow.open(path)
+        except need("PIL", "pillow", "an image").UnidentifiedImageError as error:
+            raise DataError("is no image of a kind that is read") from error
+        with opened:
             return _pixels(opened)
 
 

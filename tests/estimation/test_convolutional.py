@@ -206,16 +206,23 @@ def test_one_of_the_pair_and_one_of_the_users_own(images: Dataset, tmp_path: Pat
         load(tmp_path)
 
 
+OPTIONS = {"image_shape": [2, 9, 10], "n_latents": 3, "seed": 0, "width": 4}
+
+
 @pytest.mark.parametrize(
-    "networks",
+    ("networks", "message"),
     [
-        {"encoder": {"name": "os.system"}},
-        {"encoder": {"name": "ConvEncoder", "options": {"side": 3}}},
-        {"decoder": 3},
+        ({"encoder": {"name": "os.system", "options": OPTIONS}}, "describes no network of this release"),
+        ({"encoder": {"name": "os.system"}}, "content.networks.encoder.options is missing"),
+        (
+            {"encoder": {"name": "ConvEncoder", "options": {"side": 3}}},
+            "content.networks.encoder.options.image_shape is missing; it must be a list of 3",
+        ),
+        ({"decoder": 3}, "content.networks.decoder is 3; it must be an object"),
     ],
 )
 def test_a_folder_that_names_another_network_is_refused(
-    images: Dataset, tmp_path: Path, networks: object
+    images: Dataset, tmp_path: Path, networks: object, message: str
 ) -> None:
     encoder, decoder = pair(images.observation_shape, width=4)
     fit(images, TINY.replace(steps=1, unmixing=False), encoder=encoder, decoder=decoder).save(tmp_path)
@@ -223,7 +230,7 @@ def test_a_folder_that_names_another_network_is_refused(
     content = json.loads(manifest.read_text())
     content["content"]["networks"] = networks
     manifest.write_text(json.dumps(content))
-    with pytest.raises(CheckpointError, match="describes no network of this release"):
+    with pytest.raises(CheckpointError, match=message):
         load(tmp_path)
 
 

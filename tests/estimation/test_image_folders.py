@@ -113,7 +113,7 @@ def test_images_that_can_not_be_read(tmp_path: Path) -> None:
     pictures(tmp_path)
     put(tmp_path / "png" / "2.png", b"rubbish")
     with pytest.raises(
-        DataError, match=r"table.csv: column 'image', row 4 .*2.png: is no image: cannot identify"
+        DataError, match=r"table.csv: column 'image', row 4 .*png.2.png: is no image of a kind that is read"
     ):
         Dataset.read(tmp_path)
     (tmp_path / "png" / "2.png").unlink()
