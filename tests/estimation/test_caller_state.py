@@ -25,7 +25,14 @@ from estimation.training import fit
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
 
-TINY = {"steps": 8, "width": 8, "transition_width": 4, "batch_size": 64, "max_edges_past": 3}
+TINY = {
+    "steps": 8,
+    "width": 8,
+    "transition_width": 4,
+    "batch_size": 64,
+    "max_edges_past": 3,
+    "flow_blocks": 1,
+}
 
 
 @contextlib.contextmanager
@@ -106,7 +113,14 @@ def test_networks_start_alike() -> None:
 def test_networks_of_the_user_s_take_the_dtype_of_the_run() -> None:
     data = simulate("ActionBlockDiag", 100, seed=training_seed())
     config = TrainingConfig(
-        steps=3, width=8, transition_width=4, batch_size=64, max_edges_actions=10, seed=training_seed()
+        steps=3,
+        width=8,
+        transition_width=4,
+        batch_size=64,
+        max_edges_actions=10,
+        unmixing=False,
+        flow_blocks=0,
+        seed=training_seed(),
     )
     for dtype in ("float32", "float64"):
         encoder = nn.Linear(data.n_observed, 10, dtype=torch.float64)
