@@ -91,6 +91,8 @@ def _twice_backwards(function: Callable[..., Any], points: Tensor, identity: Ten
 def _require_same(jacobian: Tensor, once: Tensor) -> None:
     """A backward that forgets its own graph gives another derivative the second time: compare them along one vector."""
     size = jacobian.abs().sum(1)
-    wrong = (jacobian.sum(1) - once).abs() > torch.finfo(size.dtype).eps ** 0.5 * size.maximum(once.abs())
+    # a map may compute in double precision what it is given, and gives back, in single
+    eps = max(torch.finfo(jacobian.dtype).eps, torch.finfo(once.dtype).eps)
+    wrong = (jacobian.sum(1) - once).abs() > eps**0.5 * size.maximum(once.abs())
     if bool(wrong.any()):
         raise NotDifferentiableError("its derivative can't be differentiated again")

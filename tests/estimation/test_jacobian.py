@@ -117,3 +117,15 @@ def test_modes_that_are_left_on_don_t_matter() -> None:
     for mode in (torch.no_grad(), torch.inference_mode(), torch.enable_grad()):
         with mode:
             assert torch.equal(batch_jacobian(network, points)[1], wanted)
+
+
+def test_a_map_may_compute_in_double_precision_what_is_single() -> None:
+    for seed in range(20):
+        weights = drawn(3, 5, seed=seed).double()
+
+        def function(z: Tensor, weights: Tensor = weights) -> Tensor:
+            return (z.double() - 1e9) @ weights + 1e9
+
+        values, jacobian = batch_jacobian(function, drawn(50, 3, seed=seed))
+        assert values.dtype == jacobian.dtype == torch.float64
+        torch.testing.assert_close(jacobian, weights.T.expand(50, -1, -1))
