@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # what every seed of the tests is moved by in `make test-anywhere`
 SEED ?= 1
 
-.PHONY: demo test test-anywhere test-seeds lint docs bench figures clean
+.PHONY: demo test suite test-anywhere test-seeds lint docs bench figures clean
 
 # one thread: what the documentation's minutes are measured with
 demo: .venv/.base
@@ -27,7 +27,10 @@ demo: .venv/.base
 # what the tests of a file share is made once, and takes from the other when it is through
 PYTEST := $(BIN)/python -m pytest
 WORKERS := -n 2 --dist worksteal
-test: .venv/.dev lint
+test: .venv/.dev
+	$(MAKE) --no-print-directory -j 2 lint suite
+
+suite: .venv/.dev
 	OMP_NUM_THREADS=1 $(PYTEST) $(WORKERS)
 
 # as on a machine where nobody set anything: as many threads as it has cores, another order of every set, other seeds

@@ -14,7 +14,15 @@ from estimation.training import fit
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
 
-TINY = {"steps": 30, "width": 8, "depth": 1, "transition_width": 8, "batch_size": 64, "rounds": 1}
+TINY = {
+    "steps": 30,
+    "width": 8,
+    "depth": 1,
+    "transition_width": 8,
+    "batch_size": 64,
+    "rounds": 1,
+    "flow_blocks": 1,
+}
 
 
 def test_networks_with_two_waves_have_influence_and_a_linear_one_has_not() -> None:

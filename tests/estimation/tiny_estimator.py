@@ -18,7 +18,14 @@ from tests.seeds import training_seed
 
 __all__ = ["TINY", "numbers", "recording", "tiny"]
 
-TINY: dict[str, Any] = {"optimizer": "adam", "width": 16, "depth": 2, "transition_width": 8, "warmup": 5}
+TINY: dict[str, Any] = {
+    "optimizer": "adam",
+    "width": 16,
+    "depth": 2,
+    "transition_width": 8,
+    "warmup": 5,
+    "flow_blocks": 1,
+}
 
 
 def tiny(n_latents: int | None = 2, **parameters: Any) -> SparseMechanismVAE:

@@ -27,7 +27,14 @@ from estimation.training import fit
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
 
-TINY = {"steps": 9, "width": 8, "transition_width": 4, "batch_size": 64, "max_edges_actions": 3}
+TINY = {
+    "steps": 9,
+    "width": 8,
+    "transition_width": 4,
+    "batch_size": 64,
+    "max_edges_actions": 3,
+    "flow_blocks": 2,
+}
 ROUNDS = 6
 
 

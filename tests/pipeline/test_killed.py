@@ -38,6 +38,7 @@ CONFIG = TrainingConfig(
     transition_width=8,
     warmup=5,
     rounds=2,
+    flow_blocks=1,
     validate_every=7,
     seed=training_seed(),
 )

@@ -23,7 +23,7 @@ from estimation.verification import verify
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
 
-TINY = {"n_latents": 1, "steps": 9, "width": 8, "transition_width": 4, "batch_size": 64}
+TINY = {"n_latents": 1, "steps": 9, "width": 8, "transition_width": 4, "batch_size": 64, "flow_blocks": 1}
 
 
 def little(n_observed: int = 3, n_actions: int = 1, past: bool = False) -> Dataset:

@@ -23,7 +23,14 @@ from estimation.training import fit
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
 
-TINY = {"width": 16, "depth": 2, "transition_width": 8, "batch_size": 64, "validate_every": 10}
+TINY = {
+    "width": 16,
+    "depth": 2,
+    "transition_width": 8,
+    "batch_size": 64,
+    "validate_every": 10,
+    "flow_blocks": 1,
+}
 BAND = CausalGraph(Ga=[[1, 0, 0], [1, 1, 0], [0, 1, 1]])
 
 
