@@ -133,7 +133,9 @@ def thread_count(count: int) -> Iterator[None]:
             "use; give threads=1, or start it by 'spawn'"
         )
     _PROCESS.several |= count > 1
-    before = torch.get_num_threads()
+    with _COUNTING:
+        # not while another thread sets its own, which new threads would see
+        before = torch.get_num_threads()
     _set_here(count)
     try:
         yield

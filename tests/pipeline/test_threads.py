@@ -45,12 +45,15 @@ def test_the_number_of_threads_is_put_back_in_whatever_order_they_end() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
+        reads = threading.Barrier(2, timeout=60)
         starts, ends = (threading.Barrier(3, timeout=60) for _ in range(2))
         turns = [threading.Event() for _ in range(2)]
         seen: dict[str, list[int]] = {}
 
         def compute(name: str, count: int, turn: threading.Event) -> None:
             seen[name] = [torch.get_num_threads()]
+            # a thread that torch meets for the first time while another's number is set could take that one
+            reads.wait()
             with thread_count(count):
                 seen[name].append(torch.get_num_threads())
                 starts.wait()

@@ -19,7 +19,7 @@ from estimation.learned import learned_entanglement
 from estimation.metrics import mean_correlation, multiple_correlation, structural_hamming
 from estimation.simulate import simulate
 from estimation.trained import TrainedModel
-from estimation.training import fit
+from estimation.training import fit, starts
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
 
@@ -53,18 +53,21 @@ def hardly_trained(actions: Dataset) -> TrainedModel:
     return fit(actions, tiny(max_edges_actions=5, steps=2, unmixing=False))
 
 
-def test_a_small_problem_is_solved() -> None:
+def test_a_small_problem_is_solved(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three latents behind a random decoder: graph and latents come out right, whichever start they begin with.
 
-    Of a single start, up to a half end in curved latents (docs/training.md); R of the others is 0.976 and more.
+    A quarter of single starts end in curved latents (docs/training.md); those that don't have R = 0.9977 and more,
+    and MCC = 0.983 and more. Six starts, in a race that is shorter than usual, leave one chance in thousands.
     """
+    monkeypatch.setattr(starts, "RACE_STEPS", 250)
     train, test = (
-        simulate(BAND, n, seed=training_seed(5), split=split)
+        simulate(BAND, n, seed=training_seed(5), split=split, n_observed=12)
         for n, split in ((20_000, "train"), (2_000, "test"))
     )
     config = TrainingConfig(
         max_edges_actions=5,
-        steps=1_700,
+        steps=900,
+        starts=6,
         width=48,
         transition_width=24,
         batch_size=512,
@@ -73,14 +76,12 @@ def test_a_small_problem_is_solved() -> None:
         seed=training_seed(),
     )
     model = fit(train, config)
-    assert "of 3 kept after 500 steps" in model.history.notes[0]
+    assert "of 6 kept after 250 steps" in model.history.notes[0]
     z_hat = model.encode(test.observations)
     matching = mean_correlation(test.latents, z_hat)
-    multiple = multiple_correlation(test.latents, z_hat)
     assert structural_hamming(BAND, model.graph, matching.permutation).distance == 0
-    assert multiple.score > 0.95
-    # the basis is the right one: nothing is lost on the way from the space of the latents to each of them
-    assert matching.score > 0.97 * multiple.score
+    assert matching.score > 0.97
+    assert multiple_correlation(test.latents, z_hat).score > 0.97
 
 
 def numbers(model: TrainedModel) -> list[float]:
