@@ -132,7 +132,9 @@ def test_the_same_trial_twice_and_no_process(tmp_path: Path) -> None:
 
 def written(folder: Path) -> Path:
     path = folder / "sweep.toml"
-    settings = "\n".join(f"settings.{key} = {value}" for key, value in {**TINY, "steps": 12}.items())
+    settings = "\n".join(
+        f"settings.{key} = {json.dumps(value)}" for key, value in {**TINY, "steps": 12}.items()
+    )
     path.write_text(
         f"seeds = [{training_seed(0)}, {training_seed(1)}]\n"
         '[data.pairs]\nsource = "ActionBlockDiag"\nsamples = 300\ntest_samples = 200\n'
