@@ -28,7 +28,7 @@ from estimation.training import resuming
 from estimation.training.batches import Batches, generator_for, scales
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
-from estimation.training.polish import NothingToStraightenError, Polish, polishes
+from estimation.training.polish import NoActiveLatentsError, Polish, polishes
 from estimation.training.progress import progress_line
 from estimation.training.rebase import rebase_
 from estimation.training.requirements import require_budgets, require_finite, require_new_names
@@ -270,7 +270,7 @@ class _Run:
             change(self.model, self.batches, self.config, self.n_rows, self.step)
             after = self._held_out()
         # what a decoder or data can be like; whatever else goes wrong is no answer but a fault, and is raised
-        except (NotDifferentiableError, NothingToStraightenError, _SINGULAR) as error:
+        except (NotDifferentiableError, NoActiveLatentsError, _SINGULAR) as error:
             reason = " ".join(str(error).split())[:200]
         else:
             reason = f"the held-out negative ELBO went from {before['total']:.4g} to {after['total']:.4g}"

@@ -17,7 +17,7 @@ from estimation.training.encodings import Encodings
 from estimation.training.straightening import fit_flow_
 from identify.exceptions import IdentifyError
 
-__all__ = ["NothingToStraightenError", "Polish", "polishes", "refine_", "straighten_"]
+__all__ = ["NoActiveLatentsError", "Polish", "polishes", "refine_", "straighten_"]
 
 Polish = Callable[[SparseVAE, Batches, TrainingConfig, int, int], None]
 
@@ -27,7 +27,7 @@ _FEW = 16_384
 _LEAST = 1e-12
 
 
-class NothingToStraightenError(IdentifyError):
+class NoActiveLatentsError(IdentifyError):
     """There is no latent that a flow could go through."""
 
 
@@ -71,13 +71,13 @@ def straighten_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_ro
         step: where training stands.
 
     Raises:
-        NothingToStraightenError: the observations tell of no latent.
+        NoActiveLatentsError: the observations tell of no latent.
         torch.linalg.LinAlgError: the flow's weights stopped being finite.
     """
     encodings = Encodings.of(model, batches, n_rows, [config.seed, step])
     told = encodings.told()
     if not told.any():
-        raise NothingToStraightenError("the observations tell of no latent")
+        raise NoActiveLatentsError("the observations tell of no latent")
     model.flow.activate_(told)
     fit_flow_(model, encodings, config, step)
     if config.variance == "profiled":

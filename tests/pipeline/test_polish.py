@@ -17,7 +17,7 @@ from estimation.representation import Shape
 from estimation.training import encodings, fit, polish
 from estimation.training.batches import Batches, scales
 from estimation.training.encodings import Encodings
-from estimation.training.polish import NothingToStraightenError, refine_, straighten_
+from estimation.training.polish import NoActiveLatentsError, refine_, straighten_
 from estimation.training.straightening import fit_flow_
 from tests.seeds import training_seed
 
@@ -191,7 +191,7 @@ def test_with_nothing_told_of_nothing_is_straightened() -> None:
     model, batches = reading_straight_off(data, CONFIG)
     with torch.no_grad():
         model.encoder.last.weight.zero_()
-    with pytest.raises(NothingToStraightenError, match="the observations tell of no latent"):
+    with pytest.raises(NoActiveLatentsError, match="the observations tell of no latent"):
         straighten_(model, batches, CONFIG, len(data), 0)
     assert not model.flow.active
 
@@ -248,7 +248,7 @@ def test_what_makes_held_out_data_less_likely_is_taken_back(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("error", "caught"),
     [
-        (NothingToStraightenError("the observations tell of no latent"), True),
+        (NoActiveLatentsError("the observations tell of no latent"), True),
         (torch.linalg.LinAlgError("The solver failed because the input matrix is singular."), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), False),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied (1x2 and 3x4)"), False),
