@@ -10,19 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from estimation.baseline_config import METHODS, BaselineConfig
-from estimation.baselines.making import fresh
-from estimation.config import SPARSE_VAE, TrainingConfig
-from estimation.convolutional import rebuild
+from estimation.baselines.registry import fresh
+from estimation.config.baselines import METHODS, BaselineConfig
+from estimation.config.size import weight_count
+from estimation.config.training import SPARSE_VAE, TrainingConfig
 from estimation.device import default_modes
 from estimation.exceptions import CheckpointError, ConfigError, DataError
 from estimation.history import HISTORY, History
-from estimation.manifest import Fields, Flag, Many, Maybe, Real, Text, Whole
-from estimation.masks import MASK_STATES
-from estimation.model import SparseVAE
-from estimation.representation import Representation, Shape
-from estimation.size import weight_count
-from estimation.storage import load_state, read_folder
+from estimation.models.convolutional import rebuild
+from estimation.models.masks import MASK_STATES
+from estimation.models.representation import Representation, Shape
+from estimation.models.sparse_vae import SparseVAE
+from estimation.storage.folders import load_state, read_folder
+from estimation.storage.schema import Fields, Flag, Many, Maybe, Real, Text, Whole
 from estimation.trained import KIND, TrainedModel, names_of, set_centring_
 from identify.exceptions import GraphError
 
@@ -76,7 +76,7 @@ def load(
         folder: as given to `TrainedModel.save`.
         device: where to put the model.
         encoder: of the same kind as the one trained, when it was the user's own. Those of
-            `estimation.convolutional` are known from the folder.
+            `estimation.models.convolutional` are known from the folder.
         decoder: the same.
 
     Raises:

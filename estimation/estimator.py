@@ -31,15 +31,21 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from estimation.alignment import align
-from estimation.config import TrainingConfig
-from estimation.dataset import Dataset
+from estimation.config.training import TrainingConfig
+from estimation.dataset.alignment import align
+from estimation.dataset.dataset import Dataset
+from estimation.dataset.readers.arrays import as_numbers
+from estimation.dataset.readers.episodes import codes_of_groups, cut_episodes
+from estimation.dataset.readers.frames import (
+    frame_actions,
+    frame_names,
+    frame_numbers,
+    is_frame,
+    require_whole,
+)
+from estimation.dataset.readers.raw_data import Parts
+from estimation.dataset.readers.roles import roles_of_frames
 from estimation.exceptions import ConfigError, DataError
-from estimation.tables.arrays import as_numbers
-from estimation.tables.episodes import codes_of_groups, cut_episodes
-from estimation.tables.frames import frame_actions, frame_names, frame_numbers, is_frame, require_whole
-from estimation.tables.parts import Parts
-from estimation.tables.roles import roles_of_frames
 from estimation.training.loop import fit as train
 
 __all__ = ["SparseMechanismVAE"]
@@ -91,7 +97,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         feature_names_in_: their names, when X was a DataFrame.
 
     Example:
-        >>> from estimation.simulate import simulate
+        >>> from estimation.simulate.sampling import simulate
         >>> data = simulate("ActionBlockDiag", 300)
         >>> tiny = {"width": 8, "transition_width": 4}
         >>> estimator = SparseMechanismVAE(10, steps=20, batch_size=64, unmixing=False, settings=tiny)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from estimation.manifest import Fields, Flag, Many, Maybe, Real, Table, Text, Whole
+from estimation.storage.schema import Fields, Flag, Many, Maybe, Real, Table, Text, Whole
 
 __all__ = ["HISTORY", "History", "Record"]
 

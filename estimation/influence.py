@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from estimation.alignment import align
-from estimation.centring import centred
-from estimation.dataset import Dataset
+from estimation.dataset.alignment import align
+from estimation.dataset.centring import centred
+from estimation.dataset.dataset import Dataset
 from estimation.device import default_modes
 from estimation.exceptions import DataError
-from estimation.model import SparseVAE
+from estimation.models.sparse_vae import SparseVAE
 from estimation.trained import TrainedModel
 from identify.evidence import Evidence, numerical_influence
 

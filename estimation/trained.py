@@ -15,24 +15,24 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from estimation.alignment import align
-from estimation.baseline_config import BaselineConfig
-from estimation.centring import Centring, centred
-from estimation.config import SPARSE_VAE, TrainingConfig
-from estimation.convolutional import describe
-from estimation.dataset import Dataset
+from estimation.config.baselines import BaselineConfig
+from estimation.config.training import SPARSE_VAE, TrainingConfig
+from estimation.dataset.alignment import align
+from estimation.dataset.centring import Centring, centred
+from estimation.dataset.checks import checked_observation_names
+from estimation.dataset.dataset import Dataset
+from estimation.dataset.readers.arrays import as_numbers
+from estimation.dataset.readers.column_matching import match_columns
+from estimation.dataset.readers.frames import frame_names, frame_numbers, is_frame, require_whole
+from estimation.dataset.readers.roles import Roles, checked_texts
 from estimation.device import PLAIN, default_modes
 from estimation.exceptions import DataError
 from estimation.history import History
-from estimation.model import SparseVAE
-from estimation.objective import negative_elbo
-from estimation.representation import Batch, Representation, as_tensor
-from estimation.storage import write_folder
-from estimation.tables.arrays import as_numbers
-from estimation.tables.checks import checked_observation_names
-from estimation.tables.frames import frame_names, frame_numbers, is_frame, require_whole
-from estimation.tables.matching import match_columns
-from estimation.tables.roles import Roles, checked_texts
+from estimation.models.convolutional import describe
+from estimation.models.elbo import negative_elbo
+from estimation.models.representation import Batch, Representation, as_tensor
+from estimation.models.sparse_vae import SparseVAE
+from estimation.storage.folders import write_folder
 from identify.formats import FORMATS
 from identify.graph import CausalGraph
 
@@ -71,8 +71,8 @@ class TrainedModel:
         observation_names: d_x names; empty when the training data had none.
         actions_named: whether the actions had names; when they were made up, actions go by position.
         roles: which columns of a table the training data were, or None.
-        data_fingerprint: of the data that it was trained on, as `estimation.fingerprint.fingerprint` gives it; None
-            for models of versions that didn't know it.
+        data_fingerprint: Digest of the training data, as `estimation.dataset.fingerprint.fingerprint` gives it; None
+            for models of versions that did not store it.
     """
 
     model: Representation

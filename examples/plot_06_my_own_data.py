@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from estimation.checkpoint import load
-from estimation.comparison import compare
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
+from estimation.evaluation.comparison import compare
 from estimation.learned import learned_entanglement
 from estimation.plot import plot_comparison
 from estimation.simulate import simulate

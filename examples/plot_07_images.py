@@ -13,12 +13,12 @@ from matplotlib import pyplot as plt
 
 from estimation.checkpoint import load
 from estimation.config import TrainingConfig
-from estimation.convolutional import ConvDecoder, ConvEncoder
 from estimation.evaluation import evaluate
+from estimation.models.convolutional import ConvDecoder, ConvEncoder
 from estimation.plot import plot_comparison, plot_latents
-from estimation.processes.decoders import Balls
-from estimation.processes.mechanisms import linear
 from estimation.simulate import simulate
+from estimation.simulate.decoders import Balls
+from estimation.simulate.mechanisms import linear
 from estimation.training import fit
 from identify.criterion import check
 from identify.graph import CausalGraph

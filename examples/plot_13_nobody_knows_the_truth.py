@@ -8,11 +8,11 @@ can be seen is how well a model explains data that it wasn't trained on, and whe
 
 from estimation.config import TrainingConfig
 from estimation.evaluation import evaluate
+from estimation.evaluation.verification import verify
 from estimation.plot import plot_selection, plot_verification
 from estimation.selection import measured, select
 from estimation.simulate import simulate
 from estimation.training import fit
-from estimation.verification import verify
 
 N_SAMPLES = 20_000
 N_TEST = 5_000

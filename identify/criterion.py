@@ -26,6 +26,7 @@ from identify.entanglement import Entanglement, predict_entanglement
 from identify.exceptions import RequestError
 from identify.graph import CausalGraph
 from identify.neighbourhoods import ACTIONS, PAST, Kind
+from identify.wording import listed
 
 if TYPE_CHECKING:
     from identify.influence import InfluenceReport
@@ -76,7 +77,7 @@ class Remedy:
     avoid: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"add an action that targets {self.target} and not {_listed(self.avoid)}"
+        return f"add an action that targets {self.target} and not {listed(self.avoid, rest='others')}"
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class LatentVerdict:
         if self.disentangled:
             return f"{self.name} is disentangled"
         cause = "" if self.constrained else " (nothing that is used constrains it)"
-        return f"{self.name} stays entangled with {_listed(self.entangled_with)}{cause}"
+        return f"{self.name} stays entangled with {listed(self.entangled_with, rest='others')}{cause}"
 
 
 class LatentVerdicts(Sequence[LatentVerdict]):
@@ -377,15 +378,8 @@ def check(
 def _require_alike(verdict: Verdict, influence: InfluenceReport) -> None:
     if ACTIONS in verdict.using and set(influence.actions) != set(verdict.graph.actions):
         raise RequestError(
-            f"the influence report is about the actions {_listed(sorted(influence.actions)) or 'none'}, "
-            f"the graph has {_listed(sorted(verdict.graph.actions)) or 'none'}"
+            f"the influence report is about the actions {listed(sorted(influence.actions), rest='others') or 'none'}, "
+            f"the graph has {listed(sorted(verdict.graph.actions), rest='others') or 'none'}"
         )
     if PAST in verdict.using and verdict.graph.Gz.nnz and influence.past is None:
         raise RequestError("the influence report knows no past, and the graph has one")
-
-
-def _listed(names: Sequence[str], most: int = 6) -> str:
-    # one name more is no longer than "1 other"
-    if len(names) > most + 1:
-        return f"{', '.join(names[:most])} and {len(names) - most} others"
-    return ", ".join(names)

@@ -31,11 +31,12 @@ LONGEST_MESSAGE = 300
 _CUT = " [...] "
 
 
-def one_line(text: str, most: int = LONGEST_MESSAGE) -> str:
+def one_line(text: str | BaseException, most: int = LONGEST_MESSAGE) -> str:
     """The text as a terminal may show it: one line, without control characters, of a bearable length.
 
     Args:
-        text: anything, for instance a message that quotes a file.
+        text: Any text, for instance a message that quotes a file; or an exception, whose message is taken, or else
+            the name of its type.
         most: the most characters to return; what is longer keeps its beginning and its end.
 
     Returns:
@@ -48,6 +49,8 @@ def one_line(text: str, most: int = LONGEST_MESSAGE) -> str:
         >>> one_line("a" * 20 + "b" * 20, most=16)
         'aaaaaa [...] bbb'
     """
+    if isinstance(text, BaseException):
+        text = str(text) or type(text).__name__
     if len(text) > 2 * most:
         # escapes make a text longer, never shorter, so that both ends suffice
         text = text[:most] + text[-most:]

@@ -22,6 +22,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from identify.hashing import GOLDEN_GAMMA, mix64
+
 __all__ = ["Preorder", "row_inclusion"]
 
 Ints = NDArray[np.integer]
@@ -112,7 +114,8 @@ def _rows_equal(rows: scipy.sparse.csr_array, representative: Ints) -> bool:
 
 def _fold_rows(rows: scipy.sparse.csr_array, seed: int, fold: np.ufunc) -> Words:
     """Fold a pseudo-random word per column over each row: a sum is a hash of the row, an OR a signature."""
-    words = _scramble(np.arange(rows.shape[1], dtype=np.uint64) + np.uint64(seed << 40))
+    columns = np.arange(rows.shape[1], dtype=np.uint64) + np.uint64(seed << 40)
+    words = mix64((columns + np.uint64(1)) * GOLDEN_GAMMA)
     if fold is np.bitwise_or:
         # up to 64 columns a signature is the row itself
         few = rows.shape[1] <= 64
@@ -125,14 +128,6 @@ def _fold_rows(rows: scipy.sparse.csr_array, seed: int, fold: np.ufunc) -> Words
         values = words[rows.indices[start : rows.indptr[group[-1] + 1]]]
         result[group] = fold.reduceat(values, rows.indptr[group] - start)
     return result
-
-
-def _scramble(x: Words) -> Words:
-    """The finaliser of splitmix64 (Steele, Lea, Flood 2014): consecutive integers become random words."""
-    x = (x + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
 
 
 # Strict inclusion among distinct rows ---------------------------------------------------------------

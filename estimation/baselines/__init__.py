@@ -3,7 +3,7 @@
 Same networks, same optimiser, same data, same evaluation; only the method differs.
 """
 
-from estimation.baseline_config import METHODS, BaselineConfig
 from estimation.baselines.fitting import fit
+from estimation.config.baselines import METHODS, BaselineConfig
 
 __all__ = ["METHODS", "BaselineConfig", "fit"]

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from estimation.baselines.encoders import Baseline
 from estimation.device import PLAIN
-from estimation.representation import Batch, Shape
-from estimation.transitions import TransitionNetworks
+from estimation.models.representation import Batch, Shape
+from estimation.models.transitions import TransitionNetworks
 
 if TYPE_CHECKING:
-    from estimation.baseline_config import BaselineConfig
+    from estimation.config.baselines import BaselineConfig
 
 __all__ = ["PCL"]
 

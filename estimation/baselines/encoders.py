@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
-from estimation.networks import MLP, require_trainable
-from estimation.representation import Batch, Representation, Shape
+from estimation.models.networks import MLP, require_trainable
+from estimation.models.representation import Batch, Representation, Shape
 
 if TYPE_CHECKING:
-    from estimation.baseline_config import BaselineConfig
+    from estimation.config.baselines import BaselineConfig
 
 __all__ = ["Baseline", "RandomEncoder", "Supervised"]
 

@@ -13,18 +13,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from estimation.baseline_config import NEEDS, BaselineConfig
 from estimation.baselines.encoders import Baseline
-from estimation.baselines.making import fresh
-from estimation.dataset import Dataset
+from estimation.baselines.registry import fresh
+from estimation.config.baselines import NEEDS, BaselineConfig
+from estimation.config.size import require_affordable_batch
+from estimation.dataset.dataset import Dataset
+from estimation.dataset.holdout import hold_out, require_alike
 from estimation.device import PLAIN, default_modes, found_device, thread_count
 from estimation.exceptions import ConfigError, DataError, TrainingError
 from estimation.history import History, Record
-from estimation.holdout import hold_out, require_alike
-from estimation.representation import Shape
-from estimation.size import require_affordable_batch
+from estimation.models.representation import Shape
 from estimation.trained import TrainedModel
-from estimation.training import resuming
+from estimation.training import checkpointing
 from estimation.training.batches import Batches, generator_for, scales
 from estimation.training.optimisers import build
 from estimation.training.progress import progress_line
@@ -76,7 +76,7 @@ def fit(
             data.
 
     Example:
-        >>> from estimation.simulate import simulate
+        >>> from estimation.simulate.sampling import simulate
         >>> data = simulate("ActionBlockDiag", 300)
         >>> fit(data, BaselineConfig("ivae", steps=20, width=8, batch_size=64))
         TrainedModel(20 observed, 10 latents, 5 actions, ivae)
@@ -90,7 +90,7 @@ def fit(
         _require(held_out, config)
     with thread_count(config.threads):
         run = _Run.start(pairs, held_out, config, encoder, decoder)
-        run.data = resuming.fingerprints(dataset, validation)
+        run.data = checkpointing.fingerprints(dataset, validation)
         if checkpoint is not None:
             run.resume(Path(checkpoint))
         if run.model.trained:
@@ -107,7 +107,7 @@ class _Run:
     device: torch.device
     optimiser: torch.optim.Optimizer
     history: History = field(default_factory=History)
-    data: resuming.Fingerprints = field(default_factory=dict)
+    data: checkpointing.Fingerprints = field(default_factory=dict)
     step: int = 0
     seconds: float = 0.0
 
@@ -140,10 +140,10 @@ class _Run:
         return cls(model, config, batches, looked_at, device, optimiser)
 
     def resume(self, folder: Path) -> None:
-        state = resuming.read(folder, self.config, self.data)
+        state = checkpointing.read(folder, self.config, self.data)
         if state is None:
             return
-        resuming.restore_into(state, self.model, [self.optimiser], nn.Module())
+        checkpointing.restore_into(state, self.model, [self.optimiser], nn.Module())
         self.step, self.seconds, self.history = state.step, state.seconds, state.history
 
     def train(
@@ -170,8 +170,8 @@ class _Run:
                     if on_record is not None:
                         on_record(record)
                 if folder is not None and (self.step % every == 0 or self.step == total):
-                    state = resuming.State(self.step, self.seconds, self.history, 0)
-                    resuming.write(
+                    state = checkpointing.State(self.step, self.seconds, self.history, 0)
+                    checkpointing.write(
                         folder, self.config, self.data, state, self.model, [self.optimiser], nn.Module()
                     )
                 advance(self.step, f"{self.config.method}, loss {loss:.3f}")

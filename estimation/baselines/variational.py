@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from estimation.baselines.changes import Changes
 from estimation.baselines.encoders import Baseline
-from estimation.baselines.turning import independent, least_costly
+from estimation.baselines.rotation import independent, least_costly
+from estimation.baselines.temporal_differences import Changes
 from estimation.device import PLAIN
-from estimation.networks import MLP
-from estimation.representation import Batch, Shape
+from estimation.models.networks import MLP
+from estimation.models.representation import Batch, Shape
 
 if TYPE_CHECKING:
-    from estimation.baseline_config import BaselineConfig
+    from estimation.config.baselines import BaselineConfig
 
 __all__ = ["IVAE", "TCVAE", "VAE", "Posterior", "SlowVAE"]
 

@@ -30,8 +30,8 @@ from estimation.commands.sources import Columns, Draw, fitting, read_data, requi
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
-    from estimation.comparison import Comparison
-    from estimation.dataset import Dataset
+    from estimation.dataset.dataset import Dataset
+    from estimation.evaluation.comparison import Comparison
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
 
@@ -98,8 +98,8 @@ def compare(
 def _compared(
     ours: TrainedModel, theirs: TrainedModel, dataset: Dataset, threshold: float
 ) -> tuple[Comparison, GraphDistance]:
-    from estimation.alignment import with_actions_of
-    from estimation.comparison import compare as hold_against
+    from estimation.dataset.alignment import with_actions_of
+    from estimation.evaluation.comparison import compare as hold_against
     from estimation.learned import learned_entanglement
     from estimation.metrics import structural_hamming
     from identify.entanglement import predict_entanglement

@@ -30,8 +30,8 @@ from identify.commands.options import AsJson, print_json, show
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from estimation.dataset import Dataset
-    from estimation.evaluation import Evaluation
+    from estimation.dataset.dataset import Dataset
+    from estimation.evaluation.scores import Evaluation
     from estimation.trained import TrainedModel
 
 __all__ = ["evaluate"]
@@ -73,9 +73,9 @@ def evaluate(
       mechsparse evaluate model TimeDiag -n 2000 --strict --json
     """
     from estimation.checkpoint import load
-    from estimation.evaluation import evaluate as hold_against
+    from estimation.dataset.fingerprint import fingerprint
+    from estimation.evaluation.scores import evaluate as hold_against
     from estimation.exceptions import DataError
-    from estimation.fingerprint import fingerprint
 
     require_place(report)
     trained = load(model)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from estimation.baseline_config import METHODS as BASELINES
 from estimation.commands.running import Jobs, RetryFailed, Scheduler, Slurm, watching, workers_of
-from estimation.config import SPARSE_VAE
+from estimation.config.baselines import METHODS as BASELINES
+from estimation.config.training import SPARSE_VAE
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ def reproduce(
       mechsparse reproduce --quick -o table --jobs 2
       mechsparse reproduce -o others --only ActionBlockDiag --method ivae --method tcvae
     """
-    from estimation.companions import write_companions
+    from estimation.config.settings import read_changes
     from estimation.reproduction import reproduction_plan, side_by_side
-    from estimation.settings import read_changes
+    from estimation.storage.companions import write_companions
     from estimation.sweep import collect, run_sweep
 
     plan = reproduction_plan(

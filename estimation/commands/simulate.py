@@ -16,7 +16,7 @@ from identify.commands.sources import CATALOGUE, complete_graph, read_one
 from identify.exceptions import RequestError
 
 if TYPE_CHECKING:
-    from estimation.dataset import Dataset
+    from estimation.dataset.dataset import Dataset
     from identify.graph import CausalGraph
 
 __all__ = ["simulate"]
@@ -110,7 +110,7 @@ def _published(
     graph_seed: int | None,
     chosen: dict[str, Any],
 ) -> Dataset:
-    from estimation.simulate import published
+    from estimation.simulate.sampling import published
 
     for name, value in chosen.items():
         if value is not None:
@@ -129,7 +129,7 @@ def _simulated(
     graph_seed: int | None,
     chosen: dict[str, Any],
 ) -> Dataset:
-    from estimation.simulate import simulate as draw
+    from estimation.simulate.sampling import simulate as draw
 
     source, name = _source(process, form)
     options = {

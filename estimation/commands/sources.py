@@ -12,7 +12,7 @@ from identify.exceptions import FileAccessError, RequestError
 from identify.names import shown
 
 if TYPE_CHECKING:
-    from estimation.dataset import Dataset
+    from estimation.dataset.dataset import Dataset
     from estimation.trained import TrainedModel
 
 __all__ = ["Columns", "Draw", "fitting", "is_file", "published_name", "read_data", "require_place"]
@@ -68,7 +68,7 @@ def read_data(data: str, draw: Draw, columns: Columns, like: Dataset | TrainedMo
         return _read_file(data, columns, like)
     name = published_name(data)
     if name is None:
-        from estimation.processes.published import NAMES
+        from estimation.simulate.published_processes import NAMES
 
         raise FileAccessError(f"{shown(data)}: no such file; published processes are {', '.join(NAMES)}")
     for field in fields(columns):
@@ -78,7 +78,7 @@ def read_data(data: str, draw: Draw, columns: Columns, like: Dataset | TrainedMo
             )
     if draw.samples is None:
         raise RequestError(f"{name} is a published process; say how many samples, for instance -n 10000")
-    from estimation.simulate import published
+    from estimation.simulate.sampling import published
 
     return published(name, draw.samples, draw.split, draw.density, draw.graph_seed)  # type: ignore[arg-type]
 
@@ -100,7 +100,7 @@ def published_name(text: str) -> str | None:
         >>> published_name("timediag"), published_name("TimeDig")
         ('TimeDiag', None)
     """
-    from estimation.processes.published import NAMES
+    from estimation.simulate.published_processes import NAMES
 
     return next((name for name in NAMES if name.casefold() == text.casefold()), None)
 
@@ -126,13 +126,13 @@ def fitting(dataset: Dataset, model: TrainedModel, folder: Path) -> Dataset:
     Raises:
         DataError: other observed columns, or other actions.
     """
-    from estimation.alignment import align
+    from estimation.dataset.alignment import align
 
     return align(dataset, model, f"{folder}")
 
 
 def _read_file(data: str, columns: Columns, like: Dataset | TrainedModel | None) -> Dataset:
-    from estimation.dataset import Dataset
+    from estimation.dataset.dataset import Dataset
 
     return Dataset.read(
         data,

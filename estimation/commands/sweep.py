@@ -41,7 +41,7 @@ def sweep(
       [method.sparse]
       settings.steps = 2000
     """
-    from estimation.companions import write_companions
+    from estimation.storage.companions import write_companions
     from estimation.sweep import collect, read_plan, run_sweep
 
     plan = read_plan(config)

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from estimation.baseline_config import METHODS as BASELINES
-from estimation.baseline_config import BaselineConfig
 from estimation.commands.options import (
     Actions,
     AllowConstant,
@@ -30,7 +28,9 @@ from estimation.commands.options import (
     Time,
 )
 from estimation.commands.sources import Columns, Draw, is_file, read_data, require_place
-from estimation.config import PRESETS, SPARSE_VAE
+from estimation.config.baselines import METHODS as BASELINES
+from estimation.config.baselines import BaselineConfig
+from estimation.config.training import PRESETS, SPARSE_VAE
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from estimation.config import TrainingConfig
-    from estimation.dataset import Dataset
-    from estimation.evaluation import Evaluation
+    from estimation.config.training import TrainingConfig
+    from estimation.dataset.dataset import Dataset
+    from estimation.evaluation.scores import Evaluation
     from estimation.history import Record
     from estimation.trained import TrainedModel
 
@@ -64,7 +64,7 @@ def train(
             "--set",
             metavar="KEY=VALUE",
             help="One setting, over those of the file; may be repeated. "
-            "Known are the fields of estimation.config.TrainingConfig, or BaselineConfig.",
+            "Known are the fields of estimation.config.training.TrainingConfig, or BaselineConfig.",
             show_default=False,
         ),
     ] = None,
@@ -176,7 +176,7 @@ class _Run:
         config: TrainingConfig | BaselineConfig,
         networks: Mapping[str, nn.Module],
     ) -> TrainedModel:
-        from estimation.storage import forget_folder
+        from estimation.storage.folders import forget_folder
         from identify.files import make_folder
 
         require_place(self.report)
@@ -208,7 +208,7 @@ class _Run:
     def _settle(self, state: Path) -> None:
         """Never lose hours of an interrupted run because an option was left out."""
         from estimation.exceptions import CheckpointError
-        from estimation.storage import forget_folder
+        from estimation.storage.folders import forget_folder
 
         if self.resume is False:
             forget_folder(state)
@@ -221,7 +221,7 @@ class _Run:
         """What the model got right, when the truth is known."""
         if dataset.latents is None:
             return None
-        from estimation.evaluation import evaluate
+        from estimation.evaluation.scores import evaluate
 
         return evaluate(model, dataset)
 
@@ -250,8 +250,8 @@ class _Run:
 def _config(
     method: str, file: Path | None, settings: list[str], flags: dict[str, int | None]
 ) -> TrainingConfig | BaselineConfig:
-    from estimation.config import read_config
-    from estimation.settings import read_settings
+    from estimation.config.settings import read_settings
+    from estimation.config.training import read_config
 
     changes = [*settings, *(f"{name}={value}" for name, value in flags.items() if value is not None)]
     if method == SPARSE_VAE:
@@ -276,9 +276,9 @@ def _fit(config: TrainingConfig | BaselineConfig) -> Callable[..., TrainedModel]
 
 def _networks(dataset: Dataset, config: TrainingConfig | BaselineConfig) -> dict[str, nn.Module]:
     """The convolutional pair for these images."""
-    from estimation.convolutional import ConvDecoder, ConvEncoder
     from estimation.exceptions import ConfigError
-    from estimation.representation import Shape
+    from estimation.models.convolutional import ConvDecoder, ConvEncoder
+    from estimation.models.representation import Shape
 
     image = dataset.observation_shape
     if image is None:
@@ -331,7 +331,7 @@ def _history_writer(folder: Path | None, goes_on: bool) -> Iterator[Callable[[Re
         return
     from torch.utils.tensorboard import SummaryWriter
 
-    from estimation.companions import announce, forget_written
+    from estimation.storage.companions import announce, forget_written
     from identify.files import make_folder
 
     if not goes_on:

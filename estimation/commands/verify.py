@@ -29,8 +29,8 @@ from estimation.commands.sources import Columns, Draw, fitting, read_data, requi
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
+    from estimation.evaluation.verification import Verification
     from estimation.trained import TrainedModel
-    from estimation.verification import Verification
 
 __all__ = ["verify"]
 
@@ -70,7 +70,7 @@ def verify(
     Examples:
       mechsparse verify seed1 seed2 seed3 --data cells.npz --report trust.html
     """
-    from estimation.verification import verify as hold_against
+    from estimation.evaluation.verification import verify as hold_against
 
     require_place(report)
     models = _loaded(runs)

@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from estimation.centring import Centring
+from estimation.dataset.centring import Centring
 from estimation.device import PLAIN, out_of_memory
 from estimation.exceptions import DataError, NotDifferentiableError
-from estimation.jacobian import batch_jacobian
 from estimation.learned.points import Points, spread
+from estimation.models.jacobian import batch_jacobian
+from identify.exceptions import one_line
 
 if TYPE_CHECKING:
     from estimation.trained import TrainedModel
@@ -203,7 +204,7 @@ def _tensors_only(decoder: Callable[..., Any]) -> Callable[..., Any]:
         except (AttributeError, RuntimeError, TypeError, ValueError) as error:
             if out_of_memory(error):
                 raise
-            raise NotDifferentiableError(" ".join(str(error).split())[:200]) from error
+            raise NotDifferentiableError(one_line(error, 200)) from error
 
     return decode
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from estimation.alignment import align_observed, shared_columns
-from estimation.dataset import Dataset
+from estimation.dataset.alignment import align_observed, shared_columns
+from estimation.dataset.dataset import Dataset
 from estimation.device import default_modes
 from estimation.exceptions import ConfigError, DataError
 from estimation.learned.derivatives import between_models, from_decoders

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from estimation.dataset import Dataset
+from estimation.dataset.dataset import Dataset
 from estimation.exceptions import ConfigError, DataError
 
 __all__ = ["Points", "draw", "spread"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from estimation.comparison import EXTRA, MISSING, Comparison
+from estimation.evaluation.comparison import EXTRA, MISSING, Comparison
 from estimation.plot.marks import (
     EXTRA_COLOUR,
     Entries,
@@ -66,7 +66,7 @@ def plot_comparison(
 
     Example:
         >>> from matplotlib.figure import Figure
-        >>> from estimation.comparison import compare
+        >>> from estimation.evaluation.comparison import compare
         >>> from estimation.learned import LearnedEntanglement
         >>> from identify.entanglement import predict_entanglement
         >>> from identify.graph import CausalGraph

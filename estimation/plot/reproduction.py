@@ -25,7 +25,7 @@ def plot_reproduction(lines: Sequence[SideBySide], ax: Axes | None = None) -> Ax
     """Draw MCC and R_con: filled for ours, hollow for the published means, a bar from our lowest seed to our highest.
 
     Args:
-        lines: of `estimation.reproduction.beside.side_by_side`.
+        lines: of `estimation.reproduction.side_by_side.side_by_side`.
         ax: where; a new figure when left out.
 
     Raises:

@@ -12,7 +12,7 @@ from identify.plot.style import INK, ITSELF, ON_DARK, ON_FILL, shorten
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from estimation.verification import Verification
+    from estimation.evaluation.verification import Verification
 
 __all__ = ["plot_verification"]
 
@@ -31,7 +31,7 @@ def plot_verification(verification: Verification, ax: Axes | None = None) -> Axe
     says that it exceeds the threshold. Rows that every run confirms have a tick.
 
     Args:
-        verification: of `estimation.verification.verify`.
+        verification: of `estimation.evaluation.verification.verify`.
         ax: where to draw; new axes when left out.
 
     Returns:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from estimation.comparison import Comparison
-    from estimation.dataset import Dataset
-    from estimation.evaluation import Evaluation
+    from estimation.dataset.dataset import Dataset
+    from estimation.evaluation.comparison import Comparison
+    from estimation.evaluation.scores import Evaluation
+    from estimation.evaluation.verification import Verification
     from estimation.history import History
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
-    from estimation.verification import Verification
     from identify.graph import CausalGraph
 
 __all__ = [
@@ -68,7 +68,7 @@ def draw_comparison(comparison: Comparison, models: tuple[str, str] | None = Non
     """Predicted beside learned entanglement; of two models when they are named.
 
     Example:
-        >>> from estimation.comparison import compare
+        >>> from estimation.evaluation.comparison import compare
         >>> from estimation.learned import LearnedEntanglement
         >>> from identify.entanglement import predict_entanglement
         >>> from identify.graph import CausalGraph
@@ -170,20 +170,20 @@ def draw_latents(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> 
         outcome: of `estimation.evaluation.evaluate` on that dataset.
 
     Example:
-        >>> from estimation.config import TrainingConfig
-        >>> from estimation.simulate import simulate
+        >>> from estimation.config.training import TrainingConfig
+        >>> from estimation.simulate.sampling import simulate
         >>> from estimation.training import fit
         >>> data = simulate("ActionBlockDiag", 200)
         >>> tiny = {"steps": 2, "width": 8, "transition_width": 4, "unmixing": False}
         >>> model = fit(data, TrainingConfig(max_edges_actions=10, **tiny))
-        >>> from estimation.evaluation import evaluate
+        >>> from estimation.evaluation.scores import evaluate
         >>> picture = draw_latents(model, data, evaluate(model, data, n_samples=50))
         >>> picture.svg[:4], picture.label
         ('<svg', 'True against learned latents')
     """
     from matplotlib.figure import Figure
 
-    from estimation.alignment import align_observed
+    from estimation.dataset.alignment import align_observed
     from estimation.plot import plot_latents
     from estimation.plot.latents import MOST_PANELS
 

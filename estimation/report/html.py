@@ -29,16 +29,24 @@ from estimation.report.rows import (
     trust_rows,
     verification_facts,
 )
-from estimation.report.words import BETWEEN_MODELS, CAUTION, ENTANGLEMENT, NO_GRAPH, SCORES, TRUST, UNKNOWN
+from estimation.report.sentences import (
+    BETWEEN_MODELS,
+    CAUTION,
+    ENTANGLEMENT,
+    NO_GRAPH,
+    SCORES,
+    TRUST,
+    UNKNOWN,
+)
 from identify.report.html import finalized
 
 if TYPE_CHECKING:
-    from estimation.comparison import Comparison
-    from estimation.dataset import Dataset
-    from estimation.evaluation import Evaluation
+    from estimation.dataset.dataset import Dataset
+    from estimation.evaluation.comparison import Comparison
+    from estimation.evaluation.scores import Evaluation
+    from estimation.evaluation.verification import Verification
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
-    from estimation.verification import Verification
 
 __all__ = ["Section", "comparison_page", "evaluation_page", "training_page", "verification_page"]
 
@@ -90,8 +98,8 @@ def training_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation | N
         the page, without outside links; names are escaped.
 
     Example:
-        >>> from estimation.config import TrainingConfig
-        >>> from estimation.simulate import simulate
+        >>> from estimation.config.training import TrainingConfig
+        >>> from estimation.simulate.sampling import simulate
         >>> from estimation.training import fit
         >>> data = simulate("ActionBlockDiag", 200)
         >>> tiny = {"steps": 2, "width": 8, "transition_width": 4, "unmixing": False}
@@ -118,13 +126,13 @@ def evaluation_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation) 
         the page, without outside links; names are escaped.
 
     Example:
-        >>> from estimation.config import TrainingConfig
-        >>> from estimation.simulate import simulate
+        >>> from estimation.config.training import TrainingConfig
+        >>> from estimation.simulate.sampling import simulate
         >>> from estimation.training import fit
         >>> data = simulate("ActionBlockDiag", 200)
         >>> tiny = {"steps": 2, "width": 8, "transition_width": 4, "unmixing": False}
         >>> model = fit(data, TrainingConfig(max_edges_actions=10, **tiny))
-        >>> from estimation.evaluation import evaluate
+        >>> from estimation.evaluation.scores import evaluate
         >>> page = evaluation_page(model, data, evaluate(model, data, n_samples=50))
         >>> "Predicted and learned entanglement" in page, "200 samples of ActionBlockDiag" in page
         (True, True)
@@ -157,13 +165,13 @@ def comparison_page(
         the page, without outside links; names are escaped.
 
     Example:
-        >>> from estimation.config import TrainingConfig
-        >>> from estimation.simulate import simulate
+        >>> from estimation.config.training import TrainingConfig
+        >>> from estimation.simulate.sampling import simulate
         >>> from estimation.training import fit
         >>> data = simulate("ActionBlockDiag", 200)
         >>> tiny = {"steps": 2, "width": 8, "transition_width": 4, "unmixing": False}
         >>> model = fit(data, TrainingConfig(max_edges_actions=10, **tiny))
-        >>> from estimation.comparison import compare
+        >>> from estimation.evaluation.comparison import compare
         >>> from estimation.learned import learned_entanglement
         >>> from estimation.metrics import structural_hamming
         >>> from identify.entanglement import predict_entanglement
@@ -199,7 +207,7 @@ def verification_page(verification: Verification) -> str:
     """Several runs held against the prediction of the best one.
 
     Args:
-        verification: of `estimation.verification.verify`.
+        verification: of `estimation.evaluation.verification.verify`.
 
     Returns:
         the page, without outside links; names are escaped.

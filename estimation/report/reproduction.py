@@ -25,7 +25,7 @@ def show_reproduction(
     """Two rows per data set and method: ours, and the published means below. It fits a terminal of 80 columns.
 
     Args:
-        lines: of `estimation.reproduction.beside.side_by_side`.
+        lines: of `estimation.reproduction.side_by_side.side_by_side`.
         failed: names of runs that ended with an error.
         written: files to name.
     """

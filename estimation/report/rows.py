@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from identify.report.rows import shorten
+from identify.wording import listed
 
 if TYPE_CHECKING:
-    from estimation.comparison import Comparison
-    from estimation.evaluation import Evaluation
+    from estimation.evaluation.comparison import Comparison
+    from estimation.evaluation.scores import Evaluation
+    from estimation.evaluation.verification import Verification
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
-    from estimation.verification import Verification
     from identify.graph import CausalGraph
 
 __all__ = [
@@ -55,7 +55,7 @@ class LatentRow:
 
     def cells(self) -> tuple[str, ...]:
         """The row as text, in the order of `LATENT_COLUMNS`."""
-        allowed, mixed = (shorten(names) or "nothing" for names in (self.allowed, self.mixed))
+        allowed, mixed = (listed(names) or "nothing" for names in (self.allowed, self.mixed))
         return self.latent, self.learned or "nothing", allowed, mixed, self.outcome
 
 
@@ -63,7 +63,7 @@ def latent_rows(comparison: Comparison) -> list[LatentRow]:
     """Every latent of the prediction, in its order; learned latents bear the names of those matched to them.
 
     Example:
-        >>> from estimation.comparison import compare
+        >>> from estimation.evaluation.comparison import compare
         >>> from estimation.learned import LearnedEntanglement
         >>> from identify.entanglement import predict_entanglement
         >>> from identify.graph import CausalGraph
@@ -94,11 +94,11 @@ def trust_rows(verification: Verification) -> list[tuple[str, ...]]:
     return [
         (
             each.latent,
-            shorten(each.may_mix_with) or "nothing",
+            listed(each.may_mix_with) or "nothing",
             f"{each.confirmed_by} of {each.runs}",
             f"{each.correlation:.3f}",
             f"{each.strongest:.2f}",
-            each.verdict if not each.intruders else f"{each.verdict}: {shorten(each.intruders)} enters",
+            each.verdict if not each.intruders else f"{each.verdict}: {listed(each.intruders)} enters",
         )
         for each in verification.latents
     ]
@@ -129,8 +129,8 @@ def training_facts(model: TrainedModel) -> Facts:
     """Edges, negative ELBO on held-out data and time of a trained model.
 
     Example:
-        >>> from estimation.config import TrainingConfig
-        >>> from estimation.simulate import simulate
+        >>> from estimation.config.training import TrainingConfig
+        >>> from estimation.simulate.sampling import simulate
         >>> from estimation.training import fit
         >>> data = simulate("ActionBlockDiag", 200)
         >>> tiny = {"steps": 2, "width": 8, "transition_width": 4, "unmixing": False}
@@ -169,7 +169,7 @@ def score_facts(outcome: Evaluation) -> Facts:
     """MCC, R_con, R and SHD, as far as the truth is known.
 
     Example:
-        >>> from estimation.evaluation import Evaluation, Scores
+        >>> from estimation.evaluation.scores import Evaluation, Scores
         >>> from identify.graph import CausalGraph
         >>> from estimation.metrics import structural_hamming
         >>> truth, learned = CausalGraph(Ga=[[1, 0], [1, 1]]), CausalGraph(Ga=[[1, 0], [0, 1]])
@@ -224,8 +224,8 @@ def training_record(model: TrainedModel) -> dict[str, Any]:
     """A trained model, ready for JSON.
 
     Example:
-        >>> from estimation.config import TrainingConfig
-        >>> from estimation.simulate import simulate
+        >>> from estimation.config.training import TrainingConfig
+        >>> from estimation.simulate.sampling import simulate
         >>> from estimation.training import fit
         >>> data = simulate("ActionBlockDiag", 200)
         >>> tiny = {"steps": 2, "width": 8, "transition_width": 4, "unmixing": False}
@@ -274,7 +274,7 @@ def _edges(graph: CausalGraph, model: TrainedModel) -> dict[str, int]:
 def _outcome(allowed: list[str], mixed: list[str]) -> str:
     wrong = [name for name in mixed if name not in allowed]
     if wrong:
-        return f"contradicted by {shorten(wrong)}"
+        return f"contradicted by {listed(wrong)}"
     return "as predicted" if len(mixed) == len(allowed) else "better than guaranteed"
 
 
@@ -285,4 +285,4 @@ def _edge_facts(what: str, edges: Iterable[tuple[str, str]]) -> Facts:
 
 def _arrows(edges: Iterable[tuple[str, str]]) -> str:
     # pairs of the metrics are (child, parent)
-    return shorten([f"{parent} → {child}" for child, parent in edges])
+    return listed([f"{parent} → {child}" for child, parent in edges])

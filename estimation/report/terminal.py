@@ -20,15 +20,15 @@ from estimation.report.rows import (
     trust_rows,
     verification_facts,
 )
-from estimation.report.words import UNKNOWN
+from estimation.report.sentences import UNKNOWN
 from identify.report.line import Line
 
 if TYPE_CHECKING:
-    from estimation.comparison import Comparison
-    from estimation.evaluation import Evaluation
+    from estimation.evaluation.comparison import Comparison
+    from estimation.evaluation.scores import Evaluation
+    from estimation.evaluation.verification import Verification
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
-    from estimation.verification import Verification
 
 __all__ = ["show_comparison", "show_evaluation", "show_training", "show_verification"]
 
@@ -48,8 +48,8 @@ def show_training(
         notes: one line each.
 
     Example:
-        >>> from estimation.config import TrainingConfig
-        >>> from estimation.simulate import simulate
+        >>> from estimation.config.training import TrainingConfig
+        >>> from estimation.simulate.sampling import simulate
         >>> from estimation.training import fit
         >>> data = simulate("ActionBlockDiag", 200)
         >>> tiny = {"steps": 2, "width": 8, "transition_width": 4, "unmixing": False}
@@ -77,7 +77,7 @@ def show_evaluation(name: str, outcome: Evaluation) -> RenderableType:
         outcome: of `estimation.evaluation.evaluate`.
 
     Example:
-        >>> from estimation.evaluation import Evaluation
+        >>> from estimation.evaluation.scores import Evaluation
         >>> from identify.graph import CausalGraph
         >>> from rich import print
         >>> terms = {"total": -1.5, "reconstruction": -2.0, "divergence": 0.5}
@@ -105,7 +105,7 @@ def show_comparison(
 
     Example:
         >>> import numpy as np
-        >>> from estimation.comparison import compare
+        >>> from estimation.evaluation.comparison import compare
         >>> from estimation.learned import LearnedEntanglement
         >>> from identify.entanglement import predict_entanglement
         >>> from identify.graph import CausalGraph

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from estimation.baseline_config import METHODS as BASELINES
-from estimation.baseline_config import NEEDS
-from estimation.config import SPARSE_VAE
+from estimation.config.baselines import METHODS as BASELINES
+from estimation.config.baselines import NEEDS
+from estimation.config.training import SPARSE_VAE
 from estimation.exceptions import ConfigError
-from estimation.processes.published import PLAIN, PROCESS_SEED, build
 from estimation.reproduction.published import published_scores
+from estimation.simulate.published_processes import PLAIN, PROCESS_SEED, build
 from estimation.sweep.plan import METHODS, SweepPlan
 from identify.names import quoted
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from estimation.config import SPARSE_VAE
+from estimation.config.training import SPARSE_VAE
 
 __all__ = ["PUBLISHED", "published_scores"]
 

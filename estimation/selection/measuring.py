@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from estimation.alignment import align_observed
+from estimation.dataset.alignment import align_observed
 from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.selection.agreement import partial_udr, udr
 from estimation.selection.runs import Run, key
 
 if TYPE_CHECKING:
-    from estimation.dataset import Dataset
+    from estimation.dataset.dataset import Dataset
     from estimation.trained import TrainedModel
 
 __all__ = ["measured"]
@@ -40,8 +40,8 @@ def measured(
         DataError: two models of a setting have the same training seed, or the data don't fit the models.
 
     Example:
-        >>> from estimation.config import TrainingConfig
-        >>> from estimation.simulate import simulate
+        >>> from estimation.config.training import TrainingConfig
+        >>> from estimation.simulate.sampling import simulate
         >>> from estimation.training import fit
         >>> data, held_out = (simulate("ActionBlockDiag", 300, split=split) for split in ("train", "valid"))
         >>> tiny = {"steps": 20, "width": 8, "transition_width": 4, "batch_size": 64}

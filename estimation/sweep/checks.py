@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from estimation.config.size import MOST_SAMPLES
 from estimation.exceptions import ConfigError
-from estimation.size import MOST_SAMPLES
 from identify.names import quoted
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _is_share(value: object) -> bool:
 
 
 def _require_source(spec: DataSpec) -> None:
-    from estimation.processes.published import NAMES, require_graph
+    from estimation.simulate.published_processes import NAMES, require_graph
 
     if spec.source in NAMES and spec.test is not None:
         raise ConfigError(f"[data.{spec.name}]: test is {quoted(spec.test)}, and the source is no file")

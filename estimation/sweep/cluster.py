@@ -15,6 +15,7 @@ from typing import Any
 
 from estimation.exceptions import TrainingError
 from estimation.sweep.workers import Task, WorkerDiedError, Workers
+from identify.exceptions import one_line
 
 __all__ = ["cluster_workers", "slurm_workers"]
 
@@ -92,7 +93,8 @@ def _patient(connect: Callable[[ExitStack], Any], name: str, patience: float) ->
         except (OSError, TimeoutError) as error:
             if time.monotonic() - last_seen > patience:
                 raise TrainingError(
-                    f"the scheduler {name} can't be reached ({_line(error)}); start it, and then the same sweep again"
+                    f"the scheduler {name} can't be reached ({one_line(error, 200)}); start it, and then the same "
+                    "sweep again"
                 ) from error
             time.sleep(_PAUSE_SECONDS)
             raise WorkerDiedError(f"the scheduler {name} went away", ()) from error
@@ -115,11 +117,7 @@ def _results(client: Any, tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
         try:
             result = future.result()
         except KilledWorker as error:
-            raise WorkerDiedError(_line(error), [places[future]]) from error
+            raise WorkerDiedError(one_line(error, 200), [places[future]]) from error
         except CancelledError as error:
             raise ConnectionError("tasks were cancelled") from error
         yield places[future], result
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estimation.exceptions import ConfigError
-from estimation.manifest import Fields, Text
-from estimation.storage import forget_folder
+from estimation.storage.folders import forget_folder
+from estimation.storage.schema import Fields, Text
 from estimation.sweep.folders import DATA, STATE, read_record, status_of, write_record
 from estimation.sweep.plan import DataSpec, Trial
 from identify.names import shown
 
 if TYPE_CHECKING:
-    from estimation.dataset import Dataset
-    from estimation.simulate import Split
+    from estimation.dataset.dataset import Dataset
+    from estimation.simulate.sampling import Split
 
 __all__ = ["begin", "datasets", "require_same_data"]
 
@@ -28,8 +28,8 @@ def datasets(spec: DataSpec) -> tuple[Dataset, Dataset]:
     Raises:
         ConfigError: the source is neither a published process nor a file.
     """
-    from estimation.dataset import Dataset
-    from estimation.processes.published import NAMES
+    from estimation.dataset.dataset import Dataset
+    from estimation.simulate.published_processes import NAMES
 
     if spec.source in NAMES:
         return _drawn(spec, spec.samples, "train"), _drawn(spec, spec.test_samples, "test")
@@ -67,7 +67,7 @@ def require_same_data(trials: Sequence[Trial], root: Path) -> None:
         ConfigError: a file has changed; the text names a run.
         DataError: a file can't be read any more.
     """
-    from estimation.processes.published import NAMES
+    from estimation.simulate.published_processes import NAMES
 
     now: dict[DataSpec, dict[str, str]] = {}
     for trial in trials:
@@ -96,14 +96,14 @@ def _known(folder: Path) -> dict[str, str] | None:
 
 
 def _fingerprints(train: Dataset, test: Dataset) -> dict[str, str]:
-    from estimation.fingerprint import fingerprint
+    from estimation.dataset.fingerprint import fingerprint
 
     training = fingerprint(train)
     return {"training": training, "test": training if test is train else fingerprint(test)}
 
 
 def _drawn(spec: DataSpec, n_samples: int, split: Split) -> Dataset:
-    from estimation.simulate import published, simulate
+    from estimation.simulate.sampling import published, simulate
 
     density, graph_seed = spec.density, spec.graph_seed
     if spec.seed is None:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from estimation.exceptions import CheckpointError, ConfigError
-from estimation.manifest import Fields, Flag, Form, Maybe, Real, Text, Whole, check
+from estimation.storage.schema import Fields, Flag, Form, Maybe, Real, Text, Whole, check
 from estimation.sweep.plan import Trial
 from identify.exceptions import FileAccessError, FormatError
 from identify.files import make_folder, read_bytes, write_whole

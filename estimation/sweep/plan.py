@@ -36,9 +36,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from estimation.baseline_config import METHODS as BASELINES
-from estimation.baseline_config import BaselineConfig
-from estimation.config import SPARSE_VAE, TrainingConfig
+from estimation.config.baselines import METHODS as BASELINES
+from estimation.config.baselines import BaselineConfig
+from estimation.config.training import SPARSE_VAE, TrainingConfig
 from estimation.exceptions import ConfigError
 from estimation.sweep.checks import (
     MOST_SEED,

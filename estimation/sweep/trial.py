@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from estimation.sweep.data import begin, datasets
+from estimation.sweep.environment import surroundings
 from estimation.sweep.folders import (
     FAILED,
     RESULT,
@@ -23,14 +24,13 @@ from estimation.sweep.folders import (
     write_trial,
 )
 from estimation.sweep.plan import Trial
-from estimation.sweep.surroundings import surroundings
-from identify.exceptions import IdentifyError
+from identify.exceptions import IdentifyError, one_line
 from identify.files import write_whole
 
 if TYPE_CHECKING:
     from estimation.baselines import BaselineConfig
-    from estimation.config import TrainingConfig
-    from estimation.dataset import Dataset
+    from estimation.config.training import TrainingConfig
+    from estimation.dataset.dataset import Dataset
     from estimation.trained import TrainedModel
 
 __all__ = ["run_trial"]
@@ -108,7 +108,7 @@ def _steps(model: TrainedModel) -> int:
 
 def _scores(model: TrainedModel, test: Dataset) -> dict[str, Any]:
     """What is known without the truth, and with it where there is one."""
-    from estimation.evaluation import evaluate
+    from estimation.evaluation.scores import evaluate
 
     found = evaluate(model, test)
     return {
@@ -120,7 +120,7 @@ def _scores(model: TrainedModel, test: Dataset) -> dict[str, Any]:
 
 
 def _keep_encodings(model: TrainedModel, test: Dataset, folder: Path) -> None:
-    from estimation.alignment import align_observed
+    from estimation.dataset.alignment import align_observed
 
     latents = model.encode(np.asarray(align_observed(test, model).observations[:_ENCODED]))
     data = io.BytesIO()
@@ -130,7 +130,7 @@ def _keep_encodings(model: TrainedModel, test: Dataset, folder: Path) -> None:
 
 def _failure(error: BaseException, start: float) -> dict[str, Any]:
     return {
-        "error": " ".join(str(error).split())[:1000] or type(error).__name__,
+        "error": one_line(error, 1000),
         "kind": type(error).__name__,
         "traceback": traceback.format_exc(),
         "minutes": (time.monotonic() - start) / 60,

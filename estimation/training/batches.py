@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from estimation.centring import Centring, centred, centring_of
-from estimation.dataset import Dataset
+from estimation.dataset.centring import Centring, centred, centring_of
+from estimation.dataset.dataset import Dataset
 from estimation.device import PLAIN
-from estimation.representation import Batch, Representation, as_tensor
+from estimation.models.representation import Batch, Representation, as_tensor
+from identify.hashing import mix64
 
 __all__ = ["Batches", "Scales", "generator_for", "scales"]
 
@@ -110,11 +111,10 @@ def scales(dataset: Dataset) -> Scales:
 
 def generator_for(seed: int, step: int, device: torch.device) -> torch.Generator:
     """The source of the noise of one step."""
-    # splitmix64, so that neighbouring steps get seeds far apart
+    # mixed, so that neighbouring steps get seeds far apart
     word = (seed * 0x9E3779B97F4A7C15 + step * 0xD1342543DE82EF95 + 0x632BE59BD9B4E019) & _WORD
-    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
-    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _WORD
-    return torch.Generator(device).manual_seed((word ^ (word >> 31)) >> 1)
+    mixed = int(mix64(np.array([word], dtype=np.uint64))[0])
+    return torch.Generator(device).manual_seed(mixed >> 1)
 
 
 def _moments(values: NDArray[Any], centring: Centring | None) -> tuple[Tensor, Tensor]:

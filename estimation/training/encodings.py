@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from estimation.model import SparseVAE
+from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 
 __all__ = ["Encodings"]

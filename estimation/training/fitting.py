@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from estimation.config import TrainingConfig
-from estimation.model import SparseVAE
+from estimation.config.training import TrainingConfig
+from estimation.models.sparse_vae import SparseVAE
 from estimation.training.optimisers import build
 
 __all__ = ["Fitting"]

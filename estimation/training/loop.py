@@ -12,27 +12,28 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from estimation.config import TrainingConfig
-from estimation.dataset import Dataset
+from estimation.config.size import require_affordable_batch
+from estimation.config.training import TrainingConfig
+from estimation.dataset.dataset import Dataset
+from estimation.dataset.holdout import hold_out, require_alike
 from estimation.device import default_modes, found_device, thread_count
 from estimation.exceptions import NotDifferentiableError
 from estimation.history import History, Record
-from estimation.holdout import hold_out, require_alike
-from estimation.model import SparseVAE
-from estimation.objective import LossTerms, training_loss
-from estimation.representation import Shape
-from estimation.size import require_affordable_batch
-from estimation.sparsity import EdgeConstraints, budget_at, budgets
+from estimation.models.elbo import LossTerms, training_loss
+from estimation.models.representation import Shape
+from estimation.models.sparse_vae import SparseVAE
 from estimation.trained import TrainedModel, held_out_terms
-from estimation.training import resuming
+from estimation.training import checkpointing
 from estimation.training.batches import Batches, generator_for, scales
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
-from estimation.training.polish import NoActiveLatentsError, Polish, polishes
+from estimation.training.post_training import NoActiveLatentsError, Polish, polishes
 from estimation.training.progress import progress_line
-from estimation.training.rebase import rebase_
 from estimation.training.requirements import require_budgets, require_finite, require_new_names
+from estimation.training.sparsity import EdgeConstraints, budget_at, budgets
 from estimation.training.starts import best_start, weights_of
+from estimation.training.unmixing_round import rebase_
+from identify.exceptions import one_line
 
 __all__ = ["fit"]
 
@@ -69,8 +70,8 @@ def fit(
         dataset: observations with a past, actions, or both. Sequences longer than two steps are cut into pairs.
         config: settings; the defaults of `TrainingConfig` with budgets from nowhere are an error: say how many
             edges, or ``sparsity="adaptive"`` or ``"none"``.
-        validation: held-out data; when left out, what `estimation.holdout.hold_out` takes from ``dataset``: 5 % of
-            its rows or sequences, which are then not trained on.
+        validation: held-out data; when left out, `estimation.dataset.holdout.hold_out` takes 5 % of the rows or
+            sequences of ``dataset``, which are then not trained on.
         encoder: a module of yours from (B, d_x) to (B, n), on standardised observations.
         decoder: a module of yours from (B, n) to (B, d_x).
         checkpoint: a folder. The state is kept there while training, and a run that finds its own state goes on
@@ -88,10 +89,10 @@ def fit(
             learned latent (``v0``), or there is too little data to hold some out.
         TrainingError: a number stopped being finite; the text says at which step, and the likely cause.
         CheckpointError: the folder holds a damaged state, or that of another run: with other settings, or on other
-            data, as `estimation.fingerprint.fingerprint` tells them apart.
+            data, as `estimation.dataset.fingerprint.fingerprint` tells them apart.
 
     Example:
-        >>> from estimation.simulate import simulate
+        >>> from estimation.simulate.sampling import simulate
         >>> data = simulate("ActionBlockDiag", 300)
         >>> config = TrainingConfig(max_edges_actions=10, steps=20, width=8, transition_width=4, batch_size=64)
         >>> fit(data, config)
@@ -106,7 +107,7 @@ def fit(
         held_out = require_alike(pairs, validation.pairs())
     folder = None if checkpoint is None else Path(checkpoint)
 
-    data = resuming.fingerprints(dataset, validation)
+    data = checkpointing.fingerprints(dataset, validation)
 
     def begin(start: int) -> _Run:
         return _Run.start(pairs, held_out, settings, encoder, decoder, start, data)
@@ -133,7 +134,7 @@ class _Run:
     device: torch.device
     constraints: EdgeConstraints
     optimisers: list[torch.optim.Optimizer]
-    data: resuming.Fingerprints
+    data: checkpointing.Fingerprints
     history: History = field(default_factory=History)
     step: int = 0
     seconds: float = 0.0
@@ -148,7 +149,7 @@ class _Run:
         encoder: nn.Module | None,
         decoder: nn.Module | None,
         start: int,
-        data: resuming.Fingerprints,
+        data: checkpointing.Fingerprints,
     ) -> _Run:
         assert config.batch_size is not None
         device, dtype = found_device(config.device), getattr(torch, config.dtype)
@@ -170,10 +171,10 @@ class _Run:
 
     def resume(self, folder: Path) -> bool:
         """Take up the state of a folder, if there is one, and say whether there was."""
-        state = resuming.read(folder, self.config, self.data)
+        state = checkpointing.read(folder, self.config, self.data)
         if state is None:
             return False
-        resuming.restore_into(state, self.model, self.optimisers, self.constraints)
+        checkpointing.restore_into(state, self.model, self.optimisers, self.constraints)
         self.step, self.seconds = state.step, state.seconds
         self.history, self.stale = state.history, state.stale
         return True
@@ -271,7 +272,7 @@ class _Run:
             after = self._held_out()
         # what a decoder or data can be like; whatever else goes wrong is no answer but a fault, and is raised
         except (NotDifferentiableError, NoActiveLatentsError, _SINGULAR) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error, 200)
         else:
             reason = f"the held-out negative ELBO went from {before['total']:.4g} to {after['total']:.4g}"
         if after is None or not after["total"] <= before["total"]:
@@ -392,5 +393,7 @@ class _Run:
         return self.stale >= self.config.patience
 
     def _keep(self, folder: Path) -> None:
-        state = resuming.State(self.step, self.seconds, self.history, self.stale)
-        resuming.write(folder, self.config, self.data, state, self.model, self.optimisers, self.constraints)
+        state = checkpointing.State(self.step, self.seconds, self.history, self.stale)
+        checkpointing.write(
+            folder, self.config, self.data, state, self.model, self.optimisers, self.constraints
+        )

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from estimation.config.settings import MOST_STEPS
 from estimation.exceptions import CheckpointError
-from estimation.manifest import Anything, Fields, Many, Real, Table, Whole, check
-from estimation.settings import MOST_STEPS
+from estimation.storage.schema import Anything, Fields, Many, Real, Table, Whole, check
 from estimation.training.soap import LONGEST, SOAP, stacked_shape
 from identify.names import shown
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from estimation.config import TrainingConfig
+from estimation.config.training import TrainingConfig
 
 __all__ = ["Plan"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from estimation.config import TrainingConfig
+from estimation.config.training import TrainingConfig
 from estimation.exceptions import ConfigError, DataError, TrainingError
-from estimation.representation import Shape
-from estimation.sparsity import budgets
+from estimation.models.representation import Shape
+from estimation.training.sparsity import budgets
 
 __all__ = ["require_budgets", "require_finite", "require_new_names"]
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from identify.exceptions import FormatError
 from identify.names import quoted
+from identify.wording import plural
 
 __all__ = [
     "Line",
@@ -96,7 +97,7 @@ def read_cells(text: str) -> Table:
     if delimiter != ",":
         table.notes.append(f"cells are separated by {_DELIMITERS.get(delimiter, quoted(delimiter))}")
     if comments:
-        table.notes.append(f"left out {comments} comment line{'s' if comments > 1 else ''} (#)")
+        table.notes.append(f"left out {plural(comments, 'comment line')} (#)")
     return table
 
 

@@ -10,6 +10,7 @@ import scipy
 from identify.exceptions import one_line
 from identify.formats.base import Reading
 from identify.names import shown
+from identify.wording import listed, plural
 
 __all__ = ["describe"]
 
@@ -42,9 +43,7 @@ def describe(reading: Reading) -> str:
 def _counted(names: Sequence[str], noun: str) -> str:
     if not names:
         return f"no {noun}s"
-    listed = ", ".join(shown(name, 30) for name in names[:_MOST_NAMES])
-    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
-    return f"{len(names):,} {noun}{'' if len(names) == 1 else 's'} ({listed}{more})"
+    return f"{plural(len(names), noun)} ({listed((shown(name, 30) for name in names), _MOST_NAMES)})"
 
 
 def _edges(
@@ -61,4 +60,4 @@ def _edges(
         for place, row in zip(first, rows, strict=True)
     ]
     more = ", ..." if matrix.nnz > _MOST_EDGES else ""
-    return f"{matrix.nnz:,} edge{'' if matrix.nnz == 1 else 's'} from {source} ({', '.join(examples)}{more})"
+    return f"{plural(matrix.nnz, 'edge')} from {source} ({', '.join(examples)}{more})"

@@ -12,6 +12,7 @@ from identify.formats.dot_grammar import DotEdge, DotGraph, DotNode, Html, parse
 from identify.formats.drawing import Drawing, DrawnEdge, DrawnNode, without_markup
 from identify.graph import CausalGraph
 from identify.names import quoted, shown
+from identify.wording import plural
 
 __all__ = ["DOT"]
 
@@ -48,7 +49,7 @@ def _read(content: bytes) -> Reading:
         if back:
             drawing.edges.append(DrawnEdge(head, tail, place))
     if turned:
-        drawing.notes.append(f"dir or arrowheads turn {turned} edge{'s' if turned > 1 else ''}")
+        drawing.notes.append(f"dir or arrowheads turn {plural(turned, 'edge')}")
     return drawing.reading()
 
 

@@ -16,6 +16,7 @@ from identify.formats.base import MIB, Format, Reading, decode
 from identify.formats.drawing import Drawing, DrawnEdge, DrawnNode
 from identify.graph import CausalGraph
 from identify.names import quoted, shown
+from identify.wording import plural
 
 __all__ = ["GML"]
 
@@ -68,9 +69,7 @@ def _read(content: bytes) -> Reading:
     for record in graph.all("edge"):
         _add_edge(record, drawing, groups, yed)
     if groups:
-        drawing.notes.append(
-            f"left out {len(groups)} group{'s' if len(groups) > 1 else ''} of nodes (not their nodes)"
-        )
+        drawing.notes.append(f"left out {plural(len(groups), 'group')} of nodes (not their nodes)")
     return drawing.reading()
 
 

@@ -16,6 +16,7 @@ from identify.formats.base import MIB, Format, Reading
 from identify.formats.drawing import Drawing, DrawnEdge, DrawnNode, without_markup
 from identify.graph import CausalGraph
 from identify.names import quoted, shown
+from identify.wording import plural
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -59,9 +60,7 @@ def _read(content: bytes) -> Reading:
     for element, default in edges:
         _add_edge(element, default, keys, drawing, groups)
     if groups:
-        drawing.notes.append(
-            f"left out {len(groups)} group{'s' if len(groups) > 1 else ''} of nodes (not their nodes)"
-        )
+        drawing.notes.append(f"left out {plural(len(groups), 'group')} of nodes (not their nodes)")
     return drawing.reading()
 
 

@@ -25,6 +25,7 @@ from identify.proof.deadline import OutOfTimeError, checked_seconds, within
 from identify.proof.substitution import TooLargeError, require_small_powers, substituted
 from identify.proof.vanishing import SECONDS, Decision, as_real, points, vanishes
 from identify.proof.words import FAILURES, in_words
+from identify.wording import plural
 
 if TYPE_CHECKING:
     import sympy
@@ -194,7 +195,7 @@ class Mechanisms:
         return [vanishes(substituted(score, {parent: value}) - first, self.seconds) for value in values[1:]]
 
     def __repr__(self) -> str:
-        lags = "" if not self.past else f", {len(self.past)} lag{'s' if len(self.past) > 1 else ''}"
+        lags = "" if not self.past else f", {plural(len(self.past), 'lag')}"
         return f"Mechanisms({len(self.latents)} latents, {len(self.actions)} actions{lags})"
 
 

@@ -24,6 +24,7 @@ from identify.proof.deadline import OutOfTimeError, within
 from identify.proof.substitution import TooLargeError, substituted
 from identify.proof.vanishing import points, vanishes
 from identify.proof.words import FAILURES, in_words
+from identify.wording import plural
 
 if TYPE_CHECKING:
     import flint
@@ -74,7 +75,7 @@ class Independent:
 
     def __str__(self) -> str:
         count = len(self.rows)
-        return f"the determinant at {count} point{'s' if count > 1 else ''} is {self.determinant}"
+        return f"the determinant at {plural(count, 'point')} is {self.determinant}"
 
 
 @dataclass(frozen=True)

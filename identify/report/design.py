@@ -7,8 +7,7 @@ from rich.table import Table
 
 from identify.design import INFLUENCE, Design
 from identify.report.line import Line
-from identify.report.rows import shorten
-from identify.report.words import plural
+from identify.wording import listed, plural
 
 __all__ = ["headline", "proof", "show_design"]
 
@@ -88,7 +87,7 @@ def _table(design: Design) -> Table:
         if column != "cost" or priced:
             table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for action in design.actions[:_MOST_ROWS]:
-        cells = [action.name, shorten(action.targets, 12), f"{action.cost:g}", f"{action.n_pairs:,}"]
+        cells = [action.name, listed(action.targets, 12), f"{action.cost:g}", f"{action.n_pairs:,}"]
         # Line, not str: a name with square brackets is no markup
         table.add_row(*(Line(cell) for k, cell in enumerate(cells) if k != 2 or priced))
     return table
@@ -104,7 +103,7 @@ def _reservations(design: Design) -> list[str]:
     if design.unseparable:
         lines.append(f"No allowed action separates {plural(len(design.unseparable), 'pair')}:")
         told = _by_reason(design)
-        lines += [f"  {i} from {shorten(others)}: {reason}" for i, reason, others in told[:_MOST_REASONS]]
+        lines += [f"  {i} from {listed(others)}: {reason}" for i, reason, others in told[:_MOST_REASONS]]
         if len(told) > _MOST_REASONS:
             lines.append("  and more; --json has them all")
     if design.fragile:

@@ -8,16 +8,16 @@ from typing import Any
 
 from identify.criterion import Verdict
 from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
-from identify.report.words import (
+from identify.report.sentences import (
     ASSUMPTIONS,
     CONDITION_COLUMNS,
     CONVENTION,
     condition_cells,
-    plural,
     promise,
     summary,
 )
 from identify.terminal import printable
+from identify.wording import plural
 
 __all__ = ["finalized", "to_html"]
 

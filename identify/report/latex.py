@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from identify.criterion import Verdict
-from identify.report.rows import GRAPH_COLUMNS, block_rows, graph_rows, shorten
+from identify.report.rows import GRAPH_COLUMNS, block_rows, graph_rows
 from identify.terminal import printable
+from identify.wording import listed
 
 __all__ = ["to_latex"]
 
@@ -64,8 +65,8 @@ def _blocks(verdict: Verdict) -> list[tuple[str, str]]:
         for name, alone in zip(verdict.graph.latents, verdict.entanglement.disentangled, strict=True)
         if alone
     ]
-    rows = [(shorten(row.latents, 12), row.tangled_with(12)) for row in block_rows(verdict)]
-    return [(shorten(free, 12), "none"), *rows] if free else rows
+    rows = [(listed(row.latents, 12), row.tangled_with(12)) for row in block_rows(verdict)]
+    return [(listed(free, 12), "none"), *rows] if free else rows
 
 
 def _table(caption: str, align: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

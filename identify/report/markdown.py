@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from identify.criterion import Verdict
 from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
-from identify.report.words import ASSUMPTIONS, CONDITION_COLUMNS, condition_cells, promise, summary
+from identify.report.sentences import ASSUMPTIONS, CONDITION_COLUMNS, condition_cells, promise, summary
 from identify.terminal import printable
 
 __all__ = ["to_markdown"]

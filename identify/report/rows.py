@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from identify.criterion import Verdict
+from identify.wording import listed
 
-__all__ = ["BLOCK_COLUMNS", "GRAPH_COLUMNS", "BlockRow", "GraphRow", "block_rows", "graph_rows", "shorten"]
+__all__ = ["BLOCK_COLUMNS", "GRAPH_COLUMNS", "BlockRow", "GraphRow", "block_rows", "graph_rows"]
 
 GRAPH_COLUMNS = ("graph", "latents", "actions", "edges", "disentangled", "blocks", "complete")
 BLOCK_COLUMNS = ("latents", "stay entangled with", "because", "what would separate them")
@@ -49,13 +50,13 @@ class BlockRow:
 
     def cells(self) -> tuple[str, ...]:
         """The row as text, in the order of `BLOCK_COLUMNS`; long lists of names are cut."""
-        return shorten(self.latents), self.tangled_with(), self.why, self.remedy
+        return listed(self.latents), self.tangled_with(), self.why, self.remedy
 
     def tangled_with(self, most: int = 6) -> str:
         """With whom the latents of the block stay entangled, in words."""
         if len(self.latents) == 1:
-            return shorten(self.others, most)
-        return f"each other and {shorten(self.others, most)}" if self.others else "each other"
+            return listed(self.others, most)
+        return f"each other and {listed(self.others, most)}" if self.others else "each other"
 
 
 def graph_rows(verdicts: Mapping[str, Verdict]) -> list[GraphRow]:
@@ -94,7 +95,7 @@ def _why(verdict: Verdict, number: int, others: tuple[str, ...]) -> str:
     if not found.constrained[block[0]]:
         return "nothing that is used acts on it" if len(block) == 1 else "nothing that is used acts on them"
     neighbours = found.neighbourhoods.neighbours(block[0])
-    told = shorten([_name(kind, name) for kind, name in neighbours], 4)
+    told = listed([_name(kind, name) for kind, name in neighbours], 4)
     if len(block) == 1:
         return f"all its neighbours ({told}) are theirs too"
     return f"the same neighbours ({told}){'; the others have these too' if others else ''}"
@@ -106,20 +107,7 @@ def _name(kind: str, name: str) -> str:
 
 def _remedy(latents: tuple[str, ...], others: tuple[str, ...]) -> str:
     if len(latents) == 1:
-        return f"an action on {latents[0]} and not on {shorten(others)}"
+        return f"an action on {latents[0]} and not on {listed(others)}"
     # twins need one each: an action on i alone separates i from j, and leaves j entangled with i
-    rest = f"the rest or {shorten(others)}" if others else "the rest"
-    return f"for each of {shorten(latents)}: an action on it and not on {rest}"
-
-
-def shorten(names: Iterable[str], most: int = 6) -> str:
-    """Names joined by commas, cut after some.
-
-    Example:
-        >>> shorten("abcdefgh", 3)
-        'a, b, c and 5 more'
-    """
-    listed = list(names)
-    if len(listed) <= most + 1:
-        return ", ".join(listed)
-    return f"{', '.join(listed[:most])} and {len(listed) - most} more"
+    rest = f"the rest or {listed(others)}" if others else "the rest"
+    return f"for each of {listed(latents)}: an action on it and not on {rest}"

@@ -10,7 +10,8 @@ from rich.table import Table
 from identify.criterion import Verdict
 from identify.report.line import Line
 from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
-from identify.report.words import CONDITION_COLUMNS, condition_cells, plural, promise, summary
+from identify.report.sentences import CONDITION_COLUMNS, condition_cells, promise, summary
+from identify.wording import plural
 
 __all__ = ["show_many", "show_one"]
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identify.graph import CausalGraph
+from identify.hashing import GOLDEN_GAMMA, mix64
 
 __all__ = ["Colour", "Coloured", "from_graph", "number_colours", "refine"]
 
@@ -88,7 +89,7 @@ def refine(colours: NDArray[np.int64], tails: NDArray[Any], heads: NDArray[Any])
     """
     _, current = np.unique(colours, return_inverse=True)
     while True:
-        hashes = _hash(current.astype(np.uint64))
+        hashes = mix64((current.astype(np.uint64) + np.uint64(1)) * GOLDEN_GAMMA)
         above, below = (np.zeros(len(current), dtype=np.uint64) for _ in range(2))
         np.add.at(above, heads, hashes[tails])
         np.add.at(below, tails, hashes[heads])
@@ -98,9 +99,3 @@ def refine(colours: NDArray[np.int64], tails: NDArray[Any], heads: NDArray[Any])
         if finer.max(initial=0) == current.max(initial=0):
             return finer.astype(np.int64)
         current = finer
-
-
-def _hash(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    x = (x + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(31))) * np.uint64(0xD6E8FEB86659FD93)
-    return x ^ (x >> np.uint64(32))

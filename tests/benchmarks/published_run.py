@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from estimation.config import TrainingConfig
-from estimation.processes.published import NAMES, PROCESS_SEED, build
-from estimation.sweep.surroundings import surroundings
+from estimation.simulate.published_processes import NAMES, PROCESS_SEED, build
+from estimation.sweep.environment import surroundings
 
 __all__ = ["Case", "cases", "commit", "config_of", "measure"]
 

@@ -15,8 +15,8 @@ import torch
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.history import Record
-from estimation.model import SparseVAE
-from estimation.representation import Shape
+from estimation.models.representation import Shape
+from estimation.models.sparse_vae import SparseVAE
 from estimation.simulate import published
 from estimation.training import fit
 from estimation.training.optimisers import build

@@ -15,11 +15,11 @@ from typing import Any
 
 from estimation.checkpoint import load
 from estimation.evaluation import Evaluation, evaluate
+from estimation.evaluation.verification import verify
 from estimation.sweep import collect
 from estimation.sweep.data import datasets
+from estimation.sweep.environment import surroundings
 from estimation.sweep.folders import known_trial
-from estimation.sweep.surroundings import surroundings
-from estimation.verification import verify
 from identify.files import write_whole
 from tests.benchmarks.published_run import commit
 

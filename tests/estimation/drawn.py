@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from estimation.comparison import Comparison, compare
+from estimation.evaluation.comparison import Comparison, compare
 from estimation.learned import LearnedEntanglement
 from identify.entanglement import predict_entanglement
 from identify.graph import CausalGraph

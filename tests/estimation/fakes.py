@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.history import History
-from estimation.model import SparseVAE
-from estimation.representation import Shape
+from estimation.models.representation import Shape
+from estimation.models.sparse_vae import SparseVAE
 from estimation.trained import TrainedModel
 from identify.graph import CausalGraph
 from tests.seeds import training_seed

@@ -13,8 +13,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from estimation import estimator as module
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
+from estimation.dataset.holdout import hold_out
 from estimation.estimator import SparseMechanismVAE
-from estimation.holdout import hold_out
 from estimation.training.loop import fit
 from tests.estimation.tiny_estimator import TINY, numbers, recording, tiny
 from tests.seeds import training_seed

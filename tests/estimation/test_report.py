@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from estimation.comparison import Comparison, compare
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.evaluation import Evaluation, evaluate
+from estimation.evaluation.comparison import Comparison, compare
 from estimation.history import History, Record
 from estimation.learned import LearnedEntanglement
 from estimation.metrics import structural_hamming
-from estimation.model import SparseVAE
+from estimation.models.representation import Shape
+from estimation.models.sparse_vae import SparseVAE
 from estimation.report import comparison_page, evaluation_page, training_page
 from estimation.report.figures import draw_latents
 from estimation.report.rows import (
@@ -29,9 +30,8 @@ from estimation.report.rows import (
     training_facts,
     training_record,
 )
+from estimation.report.sentences import BETWEEN_MODELS, CAUTION, SCORES, UNKNOWN
 from estimation.report.terminal import show_comparison, show_evaluation, show_training
-from estimation.report.words import BETWEEN_MODELS, CAUTION, SCORES, UNKNOWN
-from estimation.representation import Shape
 from estimation.simulate import simulate
 from estimation.trained import TrainedModel
 from identify.entanglement import predict_entanglement

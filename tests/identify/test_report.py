@@ -15,9 +15,10 @@ from identify.catalog import load, names
 from identify.criterion import Verdict, check
 from identify.graph import CausalGraph
 from identify.report import to_html, to_latex, to_markdown
-from identify.report.rows import block_rows, graph_rows, shorten
+from identify.report.rows import block_rows, graph_rows
+from identify.report.sentences import summary
 from identify.report.terminal import show_many, show_one
-from identify.report.words import plural, summary
+from identify.wording import listed, plural
 from tests.builders import graphs
 
 NASTY = ["<script>alert(1)</script>", "a|b", "[bold]x", "50% & $x_1^2$ #{}~\\"]
@@ -123,8 +124,8 @@ def test_graph_rows_count() -> None:
 
 
 def test_shorten_never_hides_a_single_name() -> None:
-    assert shorten("abcd", 3) == "a, b, c, d"
-    assert shorten("abcde", 3) == "a, b, c and 2 more"
+    assert listed("abcd", 3) == "a, b, c, d"
+    assert listed("abcde", 3) == "a, b, c and 2 more"
 
 
 @pytest.mark.parametrize("several", [False, True])

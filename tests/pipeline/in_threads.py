@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from estimation.baseline_config import BaselineConfig
 from estimation.baselines.fitting import fit as fit_baseline
 from estimation.config import TrainingConfig
+from estimation.config.baselines import BaselineConfig
 from estimation.evaluation import evaluate
 from estimation.simulate import simulate
 from estimation.trained import TrainedModel

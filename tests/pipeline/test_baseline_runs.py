@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from estimation.baseline_config import BaselineConfig
 from estimation.baselines import fit
 from estimation.checkpoint import load
+from estimation.config.baselines import BaselineConfig
 from estimation.dataset import Dataset
 from estimation.exceptions import ConfigError, DataError, TrainingError
 from estimation.history import Record

@@ -9,24 +9,24 @@ import numpy as np
 import pytest
 import torch
 
-from estimation.baseline_config import METHODS, BaselineConfig
 from estimation.baselines import fit
 from estimation.checkpoint import load
 from estimation.commands import main
 from estimation.config import TrainingConfig
-from estimation.convolutional import ConvDecoder, ConvEncoder
+from estimation.config.baselines import METHODS, BaselineConfig
 from estimation.dataset import Dataset
 from estimation.evaluation import evaluate
+from estimation.evaluation.verification import verify
 from estimation.exceptions import CheckpointError, DataError
 from estimation.history import Record
 from estimation.influence import learned_influence
 from estimation.learned import learned_entanglement
+from estimation.models.convolutional import ConvDecoder, ConvEncoder
 from estimation.selection import measured
 from estimation.simulate import simulate
 from estimation.sweep import SweepPlan, collect, run_sweep
 from estimation.trained import TrainedModel
 from estimation.training import fit as fit_sparse
-from estimation.verification import verify
 from tests.seeds import training_seed
 
 TINY = {"steps": 30, "width": 12, "depth": 1, "head_width": 6, "head_depth": 1, "batch_size": 64, "warmup": 5}

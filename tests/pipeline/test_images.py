@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from estimation.config import TrainingConfig
-from estimation.convolutional import ConvDecoder, ConvEncoder
 from estimation.dataset import Dataset
 from estimation.metrics import multiple_correlation
-from estimation.processes.decoders import Balls
-from estimation.processes.mechanisms import linear
+from estimation.models.convolutional import ConvDecoder, ConvEncoder
 from estimation.simulate import simulate
+from estimation.simulate.decoders import Balls
+from estimation.simulate.mechanisms import linear
 from estimation.trained import TrainedModel
 from estimation.training import fit
 from identify.graph import CausalGraph

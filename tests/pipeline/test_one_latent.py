@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimation.baseline_config import BaselineConfig
 from estimation.baselines.fitting import fit as fit_baseline
 from estimation.checkpoint import load
 from estimation.config import TrainingConfig
+from estimation.config.baselines import BaselineConfig
 from estimation.dataset import Dataset
 from estimation.estimator import SparseMechanismVAE
 from estimation.evaluation import evaluate
+from estimation.evaluation.verification import verify
 from estimation.exceptions import ConfigError
 from estimation.influence import learned_influence
 from estimation.selection import select
 from estimation.selection.measuring import measured
 from estimation.training import fit
-from estimation.verification import verify
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
 

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.metrics import mean_correlation
-from estimation.model import SparseVAE
-from estimation.representation import Shape
+from estimation.models.representation import Shape
+from estimation.models.sparse_vae import SparseVAE
 from estimation.training import encodings, fit, polish
 from estimation.training.batches import Batches, scales
 from estimation.training.encodings import Encodings
-from estimation.training.polish import NoActiveLatentsError, refine_, straighten_
-from estimation.training.straightening import fit_flow_
+from estimation.training.flow_fitting import fit_flow_
+from estimation.training.post_training import NoActiveLatentsError, refine_, straighten_
 from tests.seeds import training_seed
 
 N = 4

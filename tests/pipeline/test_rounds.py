@@ -8,8 +8,8 @@ import torch
 
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
-from estimation.model import SparseVAE
-from estimation.representation import Shape
+from estimation.models.representation import Shape
+from estimation.models.sparse_vae import SparseVAE
 from estimation.training import rebase
 from estimation.training.batches import Batches, scales
 from tests.seeds import training_seed

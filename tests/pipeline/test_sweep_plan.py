@@ -11,8 +11,8 @@ import pytest
 
 from estimation.commands import main
 from estimation.exceptions import ConfigError
-from estimation.processes.published import random_graph
 from estimation.simulate import simulate
+from estimation.simulate.published_processes import random_graph
 from estimation.sweep import SweepPlan, read_plan, run_sweep
 from estimation.sweep.data import datasets
 from tests.pipeline.test_sweep import TINY, Content, content, plan_of

@@ -13,8 +13,8 @@ from torch import nn
 from estimation.checkpoint import load
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
+from estimation.dataset.fingerprint import fingerprint
 from estimation.exceptions import CheckpointError, ConfigError, DataError, TrainingError
-from estimation.fingerprint import fingerprint
 from estimation.learned import learned_entanglement
 from estimation.metrics import mean_correlation, multiple_correlation, structural_hamming
 from estimation.simulate import simulate

@@ -1,0 +1,19 @@
+"""Data to train on and to evaluate with.
+
+===============  ============================================================================
+module           what it holds
+===============  ============================================================================
+``readers``      arrays, CSV, Parquet, NPZ and image folders -> raw data
+``checks``       raw data, checked for consistency
+``windows``      rows, splits and windows of consecutive steps
+``dataset``      `Dataset`: observations, actions, and the true latents and graph where known
+``fingerprint``  a digest that tells datasets apart
+``alignment``    the columns of a dataset, matched by name with those of the training data
+``centring``     centring in double precision, before numbers become float32
+``holdout``      a held-out split that shares no row or sequence with the training split
+===============  ============================================================================
+"""
+
+from estimation.dataset.dataset import Dataset
+
+__all__ = ["Dataset"]

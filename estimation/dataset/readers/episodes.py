@@ -1,0 +1,140 @@
+"""Sequences of different lengths in one long table, cut into windows that never cross from one to another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from estimation.dataset.readers.cells import is_missing, trimmed
+from estimation.dataset.readers.raw_data import Parts
+from estimation.exceptions import DataError
+from identify.wording import listed
+
+__all__ = ["codes_of_groups", "cut_episodes", "window_rows"]
+
+Indices = NDArray[np.intp]
+
+
+def codes_of_groups(groups: ArrayLike, n_rows: int) -> tuple[NDArray[np.int64], list[Any]]:
+    """Labels of rows as positions in the list of different labels, sorted; text counts without white space around it.
+
+    Args:
+        groups: shape (n_rows,).
+        n_rows: how many there are to be.
+
+    Raises:
+        DataError: another shape, a label is missing, or they can't be sorted.
+
+    Example:
+        >>> codes_of_groups(["b", "a ", "b"], 3)
+        (array([1, 0, 1]), ['a', 'b'])
+    """
+    labels = np.asarray(groups)
+    if labels.shape != (n_rows,):
+        raise DataError(f"groups have shape {labels.shape}; one label for each row of X is ({n_rows},)")
+    cells = [trimmed(label) for label in labels.tolist()]
+    missing = next((row for row, label in enumerate(cells) if is_missing(label)), None)
+    if missing is not None or (labels.dtype.kind in "mM" and np.isnat(labels).any()):
+        raise DataError(f"groups[{missing or 0}] is missing; every row needs a label")
+    try:
+        names, codes = np.unique(np.array(cells, dtype=labels.dtype), return_inverse=True)
+    except TypeError as error:
+        raise DataError(
+            f"groups can't be sorted ({error}); give numbers or text, and none missing"
+        ) from error
+    return codes.astype(np.int64), names.tolist()
+
+
+def window_rows(
+    codes: NDArray[np.int64], times: NDArray[Any] | None, window: int
+) -> tuple[Indices, NDArray[np.int64], tuple[int, int] | None]:
+    """Rows of every window.
+
+    Args:
+        codes: the episode of each row, counted from 0, shape (rows,). Its rows need not be next to each other.
+        times: what orders the rows of an episode; their order in the table when left out.
+        window: steps per window.
+
+    Returns:
+        The rows of each window, shape (windows, window), by episode, then in time; the numbers of episodes that are
+        too short; and two rows of one episode with one time, or None.
+
+    Example:
+        >>> window_rows(np.array([0, 0, 1, 0]), None, 2)
+        (array([[0, 1], [1, 3]]), array([1]), None)
+    """
+    order = np.argsort(codes, kind="stable") if times is None else np.lexsort((times, codes))
+    episode = codes[order]
+    tie = None
+    if times is not None:
+        same = np.flatnonzero((episode[1:] == episode[:-1]) & (times[order][1:] == times[order][:-1]))
+        tie = (int(order[same[0]]), int(order[same[0] + 1])) if same.size else None
+    starts = np.flatnonzero(episode[: max(0, len(episode) - window + 1)] == episode[window - 1 :])
+    lengths = np.bincount(codes)
+    too_short = np.flatnonzero((lengths < window) & (lengths > 0))
+    return order[starts[:, np.newaxis] + np.arange(window)], too_short, tie
+
+
+def cut_episodes(
+    parts: Parts,
+    codes: NDArray[np.int64],
+    names: Sequence[Any],
+    times: NDArray[Any] | None,
+    window: int,
+    place: Callable[[int], str],
+) -> Parts:
+    """Cut arrays with one step per row into windows of consecutive steps of one episode.
+
+    The action of a row is the one that led to it. So a window of length 2 has the action of its later row; a longer
+    one those of all rows but the first; a window of length 1 its own.
+
+    Args:
+        parts: arrays of shape (rows, d).
+        codes: the episode of each row, counted from 0.
+        names: of the episodes.
+        times: what orders the rows of an episode, or None.
+        window: steps per window, at least 1.
+        place: how to call a row in an error message.
+
+    Raises:
+        DataError: all episodes are shorter than the window, or two rows of one have the same time.
+    """
+    if window < 1:
+        raise DataError(f"window is {window}; it must be at least 1 step")
+    rows, too_short, tie = window_rows(codes, times, window)
+    if tie is not None:
+        first, second = sorted(tie)
+        raise DataError(
+            f"{place(first)} and {place(second)} of episode {names[codes[first]]!r} have the same time; "
+            "times must differ within an episode"
+        )
+    if not len(rows):
+        longest = int(np.bincount(codes).max())
+        raise DataError(
+            f"the longest episode has {longest} steps; windows of {window} steps need longer ones"
+        )
+    notes = (_note(too_short, names, window),) if too_short.size else ()
+    return replace(
+        parts,
+        observations=parts.observations[rows],
+        actions=None if parts.actions is None else _actions(parts.actions, rows),
+        latents=None if parts.latents is None else parts.latents[rows],
+        episodes=codes[rows[:, 0]],
+        notes=parts.notes + notes,
+    )
+
+
+def _actions(actions: NDArray[Any], rows: Indices) -> NDArray[Any]:
+    if rows.shape[1] <= 2:
+        return np.asarray(actions[rows[:, -1]])
+    return np.asarray(actions[rows[:, 1:]])
+
+
+def _note(too_short: Indices, names: Sequence[Any], window: int) -> str:
+    what = "1 episode" if len(too_short) == 1 else f"{len(too_short)} episodes"
+    which = listed([repr(names[number]) for number in too_short])
+    return f"left out {what} of {len(names)}, shorter than {window} steps: {which}"

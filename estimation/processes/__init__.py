@@ -1,1 +1,0 @@
-"""What makes synthetic data: graphs, mechanisms of the latents, decoders, and the published recipe."""

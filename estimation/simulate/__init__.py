@@ -1,0 +1,15 @@
+"""Synthetic data: the published processes, and processes with a graph of your own.
+
+=======================  ============================================================
+module                   what it holds
+=======================  ============================================================
+``mechanisms``           transition functions of the latents
+``decoders``             maps from latents to observations
+``published_processes``  graphs and mechanisms of Lachapelle et al.
+``sampling``             `simulate` and `published`, which draw a dataset
+=======================  ============================================================
+"""
+
+from estimation.simulate.sampling import SPLITS, published, simulate
+
+__all__ = ["SPLITS", "published", "simulate"]

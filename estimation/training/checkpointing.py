@@ -1,0 +1,162 @@
+"""The state of an unfinished run: written so that going on from it changes no number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from estimation.config.settings import MOST_STEPS, Settings
+from estimation.dataset.dataset import Dataset
+from estimation.dataset.fingerprint import fingerprint
+from estimation.exceptions import CheckpointError
+from estimation.history import HISTORY, History
+from estimation.storage.folders import MANIFEST, flatten, load_state, read_folder, restore, write_folder
+from estimation.storage.schema import Anything, Fields, Many, Maybe, Real, Text, Whole
+from estimation.training.optimiser_states import require_state
+
+__all__ = ["Fingerprints", "State", "fingerprints", "read", "restore_into", "write"]
+
+_KIND = "mechsparse training state"
+_STATE = Fields(
+    {
+        "config": Fields({}),
+        "step": Whole(0, MOST_STEPS),
+        "seconds": Real(0, 1e12),
+        "history": HISTORY,
+        "stale": Whole(0, MOST_STEPS),
+        "optimisers": Many(Anything()),
+    },
+    {"data": Fields({"training": Text(), "validation": Maybe(Text())})},
+)
+
+Fingerprints = Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a run stands, beside the tensors.
+
+    Attributes:
+        step: steps done.
+        seconds: time spent.
+        history: so far.
+        stale: looks at the held-out data without improvement.
+        optimisers: as read, none when the state is about to be written.
+        tensors: those read.
+    """
+
+    step: int
+    seconds: float
+    history: History
+    stale: int
+    optimisers: tuple[Any, ...] = ()
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def fingerprints(dataset: Dataset, validation: Dataset | None) -> Fingerprints:
+    """Of the data of a run, as a state knows them."""
+    return {
+        "training": fingerprint(dataset),
+        "validation": None if validation is None else fingerprint(validation),
+    }
+
+
+def write(
+    folder: Path,
+    config: Settings,
+    data: Fingerprints,
+    state: State,
+    model: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    constraints: nn.Module,
+) -> None:
+    """Write the state of a run, in place of an earlier one.
+
+    Raises:
+        FileAccessError: it can't be written.
+    """
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"constraints.{name}": tensor for name, tensor in constraints.state_dict().items()}
+    content = {
+        "config": config.to_dict(),
+        "data": dict(data),
+        "step": state.step,
+        "seconds": state.seconds,
+        "history": state.history.to_dict(),
+        "stale": state.stale,
+        "optimisers": [
+            flatten(optimiser.state_dict(), tensors, f"optimisers.{k}")
+            for k, optimiser in enumerate(optimisers)
+        ],
+    }
+    write_folder(folder, _KIND, content, tensors)
+
+
+def read(folder: Path, config: Settings, data: Fingerprints) -> State | None:
+    """The state in a folder; None when there is none yet.
+
+    Raises:
+        CheckpointError: it is damaged, or of a run with other settings or on other data.
+    """
+    if not (folder / MANIFEST).exists():
+        return None
+    content, tensors = read_folder(folder, _KIND, _STATE)
+    theirs = content["config"]
+    different = sorted(name for name, value in config.to_dict().items() if theirs.get(name) != value)
+    if different:
+        raise CheckpointError(
+            f"{folder}: holds a run with other settings ({', '.join(different)}); give another folder"
+        )
+    _require_same_data(folder, content.get("data"), data)
+    steps = getattr(config, "steps", MOST_STEPS)
+    if content["step"] > steps:
+        raise CheckpointError(f"{folder}: is damaged (step is {content['step']}, and the run has {steps})")
+    history = History.from_dict(content["history"])
+    return State(
+        content["step"], content["seconds"], history, content["stale"], tuple(content["optimisers"]), tensors
+    )
+
+
+def _require_same_data(folder: Path, theirs: Fingerprints | None, data: Fingerprints) -> None:
+    if theirs is None:
+        raise CheckpointError(
+            f"{folder}: holds a run of a version that didn't write down on which data; give another folder"
+        )
+    different = " and ".join(name for name in ("training", "validation") if theirs[name] != data[name])
+    if different:
+        raise CheckpointError(
+            f"{folder}: holds a run on other {different} data; give those that it began with, or another folder"
+        )
+
+
+def restore_into(
+    state: State, model: nn.Module, optimisers: list[torch.optim.Optimizer], constraints: nn.Module
+) -> None:
+    """Put a state read into a fresh model and its optimisers.
+
+    Raises:
+        CheckpointError: it doesn't fit them.
+    """
+    for prefix, module in (("model.", model), ("constraints.", constraints)):
+        own = {
+            name.removeprefix(prefix): tensor
+            for name, tensor in state.tensors.items()
+            if name.startswith(prefix)
+        }
+        load_state(module, own, "the state of the run")
+    if len(state.optimisers) != len(optimisers):
+        raise CheckpointError(
+            f"the state of the run has {len(state.optimisers)} optimisers, not {len(optimisers)}"
+        )
+    for k, (optimiser, kept) in enumerate(zip(optimisers, state.optimisers, strict=True)):
+        try:
+            found = restore(kept, state.tensors)
+            require_state(found, optimiser, f"optimisers[{k}]")
+            optimiser.load_state_dict(found)
+        except (CheckpointError, ValueError) as error:
+            raise CheckpointError(f"the state of the run has another optimiser ({error})") from error

@@ -1,0 +1,90 @@
+"""The transition networks: each sees its mask only, and all at once are the same as one at a time."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from estimation.models.transitions import TransitionNetworks
+from tests.seeds import training_seed
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(training_seed(seed))
+
+
+def drawn(count: int, inputs: int, outputs: int = 1, seed: int = 0, sines: bool = True) -> TransitionNetworks:
+    networks = TransitionNetworks(
+        count, inputs, width=5, depth=2, outputs=outputs, generator=rng(seed), sines=sines
+    )
+    with torch.no_grad():
+        # they start at zero, where nothing could be seen of them
+        networks.bumps.normal_(generator=rng(seed + 1))
+    return networks
+
+
+def one_at_a_time(networks: TransitionNetworks, i: int, inputs: Tensor, row: Tensor) -> Tensor:
+    hidden = inputs * row
+    for k, (weight, bias) in enumerate(zip(networks.weights, networks.biases, strict=True)):
+        hidden = hidden @ weight[i] + bias[i]
+        if k < 2:
+            hidden = torch.sin(hidden) if networks.sines else nn.functional.leaky_relu(hidden, 0.2)
+    if not networks.sines:
+        return hidden
+    for j in range(inputs.shape[1]):
+        for k, centre in enumerate(torch.linspace(-4, 4, 32)):
+            height = torch.exp(-0.5 * ((inputs[:, j] - centre) / 0.3) ** 2)
+            coefficients = networks.bumps[j, k].view(networks.count, networks.outputs)[i]
+            hidden = hidden + row[j] * height[:, None] * coefficients
+    return hidden
+
+
+@pytest.mark.parametrize("sines", [True, False])
+def test_all_at_once_are_the_same_as_one_at_a_time(sines: bool) -> None:
+    networks = drawn(4, 3, outputs=2, sines=sines)
+    inputs = torch.randn(7, 3, generator=rng(1))
+    masks = (torch.rand(4, 3, generator=rng(2)) > 0.5).float()
+    for i, row in enumerate(masks):
+        expected = one_at_a_time(networks, i, inputs, row)
+        torch.testing.assert_close(networks(inputs, masks)[:, i], expected)
+        torch.testing.assert_close(networks(inputs, masks.expand(7, 4, 3))[:, i], expected)
+        torch.testing.assert_close(networks(inputs)[:, i], one_at_a_time(networks, i, inputs, torch.ones(3)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**20), st.booleans())
+def test_the_jacobian_is_the_derivative_and_zero_where_the_mask_is(seed: int, sines: bool) -> None:
+    networks = drawn(3, 4, seed=seed, sines=sines).double()
+    masks = (torch.rand(3, 4, generator=rng(seed + 2)) > 0.5).double()
+    inputs = torch.randn(6, 4, generator=rng(seed + 3)).double()
+    jacobian = networks.jacobian(inputs, masks)
+    assert (jacobian[:, masks == 0] == 0).all()
+    reference = torch.stack(
+        [torch.autograd.functional.jacobian(lambda u: networks(u[None], masks)[0, :, 0], u) for u in inputs]
+    )
+    torch.testing.assert_close(jacobian, reference)
+
+
+def test_no_bump_is_so_low_that_processors_get_slow() -> None:
+    networks = drawn(2, 1)
+    heights = networks._heights(torch.linspace(-100, 100, 999)[:, None])
+    assert heights.min() > 1e4 * torch.finfo(torch.float32).tiny
+    assert heights.min() < 1e-17
+    # and what is as far as that from all bumps has no slope
+    assert networks._slopes(torch.full((1, 1), 100.0)).abs().max() < 1e-13
+
+
+def test_a_function_of_one_input_that_oscillates_is_fitted_in_seconds() -> None:
+    networks = TransitionNetworks(1, 2, width=8, depth=2, outputs=1, generator=rng())
+    inputs = torch.rand(512, 2, generator=rng(1)) * 4 - 2
+    wanted = torch.sin(4 * inputs[:, 0]) + inputs[:, 1].abs()
+    optimiser = torch.optim.Adam(networks.parameters(), lr=0.02)
+    for _ in range(300):
+        loss = (networks(inputs)[:, 0, 0] - wanted).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert float(loss.detach()) < 0.01 * float(wanted.var())
