@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
+from estimation.baselines.fitting import fit as fit_baseline
 from numpy.typing import NDArray
 from torch import nn
 
-from estimation.baselines.fitting import fit as fit_baseline
 from estimation.config import TrainingConfig
 from estimation.config.baselines import BaselineConfig
 from estimation.evaluation import evaluate

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from estimation.baselines.fitting import fit as fit_baseline
+
 from estimation.checkpoint import load
 from estimation.config import TrainingConfig
 from estimation.config.baselines import BaselineConfig

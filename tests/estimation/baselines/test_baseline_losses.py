@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from estimation.baselines.registry import fresh
 from torch import Tensor, nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal, kl_divergence
 
 from estimation.baselines.contrastive import PCL
 from estimation.baselines.encoders import Baseline
-from estimation.baselines.registry import fresh
 from estimation.baselines.variational import IVAE, TCVAE, VAE, Posterior, SlowVAE, total_correlation
 from estimation.config.baselines import METHODS, BaselineConfig
 from estimation.models.representation import Batch, Shape

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from estimation.baselines.registry import KINDS, fresh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
@@ -16,7 +17,6 @@ from torch.distributions import Laplace, Normal, kl_divergence
 from estimation.baselines import fit
 from estimation.baselines.contrastive import PCL
 from estimation.baselines.encoders import Baseline
-from estimation.baselines.registry import KINDS, fresh
 from estimation.baselines.temporal_differences import Changes, expected_absolute
 from estimation.baselines.variational import (
     TCVAE,

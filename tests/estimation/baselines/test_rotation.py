@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from estimation.baselines.registry import fresh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -12,7 +13,6 @@ from sklearn.decomposition import FastICA
 from torch import Tensor
 
 from estimation.baselines.ica import fast_ica
-from estimation.baselines.registry import fresh
 from estimation.baselines.rotation import independent, least_costly
 from estimation.baselines.temporal_differences import Changes
 from estimation.baselines.variational import TCVAE, VAE, Posterior, SlowVAE

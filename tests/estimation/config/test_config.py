@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from estimation.baselines.registry import fresh
 from torch import nn
 
-from estimation.baselines.registry import fresh
 from estimation.config import PRESETS, TrainingConfig, read_config
 from estimation.config.baselines import BaselineConfig
 from estimation.config.settings import read_changes

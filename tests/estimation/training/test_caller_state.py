@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import torch
+from estimation.baselines.fitting import fit as fit_baseline
 from torch import nn
 
-from estimation.baselines.fitting import fit as fit_baseline
 from estimation.checkpoint import load
 from estimation.config import TrainingConfig
 from estimation.config.baselines import BaselineConfig
