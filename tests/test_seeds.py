@@ -18,7 +18,7 @@ TESTS = Path(__file__).parent
 FILES = {
     path.relative_to(TESTS).as_posix(): path
     for folder in ("estimation", "pipeline")
-    for path in sorted((TESTS / folder).glob("*.py"))
+    for path in sorted((TESTS / folder).rglob("*.py"))
 }
 # functions that take a seed: its place among the arguments, and its name
 TAKING = {

@@ -32,7 +32,7 @@ class Runner:
     """A run that does nothing and knows what its loss will be."""
 
     loss: float
-    plan: Plan
+    n_dense_steps: int
     step: int = 0
     seconds: float = 0.0
     history: History = field(default_factory=History)
@@ -46,10 +46,8 @@ class Runner:
 
 
 def race(losses: list[float], steps: int = 10_000) -> tuple[Runner, list[Runner]]:
-    runs = [
-        Runner(loss, Plan.of(TrainingConfig(steps=steps, max_edges_past=1, seed=training_seed())))
-        for loss in losses
-    ]
+    config = TrainingConfig(steps=steps, max_edges_past=1, seed=training_seed())
+    runs = [Runner(loss, Plan.of(config).dense_end) for loss in losses]
     return starts.best_start(runs[0], runs.__getitem__, len(runs), progress=False), runs
 
 
