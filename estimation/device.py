@@ -2,7 +2,7 @@
 
 What a caller has set for its own ends must not change our numbers. Some of it belongs to the thread (modes, numpy's
 floating-point errors) and is put aside by `default_modes`. The default dtype belongs to the process, where putting it
-aside would change it for other threads: tensors are made with ``**PLAIN`` instead.
+aside would change it for other threads: tensors are made with ``**CPU_FLOAT32`` instead.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import torch
 from estimation.arithmetic import default_errors
 from estimation.exceptions import ConfigError
 
-__all__ = ["PLAIN", "default_modes", "found_device", "out_of_memory", "thread_count"]
+__all__ = ["CPU_FLOAT32", "default_modes", "out_of_memory", "resolve_device", "thread_count"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 # what parameters and buffers start as, whatever torch's defaults are set to
-PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+CPU_FLOAT32: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
 
 # how torch says so on a CPU, where it has no class of its own for it
 _NO_MEMORY = ("out of memory", "can't allocate memory")
@@ -45,7 +45,7 @@ class _Process:
 _PROCESS = _Process()
 
 
-def found_device(name: str) -> torch.device:
+def resolve_device(name: str) -> torch.device:
     """The device of this name.
 
     Args:
@@ -55,7 +55,7 @@ def found_device(name: str) -> torch.device:
         ConfigError: it can't be used here.
 
     Example:
-        >>> found_device("cpu")
+        >>> resolve_device("cpu")
         device(type='cpu')
     """
     if name == "auto":

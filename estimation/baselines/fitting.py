@@ -19,7 +19,7 @@ from estimation.config.baselines import NEEDS, BaselineConfig
 from estimation.config.size import require_affordable_batch
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.holdout import hold_out, require_alike
-from estimation.device import PLAIN, default_modes, found_device, thread_count
+from estimation.device import CPU_FLOAT32, default_modes, resolve_device, thread_count
 from estimation.exceptions import ConfigError, DataError, TrainingError
 from estimation.history import History, Record
 from estimation.models.representation import Shape
@@ -120,7 +120,7 @@ class _Run:
         encoder: nn.Module | None,
         decoder: nn.Module | None,
     ) -> _Run:
-        device, dtype = found_device(config.device), getattr(torch, config.dtype)
+        device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
         model = fresh(Shape.of(dataset, config.n_latents), config, encoder, decoder)
         found = scales(dataset)
         model.set_scales_(found.x_mean, found.x_scale, found.a_mean, found.a_scale)
@@ -208,7 +208,7 @@ class _Run:
         if self.model.has_bound:
             terms = self.model.bound(batch, noise)
         else:
-            terms = self.model.loss(batch, noise), torch.zeros((), **PLAIN)
+            terms = self.model.loss(batch, noise), torch.zeros((), **CPU_FLOAT32)
         self.model.train()
         reconstruction, divergence = map(float, terms)
         has_bound = self.model.has_bound

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 
 __all__ = ["Changes", "expected_absolute"]
 
@@ -35,7 +35,7 @@ class Changes(nn.Module):
     def __init__(self, n: int, rate: float | None, shape: float) -> None:
         super().__init__()
         self.shape = shape
-        start = torch.full((n,), 0.0 if rate is None else math.log(rate), **PLAIN)
+        start = torch.full((n,), 0.0 if rate is None else math.log(rate), **CPU_FLOAT32)
         if rate is None:
             self.log_rate = nn.Parameter(start)
         else:

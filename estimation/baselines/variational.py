@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from estimation.baselines.encoders import Baseline
 from estimation.baselines.rotation import independent, least_costly
 from estimation.baselines.temporal_differences import Changes
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.models.networks import MLP
 from estimation.models.representation import Batch, Shape
 
@@ -94,9 +94,9 @@ class VAE(Baseline):
         with torch.no_grad():
             self.noise.last.weight.zero_()
             self.noise.last.bias.fill_(_START_LOG_SCALE)
-        self.register_buffer("log_variance_x", torch.zeros((), **PLAIN))
+        self.register_buffer("log_variance_x", torch.zeros((), **CPU_FLOAT32))
         for name in ("turn", "turn_back"):
-            self.register_buffer(name, torch.eye(n, **PLAIN))
+            self.register_buffer(name, torch.eye(n, **CPU_FLOAT32))
 
     @property
     def decodes(self) -> bool:

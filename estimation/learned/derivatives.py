@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from estimation.dataset.centring import Centring
-from estimation.device import PLAIN, out_of_memory
+from estimation.device import CPU_FLOAT32, out_of_memory
 from estimation.exceptions import DataError, NotDifferentiableError
 from estimation.learned.points import Points, spread
 from estimation.models.jacobian import batch_jacobian
@@ -213,8 +213,8 @@ def _like(decoder: Callable[..., Any]) -> Tensor:
     """A tensor of the type, and on the device, that a decoder works with."""
     if isinstance(decoder, nn.Module):
         owned = (p for p in [*decoder.parameters(), *decoder.buffers()] if p.is_floating_point())
-        return next(owned, torch.zeros(1, **PLAIN))
-    return torch.zeros(1, **PLAIN)
+        return next(owned, torch.zeros(1, **CPU_FLOAT32))
+    return torch.zeros(1, **CPU_FLOAT32)
 
 
 def _scaled(derivatives: Array, values: NDArray[np.floating], inputs: NDArray[np.floating]) -> Array:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.exceptions import ConfigError
 from estimation.models.networks import MLP, SLOPE, WithLinearInput, WithLinearOutput, leak
 
@@ -183,7 +183,7 @@ def _drawn(
     generator: torch.Generator,
 ) -> nn.Module:
     # made without drawing weights, which would touch the global generator
-    layer: Any = skip_init(kind, inputs, outputs, size, stride=2, padding=1, **PLAIN)  # type: ignore[no-untyped-call]
+    layer: Any = skip_init(kind, inputs, outputs, size, stride=2, padding=1, **CPU_FLOAT32)  # type: ignore[no-untyped-call]
     # keeps the variance of the signal; a transposed convolution adds up one product for every second weight
     terms = inputs * size**2 if kind is nn.Conv2d else inputs * (size / 2) ** 2
     nn.init.normal_(layer.weight, std=math.sqrt(2 / (1 + SLOPE**2) / terms), generator=generator)

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 
 __all__ = ["ResidualFlow"]
 
@@ -104,10 +104,10 @@ class ResidualFlow(nn.Module):
 class _Block(nn.Module):
     def __init__(self, n: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.inward = nn.Parameter(torch.randn(width, n, generator=generator, **PLAIN) / math.sqrt(n))
-        self.offset = nn.Parameter(2 * torch.rand(width, generator=generator, **PLAIN) - 1)
-        self.outward = nn.Parameter(torch.zeros(n, width, **PLAIN))
-        self.shift = nn.Parameter(torch.zeros(n, **PLAIN))
+        self.inward = nn.Parameter(torch.randn(width, n, generator=generator, **CPU_FLOAT32) / math.sqrt(n))
+        self.offset = nn.Parameter(2 * torch.rand(width, generator=generator, **CPU_FLOAT32) - 1)
+        self.outward = nn.Parameter(torch.zeros(n, width, **CPU_FLOAT32))
+        self.shift = nn.Parameter(torch.zeros(n, **CPU_FLOAT32))
 
     def forward(self, latents: Tensor, through: Tensor) -> Tensor:
         return latents + _bend(latents, *self._contracted(through))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.exceptions import ConfigError
 
 __all__ = ["MASK_STATES", "EdgeMasks"]
@@ -51,7 +51,7 @@ class EdgeMasks(nn.Module):
 
     def __init__(self, children: int, parents: int, initial: float = 5.0, temperature: float = 1.0) -> None:
         super().__init__()
-        self.logits = nn.Parameter(torch.full((children, parents), float(initial), **PLAIN))
+        self.logits = nn.Parameter(torch.full((children, parents), float(initial), **CPU_FLOAT32))
         self.temperature = temperature
         self.register_buffer("state", torch.tensor(_DENSE, device="cpu"))
         self.register_buffer("kept", torch.ones(children, parents, dtype=torch.bool, device="cpu"))
@@ -92,7 +92,7 @@ class EdgeMasks(nn.Module):
             return None
         if not self.sampled:
             return self.probabilities()
-        like = {**PLAIN, "device": self.logits.device}
+        like = {**CPU_FLOAT32, "device": self.logits.device}
         uniform = torch.rand((rows, *self.logits.shape), generator=generator, **like)
         uniform = uniform.clamp(1e-7, 1 - 1e-7).to(self.logits.dtype)
         soft = torch.sigmoid((self.logits + torch.logit(uniform)) / self.temperature)

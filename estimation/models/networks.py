@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.exceptions import TrainingError
 from estimation.models.jacobian import pushforward
 
@@ -182,15 +182,15 @@ def _linear(inputs: int, outputs: int, generator: torch.Generator, bias: bool = 
 
 def _empty(inputs: int, outputs: int, bias: bool) -> nn.Linear:
     # made without drawing weights, which would touch the global generator
-    layer = nn.Linear(inputs, outputs, bias=bias, device="meta", dtype=PLAIN["dtype"])
-    layer.to_empty(device=PLAIN["device"])
+    layer = nn.Linear(inputs, outputs, bias=bias, device="meta", dtype=CPU_FLOAT32["dtype"])
+    layer.to_empty(device=CPU_FLOAT32["device"])
     return layer
 
 
 def _identity(size: int) -> nn.Linear:
     layer = _empty(size, size, bias=True)
     with torch.no_grad():
-        layer.weight.copy_(torch.eye(size, **PLAIN))
+        layer.weight.copy_(torch.eye(size, **CPU_FLOAT32))
         layer.bias.zero_()
     return layer
 

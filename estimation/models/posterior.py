@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.models.networks import MLP
 
 __all__ = ["Gaussian", "PosteriorNoise"]
@@ -84,8 +84,10 @@ class PosteriorNoise(nn.Module):
         self.n, self.full = n, full
         outputs = n * (n + 1) // 2 if full else n
         self.network = MLP(inputs, outputs, _WIDTH, 1 if full else 0, generator)
-        self.register_buffer("frame", torch.eye(n, **PLAIN))
-        self.register_buffer("places", _places(n) if full else torch.empty(0, **PLAIN), persistent=False)
+        self.register_buffer("frame", torch.eye(n, **CPU_FLOAT32))
+        self.register_buffer(
+            "places", _places(n) if full else torch.empty(0, **CPU_FLOAT32), persistent=False
+        )
         with torch.no_grad():
             # uncorrelated and alike everywhere, until something is learned
             for layer in (self.network.last, self.network.skip):
@@ -129,6 +131,6 @@ class PosteriorNoise(nn.Module):
 def _places(n: int) -> Tensor:
     """Where the entries below the diagonal of an (n, n) matrix go in its transpose, one matrix for each."""
     row, column = torch.tril_indices(n, n, -1, device="cpu")
-    places = torch.zeros(len(row), n, n, **PLAIN)
+    places = torch.zeros(len(row), n, n, **CPU_FLOAT32)
     places[torch.arange(len(row), device="cpu"), column, row] = 1
     return places

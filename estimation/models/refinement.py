@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.models.jacobian import batch_jacobian
 
 __all__ = ["Refinement"]
@@ -50,8 +50,8 @@ class Refinement(nn.Module):
     def __init__(self, n: int) -> None:
         super().__init__()
         self.register_buffer("steps", torch.tensor(0, device="cpu"))
-        self.register_buffer("centre", torch.zeros(n, **PLAIN))
-        self.register_buffer("precision", torch.eye(n, **PLAIN))
+        self.register_buffer("centre", torch.zeros(n, **CPU_FLOAT32))
+        self.register_buffer("precision", torch.eye(n, **CPU_FLOAT32))
 
     @torch.no_grad()
     def begin_(self, latents: Tensor, steps: int) -> None:

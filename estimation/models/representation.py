@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from estimation.dataset.centring import Centring
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.exceptions import ConfigError, DataError
 from estimation.models.jacobian import batch_jacobian
 
@@ -106,8 +106,8 @@ class Representation(nn.Module):
         self.shape, self.of_images = shape, of_images
         self.x_centring, self.a_centring = None, None
         for name, size in (("x", shape.n_observed), ("a", shape.n_actions)):
-            self.register_buffer(f"{name}_mean", torch.zeros(size, **PLAIN))
-            self.register_buffer(f"{name}_scale", torch.ones(size, **PLAIN))
+            self.register_buffer(f"{name}_mean", torch.zeros(size, **CPU_FLOAT32))
+            self.register_buffer(f"{name}_scale", torch.ones(size, **CPU_FLOAT32))
 
     def set_scales_(self, x_mean: Tensor, x_scale: Tensor, a_mean: Tensor, a_scale: Tensor) -> None:
         """Set what standardises observations, shape (d_x,), and actions, shape (m,).

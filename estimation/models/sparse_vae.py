@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from estimation.config.size import require_affordable
-from estimation.device import PLAIN, out_of_memory
+from estimation.device import CPU_FLOAT32, out_of_memory
 from estimation.exceptions import ConfigError, TrainingError
 from estimation.models.flow import ResidualFlow
 from estimation.models.jacobian import batch_jacobian
@@ -119,9 +119,9 @@ class SparseVAE(Representation):
         self.past_masks = EdgeMasks(shape.n_latents, shape.n_latents if shape.past else 0)
         self.action_masks = EdgeMasks(shape.n_latents, shape.n_actions)
         learned = config.variance in ("learned", "state_dependent")
-        self.log_variance_x = _variance(torch.zeros((), **PLAIN), learned)
+        self.log_variance_x = _variance(torch.zeros((), **CPU_FLOAT32), learned)
         fixed = config.fixed_variance if config.variance == "fixed" else 1.0
-        start = torch.tensor(fixed, **PLAIN).log()
+        start = torch.tensor(fixed, **CPU_FLOAT32).log()
         self.log_variance_z = _variance(start.expand(shape.n_latents).clone(), learned)
         # networks of the user's are of the caller's default dtype, and where the caller had them
         self.to("cpu", getattr(torch, config.dtype))
@@ -142,7 +142,7 @@ class SparseVAE(Representation):
             sines=config.transition == "sines",
         )
 
-    def fresh_transition_(self, config: TrainingConfig, generator: torch.Generator) -> None:
+    def reset_transition_(self, config: TrainingConfig, generator: torch.Generator) -> None:
         """Replace the transition networks by new ones, for instance after a change of basis."""
         self.networks = self._transition_networks(config, generator).to(self.x_mean.device, self.x_mean.dtype)
 
@@ -260,7 +260,7 @@ class SparseVAE(Representation):
     def change_basis_(self, matrix: Tensor, offset: Tensor) -> None:
         """Replace the latents z by matrix @ z + offset, without changing what is encoded and decoded.
 
-        The transition still speaks the old language afterwards: see `fresh_transition_`.
+        The transition still speaks the old language afterwards: see `reset_transition_`.
 
         Args:
             matrix: shape (n, n), invertible.

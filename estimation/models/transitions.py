@@ -14,7 +14,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.models.networks import SLOPE
 
 __all__ = ["TransitionNetworks"]
@@ -62,9 +62,13 @@ class TransitionNetworks(nn.Module):
         self.count, self.outputs, self.sines = count, outputs, sines
         shapes = list(itertools.pairwise([inputs, *[width] * depth, outputs]))
         self.weights = nn.ParameterList(_draw((count, a, b), a, generator, sines) for a, b in shapes)
-        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(count, 1, b, **PLAIN)) for _, b in shapes)
-        self.bumps = nn.Parameter(torch.zeros(inputs, _BUMPS if sines else 0, count * outputs, **PLAIN))
-        self.register_buffer("centres", torch.linspace(-_REACH, _REACH, _BUMPS, **PLAIN), persistent=False)
+        self.biases = nn.ParameterList(
+            nn.Parameter(torch.zeros(count, 1, b, **CPU_FLOAT32)) for _, b in shapes
+        )
+        self.bumps = nn.Parameter(torch.zeros(inputs, _BUMPS if sines else 0, count * outputs, **CPU_FLOAT32))
+        self.register_buffer(
+            "centres", torch.linspace(-_REACH, _REACH, _BUMPS, **CPU_FLOAT32), persistent=False
+        )
         if sines:
             with torch.no_grad():
                 for bias in self.biases[:-1]:
@@ -166,4 +170,4 @@ def _draw(shape: tuple[int, ...], inputs: int, generator: torch.Generator, sines
     # keeps the variance of the signal through the activation
     gain = 1 if sines else 2 / (1 + SLOPE**2)
     scale = math.sqrt(gain / max(inputs, 1))
-    return nn.Parameter(torch.randn(shape, generator=generator, **PLAIN) * scale)
+    return nn.Parameter(torch.randn(shape, generator=generator, **CPU_FLOAT32) * scale)

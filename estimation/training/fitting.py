@@ -40,7 +40,7 @@ class Fitting:
 
     def fit_(self, latents: Tensor, config: TrainingConfig, most_steps: int) -> None:
         """Fit networks of this configuration to these latents, shape (rows, T, n)."""
-        self.model.fresh_transition_(config, torch.Generator().manual_seed(config.seed + self.step))
+        self.model.reset_transition_(config, torch.Generator().manual_seed(config.seed + self.step))
 
         def misfit(chosen: Tensor) -> Tensor:
             loss: Tensor = (

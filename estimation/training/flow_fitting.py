@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from estimation.config.training import TrainingConfig
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.encodings import Encodings
 from estimation.training.fitting import Fitting
@@ -64,8 +64,8 @@ class _Noise(nn.Module):
 
     def __init__(self, n: int) -> None:
         super().__init__()
-        self.own = nn.Parameter(torch.full((n,), 2 * math.log(_FIRST_DEVIATION), **PLAIN))
-        self.share = nn.Parameter(torch.zeros(n, **PLAIN))
+        self.own = nn.Parameter(torch.full((n,), 2 * math.log(_FIRST_DEVIATION), **CPU_FLOAT32))
+        self.share = nn.Parameter(torch.zeros(n, **CPU_FLOAT32))
 
     def forward(self, left_over: Tensor, unknown: Tensor) -> Tensor:
         """The negative log-likelihood of what is left over, for a mean row; both of shape (B, n)."""

@@ -16,7 +16,7 @@ from estimation.config.size import require_affordable_batch
 from estimation.config.training import TrainingConfig
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.holdout import hold_out, require_alike
-from estimation.device import default_modes, found_device, thread_count
+from estimation.device import default_modes, resolve_device, thread_count
 from estimation.exceptions import NotDifferentiableError
 from estimation.history import History, Record
 from estimation.models.elbo import LossTerms, training_loss
@@ -152,7 +152,7 @@ class _Run:
         data: checkpointing.Fingerprints,
     ) -> _Run:
         assert config.batch_size is not None
-        device, dtype = found_device(config.device), getattr(torch, config.dtype)
+        device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
         shape = Shape.of(dataset, config.n_latents)
         require_budgets(shape, config)
         model = SparseVAE(shape, config, weights_of(config.seed, start), encoder, decoder)

@@ -260,7 +260,7 @@ def test_a_step_stays_on_the_models_device(variance: str) -> None:
         optimiser.step()
         assert terms.total.device.type == "meta"
     assert all(parameter.grad is not None for parameter in moving)
-    model.fresh_transition_(config, torch.Generator())
+    model.reset_transition_(config, torch.Generator())
     assert {parameter.device.type for parameter in model.networks.parameters()} == {"meta"}
 
 
