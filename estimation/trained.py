@@ -263,7 +263,7 @@ class TrainedModel:
         return f"TrainedModel({', '.join(parts)})"
 
     def _encode(self, values: Tensor) -> Tensor:
-        mean: Tensor = self.model.mean_latents(self.model.standardised(values))
+        mean: Tensor = self.model.mean_latents(self.model.standardise(values))
         return mean
 
     def _decode(self, values: Tensor) -> Tensor:

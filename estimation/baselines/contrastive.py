@@ -58,7 +58,7 @@ class PCL(Baseline):
         self.register_buffer("own", torch.eye(n, **CPU_FLOAT32), persistent=False)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        x = self.standardised(batch.observations[:, -2:])
+        x = self.standardise(batch.observations[:, -2:])
         past, present = self.mean_latents(x.flatten(0, 1)).view(*x.shape[:2], -1).unbind(1)
         # held-out data are more than a batch, and the loss grows with the number of others
         groups = zip(torch.split(present, self.group), torch.split(past, self.group), strict=True)

@@ -52,7 +52,7 @@ class Baseline(Representation):
         )
 
     @property
-    def decodes(self) -> bool:
+    def has_decoder(self) -> bool:
         return False
 
     def mean_latents(self, standardised: Tensor) -> Tensor:
@@ -85,6 +85,6 @@ class Supervised(Baseline):
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         assert batch.latents is not None
-        read = self.mean_latents(self.standardised(batch.observations).flatten(0, 1))
+        read = self.mean_latents(self.standardise(batch.observations).flatten(0, 1))
         errors = (read - batch.latents.flatten(0, 1)).square().mean(0)
         return 0.5 * errors.clamp_min(_LEAST).log().mean()

@@ -193,7 +193,7 @@ class _Run:
         return value
 
     def _turn(self) -> None:
-        x = self.model.standardised(self.batches.some(_TURNED, self.step).observations)
+        x = self.model.standardise(self.batches.some(_TURNED, self.step).observations)
         self.model.eval()
         with torch.no_grad():
             parts = [self.model.mean_latents(part) for part in torch.split(x.flatten(0, 1), _LOOKED_AT)]

@@ -99,7 +99,7 @@ class VAE(Baseline):
             self.register_buffer(name, torch.eye(n, **CPU_FLOAT32))
 
     @property
-    def decodes(self) -> bool:
+    def has_decoder(self) -> bool:
         return True
 
     def mean_latents(self, standardised: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class VAE(Baseline):
         return self.divergence(posterior, batch)
 
     def _read(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Posterior, Tensor]:
-        x = self.standardised(batch.observations)
+        x = self.standardise(batch.observations)
         rows = x.flatten(0, 1)
         unturned = self.encoder(rows)
         mean = unturned @ self.turn.T

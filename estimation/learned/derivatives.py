@@ -132,7 +132,7 @@ def _mixing(
             raise DataError(
                 f"the {what} gives {x.shape[1]} observed dimensions, the model has {network.shape.n_observed}"
             )
-        read = network.mean_latents(network.standardised(x.to(network.x_mean)))
+        read = network.mean_latents(network.standardise(x.to(network.x_mean)))
         _, learned = _differentiated(network.observation_jacobian, read, "decoder")
         result: Tensor = torch.linalg.pinv(slopes) @ (learned * network.x_scale.double().cpu()[:, None])
         return result

@@ -95,7 +95,7 @@ def _checked_method(
         raise DataError("the method 'models' needs a second trained model; give it as other=")
     if method != "models" and dataset.latents is None:
         raise DataError("the dataset holds no true latents; give a second trained model as other=")
-    without = next((each for each in (model, other) if each is not None and not each.model.decodes), None)
+    without = next((each for each in (model, other) if each is not None and not each.model.has_decoder), None)
     if method != "regression" and without is not None:
         raise DataError(f"{without.method} has no decoder to differentiate; take method='regression'")
     if method == "jacobian" and dataset.decoder is None:
@@ -106,4 +106,4 @@ def _checked_method(
 def _best_method(model: TrainedModel, dataset: Dataset, other: TrainedModel | None) -> Method:
     if other is not None:
         return "models"
-    return "jacobian" if dataset.decoder is not None and model.model.decodes else "regression"
+    return "jacobian" if dataset.decoder is not None and model.model.has_decoder else "regression"

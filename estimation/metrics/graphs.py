@@ -30,12 +30,12 @@ class EdgeErrors:
         missing_edges: (child, parent) names of the edges of the true graph that the learned one lacks.
         extra_edges: (child, parent) names of the edges that only the learned graph has. Latents bear the names of
             the true ones; ``"learned z7"`` is a learned latent without a match.
-        found: number of edges that both have.
+        common: number of edges that both have.
     """
 
     missing_edges: Pairs
     extra_edges: Pairs
-    found: int
+    common: int
 
     @property
     def missing(self) -> int:
@@ -55,12 +55,12 @@ class EdgeErrors:
     @property
     def precision(self) -> float:
         """Share of the learned edges that are true; 1 when there is no learned edge, so none is wrong."""
-        return _share(self.found, self.extra)
+        return _share(self.common, self.extra)
 
     @property
     def recall(self) -> float:
         """Share of the true edges that were learned; 1 when there is no true edge to learn."""
-        return _share(self.found, self.missing)
+        return _share(self.common, self.missing)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def structural_hamming(
     return GraphDistance(
         missing_edges=past.missing_edges + acted.missing_edges,
         extra_edges=past.extra_edges + acted.extra_edges,
-        found=past.found + acted.found,
+        common=past.common + acted.common,
         past=past,
         actions=acted,
     )

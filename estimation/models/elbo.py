@@ -19,10 +19,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.distributions import Normal
 
 from estimation.models.representation import Batch
-from estimation.models.sparse_vae import Masks, SparseVAE
+from estimation.models.sparse_vae import Masks, SparseVAE, TransitionResidual
 
 __all__ = ["LossTerms", "negative_elbo", "training_loss"]
 
@@ -69,15 +68,15 @@ def negative_elbo(
     fitted = model.likelihood(parts.sample.flatten(0, 1))
     likely = fitted.log_prob(parts.standardised)  # type: ignore[no-untyped-call]
     reconstruction = -likely.reshape(shape[0], shape[1], -1).mean((0, 2)).sum()
-    spread = (parts.mean[:, -1] - parts.prior.loc).square() + parts.variance[:, -1]
-    relative = spread / parts.prior.scale.square()
-    last = (0.5 * (relative - 1) + parts.prior.scale.log()).sum(1) - parts.log_det[:, -1]
+    scale = parts.residual.scale
+    relative = parts.second_moment() / scale.square()
+    last = (0.5 * (relative - 1) + scale.log()).sum(1) - parts.log_det[:, -1]
     divergence = last.mean() + _initial_divergence(parts)
     return LossTerms(
         reconstruction,
         divergence / parts.standardised.shape[-1],
         fitted.scale.square().mean(),
-        parts.prior.scale.square().mean(0),
+        scale.square().mean(0),
     )
 
 
@@ -100,8 +99,7 @@ def training_loss(
     fitted = model.mean_observations(parts.sample.flatten(0, 1))
     variance_x = (fitted - parts.standardised).square().mean().clamp_min(_LEAST)
     reconstruction = 0.5 * steps * (_LOG_2PI_E + variance_x.log())
-    spread = (parts.mean[:, -1] - parts.prior.loc).square() + parts.variance[:, -1]
-    variance_z = spread.mean(0).clamp_min(_LEAST)
+    variance_z = parts.second_moment().mean(0).clamp_min(_LEAST)
     divergence = 0.5 * variance_z.log().sum() - parts.log_det[:, -1].mean() + _initial_divergence(parts)
     return LossTerms(reconstruction, divergence / d_x, variance_x.detach(), variance_z.detach())
 
@@ -113,18 +111,22 @@ class _Parts:
     variance: Tensor
     log_det: Tensor
     sample: Tensor
-    prior: Normal
+    residual: TransitionResidual
 
     @classmethod
     def of(cls, model: SparseVAE, batch: Batch, masks: Masks | None, generator: torch.Generator) -> _Parts:
         rows, steps, d_x = batch.observations.shape
-        x = model.standardised(batch.observations).reshape(rows * steps, d_x)
+        x = model.standardise(batch.observations).reshape(rows * steps, d_x)
         posterior = model.posterior(x)
         noise = torch.randn(posterior.loc.shape, generator=generator, device=x.device, dtype=x.dtype)
         sample = posterior.sample(noise).reshape(rows, steps, -1)
-        prior = model.transition(sample[:, 0] if model.shape.past else None, batch.actions, masks)
         mean, variance = posterior.loc.view_as(sample), posterior.variance.view_as(sample)
-        return cls(x, mean, variance, posterior.log_det.view(rows, steps), sample, prior)
+        residual = model.transition_residual(mean[:, -1], model.past_latents(sample), batch.actions, masks)
+        return cls(x, mean, variance, posterior.log_det.view(rows, steps), sample, residual)
+
+    def second_moment(self) -> Tensor:
+        """Return the mean square of z^t - E[z^t | z^(t-1), a] under the posterior of z^t, shape (B, n)."""
+        return self.residual.value.square() + self.variance[:, -1]
 
 
 def _initial_divergence(parts: _Parts) -> Tensor:

@@ -25,7 +25,7 @@ _BISECTIONS = 60
 class EdgeMasks(nn.Module):
     """The mask of one matrix, G^z or G^a; rows are children.
 
-    It starts *dense* (every edge there), becomes *sampled* with `start_`, and *frozen* with `freeze_`.
+    It starts *dense* (every edge there), becomes *sampled* with `start_sampling_`, and *frozen* with `freeze_`.
 
     Args:
         children: n, rows.
@@ -37,7 +37,7 @@ class EdgeMasks(nn.Module):
         >>> masks = EdgeMasks(2, 3)
         >>> masks.expected_edges().item()
         6.0
-        >>> masks.start_(torch.tensor([[9.0, 1.0, 1.0], [1.0, 9.0, 1.0]]))
+        >>> masks.start_sampling_(torch.tensor([[9.0, 1.0, 1.0], [1.0, 9.0, 1.0]]))
         >>> masks.project_(2.0)
         >>> round(masks.expected_edges().item(), 3)
         2.0
@@ -99,19 +99,19 @@ class EdgeMasks(nn.Module):
         # the difference is exactly zero, and its gradient is that of the relaxed sample
         return (soft > 0.5).to(soft.dtype) + (soft - soft.detach())
 
-    def mean_mask(self) -> Tensor | None:
+    def support_mask(self) -> Tensor | None:
         """The mask to use without sampling, shape (n, parents): the support; None when dense."""
         return None if self.dense else self.support().to(self.logits.dtype)
 
     @torch.no_grad()
-    def start_(self, logits: Tensor | None = None) -> None:
+    def start_sampling_(self, logits: Tensor | None = None) -> None:
         """Begin to sample edges, from these logits if given, shape (n, parents)."""
         if logits is not None:
             self.logits.copy_(logits)
         self.state.fill_(_SAMPLED)
 
     @torch.no_grad()
-    def open_(self) -> None:
+    def make_dense_(self) -> None:
         """Let every edge through again."""
         self.kept.fill_(True)
         self.state.fill_(_DENSE)

@@ -28,7 +28,7 @@ class Refinement(nn.Module):
 
     One step from z solves (J' J / v + P) d = J' (x - f(z)) / v - P (z - m) for the decoder f, its Jacobian J, the
     variance v of the observation, and mean m and precision P of the latents over the data. A row moves only where
-    that makes it more probable. Nothing happens before `begin_`.
+    that makes it more probable. Nothing happens before `enable_`.
 
     Args:
         n: number of latents.
@@ -36,7 +36,7 @@ class Refinement(nn.Module):
     Example:
         >>> refinement = Refinement(2)
         >>> latents = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
-        >>> refinement.begin_(latents, 1)
+        >>> refinement.enable_(latents, 1)
         >>> decoder = lambda z: 3 * z
         >>> near = refinement(decoder, decoder(latents), latents + 0.1, torch.tensor(1e-6))
         >>> bool((near - latents).abs().max() < 1e-4)
@@ -54,7 +54,7 @@ class Refinement(nn.Module):
         self.register_buffer("precision", torch.eye(n, **CPU_FLOAT32))
 
     @torch.no_grad()
-    def begin_(self, latents: Tensor, steps: int) -> None:
+    def enable_(self, latents: Tensor, steps: int) -> None:
         """From now on refine, by so many steps.
 
         Args:

@@ -124,7 +124,7 @@ class Representation(nn.Module):
         for name, value in scales:
             getattr(self, name).copy_(value)
 
-    def standardised(self, observations: Tensor) -> Tensor:
+    def standardise(self, observations: Tensor) -> Tensor:
         """Observations (..., d_x) with mean zero and unit scale, as the networks know them."""
         return (observations - self.x_mean) / self.x_scale
 
@@ -161,10 +161,10 @@ class Representation(nn.Module):
     @property
     def has_bound(self) -> bool:
         """Whether there is an ELBO."""
-        return self.decodes
+        return self.has_decoder
 
     @property
-    def decodes(self) -> bool:
+    def has_decoder(self) -> bool:
         """Whether it has a decoder."""
         return True
 

@@ -36,7 +36,7 @@ from identify.exceptions import one_line
 if TYPE_CHECKING:
     from estimation.config.training import TrainingConfig
 
-__all__ = ["Masks", "SparseVAE"]
+__all__ = ["Masks", "SparseVAE", "TransitionResidual"]
 
 _LEAST_VARIANCE = 1e-12
 _FLOW_WIDTH = 128
@@ -48,6 +48,19 @@ class Masks:
 
     past: Tensor | None = None
     actions: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class TransitionResidual:
+    """The residual of the transition, z^t minus its predicted mean, and its predicted standard deviation.
+
+    Attributes:
+        value: Residuals, shape (B, n).
+        scale: Standard deviations of p(z^t | z^(t-1), a), shape (B, n).
+    """
+
+    value: Tensor
+    scale: Tensor
 
 
 class SparseVAE(Representation):
@@ -202,12 +215,30 @@ class SparseVAE(Representation):
         Returns:
             means and standard deviations, shape (B, n).
         """
-        outputs = self.networks(self._inputs(past, actions), self._joined(masks or self.mean_masks()))
+        outputs = self.networks(self._inputs(past, actions), self._joined(masks or self.support_masks()))
         mean = outputs[..., 0]
         if self.predicts_change and past is not None:
             mean = past + mean
         log_variance = self.log_variance_z + (outputs[..., 1] if self.state_dependent else 0)
         return Normal(mean, (0.5 * log_variance).exp().expand_as(mean), validate_args=False)
+
+    def transition_residual(
+        self, current: Tensor, past: Tensor | None, actions: Tensor | None, masks: Masks | None = None
+    ) -> TransitionResidual:
+        """Compute the residual z^t - E[z^t | z^(t-1), a] of the transition.
+
+        Args:
+            current: The latents z^t, shape (B, n).
+            past: The latents z^(t-1), shape (B, n), or None without a past.
+            actions: Actions in the user's units, shape (B, m), or None without actions.
+            masks: Masks drawn by `sample_masks`; None for the edges that are more likely than not.
+        """
+        prediction = self.transition(past, actions, masks)
+        return TransitionResidual(current - prediction.loc, prediction.scale)
+
+    def past_latents(self, latents: Tensor) -> Tensor | None:
+        """Return the past z^(t-1), shape (B, n), of latents (B, T, n), or None if the model has no past."""
+        return latents[:, 0] if self.shape.past else None
 
     def transition_jacobian(self, past: Tensor, actions: Tensor | None) -> Tensor:
         """The derivative of the mean change of the latents in the past latents.
@@ -221,7 +252,7 @@ class SparseVAE(Representation):
         """
         inputs = self._inputs(past, actions)
         size = self.shape.n_latents
-        jacobian = self.networks.jacobian(inputs, self._joined(self.mean_masks())).detach()[..., :size]
+        jacobian = self.networks.jacobian(inputs, self._joined(self.support_masks())).detach()[..., :size]
         if self.predicts_change:
             return jacobian
         return jacobian - torch.eye(size, dtype=jacobian.dtype, device=jacobian.device)
@@ -252,9 +283,9 @@ class SparseVAE(Representation):
         """Draw masks for a batch."""
         return Masks(self.past_masks.sample(rows, generator), self.action_masks.sample(rows, generator))
 
-    def mean_masks(self) -> Masks:
+    def support_masks(self) -> Masks:
         """The masks without randomness: edges that are more likely than not."""
-        return Masks(self.past_masks.mean_mask(), self.action_masks.mean_mask())
+        return Masks(self.past_masks.support_mask(), self.action_masks.support_mask())
 
     @torch.no_grad()
     def change_basis_(self, matrix: Tensor, offset: Tensor) -> None:

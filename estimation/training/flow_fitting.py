@@ -50,7 +50,7 @@ def fit_flow_(model: SparseVAE, encodings: Encodings, config: TrainingConfig, st
         straight, jacobian, log_det = model.flow.with_jacobian(bent.flatten(0, 1))
         unknown = (jacobian @ factors.flatten(0, 1)).square().sum(-1).view_as(bent).sum(1)
         straight = straight.view_as(bent)
-        loss: Tensor = noise(fitting.left_over(straight, chosen), unknown) - bent.shape[1] * log_det.mean()
+        loss: Tensor = noise(fitting.residual(straight, chosen), unknown) - bent.shape[1] * log_det.mean()
         if model.shape.past:
             loss = loss + 0.5 * straight[:, 0].square().sum(1).mean()
         return loss

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from estimation.unmixing.moments import deviations
+from estimation.unmixing.moments import standard_deviations
 
-__all__ = ["bend", "kept_misfits", "misfit", "worth"]
+__all__ = ["edges_at_elbow", "edges_at_penalty", "likelihood_curve", "negative_log_likelihood"]
 
 Array = NDArray[np.float64]
 
 
-def misfit(
+def negative_log_likelihood(
     matrix: Array,
     sizes: tuple[Array | None, Array | None],
     residual: Array,
@@ -33,11 +33,11 @@ def misfit(
 
     Example:
         >>> effects = np.array([[1.0, 0.1], [0.1, 1.0]])
-        >>> lost = [misfit(np.eye(2), (effects, None), np.eye(2), {"actions": k}) for k in (4, 2, 1)]
+        >>> lost = [negative_log_likelihood(np.eye(2), (effects, None), np.eye(2), {"actions": k}) for k in (4, 2, 1)]
         >>> np.round(lost, 3).tolist()
         [0.0, 0.01, 0.354]
     """
-    left = deviations(matrix, residual)
+    left = standard_deviations(matrix, residual)
     lost = np.zeros_like(left)
     actions, past = sizes
     for name, effects in (("actions", actions), ("past", past)):
@@ -51,7 +51,7 @@ def misfit(
     return float(0.5 * np.log(left**2 + lost).sum() - np.linalg.slogdet(matrix)[1])
 
 
-def kept_misfits(sizes: Array, left: Array, strengths: Array) -> Array:
+def likelihood_curve(sizes: Array, left: Array, strengths: Array) -> Array:
     """The misfit when the strongest 0, 1, 2, ... effects of one kind are kept, and all of the other kind.
 
     Args:
@@ -70,11 +70,11 @@ def kept_misfits(sizes: Array, left: Array, strengths: Array) -> Array:
     return np.asarray(found[::-1])
 
 
-def bend(misfits: Array) -> int:
+def edges_at_elbow(misfits: Array) -> int:
     """How many effects the data ask for: where the misfit is farthest below the line between none and all.
 
     Example:
-        >>> bend(np.array([0.0, -2.0, -4.0, -4.1, -4.2, -4.3]))
+        >>> edges_at_elbow(np.array([0.0, -2.0, -4.0, -4.1, -4.2, -4.3]))
         2
     """
     gain = misfits[0] - misfits
@@ -83,11 +83,11 @@ def bend(misfits: Array) -> int:
     return int((gain / gain[-1] - np.linspace(0, 1, len(gain))).argmax())
 
 
-def worth(misfits: Array, price: float) -> int:
+def edges_at_penalty(misfits: Array, price: float) -> int:
     """How many effects are worth a price each: where the misfit with the price of all that are kept is least.
 
     Example:
-        >>> [worth(np.array([0.0, -2.0, -4.0, -4.1, -4.2]), price) for price in (0.0, 0.05, 1.0, 3.0)]
+        >>> [edges_at_penalty(np.array([0.0, -2.0, -4.0, -4.1, -4.2]), price) for price in (0.0, 0.05, 1.0, 3.0)]
         [4, 4, 2, 0]
     """
     return int((misfits + price * np.arange(len(misfits))).argmin())

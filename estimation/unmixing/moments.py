@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["NO_EFFECT", "Moments", "deviations", "effect_sizes", "whitening"]
+__all__ = ["NO_EFFECT", "Moments", "effect_sizes", "standard_deviations", "whitening"]
 
 Array = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ def whitening(covariance: Array) -> Array:
     return np.asarray((directions / np.sqrt(np.maximum(variances, least))) @ directions.T)
 
 
-def deviations(matrix: Array, covariance: Array) -> Array:
+def standard_deviations(matrix: Array, covariance: Array) -> Array:
     """Standard deviations of matrix @ z, shape (n,), for z with this covariance, shape (n, n)."""
     return np.asarray(np.sqrt(np.einsum("ij,jk,ik->i", matrix, covariance, matrix)))
 
@@ -64,7 +64,7 @@ def effect_sizes(
         >>> actions.tolist(), past.tolist()
         ([[1.0], [1.0]], [[1.0, 1.0], [1.0, 1.0]])
     """
-    unit = matrix / deviations(matrix, covariance)[:, None]
+    unit = matrix / standard_deviations(matrix, covariance)[:, None]
     actions = past = None
     if action_effects is not None:
         actions = np.sqrt(np.mean((unit @ action_effects) ** 2, axis=0).clip(_LEAST))

@@ -24,8 +24,8 @@ from torch import Tensor
 
 from estimation.device import default_modes
 from estimation.exceptions import DataError
-from estimation.unmixing.likelihood import misfit
-from estimation.unmixing.moments import NO_EFFECT, Moments, deviations, effect_sizes, whitening
+from estimation.unmixing.likelihood import negative_log_likelihood
+from estimation.unmixing.moments import NO_EFFECT, Moments, effect_sizes, standard_deviations, whitening
 
 __all__ = ["Unmixing", "unmix"]
 
@@ -63,7 +63,7 @@ class Unmixing:
         objectives: of all starts, the best first.
         orthogonal: whether M is orthogonal after whitening.
         unconstrained: latents that no action moves, whose direction is therefore arbitrary; the last ones.
-        unseen: those of them that the observations hardly tell of; nothing has an effect on them.
+        collapsed: those of them that the observations hardly tell of; nothing has an effect on them.
     """
 
     matrix: Array
@@ -73,7 +73,7 @@ class Unmixing:
     objectives: Array
     orthogonal: bool
     unconstrained: tuple[int, ...]
-    unseen: tuple[int, ...] = ()
+    collapsed: tuple[int, ...] = ()
 
 
 @default_modes
@@ -143,19 +143,21 @@ def unmix(
     def whole(index: int) -> Array:
         """The matrix of a start, in the given latents, with rows of unit variance."""
         matrix = np.vstack([bases[index].numpy() @ moved @ shown, still @ shown, unseen @ white])
-        return np.asarray(matrix / deviations(matrix, spread)[:, None])
+        return np.asarray(matrix / standard_deviations(matrix, spread)[:, None])
 
     best = int(order[0])
     if left_over is not None and edges:
         best = min(
             _distinct(penalties, order),
-            key=lambda k: misfit(whole(k), effect_sizes(whole(k), spread, actions, past), left_over, edges),
+            key=lambda k: negative_log_likelihood(
+                whole(k), effect_sizes(whole(k), spread, actions, past), left_over, edges
+            ),
         )
     matrix = whole(best)
     n_unseen, n = len(unseen), len(matrix)
     of_actions, of_past = effect_sizes(matrix, spread, actions, past)
     if left_over is not None and past is None and of_actions is not None:
-        of_actions = of_actions / deviations(matrix, left_over)[:, None]
+        of_actions = of_actions / standard_deviations(matrix, left_over)[:, None]
     for strengths in (of_actions, of_past, None if of_past is None else of_past.T):
         if strengths is not None:
             strengths[n - n_unseen :] = NO_EFFECT
@@ -167,7 +169,7 @@ def unmix(
         objectives=penalties[order].numpy(),
         orthogonal=past is not None,
         unconstrained=tuple(range(len(moved), n)),
-        unseen=tuple(range(n - n_unseen, n)),
+        collapsed=tuple(range(n - n_unseen, n)),
     )
 
 

@@ -111,7 +111,7 @@ def test_a_change_of_basis_changes_the_latents_and_nothing_else() -> None:
 @given(st.lists(st.floats(-20, 20), min_size=4, max_size=4), st.floats(0.05, 3.5))
 def test_projection_meets_the_budget_and_keeps_the_order(logits: list[float], budget: float) -> None:
     masks = EdgeMasks(2, 2)
-    masks.start_(torch.tensor(logits).reshape(2, 2))
+    masks.start_sampling_(torch.tensor(logits).reshape(2, 2))
     before = masks.logits.detach().clone()
     had = float(masks.expected_edges().detach())
     masks.project_(budget)
@@ -123,7 +123,7 @@ def test_projection_meets_the_budget_and_keeps_the_order(logits: list[float], bu
 
 def test_samples_have_the_probabilities_of_their_logits() -> None:
     masks = EdgeMasks(2, 3)
-    masks.start_(torch.tensor([[0.0, 2.0, -2.0], [5.0, -5.0, 1.0]]))
+    masks.start_sampling_(torch.tensor([[0.0, 2.0, -2.0], [5.0, -5.0, 1.0]]))
     drawn = masks.sample(20_000, rng())
     assert set(drawn.detach().unique().tolist()) == {0.0, 1.0}
     torch.testing.assert_close(drawn.mean(0), masks.probabilities(), atol=0.02, rtol=0)
@@ -135,8 +135,8 @@ def test_states_of_a_mask() -> None:
     masks = EdgeMasks(1, 3)
     assert masks.dense
     assert masks.sample(4, rng()) is None
-    assert masks.mean_mask() is None
-    masks.start_(torch.tensor([[3.0, -1.0, 1.0]]))
+    assert masks.support_mask() is None
+    masks.start_sampling_(torch.tensor([[3.0, -1.0, 1.0]]))
     assert masks.sampled
     assert masks.support().tolist() == [[True, False, True]]
     masks.freeze_(1)
@@ -189,7 +189,7 @@ def test_profiled_variances_are_the_best_ones(past: bool, n_actions: int) -> Non
 def test_a_gradient_reaches_every_parameter(variance: str, predict: str) -> None:
     model = stirred(tiny(variance=variance, predict=predict))
     for edges in model.edges.values():
-        edges.start_(torch.zeros_like(edges.logits))
+        edges.start_sampling_(torch.zeros_like(edges.logits))
     batch = batch_for(model)
     training_loss(
         model, batch, model.sample_masks(16, rng()), rng(1), variance == "profiled"
@@ -252,7 +252,7 @@ def test_a_step_stays_on_the_models_device(variance: str) -> None:
     batch = Batch(torch.empty(8, 2, 6, device="meta"), torch.empty(8, 2, device="meta"))
     for sampled in (False, True):
         for edges in model.edges.values() if sampled else ():
-            edges.start_()
+            edges.start_sampling_()
         masks = model.sample_masks(8, torch.Generator())
         terms = training_loss(model, batch, masks, torch.Generator(), variance == "profiled")
         optimiser.zero_grad()
