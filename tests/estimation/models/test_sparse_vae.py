@@ -141,7 +141,7 @@ def test_states_of_a_mask() -> None:
     assert masks.support().tolist() == [[True, False, True]]
     masks.freeze_(1)
     assert masks.sample(4, rng()).tolist() == [[1.0, 0.0, 0.0]]
-    with pytest.raises(ConfigError, match="the edge budget is -1; it is a number of edges"):
+    with pytest.raises(ConfigError, match="the edge budget is -1; it must be a number of edges"):
         masks.project_(-1)
 
 
@@ -217,11 +217,13 @@ def test_jacobian_and_effects_of_the_transition(predict: str) -> None:
 
 
 def test_models_that_can_not_be() -> None:
-    with pytest.raises(ConfigError, match="neither actions nor a past: nothing can be sparse"):
+    with pytest.raises(ConfigError, match="neither actions nor a past, so that nothing can be sparse"):
         SparseVAE(Shape(5, 3, 0, past=False), TrainingConfig(), rng())
     with pytest.raises(TrainingError, match=r"the encoder can't take inputs of shape \(2, 5\)"):
         SparseVAE(Shape(5, 3, 2, past=False), TrainingConfig(), rng(), encoder=nn.Linear(4, 3))
-    with pytest.raises(TrainingError, match=r"the decoder maps \(2, 3\) to \(2, 4\); it must give \(2, 5\)"):
+    with pytest.raises(
+        TrainingError, match=r"the decoder maps \(2, 3\) to \(2, 4\); it must map to \(2, 5\)"
+    ):
         SparseVAE(Shape(5, 3, 2, past=False), TrainingConfig(), rng(), decoder=nn.Linear(3, 4))
 
 
