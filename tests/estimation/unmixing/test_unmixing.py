@@ -303,11 +303,11 @@ ONES = np.ones((5, 2, 2))
         ({"action_effects": ONES, "covariance": np.ones((2, 3))}, r"the covariance has shape \(2, 3\)"),
         (
             {"action_effects": np.ones((5, 3, 2)), "covariance": np.eye(2)},
-            r"with 2 latents they must be \(S, n, m\)",
+            r"with 2 latents they must have shape \(S, n, m\)",
         ),
         (
             {"past_jacobians": np.ones((5, 2, 3)), "covariance": np.eye(2)},
-            r"with 2 latents they must be \(S, n, n\)",
+            r"with 2 latents they must have shape \(S, n, n\)",
         ),
         (
             {"past_jacobians": ONES[:1], "covariance": np.eye(2)},
