@@ -131,9 +131,7 @@ def test_graphs_without_edges_are_learned_perfectly() -> None:
 
 def test_graphs_that_are_refused() -> None:
     graph: Any = CausalGraph(Ga=np.eye(2))
-    with pytest.raises(
-        DataError, match=r"graph has 2 actions and learned_graph 1; both must be about the same"
-    ):
+    with pytest.raises(DataError, match=r"graph has 2 actions and learned_graph 1; both must have the same"):
         structural_hamming(graph, CausalGraph(Ga=[[1], [0]]))
     with pytest.raises(DataError, match=r"learned_graph is a list; it must be a CausalGraph"):
         structural_hamming(graph, [[1, 0]])
