@@ -1,4 +1,4 @@
-"""numpy's floating-point errors, handled as numpy does by default."""
+"""Floating-point error handling as in numpy's default, whatever the caller has set."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ R = TypeVar("R")
 
 
 def default_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function so that ``np.seterr`` of the caller doesn't reach into it.
+    """Decorate a function so that it runs with numpy's default error handling instead of the caller's ``np.seterr``.
 
-    With ``np.seterr(all="raise")`` an exponential that becomes zero would be an error. The state of numpy is that of
-    the thread, and is as before when the function returns.
+    With ``np.seterr(all="raise")``, an exponential that underflows to zero would raise an error. The error state of
+    numpy belongs to the thread; it is restored when the function returns.
 
     Example:
         >>> tiny = default_errors(lambda: float(np.exp(np.float64(-1e4))))
@@ -28,8 +28,8 @@ def default_errors(function: Callable[P, R]) -> Callable[P, R]:
     """
 
     @functools.wraps(function)
-    def inner(*args: P.args, **kwargs: P.kwargs) -> R:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         with np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
             return function(*args, **kwargs)
 
-    return inner
+    return wrapper

@@ -1,8 +1,8 @@
-"""Where, and in which state of torch, tensors are computed with.
+"""Devices, and isolation from the torch and numpy settings of the caller.
 
-What a caller has set for its own ends must not change our numbers. Some of it belongs to the thread (modes, numpy's
-floating-point errors) and is put aside by `default_modes`. The default dtype belongs to the process, where putting it
-aside would change it for other threads: tensors are made with ``**PLAIN`` instead.
+Settings that the caller made for its own purposes must not change our results. Some of them belong to the thread (modes
+of torch, numpy's error handling); `default_modes` replaces them by the defaults. The default dtype belongs to the
+process, so replacing it would affect other threads; tensors are created with ``**CPU_FLOAT32`` instead.
 """
 
 from __future__ import annotations
@@ -20,42 +20,48 @@ import torch
 from estimation.arithmetic import default_errors
 from estimation.exceptions import ConfigError
 
-__all__ = ["PLAIN", "default_modes", "found_device", "out_of_memory", "thread_count"]
+__all__ = ["CPU_FLOAT32", "default_modes", "out_of_memory", "resolve_device", "thread_count"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# what parameters and buffers start as, whatever torch's defaults are set to
-PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+# initial dtype and device of parameters and buffers, whatever the defaults of torch are
+CPU_FLOAT32: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
 
-# how torch says so on a CPU, where it has no class of its own for it
-_NO_MEMORY = ("out of memory", "can't allocate memory")
+# fragments of torch's messages on the CPU, where running out of memory has no error class of its own
+_OUT_OF_MEMORY_FRAGMENTS = ("out of memory", "can't allocate memory")
 
-_COUNTING = threading.Lock()
+# held while the number of threads is read or changed
+_THREAD_COUNT_LOCK = threading.Lock()
 
 
 @dataclass
 class _Process:
-    """Whether this process was asked for several threads, and whether it is the child of one that computed so."""
+    """The use of threads by this process.
 
-    several: bool = False
-    bereft: bool = False
+    Attributes:
+        multithreaded: Whether this process has computed with several threads.
+        forked_from_multithreaded: Whether this process was forked from one that computed with several threads.
+    """
+
+    multithreaded: bool = False
+    forked_from_multithreaded: bool = False
 
 
 _PROCESS = _Process()
 
 
-def found_device(name: str) -> torch.device:
-    """The device of this name.
+def resolve_device(name: str) -> torch.device:
+    """Return the device of a given name.
 
     Args:
-        name: as torch calls it, or ``"auto"`` for a GPU of CUDA when there is one.
+        name: Name of a torch device, or ``"auto"`` for a CUDA GPU if there is one and the CPU otherwise.
 
     Raises:
-        ConfigError: it can't be used here.
+        ConfigError: If the device is not available.
 
     Example:
-        >>> found_device("cpu")
+        >>> resolve_device("cpu")
         device(type='cpu')
     """
     if name == "auto":
@@ -71,7 +77,7 @@ def found_device(name: str) -> torch.device:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether torch, or Python, failed for want of memory: nothing that a shape or a decoder is to blame for.
+    """Return whether torch or Python ran out of memory, in contrast to errors of shapes or decoders.
 
     Example:
         >>> out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"))
@@ -81,14 +87,16 @@ def out_of_memory(error: BaseException) -> bool:
     """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    return isinstance(error, RuntimeError) and any(
+        fragment in str(error) for fragment in _OUT_OF_MEMORY_FRAGMENTS
+    )
 
 
 def default_modes(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function so that modes which the caller left on don't reach into it.
+    """Decorate a function so that it runs in the default modes instead of the caller's.
 
-    These are ``torch.inference_mode``, ``torch.no_grad``, ``torch.autocast``, a default device, and ``np.seterr``. All
-    belong to the thread, and are as before when the function returns.
+    The modes are ``torch.inference_mode``, ``torch.no_grad``, ``torch.autocast``, the default device, and
+    ``np.seterr``. All of them belong to the thread; they are restored when the function returns.
 
     Example:
         >>> with torch.inference_mode():
@@ -97,80 +105,82 @@ def default_modes(function: Callable[P, R]) -> Callable[P, R]:
     """
 
     @functools.wraps(function)
-    def inner(*args: P.args, **kwargs: P.kwargs) -> R:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.enable_grad())
-            for kind in ("cpu", "cuda"):
-                if torch.is_autocast_enabled(kind):
-                    stack.enter_context(torch.autocast(kind, enabled=False))
-            # a mode that is not needed would slow down every operation
+            for device_type in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(device_type):
+                    stack.enter_context(torch.autocast(device_type, enabled=False))
+            # only where needed, since the mode slows down every operation
             if torch.get_default_device().type != "cpu":
                 stack.enter_context(torch.device("cpu"))
             return default_errors(function)(*args, **kwargs)
 
-    return inner
+    return wrapper
 
 
 @contextlib.contextmanager
 def thread_count(count: int) -> Iterator[None]:
-    """Compute with so many threads of torch's in this thread of Python's, and in no other.
+    """Let torch use the given number of threads in this Python thread only.
 
-    ``torch.set_num_threads`` sets the number of the thread that calls it, and that of all threads which haven't
-    computed yet. The latter is put back at once, so that nobody else's sums are added up in another order, and two
-    that overlap leave behind what was there before.
+    ``torch.set_num_threads`` sets the number for the calling thread and for all threads that have not computed yet. The
+    latter is restored at once, so that other threads keep their order of summation, and overlapping contexts restore
+    the original number.
 
     Args:
-        count: of threads.
+        count: Number of threads.
 
     Raises:
-        ConfigError: more than one, in a process that was forked from one that computed with several: those threads
-            are gone, and torch would wait for them.
+        ConfigError: If the number is more than 1 and this process was forked from one that computed with several
+            threads. Those threads don't exist here, and torch would wait for them.
     """
-    if _PROCESS.bereft and count > 1:
+    if _PROCESS.forked_from_multithreaded and count > 1:
         raise ConfigError(
             f"threads is {count}, but this process was forked from one that computes with several, which it can't "
             "use; give threads=1, or start it by 'spawn'"
         )
-    _PROCESS.several |= count > 1
-    with _COUNTING:
-        # not while another thread sets its own, which new threads would see
-        before = torch.get_num_threads()
-    _set_here(count)
+    _PROCESS.multithreaded |= count > 1
+    with _THREAD_COUNT_LOCK:
+        # locked, since a new thread would read the number that another thread is just setting
+        previous = torch.get_num_threads()
+    _set_in_this_thread(count)
     try:
         yield
     finally:
-        _set_here(before)
+        _set_in_this_thread(previous)
 
 
-def _set_here(count: int) -> None:
+def _set_in_this_thread(count: int) -> None:
     if torch.get_num_threads() == count:
         return
-    with _COUNTING:
-        others = _elsewhere(torch.get_num_threads)
+    with _THREAD_COUNT_LOCK:
+        default = _in_new_thread(torch.get_num_threads)
         torch.set_num_threads(count)
-        _elsewhere(lambda: torch.set_num_threads(others))
+        _in_new_thread(lambda: torch.set_num_threads(default))
 
 
-def _elsewhere(function: Callable[[], R]) -> R:
-    """What it returns in a thread that is new."""
-    found: list[R] = []
-    thread = threading.Thread(target=lambda: found.append(function()))
+def _in_new_thread(function: Callable[[], R]) -> R:
+    """Call a function in a new thread and return its result."""
+    results: list[R] = []
+    thread = threading.Thread(target=lambda: results.append(function()))
     thread.start()
     thread.join()
-    return found[0]
+    return results[0]
 
 
 def _after_fork() -> None:
-    """The child has one thread: it must wait neither for a lock that another held, nor for others to compute."""
-    _COUNTING.release()
-    if _PROCESS.several or torch.get_num_threads() > 1:
-        _PROCESS.bereft = True
+    """Release the lock in the child of a fork, and restrict torch to the one thread that the child has."""
+    _THREAD_COUNT_LOCK.release()
+    if _PROCESS.multithreaded or torch.get_num_threads() > 1:
+        _PROCESS.forked_from_multithreaded = True
         # as torch does in the workers of its data loaders
         torch.set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_COUNTING.acquire, after_in_parent=_COUNTING.release, after_in_child=_after_fork
+        before=_THREAD_COUNT_LOCK.acquire,
+        after_in_parent=_THREAD_COUNT_LOCK.release,
+        after_in_child=_after_fork,
     )

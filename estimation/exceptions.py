@@ -1,7 +1,7 @@
-"""What can be wrong with data, a configuration, a training run or a saved model.
+"""Errors in data, configurations, training runs and saved models.
 
-They derive from `identify.exceptions.IdentifyError`, so that one ``except`` catches both packages and the command
-line turns each of them into one line.
+All of them derive from `identify.exceptions.IdentifyError`. One ``except`` therefore catches the errors of both
+packages, and the command line prints each of them in one line.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ __all__ = ["CheckpointError", "ConfigError", "DataError", "NotDifferentiableErro
 
 
 class DataError(IdentifyError):
-    """Observations, actions or latents don't have the shape, type or values that they should have."""
+    """Observations, actions or latents have a wrong shape, type or value."""
 
 
 class ConfigError(IdentifyError):
-    """A setting is unknown, out of its range, or at odds with another one or with the data."""
+    """A setting is unknown, out of range, or inconsistent with another setting or with the data."""
 
 
 class TrainingError(IdentifyError):
-    """Training can't go on: a number stopped being finite, or a module gave the wrong shape."""
+    """Training can't continue: a number is no longer finite, or a network returns a wrong shape."""
 
 
 class NotDifferentiableError(IdentifyError):
-    """Torch can't differentiate a map, for instance a decoder of the user's."""
+    """Torch can't differentiate a function, for instance a user-supplied decoder."""
 
 
 class CheckpointError(IdentifyError):
-    """A saved model is missing a part, damaged, of another version, or not ours."""
+    """A saved model is incomplete, damaged, of another version, or not a model of this package."""

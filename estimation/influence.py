@@ -1,7 +1,8 @@
-"""Sufficient influence of a trained model's own mechanisms: numerical evidence from its transition networks.
+"""Numerical evidence for sufficient influence, from the transition networks of a trained model.
 
-The networks say how actions move the learned latents. If that is not enough to tell the latents apart, the learned
-graph promises nothing, whatever it looks like. Evidence only: networks are known as well as they were trained.
+The networks describe how actions change the learned latents. If these changes don't distinguish the latents, the theory
+guarantees nothing about the learned graph. The result is evidence and not a proof, since the networks are only as
+accurate as their training.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ __all__ = ["learned_influence"]
 
 Array = NDArray[np.float64]
 
-# a combination that moves this much less than the others may be the networks' misfit
+# a direction with less influence than this, relative to the others, may be an error of the networks' fit
 _FLOOR = 0.05
 
 
@@ -40,29 +41,29 @@ def learned_influence(
     floor: float = _FLOOR,
     **options: Any,
 ) -> dict[str, Evidence]:
-    """Evidence for sufficient influence of the actions on the learned latents.
+    """Return evidence for sufficient influence of the actions on the learned latents.
 
     Args:
-        model: trained with actions.
-        dataset: with the model's actions; where to look: rows are drawn from it.
-        n_points: latents at which the question is asked.
-        n_conditions: rows whose actions, and past, are the conditions.
-        seed: of the draw.
-        floor: as for `identify.evidence.numerical_influence`.
-        options: passed on to it: ``action_values``, ``step``, ``gap``.
+        model: Model trained with actions.
+        dataset: Data with the model's actions, from which points and conditions are sampled.
+        n_points: Number of latents at which influence is evaluated.
+        n_conditions: Number of rows whose actions and past are the conditions.
+        seed: Seed of the sample.
+        floor: See `identify.evidence.numerical_influence`.
+        options: Further options of `identify.evidence.numerical_influence`: ``action_values``, ``step``, ``gap``.
 
     Returns:
-        the evidence for each action, by name.
+        Evidence by the name of the action.
 
     Raises:
-        DataError: the model has no actions, or the data have others or too few rows.
-        RequestError: as `identify.evidence.numerical_influence`.
+        DataError: If the model has no actions, or if the data have other actions or too few rows.
+        RequestError: As `identify.evidence.numerical_influence`.
     """
     shape = model.model.shape
     if not model.model.edges:
-        raise DataError(f"{model.method} has no transition networks, whose actions could have influence")
+        raise DataError(f"{model.method} has no transition networks, so that no influence can be measured")
     if not shape.n_actions:
-        raise DataError("the model has no actions, whose influence could be looked for")
+        raise DataError("the model has no actions, so that no influence can be measured")
     pairs = align(dataset, model).pairs()
     if pairs.actions is None or pairs.n_actions != shape.n_actions or (pairs.n_steps > 1) != shape.past:
         raise DataError(
@@ -86,15 +87,16 @@ def learned_influence(
 
 
 def _log_density(model: TrainedModel) -> Any:
-    # second differences need more digits than training does
+    # second differences need double precision
     assert isinstance(model.model, SparseVAE)
     network = copy.deepcopy(model.model).double().cpu()
 
     @torch.no_grad()
     def density(latents: Array, past: Array | None, actions: Array) -> Array:
-        before = None if past is None else torch.from_numpy(past)
-        found = network.transition(before, torch.from_numpy(centred(actions, network.a_centring)))
-        values = found.log_prob(torch.from_numpy(np.ascontiguousarray(latents)))  # type: ignore[no-untyped-call]
+        past_latents = None if past is None else torch.from_numpy(past)
+        transition = network.transition(past_latents, torch.from_numpy(centred(actions, network.a_centring)))
+        current = torch.from_numpy(np.ascontiguousarray(latents))
+        values = transition.log_prob(current)  # type: ignore[no-untyped-call]
         return np.asarray(values.numpy())
 
     return density

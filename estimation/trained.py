@@ -25,7 +25,7 @@ from estimation.dataset.readers.arrays import as_numbers
 from estimation.dataset.readers.column_matching import match_columns
 from estimation.dataset.readers.frames import frame_names, frame_numbers, is_frame, require_whole
 from estimation.dataset.readers.roles import Roles, checked_texts
-from estimation.device import PLAIN, default_modes
+from estimation.device import CPU_FLOAT32, default_modes
 from estimation.exceptions import DataError
 from estimation.history import History
 from estimation.models.convolutional import describe
@@ -263,7 +263,7 @@ class TrainedModel:
         return f"TrainedModel({', '.join(parts)})"
 
     def _encode(self, values: Tensor) -> Tensor:
-        mean: Tensor = self.model.mean_latents(self.model.standardised(values))
+        mean: Tensor = self.model.mean_latents(self.model.standardise(values))
         return mean
 
     def _decode(self, values: Tensor) -> Tensor:
@@ -289,7 +289,7 @@ class TrainedModel:
         chunks = (as_tensor(centred(flat[k : k + _CHUNK], centring)) for k in range(0, len(flat), _CHUNK))
         with _solvable():
             parts = [function(chunk.to(like)).float().cpu() for chunk in chunks]
-        result = torch.cat(parts) if parts else torch.empty(0, 0, **PLAIN)
+        result = torch.cat(parts) if parts else torch.empty(0, 0, **CPU_FLOAT32)
         if not bool(torch.isfinite(result).all()):
             raise DataError(f"the model maps these {what} to numbers that are not finite; {_NOT_FINITE}")
         return np.asarray(result.numpy().reshape(*array.shape[:-1], result.shape[-1]))

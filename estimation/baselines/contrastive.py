@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from estimation.baselines.encoders import Baseline
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.models.representation import Batch, Shape
 from estimation.models.transitions import TransitionNetworks
 
@@ -50,15 +50,15 @@ class PCL(Baseline):
         n = shape.n_latents
         self.drift = TransitionNetworks(n, n, config.head_width, config.head_depth, 1, generator)
         self.log_sharpness, self.quadratic, self.linear = (
-            nn.Parameter(torch.zeros(n, **PLAIN)) for _ in range(3)
+            nn.Parameter(torch.zeros(n, **CPU_FLOAT32)) for _ in range(3)
         )
-        self.constant = nn.Parameter(torch.zeros((), **PLAIN))
+        self.constant = nn.Parameter(torch.zeros((), **CPU_FLOAT32))
         self.group = config.batch_size
         # each latent sees its own past, and nothing else
-        self.register_buffer("own", torch.eye(n, **PLAIN), persistent=False)
+        self.register_buffer("own", torch.eye(n, **CPU_FLOAT32), persistent=False)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        x = self.standardised(batch.observations[:, -2:])
+        x = self.standardise(batch.observations[:, -2:])
         past, present = self.mean_latents(x.flatten(0, 1)).view(*x.shape[:2], -1).unbind(1)
         # held-out data are more than a batch, and the loss grows with the number of others
         groups = zip(torch.split(present, self.group), torch.split(past, self.group), strict=True)

@@ -66,7 +66,7 @@ class Baseline(Representation):
         )
 
     @property
-    def decodes(self) -> bool:
+    def has_decoder(self) -> bool:
         return False
 
     def mean_latents(self, standardised: Tensor) -> Tensor:
@@ -111,6 +111,6 @@ class Supervised(Baseline):
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         if batch.latents is None:
             raise DataError("supervised learning needs the true latents, and the batch has none")
-        predicted = self.mean_latents(self.standardised(batch.observations).flatten(0, 1))
+        predicted = self.mean_latents(self.standardise(batch.observations).flatten(0, 1))
         errors = (predicted - batch.latents.flatten(0, 1)).square().mean(0)
         return 0.5 * errors.clamp_min(_MIN_VARIANCE).log().mean()

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 
 __all__ = ["GeneralizedLaplacePrior", "expected_absolute"]
 
@@ -36,7 +36,7 @@ class GeneralizedLaplacePrior(nn.Module):
     def __init__(self, n_latents: int, rate: float | None, tail_exponent: float) -> None:
         super().__init__()
         self.tail_exponent = tail_exponent
-        log_rate = torch.full((n_latents,), 0.0 if rate is None else math.log(rate), **PLAIN)
+        log_rate = torch.full((n_latents,), 0.0 if rate is None else math.log(rate), **CPU_FLOAT32)
         if rate is None:
             self.log_rate = nn.Parameter(log_rate)
         else:

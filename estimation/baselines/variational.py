@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from estimation.baselines.encoders import Baseline
 from estimation.baselines.rotation import ica_map, maximum_likelihood_map
 from estimation.baselines.temporal_differences import GeneralizedLaplacePrior
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.models.networks import MLP
 from estimation.models.representation import Batch, Shape
 
@@ -98,12 +98,12 @@ class VAE(Baseline):
         with torch.no_grad():
             self.noise.last.weight.zero_()
             self.noise.last.bias.fill_(_START_LOG_SCALE)
-        self.register_buffer("log_variance_x", torch.zeros((), **PLAIN))
+        self.register_buffer("log_variance_x", torch.zeros((), **CPU_FLOAT32))
         for name in ("rotation", "rotation_inverse"):
-            self.register_buffer(name, torch.eye(n, **PLAIN))
+            self.register_buffer(name, torch.eye(n, **CPU_FLOAT32))
 
     @property
-    def decodes(self) -> bool:
+    def has_decoder(self) -> bool:
         return True
 
     def mean_latents(self, standardised: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ class VAE(Baseline):
         return self.divergence(posterior, batch)
 
     def _reconstruct(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Posterior, Tensor]:
-        x = self.standardised(batch.observations)
+        x = self.standardise(batch.observations)
         rows = x.flatten(0, 1)
         encoded = self.encoder(rows)
         mean = encoded @ self.rotation.T

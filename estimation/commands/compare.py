@@ -120,7 +120,7 @@ def _tell(
 ) -> None:
     if as_json:
         record: dict[str, Any] = {"model": names[0], "other": names[1], "data": dataset.name}
-        edges = {"common": distance.found, "only_model": distance.missing, "only_other": distance.extra}
+        edges = {"common": distance.common, "only_model": distance.missing, "only_other": distance.extra}
         print_json({**record, "edges": edges, **comparison.to_dict()})
         return
     from estimation.report.terminal import show_comparison

@@ -1,17 +1,31 @@
-"""Which learned latents enter each true latent: the entanglement graph of a trained model.
+"""Learned entanglement: which learned latents enter each true latent of a trained model.
 
 The entanglement map v takes learned latents to true ones: v = f^(-1) o f_hat for decoders f (true) and f_hat
-(learned), and the entanglement graph has an edge (i, j) where dv_i/dz_hat_j is not zero everywhere (Lachapelle et al.,
-arXiv 2401.04890, the definitions of entanglement maps and graphs). A trained model is never exact, so *strengths* are
-measured here, and an edge is one that is strong enough. Three ways, by what is known::
+(learned). The entanglement graph has an edge (i, j) where dv_i/dz_hat_j is not zero everywhere (Lachapelle et al.,
+arXiv 2401.04890, the definitions of entanglement maps and graphs). A trained model is never exact, so this package
+measures *strengths*, and an edge is an entry that is strong enough. The method depends on what is known:
 
-    jacobian     the true decoder: Dv = pinv(Df(z)) Df_hat(z_hat)
-    regression   the true latents only: how well z_i can be predicted from z_hat, and what losing z_hat_j costs
-    models       nothing: a second model B takes the place of the truth, v_AB = encoder_A o decoder_B
+==============  ===============  ==================================================================================
+method          needs            measures
+==============  ===============  ==================================================================================
+``jacobian``    true decoder     the Jacobian Dv = pinv(Df(z)) Df_hat(z_hat)
+``regression``  true latents     how much worse z_i is predicted from z_hat if z_hat_j is permuted
+``models``      a second model   v_AB = encoder_A o decoder_B, where model B takes the place of the truth
+==============  ===============  ==================================================================================
 
-Strengths have no unit. Where v is linear they are ``|dv_i/dz_hat_j| std(z_hat_j) / std(z_i)`` in all three, so that
-one threshold serves all. Where it is not, they are the root mean square of that, as far as neighbouring points agree on
-it: a network's own roughness is no entanglement.
+Strengths have no unit. If v is linear, they are ``|dv_i/dz_hat_j| std(z_hat_j) / std(z_i)`` with all three methods, so
+that one threshold serves all. Otherwise they are the root mean square of that expression, as far as neighbouring points
+agree on it: a network's own roughness is not entanglement.
+
+===============  =================================================================
+module           contents
+===============  =================================================================
+``points``       the sample of points at which entanglement is measured
+``derivatives``  strengths from Jacobians: through the true decoder or two models
+``regression``   strengths from a regression of the true latents
+``result``       `LearnedEntanglement`: strengths, graph and matching
+``measure``      `learned_entanglement`, which chooses the method
+===============  =================================================================
 """
 
 from estimation.learned.measure import learned_entanglement

@@ -1,8 +1,8 @@
-"""Strengths from derivatives: through the true decoder, or through a second model."""
+"""Strengths from Jacobians: through the true decoder, or through a second model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from estimation.dataset.centring import Centring
-from estimation.device import PLAIN, out_of_memory
+from estimation.device import CPU_FLOAT32, out_of_memory
 from estimation.exceptions import DataError, NotDifferentiableError
-from estimation.learned.points import Points, spread
+from estimation.learned.points import Points, standard_deviations
 from estimation.models.jacobian import batch_jacobian
 from identify.exceptions import one_line
 
@@ -25,24 +25,41 @@ __all__ = ["between_models", "from_decoders"]
 
 Array = NDArray[np.float64]
 
-# a point and those around it
-_NEIGHBOURS = 6
-# numbers in one chunk of a Jacobian
-_CHUNK = 2_000_000
+# points per neighbourhood: the point itself and those around it
+_N_NEIGHBOURS = 6
+# numbers per chunk of Jacobians
+_CHUNK_NUMBERS = 2_000_000
+
+# from latents (B, n) to observations (B, d) and their Jacobians (B, d, n)
+Decoder = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def from_decoders(model: TrainedModel, points: Points, smoothing: float, seed: int) -> Array:
+    """Measure the strengths of the learned latents in the true ones, through the true decoder.
+
+    Args:
+        model: Trained model with a decoder.
+        points: Points with true latents and the true decoder.
+        smoothing: Distance of neighbours, in standard deviations.
+        seed: Seed of the neighbours.
+
+    Returns:
+        Strengths, shape (n, n_learned).
+
+    Raises:
+        DataError: If torch can't differentiate a decoder, or if the true decoder doesn't fit the model.
+    """
     assert points.latents is not None
     assert points.decoder is not None
-    decoder, change = _tensors_only(points.decoder), _Change(None, None, model.model.x_centring)
+    decoder, conversion = _tensor_decoder(points.decoder), _Conversion(None, None, model.model.x_centring)
     encoded = model.encode(points.observations)
-    truth = torch.from_numpy(points.latents).to(_like(points.decoder))
+    latents = torch.from_numpy(points.latents).to(_dtype_and_device(points.decoder))
 
-    def drawn(latents: Tensor) -> tuple[Tensor, Tensor]:
-        return change.apply(*batch_jacobian(decoder, latents))
+    def decode(z: Tensor) -> tuple[Tensor, Tensor]:
+        return conversion.apply(*batch_jacobian(decoder, z))
 
-    derivatives = _mixing(model, drawn, "true decoder", truth, smoothing, seed)
-    return _scaled(derivatives, points.latents, encoded)
+    derivatives = _entanglement_derivative(model, decode, "true decoder", latents, smoothing, seed)
+    return _in_standard_deviations(derivatives, points.latents, encoded)
 
 
 def between_models(
@@ -53,150 +70,158 @@ def between_models(
     smoothing: float,
     seed: int,
 ) -> Array:
-    """Strengths of the latents of the other model in those of the first, each in the order of its own columns.
+    """Measure the strengths of the other model's latents in the first model's.
 
     Args:
-        model: the first model.
-        other: the other one.
-        points: with the observed columns of the first.
-        columns: where those of the other stand among them; None when they are the same.
-        smoothing: how far neighbours lie, in standard deviations.
-        seed: of the neighbours.
+        model: First model.
+        other: Other model.
+        points: Points with the observed columns of the first model.
+        columns: Positions of the other model's observed columns among those of the first; None if they are the same.
+        smoothing: Distance of neighbours, in standard deviations.
+        seed: Seed of the neighbours.
+
+    Returns:
+        Strengths, shape (n, n_other).
+
+    Raises:
+        DataError: If torch can't differentiate a decoder.
     """
-    chosen = slice(None) if columns is None else columns
-    ours, theirs = model.encode(points.observations), other.encode(points.observations[:, chosen])
-    network, change = model.model, _Change(model.model.x_centring, columns, other.model.x_centring)
+    selection = slice(None) if columns is None else columns
+    encoded = model.encode(points.observations)
+    encoded_by_other = other.encode(points.observations[:, selection])
+    network, conversion = model.model, _Conversion(model.model.x_centring, columns, other.model.x_centring)
 
-    def drawn(latents: Tensor) -> tuple[Tensor, Tensor]:
-        x, slopes = network.observation_jacobian(latents)
-        return change.apply(x * network.x_scale + network.x_mean, slopes * network.x_scale[:, None])
+    def decode(z: Tensor) -> tuple[Tensor, Tensor]:
+        x, jacobian = network.observation_jacobian(z)
+        return conversion.apply(x * network.x_scale + network.x_mean, jacobian * network.x_scale[:, None])
 
-    latents = torch.from_numpy(ours).to(network.x_mean)
-    return _scaled(_mixing(other, drawn, "first model", latents, smoothing, seed), ours, theirs)
+    latents = torch.from_numpy(encoded).to(network.x_mean)
+    derivatives = _entanglement_derivative(other, decode, "first model", latents, smoothing, seed)
+    return _in_standard_deviations(derivatives, encoded, encoded_by_other)
 
 
 @dataclass(frozen=True)
-class _Change:
-    """From the observations of one model to those of another.
+class _Conversion:
+    """The conversion from the observations of one model to those of another.
 
     Attributes:
-        ours: how those of the first are centred.
-        columns: which of them the other model has; None for all.
-        theirs: how it centres them.
+        source: Centring of the first model.
+        columns: Observed columns of the other model; None for all.
+        target: Centring of the other model.
     """
 
-    ours: Centring | None
+    source: Centring | None
     columns: list[int] | None
-    theirs: Centring | None
+    target: Centring | None
 
-    def apply(self, x: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
-        """Observations (B, d) and their derivatives (B, d, n) as the other model has them."""
+    def apply(self, x: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
+        """Convert observations (B, d) and their Jacobians (B, d, n) to those of the other model."""
         if self.columns is not None:
-            x, slopes = x[:, self.columns], slopes[:, self.columns]
-        if self.ours is None and self.theirs is None:
-            return x, slopes
-        chosen = slice(None) if self.columns is None else self.columns
-        shift, unit = (0.0, 1.0) if self.ours is None else (self.ours.shift[chosen], self.ours.unit[chosen])
-        lost, by = (0.0, 1.0) if self.theirs is None else (self.theirs.shift, self.theirs.unit)
-        # in double precision: the difference of two large numbers
-        ratio = torch.as_tensor(unit / by, dtype=torch.float64, device=x.device)
-        offset = torch.as_tensor((shift - lost) / by, dtype=torch.float64, device=x.device)
-        return (x.double() * ratio + offset).to(x), (slopes.double() * ratio[..., None]).to(slopes)
+            x, jacobian = x[:, self.columns], jacobian[:, self.columns]
+        if self.source is None and self.target is None:
+            return x, jacobian
+        selection = slice(None) if self.columns is None else self.columns
+        source_shift, source_unit = 0.0, 1.0
+        if self.source is not None:
+            source_shift, source_unit = self.source.shift[selection], self.source.unit[selection]
+        target_shift, target_unit = (
+            (0.0, 1.0) if self.target is None else (self.target.shift, self.target.unit)
+        )
+        # in double precision, since the shifts may be two large numbers with a small difference
+        options: dict[str, Any] = {"dtype": torch.float64, "device": x.device}
+        ratio = torch.as_tensor(source_unit / target_unit, **options)
+        offset = torch.as_tensor((source_shift - target_shift) / target_unit, **options)
+        return (x.double() * ratio + offset).to(x), (jacobian.double() * ratio[..., None]).to(jacobian)
 
 
-def _mixing(
-    model: TrainedModel,
-    drawn: Callable[[Tensor], tuple[Tensor, Tensor]],
-    what: str,
-    points: Tensor,
-    smoothing: float,
-    seed: int,
+def _entanglement_derivative(
+    model: TrainedModel, decode: Decoder, role: str, latents: Tensor, smoothing: float, seed: int
 ) -> Array:
-    """The derivative of the latents that a decoder draws in those that the model reads.
+    """Differentiate the latents of a decoder with respect to the latents of a model of the same observations.
 
-    Both decoders draw on the same surface, so that it is the pseudoinverse of the one's derivative times the other's.
+    The images of both decoders are the same surface, so the derivative is the pseudoinverse of the decoder's Jacobian
+    times the Jacobian of the model's decoder.
 
     Args:
-        model: the model.
-        drawn: observations of latents and their derivatives, in the units of the model's observations.
-        what: to call the decoder.
-        points: latents of the decoder, shape (N, columns).
-        smoothing: how far neighbours lie, in standard deviations.
-        seed: of the neighbours.
+        model: Model whose latents are the columns.
+        decode: Decoder whose latents are the rows, in the units of the model's observations.
+        role: Name of that decoder in error messages.
+        latents: Latents of that decoder, shape (N, rows).
+        smoothing: Distance of neighbours, in standard deviations.
+        seed: Seed of the neighbours.
+
+    Returns:
+        Root mean products over neighbours, shape (rows, n_learned).
     """
     network = model.model
 
-    def at(z: Tensor) -> Tensor:
-        x, slopes = _differentiated(drawn, z, what)
+    def derivative_at(z: Tensor) -> Tensor:
+        x, jacobian = _values_and_jacobian(decode, z, role)
         if x.shape[1] != network.shape.n_observed:
             raise DataError(
-                f"the {what} gives {x.shape[1]} observed dimensions, the model has {network.shape.n_observed}"
+                f"the {role} gives {x.shape[1]} observed dimensions, the model has {network.shape.n_observed}"
             )
-        read = network.mean_latents(network.standardised(x.to(network.x_mean)))
-        _, learned = _differentiated(network.observation_jacobian, read, "decoder")
-        result: Tensor = torch.linalg.pinv(slopes) @ (learned * network.x_scale.double().cpu()[:, None])
-        return result
+        encoded = network.mean_latents(network.standardise(x.to(network.x_mean)))
+        _, learned = _values_and_jacobian(network.observation_jacobian, encoded, "decoder")
+        scale = network.x_scale.double().cpu()[:, None]
+        derivative: Tensor = torch.linalg.pinv(jacobian) @ (learned * scale)
+        return derivative
 
-    reach = spread(points.double().cpu().numpy()) * smoothing
-    numbers = network.shape.n_observed * (points.shape[1] + network.shape.n_latents)
-    return _persistent(at, points, reach, numbers, seed)
+    distance = standard_deviations(latents.double().cpu().numpy()) * smoothing
+    numbers_per_point = network.shape.n_observed * (latents.shape[1] + network.shape.n_latents)
+    chunk_rows = max(_CHUNK_NUMBERS // numbers_per_point, 1)
+    return _neighbour_mean(derivative_at, torch.split(latents, chunk_rows), distance, seed)
 
 
 @torch.no_grad()
-def _persistent(
-    derivative_at: Callable[[Tensor], Tensor], points: Tensor, reach: Array, numbers: int, seed: int
+def _neighbour_mean(
+    derivative_at: Callable[[Tensor], Tensor], chunks: Sequence[Tensor], distance: Array, seed: int
 ) -> Array:
-    """The root mean product of derivatives at pairs of neighbours, shape (rows, columns).
+    """Return the root mean product of derivatives at pairs of neighbours, shape (rows, columns).
 
-    A network of leaky ReLUs fits a smooth map by flat pieces, whose slopes scatter around those of the map. In a mean
-    square the scatter adds up; in products of neighbours it has mean zero. For a model of ActionDiag whose latents
-    correlate 0.998 with the true ones, pairs that don't mix got 0.16 on average (at most 0.27) from mean squares and
-    0.02 (0.05) from products; the matched pairs have 1.
+    A network of leaky ReLUs fits a smooth function by linear pieces, whose slopes scatter around those of the function.
+    In a mean square the scatter adds up; in products of neighbours its mean is zero. For a model of ActionDiag whose
+    latents correlate 0.998 with the true ones, pairs that don't mix got 0.16 on average (at most 0.27) from mean
+    squares and 0.02 (0.05) from products; the matched pairs have 1.
 
     Args:
-        derivative_at: of points (B, n), shape (B, rows, columns).
-        points: shape (N, n).
-        reach: how far neighbours lie, shape (n,); all zero gives the root mean square.
-        numbers: held in memory for one point.
-        seed: of the neighbours.
+        derivative_at: Function from points (B, n) to derivatives (B, rows, columns).
+        chunks: Points, each chunk of shape (B, n).
+        distance: Standard deviation of the neighbours around a point, shape (n,); all zero for the root mean square.
+        seed: Seed of the neighbours.
     """
     generator = torch.Generator().manual_seed(seed)
-    count = _NEIGHBOURS if reach.any() else 1
+    n_neighbours = _N_NEIGHBOURS if distance.any() else 1
     total: Tensor | float = 0.0
-    for part in torch.split(points, max(_CHUNK // numbers, 1)):
+    for chunk in chunks:
         sums: Tensor | float = 0.0
         squares: Tensor | float = 0.0
-        for k in range(count):
-            noise = torch.randn(part.shape, generator=generator, dtype=torch.float64) * torch.from_numpy(
-                reach
-            )
-            found = derivative_at(part + noise.to(part) if k else part)
-            sums, squares = sums + found, squares + found**2
-        products = squares if count == 1 else (sums**2 - squares) / (count * (count - 1))
+        for k in range(n_neighbours):
+            normal = torch.randn(chunk.shape, generator=generator, dtype=torch.float64)
+            noise = normal * torch.from_numpy(distance)
+            derivative = derivative_at(chunk + noise.to(chunk) if k else chunk)
+            sums, squares = sums + derivative, squares + derivative**2
+        n_pairs = n_neighbours * (n_neighbours - 1)
+        products = squares if n_neighbours == 1 else (sums**2 - squares) / n_pairs
         total = total + torch.as_tensor(products).sum(0)
-    return np.asarray((torch.as_tensor(total) / len(points)).clamp_min(0).sqrt().numpy())
+    n_points = sum(len(chunk) for chunk in chunks)
+    return np.asarray((torch.as_tensor(total) / n_points).clamp_min(0).sqrt().numpy())
 
 
-def _differentiated(
-    jacobian: Callable[[Tensor], tuple[Tensor, Tensor]], points: Tensor, what: str
-) -> tuple[Tensor, Tensor]:
-    """The values of a map on rows, and its derivative of shape (B, outputs, inputs), float64 on the CPU."""
+def _values_and_jacobian(decode: Decoder, points: Tensor, role: str) -> tuple[Tensor, Tensor]:
+    """Return the values of a decoder, and its Jacobians, shape (B, outputs, inputs), float64 on the CPU."""
     try:
-        values, slopes = jacobian(points)
+        values, jacobian = decode(points)
     except NotDifferentiableError as error:
-        raise DataError(
-            f"the {what} can't be differentiated by torch ({error}); take method='regression'"
-        ) from error
-    result = slopes.double().cpu()
-    if not bool(torch.isfinite(result).all()):
-        raise DataError(
-            f"the {what} has a derivative that is not finite; look for extreme latents in the data"
-        )
-    return values, result
+        raise DataError(f"torch can't differentiate the {role} ({error}); use method='regression'") from error
+    jacobian = jacobian.double().cpu()
+    if not bool(torch.isfinite(jacobian).all()):
+        raise DataError(f"the {role} has a derivative that is not finite; check the data for extreme latents")
+    return values, jacobian
 
 
-def _tensors_only(decoder: Callable[..., Any]) -> Callable[..., Any]:
-    """The user's own decoder, which may be made for arrays."""
+def _tensor_decoder(decoder: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a user-supplied decoder, which may be written for arrays, so that its errors on tensors are ours."""
 
     def decode(latents: Tensor) -> Any:
         try:
@@ -209,16 +234,20 @@ def _tensors_only(decoder: Callable[..., Any]) -> Callable[..., Any]:
     return decode
 
 
-def _like(decoder: Callable[..., Any]) -> Tensor:
-    """A tensor of the type, and on the device, that a decoder works with."""
+def _dtype_and_device(decoder: Callable[..., Any]) -> Tensor:
+    """Return a tensor with the dtype and device of a decoder."""
     if isinstance(decoder, nn.Module):
-        owned = (p for p in [*decoder.parameters(), *decoder.buffers()] if p.is_floating_point())
-        return next(owned, torch.zeros(1, **PLAIN))
-    return torch.zeros(1, **PLAIN)
+        tensors = (
+            tensor for tensor in [*decoder.parameters(), *decoder.buffers()] if tensor.is_floating_point()
+        )
+        return next(tensors, torch.zeros(1, **CPU_FLOAT32))
+    return torch.zeros(1, **CPU_FLOAT32)
 
 
-def _scaled(derivatives: Array, values: NDArray[np.floating], inputs: NDArray[np.floating]) -> Array:
-    """Derivatives in units of the latents' standard deviations."""
-    unit = spread(values)[:, None]
-    scaled = derivatives * spread(inputs)
-    return np.divide(scaled, unit, out=np.zeros_like(scaled), where=unit > 0)
+def _in_standard_deviations(
+    derivatives: Array, outputs: NDArray[np.floating], inputs: NDArray[np.floating]
+) -> Array:
+    """Return derivatives in units of the latents' standard deviations; 0 for an output that is constant."""
+    output_scale = standard_deviations(outputs)[:, None]
+    scaled = derivatives * standard_deviations(inputs)
+    return np.divide(scaled, output_scale, out=np.zeros_like(scaled), where=output_scale > 0)

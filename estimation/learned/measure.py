@@ -1,4 +1,4 @@
-"""`learned_entanglement`: picks a way to measure, and measures."""
+"""`learned_entanglement`: choose a method, and measure the entanglement of a trained model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from estimation.dataset.dataset import Dataset
 from estimation.device import default_modes
 from estimation.exceptions import ConfigError, DataError
 from estimation.learned.derivatives import between_models, from_decoders
-from estimation.learned.points import draw
+from estimation.learned.points import sample_points
 from estimation.learned.regression import from_regression
 from estimation.learned.result import METHODS, LearnedEntanglement, Method, checked_threshold
 from identify.names import default_names
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["learned_entanglement"]
 
-# a regression has to be learned from its rows
+# default number of points; a regression needs more, since it is fitted to them
 _N_SAMPLES = {"jacobian": 500, "models": 500, "regression": 4_000}
 
 
@@ -39,71 +39,76 @@ def learned_entanglement(
     """Measure the entanglement of a trained model.
 
     Args:
-        model: the trained model. With the method ``"models"`` it is A, whose latents are the rows.
-        dataset: where to measure; with what is known of the truth. All its steps are used alike.
-        other: a second model B of the same data, for instance of another seed, whose latents are the columns. The
-            pattern must lie inside the entanglement predicted from A's own graph, up to the matching.
-        method: None takes ``"models"`` if there is another model, else ``"jacobian"`` if the dataset knows the true
-            decoder and the model has one, else ``"regression"``. Derivatives count what is small and steep,
-            a regression what explains variance: short runs are contradicted more by derivatives (docs/training.md,
-            "After the last step").
-        threshold: see `LearnedEntanglement`.
-        smoothing: of derivatives, in standard deviations. They are compared between a point and five neighbours so far
-            away, and only what they share counts; 0 takes the root mean square at the points themselves, which for
-            networks of leaky ReLUs is mostly the roughness of the fit.
-        n_samples: how many points to measure at, or all there are; 500 for derivatives and 4,000 for the regression
-            when left out.
-        seed: picks points and neighbours.
+        model: Trained model. With the method ``"models"`` it is model A, whose latents are the rows.
+        dataset: Data at which to measure, with true latents and true decoder as far as they are known. All time steps
+            count as points.
+        other: Second model B of the same data, for instance of another seed, whose latents are the columns. Up to the
+            matching, the edges must lie inside the entanglement predicted from A's own graph.
+        method: Method, see `METHODS`. None chooses ``"models"`` if there is another model, otherwise ``"jacobian"`` if
+            true decoder and model's decoder exist, otherwise ``"regression"``. Derivatives also count small, steep
+            terms, a regression only terms that explain variance; therefore short runs contradict the prediction more
+            often when measured by derivatives (docs/experiments.md).
+        threshold: Threshold of an edge; see `LearnedEntanglement`.
+        smoothing: Distance of neighbours, in standard deviations. Derivatives are compared between a point and five
+            neighbours at this distance, and only what they have in common counts; 0 takes the root mean square at the
+            points themselves, which for networks of leaky ReLUs is mostly the roughness of the fit.
+        n_samples: Number of points; all if the dataset has fewer. None for 500 with derivatives and 4,000 with the
+            regression.
+        seed: Seed of points and neighbours.
+
+    Returns:
+        Strengths, with the matching and the graph at the threshold.
 
     Raises:
-        ConfigError: an unknown method, or a threshold, smoothing or number of points out of range.
-        DataError: what the method needs is missing, doesn't fit the model, or can't be differentiated.
+        ConfigError: If the method is unknown, or if threshold, smoothing or number of points are out of range.
+        DataError: If the data lack what the method needs or don't fit the model, or if torch can't differentiate a
+            decoder.
     """
-    chosen = _checked_method(method, model, dataset, other)
+    method = _checked_method(method, model, dataset, other)
     threshold = checked_threshold(threshold)
     if not 0 <= smoothing < math.inf:
-        raise ConfigError(f"smoothing is {smoothing}; it is a number of standard deviations, 0 or more")
+        raise ConfigError(f"smoothing is {smoothing}; it must be a number of standard deviations, 0 or more")
     assert dataset is not None
     dataset = align_observed(dataset, model)
-    points = draw(dataset, _N_SAMPLES[chosen] if n_samples is None else n_samples, seed)
+    points = sample_points(dataset, _N_SAMPLES[method] if n_samples is None else n_samples, seed)
     names = model.graph.latents
-    if chosen == "models":
+    if method == "models":
         assert other is not None
         strengths = between_models(model, other, points, shared_columns(model, other), smoothing, seed)
         return LearnedEntanglement(
-            strengths, threshold, chosen, names, default_names("w", strengths.shape[1])
+            strengths, threshold, method, names, default_names("w", strengths.shape[1])
         )
     assert points.latents is not None
-    if chosen == "jacobian":
+    if method == "jacobian":
         strengths = from_decoders(model, points, smoothing, seed)
     else:
         strengths = from_regression(model, points, seed)
-    truth = dataset.graph.latents if dataset.graph is not None else default_names("z", len(strengths))
-    return LearnedEntanglement(strengths, threshold, chosen, truth, names)
+    true_names = dataset.graph.latents if dataset.graph is not None else default_names("z", len(strengths))
+    return LearnedEntanglement(strengths, threshold, method, true_names, names)
 
 
 def _checked_method(
     method: Method | None, model: TrainedModel, dataset: Dataset | None, other: TrainedModel | None
 ) -> Method:
     if method is not None and method not in METHODS:
-        raise ConfigError(f"the method is {method!r}; it is one of {', '.join(METHODS)}")
+        raise ConfigError(f"the method is {method!r}; it must be one of {', '.join(METHODS)}")
     if dataset is None:
         raise DataError("no dataset is given; entanglement is measured at its observations")
     if method is None:
-        method = _best_method(model, dataset, other)
+        method = _default_method(model, dataset, other)
     if method == "models" and other is None:
         raise DataError("the method 'models' needs a second trained model; give it as other=")
     if method != "models" and dataset.latents is None:
         raise DataError("the dataset holds no true latents; give a second trained model as other=")
-    without = next((each for each in (model, other) if each is not None and not each.model.decodes), None)
-    if method != "regression" and without is not None:
-        raise DataError(f"{without.method} has no decoder to differentiate; take method='regression'")
+    for candidate in (model, other):
+        if method != "regression" and candidate is not None and not candidate.model.has_decoder:
+            raise DataError(f"{candidate.method} has no decoder to differentiate; use method='regression'")
     if method == "jacobian" and dataset.decoder is None:
-        raise DataError("the dataset doesn't know its true decoder; take method='regression'")
+        raise DataError("the dataset has no true decoder; use method='regression'")
     return method
 
 
-def _best_method(model: TrainedModel, dataset: Dataset, other: TrainedModel | None) -> Method:
+def _default_method(model: TrainedModel, dataset: Dataset, other: TrainedModel | None) -> Method:
     if other is not None:
         return "models"
-    return "jacobian" if dataset.decoder is not None and model.model.decodes else "regression"
+    return "jacobian" if dataset.decoder is not None and model.model.has_decoder else "regression"

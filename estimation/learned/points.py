@@ -1,4 +1,4 @@
-"""The points at which entanglement is measured, and the scale of the latents there."""
+"""The sample of points at which entanglement is measured, and the standard deviations of the latents there."""
 
 from __future__ import annotations
 
@@ -12,34 +12,50 @@ from numpy.typing import NDArray
 from estimation.dataset.dataset import Dataset
 from estimation.exceptions import ConfigError, DataError
 
-__all__ = ["Points", "draw", "spread"]
+__all__ = ["Points", "sample_points", "standard_deviations"]
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Points:
-    """Observations (N, d_x), true latents (N, n) if known, and the true decoder if known."""
+    """A sample of points.
+
+    Attributes:
+        observations: Observations, shape (N, d_x).
+        latents: True latents, shape (N, n), or None if unknown.
+        decoder: True decoder, or None if unknown.
+    """
 
     observations: NDArray[np.floating]
     latents: NDArray[np.floating] | None
     decoder: Callable[..., Any] | None
 
 
-def draw(dataset: Dataset, n_samples: int, seed: int) -> Points:
-    """Random steps of random rows, none twice."""
+def sample_points(dataset: Dataset, n_samples: int, seed: int) -> Points:
+    """Sample steps of rows at random, without replacement.
+
+    Args:
+        dataset: Data to sample from.
+        n_samples: Number of points; all if the dataset has fewer.
+        seed: Seed of the sample.
+
+    Raises:
+        ConfigError: If ``n_samples`` is less than 2.
+        DataError: If the dataset has a single point.
+    """
     if n_samples < 2:
         raise ConfigError(f"n_samples is {n_samples}; give 2 points or more")
-    total = dataset.n_samples * dataset.n_steps
-    if total < 2:
+    n_points = dataset.n_samples * dataset.n_steps
+    if n_points < 2:
         raise DataError("the dataset has a single point; entanglement needs 2 or more")
-    chosen = np.random.default_rng(seed).choice(total, min(n_samples, total), replace=False)
-    rows, steps = np.divmod(chosen, dataset.n_steps)
+    indices = np.random.default_rng(seed).choice(n_points, min(n_samples, n_points), replace=False)
+    rows, steps = np.divmod(indices, dataset.n_steps)
     latents = None if dataset.latents is None else np.asarray(dataset.latents[rows, steps])
     return Points(np.asarray(dataset.observations[rows, steps]), latents, dataset.decoder)
 
 
-def spread(values: NDArray[np.floating]) -> Array:
-    """Standard deviation of every column; exactly zero for a constant."""
-    result = values.astype(np.float64).std(axis=0)
-    return np.where(np.ptp(values, axis=0) > 0, result, 0.0)
+def standard_deviations(values: NDArray[np.floating]) -> Array:
+    """Return the standard deviation of every column; exactly 0 for a constant column."""
+    deviations = values.astype(np.float64).std(axis=0)
+    return np.where(np.ptp(values, axis=0) > 0, deviations, 0.0)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.exceptions import DataError
-from estimation.learned.points import Points, spread
+from estimation.learned.points import Points, standard_deviations
 
 if TYPE_CHECKING:
     from estimation.trained import TrainedModel
@@ -19,40 +19,49 @@ __all__ = ["from_regression"]
 
 Array = NDArray[np.float64]
 
-_LEAST_POINTS = 40
-_REPEATS = 3
+_MIN_POINTS = 40
+_N_PERMUTATIONS = 3
 
 
 def from_regression(model: TrainedModel, points: Points, seed: int) -> Array:
-    """The square root of half of what permuting z_hat_j costs, as a share of the variance of z_i.
+    """Measure strengths by permutation importance, shape (n, n_learned).
 
-    For v linear and permuted values independent of the others, the mean squared error rises by twice the variance of
-    the term of z_hat_j: hence the half, and hence the same scale as that of derivatives. It is measured on rows that
-    the regression has not seen, so that a latent that adds nothing costs nothing on average.
+    The strength is the square root of half the rise in mean squared error when z_hat_j is permuted, as a share of the
+    variance of z_i. For a linear v and permuted values independent of the others, the mean squared error rises by twice
+    the variance of the term of z_hat_j; hence the half, and hence the same scale as for derivatives. The rise is
+    measured on rows that the regression was not fitted on, so that an irrelevant latent has none on average.
+
+    Args:
+        model: Trained model.
+        points: Points with true latents.
+        seed: Seed of regressions and permutations.
+
+    Raises:
+        DataError: If there are too few points for a regression.
     """
     assert points.latents is not None
     z = points.latents.astype(np.float64)
     z_hat = model.encode(points.observations).astype(np.float64)
-    if len(z) < _LEAST_POINTS:
-        raise DataError(f"{len(z)} points are too few for a regression; give {_LEAST_POINTS} or more")
-    unit = spread(z_hat)
-    z_hat = np.divide(z_hat - z_hat.mean(0), unit, out=np.zeros_like(z_hat), where=unit > 0)
+    if len(z) < _MIN_POINTS:
+        raise DataError(f"{len(z)} points are too few for a regression; give {_MIN_POINTS} or more")
+    scale = standard_deviations(z_hat)
+    z_hat = np.divide(z_hat - z_hat.mean(0), scale, out=np.zeros_like(z_hat), where=scale > 0)
     half = len(z) // 2
     generator = np.random.default_rng([seed, 1])
-    orders = [generator.permutation(len(z) - half) for _ in range(_REPEATS)]
-    strengths = np.zeros((z.shape[1], z_hat.shape[1]))
-    # the trees' threads wait for each other by spinning: with a few hundred rows they are no faster than one, and
-    # where other work has the cores they take minutes for what one does in a second
-    with _pools().limit(limits=1, user_api="openmp"):
-        for i in np.flatnonzero(spread(z) > 0):
+    permutations = [generator.permutation(len(z) - half) for _ in range(_N_PERMUTATIONS)]
+    rises = np.zeros((z.shape[1], z_hat.shape[1]))
+    # one thread: with a few hundred rows several are no faster, and since the threads of the trees wait for each other
+    # by spinning, they take minutes for a second's work on a machine whose cores are busy
+    with _thread_pools().limit(limits=1, user_api="openmp"):
+        for i in np.flatnonzero(standard_deviations(z) > 0):
             target = (z[:, i] - z[:, i].mean()) / z[:, i].std()
-            predict = _fitted(z_hat[:half], target[:half], seed)
-            strengths[i] = _cost_of_losing(predict, z_hat[half:], target[half:], orders)
-    return np.sqrt(strengths / 2)
+            predict = _fitted_regression(z_hat[:half], target[:half], seed)
+            rises[i] = _permutation_importance(predict, z_hat[half:], target[half:], permutations)
+    return np.sqrt(rises / 2)
 
 
-def _fitted(inputs: Array, target: Array, seed: int) -> Callable[[Array], Array]:
-    """A linear regression, and gradient boosting on what it leaves."""
+def _fitted_regression(inputs: Array, target: Array, seed: int) -> Callable[[Array], Array]:
+    """Fit a linear regression, and gradient boosting to its residual."""
     from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.linear_model import LinearRegression
 
@@ -63,24 +72,26 @@ def _fitted(inputs: Array, target: Array, seed: int) -> Callable[[Array], Array]
 
 
 @functools.cache
-def _pools() -> Any:
-    """The libraries whose threads are limited: looked for once, as it takes long and stops others that load one."""
-    # loads what is to be found
+def _thread_pools() -> Any:
+    """Return the controller of the libraries' thread pools; cached, since the search for libraries is slow and blocks
+    other threads that load one.
+    """
+    # load the libraries whose pools are to be found
     import sklearn.ensemble  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
 
-def _cost_of_losing(
-    predict: Callable[[Array], Array], inputs: Array, target: Array, orders: list[NDArray[np.int64]]
+def _permutation_importance(
+    predict: Callable[[Array], Array], inputs: Array, target: Array, permutations: list[NDArray[np.int64]]
 ) -> Array:
-    """How much the mean squared error rises when one input is permuted, for every input; 0 where it falls."""
-    base = np.mean((predict(inputs) - target) ** 2)
-    costs = np.zeros(inputs.shape[1])
+    """Return the rise in mean squared error when each input is permuted; 0 where the error falls."""
+    baseline = np.mean((predict(inputs) - target) ** 2)
+    rises = np.zeros(inputs.shape[1])
     for j in range(inputs.shape[1]):
-        changed = inputs.copy()
-        for order in orders:
-            changed[:, j] = inputs[order, j]
-            costs[j] += np.mean((predict(changed) - target) ** 2) - base
-    return np.maximum(costs / len(orders), 0.0)
+        permuted = inputs.copy()
+        for permutation in permutations:
+            permuted[:, j] = inputs[permutation, j]
+            rises[j] += np.mean((predict(permuted) - target) ** 2) - baseline
+    return np.maximum(rises / len(permutations), 0.0)

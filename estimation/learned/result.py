@@ -19,31 +19,32 @@ Array = NDArray[np.float64]
 
 METHODS: tuple[Method, ...] = ("jacobian", "regression", "models")
 
-# relative to the strongest of its row; below it, which of two entries is larger says nothing
-_NOISE = 1e-3
+# relative strengths below this are noise, which must not decide the matching
+_NOISE_LEVEL = 1e-3
 # a true latent whose strongest entry is weaker was hardly learned
-_FAINT = 0.1
+_MIN_ROW_STRENGTH = 0.1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LearnedEntanglement:
-    """How strongly every learned latent enters every true one. Made by `learned_entanglement`.
+    """How strongly every learned latent enters every true latent; the result of `learned_entanglement`.
 
     Attributes:
-        strengths: shape (n, n_learned), 0 or more, without unit. Rows are TRUE latents (with the method ``"models"``,
-            those of the first model), columns are LEARNED ones.
-        threshold: from which share of the strongest entry of its row an entry counts as an edge.
-        method: ``"jacobian"``, ``"regression"`` or ``"models"``.
-        latents: n names of the rows.
-        learned: names of the columns.
+        strengths: Strengths, shape (n, n_learned), 0 or more, without unit. Rows are TRUE latents (or the latents of
+            the first model, with the method ``"models"``), columns are LEARNED ones.
+        threshold: Threshold of an edge, relative to the strongest entry of its row.
+        method: Method, ``"jacobian"``, ``"regression"`` or ``"models"``.
+        latents: Names of the rows.
+        learned: Names of the columns.
 
     Example:
-        >>> found = LearnedEntanglement(np.array([[0.02, 1.0], [0.8, 0.4]]), 0.1, "jacobian", ("x", "y"), ("v0", "v1"))
-        >>> found.matrix.astype(int).tolist(), found.permutation.tolist()
+        >>> strengths = np.array([[0.02, 1.0], [0.8, 0.4]])
+        >>> entanglement = LearnedEntanglement(strengths, 0.1, "jacobian", ("x", "y"), ("v0", "v1"))
+        >>> entanglement.matrix.astype(int).tolist(), entanglement.permutation.tolist()
         ([[0, 1], [1, 1]], [1, 0])
-        >>> found.at(0.6).matrix.astype(int).tolist()
+        >>> entanglement.at(0.6).matrix.astype(int).tolist()
         [[0, 1], [1, 0]]
-        >>> found.curve([0.01, 0.1, 0.6]).tolist()
+        >>> entanglement.curve([0.01, 0.1, 0.6]).tolist()
         [4, 3, 2]
     """
 
@@ -57,14 +58,15 @@ class LearnedEntanglement:
     def relative(self) -> Array:
         """Strengths divided by the strongest of their row, 0 to 1.
 
-        Where that is below 0.1 they are divided by 0.1: of such a latent not even a hundredth of the variance comes
-        from any one learned latent, and its row is mostly noise.
+        If the strongest is below 0.1, the row is divided by 0.1: no single learned latent accounts for even a hundredth
+        of the variance of such a latent, and its row is mostly noise.
         """
-        return np.asarray(self.strengths / np.maximum(self.strengths.max(axis=1, keepdims=True), _FAINT))
+        row_strengths = self.strengths.max(axis=1, keepdims=True)
+        return np.asarray(self.strengths / np.maximum(row_strengths, _MIN_ROW_STRENGTH))
 
     @cached_property
     def matrix(self) -> NDArray[np.bool_]:
-        """The entanglement graph, shape (n, n_learned): true where the relative strength exceeds the threshold."""
+        """The entanglement graph, bool, shape (n, n_learned): whether the relative strength exceeds the threshold."""
         return np.asarray(self.relative > self.threshold)
 
     @property
@@ -74,38 +76,37 @@ class LearnedEntanglement:
 
     @cached_property
     def permutation(self) -> NDArray[np.int64]:
-        """Shape (n,): the learned latent matched to each true one; -1 where no learned latent is left.
+        """The learned latent matched to each true one, shape (n,); -1 for a true latent without a match.
 
-        The matching with the largest product of relative strengths. It is the largest term of the determinant of Dv:
-        the theory promises a term that is not zero, and that any such term carries the true graph to the learned one.
-        It does not change with the scale of a latent.
+        The matching maximises the product of relative strengths, and does not change with the scale of a latent. The
+        product is the largest term of the determinant of Dv. According to the theory, some term is not zero, and the
+        permutation of any such term maps the true graph to the learned one.
         """
-        rows, columns = linear_sum_assignment(np.log(np.maximum(self.relative, _NOISE)), maximize=True)
-        result = np.full(len(self.strengths), -1, dtype=np.int64)
-        result[rows] = columns
-        return result
+        scores = np.log(np.maximum(self.relative, _NOISE_LEVEL))
+        rows, columns = linear_sum_assignment(scores, maximize=True)
+        permutation = np.full(len(self.strengths), -1, dtype=np.int64)
+        permutation[rows] = columns
+        return permutation
 
     def at(self, threshold: float) -> LearnedEntanglement:
-        """The same strengths with another threshold.
+        """Return the same strengths with another threshold.
 
         Raises:
-            ConfigError: it is not from 0 to below 1.
+            ConfigError: If the threshold is not in [0, 1).
         """
         return replace(self, threshold=checked_threshold(threshold))
 
     def curve(self, thresholds: ArrayLike) -> NDArray[np.int64]:
-        """The number of edges at each threshold; a flat stretch says that the threshold hardly matters.
+        """Return the number of edges at each threshold; where the curve is flat, the threshold hardly matters.
 
         Raises:
-            ConfigError: a threshold is not from 0 to below 1.
+            ConfigError: If a threshold is not in [0, 1).
         """
-        checked = [
-            checked_threshold(value) for value in np.atleast_1d(np.asarray(thresholds, float)).tolist()
-        ]
-        return np.array([np.count_nonzero(self.relative > value) for value in checked], dtype=np.int64)
+        values = [checked_threshold(value) for value in np.atleast_1d(np.asarray(thresholds, float)).tolist()]
+        return np.array([np.count_nonzero(self.relative > value) for value in values], dtype=np.int64)
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return a JSON-ready dictionary."""
         return {
             "method": self.method,
             "threshold": self.threshold,
@@ -124,8 +125,13 @@ class LearnedEntanglement:
 
 
 def checked_threshold(threshold: float) -> float:
+    """Return the threshold as a float.
+
+    Raises:
+        ConfigError: If the threshold is not in [0, 1).
+    """
     if not 0 <= threshold < 1:
         raise ConfigError(
-            f"the threshold is {threshold}; it is from 0 to below 1, a share of the row's strongest"
+            f"the threshold is {threshold}; it must be at least 0 and below 1, relative to the strongest entry of a row"
         )
     return float(threshold)

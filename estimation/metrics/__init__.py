@@ -1,17 +1,17 @@
-"""Scores of a learned representation against a known truth, from two arrays or two graphs.
+"""Scores of a learned representation against a known truth, computed from two arrays or two graphs.
 
-=====  ================================================================  =========================================
-score  says                                                              here
-=====  ================================================================  =========================================
-MCC    are single latents found?                                         `mean_correlation`
-R_con  are they found up to the predicted entanglement?                  `multiple_correlation` with ``allowed``
-R      are they found up to a linear map?                                `multiple_correlation`
-SHD    is the graph found?                                               `structural_hamming`
-DCI    does each learned latent serve one true latent, and the reverse?  `dci`
-=====  ================================================================  =========================================
+=====  =================================================================  =========================================
+score  question                                                           function
+=====  =================================================================  =========================================
+MCC    Are the latents identified up to permutation and scaling?          `mean_correlation`
+R_con  Are they identified up to the predicted entanglement?              `multiple_correlation` with ``allowed``
+R      Are they identified up to a linear map?                            `multiple_correlation`
+SHD    Is the graph identified?                                           `structural_hamming`
+DCI    Does each learned latent encode one true latent, and vice versa?   `dci`
+=====  =================================================================  =========================================
 
-In-sample, MCC <= R_con <= R. Consistency with the prediction shows as R_con near R, complete disentanglement as MCC
-near R; `chance_level` says what latents turned at random would have. Nothing here needs torch.
+In-sample, MCC <= R_con <= R. An R_con near R indicates consistency with the prediction, an MCC near R complete
+disentanglement. `chance_level` returns the scores of the random rotation baseline. No score needs torch.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What latents turned at random would score: below or near that, a score says nothing.
+"""Chance level of the scores: those of the true latents after a random rotation.
 
-A method that finds the latents up to a rotation, and no better, leaves which rotation to luck. Matching picks the best
-of all pairs, so that MCC is far from 0 then: 0.59 for ten uncorrelated latents.
+A method that identifies the latents only up to a rotation returns an arbitrary one. Its MCC is far from 0, since the
+matching chooses the best of all pairs: 0.59 for ten uncorrelated latents. A score near or below this baseline carries
+no evidence of identification.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Chance:
-    """Scores of latents that are the true ones, whitened and turned at random.
+    """Scores of the random rotation baseline.
 
     Attributes:
-        mcc: shape (draws,), one for every rotation drawn; 0 to 1.
-        r_con: shape (draws,); None where nothing was said to be allowed.
+        mcc: MCC of every rotation, shape (draws,), 0 to 1.
+        r_con: R_con of every rotation, shape (draws,); None without ``allowed``.
     """
 
     mcc: Floats
     r_con: Floats | None
 
     def __str__(self) -> str:
-        """Mean and standard deviation of what is there."""
+        """Return mean and standard deviation of each score."""
         scores = {"MCC": self.mcc, "R_con": self.r_con}
         return ", ".join(
             f"{name} {score.mean():.3f} (sd {score.std():.3f})"
@@ -47,21 +48,24 @@ class Chance:
 
 @default_errors
 def chance_level(z: ArrayLike, allowed: Any = None, draws: int = 100, seed: int = 0) -> Chance:
-    """What the scores of these true latents are when learned latents hold all of them, but turned at random.
+    """Score the random rotation baseline: the true latents, whitened and randomly rotated.
 
-    The learned latents are Q S z with S the inverse square root of the covariance and Q uniform over all rotations and
-    reflections (Haar measure, ``scipy.stats.ortho_group``). R is 1 for all of them. MCC and R_con, as
-    `mean_correlation` and `multiple_correlation` have them, depend on the covariance alone, so that rows cost nothing.
+    The rotated latents are Q S z, where S is the inverse square root of the covariance of z and Q is uniform over all
+    rotations and reflections (Haar measure, ``scipy.stats.ortho_group``). Their R is 1. MCC and R_con, as computed by
+    `mean_correlation` and `multiple_correlation`, depend only on the covariance, so the number of rows costs nothing.
 
     Args:
-        z: true latents, shape (N, n) or (N, T, n); all steps count as rows.
-        allowed: as for `multiple_correlation`: the predicted entanglement, for R_con.
-        draws: how many Q.
-        seed: of the Q.
+        z: True latents, shape (N, n) or (N, T, n); all time steps count as rows.
+        allowed: Predicted entanglement, for R_con; see `multiple_correlation`.
+        draws: Number of random rotations.
+        seed: Seed of the rotations.
+
+    Returns:
+        Scores of every rotation.
 
     Raises:
-        DataError: ``z`` or ``allowed`` is not as `multiple_correlation` needs it, ``draws`` is not a whole number
-            from 1, or ``seed`` not one from 0.
+        DataError: If ``z`` or ``allowed`` is invalid (see `multiple_correlation`), if ``draws`` is not a whole number
+            of 1 or more, or if ``seed`` is not a whole number of 0 or more.
 
     Example:
         >>> z = np.random.default_rng(0).normal(size=(1000, 10))
@@ -74,23 +78,25 @@ def chance_level(z: ArrayLike, allowed: Any = None, draws: int = 100, seed: int 
         raise DataError(f"draws is {draws!r}; it must be a whole number, 1 or more")
     require_seed(seed)
     true, _ = as_samples(z, z)
-    few, white = _with_the_same_moments(true.reshape(-1, true.shape[-1]))
+    representative, white = _rows_with_equal_covariance(true.reshape(-1, true.shape[-1]))
     generator = np.random.default_rng(seed)
     mcc, r_con = [], []
     for _ in range(draws):
-        # scipy has no rotations of a line
-        turned = (
-            white @ ortho_group.rvs(white.shape[1], random_state=generator) if white.shape[1] > 1 else white
-        )
-        found = mean_correlation(few, turned)
-        mcc.append(found.score)
+        rotated = white
+        # scipy has no orthogonal group of dimension 1
+        if white.shape[1] > 1:
+            rotated = white @ ortho_group.rvs(white.shape[1], random_state=generator)
+        correlation = mean_correlation(representative, rotated)
+        mcc.append(correlation.score)
         if allowed is not None:
-            r_con.append(multiple_correlation(few, turned, allowed, found.permutation).score)
+            regression = multiple_correlation(representative, rotated, allowed, correlation.permutation)
+            r_con.append(regression.score)
     return Chance(np.array(mcc), np.array(r_con) if allowed is not None else None)
 
 
-def _with_the_same_moments(z: Floats) -> tuple[Floats, Floats]:
-    """A few rows with the covariance of z, which is all that the scores ask for, and the same rows whitened."""
-    scale, directions = np.linalg.eigh(np.cov(z, rowvar=False).reshape(z.shape[1], -1))
-    half = directions * np.sqrt(np.maximum(scale, 0)) @ directions.T
-    return np.vstack([half, -half]), np.vstack([np.eye(len(half)), -np.eye(len(half))])
+def _rows_with_equal_covariance(z: Floats) -> tuple[Floats, Floats]:
+    """Return 2 n rows with the covariance of z up to a factor, which determines the scores; and the same, whitened."""
+    variances, directions = np.linalg.eigh(np.cov(z, rowvar=False).reshape(z.shape[1], -1))
+    square_root = directions * np.sqrt(np.maximum(variances, 0)) @ directions.T
+    identity = np.eye(len(square_root))
+    return np.vstack([square_root, -square_root]), np.vstack([identity, -identity])

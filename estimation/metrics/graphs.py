@@ -1,7 +1,7 @@
-"""SHD: how many edges of the learned graph are wrong, after the learned latents were matched to the true ones.
+"""SHD, the structural Hamming distance: the number of wrong edges of the learned graph, after matching the latents.
 
-Missing and extra edges are counted apart, and those from the past apart from those from actions: which of the two it
-is says what to change (a budget too small misses edges, one too large adds some).
+Missing and extra edges are counted separately, and so are edges from the past and from actions. The two counts indicate
+what to change: a budget that is too small leaves edges missing, one that is too large adds extra edges.
 """
 
 from __future__ import annotations
@@ -27,49 +27,49 @@ class EdgeErrors:
     """The wrong edges of one kind.
 
     Attributes:
-        missing_edges: (child, parent) names of the edges of the true graph that the learned one lacks.
-        extra_edges: (child, parent) names of the edges that only the learned graph has. Latents bear the names of
-            the true ones; ``"learned z7"`` is a learned latent without a match.
-        found: number of edges that both have.
+        missing_edges: Edges of the true graph that the learned graph lacks, as names (child, parent).
+        extra_edges: Edges that only the learned graph has, as names (child, parent). Learned latents have the names of
+            the true latents they are matched to; ``"learned z7"`` is a learned latent without a match.
+        common: Number of edges in both graphs.
     """
 
     missing_edges: Pairs
     extra_edges: Pairs
-    found: int
+    common: int
 
     @property
     def missing(self) -> int:
-        """Number of missing edges."""
+        """The number of missing edges."""
         return len(self.missing_edges)
 
     @property
     def extra(self) -> int:
-        """Number of extra edges."""
+        """The number of extra edges."""
         return len(self.extra_edges)
 
     @property
     def distance(self) -> int:
-        """Missing and extra edges together: the SHD."""
+        """The SHD: the number of missing and extra edges."""
         return self.missing + self.extra
 
     @property
     def precision(self) -> float:
-        """Share of the learned edges that are true; 1 when there is no learned edge, so none is wrong."""
-        return _share(self.found, self.extra)
+        """The share of the learned edges that are true; 1 if there is no learned edge."""
+        return _share(self.common, self.extra)
 
     @property
     def recall(self) -> float:
-        """Share of the true edges that were learned; 1 when there is no true edge to learn."""
-        return _share(self.found, self.missing)
+        """The share of the true edges that were learned; 1 if there is no true edge."""
+        return _share(self.common, self.missing)
 
 
 @dataclass(frozen=True)
 class GraphDistance(EdgeErrors):
-    """The wrong edges of a learned graph: all of them, and each kind alone.
+    """The wrong edges of a learned graph, in total and by kind.
 
     Attributes:
-        past: those of G^z.
-        actions: those of G^a.
+        past: Wrong edges of G^z.
+        actions: Wrong edges of G^a.
     """
 
     past: EdgeErrors
@@ -82,85 +82,87 @@ def structural_hamming(
 ) -> GraphDistance:
     """Compare a learned graph with the true one, edge by edge.
 
-    A latent without a match keeps its edges: those of a true latent are all missing, those of a learned one all
-    extra. A reversed edge between two latents counts as one missing and one extra.
+    The edges of a latent without a match count: those of a true latent are missing, those of a learned one are extra. A
+    reversed edge between two latents counts as one missing and one extra edge.
 
     Args:
-        graph: the true graph.
-        learned_graph: the learned one; its latents may be in any order, and more or fewer. Actions are the same
-            ones in the same order.
-        permutation: shape (n_latents of ``graph``,); the learned latent of each true one, -1 for none, as
-            `mean_correlation` finds it. By default learned latent i is matched to true latent i.
+        graph: True graph.
+        learned_graph: Learned graph. Its latents may be in any order, and more or fewer; its actions are the same ones
+            in the same order.
+        permutation: Learned latent matched to each true one, shape (n_latents of ``graph``,), -1 for none, as
+            `mean_correlation` returns it. None matches learned latent i to true latent i.
 
     Returns:
-        Edges are ordered by child, then parent, those from the past first.
+        Wrong edges, ordered by child, then parent, edges from the past first.
 
     Raises:
-        DataError: one of the two is no graph, the actions differ in number, or the permutation is not one-to-one.
+        DataError: If one of the two is not a graph, if the numbers of actions differ, or if the permutation is not
+            one-to-one.
 
     Example:
         >>> truth = CausalGraph(Ga=[[1, 0], [1, 1]], latents=["speed", "mass"])
-        >>> found = structural_hamming(truth, CausalGraph(Ga=[[0, 1], [1, 1]]), permutation=[1, 0])
-        >>> found.distance, found.missing_edges, found.extra_edges
+        >>> distance = structural_hamming(truth, CausalGraph(Ga=[[0, 1], [1, 1]]), permutation=[1, 0])
+        >>> distance.distance, distance.missing_edges, distance.extra_edges
         (2, (('mass', 'a0'),), (('speed', 'a1'),))
     """
-    for name, given in (("graph", graph), ("learned_graph", learned_graph)):
-        if not isinstance(given, CausalGraph):
-            raise DataError(f"{name} is a {type(given).__name__}; it must be a CausalGraph")
+    for name, argument in (("graph", graph), ("learned_graph", learned_graph)):
+        if not isinstance(argument, CausalGraph):
+            raise DataError(f"{name} is a {type(argument).__name__}; it must be a CausalGraph")
     if graph.n_actions != learned_graph.n_actions:
         raise DataError(
-            f"graph has {graph.n_actions} actions and learned_graph {learned_graph.n_actions}; both must be about "
-            "the same actions"
+            f"graph has {graph.n_actions} actions and learned_graph {learned_graph.n_actions}; both must have the "
+            "same actions"
         )
-    place, names = _common_order(graph, learned_graph, permutation)
-    here = np.arange(graph.n_latents)
-    past = _errors(_edges(graph.Gz, here, here), _edges(learned_graph.Gz, place, place), names, names)
-    actions = np.arange(graph.n_actions)
-    acted = _errors(
-        _edges(graph.Ga, here, actions), _edges(learned_graph.Ga, place, actions), names, graph.actions
+    learned, names = _common_indices(graph, learned_graph, permutation)
+    true, actions = np.arange(graph.n_latents), np.arange(graph.n_actions)
+    past_errors = _edge_errors(
+        _edges(graph.Gz, true, true), _edges(learned_graph.Gz, learned, learned), names, names
+    )
+    action_errors = _edge_errors(
+        _edges(graph.Ga, true, actions), _edges(learned_graph.Ga, learned, actions), names, graph.actions
     )
     return GraphDistance(
-        missing_edges=past.missing_edges + acted.missing_edges,
-        extra_edges=past.extra_edges + acted.extra_edges,
-        found=past.found + acted.found,
-        past=past,
-        actions=acted,
+        missing_edges=past_errors.missing_edges + action_errors.missing_edges,
+        extra_edges=past_errors.extra_edges + action_errors.extra_edges,
+        common=past_errors.common + action_errors.common,
+        past=past_errors,
+        actions=action_errors,
     )
 
 
-def _common_order(
+def _common_indices(
     graph: CausalGraph, learned: CausalGraph, permutation: ArrayLike | None
 ) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """Where each learned latent goes among the true ones, unmatched ones behind them; and the names of all."""
+    """Return the index of each learned latent among the true ones, unmatched ones last; and the names of all."""
     n, n_hat = graph.n_latents, learned.n_latents
     if permutation is None:
         permutation = [i if i < n_hat else -1 for i in range(n)]
     matching = checked_matching(permutation, n, n_hat, "permutation")
-    place = np.full(n_hat, -1, dtype=np.intp)
-    place[matching[matching >= 0]] = np.flatnonzero(matching >= 0)
-    alone = np.flatnonzero(place < 0)
-    place[alone] = n + np.arange(len(alone))
-    return place, graph.latents + tuple(f"learned {learned.latents[k]}" for k in alone)
+    indices = np.full(n_hat, -1, dtype=np.intp)
+    indices[matching[matching >= 0]] = np.flatnonzero(matching >= 0)
+    unmatched = np.flatnonzero(indices < 0)
+    indices[unmatched] = n + np.arange(len(unmatched))
+    return indices, graph.latents + tuple(f"learned {learned.latents[k]}" for k in unmatched)
 
 
 def _edges(
-    matrix: sparse.csr_array, child: NDArray[np.intp], parent: NDArray[np.intp]
+    matrix: sparse.csr_array, child_indices: NDArray[np.intp], parent_indices: NDArray[np.intp]
 ) -> set[tuple[int, int]]:
     rows, columns = matrix.nonzero()
-    return set(zip(child[rows].tolist(), parent[columns].tolist(), strict=True))
+    return set(zip(child_indices[rows].tolist(), parent_indices[columns].tolist(), strict=True))
 
 
-def _errors(
+def _edge_errors(
     true: set[tuple[int, int]],
     learned: set[tuple[int, int]],
     children: tuple[str, ...],
     parents: tuple[str, ...],
 ) -> EdgeErrors:
-    def named(edges: set[tuple[int, int]]) -> Pairs:
+    def names(edges: set[tuple[int, int]]) -> Pairs:
         return tuple((children[i], parents[j]) for i, j in sorted(edges))
 
-    return EdgeErrors(named(true - learned), named(learned - true), len(true & learned))
+    return EdgeErrors(names(true - learned), names(learned - true), len(true & learned))
 
 
-def _share(right: int, wrong: int) -> float:
-    return right / (right + wrong) if right + wrong else 1.0
+def _share(n_correct: int, n_wrong: int) -> float:
+    return n_correct / (n_correct + n_wrong) if n_correct + n_wrong else 1.0

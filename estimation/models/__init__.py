@@ -1,18 +1,18 @@
-"""The networks: an autoencoder whose latents have a transition model with learnable masks.
+"""The neural networks: an autoencoder with a latent transition model whose parents are learnable binary masks.
 
 ==================  ==========================================================================
-module              what it holds
+module              contents
 ==================  ==========================================================================
 ``jacobian``        Jacobians of batched functions, safe to compute in several threads
-``networks``        MLPs, and a linear skip connection beside a network of the user's
+``networks``        MLPs, and trainable linear layers around user-supplied networks
 ``convolutional``   a convolutional encoder and decoder for small images
-``posterior``       q(z | x), Gaussian with a full or diagonal covariance
-``transitions``     p(z_t | z_{t-1}, a), one masked network per latent, evaluated at once
-``masks``           learnable binary masks: the graph
-``flow``            an invertible map of the latents, fitted after training
-``refinement``      Gauss-Newton steps that bring encodings in line with the decoder
-``representation``  what all models share: sizes, scales, encoding of observations
-``sparse_vae``      `SparseVAE`, which joins these
+``posterior``       q(z | x), a Gaussian with a full or diagonal covariance
+``transitions``     the networks of p(z_t | z_{t-1}, a), one masked network per latent
+``masks``           learnable binary masks, which define the graph
+``flow``            a normalising flow on the latents, fitted after training
+``refinement``      Gauss-Newton refinement of encodings through the decoder
+``representation``  the base class of all models: sizes, scales, encoding of observations
+``sparse_vae``      `SparseVAE`, which combines these parts
 ``elbo``            the ELBO and its terms
 ==================  ==========================================================================
 """

@@ -1,4 +1,4 @@
-"""The evidence lower bound of SparseVAE, term by term.
+"""The evidence lower bound (ELBO) of SparseVAE and its terms.
 
 ::
 
@@ -7,9 +7,9 @@
 
 Their sum is the negative ELBO per observed dimension (Lachapelle et al., arXiv 2401.04890, the section on estimation).
 
-With *profiled* variances, those of p(x | z) and p(z_i | .) are replaced by their closed-form optimum on the batch. For
-a Gaussian that optimum is the mean square, and the negative log-likelihood becomes half its logarithm: the loss keeps
-a useful slope over many orders of magnitude, where a learned variance first has to find its size.
+With *profiled* variances, the variances of p(x | z) and p(z_i | .) are replaced by their closed-form optimum on the
+batch. For a Gaussian the optimum is the mean square, and the negative log-likelihood becomes half its logarithm. The
+loss then keeps a useful slope over many orders of magnitude, whereas a learned variance first has to reach its scale.
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.distributions import Normal
 
 from estimation.models.representation import Batch
-from estimation.models.sparse_vae import Masks, SparseVAE
+from estimation.models.sparse_vae import Masks, SparseVAE, TransitionResidual
 
 __all__ = ["LossTerms", "negative_elbo", "training_loss"]
 
-_LEAST = 1e-12
+_MIN_VARIANCE = 1e-12
 _LOG_2PI_E = math.log(2 * math.pi) + 1
 
 
 @dataclass(frozen=True)
 class LossTerms:
-    """The terms of the loss, scalars, and the variances that belong to them.
+    """The terms of the loss, scalars, and the variances they were computed with.
 
     Attributes:
-        reconstruction: as in the module's docstring.
-        divergence: as in the module's docstring.
-        variance_x: of p(x | z), scalar.
-        variance_z: of p(z_i | .), shape (n,).
+        reconstruction: Reconstruction term, as in the module's docstring.
+        divergence: Divergence term, as in the module's docstring.
+        variance_x: Variance of p(x | z), a scalar.
+        variance_z: Variances of p(z_i | .), shape (n,).
     """
 
     reconstruction: Tensor
@@ -55,80 +54,94 @@ class LossTerms:
 def negative_elbo(
     model: SparseVAE, batch: Batch, masks: Masks | None, generator: torch.Generator
 ) -> LossTerms:
-    """The negative ELBO with the model's own variances.
+    """Return the negative ELBO with the model's own variances.
 
     Args:
-        model: the model.
-        batch: rows of data.
-        masks: as drawn; None for the edges that are more likely than not.
-        generator: draws one sample of every posterior.
+        model: The model.
+        batch: Rows of the data.
+        masks: Masks drawn by the model; None for the edges that are more likely than not.
+        generator: Random generator of the posterior samples, one sample per posterior.
     """
     parts = _Parts.of(model, batch, masks, generator)
-    shape = parts.mean.shape
-    # networks of the user's take rows, not rows of steps
-    fitted = model.likelihood(parts.sample.flatten(0, 1))
-    likely = fitted.log_prob(parts.standardised)  # type: ignore[no-untyped-call]
-    reconstruction = -likely.reshape(shape[0], shape[1], -1).mean((0, 2)).sum()
-    spread = (parts.mean[:, -1] - parts.prior.loc).square() + parts.variance[:, -1]
-    relative = spread / parts.prior.scale.square()
-    last = (0.5 * (relative - 1) + parts.prior.scale.log()).sum(1) - parts.log_det[:, -1]
+    n_rows, n_steps = parts.mean.shape[:2]
+    # user-supplied networks take rows (B, n), not sequences (B, T, n)
+    likelihood = model.likelihood(parts.sample.flatten(0, 1))
+    log_likelihood = likelihood.log_prob(parts.standardised)  # type: ignore[no-untyped-call]
+    reconstruction = -log_likelihood.reshape(n_rows, n_steps, -1).mean((0, 2)).sum()
+    scale = parts.residual.scale
+    relative = parts.squared_residual() / scale.square()
+    last = (0.5 * (relative - 1) + scale.log()).sum(1) - parts.log_det[:, -1]
     divergence = last.mean() + _initial_divergence(parts)
     return LossTerms(
         reconstruction,
         divergence / parts.standardised.shape[-1],
-        fitted.scale.square().mean(),
-        parts.prior.scale.square().mean(0),
+        likelihood.scale.square().mean(),
+        scale.square().mean(0),
     )
 
 
 def training_loss(
     model: SparseVAE, batch: Batch, masks: Masks | None, generator: torch.Generator, profiled: bool
 ) -> LossTerms:
-    """What training minimises: the negative ELBO, with profiled variances if asked.
+    """Return the loss that training minimises: the negative ELBO, optionally with profiled variances.
 
     Args:
-        model: the model.
-        batch: rows of data.
-        masks: as drawn by the model.
-        generator: draws one sample of every posterior.
-        profiled: replace the variances by the optimum of this batch.
+        model: The model.
+        batch: Rows of the data.
+        masks: Masks drawn by the model; None for the edges that are more likely than not.
+        generator: Random generator of the posterior samples, one sample per posterior.
+        profiled: Whether to replace the variances by their optimum on this batch.
     """
     if not profiled:
         return negative_elbo(model, batch, masks, generator)
     parts = _Parts.of(model, batch, masks, generator)
-    steps, d_x = parts.mean.shape[1], parts.standardised.shape[-1]
-    fitted = model.mean_observations(parts.sample.flatten(0, 1))
-    variance_x = (fitted - parts.standardised).square().mean().clamp_min(_LEAST)
-    reconstruction = 0.5 * steps * (_LOG_2PI_E + variance_x.log())
-    spread = (parts.mean[:, -1] - parts.prior.loc).square() + parts.variance[:, -1]
-    variance_z = spread.mean(0).clamp_min(_LEAST)
+    n_steps, d_x = parts.mean.shape[1], parts.standardised.shape[-1]
+    reconstructed = model.mean_observations(parts.sample.flatten(0, 1))
+    variance_x = (reconstructed - parts.standardised).square().mean().clamp_min(_MIN_VARIANCE)
+    reconstruction = 0.5 * n_steps * (_LOG_2PI_E + variance_x.log())
+    variance_z = parts.squared_residual().mean(0).clamp_min(_MIN_VARIANCE)
     divergence = 0.5 * variance_z.log().sum() - parts.log_det[:, -1].mean() + _initial_divergence(parts)
     return LossTerms(reconstruction, divergence / d_x, variance_x.detach(), variance_z.detach())
 
 
 @dataclass(frozen=True)
 class _Parts:
+    """Posterior, samples and transition residual of a batch.
+
+    Attributes:
+        standardised: Standardised observations, shape (B * T, d_x).
+        mean: Posterior means, shape (B, T, n).
+        variance: Posterior variances, shape (B, T, n).
+        log_det: Log-determinants of the posterior's factors, shape (B, T).
+        sample: One sample of every posterior, shape (B, T, n).
+        residual: Residual of the transition at the posterior mean of the last step.
+    """
+
     standardised: Tensor
     mean: Tensor
     variance: Tensor
     log_det: Tensor
     sample: Tensor
-    prior: Normal
+    residual: TransitionResidual
 
     @classmethod
     def of(cls, model: SparseVAE, batch: Batch, masks: Masks | None, generator: torch.Generator) -> _Parts:
-        rows, steps, d_x = batch.observations.shape
-        x = model.standardised(batch.observations).reshape(rows * steps, d_x)
+        n_rows, n_steps, d_x = batch.observations.shape
+        x = model.standardise(batch.observations).reshape(n_rows * n_steps, d_x)
         posterior = model.posterior(x)
         noise = torch.randn(posterior.loc.shape, generator=generator, device=x.device, dtype=x.dtype)
-        sample = posterior.sample(noise).reshape(rows, steps, -1)
-        prior = model.transition(sample[:, 0] if model.shape.past else None, batch.actions, masks)
+        sample = posterior.sample(noise).reshape(n_rows, n_steps, -1)
         mean, variance = posterior.loc.view_as(sample), posterior.variance.view_as(sample)
-        return cls(x, mean, variance, posterior.log_det.view(rows, steps), sample, prior)
+        residual = model.transition_residual(mean[:, -1], model.past_latents(sample), batch.actions, masks)
+        return cls(x, mean, variance, posterior.log_det.view(n_rows, n_steps), sample, residual)
+
+    def squared_residual(self) -> Tensor:
+        """Return the mean square residual of the transition under the posterior of z^t, shape (B, n)."""
+        return self.residual.value.square() + self.variance[:, -1]
 
 
 def _initial_divergence(parts: _Parts) -> Tensor:
-    """KL of the first step's posterior from a standard normal; nothing without a past."""
+    """Return the KL divergence of the first step's posterior from a standard normal; 0 without a past."""
     if parts.mean.shape[1] == 1:
         return parts.mean.new_zeros(())
     second_moment = parts.mean[:, 0].square() + parts.variance[:, 0]

@@ -1,8 +1,9 @@
-"""An invertible map of the latents, between encoder and decoder: what is still bent after unmixing, it straightens.
+"""A normalising flow on the latents, between encoder and decoder.
 
-Unmixing is linear. What is left of the entanglement after it is curved, a valley along which encoder and decoder would
-have to change together; both go through it slowly. A flow that the encoder ends with, and whose inverse the decoder
-begins with, leaves the reconstruction alone, and the transition can straighten the latents directly.
+Unmixing is linear. The entanglement that remains after it is nonlinear: the loss has a curved valley along which
+encoder and decoder would have to change together, and both move along it slowly. The flow is the last stage of the
+encoder, and its inverse is the first stage of the decoder. The reconstruction is therefore unchanged, and fitting the
+flow to the transition removes the nonlinear entanglement from the latents directly.
 """
 
 from __future__ import annotations
@@ -12,89 +13,90 @@ import math
 import torch
 from torch import Tensor, nn
 
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 
 __all__ = ["ResidualFlow"]
 
-# how much the bend of one block may differ between two points, as a share of their distance
-_STEEPEST = 0.5
+# Lipschitz constant of the displacement of one block
+_MAX_LIPSCHITZ = 0.5
 
 
 class ResidualFlow(nn.Module):
-    """Residual blocks z + g(z) with g a contraction: exactly invertible.
+    """Residual blocks z + g(z) with contractive displacements g, which are exactly invertible.
 
-    Each g is a network of one hidden layer, B tanh(A z + b) + c, in which norm(A) norm(B) is kept at a half or less. So
-    every block is invertible, whatever it has learned, and each round of z <- y - g(z) halves the distance to the one z
-    that it sends to y (Behrmann et al., "Invertible residual networks", arXiv 1811.00995, Theorem 1 and Algorithm 1).
-    The flow is the identity until it learns; while it is not ``active``, it is left out. Latents that it is not
-    activated for stay as they are, and the others don't depend on them.
+    Each displacement is a network with one hidden layer, g(z) = B tanh(A z + b) + c, with norm(A) norm(B) <= 1/2. Every
+    block is therefore invertible for any weights, and each iteration of z <- y - g(z) halves the distance to the
+    preimage of y (Behrmann et al., "Invertible residual networks", arXiv 1811.00995, Theorem 1 and Algorithm 1).
+    The flow starts as the identity, and it is skipped until it is *active*. It transforms only the latents that it was
+    activated for; the other latents stay unchanged, and the transformed ones don't depend on them.
 
     Args:
-        n: number of latents.
-        blocks: how many; with none, the identity.
-        width: hidden units of each.
-        generator: draws the weights.
+        n_latents: Number of latents n.
+        n_blocks: Number of residual blocks; 0 gives the identity.
+        width: Number of hidden units of each block.
+        generator: Random generator of the weights.
 
     Example:
         >>> flow = ResidualFlow(4, 2, 8, torch.Generator().manual_seed(0))
         >>> flow.active
         False
         >>> flow.activate_()
-        >>> straight, jacobian, log_det = flow.with_jacobian(torch.ones(3, 4))
-        >>> straight.shape, jacobian.shape, log_det.shape
+        >>> latents, jacobian, log_det = flow.with_jacobian(torch.ones(3, 4))
+        >>> latents.shape, jacobian.shape, log_det.shape
         (torch.Size([3, 4]), torch.Size([3, 4, 4]), torch.Size([3]))
-        >>> bool((flow.inverse(straight) == 1).all())
+        >>> bool((flow.inverse(latents) == 1).all())
         True
     """
 
+    # mask of the latents that the flow transforms, shape (n,); saved models know it by this name
     through: Tensor
 
-    def __init__(self, n: int, blocks: int, width: int, generator: torch.Generator) -> None:
+    def __init__(self, n_latents: int, n_blocks: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(_Block(n, width, generator) for _ in range(blocks))
-        self.register_buffer("through", torch.zeros(n, dtype=torch.bool, device="cpu"))
+        self.blocks = nn.ModuleList(_Block(n_latents, width, generator) for _ in range(n_blocks))
+        self.register_buffer("through", torch.zeros(n_latents, dtype=torch.bool, device="cpu"))
 
     @property
     def active(self) -> bool:
-        """Whether any latent goes through it."""
+        """Whether the flow transforms any latent."""
         return bool(self.through.any())
 
-    def activate_(self, through: Tensor | None = None) -> None:
-        """Put it between encoder and decoder, if it has any block.
+    def activate_(self, latents: Tensor | None = None) -> None:
+        """Put the flow between encoder and decoder, in place. A flow without blocks stays inactive.
 
         Args:
-            through: which latents go through it, shape (n,); all, if it is not given.
+            latents: Mask of the latents to transform, shape (n,); None for all.
         """
         if len(self.blocks):
-            self.through.copy_(torch.ones_like(self.through) if through is None else through)
+            self.through.copy_(torch.ones_like(self.through) if latents is None else latents)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Straighten latents, shape (B, n)."""
+        """Apply the flow to latents, shape (B, n)."""
         for block in self.blocks if self.active else ():
             latents = block(latents, self.through)
         return latents
 
     def with_jacobian(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Straighten, and say how.
+        """Apply the flow and compute its Jacobian.
 
         Args:
-            latents: shape (B, n).
+            latents: Latents, shape (B, n).
 
         Returns:
-            latents, shape (B, n), the Jacobian, shape (B, n, n), and the logarithm of its determinant, shape (B,).
+            Transformed latents, shape (B, n), Jacobians, shape (B, n, n), and their log-determinants, shape (B,).
         """
         jacobian = None
         for block in self.blocks if self.active else ():
             assert isinstance(block, _Block)
-            latents, part = block.with_jacobian(latents, self.through)
-            jacobian = part if jacobian is None else part @ jacobian
+            latents, block_jacobian = block.with_jacobian(latents, self.through)
+            jacobian = block_jacobian if jacobian is None else block_jacobian @ jacobian
         if jacobian is None:
             jacobian = _identity(latents).expand(len(latents), -1, -1)
-        # positive, like that of every block, which is the identity plus a contraction
+        # the determinant is positive, since every block is the identity plus a contraction
         return latents, jacobian, torch.linalg.slogdet(jacobian)[1]
 
     def inverse(self, latents: Tensor) -> Tensor:
-        """Bend straight latents, shape (B, n), as the decoder knows them."""
+        """Map transformed latents, shape (B, n), back to the input space of the decoder."""
         for block in reversed(list(self.blocks)) if self.active else ():
             assert isinstance(block, _Block)
             latents = block.inverse(latents, self.through)
@@ -102,54 +104,59 @@ class ResidualFlow(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, n: int, width: int, generator: torch.Generator) -> None:
+    """One residual block; ``inward``, ``offset``, ``outward`` and ``shift`` are A, b, B and c of the displacement."""
+
+    def __init__(self, n_latents: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.inward = nn.Parameter(torch.randn(width, n, generator=generator, **PLAIN) / math.sqrt(n))
-        self.offset = nn.Parameter(2 * torch.rand(width, generator=generator, **PLAIN) - 1)
-        self.outward = nn.Parameter(torch.zeros(n, width, **PLAIN))
-        self.shift = nn.Parameter(torch.zeros(n, **PLAIN))
+        scale = math.sqrt(n_latents)
+        self.inward = nn.Parameter(torch.randn(width, n_latents, generator=generator, **CPU_FLOAT32) / scale)
+        self.offset = nn.Parameter(2 * torch.rand(width, generator=generator, **CPU_FLOAT32) - 1)
+        self.outward = nn.Parameter(torch.zeros(n_latents, width, **CPU_FLOAT32))
+        self.shift = nn.Parameter(torch.zeros(n_latents, **CPU_FLOAT32))
 
-    def forward(self, latents: Tensor, through: Tensor) -> Tensor:
-        return latents + _bend(latents, *self._contracted(through))
+    def forward(self, latents: Tensor, transformed: Tensor) -> Tensor:
+        return latents + _displacement(latents, *self._contractive_weights(transformed))
 
-    def with_jacobian(self, latents: Tensor, through: Tensor) -> tuple[Tensor, Tensor]:
-        inward, offset, outward, shift = self._contracted(through)
-        heights = _heights(latents, inward, offset)
-        # one product of matrices for all rows instead of one for each; a unit's slope is 1 less its height squared
-        pairs = outward.T[:, :, None] * inward[:, None, :]
-        steepest = _identity(latents) + outward @ inward
-        missing = (heights.square() @ pairs.flatten(1)).view(-1, *pairs.shape[1:])
-        return latents + heights @ outward.T + shift, steepest - missing
+    def with_jacobian(self, latents: Tensor, transformed: Tensor) -> tuple[Tensor, Tensor]:
+        inward, offset, outward, shift = self._contractive_weights(transformed)
+        hidden = _hidden_units(latents, inward, offset)
+        # the Jacobian is I + B diag(1 - hidden^2) A; one matrix product for all rows instead of one per row
+        outer_products = outward.T[:, :, None] * inward[:, None, :]
+        at_zero = _identity(latents) + outward @ inward
+        saturation = (hidden.square() @ outer_products.flatten(1)).view(-1, *outer_products.shape[1:])
+        return latents + hidden @ outward.T + shift, at_zero - saturation
 
-    def inverse(self, latents: Tensor, through: Tensor) -> Tensor:
-        weights, found = self._contracted(through), latents
-        rounds = math.ceil(math.log(torch.finfo(latents.dtype).eps) / math.log(_STEEPEST)) + 1
-        for _ in range(rounds):
-            found = latents - _bend(found, *weights)
-        return found
+    def inverse(self, latents: Tensor, transformed: Tensor) -> Tensor:
+        weights, preimage = self._contractive_weights(transformed), latents
+        n_iterations = math.ceil(math.log(torch.finfo(latents.dtype).eps) / math.log(_MAX_LIPSCHITZ)) + 1
+        for _ in range(n_iterations):
+            preimage = latents - _displacement(preimage, *weights)
+        return preimage
 
-    def _contracted(self, through: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The weights of the latents that go through, the outward ones smaller where the block would be too steep."""
-        inward, outward = self.inward * through, self.outward * through[:, None]
-        steepest = _norm_squared(inward.T @ inward) * _norm_squared(outward @ outward.T)
-        outward = outward * (_STEEPEST / steepest.clamp_min(_STEEPEST**2).sqrt())
-        return inward, self.offset, outward, self.shift * through
+    def _contractive_weights(self, transformed: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the weights of the transformed latents, with the outward ones scaled down to a contraction."""
+        inward, outward = self.inward * transformed, self.outward * transformed[:, None]
+        lipschitz_squared = _squared_spectral_norm(inward.T @ inward) * _squared_spectral_norm(
+            outward @ outward.T
+        )
+        outward = outward * (_MAX_LIPSCHITZ / lipschitz_squared.clamp_min(_MAX_LIPSCHITZ**2).sqrt())
+        return inward, self.offset, outward, self.shift * transformed
 
 
 def _identity(latents: Tensor) -> Tensor:
     return torch.eye(latents.shape[1], dtype=latents.dtype, device=latents.device)
 
 
-def _bend(latents: Tensor, inward: Tensor, offset: Tensor, outward: Tensor, shift: Tensor) -> Tensor:
-    return _heights(latents, inward, offset) @ outward.T + shift
+def _displacement(latents: Tensor, inward: Tensor, offset: Tensor, outward: Tensor, shift: Tensor) -> Tensor:
+    return _hidden_units(latents, inward, offset) @ outward.T + shift
 
 
-def _heights(latents: Tensor, inward: Tensor, offset: Tensor) -> Tensor:
-    """Of the hidden units: tanh(x), as 2 sigmoid(2 x) - 1, which takes a fifth of the time."""
+def _hidden_units(latents: Tensor, inward: Tensor, offset: Tensor) -> Tensor:
+    """Return tanh(A z + b), computed as 2 sigmoid(2 x) - 1, which takes a fifth of the time."""
     return torch.sigmoid(latents @ (2 * inward.T) + 2 * offset) * 2 - 1
 
 
-def _norm_squared(gram: Tensor) -> Tensor:
-    """Of a matrix, by its Gram matrix."""
+def _squared_spectral_norm(gram: Tensor) -> Tensor:
+    """Return the squared spectral norm of a matrix from its Gram matrix."""
     eigenvalues: Tensor = torch.linalg.eigvalsh(gram)
     return eigenvalues[-1]

@@ -1,9 +1,10 @@
-"""The Jacobian of a map on rows, without anything that threads share.
+"""Jacobians of batched functions, computed without global state so that several threads can differentiate at once.
 
-Forward-mode differentiation of torch has levels that belong to the whole process (`torch.autograd.forward_ad`, and
-`torch.func.jvp` upon it): two threads that differentiate at once end each other's, with wrong numbers or a crash. So
-networks of this package push tangents forward themselves, and any other map is differentiated backwards twice, which
-keeps its state in the graph: J d is the derivative of v' J in v, along d.
+The levels of torch's forward-mode differentiation belong to the whole process (`torch.autograd.forward_ad`, and
+`torch.func.jvp`, which builds on it). Two threads that differentiate at once end each other's levels, with wrong
+numbers or a crash. Networks of this package therefore push tangents forward themselves. Any other function is
+differentiated twice in reverse mode, which keeps its state in the graph: J d is the derivative of v' J with respect to
+v, in direction d.
 """
 
 from __future__ import annotations
@@ -22,78 +23,82 @@ __all__ = ["batch_jacobian", "pushforward"]
 
 
 def batch_jacobian(function: Callable[..., Any], points: Tensor) -> tuple[Tensor, Tensor]:
-    """The values of a map on rows, and its Jacobians.
+    """Return the values and Jacobians of a batched function.
 
     Args:
-        function: from (B, inputs) to (B, outputs), each row for itself.
-        points: shape (B, inputs).
+        function: Function from (B, inputs) to (B, outputs) that treats every row independently.
+        points: Points, shape (B, inputs).
 
     Returns:
-        values, shape (B, outputs), and Jacobians, shape (B, outputs, inputs), both without a graph.
+        Values, shape (B, outputs), and Jacobians, shape (B, outputs, inputs), both detached from the graph.
 
     Raises:
-        NotDifferentiableError: torch can't differentiate it, or differentiates it wrongly the second time.
+        NotDifferentiableError: If torch can't differentiate the function, or gets its second derivative wrong.
 
     Example:
         >>> values, jacobian = batch_jacobian(lambda z: z**2, torch.tensor([[1.0, 2.0]]))
         >>> jacobian.tolist()
         [[[2.0, 0.0], [0.0, 4.0]]]
     """
-    count = points.shape[1]
-    identity = torch.eye(count, dtype=points.dtype, device=points.device)
+    n_inputs = points.shape[1]
+    identity = torch.eye(n_inputs, dtype=points.dtype, device=points.device)
     with torch.inference_mode(False), torch.no_grad():
-        pushed = pushforward(function, points, identity[:, None].expand(count, *points.shape))
+        pushed = pushforward(function, points, identity[:, None].expand(n_inputs, *points.shape))
         if pushed is not None:
             return pushed[0], pushed[1].permute(1, 2, 0)
-        # copies: it may change what it is given
+        # a copy, since the function may modify its argument in place
         values: object = function(points.clone())
     if not isinstance(values, Tensor):
-        raise NotDifferentiableError(f"it gives a {type(values).__name__}, not a tensor")
-    return values, _twice_backwards(function, points, identity)
+        raise NotDifferentiableError(f"it returns a {type(values).__name__}, not a tensor")
+    return values, _reverse_mode_jacobian(function, points, identity)
 
 
 def pushforward(
     function: Callable[..., Any], points: Tensor, tangents: Tensor
 ) -> tuple[Tensor, Tensor] | None:
-    """Values at points (B, inputs), and tangents (D, B, inputs) carried along.
+    """Evaluate a function and push tangents forward through it, if its class defines how.
 
     Args:
-        function: asked for a ``pushforward`` of its own class. An inherited one would speak of another ``forward``.
-        points: shape (B, inputs).
-        tangents: D of them for every point.
+        function: A function or network. Only a ``pushforward`` defined by its own class counts, since an inherited
+            one belongs to another ``forward``.
+        points: Points, shape (B, inputs).
+        tangents: D tangents at every point, shape (D, B, inputs).
 
     Returns:
-        shapes (B, outputs) and (D, B, outputs); None where the class has none.
+        Values, shape (B, outputs), and their tangents, shape (D, B, outputs); None if the class has no ``pushforward``.
     """
-    own = vars(type(function)).get("pushforward")
-    found: tuple[Tensor, Tensor] | None = None if own is None else own(function, points, tangents)
-    return found
+    method = vars(type(function)).get("pushforward")
+    pushed: tuple[Tensor, Tensor] | None = None if method is None else method(function, points, tangents)
+    return pushed
 
 
-def _twice_backwards(function: Callable[..., Any], points: Tensor, identity: Tensor) -> Tensor:
-    rows, count = points.shape
+def _reverse_mode_jacobian(function: Callable[..., Any], points: Tensor, identity: Tensor) -> Tensor:
+    n_rows, n_inputs = points.shape
     try:
         with torch.inference_mode(False), torch.enable_grad():
-            copies = points.detach().repeat(count, 1).requires_grad_()
+            copies = points.detach().repeat(n_inputs, 1).requires_grad_()
             outputs = function(copies.clone())
             weights = torch.ones_like(outputs, requires_grad=True)
-            (back,) = torch.autograd.grad(outputs, copies, weights, create_graph=True)
-            along = identity.repeat_interleave(rows, dim=0)
-            (pushed,) = torch.autograd.grad(back, weights, along)
+            (gradient,) = torch.autograd.grad(outputs, copies, weights, create_graph=True)
+            directions = identity.repeat_interleave(n_rows, dim=0)
+            (derivatives,) = torch.autograd.grad(gradient, weights, directions)
     except (RuntimeError, NotImplementedError) as error:
         if out_of_memory(error):
             raise
         raise NotDifferentiableError(one_line(error, 200)) from error
-    jacobian: Tensor = pushed.view(count, rows, -1).permute(1, 2, 0)
-    _require_same(jacobian, back.detach()[:rows])
+    jacobian: Tensor = derivatives.view(n_inputs, n_rows, -1).permute(1, 2, 0)
+    _require_consistent(jacobian, gradient.detach()[:n_rows])
     return jacobian
 
 
-def _require_same(jacobian: Tensor, once: Tensor) -> None:
-    """A backward that forgets its own graph gives another derivative the second time: compare them along one vector."""
+def _require_consistent(jacobian: Tensor, gradient: Tensor) -> None:
+    """Compare the Jacobian with the gradient of the summed outputs, which needs only one backward pass.
+
+    A custom backward that detaches from the graph gives another derivative in the second pass.
+    """
     size = jacobian.abs().sum(1)
-    # a map may compute in double precision what it is given, and gives back, in single
-    eps = max(torch.finfo(jacobian.dtype).eps, torch.finfo(once.dtype).eps)
-    wrong = (jacobian.sum(1) - once).abs() > eps**0.5 * size.maximum(once.abs())
-    if bool(wrong.any()):
+    # a function may take and return single precision but compute in double
+    eps = max(torch.finfo(jacobian.dtype).eps, torch.finfo(gradient.dtype).eps)
+    inconsistent = (jacobian.sum(1) - gradient).abs() > eps**0.5 * size.maximum(gradient.abs())
+    if bool(inconsistent.any()):
         raise NotDifferentiableError("its derivative can't be differentiated again")

@@ -1,7 +1,7 @@
-"""Learnable binary masks: which parents each latent's transition network may see.
+"""Learnable binary masks: the parents that each latent's transition network depends on.
 
-A mask has one logit for every possible edge (row: child, column: parent). It is sampled with a hard
-Gumbel-sigmoid: zeros and ones on the way forward, the gradient of the relaxed sample on the way back
+A mask has one logit for every possible edge (row: child, column: parent). It is sampled with the straight-through
+Gumbel-sigmoid: zeros and ones in the forward pass, the gradient of the relaxed sample in the backward pass
 (Maddison et al. 2017; Jang et al. 2017), as in Lachapelle et al., the section on estimation.
 """
 
@@ -10,34 +10,34 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.exceptions import ConfigError
 
 __all__ = ["MASK_STATES", "EdgeMasks"]
 
 _DENSE, _SAMPLED, _FROZEN = 0, 1, 2
-#: What the buffer ``state`` may hold.
+#: The valid values of the buffer ``state``.
 MASK_STATES = (_DENSE, _SAMPLED, _FROZEN)
-_LARGEST_LOGIT = 30.0
-_BISECTIONS = 60
+_MAX_LOGIT = 30.0
+_N_BISECTIONS = 60
 
 
 class EdgeMasks(nn.Module):
-    """The mask of one matrix, G^z or G^a; rows are children.
+    """The mask of one adjacency matrix, G^z or G^a; rows are children.
 
-    It starts *dense* (every edge there), becomes *sampled* with `start_`, and *frozen* with `freeze_`.
+    A mask starts *dense* (every edge present), becomes *sampled* with `start_sampling_`, and *frozen* with `freeze_`.
 
     Args:
-        children: n, rows.
-        parents: columns.
-        initial: the logit that every edge starts with; the published runs start at 5.
-        temperature: of the Gumbel-sigmoid.
+        n_children: Number of rows n.
+        n_parents: Number of columns.
+        initial_logit: Initial logit of every edge; 5 in the published runs.
+        temperature: Temperature of the Gumbel-sigmoid.
 
     Example:
         >>> masks = EdgeMasks(2, 3)
         >>> masks.expected_edges().item()
         6.0
-        >>> masks.start_(torch.tensor([[9.0, 1.0, 1.0], [1.0, 9.0, 1.0]]))
+        >>> masks.start_sampling_(torch.tensor([[9.0, 1.0, 1.0], [1.0, 9.0, 1.0]]))
         >>> masks.project_(2.0)
         >>> round(masks.expected_edges().item(), 3)
         2.0
@@ -47,115 +47,118 @@ class EdgeMasks(nn.Module):
     """
 
     state: Tensor
+    # the edges of a dense or frozen mask, bool, shape (n, parents)
     kept: Tensor
 
-    def __init__(self, children: int, parents: int, initial: float = 5.0, temperature: float = 1.0) -> None:
+    def __init__(
+        self, n_children: int, n_parents: int, initial_logit: float = 5.0, temperature: float = 1.0
+    ) -> None:
         super().__init__()
-        self.logits = nn.Parameter(torch.full((children, parents), float(initial), **PLAIN))
+        size = (n_children, n_parents)
+        self.logits = nn.Parameter(torch.full(size, float(initial_logit), **CPU_FLOAT32))
         self.temperature = temperature
         self.register_buffer("state", torch.tensor(_DENSE, device="cpu"))
-        self.register_buffer("kept", torch.ones(children, parents, dtype=torch.bool, device="cpu"))
+        self.register_buffer("kept", torch.ones(size, dtype=torch.bool, device="cpu"))
 
     @property
     def sampled(self) -> bool:
-        """Whether edges are drawn anew at every step."""
+        """Whether edges are sampled at every step."""
         return int(self.state) == _SAMPLED
 
     @property
     def dense(self) -> bool:
-        """Whether every edge is there."""
+        """Whether every edge is present."""
         return int(self.state) == _DENSE
 
     def probabilities(self) -> Tensor:
-        """The probability of every edge, shape (n, parents)."""
+        """Return the probability of every edge, shape (n, parents)."""
         return torch.sigmoid(self.logits) if self.sampled else self.kept.to(self.logits.dtype)
 
     def expected_edges(self) -> Tensor:
-        """The expected number of edges."""
+        """Return the expected number of edges."""
         return self.probabilities().sum()
 
     def support(self) -> Tensor:
-        """The edges that are more likely than not, bool, shape (n, parents)."""
+        """Return the edges that are more likely than not, bool, shape (n, parents)."""
         return self.probabilities() > 0.5
 
-    def sample(self, rows: int, generator: torch.Generator) -> Tensor | None:
+    def sample(self, n_rows: int, generator: torch.Generator) -> Tensor | None:
         """Draw a mask for every row of a batch.
 
         Args:
-            rows: B.
-            generator: draws the noise.
+            n_rows: Batch size B.
+            generator: Random generator of the noise.
 
         Returns:
-            shape (B, n, parents) while sampled, (n, parents) when frozen, None when dense.
+            Masks of shape (B, n, parents) while sampled, or (n, parents) if frozen; None if dense.
         """
         if self.dense:
             return None
         if not self.sampled:
             return self.probabilities()
-        like = {**PLAIN, "device": self.logits.device}
-        uniform = torch.rand((rows, *self.logits.shape), generator=generator, **like)
+        options = {**CPU_FLOAT32, "device": self.logits.device}
+        uniform = torch.rand((n_rows, *self.logits.shape), generator=generator, **options)
         uniform = uniform.clamp(1e-7, 1 - 1e-7).to(self.logits.dtype)
-        soft = torch.sigmoid((self.logits + torch.logit(uniform)) / self.temperature)
-        # the difference is exactly zero, and its gradient is that of the relaxed sample
-        return (soft > 0.5).to(soft.dtype) + (soft - soft.detach())
+        relaxed = torch.sigmoid((self.logits + torch.logit(uniform)) / self.temperature)
+        # straight-through: the difference is exactly zero, and its gradient is that of the relaxed sample
+        return (relaxed > 0.5).to(relaxed.dtype) + (relaxed - relaxed.detach())
 
-    def mean_mask(self) -> Tensor | None:
-        """The mask to use without sampling, shape (n, parents): the support; None when dense."""
+    def support_mask(self) -> Tensor | None:
+        """Return the support as a mask, shape (n, parents), for use without sampling; None if dense."""
         return None if self.dense else self.support().to(self.logits.dtype)
 
     @torch.no_grad()
-    def start_(self, logits: Tensor | None = None) -> None:
-        """Begin to sample edges, from these logits if given, shape (n, parents)."""
+    def start_sampling_(self, logits: Tensor | None = None) -> None:
+        """Start to sample edges, from the given logits, shape (n, parents), or from the present ones."""
         if logits is not None:
             self.logits.copy_(logits)
         self.state.fill_(_SAMPLED)
 
     @torch.no_grad()
-    def open_(self) -> None:
-        """Let every edge through again."""
+    def make_dense_(self) -> None:
+        """Restore every edge."""
         self.kept.fill_(True)
         self.state.fill_(_DENSE)
 
     @torch.no_grad()
     def project_(self, budget: float) -> None:
-        """Shift all logits by one number so that the probabilities sum to the budget.
+        """Shift all logits by one constant so that the probabilities sum to the budget.
 
-        Nothing happens when they sum to less. Of all changes that bring the expected number of edges down to the
-        budget, this one changes the odds of every edge alike: the projection in relative entropy.
+        Logits whose probabilities sum to less stay unchanged. Among all changes that reduce the expected number of
+        edges to the budget, this one changes the odds of every edge by the same factor: it is the projection in
+        relative entropy.
 
         Args:
-            budget: expected number of edges, from 0.
+            budget: Expected number of edges, 0 or more.
 
         Raises:
-            ConfigError: the budget is negative.
+            ConfigError: If the budget is negative.
         """
         if budget < 0:
-            raise ConfigError(f"the edge budget is {budget}; it is a number of edges, 0 or more")
+            raise ConfigError(f"the edge budget is {budget}; it must be a number of edges, 0 or more")
         logits = self.logits.double()
         if torch.sigmoid(logits).sum() <= budget:
             return
-        low, high = (
-            -2 * _LARGEST_LOGIT - logits.max(),
-            torch.zeros((), dtype=torch.float64, device=logits.device),
-        )
-        for _ in range(_BISECTIONS):
+        low = -2 * _MAX_LOGIT - logits.max()
+        high = torch.zeros((), dtype=torch.float64, device=logits.device)
+        for _ in range(_N_BISECTIONS):
             middle = (low + high) / 2
             above = torch.sigmoid(logits + middle).sum() > budget
             low, high = torch.where(above, low, middle), torch.where(above, middle, high)
-        self.logits.copy_((logits + low).clamp(-_LARGEST_LOGIT, _LARGEST_LOGIT).to(self.logits.dtype))
+        self.logits.copy_((logits + low).clamp(-_MAX_LOGIT, _MAX_LOGIT).to(self.logits.dtype))
 
     @torch.no_grad()
     def freeze_(self, budget: int | None = None) -> None:
-        """Keep the most probable edges for good, and drop the others.
+        """Freeze the mask to its most probable edges and drop the others.
 
         Args:
-            budget: how many to keep; None keeps those more likely than not.
+            budget: Number of edges to keep; None keeps the edges that are more likely than not.
         """
         if budget is None:
-            keep = self.support()
+            kept = self.support()
         else:
-            keep = torch.zeros_like(self.kept)
-            best = self.logits.flatten().topk(min(budget, self.logits.numel())).indices
-            keep.view(-1)[best] = True
-        self.kept.copy_(keep)
+            kept = torch.zeros_like(self.kept)
+            most_probable = self.logits.flatten().topk(min(budget, self.logits.numel())).indices
+            kept.view(-1)[most_probable] = True
+        self.kept.copy_(kept)
         self.state.fill_(_FROZEN)

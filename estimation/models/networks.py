@@ -1,6 +1,6 @@
-"""Small networks: an MLP beside a linear map, and linear maps beside networks of the user's.
+"""MLPs with a linear skip connection, and trainable linear layers around user-supplied networks.
 
-Weights are drawn from the generator that is given; the global state of torch is never touched.
+The weights are drawn from the given generator; the global random state of torch is never touched.
 """
 
 from __future__ import annotations
@@ -11,26 +11,33 @@ import math
 import torch
 from torch import Tensor, nn
 
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.exceptions import TrainingError
 from estimation.models.jacobian import pushforward
 
-__all__ = ["MLP", "SLOPE", "WithLinearInput", "WithLinearOutput", "leak", "require_trainable"]
+__all__ = [
+    "MLP",
+    "NEGATIVE_SLOPE",
+    "WithLinearInput",
+    "WithLinearOutput",
+    "leaky_relu_tangents",
+    "require_trainable",
+]
 
 # of the leaky ReLU, as in the published experiments; smooth activations fitted worse in equal time
-SLOPE = 0.2
+NEGATIVE_SLOPE = 0.2
 
 
 class MLP(nn.Module):
-    """A multilayer perceptron with leaky ReLU, plus a linear map from inputs to outputs.
+    """A multilayer perceptron with leaky ReLU, plus a linear skip connection from inputs to outputs.
 
     Args:
-        inputs: number of inputs.
-        outputs: number of outputs.
-        width: units of a hidden layer.
-        depth: number of hidden layers; 0 leaves the linear map alone.
-        generator: draws the weights.
-        skip: with the linear map beside the layers. Without, the published network.
+        n_inputs: Number of inputs.
+        n_outputs: Number of outputs.
+        width: Number of units of each hidden layer.
+        depth: Number of hidden layers; 0 gives a linear layer.
+        generator: Random generator of the weights.
+        skip: Whether to add the linear skip connection. The published network has none.
 
     Example:
         >>> network = MLP(4, 2, width=8, depth=2, generator=torch.Generator().manual_seed(0))
@@ -39,34 +46,51 @@ class MLP(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, width: int, depth: int, generator: torch.Generator, skip: bool = True
+        self,
+        n_inputs: int,
+        n_outputs: int,
+        width: int,
+        depth: int,
+        generator: torch.Generator,
+        skip: bool = True,
     ) -> None:
         super().__init__()
-        sizes = [inputs, *[width] * depth, outputs]
-        self.layers = nn.ModuleList(_linear(a, b, generator) for a, b in itertools.pairwise(sizes))
-        self.skip = _linear(inputs, outputs, generator, bias=False) if skip and depth else None
+        sizes = [n_inputs, *[width] * depth, n_outputs]
+        self.layers = nn.ModuleList(
+            _random_linear(n_in, n_out, generator) for n_in, n_out in itertools.pairwise(sizes)
+        )
+        self.skip = _random_linear(n_inputs, n_outputs, generator, bias=False) if skip and depth else None
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Map (..., inputs) to (..., outputs)."""
+        """Map (..., n_inputs) to (..., n_outputs)."""
         hidden = inputs
         for layer in self.layers[:-1]:
-            hidden = nn.functional.leaky_relu_(layer(hidden), SLOPE)
-        result: Tensor = self.layers[-1](hidden)
+            hidden = nn.functional.leaky_relu_(layer(hidden), NEGATIVE_SLOPE)
+        outputs: Tensor = self.layers[-1](hidden)
         if self.skip is not None:
-            result = result + self.skip(inputs)
-        return result
+            outputs = outputs + self.skip(inputs)
+        return outputs
 
     def pushforward(self, inputs: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
-        """The same of inputs (B, inputs), with tangents (D, B, inputs) carried along, without a graph."""
-        hidden, moved = inputs, tangents
-        for place in range(len(self.layers) - 1):
-            layer = self._layer(place)
-            hidden = nn.functional.leaky_relu_(layer(hidden), SLOPE)
-            moved = leak(moved @ layer.weight.mT, hidden)
-        result, moved = self.last(hidden), moved @ self.last.weight.mT
+        """Evaluate the network and push tangents forward through it (forward-mode differentiation).
+
+        Args:
+            inputs: Points, shape (B, n_inputs).
+            tangents: D tangents at every point, shape (D, B, n_inputs).
+
+        Returns:
+            Outputs, shape (B, n_outputs), and their tangents, shape (D, B, n_outputs).
+        """
+        hidden, hidden_tangents = inputs, tangents
+        for index in range(len(self.layers) - 1):
+            layer = self._layer(index)
+            hidden = nn.functional.leaky_relu_(layer(hidden), NEGATIVE_SLOPE)
+            hidden_tangents = leaky_relu_tangents(hidden_tangents @ layer.weight.mT, hidden)
+        outputs, output_tangents = self.last(hidden), hidden_tangents @ self.last.weight.mT
         if self.skip is not None:
-            result, moved = result + self.skip(inputs), moved + tangents @ self.skip.weight.mT
-        return result, moved
+            outputs = outputs + self.skip(inputs)
+            output_tangents = output_tangents + tangents @ self.skip.weight.mT
+        return outputs, output_tangents
 
     @property
     def last(self) -> nn.Linear:
@@ -75,104 +99,105 @@ class MLP(nn.Module):
 
     @torch.no_grad()
     def compose_after_(self, matrix: Tensor, offset: Tensor) -> None:
-        """Fold a linear map into the last layers, so that f becomes matrix @ f + offset.
+        """Fold an affine map into the last layers, in place: f becomes matrix @ f + offset.
 
         Args:
-            matrix: shape (outputs, outputs).
-            offset: shape (outputs,).
+            matrix: Matrix, shape (n_outputs, n_outputs).
+            offset: Offset, shape (n_outputs,).
         """
-        _after_(self._layer(-1), matrix, offset)
+        _compose_after_(self._layer(-1), matrix, offset)
         if self.skip is not None:
             self.skip.weight.copy_(matrix @ self.skip.weight)
 
     @torch.no_grad()
     def compose_before_(self, matrix: Tensor, offset: Tensor) -> None:
-        """Fold a linear map into the first layers, so that f(u) becomes f(matrix @ u + offset).
+        """Fold an affine map into the first layers, in place: f(u) becomes f(matrix @ u + offset).
 
         Args:
-            matrix: shape (inputs, inputs).
-            offset: shape (inputs,).
+            matrix: Matrix, shape (n_inputs, n_inputs).
+            offset: Offset, shape (n_inputs,).
         """
         if self.skip is not None:
             self._layer(-1).bias.add_(self.skip.weight @ offset)
             self.skip.weight.copy_(self.skip.weight @ matrix)
-        _before_(self._layer(0), matrix, offset)
+        _compose_before_(self._layer(0), matrix, offset)
 
-    def _layer(self, place: int) -> nn.Linear:
-        layer = self.layers[place]
+    def _layer(self, index: int) -> nn.Linear:
+        layer = self.layers[index]
         assert isinstance(layer, nn.Linear)
         return layer
 
 
 class WithLinearOutput(nn.Module):
-    """A network of the user's with a trainable linear map behind it, into which unmixing is folded."""
+    """A user-supplied network followed by a trainable linear layer, into which unmixing is folded."""
 
-    def __init__(self, network: nn.Module, outputs: int) -> None:
+    def __init__(self, network: nn.Module, n_outputs: int) -> None:
         super().__init__()
         self.network = network
-        self.linear = _identity(outputs)
+        self.linear = _identity_layer(n_outputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The network, then the linear map."""
-        result: Tensor = self.linear(self.network(inputs))
-        return result
+        """Apply the network, then the linear layer."""
+        outputs: Tensor = self.linear(self.network(inputs))
+        return outputs
 
     @torch.no_grad()
     def compose_after_(self, matrix: Tensor, offset: Tensor) -> None:
-        """As for `MLP`."""
-        _after_(self.linear, matrix, offset)
+        """Fold an affine map into the linear layer; see `MLP.compose_after_`."""
+        _compose_after_(self.linear, matrix, offset)
 
 
 class WithLinearInput(nn.Module):
-    """A network of the user's with a trainable linear map before it, into which unmixing is folded."""
+    """A user-supplied network preceded by a trainable linear layer, into which unmixing is folded."""
 
-    def __init__(self, network: nn.Module, inputs: int) -> None:
+    def __init__(self, network: nn.Module, n_inputs: int) -> None:
         super().__init__()
         self.network = network
-        self.linear = _identity(inputs)
+        self.linear = _identity_layer(n_inputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The linear map, then the network."""
-        result: Tensor = self.network(self.linear(inputs))
-        return result
+        """Apply the linear layer, then the network."""
+        outputs: Tensor = self.network(self.linear(inputs))
+        return outputs
 
     def pushforward(self, inputs: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor] | None:
-        """As for `MLP`; None where the network has none."""
+        """Push tangents forward; see `MLP.pushforward`. Return None if the network has no ``pushforward``."""
         return pushforward(self.network, self.linear(inputs), tangents @ self.linear.weight.mT)
 
     @torch.no_grad()
     def compose_before_(self, matrix: Tensor, offset: Tensor) -> None:
-        """As for `MLP`."""
-        _before_(self.linear, matrix, offset)
+        """Fold an affine map into the linear layer; see `MLP.compose_before_`."""
+        _compose_before_(self.linear, matrix, offset)
 
 
 def require_trainable(**networks: nn.Module | None) -> None:
-    """Refuse networks that were made where torch keeps nothing for a gradient.
+    """Raise TrainingError if a network holds inference tensors, which can't be trained.
 
     Args:
-        networks: of the user's, by what to call them.
+        networks: User-supplied networks by the name that the error message gives them.
 
     Raises:
-        TrainingError: a weight was made under ``torch.inference_mode``.
+        TrainingError: If a parameter or buffer was created under ``torch.inference_mode``.
     """
-    for what, network in networks.items():
-        for name, tensor in (
-            () if network is None else (*network.named_parameters(), *network.named_buffers())
-        ):
+    for role, network in networks.items():
+        if network is None:
+            continue
+        for name, tensor in (*network.named_parameters(), *network.named_buffers()):
             if tensor.is_inference():
                 raise TrainingError(
-                    f"{name} of the {what} was made under torch.inference_mode and can't be trained; make it outside"
+                    f"{name} of the {role} was created under torch.inference_mode and can't be trained; create it "
+                    "outside"
                 )
 
 
-def leak(tangents: Tensor, active: Tensor) -> Tensor:
-    """Tangents behind a leaky ReLU whose values are these, which have the signs of what came in."""
-    return torch.where(active > 0, tangents, tangents * SLOPE)
+def leaky_relu_tangents(tangents: Tensor, active: Tensor) -> Tensor:
+    """Push tangents through a leaky ReLU with the given outputs, which have the signs of its inputs."""
+    return torch.where(active > 0, tangents, tangents * NEGATIVE_SLOPE)
 
 
-def _linear(inputs: int, outputs: int, generator: torch.Generator, bias: bool = True) -> nn.Linear:
-    layer = _empty(inputs, outputs, bias)
-    bound = 1 / math.sqrt(max(inputs, 1))
+def _random_linear(n_inputs: int, n_outputs: int, generator: torch.Generator, bias: bool = True) -> nn.Linear:
+    layer = _uninitialised_linear(n_inputs, n_outputs, bias)
+    bound = 1 / math.sqrt(max(n_inputs, 1))
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)
         if bias:
@@ -180,26 +205,26 @@ def _linear(inputs: int, outputs: int, generator: torch.Generator, bias: bool = 
     return layer
 
 
-def _empty(inputs: int, outputs: int, bias: bool) -> nn.Linear:
-    # made without drawing weights, which would touch the global generator
-    layer = nn.Linear(inputs, outputs, bias=bias, device="meta", dtype=PLAIN["dtype"])
-    layer.to_empty(device=PLAIN["device"])
+def _uninitialised_linear(n_inputs: int, n_outputs: int, bias: bool) -> nn.Linear:
+    # by way of the meta device, since the default initialisation would draw from the global generator
+    layer = nn.Linear(n_inputs, n_outputs, bias=bias, device="meta", dtype=CPU_FLOAT32["dtype"])
+    layer.to_empty(device=CPU_FLOAT32["device"])
     return layer
 
 
-def _identity(size: int) -> nn.Linear:
-    layer = _empty(size, size, bias=True)
+def _identity_layer(size: int) -> nn.Linear:
+    layer = _uninitialised_linear(size, size, bias=True)
     with torch.no_grad():
-        layer.weight.copy_(torch.eye(size, **PLAIN))
+        layer.weight.copy_(torch.eye(size, **CPU_FLOAT32))
         layer.bias.zero_()
     return layer
 
 
-def _after_(layer: nn.Linear, matrix: Tensor, offset: Tensor) -> None:
+def _compose_after_(layer: nn.Linear, matrix: Tensor, offset: Tensor) -> None:
     layer.weight.copy_(matrix @ layer.weight)
     layer.bias.copy_(matrix @ layer.bias + offset)
 
 
-def _before_(layer: nn.Linear, matrix: Tensor, offset: Tensor) -> None:
+def _compose_before_(layer: nn.Linear, matrix: Tensor, offset: Tensor) -> None:
     layer.bias.copy_(layer.bias + layer.weight @ offset)
     layer.weight.copy_(layer.weight @ matrix)

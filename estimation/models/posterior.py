@@ -1,9 +1,9 @@
-"""q(z | x): a Gaussian whose covariance is free and depends on x.
+"""The posterior q(z | x): a Gaussian whose full covariance depends on x.
 
-With nearly noiseless observations the true posterior is a Gaussian with a covariance that the decoder's Jacobian
-sets. A diagonal posterior can't follow it, and the ELBO then pays a model to bend its latents until the Jacobian's
-columns are orthogonal (Rolinek et al., arXiv 1812.06775): a bias away from the true latents that a full covariance
-removes.
+With nearly noiseless observations, the true posterior is a Gaussian whose covariance is determined by the decoder's
+Jacobian. A diagonal posterior can't represent it, and the ELBO then rewards nonlinear latents for which the columns of
+the Jacobian are orthogonal (Rolinek et al., arXiv 1812.06775): a bias away from the true latents, which a full
+covariance removes.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.models.networks import MLP
 
 __all__ = ["Gaussian", "PosteriorNoise"]
 
-# a posterior may not get narrower than this, or wider than that: e^-9 and e^2 standard deviations
-_LOG_SCALES = (-9.0, 2.0)
-_START_LOG_SCALE = -2.0
+# smallest and largest logarithm of a standard deviation
+_LOG_SCALE_RANGE = (-9.0, 2.0)
+_INITIAL_LOG_SCALE = -2.0
 _WIDTH = 64
 
 
@@ -30,15 +30,15 @@ class Gaussian:
     """A batch of Gaussians: loc + factor @ (standard normal noise).
 
     Attributes:
-        loc: means, shape (B, n).
-        factor: any square root of the covariance, shape (B, n, n).
-        log_det: the logarithm of the factor's determinant, shape (B,).
+        loc: Means, shape (B, n).
+        factor: Any square root of the covariance, shape (B, n, n).
+        log_det: Log-determinants of the factors, shape (B,).
 
     Example:
-        >>> one = Gaussian(torch.zeros(1, 2), torch.eye(2)[None] * 3, torch.tensor([9.0]).log())
-        >>> one.variance.tolist()
+        >>> gaussian = Gaussian(torch.zeros(1, 2), torch.eye(2)[None] * 3, torch.tensor([9.0]).log())
+        >>> gaussian.variance.tolist()
         [[9.0, 9.0]]
-        >>> one.distribution().entropy().shape
+        >>> gaussian.distribution().entropy().shape
         torch.Size([1])
     """
 
@@ -48,15 +48,15 @@ class Gaussian:
 
     @property
     def variance(self) -> Tensor:
-        """Of every latent, shape (B, n)."""
+        """Marginal variances of the latents, shape (B, n)."""
         return self.factor.square().sum(-1)
 
     def sample(self, noise: Tensor) -> Tensor:
-        """The sample that this noise gives, both of shape (B, n); gradients flow into loc and factor."""
+        """Return the sample for the given standard normal noise, both (B, n), with gradients to loc and factor."""
         return self.loc + (self.factor * noise[..., None, :]).sum(-1)
 
     def distribution(self) -> MultivariateNormal:
-        """The same as a distribution of torch's."""
+        """Return the corresponding torch distribution."""
         return MultivariateNormal(self.loc, self.factor @ self.factor.mT)
 
 
@@ -64,10 +64,10 @@ class PosteriorNoise(nn.Module):
     """The factor of the posterior's covariance, as a function of the observation.
 
     Args:
-        inputs: width of what it is a function of.
-        n: number of latents.
-        full: a full covariance, from a small network; else a diagonal one, log-linear in the inputs.
-        generator: draws the weights.
+        n_inputs: Number of inputs.
+        n_latents: Number of latents n.
+        full: Whether the covariance is full, given by a small network, or diagonal and log-linear in the inputs.
+        generator: Random generator of the weights.
 
     Example:
         >>> noise = PosteriorNoise(4, 3, True, torch.Generator().manual_seed(0))
@@ -76,47 +76,56 @@ class PosteriorNoise(nn.Module):
         (torch.Size([5, 3, 3]), torch.Size([5]))
     """
 
+    # basis in which the factor is lower triangular; see `change_basis_`
     frame: Tensor
-    places: Tensor
+    lower_entries: Tensor
 
-    def __init__(self, inputs: int, n: int, full: bool, generator: torch.Generator) -> None:
+    def __init__(self, n_inputs: int, n_latents: int, full: bool, generator: torch.Generator) -> None:
         super().__init__()
-        self.n, self.full = n, full
-        outputs = n * (n + 1) // 2 if full else n
-        self.network = MLP(inputs, outputs, _WIDTH, 1 if full else 0, generator)
-        self.register_buffer("frame", torch.eye(n, **PLAIN))
-        self.register_buffer("places", _places(n) if full else torch.empty(0, **PLAIN), persistent=False)
+        self.n_latents, self.full = n_latents, full
+        n_outputs = n_latents * (n_latents + 1) // 2 if full else n_latents
+        self.network = MLP(n_inputs, n_outputs, _WIDTH, 1 if full else 0, generator)
+        self.register_buffer("frame", torch.eye(n_latents, **CPU_FLOAT32))
+        lower_entries = _lower_entries(n_latents) if full else torch.empty(0, **CPU_FLOAT32)
+        self.register_buffer("lower_entries", lower_entries, persistent=False)
         with torch.no_grad():
-            # uncorrelated and alike everywhere, until something is learned
+            # start with uncorrelated noise of the same variance everywhere
             for layer in (self.network.last, self.network.skip):
                 for parameter in () if layer is None else layer.parameters():
                     parameter.zero_()
-            self.network.last.bias[:n] = _START_LOG_SCALE
+            self.network.last.bias[:n_latents] = _INITIAL_LOG_SCALE
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Factors and the logarithms of their determinants.
+        """Compute the factors and their log-determinants.
 
         Args:
-            inputs: shape (B, inputs).
+            inputs: Inputs, shape (B, n_inputs).
 
         Returns:
-            shapes (B, n, n) and (B,).
+            Factors, shape (B, n, n), and log-determinants, shape (B,).
         """
         outputs = self.network(inputs)
-        log_scale = outputs[:, : self.n].clamp(*_LOG_SCALES)
+        log_scale = outputs[:, : self.n_latents].clamp(*_LOG_SCALE_RANGE)
         scale = log_scale.exp()
         if not self.full:
             return torch.diag_embed(scale), log_scale.sum(1)
-        # columns as rows here, and the same frame for all of them: a single product
-        framed = (self.places @ self.frame.mT).flatten(1)
-        columns = torch.addmm(self.frame.mT.flatten(), outputs[:, self.n :], framed).view(-1, self.n, self.n)
-        # columns are scaled, so that what is learned below the diagonal has no size of its own
+        # the transposed unit lower triangular matrices, multiplied by the frame in a single product
+        basis = (self.lower_entries @ self.frame.mT).flatten(1)
+        transposed = torch.addmm(self.frame.mT.flatten(), outputs[:, self.n_latents :], basis)
+        columns = transposed.view(-1, self.n_latents, self.n_latents)
+        # the scales multiply whole columns, so that the entries below the diagonal are relative
         factor = (columns * scale[:, :, None]).mT
         return factor, log_scale.sum(1) + torch.linalg.slogdet(self.frame)[1]
 
     @torch.no_grad()
     def change_basis_(self, matrix: Tensor) -> None:
-        """Follow the latents z to matrix @ z, shape (n, n); a diagonal posterior keeps every latent's mean variance."""
+        """Adapt the noise to latents replaced by matrix @ z, in place.
+
+        A full covariance is transformed exactly. A diagonal one keeps the mean variance of every latent.
+
+        Args:
+            matrix: Invertible matrix, shape (n, n).
+        """
         if self.full:
             self.frame.copy_(matrix @ self.frame)
             return
@@ -126,9 +135,9 @@ class PosteriorNoise(nn.Module):
         last.bias.copy_(0.5 * (matrix**2 @ variance).log())
 
 
-def _places(n: int) -> Tensor:
-    """Where the entries below the diagonal of an (n, n) matrix go in its transpose, one matrix for each."""
+def _lower_entries(n: int) -> Tensor:
+    """Return one matrix per entry below the diagonal, with a 1 at its transposed position: shape (entries, n, n)."""
     row, column = torch.tril_indices(n, n, -1, device="cpu")
-    places = torch.zeros(len(row), n, n, **PLAIN)
-    places[torch.arange(len(row), device="cpu"), column, row] = 1
-    return places
+    entries = torch.zeros(len(row), n, n, **CPU_FLOAT32)
+    entries[torch.arange(len(row), device="cpu"), column, row] = 1
+    return entries

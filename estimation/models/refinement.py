@@ -1,8 +1,8 @@
-"""Encodings made consistent with the decoder: Gauss-Newton steps from where the encoder begins.
+"""Gauss-Newton refinement: encodings made consistent with the decoder.
 
-The decoder of a trained model is far more precise than its encoder, which has to learn the inverse of a map as a
-network of its own (the amortisation gap: Cremer et al., arXiv 1801.03558; steps from the encoder's answer: Kim et al.,
-arXiv 1802.02550). What the decoder knows is enough to find the latents of an observation.
+The decoder of a trained model is far more precise than its encoder, which has to learn the inverse of the decoder as a
+network of its own (the amortisation gap: Cremer et al., arXiv 1801.03558; iterations that start at the encoder's
+output: Kim et al., arXiv 1802.02550). The decoder alone determines the latents of an observation.
 """
 
 from __future__ import annotations
@@ -12,34 +12,35 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.models.jacobian import batch_jacobian
 
 __all__ = ["Refinement"]
 
-# numbers in one chunk of Jacobians: many small ones are faster than few large ones; and fewest rows
-_CHUNK, _FEWEST = 100_000, 64
-# directions in which the latents hardly vary are not taken to be known to more than a thousandth of the others
-_LEAST_VARIANCE = 1e-6
+# numbers per chunk of Jacobians, since many small chunks are faster than a few large ones; and minimum rows per chunk
+_CHUNK_NUMBERS, _MIN_CHUNK_ROWS = 100_000, 64
+# ridge on the covariance of the latents, relative to the largest variance: limits the precision in directions of hardly
+# any variance to a thousandth of the largest standard deviation
+_RIDGE = 1e-6
 
 
 class Refinement(nn.Module):
-    """Steps towards the most probable latents given the observation, when latents are Gaussian over the data.
+    """Gauss-Newton steps towards the most probable latents given the observation, under a Gaussian prior.
 
     One step from z solves (J' J / v + P) d = J' (x - f(z)) / v - P (z - m) for the decoder f, its Jacobian J, the
-    variance v of the observation, and mean m and precision P of the latents over the data. A row moves only where
-    that makes it more probable. Nothing happens before `begin_`.
+    variance v of the observation, and mean m and precision P of the latents over the data. A row takes the step only
+    if the step makes it more probable. The module returns its input until `enable_` is called.
 
     Args:
-        n: number of latents.
+        n_latents: Number of latents n.
 
     Example:
         >>> refinement = Refinement(2)
         >>> latents = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
-        >>> refinement.begin_(latents, 1)
+        >>> refinement.enable_(latents, 1)
         >>> decoder = lambda z: 3 * z
-        >>> near = refinement(decoder, decoder(latents), latents + 0.1, torch.tensor(1e-6))
-        >>> bool((near - latents).abs().max() < 1e-4)
+        >>> refined = refinement(decoder, decoder(latents), latents + 0.1, torch.tensor(1e-6))
+        >>> bool((refined - latents).abs().max() < 1e-4)
         True
     """
 
@@ -47,63 +48,68 @@ class Refinement(nn.Module):
     centre: Tensor
     precision: Tensor
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n_latents: int) -> None:
         super().__init__()
         self.register_buffer("steps", torch.tensor(0, device="cpu"))
-        self.register_buffer("centre", torch.zeros(n, **PLAIN))
-        self.register_buffer("precision", torch.eye(n, **PLAIN))
+        self.register_buffer("centre", torch.zeros(n_latents, **CPU_FLOAT32))
+        self.register_buffer("precision", torch.eye(n_latents, **CPU_FLOAT32))
 
     @torch.no_grad()
-    def begin_(self, latents: Tensor, steps: int) -> None:
-        """From now on refine, by so many steps.
+    def enable_(self, latents: Tensor, n_steps: int) -> None:
+        """Enable the refinement, in place, and fit the Gaussian prior.
 
         Args:
-            latents: of the data, as the decoder knows them, shape (rows, n).
-            steps: how many.
+            latents: Encodings of the data, in the input space of the decoder, shape (rows, n).
+            n_steps: Number of Gauss-Newton steps.
         """
         covariance = torch.cov(latents.double().T).reshape(self.precision.shape)
-        least = _LEAST_VARIANCE * covariance.diagonal().max()
+        ridge = _RIDGE * covariance.diagonal().max()
         self.centre.copy_(latents.mean(0))
         identity = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
-        self.precision.copy_(torch.linalg.inv(covariance + least * identity))
-        self.steps.fill_(steps)
+        self.precision.copy_(torch.linalg.inv(covariance + ridge * identity))
+        self.steps.fill_(n_steps)
 
     def forward(
         self, decoder: Callable[[Tensor], Tensor], observed: Tensor, latents: Tensor, variance: Tensor
     ) -> Tensor:
-        """Refine.
+        """Refine latents.
 
         Args:
-            decoder: from (B, n) to (B, d_x).
-            observed: shape (B, d_x).
-            latents: where to begin, shape (B, n).
-            variance: of each observed coordinate, a scalar.
+            decoder: Decoder from (B, n) to (B, d_x).
+            observed: Observations, shape (B, d_x).
+            latents: Initial latents, shape (B, n).
+            variance: Variance of each observed coordinate, a scalar.
 
         Returns:
-            shape (B, n).
+            Refined latents, shape (B, n).
         """
-        steps = int(self.steps)
-        if not steps:
+        n_steps = int(self.steps)
+        if not n_steps:
             return latents
-        size = max(_CHUNK // (observed.shape[1] * latents.shape[1]), _FEWEST)
-        parts = []
-        for x, start in zip(torch.split(observed, size), torch.split(latents, size), strict=True):
-            found = start
-            for _ in range(steps):
-                found = self._step(decoder, x, found, variance)
-            parts.append(found)
-        return torch.cat(parts)
+        chunk_rows = max(_CHUNK_NUMBERS // (observed.shape[1] * latents.shape[1]), _MIN_CHUNK_ROWS)
+        chunks = []
+        for x, initial in zip(
+            torch.split(observed, chunk_rows), torch.split(latents, chunk_rows), strict=True
+        ):
+            z = initial
+            for _ in range(n_steps):
+                z = self._step(decoder, x, z, variance)
+            chunks.append(z)
+        return torch.cat(chunks)
 
     @torch.no_grad()
     def _step(self, decoder: Callable[[Tensor], Tensor], x: Tensor, z: Tensor, variance: Tensor) -> Tensor:
-        values, slopes = batch_jacobian(decoder, z)
-        away = z - self.centre
-        pull = (slopes.mT @ (x - values)[..., None])[..., 0] / variance - away @ self.precision
-        normal = slopes.mT @ slopes / variance + self.precision
-        moved = z + torch.linalg.solve(normal, pull)
-        better = self._misfit(x - decoder(moved), moved, variance) < self._misfit(x - values, z, variance)
-        return torch.where(better[:, None], moved, z)
+        values, jacobian = batch_jacobian(decoder, z)
+        deviation = z - self.centre
+        gradient = (jacobian.mT @ (x - values)[..., None])[..., 0] / variance - deviation @ self.precision
+        hessian = jacobian.mT @ jacobian / variance + self.precision
+        proposal = z + torch.linalg.solve(hessian, gradient)
+        improves = self._energy(x - decoder(proposal), proposal, variance) < self._energy(
+            x - values, z, variance
+        )
+        return torch.where(improves[:, None], proposal, z)
 
-    def _misfit(self, error: Tensor, z: Tensor, variance: Tensor) -> Tensor:
-        away = z - self.centre
-        return error.square().sum(1) / variance + ((away @ self.precision) * away).sum(1)
+    def _energy(self, error: Tensor, z: Tensor, variance: Tensor) -> Tensor:
+        """Return twice the negative log posterior of latents, up to a constant, shape (B,)."""
+        deviation = z - self.centre
+        return error.square().sum(1) / variance + ((deviation @ self.precision) * deviation).sum(1)

@@ -1,4 +1,4 @@
-"""What every model has in common that turns observations into latents, and perhaps back."""
+"""The base class of all models that encode observations as latents, and the record of their sizes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from estimation.dataset.centring import Centring
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.exceptions import ConfigError, DataError
 from estimation.models.jacobian import batch_jacobian
 
@@ -24,9 +24,12 @@ __all__ = ["Batch", "Representation", "Shape", "as_tensor"]
 
 @dataclass(frozen=True)
 class Batch:
-    """Observations (B, T, d_x), actions (B, m) or None, true latents (B, T, d_z) if asked for.
+    """Rows of the data, in the user's units apart from the model's centring.
 
-    In the user's units, but for the centring of the model.
+    Attributes:
+        observations: Observations, shape (B, T, d_x).
+        actions: Actions, shape (B, m), or None.
+        latents: True latents, shape (B, T, d_z), if requested.
     """
 
     observations: Tensor
@@ -39,10 +42,10 @@ class Shape:
     """The sizes of a model.
 
     Attributes:
-        n_observed: d_x.
-        n_latents: n.
-        n_actions: m, 0 without actions.
-        past: whether there is a previous time step.
+        n_observed: Number of observed dimensions d_x.
+        n_latents: Number of latents n.
+        n_actions: Number of actions m; 0 without actions.
+        past: Whether there is a previous time step.
     """
 
     n_observed: int
@@ -52,30 +55,30 @@ class Shape:
 
     @classmethod
     def of(cls, dataset: Dataset, n_latents: int | None = None) -> Shape:
-        """The sizes of the model for these data.
+        """Return the sizes of a model of the given data.
 
         Args:
-            dataset: observations of shape (N, T, d_x); a past where T is more than 1.
-            n_latents: of the model; None takes the dataset's.
+            dataset: Data with observations of shape (N, T, d_x); there is a past if T > 1.
+            n_latents: Number of latents of the model; None for the dataset's number.
 
         Raises:
-            ConfigError: nobody says how many latents.
+            ConfigError: If neither the argument nor the dataset gives the number of latents.
 
         Example:
             >>> from estimation.simulate.sampling import simulate
             >>> Shape.of(simulate("TimeDiag", 10))
             Shape(n_observed=20, n_latents=10, n_actions=0, past=True)
         """
-        count = dataset.n_latents if n_latents is None else n_latents
-        if count is None:
+        n = dataset.n_latents if n_latents is None else n_latents
+        if n is None:
             raise ConfigError(
-                "n_latents is not set, and the data don't know the true number; set it in the configuration"
+                "n_latents is not set, and the data don't contain the true number; set it in the configuration"
             )
-        return cls(dataset.n_observed, count, dataset.n_actions, past=dataset.n_steps > 1)
+        return cls(dataset.n_observed, n, dataset.n_actions, past=dataset.n_steps > 1)
 
 
 def as_tensor(values: NDArray[Any]) -> Tensor:
-    """An array as a tensor; a copy only where torch can't share it (torch warns of arrays that can't be written to).
+    """Return an array as a tensor that shares its memory, or a copy where the array is read-only or not contiguous.
 
     Example:
         >>> as_tensor(np.broadcast_to(np.float32(1), 2))
@@ -85,13 +88,13 @@ def as_tensor(values: NDArray[Any]) -> Tensor:
 
 
 class Representation(nn.Module):
-    """Observations in, latents out; the scales that standardise observations and actions belong to it.
+    """The base class of models: maps observations to latents and stores how observations and actions are standardised.
 
-    Where there is a centring, whoever makes tensors of data applies it first, in double precision.
+    Callers that build tensors from data apply the model's centring first, in double precision.
 
     Args:
-        shape: the sizes.
-        of_images: whether observations are pixels.
+        shape: Sizes of the model.
+        of_images: Whether the observations are pixels.
     """
 
     x_mean: Tensor
@@ -106,17 +109,22 @@ class Representation(nn.Module):
         self.shape, self.of_images = shape, of_images
         self.x_centring, self.a_centring = None, None
         for name, size in (("x", shape.n_observed), ("a", shape.n_actions)):
-            self.register_buffer(f"{name}_mean", torch.zeros(size, **PLAIN))
-            self.register_buffer(f"{name}_scale", torch.ones(size, **PLAIN))
+            self.register_buffer(f"{name}_mean", torch.zeros(size, **CPU_FLOAT32))
+            self.register_buffer(f"{name}_scale", torch.ones(size, **CPU_FLOAT32))
 
     def set_scales_(self, x_mean: Tensor, x_scale: Tensor, a_mean: Tensor, a_scale: Tensor) -> None:
-        """Set what standardises observations, shape (d_x,), and actions, shape (m,).
+        """Set the means and scales that standardise observations and actions, in place.
 
-        A decoder with an ``image_shape`` draws images, whose pixels get one scale: one that hardly varies would be
-        blown up otherwise.
+        Pixels get one common scale, because individual scales would amplify pixels that hardly vary.
+
+        Args:
+            x_mean: Means of the observations, shape (d_x,).
+            x_scale: Scales of the observations, shape (d_x,); 1 for a dimension that never varies.
+            a_mean: Means of the actions, shape (m,).
+            a_scale: Scales of the actions, shape (m,).
         """
         if self.of_images:
-            # the scale of a pixel that never varies is set to 1, which says nothing of the others
+            # a constant pixel has a scale of 1, which carries no information about the others
             varying = x_scale[x_scale != 1]
             pooled = varying.square().mean().sqrt() if varying.numel() else x_scale.new_ones(())
             x_scale = pooled.expand_as(x_scale)
@@ -124,51 +132,57 @@ class Representation(nn.Module):
         for name, value in scales:
             getattr(self, name).copy_(value)
 
-    def standardised(self, observations: Tensor) -> Tensor:
-        """Observations (..., d_x) with mean zero and unit scale, as the networks know them."""
+    def standardise(self, observations: Tensor) -> Tensor:
+        """Return observations (..., d_x) with zero mean and unit scale, the input of the networks."""
         return (observations - self.x_mean) / self.x_scale
 
     def mean_latents(self, standardised: Tensor) -> Tensor:
-        """The latents, shape (B, n), of standardised observations (B, d_x)."""
+        """Encode standardised observations (B, d_x) as latents, shape (B, n)."""
         raise NotImplementedError
 
     def mean_observations(self, latents: Tensor) -> Tensor:
-        """Standardised observations, shape (B, d_x), of latents (B, n).
+        """Decode latents (B, n) to standardised observations, shape (B, d_x).
 
         Raises:
-            DataError: the model has no decoder.
+            DataError: If the model has no decoder.
         """
         raise DataError("this model has no decoder; it only encodes")
 
     def observation_jacobian(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Standardised observations (B, d_x) of latents (B, n), and their Jacobians, shape (B, d_x, n).
+        """Decode latents and compute the Jacobian of the decoder.
+
+        Args:
+            latents: Latents, shape (B, n).
+
+        Returns:
+            Standardised observations, shape (B, d_x), and Jacobians, shape (B, d_x, n).
 
         Raises:
-            DataError: the model has no decoder.
-            NotDifferentiableError: the decoder can't be differentiated.
+            DataError: If the model has no decoder.
+            NotDifferentiableError: If torch can't differentiate the decoder.
         """
         return batch_jacobian(self.mean_observations, latents)
 
     def bound(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Reconstruction and divergence, whose sum is the negative ELBO per observed dimension.
+        """Return reconstruction and divergence, whose sum is the negative ELBO per observed dimension.
 
         Args:
-            batch: rows of data.
-            generator: draws one sample of every posterior.
+            batch: Rows of the data.
+            generator: Random generator of the posterior samples, one sample per posterior.
         """
         raise NotImplementedError
 
     @property
     def has_bound(self) -> bool:
-        """Whether there is an ELBO."""
-        return self.decodes
+        """Whether the model has an ELBO."""
+        return self.has_decoder
 
     @property
-    def decodes(self) -> bool:
-        """Whether it has a decoder."""
+    def has_decoder(self) -> bool:
+        """Whether the model has a decoder."""
         return True
 
     @property
     def edges(self) -> dict[str, EdgeMasks]:
-        """The masks that have any entry, by what their columns are: ``"past"``, ``"actions"``; none without a graph."""
+        """The non-empty masks by the kind of their columns, ``"past"`` or ``"actions"``; none without a graph."""
         return {}

@@ -1,9 +1,10 @@
-"""The networks of p(z^t | z^(t-1), a): one for every latent, evaluated at once, each behind its own mask.
+"""The networks of p(z^t | z^(t-1), a): one masked network per latent, all evaluated at once.
 
-Each is the sum of a function of one input for every input (Gaussian bumps on a grid, linear in what is learned) and
-of a small multilayer perceptron with sines, which takes care of what inputs do together. Sines because a leaky ReLU
-fits what oscillates only after very long (Sitzmann et al., arXiv 2006.09661; Rahaman et al., arXiv 1806.08734), and
-what a transition network fails to fit counts as noise of the latents, which hides weak edges.
+Each network is the sum of two parts. The first is additive: a univariate function of every input, expanded in Gaussian
+basis functions on a grid, and linear in its coefficients. The second is a small MLP with sine activations, which models
+the interactions of inputs. We use sines because a leaky ReLU fits oscillating functions only after very long training
+(Sitzmann et al., arXiv 2006.09661; Rahaman et al., arXiv 1806.08734). Whatever a transition network fails to fit counts
+as noise of the latents, which hides weak edges.
 """
 
 from __future__ import annotations
@@ -14,34 +15,35 @@ import math
 import torch
 from torch import Tensor, nn
 
-from estimation.device import PLAIN
-from estimation.models.networks import SLOPE
+from estimation.device import CPU_FLOAT32
+from estimation.models.networks import NEGATIVE_SLOPE
 
 __all__ = ["TransitionNetworks"]
 
-# the grid of the bumps, in standard deviations of the inputs
-_REACH = 4.0
-_BUMPS = 32
-_BUMP_WIDTH = 0.3
-# in squares of `_away`: what is farther counts as this far. exp(-40) is nothing beside a height of one, but in products
-# it stays clear of denormal numbers, with which processors take ten times as long
-_FARTHEST = 40.0
+# the grid of the basis functions, in standard deviations of the inputs
+_GRID_LIMIT = 4.0
+_N_BASIS_FUNCTIONS = 32
+_BASIS_WIDTH = 0.3
+# largest exponent of a basis function: exp(-40) is negligible against a height of 1, but products with it stay clear of
+# denormal numbers, with which processors take ten times as long
+_MAX_EXPONENT = 40.0
 
 
 class TransitionNetworks(nn.Module):
-    """One function for every latent; function i sees the inputs that its mask lets through, and depends on no others.
+    """One function per latent; function i depends only on the inputs in row i of its mask.
 
     Args:
-        count: n, how many.
-        inputs: number of inputs, the same for all.
-        width: units of a hidden layer.
-        depth: number of hidden layers, at least 1.
-        outputs: numbers that each returns.
-        generator: draws the weights.
-        sines: sines as activation, and bumps; without, leaky ReLU alone, as published.
+        n_latents: Number of latents n.
+        n_inputs: Number of inputs, common to all functions.
+        width: Number of units of each hidden layer.
+        depth: Number of hidden layers, 1 or more.
+        n_outputs: Number of outputs of each function.
+        generator: Random generator of the weights.
+        sines: Whether to use sine activations and the additive part; otherwise an MLP with leaky ReLU, as published.
 
     Example:
-        >>> networks = TransitionNetworks(3, 2, width=8, depth=2, outputs=1, generator=torch.Generator().manual_seed(0))
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> networks = TransitionNetworks(3, 2, width=8, depth=2, n_outputs=1, generator=generator)
         >>> networks(torch.zeros(5, 2)).shape
         torch.Size([5, 3, 1])
     """
@@ -50,120 +52,132 @@ class TransitionNetworks(nn.Module):
 
     def __init__(
         self,
-        count: int,
-        inputs: int,
+        n_latents: int,
+        n_inputs: int,
         width: int,
         depth: int,
-        outputs: int,
+        n_outputs: int,
         generator: torch.Generator,
         sines: bool = True,
     ) -> None:
         super().__init__()
-        self.count, self.outputs, self.sines = count, outputs, sines
-        shapes = list(itertools.pairwise([inputs, *[width] * depth, outputs]))
-        self.weights = nn.ParameterList(_draw((count, a, b), a, generator, sines) for a, b in shapes)
-        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(count, 1, b, **PLAIN)) for _, b in shapes)
-        self.bumps = nn.Parameter(torch.zeros(inputs, _BUMPS if sines else 0, count * outputs, **PLAIN))
-        self.register_buffer("centres", torch.linspace(-_REACH, _REACH, _BUMPS, **PLAIN), persistent=False)
+        self.n_latents, self.n_outputs, self.sines = n_latents, n_outputs, sines
+        sizes = list(itertools.pairwise([n_inputs, *[width] * depth, n_outputs]))
+        self.weights = nn.ParameterList(
+            _random_weight((n_latents, n_in, n_out), n_in, generator, sines) for n_in, n_out in sizes
+        )
+        self.biases = nn.ParameterList(
+            nn.Parameter(torch.zeros(n_latents, 1, n_out, **CPU_FLOAT32)) for _, n_out in sizes
+        )
+        # coefficients of the additive part
+        n_basis = _N_BASIS_FUNCTIONS if sines else 0
+        self.bumps = nn.Parameter(torch.zeros(n_inputs, n_basis, n_latents * n_outputs, **CPU_FLOAT32))
+        centres = torch.linspace(-_GRID_LIMIT, _GRID_LIMIT, _N_BASIS_FUNCTIONS, **CPU_FLOAT32)
+        self.register_buffer("centres", centres, persistent=False)
         if sines:
             with torch.no_grad():
                 for bias in self.biases[:-1]:
                     bias.uniform_(-math.pi, math.pi, generator=generator)
 
     def forward(self, inputs: Tensor, masks: Tensor | None = None) -> Tensor:
-        """Evaluate all.
+        """Evaluate all functions.
 
         Args:
-            inputs: shape (B, inputs).
-            masks: which inputs each sees: shape (n, inputs), or (B, n, inputs) to differ from row to row; None lets
-                all through.
+            inputs: Inputs, shape (B, n_inputs).
+            masks: The inputs of each function, shape (n, n_inputs), or (B, n, n_inputs) to differ between rows; None
+                for all.
 
         Returns:
-            shape (B, n, outputs).
+            Outputs, shape (B, n, n_outputs).
         """
-        together = self._rest(self._first(inputs, masks))
-        return together + self._apart(inputs, masks) if self.sines else together
+        interactions = self._hidden_to_output(self._first_layer(inputs, masks))
+        return interactions + self._additive(inputs, masks) if self.sines else interactions
 
     def jacobian(self, inputs: Tensor, masks: Tensor | None = None) -> Tensor:
-        """The derivative of every function's first output in its inputs.
+        """Differentiate every function's first output with respect to the inputs.
 
         Args:
-            inputs: shape (B, inputs).
-            masks: shape (n, inputs), or None.
+            inputs: Inputs, shape (B, n_inputs).
+            masks: The inputs of each function, shape (n, n_inputs), or None for all.
 
         Returns:
-            shape (B, n, inputs).
+            Jacobians, shape (B, n, n_inputs).
         """
-        # a copy of the inputs for every function, so that one backward pass keeps them apart
-        copies = inputs.detach()[:, None, :].repeat(1, self.count, 1).requires_grad_()
-        seen = copies if masks is None else copies * masks
+        # a copy of the inputs for every function, so that one backward pass separates the functions
+        copies = inputs.detach()[:, None, :].repeat(1, self.n_latents, 1).requires_grad_()
+        masked = copies if masks is None else copies * masks
         with torch.enable_grad():
-            hidden = torch.baddbmm(self.biases[0], seen.transpose(0, 1), self.weights[0])
-            (result,) = torch.autograd.grad(self._rest(hidden)[..., 0].sum(), copies)
+            hidden = torch.baddbmm(self.biases[0], masked.transpose(0, 1), self.weights[0])
+            (interactions,) = torch.autograd.grad(self._hidden_to_output(hidden)[..., 0].sum(), copies)
         if not self.sines:
-            return result
-        slopes = self._slopes(inputs)
-        return result + (slopes if masks is None else slopes * masks)
+            return interactions
+        slopes = self._additive_slopes(inputs)
+        return interactions + (slopes if masks is None else slopes * masks)
 
-    def _apart(self, inputs: Tensor, masks: Tensor | None) -> Tensor:
-        heights = self._heights(inputs)
+    def _additive(self, inputs: Tensor, masks: Tensor | None) -> Tensor:
+        """Evaluate the additive parts, shape (B, n, n_outputs)."""
+        basis = self._basis(inputs)
         if masks is not None and masks.dim() == 3:
-            parts = torch.einsum("bik,iko->bio", heights, self.bumps)
-            parts = parts.view(*parts.shape[:2], self.count, self.outputs)
-            return (parts * masks.transpose(1, 2)[..., None]).sum(1)
-        weight: Tensor = self.bumps
+            terms = torch.einsum("bik,iko->bio", basis, self.bumps)
+            terms = terms.view(*terms.shape[:2], self.n_latents, self.n_outputs)
+            return (terms * masks.transpose(1, 2)[..., None]).sum(1)
+        coefficients: Tensor = self.bumps
         if masks is not None:
-            weight = weight * masks.T[:, None, :].repeat_interleave(self.outputs, dim=2)
-        # few columns: their transpose, which has few rows, is found in a third of the time
-        summed = (weight.flatten(0, 1).mT @ heights.flatten(1).mT).mT
-        return summed.reshape(-1, self.count, self.outputs)
+            coefficients = coefficients * masks.T[:, None, :].repeat_interleave(self.n_outputs, dim=2)
+        # the result has few columns: computing its transpose, which has few rows, takes a third of the time
+        outputs = (coefficients.flatten(0, 1).mT @ basis.flatten(1).mT).mT
+        return outputs.reshape(-1, self.n_latents, self.n_outputs)
 
-    def _away(self, inputs: Tensor) -> Tensor:
-        """How far all inputs are from all bumps, shape (B, inputs, bumps), in sqrt(2) of a bump's width."""
-        unit = math.sqrt(2) * _BUMP_WIDTH
-        # divided first: what is small
+    def _distances(self, inputs: Tensor) -> Tensor:
+        """Return inputs minus centres in units of sqrt(2) basis widths, shape (B, n_inputs, basis functions)."""
+        unit = math.sqrt(2) * _BASIS_WIDTH
+        # divide before subtracting: the arrays are smaller then
         return (inputs / unit)[..., None] - self.centres / unit
 
-    def _heights(self, inputs: Tensor) -> Tensor:
-        """Of all bumps at all inputs, shape (B, inputs, bumps)."""
-        return self._away(inputs).square().clamp(max=_FARTHEST).neg_().exp_()
+    def _basis(self, inputs: Tensor) -> Tensor:
+        """Evaluate the Gaussian basis functions, shape (B, n_inputs, basis functions)."""
+        return self._distances(inputs).square().clamp(max=_MAX_EXPONENT).neg_().exp_()
 
-    def _slopes(self, inputs: Tensor) -> Tensor:
-        """The derivative of the first output of the functions of one input, shape (B, n, inputs)."""
-        away = self._away(inputs)
-        steep = -math.sqrt(2) / _BUMP_WIDTH * away * self._heights(inputs)
-        first = self.bumps.view(*self.bumps.shape[:2], self.count, self.outputs)[..., 0]
-        return torch.einsum("bik,ikn->bni", steep, first)
+    def _additive_slopes(self, inputs: Tensor) -> Tensor:
+        """Differentiate the first outputs of the additive parts with respect to the inputs, shape (B, n, n_inputs)."""
+        distances = self._distances(inputs)
+        basis_slopes = -math.sqrt(2) / _BASIS_WIDTH * distances * self._basis(inputs)
+        first = self.bumps.view(*self.bumps.shape[:2], self.n_latents, self.n_outputs)[..., 0]
+        return torch.einsum("bik,ikn->bni", basis_slopes, first)
 
-    def _rest(self, hidden: Tensor) -> Tensor:
+    def _hidden_to_output(self, hidden: Tensor) -> Tensor:
+        """Apply all layers of the MLPs after the first, to (n, B, width)."""
         for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
-            active = torch.sin(hidden) if self.sines else nn.functional.leaky_relu_(hidden, SLOPE)
-            hidden = _layer(active, weight, bias)
+            active = torch.sin(hidden) if self.sines else nn.functional.leaky_relu_(hidden, NEGATIVE_SLOPE)
+            hidden = _batched_linear(active, weight, bias)
         return hidden.transpose(0, 1)
 
-    def _first(self, inputs: Tensor, masks: Tensor | None) -> Tensor:
+    def _first_layer(self, inputs: Tensor, masks: Tensor | None) -> Tensor:
+        """Apply the first layer of the MLPs, shape (n, B, width)."""
         weight, bias = self.weights[0], self.biases[0]
         if masks is not None and masks.dim() == 3:
             return torch.baddbmm(bias, (inputs[:, None, :] * masks).transpose(0, 1), weight)
         if masks is not None:
             weight = weight * masks[:, :, None]
         # one large product is faster than n small ones
-        count, size, width = weight.shape
-        flat = inputs @ weight.permute(1, 0, 2).reshape(size, count * width)
-        first: Tensor = flat.reshape(-1, count, width).transpose(0, 1) + bias
-        return first
+        n_latents, n_inputs, width = weight.shape
+        flat = inputs @ weight.permute(1, 0, 2).reshape(n_inputs, n_latents * width)
+        hidden: Tensor = flat.reshape(-1, n_latents, width).transpose(0, 1) + bias
+        return hidden
 
 
-def _layer(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Of all networks: (count, B, a), (count, a, b) and (count, 1, b) to (count, B, b)."""
+def _batched_linear(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Apply one layer of all networks: inputs (n, B, a), weights (n, a, b), biases (n, 1, b), outputs (n, B, b)."""
     if weight.shape[-1] > 1:
         return torch.baddbmm(bias, inputs, weight)
-    # products of matrices take twice as long where one of them is a single column
+    # a product of matrices takes twice as long if one of them is a single column
     return (inputs * weight.mT).sum(-1, keepdim=True) + bias
 
 
-def _draw(shape: tuple[int, ...], inputs: int, generator: torch.Generator, sines: bool) -> nn.Parameter:
+def _random_weight(
+    shape: tuple[int, ...], n_inputs: int, generator: torch.Generator, sines: bool
+) -> nn.Parameter:
     # keeps the variance of the signal through the activation
-    gain = 1 if sines else 2 / (1 + SLOPE**2)
-    scale = math.sqrt(gain / max(inputs, 1))
-    return nn.Parameter(torch.randn(shape, generator=generator, **PLAIN) * scale)
+    gain = 1 if sines else 2 / (1 + NEGATIVE_SLOPE**2)
+    scale = math.sqrt(gain / max(n_inputs, 1))
+    return nn.Parameter(torch.randn(shape, generator=generator, **CPU_FLOAT32) * scale)

@@ -214,7 +214,7 @@ def distance_facts(names: tuple[str, str], distance: GraphDistance) -> Facts:
         >>> distance_facts(("one", "two"), found)
         [('edges in both graphs', '2'), ('edges of one alone', '1: a0 → z1'), ('edges of two alone', '0')]
     """
-    facts = [("edges in both graphs", f"{distance.found}")]
+    facts = [("edges in both graphs", f"{distance.common}")]
     for name, edges in zip(names, (distance.missing_edges, distance.extra_edges), strict=True):
         facts.append((f"edges of {name} alone", f"{len(edges)}{': ' * bool(edges)}{_arrows(edges)}"))
     return facts

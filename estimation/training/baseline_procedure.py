@@ -11,7 +11,7 @@ from torch import nn
 from estimation.baselines.encoders import Baseline
 from estimation.config.baselines import NEEDS, BaselineConfig
 from estimation.dataset.dataset import Dataset
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.exceptions import ConfigError, DataError
 from estimation.history import Record
 from estimation.training.batches import Batches, generator_for
@@ -97,7 +97,7 @@ class BaselineProcedure(Procedure):
         if self.model.has_bound:
             terms = self.model.bound(batch, noise)
         else:
-            terms = self.model.loss(batch, noise), torch.zeros((), **PLAIN)
+            terms = self.model.loss(batch, noise), torch.zeros((), **CPU_FLOAT32)
         self.model.train()
         reconstruction, divergence = map(float, terms)
         return Record(
@@ -114,7 +114,7 @@ class BaselineProcedure(Procedure):
         )
 
     def _rotate(self, step: int) -> None:
-        x = self.model.standardised(self.batches.rows(self.batches.draw(_ROTATION_ROWS, step)).observations)
+        x = self.model.standardise(self.batches.rows(self.batches.draw(_ROTATION_ROWS, step)).observations)
         self.model.eval()
         with torch.no_grad():
             parts = [self.model.mean_latents(part) for part in torch.split(x.flatten(0, 1), _EVALUATION_ROWS)]

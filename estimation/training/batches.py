@@ -16,7 +16,7 @@ from torch import Tensor
 
 from estimation.dataset.centring import Centring, centred, centring_of
 from estimation.dataset.dataset import Dataset
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.models.representation import Batch, Representation, as_tensor
 from identify.hashing import mix64
 
@@ -103,7 +103,9 @@ def scales(dataset: Dataset) -> Scales:
     x_centring = centring_of(dataset.observations)
     x_mean, x_scale = _moments(dataset.observations.reshape(-1, dataset.n_observed), x_centring)
     if dataset.actions is None:
-        return Scales(x_mean, x_scale, torch.zeros(0, **PLAIN), torch.ones(0, **PLAIN), x_centring)
+        return Scales(
+            x_mean, x_scale, torch.zeros(0, **CPU_FLOAT32), torch.ones(0, **CPU_FLOAT32), x_centring
+        )
     a_centring = centring_of(dataset.actions)
     a_mean, a_scale = _moments(dataset.actions.reshape(-1, dataset.n_actions), a_centring)
     return Scales(x_mean, x_scale, a_mean, a_scale, x_centring, a_centring)

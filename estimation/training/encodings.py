@@ -52,7 +52,7 @@ class Encodings:
         rows = batches.draw(n_max, step)
         means, factors, observed = [], [], []
         for start in range(0, len(rows), _CHUNK):
-            x = model.standardised(batches.rows(rows[start : start + _CHUNK]).observations)
+            x = model.standardise(batches.rows(rows[start : start + _CHUNK]).observations)
             posterior = model.posterior(x.flatten(0, 1))
             means.append(posterior.loc.view(*x.shape[:2], -1))
             factors.append(posterior.factor.view(*x.shape[:2], *posterior.factor.shape[1:]))
@@ -63,7 +63,7 @@ class Encodings:
     def told(self) -> Tensor:
         """Which latents the observations tell of, shape (n,): they vary by more than what is not known of them.
 
-        The same border as that of the directions which `estimation.unmixing.unmix` leaves alone (``unseen``).
+        The same border as that of the directions which `estimation.unmixing.unmix` leaves alone (``collapsed``).
         """
         variance = self.latents.flatten(0, 1).var(0)
         return variance > self.factors.square().sum(-1).flatten(0, 1).mean(0)

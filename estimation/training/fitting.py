@@ -42,21 +42,20 @@ class Fitting:
 
     def fit_(self, latents: Tensor, config: TrainingConfig, most_steps: int) -> None:
         """Fit networks of this configuration to these latents, shape (rows, T, n)."""
-        self.model.fresh_transition_(config, torch.Generator().manual_seed(config.seed + self.step))
+        self.model.reset_transition_(config, torch.Generator().manual_seed(config.seed + self.step))
 
         def misfit(chosen: Tensor) -> Tensor:
             loss: Tensor = (
-                0.5 * self.left_over(latents[chosen], chosen).square().mean(0).clamp_min(_TINY).log().sum()
+                0.5 * self.residual(latents[chosen], chosen).square().mean(0).clamp_min(_TINY).log().sum()
             )
             return loss
 
         self.minimise_(misfit, self.model.networks.parameters(), len(latents), config, most_steps)
 
-    def left_over(self, latents: Tensor, chosen: Tensor) -> Tensor:
-        """What the transition misses of the latents of these rows, shape (B, n)."""
-        past = latents[:, 0] if self.model.shape.past else None
-        mean = self.model.transition(past, None if self.actions is None else self.actions[chosen]).loc
-        return latents[:, -1] - mean
+    def residual(self, latents: Tensor, chosen: Tensor) -> Tensor:
+        """Return the residual of the transition, shape (B, n), for the latents (B, T, n) of the chosen rows."""
+        actions = None if self.actions is None else self.actions[chosen]
+        return self.model.transition_residual(latents[:, -1], self.model.past_latents(latents), actions).value
 
     def minimise_(
         self,

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from estimation.config.training import TrainingConfig
-from estimation.device import PLAIN
+from estimation.device import CPU_FLOAT32
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.encodings import Encodings
 from estimation.training.fitting import Fitting
@@ -50,7 +50,7 @@ def fit_flow_(model: SparseVAE, encodings: Encodings, config: TrainingConfig, st
         straight, jacobian, log_det = model.flow.with_jacobian(bent.flatten(0, 1))
         unknown = (jacobian @ factors.flatten(0, 1)).square().sum(-1).view_as(bent).sum(1)
         straight = straight.view_as(bent)
-        loss: Tensor = noise(fitting.left_over(straight, chosen), unknown) - bent.shape[1] * log_det.mean()
+        loss: Tensor = noise(fitting.residual(straight, chosen), unknown) - bent.shape[1] * log_det.mean()
         if model.shape.past:
             loss = loss + 0.5 * straight[:, 0].square().sum(1).mean()
         return loss
@@ -64,8 +64,8 @@ class _Noise(nn.Module):
 
     def __init__(self, n: int) -> None:
         super().__init__()
-        self.own = nn.Parameter(torch.full((n,), 2 * math.log(_FIRST_DEVIATION), **PLAIN))
-        self.share = nn.Parameter(torch.zeros(n, **PLAIN))
+        self.own = nn.Parameter(torch.full((n,), 2 * math.log(_FIRST_DEVIATION), **CPU_FLOAT32))
+        self.share = nn.Parameter(torch.zeros(n, **CPU_FLOAT32))
 
     def forward(self, left_over: Tensor, unknown: Tensor) -> Tensor:
         """The negative log-likelihood of what is left over, for a mean row; both of shape (B, n)."""

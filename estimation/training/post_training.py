@@ -45,7 +45,7 @@ def refine_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: in
         torch.linalg.LinAlgError: a step has no solution.
     """
     first = Encodings.of(model, batches, step)
-    model.refinement.begin_(first.latents.flatten(0, 1), config.refinements)
+    model.refinement.enable_(first.latents.flatten(0, 1), config.refinements)
     few = Encodings.of(model, batches, step, _FEW)
     if config.variance == "profiled":
         # with a smaller variance of the observations the steps go further
@@ -109,7 +109,7 @@ def _variance_x(model: SparseVAE, encodings: Encodings, seed: int) -> torch.Tens
 @torch.no_grad()
 def _variance_z(model: SparseVAE, encodings: Encodings) -> torch.Tensor:
     """The mean square of what the transition leaves over, with the posterior's variance, shape (n,)."""
-    past, total = model.shape.past, torch.zeros_like(model.log_variance_z)
+    total = torch.zeros_like(model.log_variance_z)
     count = min(len(encodings.latents), _FEW)
     for start in range(0, count, _CHUNK):
         rows = slice(start, min(start + _CHUNK, count))
@@ -117,7 +117,7 @@ def _variance_z(model: SparseVAE, encodings: Encodings) -> torch.Tensor:
         straight, jacobian, _ = model.flow.with_jacobian(bent.flatten(0, 1))
         straight = straight.view_as(bent)
         actions = None if encodings.actions is None else encodings.actions[rows]
-        mean = model.transition(straight[:, 0] if past else None, actions).loc
+        residual = model.transition_residual(straight[:, -1], model.past_latents(straight), actions).value
         factor = jacobian.view(*bent.shape, -1)[:, -1] @ encodings.factors[rows, -1]
-        total = total + ((straight[:, -1] - mean).square() + factor.square().sum(-1)).sum(0)
+        total = total + (residual.square() + factor.square().sum(-1)).sum(0)
     return (total / count).clamp_min(_LEAST)

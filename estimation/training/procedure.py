@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from estimation.config.size import require_affordable_batch
 from estimation.dataset.dataset import Dataset
-from estimation.device import found_device
+from estimation.device import resolve_device
 from estimation.history import Record
 from estimation.methods import build_model
 from estimation.models.elbo import LossTerms
@@ -149,7 +149,7 @@ def prepare(
     Returns:
         The model, in training mode, and the batches.
     """
-    device, dtype = found_device(config.device), getattr(torch, config.dtype)
+    device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
     shape = Shape.of(given.dataset, config.n_latents)
     model = build_model(shape, config, generator, given.encoder, given.decoder)
     measured = scales(given.dataset)

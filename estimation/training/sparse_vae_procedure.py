@@ -79,7 +79,7 @@ class SparseVAEProcedure(Procedure):
         if step == self.plan.dense_end and self.plan.dense_end < self.plan.steps:
             for name, masks in self.model.edges.items():
                 if masks.dense and (name in budgets(self.config) or self.config.sparsity == "penalty"):
-                    masks.start_()
+                    masks.start_sampling_()
             self.optimisers = self._new_optimisers()
         elif step == self.plan.frozen_start and self.plan.frozen_start < self.plan.steps:
             self._freeze()

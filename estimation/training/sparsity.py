@@ -63,7 +63,7 @@ class EdgeConstraints(torch.nn.Module):
     Example:
         >>> constraints = EdgeConstraints(["past"])
         >>> masks = {"past": EdgeMasks(2, 2)}
-        >>> masks["past"].start_()
+        >>> masks["past"].start_sampling_()
         >>> loss = constraints.lagrangian(torch.tensor(0.0), masks, {"past": 1.0})
         >>> constraints.ascend_(masks, {"past": 1.0})
         >>> constraints.multipliers["past"].weight.item() > 0

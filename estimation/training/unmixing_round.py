@@ -22,8 +22,8 @@ from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.training.fitting import Fitting
-from estimation.unmixing import bend, kept_misfits, unmix, worth
-from estimation.unmixing.moments import deviations, effect_sizes
+from estimation.unmixing import edges_at_elbow, edges_at_penalty, likelihood_curve, unmix
+from estimation.unmixing.moments import effect_sizes, standard_deviations
 
 __all__ = ["unmixing_round_"]
 
@@ -67,7 +67,7 @@ def unmixing_round_(
     fitting = Fitting(model, actions, step)
     # the strengths of edges that are gone have to be seen again
     for edges in model.edges.values():
-        edges.open_()
+        edges.make_dense_()
     wider = config.replace(transition_width=max(config.transition_width, _MEASURING_WIDTH))
     fitting.fit_(latents, wider, _MEASURING_STEPS)
     effects = _Effects.of(model, latents, actions)
@@ -105,7 +105,7 @@ def _keep_(model: SparseVAE, strengths: Mapping[str, Array | None], limits: Mapp
     for name, edges in model.edges.items():
         sizes = strengths[name]
         if name in limits and sizes is not None:
-            edges.start_(torch.from_numpy(sizes).log().to(edges.logits))
+            edges.start_sampling_(torch.from_numpy(sizes).log().to(edges.logits))
             edges.freeze_(limits[name])
 
 
@@ -127,7 +127,7 @@ class _Effects:
 
     @classmethod
     def of(cls, model: SparseVAE, latents: Tensor, actions: Tensor | None) -> _Effects:
-        past = latents[:, 0] if model.shape.past else None
+        past = model.past_latents(latents)
         jacobians = None
         if past is not None:
             few = None if actions is None else actions[:_JACOBIANS]
@@ -137,7 +137,7 @@ class _Effects:
             jacobians,
             # where the past matters, its own distribution is the one that is white
             _covariance(latents[:, 0]),
-            _covariance(_left_over(model, latents, actions)),
+            _covariance(_residual(model, latents, actions)),
         )
 
     def strengths(self) -> dict[str, Array | None]:
@@ -157,27 +157,27 @@ class _Effects:
             price: of an edge in nats; None: as many as where the likelihood bends.
         """
         sizes = effect_sizes(matrix, self.covariance, self.actions, self.past)
-        left = deviations(matrix, self.residual)
+        left = standard_deviations(matrix, self.residual)
         found = {}
         for name, effects in zip(("actions", "past"), sizes, strict=True):
             if effects is not None:
                 ranked = effects if self.past is not None else effects / left[:, None]
-                misfits = kept_misfits(effects, left, ranked)
-                asked = bend(misfits) if price is None else worth(misfits, price)
+                misfits = likelihood_curve(effects, left, ranked)
+                asked = edges_at_elbow(misfits) if price is None else edges_at_penalty(misfits, price)
                 found[name] = min(round(spare * asked), effects.size, most.get(name, effects.size))
         return found
 
 
 @torch.no_grad()
-def _left_over(model: SparseVAE, latents: Tensor, actions: Tensor | None) -> Tensor:
-    """The latents less the transition's mean, shape (rows, n)."""
-    parts = []
+def _residual(model: SparseVAE, latents: Tensor, actions: Tensor | None) -> Tensor:
+    """Return the residual of the transition, shape (rows, n)."""
+    chunks = []
     for start in range(0, len(latents), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        past = latents[rows, 0] if model.shape.past else None
-        mean = model.transition(past, None if actions is None else actions[rows]).loc
-        parts.append(latents[rows, -1] - mean)
-    return torch.cat(parts)
+        chunk, chunk_actions = latents[start : start + _CHUNK], None
+        if actions is not None:
+            chunk_actions = actions[start : start + _CHUNK]
+        chunks.append(model.transition_residual(chunk[:, -1], model.past_latents(chunk), chunk_actions).value)
+    return torch.cat(chunks)
 
 
 def _covariance(values: Tensor) -> Array:

@@ -1,10 +1,20 @@
-"""The linear map of the latents that makes the learned mechanisms sparse.
+"""Unmixing: find the basis of the latents in which the learned mechanisms are sparsest.
 
-A dense model finds the latents up to a nearly linear mixing (linear identifiability). What the theory says about the
-rest is that the mechanisms are sparse in the right basis only: so look for that basis directly.
+A dense model identifies the latents up to a nearly linear mixing (linear identifiability). According to the theory, the
+mechanisms are sparse only in the right basis, so unmixing searches for that basis directly.
+
+==============  ==========================================================================
+module          contents
+==============  ==========================================================================
+``moments``     second and fourth moments of the effects, from which all bases are scored
+``likelihood``  the likelihood of a basis and of its number of edges
+``effects``     the checked input: effects in some basis, and covariances
+``directions``  the directions in which a basis is sought, and those set aside
+``search``      `unmix`, the search over bases
+==============  ==========================================================================
 """
 
-from estimation.unmixing.likelihood import bend, kept_misfits, worth
+from estimation.unmixing.likelihood import edges_at_elbow, edges_at_penalty, likelihood_curve
 from estimation.unmixing.search import Unmixing, unmix
 
-__all__ = ["Unmixing", "bend", "kept_misfits", "unmix", "worth"]
+__all__ = ["Unmixing", "edges_at_elbow", "edges_at_penalty", "likelihood_curve", "unmix"]

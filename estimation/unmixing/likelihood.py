@@ -1,4 +1,4 @@
-"""How well a basis explains the latents when only so many effects are kept."""
+"""The likelihood of the latents in a given basis, as a function of the edges that are kept."""
 
 from __future__ import annotations
 
@@ -7,87 +7,100 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from estimation.unmixing.moments import deviations
+from estimation.unmixing.moments import standard_deviations
 
-__all__ = ["bend", "kept_misfits", "misfit", "worth"]
+__all__ = ["edges_at_elbow", "edges_at_penalty", "likelihood_curve", "negative_log_likelihood"]
 
 Array = NDArray[np.float64]
 
 
-def misfit(
+def negative_log_likelihood(
     matrix: Array,
     sizes: tuple[Array | None, Array | None],
     residual: Array,
-    edges: Mapping[str, int],
+    n_edges: Mapping[str, int],
 ) -> float:
-    """The negative log-likelihood of Gaussian noises of the latents matrix @ z, up to a constant.
+    """Return the Gaussian negative log-likelihood of the latents matrix @ z with few edges, up to a constant.
 
-    What a mechanism loses with an effect is added to what it leaves over.
+    Removing an edge adds the mean square of its effect to the residual variance of the child.
 
     Args:
-        matrix: shape (n, n), invertible.
-        sizes: root mean square effects of actions, shape (n, m), and of the past, (n, n), on these latents, or None.
-        residual: the covariance of what all effects leave over of z, shape (n, n).
-        edges: how many effects of ``"actions"`` and of the ``"past"`` are kept, the strongest; all of one
-            that is not named.
+        matrix: Basis M, an invertible matrix of shape (n, n).
+        sizes: Root mean square effects of actions, shape (n, m), and of the past, shape (n, n), on the latents of this
+            basis, or None.
+        residual: Covariance of the residual of z with all edges, shape (n, n).
+        n_edges: Number of edges to keep by kind, ``"actions"`` or ``"past"``. The strongest are kept, and all edges of
+            a kind that is not given.
 
     Example:
-        >>> effects = np.array([[1.0, 0.1], [0.1, 1.0]])
-        >>> lost = [misfit(np.eye(2), (effects, None), np.eye(2), {"actions": k}) for k in (4, 2, 1)]
-        >>> np.round(lost, 3).tolist()
+        >>> sizes = np.array([[1.0, 0.1], [0.1, 1.0]]), None
+        >>> [
+        ...     round(negative_log_likelihood(np.eye(2), sizes, np.eye(2), {"actions": n_edges}), 3)
+        ...     for n_edges in (4, 2, 1)
+        ... ]
         [0.0, 0.01, 0.354]
     """
-    left = deviations(matrix, residual)
-    lost = np.zeros_like(left)
+    residual_scale = standard_deviations(matrix, residual)
+    removed_variance = np.zeros_like(residual_scale)
     actions, past = sizes
-    for name, effects in (("actions", actions), ("past", past)):
-        if effects is not None and name in edges:
-            # as edges are picked: see `unmix`
-            ranked = effects if past is not None else effects / left[:, None]
-            weakest = ranked.ravel().argsort()[: max(effects.size - edges[name], 0)]
-            gone = np.zeros(effects.size)
-            gone[weakest] = effects.ravel()[weakest] ** 2
-            lost += gone.reshape(effects.shape).sum(1)
-    return float(0.5 * np.log(left**2 + lost).sum() - np.linalg.slogdet(matrix)[1])
+    for kind, effects in (("actions", actions), ("past", past)):
+        if effects is not None and kind in n_edges:
+            # the same order as that in which `unmix` ranks edges
+            strengths = effects if past is not None else effects / residual_scale[:, None]
+            weakest = strengths.ravel().argsort()[: max(effects.size - n_edges[kind], 0)]
+            removed = np.zeros(effects.size)
+            removed[weakest] = effects.ravel()[weakest] ** 2
+            removed_variance += removed.reshape(effects.shape).sum(1)
+    return float(0.5 * np.log(residual_scale**2 + removed_variance).sum() - np.linalg.slogdet(matrix)[1])
 
 
-def kept_misfits(sizes: Array, left: Array, strengths: Array) -> Array:
-    """The misfit when the strongest 0, 1, 2, ... effects of one kind are kept, and all of the other kind.
+def likelihood_curve(sizes: Array, residual_scale: Array, strengths: Array) -> Array:
+    """Return the negative log-likelihood with 0, 1, 2, ... edges of one kind, and all edges of the other kind.
 
     Args:
-        sizes: root mean square effects, shape (n, parents).
-        left: what all effects leave over of each latent, standard deviations, shape (n,).
-        strengths: what ranks them, shape (n, parents).
+        sizes: Root mean square effects of one kind, shape (n, parents).
+        residual_scale: Standard deviation of each latent's residual with all edges, shape (n,).
+        strengths: Strengths that rank the edges, shape (n, parents).
 
     Returns:
-        shape (n * parents + 1,), never rising.
+        A nonincreasing curve, shape (n * parents + 1,).
     """
     order = strengths.ravel().argsort(kind="stable")
     children = order // sizes.shape[1]
-    lost = np.zeros((len(order) + 1, len(left)))
-    lost[np.arange(1, len(order) + 1), children] = sizes.ravel()[order] ** 2
-    found = 0.5 * np.log(left**2 + lost.cumsum(axis=0)).sum(axis=1)
-    return np.asarray(found[::-1])
+    removed_variance = np.zeros((len(order) + 1, len(residual_scale)))
+    removed_variance[np.arange(1, len(order) + 1), children] = sizes.ravel()[order] ** 2
+    curve = 0.5 * np.log(residual_scale**2 + removed_variance.cumsum(axis=0)).sum(axis=1)
+    return np.asarray(curve[::-1])
 
 
-def bend(misfits: Array) -> int:
-    """How many effects the data ask for: where the misfit is farthest below the line between none and all.
+def edges_at_elbow(curve: Array) -> int:
+    """Return the number of edges at the elbow of a likelihood curve.
+
+    The elbow is where the curve is farthest below the straight line between its ends.
+
+    Args:
+        curve: Negative log-likelihood with 0, 1, 2, ... edges, as `likelihood_curve` returns it.
 
     Example:
-        >>> bend(np.array([0.0, -2.0, -4.0, -4.1, -4.2, -4.3]))
+        >>> edges_at_elbow(np.array([0.0, -2.0, -4.0, -4.1, -4.2, -4.3]))
         2
     """
-    gain = misfits[0] - misfits
+    gain = curve[0] - curve
     if gain[-1] <= 0:
         return 0
     return int((gain / gain[-1] - np.linspace(0, 1, len(gain))).argmax())
 
 
-def worth(misfits: Array, price: float) -> int:
-    """How many effects are worth a price each: where the misfit with the price of all that are kept is least.
+def edges_at_penalty(curve: Array, penalty: float) -> int:
+    """Return the number of edges that minimises the negative log-likelihood plus a penalty per edge.
+
+    Args:
+        curve: Negative log-likelihood with 0, 1, 2, ... edges, as `likelihood_curve` returns it.
+        penalty: Penalty per edge, in nats.
 
     Example:
-        >>> [worth(np.array([0.0, -2.0, -4.0, -4.1, -4.2]), price) for price in (0.0, 0.05, 1.0, 3.0)]
+        >>> curve = np.array([0.0, -2.0, -4.0, -4.1, -4.2])
+        >>> [edges_at_penalty(curve, penalty) for penalty in (0.0, 0.05, 1.0, 3.0)]
         [4, 4, 2, 0]
     """
-    return int((misfits + price * np.arange(len(misfits))).argmin())
+    return int((curve + penalty * np.arange(len(curve))).argmin())

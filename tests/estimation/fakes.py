@@ -99,7 +99,7 @@ def model_of(
     network.set_scales_(mean, scale, torch.zeros(graph.n_actions), torch.ones(graph.n_actions))
     for name, matrix in (("past", graph.Gz), ("actions", graph.Ga)):
         if name in network.edges:
-            network.edges[name].start_(torch.tensor(matrix.toarray(), dtype=torch.float32) * 20 - 10)
+            network.edges[name].start_sampling_(torch.tensor(matrix.toarray(), dtype=torch.float32) * 20 - 10)
             network.edges[name].freeze_()
     return TrainedModel(
         network.eval(), TrainingConfig(sparsity="none", seed=training_seed()), History(), graph.actions

@@ -100,9 +100,7 @@ def test_what_only_encodes_can_not_decode(method: str, time: Dataset) -> None:
     assert model.negative_elbo(time) is None
     # the true decoder is known, but there is none to hold beside it
     assert learned_entanglement(model, time, n_samples=50).method == "regression"
-    with pytest.raises(
-        DataError, match=f"{method} has no decoder to differentiate; take method='regression'"
-    ):
+    with pytest.raises(DataError, match=f"{method} has no decoder to differentiate; use method='regression'"):
         learned_entanglement(model, time, method="jacobian", n_samples=50)
     with pytest.raises(DataError, match=f"{method} has no decoder to differentiate"):
         learned_entanglement(model, time, other=model, n_samples=50)

@@ -106,7 +106,9 @@ def test_more_latents_than_there_is_to_see() -> None:
 
 
 def test_with_neither_actions_nor_past_there_is_nothing_to_be_sparse() -> None:
-    with pytest.raises(ConfigError, match="there are neither actions nor a past: nothing can be sparse"):
+    with pytest.raises(
+        ConfigError, match="there are neither actions nor a past, so that nothing can be sparse"
+    ):
         fit(
             Dataset.from_arrays(little().observations),
             TrainingConfig(**TINY, sparsity="none", seed=training_seed()),

@@ -57,14 +57,14 @@ def reading_straight_off(data: Dataset, config: TrainingConfig) -> tuple[SparseV
         model.posterior_noise.network.last.bias.fill_(-4)
         model.log_variance_x.fill_(-8)
     for masks in model.edges.values():
-        masks.start_(10 * torch.eye(N) - 5)
+        masks.start_sampling_(10 * torch.eye(N) - 5)
         masks.freeze_(N)
     return model, Batches(data, 256, 0, torch.device("cpu"), torch.float32)
 
 
 def score(model: SparseVAE, data: Dataset, z: np.ndarray) -> float:
     with torch.no_grad():
-        found = model.mean_latents(model.standardised(torch.from_numpy(data.observations[:5000, 0])))
+        found = model.mean_latents(model.standardise(torch.from_numpy(data.observations[:5000, 0])))
     return mean_correlation(z[:5000, 0], found.double().numpy()).score
 
 
@@ -77,7 +77,7 @@ def test_bent_latents_become_straight() -> None:
     assert before < 0.98
     assert score(model, data, z) > 0.99
     # the decoder undoes the flow
-    x = model.standardised(torch.from_numpy(data.observations[:500, 0]))
+    x = model.standardise(torch.from_numpy(data.observations[:500, 0]))
     with torch.no_grad():
         through = model.mean_observations(model.mean_latents(x))
         torch.testing.assert_close(through, model.decoder(model.bent(x)), atol=1e-4, rtol=1e-4)
@@ -87,7 +87,7 @@ def test_the_posterior_goes_through_the_flow() -> None:
     data, _ = trajectories()
     model, batches = reading_straight_off(data, CONFIG.replace(steps=60))
     straighten_(model, batches, CONFIG.replace(steps=60), 0)
-    x = model.standardised(torch.from_numpy(data.observations[:20, 0]))
+    x = model.standardise(torch.from_numpy(data.observations[:20, 0]))
     with torch.no_grad():
         bent, posterior = model.bent(x), model.posterior(x)
         factor, log_det = model.posterior_noise(x)

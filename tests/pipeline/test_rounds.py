@@ -58,7 +58,7 @@ def round_of(model: SparseVAE, batches: Batches, data: Dataset) -> str:
 def moved(model: SparseVAE, data: Dataset) -> torch.Tensor:
     """Encodings without their mean."""
     with torch.no_grad():
-        encoded = model.encoder(model.standardised(torch.from_numpy(data.observations[:500, 0])))
+        encoded = model.encoder(model.standardise(torch.from_numpy(data.observations[:500, 0])))
     return encoded - encoded.mean(0)
 
 
@@ -79,7 +79,7 @@ def test_edges_that_are_gone_are_seen_again(data: Dataset) -> None:
 def test_what_is_encoded_and_decoded_stays(data: Dataset) -> None:
     model, batches = model_of(data)
     model.change_basis_(MIXING, torch.zeros(N))
-    x = model.standardised(torch.from_numpy(data.observations[:500, 0]))
+    x = model.standardise(torch.from_numpy(data.observations[:500, 0]))
     round_of(model, batches, data)
     torch.testing.assert_close(model.decoder(model.encoder(x)), x)
 

@@ -331,7 +331,7 @@ def test_data_at_odds_with_each_other(actions: Dataset, time: Dataset) -> None:
     ):
         fit(actions, tiny(max_edges_actions=3), validation=time)
     plain = Dataset.from_arrays(actions.observations, actions.actions)
-    with pytest.raises(ConfigError, match="n_latents is not set, and the data don't know the true number"):
+    with pytest.raises(ConfigError, match="n_latents is not set, and the data don't contain the true number"):
         fit(plain, tiny(max_edges_actions=3))
 
 

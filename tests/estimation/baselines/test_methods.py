@@ -249,7 +249,7 @@ A = np.random.default_rng(training_seed(1)).normal(size=(60, 2))
             Dataset.from_arrays(X, actions=A),
             BaselineConfig("vae", seed=training_seed()),
             ConfigError,
-            "n_latents is not set, and the data don't know the true number",
+            "n_latents is not set, and the data don't contain the true number",
         ),
     ],
 )

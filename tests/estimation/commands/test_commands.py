@@ -146,7 +146,7 @@ def test_without_tensorboard_one_line_says_what_to_install(
         ("evaluate missing test.npz", "missing: is no checkpoint; it has no manifest.json"),
         ("evaluate a missing.npz", "missing.npz: "),
         ("evaluate a TimeDiag -n 9", "the data have 20 observed dimensions; a was trained on 6"),
-        ("evaluate a test.npz --threshold 1", "the threshold is 1.0; it is from 0 to below 1"),
+        ("evaluate a test.npz --threshold 1", "the threshold is 1.0; it must be at least 0 and below 1"),
         ("evaluate a test.npz --report no/r.html", "no/r.html: no such folder no"),
         ("compare a missing test.npz", "missing: is no checkpoint"),
         ("compare a b", "Missing argument 'DATA'"),

@@ -186,7 +186,7 @@ def test_multipliers_rise_while_violated_and_restart_when_met() -> None:
     from estimation.models.masks import EdgeMasks
 
     masks = {"past": EdgeMasks(2, 2)}
-    masks["past"].start_(torch.zeros(2, 2))
+    masks["past"].start_sampling_(torch.zeros(2, 2))
     constraints = EdgeConstraints(["past"], rate=0.1)
     weight = constraints.multipliers["past"].weight
     for expected in (0.025, 0.05):

@@ -27,7 +27,7 @@ N = 4
 # z0 and z1 share their only action: they may mix; z2 and z3 are alone
 GRAPH = CausalGraph(Ga=[[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
 TRUTH = Truth(N, 6)
-PLAIN = np.eye(N)
+CPU_FLOAT32 = np.eye(N)
 
 
 def data() -> Dataset:
@@ -61,7 +61,7 @@ def best_first(models: dict[str, TrainedModel], monkeypatch: pytest.MonkeyPatch)
 
 
 def test_mixing_that_the_graph_allows_is_trusted_within_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    models = {"a": run(PLAIN), "b": run(turned(), (3, 0, 2, 1)), "c": run(PLAIN, (2, 3, 1, 0))}
+    models = {"a": run(CPU_FLOAT32), "b": run(turned(), (3, 0, 2, 1)), "c": run(CPU_FLOAT32, (2, 3, 1, 0))}
     found = best_first(models, monkeypatch)
     assert found.confirmed
     assert bool(found)
@@ -77,7 +77,7 @@ def test_mixing_that_the_graph_allows_is_trusted_within_the_block(monkeypatch: p
 
 
 def test_a_run_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    models = {"a": run(PLAIN), "b": run(PLAIN), "c": run(PLAIN), "d": run(wrong())}
+    models = {"a": run(CPU_FLOAT32), "b": run(CPU_FLOAT32), "c": run(CPU_FLOAT32), "d": run(wrong())}
     found = best_first(models, monkeypatch)
     assert not found.confirmed
     assert [each.trusted for each in found.latents] == [True, True, False, True]
@@ -91,13 +91,13 @@ def test_a_run_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_where_the_best_run_is_wrong_nobody_confirms_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = best_first({"a": run(wrong()), "b": run(PLAIN), "c": run(PLAIN)}, monkeypatch)
+    found = best_first({"a": run(wrong()), "b": run(CPU_FLOAT32), "c": run(CPU_FLOAT32)}, monkeypatch)
     assert [each.verdict for each in found.latents][2] == "not trusted"
     assert found.summary.startswith("Of 4 latents of a, all 2 other runs confirm 3")
 
 
 def test_the_run_with_the_lowest_negative_elbo_is_the_reference() -> None:
-    models = {"far": run(wrong()), "near": run(PLAIN)}
+    models = {"far": run(wrong()), "near": run(CPU_FLOAT32)}
     models["near"].model.log_variance_x.fill_(-12)
     models["far"].model.log_variance_x.fill_(4)
     found = verify(models, data())
@@ -106,7 +106,7 @@ def test_the_run_with_the_lowest_negative_elbo_is_the_reference() -> None:
 
 
 def test_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = best_first({"a": run(PLAIN), "b": run(wrong())}, monkeypatch)
+    found = best_first({"a": run(CPU_FLOAT32), "b": run(wrong())}, monkeypatch)
     told = json.loads(json.dumps(found.to_dict()))
     assert told["format"] == "mechsparse-verification"
     assert [each["trusted"] for each in told["latents"]] == [True, True, False, True]
@@ -116,7 +116,7 @@ def test_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_figure_and_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = best_first({"a": run(PLAIN), "b": run(PLAIN), "<c>": run(wrong())}, monkeypatch)
+    found = best_first({"a": run(CPU_FLOAT32), "b": run(CPU_FLOAT32), "<c>": run(wrong())}, monkeypatch)
     ax = plot_verification(found)
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["v0 ✓", "v1 ✓", "v2 ✗", "v3 ✓"]
     assert [text.get_text().startswith("✗") for text in ax.texts] == [False] * 5 + [True] + [False] * 2
@@ -130,7 +130,7 @@ def test_the_figure_and_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_many_latents_are_drawn_without_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = best_first({"a": run(PLAIN), "b": run(PLAIN)}, monkeypatch)
+    found = best_first({"a": run(CPU_FLOAT32), "b": run(CPU_FLOAT32)}, monkeypatch)
     wide = {f"r{k}": found.comparisons["b"] for k in range(30)}
     ax = plot_verification(replace(found, comparisons=wide, correlations=dict.fromkeys(wide, np.ones(N))))
     assert not ax.texts
@@ -138,7 +138,7 @@ def test_many_latents_are_drawn_without_numbers(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_title_fits_where_there_is_one_other_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    ax = plot_verification(best_first({"a": run(PLAIN), "b": run(PLAIN)}, monkeypatch))
+    ax = plot_verification(best_first({"a": run(CPU_FLOAT32), "b": run(CPU_FLOAT32)}, monkeypatch))
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.canvas.draw()
@@ -152,4 +152,4 @@ def test_the_title_fits_where_there_is_one_other_run(monkeypatch: pytest.MonkeyP
 
 def test_one_run_verifies_nothing() -> None:
     with pytest.raises(DataError, match="verifying takes two runs or more; 1 given"):
-        verify({"a": run(PLAIN)}, data())
+        verify({"a": run(CPU_FLOAT32)}, data())

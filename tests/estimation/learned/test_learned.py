@@ -329,10 +329,10 @@ def model_and_data(known: bool = True) -> tuple[object, Dataset]:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "guess"}, "the method is 'guess'; it is one of jacobian, regression, models"),
-        ({"threshold": 1.0}, r"the threshold is 1.0; it is from 0 to below 1"),
+        ({"method": "guess"}, "the method is 'guess'; it must be one of jacobian, regression, models"),
+        ({"threshold": 1.0}, r"the threshold is 1.0; it must be at least 0 and below 1"),
         ({"threshold": float("nan")}, "the threshold is nan"),
-        ({"smoothing": -1}, "smoothing is -1; it is a number of standard deviations"),
+        ({"smoothing": -1}, "smoothing is -1; it must be a number of standard deviations"),
         ({"n_samples": 1}, "n_samples is 1; give 2 points or more"),
     ],
 )
@@ -354,7 +354,7 @@ def test_what_a_method_needs() -> None:
     blind = Dataset.from_arrays(data.observations)
     for options, message in (
         ({"dataset": None}, "no dataset is given; entanglement is measured at its observations"),
-        ({"dataset": data, "method": "jacobian"}, "doesn't know its true decoder; take method='regression'"),
+        ({"dataset": data, "method": "jacobian"}, "the dataset has no true decoder; use method='regression'"),
         ({"dataset": data, "method": "models"}, "the method 'models' needs a second trained model"),
         ({"dataset": blind}, "holds no true latents; give a second trained model as other="),
         ({"dataset": data.take([0])}, "the dataset has a single point"),
@@ -367,7 +367,7 @@ def test_what_a_method_needs() -> None:
 def test_decoders_that_can_t_be_used() -> None:
     model, data = model_and_data()
     for decoder, message in (
-        (lambda z: np.asarray(z) ** 2, r"the true decoder can't be differentiated by torch \(.*regression"),
+        (lambda z: np.asarray(z) ** 2, r"torch can't differentiate the true decoder \(.*regression"),
         (lambda z: z[:, :1], "the true decoder gives 1 observed dimensions, the model has 4"),
         (lambda z: torch.cat([z, z], 1).sub(z.repeat(1, 2)).sqrt(), "a derivative that is not finite"),
     ):

@@ -10,7 +10,7 @@ from scipy.stats import entropy
 
 from estimation.exceptions import DataError
 from estimation.metrics import dci
-from estimation.metrics.inputs import as_samples, halves
+from estimation.metrics.inputs import as_samples, split_halves
 from tests.seeds import training_seed
 
 
@@ -85,7 +85,7 @@ def test_dci_of_unrelated_and_constant_latents() -> None:
 
 def test_dci_does_not_divide_by_the_spread_of_a_half_that_is_constant() -> None:
     z = normal(40, 1)
-    _, (score, _) = halves(*as_samples(z, z), True, 0)
+    _, (score, _) = split_halves(*as_samples(z, z), True, 0)
     z[np.isin(z[:, 0], score)] = 0.1
     assert dci(z, normal(40, 1, seed=1)).errors.tolist() == [1]
 
@@ -109,5 +109,5 @@ def test_requests_that_are_refused() -> None:
     regression: Any = "ridge"
     with pytest.raises(DataError, match=r"importance is 'ridge'; it must be 'lasso' or 'forest'"):
         dci(normal(30, 2), normal(30, 2), importance=regression)
-    with pytest.raises(DataError, match=r"19 rows can't be cut into two halves; at least 20 are needed"):
+    with pytest.raises(DataError, match=r"19 rows can't be split into two halves; at least 20 are needed"):
         dci(normal(19, 2), normal(19, 2))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimation.metrics import mean_correlation, multiple_correlation
-from estimation.metrics.inputs import as_samples, halves
+from estimation.metrics.inputs import as_samples, split_halves
 from tests.builders import permutations
 from tests.estimation.latent_pairs import normal, pairs, quick
 
@@ -142,7 +142,7 @@ def test_all_steps_count_as_rows() -> None:
 
 def test_held_out_correlations_come_from_the_other_half() -> None:
     z, z_hat = normal(200, 3), normal(200, 4, seed=1)
-    fit, score = halves(*as_samples(z, z_hat), True, 7)
+    fit, score = split_halves(*as_samples(z, z_hat), True, 7)
     found = mean_correlation(z, z_hat, held_out=True, seed=7)
     assert found.permutation.tolist() == mean_correlation(*fit).permutation.tolist()
     np.testing.assert_allclose(found.correlations, mean_correlation(*score).correlations)
@@ -166,7 +166,7 @@ def test_held_out_correlations_are_not_flattered_by_the_matching() -> None:
 @given(st.integers(4, 30), st.integers(1, 3), st.integers(0, 99))
 def test_halves_share_out_whole_sequences(n: int, steps: int, seed: int) -> None:
     place = np.repeat(np.arange(n, dtype=float), steps).reshape(n, steps, 1)
-    (fit, _), (score, learned) = halves(place, -place, True, seed)
+    (fit, _), (score, learned) = split_halves(place, -place, True, seed)
     assert sorted([*fit[:, 0], *score[:, 0]]) == sorted(place.reshape(-1))
     assert not set(fit[:, 0]) & set(score[:, 0])
     assert 0 <= len(score) - len(fit) <= steps

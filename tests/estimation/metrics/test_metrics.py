@@ -30,18 +30,18 @@ SCORES = [mean_correlation, multiple_correlation, dci]
         (
             GOOD,
             GOOD[:29],
-            r"z has shape \(30, 2\) and z_hat \(29, 2\); all but the last number must be the same",
+            r"z has shape \(30, 2\) and z_hat \(29, 2\); all sizes but the last must be equal",
         ),
-        (GOOD, GOOD[:, None], r"z has shape \(30, 2\) and z_hat \(30, 1, 2\); all but the last"),
+        (GOOD, GOOD[:, None], r"z has shape \(30, 2\) and z_hat \(30, 1, 2\); all sizes but the last"),
         (GOOD[:1], GOOD[:1], r"z has shape \(1, 2\), which is 1 rows; at least 2 are needed"),
-        (GOOD[:, 0], GOOD, r"z has shape \(30,\); it must be \(N, n\) or \(N, T, n\), with none of them 0"),
+        (GOOD[:, 0], GOOD, r"z has shape \(30,\); it must be \(N, n\) or \(N, T, n\), and no size may be 0"),
         (GOOD, GOOD[:, :0], r"z_hat has shape \(30, 0\); it must be \(N, n\)"),
         (WITH_NAN, GOOD, r"z\[2, 1\] is nan; latents must be finite"),
         (GOOD[:, None], WITH_NAN[:, None], r"z_hat\[2, 0, 1\] is nan; latents must be finite"),
         (GOOD * 1j, GOOD, r"z has entries of type complex128; they must be real numbers"),
         (GOOD, GOOD.astype(str), r"z_hat has entries of type <U\d+; they must be real numbers"),
-        (GOOD, [[1.0], [1.0, 2.0]], r"z_hat is no array of numbers: setting an array element"),
-        (np.ma.masked_less(GOOD, 0), GOOD, r"z has masked entries; fill them or leave those rows out"),
+        (GOOD, [[1.0], [1.0, 2.0]], r"z_hat is not an array of numbers: setting an array element"),
+        (np.ma.masked_less(GOOD, 0), GOOD, r"z has masked entries; fill them or leave out their rows"),
     ],
 )
 def test_arrays_that_are_refused(score: Any, z: Any, z_hat: Any, message: str) -> None:
@@ -52,10 +52,10 @@ def test_arrays_that_are_refused(score: Any, z: Any, z_hat: Any, message: str) -
 
 @pytest.mark.parametrize("score", [mean_correlation, multiple_correlation])
 def test_halves_that_are_refused(score: Any) -> None:
-    with pytest.raises(DataError, match=r"3 rows can't be cut into two halves; at least 4 are needed"):
+    with pytest.raises(DataError, match=r"3 rows can't be split into two halves; at least 4 are needed"):
         score(GOOD[:3], GOOD[:3], held_out=True)
     one_long = GOOD.reshape(1, 30, 2)
-    with pytest.raises(DataError, match=r"1 sequences of 30 steps can't be cut .* at least 2 are needed"):
+    with pytest.raises(DataError, match=r"1 sequences of 30 steps can't be split .* at least 2 are needed"):
         score(one_long, one_long, held_out=True)
     for seed in (-1, 0.5, True):
         with pytest.raises(DataError, match=rf"seed is {seed}; it must be a whole number, 0 or more"):
@@ -84,7 +84,7 @@ def test_allowed_that_is_refused() -> None:
         ([0, 2], r"\[1\] is 2; it must be a learned latent, 0 to 1, or -1 for none"),
         ([-2, 0], r"\[0\] is -2; it must be a learned latent"),
         ([1, 1], r"uses learned latent 1 more than once; it must be one-to-one"),
-        ([[0], [0, 1]], r"is no array of numbers"),
+        ([[0], [0, 1]], r"is not an array of numbers"),
     ],
 )
 def test_matchings_that_are_refused(matching: Any, message: str) -> None:

@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
 from estimation.metrics import mean_correlation, multiple_correlation
-from estimation.metrics.inputs import as_samples, halves
+from estimation.metrics.inputs import as_samples, split_halves
 from identify.entanglement import predict_entanglement
 from identify.graph import CausalGraph
 from tests.estimation.latent_pairs import CLOSE, normal, pairs, quick, random_allowed
@@ -68,7 +68,7 @@ def test_r_con_equals_one_regression_after_the_other(
 ) -> None:
     z, z_hat = arrays
     allowed = np.random.default_rng(training_seed(seed)).random((z.shape[1], z.shape[1])) < 0.5
-    (fit_z, fit_hat), (score_z, score_hat) = halves(*as_samples(z, z_hat), held_out, seed)
+    (fit_z, fit_hat), (score_z, score_hat) = split_halves(*as_samples(z, z_hat), held_out, seed)
     matching = mean_correlation(fit_z, fit_hat).permutation
     expected = np.zeros(z.shape[1])
     for i in range(z.shape[1]):

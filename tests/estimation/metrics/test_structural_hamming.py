@@ -42,13 +42,13 @@ def test_shd_counts_the_entries_that_differ(case: tuple[CausalGraph, CausalGraph
     ):
         assert errors.missing == (one & ~other).sum()
         assert errors.extra == (other & ~one).sum()
-        assert errors.found == (one & other).sum()
+        assert errors.common == (one & other).sum()
         assert errors.distance == (one ^ other).sum()
     assert found.distance == found.missing + found.extra == found.past.distance + found.actions.distance
     assert found.missing_edges == found.past.missing_edges + found.actions.missing_edges
     assert found.extra_edges == found.past.extra_edges + found.actions.extra_edges
-    assert found.found + found.missing == true.n_edges
-    assert found.found + found.extra == learned.n_edges
+    assert found.common + found.missing == true.n_edges
+    assert found.common + found.extra == learned.n_edges
     assert (found.distance == 0) == (ordered == true)
 
 
@@ -82,8 +82,8 @@ def test_unmatched_latents_keep_their_edges(
     coo = learned.Gz.tocoo()
     among = sum(bool(lost & {i, j}) for i, j in zip(*(c.tolist() for c in coo.coords), strict=True))
     assert len(theirs) == among + learned.Ga[sorted(lost)].nnz
-    assert found.found + found.missing == true.n_edges
-    assert found.found + found.extra == learned.n_edges
+    assert found.common + found.missing == true.n_edges
+    assert found.common + found.extra == learned.n_edges
 
 
 def test_shd_by_hand() -> None:
@@ -131,9 +131,7 @@ def test_graphs_without_edges_are_learned_perfectly() -> None:
 
 def test_graphs_that_are_refused() -> None:
     graph: Any = CausalGraph(Ga=np.eye(2))
-    with pytest.raises(
-        DataError, match=r"graph has 2 actions and learned_graph 1; both must be about the same"
-    ):
+    with pytest.raises(DataError, match=r"graph has 2 actions and learned_graph 1; both must have the same"):
         structural_hamming(graph, CausalGraph(Ga=[[1], [0]]))
     with pytest.raises(DataError, match=r"learned_graph is a list; it must be a CausalGraph"):
         structural_hamming(graph, [[1, 0]])

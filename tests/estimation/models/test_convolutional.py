@@ -237,14 +237,14 @@ def test_a_folder_that_names_another_network_is_refused(
 @pytest.mark.parametrize(
     ("shape", "options", "message"),
     [
-        (None, {}, r"image_shape is None; it is \(channels, height, width\), like \(3, 32, 32\)"),
-        ((32, 32), {}, r"image_shape is \(32, 32\); it is"),
-        ((3, 0, 32), {}, r"image_shape is \(3, 0, 32\); it is"),
-        ((3, 32.0, 32), {}, r"image_shape is \(3, 32.0, 32\); it is"),
+        (None, {}, r"image_shape is None; it must be \(channels, height, width\), for example \(3, 32, 32\)"),
+        ((32, 32), {}, r"image_shape is \(32, 32\); it must be"),
+        ((3, 0, 32), {}, r"image_shape is \(3, 0, 32\); it must be"),
+        ((3, 32.0, 32), {}, r"image_shape is \(3, 32.0, 32\); it must be"),
         ((3, 32, 7), {}, "images of 32 x 7 are too small for convolutions; give 8 x 8 or more"),
-        ((3, 32, 32), {"n": 0}, "n_latents is 0; it is a whole number, 1 or more"),
-        ((3, 32, 32), {"width": 1.5}, "width is 1.5; it is a whole number, 1 or more"),
-        ((3, 32, 32), {"seed": -1}, "seed is -1; it is a whole number, 0 or more"),
+        ((3, 32, 32), {"n": 0}, "n_latents is 0; it must be a whole number, 1 or more"),
+        ((3, 32, 32), {"width": 1.5}, "width is 1.5; it must be a whole number, 1 or more"),
+        ((3, 32, 32), {"seed": -1}, "seed is -1; it must be a whole number, 0 or more"),
     ],
 )
 def test_what_can_not_be(shape: object, options: dict[str, object], message: str) -> None:

@@ -86,7 +86,7 @@ def test_half_of_a_derivative_is_not_taken_for_it() -> None:
 
 
 def test_arrays_have_no_derivative() -> None:
-    with pytest.raises(NotDifferentiableError, match="it gives a ndarray, not a tensor"):
+    with pytest.raises(NotDifferentiableError, match="it returns a ndarray, not a tensor"):
         batch_jacobian(lambda z: z.numpy() ** 2, drawn(5, 2))
 
 

@@ -22,7 +22,7 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
 
 def begun(latents: Tensor, steps: int) -> Refinement:
     refinement = Refinement(latents.shape[1]).double()
-    refinement.begin_(latents, steps)
+    refinement.enable_(latents, steps)
     return refinement
 
 

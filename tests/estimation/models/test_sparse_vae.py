@@ -111,7 +111,7 @@ def test_a_change_of_basis_changes_the_latents_and_nothing_else() -> None:
 @given(st.lists(st.floats(-20, 20), min_size=4, max_size=4), st.floats(0.05, 3.5))
 def test_projection_meets_the_budget_and_keeps_the_order(logits: list[float], budget: float) -> None:
     masks = EdgeMasks(2, 2)
-    masks.start_(torch.tensor(logits).reshape(2, 2))
+    masks.start_sampling_(torch.tensor(logits).reshape(2, 2))
     before = masks.logits.detach().clone()
     had = float(masks.expected_edges().detach())
     masks.project_(budget)
@@ -123,7 +123,7 @@ def test_projection_meets_the_budget_and_keeps_the_order(logits: list[float], bu
 
 def test_samples_have_the_probabilities_of_their_logits() -> None:
     masks = EdgeMasks(2, 3)
-    masks.start_(torch.tensor([[0.0, 2.0, -2.0], [5.0, -5.0, 1.0]]))
+    masks.start_sampling_(torch.tensor([[0.0, 2.0, -2.0], [5.0, -5.0, 1.0]]))
     drawn = masks.sample(20_000, rng())
     assert set(drawn.detach().unique().tolist()) == {0.0, 1.0}
     torch.testing.assert_close(drawn.mean(0), masks.probabilities(), atol=0.02, rtol=0)
@@ -135,13 +135,13 @@ def test_states_of_a_mask() -> None:
     masks = EdgeMasks(1, 3)
     assert masks.dense
     assert masks.sample(4, rng()) is None
-    assert masks.mean_mask() is None
-    masks.start_(torch.tensor([[3.0, -1.0, 1.0]]))
+    assert masks.support_mask() is None
+    masks.start_sampling_(torch.tensor([[3.0, -1.0, 1.0]]))
     assert masks.sampled
     assert masks.support().tolist() == [[True, False, True]]
     masks.freeze_(1)
     assert masks.sample(4, rng()).tolist() == [[1.0, 0.0, 0.0]]
-    with pytest.raises(ConfigError, match="the edge budget is -1; it is a number of edges"):
+    with pytest.raises(ConfigError, match="the edge budget is -1; it must be a number of edges"):
         masks.project_(-1)
 
 
@@ -189,7 +189,7 @@ def test_profiled_variances_are_the_best_ones(past: bool, n_actions: int) -> Non
 def test_a_gradient_reaches_every_parameter(variance: str, predict: str) -> None:
     model = stirred(tiny(variance=variance, predict=predict))
     for edges in model.edges.values():
-        edges.start_(torch.zeros_like(edges.logits))
+        edges.start_sampling_(torch.zeros_like(edges.logits))
     batch = batch_for(model)
     training_loss(
         model, batch, model.sample_masks(16, rng()), rng(1), variance == "profiled"
@@ -217,11 +217,13 @@ def test_jacobian_and_effects_of_the_transition(predict: str) -> None:
 
 
 def test_models_that_can_not_be() -> None:
-    with pytest.raises(ConfigError, match="neither actions nor a past: nothing can be sparse"):
+    with pytest.raises(ConfigError, match="neither actions nor a past, so that nothing can be sparse"):
         SparseVAE(Shape(5, 3, 0, past=False), TrainingConfig(), rng())
     with pytest.raises(TrainingError, match=r"the encoder can't take inputs of shape \(2, 5\)"):
         SparseVAE(Shape(5, 3, 2, past=False), TrainingConfig(), rng(), encoder=nn.Linear(4, 3))
-    with pytest.raises(TrainingError, match=r"the decoder maps \(2, 3\) to \(2, 4\); it must give \(2, 5\)"):
+    with pytest.raises(
+        TrainingError, match=r"the decoder maps \(2, 3\) to \(2, 4\); it must map to \(2, 5\)"
+    ):
         SparseVAE(Shape(5, 3, 2, past=False), TrainingConfig(), rng(), decoder=nn.Linear(3, 4))
 
 
@@ -252,7 +254,7 @@ def test_a_step_stays_on_the_models_device(variance: str) -> None:
     batch = Batch(torch.empty(8, 2, 6, device="meta"), torch.empty(8, 2, device="meta"))
     for sampled in (False, True):
         for edges in model.edges.values() if sampled else ():
-            edges.start_()
+            edges.start_sampling_()
         masks = model.sample_masks(8, torch.Generator())
         terms = training_loss(model, batch, masks, torch.Generator(), variance == "profiled")
         optimiser.zero_grad()
@@ -260,7 +262,7 @@ def test_a_step_stays_on_the_models_device(variance: str) -> None:
         optimiser.step()
         assert terms.total.device.type == "meta"
     assert all(parameter.grad is not None for parameter in moving)
-    model.fresh_transition_(config, torch.Generator())
+    model.reset_transition_(config, torch.Generator())
     assert {parameter.device.type for parameter in model.networks.parameters()} == {"meta"}
 
 

@@ -18,7 +18,7 @@ def rng(seed: int = 0) -> torch.Generator:
 
 def drawn(count: int, inputs: int, outputs: int = 1, seed: int = 0, sines: bool = True) -> TransitionNetworks:
     networks = TransitionNetworks(
-        count, inputs, width=5, depth=2, outputs=outputs, generator=rng(seed), sines=sines
+        count, inputs, width=5, depth=2, n_outputs=outputs, generator=rng(seed), sines=sines
     )
     with torch.no_grad():
         # they start at zero, where nothing could be seen of them
@@ -37,7 +37,7 @@ def one_at_a_time(networks: TransitionNetworks, i: int, inputs: Tensor, row: Ten
     for j in range(inputs.shape[1]):
         for k, centre in enumerate(torch.linspace(-4, 4, 32)):
             height = torch.exp(-0.5 * ((inputs[:, j] - centre) / 0.3) ** 2)
-            coefficients = networks.bumps[j, k].view(networks.count, networks.outputs)[i]
+            coefficients = networks.bumps[j, k].view(networks.n_latents, networks.n_outputs)[i]
             hidden = hidden + row[j] * height[:, None] * coefficients
     return hidden
 
@@ -70,15 +70,15 @@ def test_the_jacobian_is_the_derivative_and_zero_where_the_mask_is(seed: int, si
 
 def test_no_bump_is_so_low_that_processors_get_slow() -> None:
     networks = drawn(2, 1)
-    heights = networks._heights(torch.linspace(-100, 100, 999)[:, None])
+    heights = networks._basis(torch.linspace(-100, 100, 999)[:, None])
     assert heights.min() > 1e4 * torch.finfo(torch.float32).tiny
     assert heights.min() < 1e-17
     # and what is as far as that from all bumps has no slope
-    assert networks._slopes(torch.full((1, 1), 100.0)).abs().max() < 1e-13
+    assert networks._additive_slopes(torch.full((1, 1), 100.0)).abs().max() < 1e-13
 
 
 def test_a_function_of_one_input_that_oscillates_is_fitted_in_seconds() -> None:
-    networks = TransitionNetworks(1, 2, width=8, depth=2, outputs=1, generator=rng())
+    networks = TransitionNetworks(1, 2, width=8, depth=2, n_outputs=1, generator=rng())
     inputs = torch.rand(512, 2, generator=rng(1)) * 4 - 2
     wanted = torch.sin(4 * inputs[:, 0]) + inputs[:, 1].abs()
     optimiser = torch.optim.Adam(networks.parameters(), lr=0.02)

@@ -133,7 +133,7 @@ def test_networks_made_in_inference_mode_are_refused(what: str, method: str) -> 
     with torch.inference_mode():
         network = nn.Linear(*sizes)
     message = (
-        f"weight of the {what} was made under torch.inference_mode and can't be trained; make it outside"
+        f"weight of the {what} was created under torch.inference_mode and can't be trained; create it outside"
     )
     train = fit
     config = (

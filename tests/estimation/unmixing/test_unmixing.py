@@ -12,8 +12,8 @@ from scipy.optimize import linear_sum_assignment
 from estimation.exceptions import DataError
 from estimation.simulate.mechanisms import sines
 from estimation.simulate.published_processes import random_graph
-from estimation.unmixing import Unmixing, bend, kept_misfits, unmix
-from estimation.unmixing.likelihood import misfit
+from estimation.unmixing import Unmixing, edges_at_elbow, likelihood_curve, unmix
+from estimation.unmixing.likelihood import negative_log_likelihood
 from identify.catalog import load
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
@@ -220,8 +220,8 @@ BLUR = np.diag([1e-4, 1e-4, 1e-4, 1e-1, 1e-1])
 def found_in_blur(turn: Array, covariance: Array, **effects: Array) -> Unmixing:
     """Unmix what is seen through a mixing of all five."""
     found = unmix(covariance=turn @ covariance @ turn.T, noise=turn @ BLUR @ turn.T, n_starts=12, **effects)
-    assert found.unseen == (3, 4)
-    assert set(found.unseen) <= set(found.unconstrained) or found.orthogonal
+    assert found.collapsed == (3, 4)
+    assert set(found.collapsed) <= set(found.unconstrained) or found.orthogonal
     product = found.matrix @ turn
     # what is seen has nothing of the others, in units of their sizes
     np.testing.assert_allclose((product @ SIZES)[:3, 3:], 0, atol=1e-2)
@@ -259,7 +259,7 @@ def test_unused_latents_of_the_model_are_set_aside_with_a_past() -> None:
 def test_where_nothing_is_seen_nothing_is_set_aside() -> None:
     effects, covariance = effects_of_actions(load("ActionDiag"), 0.0)
     found = unmix(effects, None, covariance, n_starts=2, noise=1e3 * np.eye(10))
-    assert found.unseen == ()
+    assert found.collapsed == ()
 
 
 def test_strengths_are_the_sizes_in_the_new_basis() -> None:
@@ -303,11 +303,11 @@ ONES = np.ones((5, 2, 2))
         ({"action_effects": ONES, "covariance": np.ones((2, 3))}, r"the covariance has shape \(2, 3\)"),
         (
             {"action_effects": np.ones((5, 3, 2)), "covariance": np.eye(2)},
-            r"with 2 latents they must be \(S, n, m\)",
+            r"with 2 latents they must have shape \(S, n, m\)",
         ),
         (
             {"past_jacobians": np.ones((5, 2, 3)), "covariance": np.eye(2)},
-            r"with 2 latents they must be \(S, n, n\)",
+            r"with 2 latents they must have shape \(S, n, n\)",
         ),
         (
             {"past_jacobians": ONES[:1], "covariance": np.eye(2)},
@@ -343,9 +343,10 @@ def test_misfits_by_number_of_effects(n: int, m: int, seed: int) -> None:
     """All of them at once are those that `misfit` gives for each number alone, and more effects never fit worse."""
     rng = np.random.default_rng(training_seed(seed))
     sizes, left = rng.exponential(size=(n, m)), rng.uniform(0.1, 1, n)
-    found = kept_misfits(sizes, left, sizes / left[:, None])
+    found = likelihood_curve(sizes, left, sizes / left[:, None])
     one_by_one = [
-        misfit(np.eye(n), (sizes, None), np.diag(left**2), {"actions": k}) for k in range(n * m + 1)
+        negative_log_likelihood(np.eye(n), (sizes, None), np.diag(left**2), {"actions": k})
+        for k in range(n * m + 1)
     ]
     np.testing.assert_allclose(found, one_by_one, atol=1e-9)
     assert (np.diff(found) <= 1e-12).all()
@@ -361,11 +362,11 @@ def test_the_bend_is_at_the_number_of_effects(n: int, m: int, seed: int) -> None
     sizes = np.where(there, rng.uniform(5, 20, (n, m)), rng.uniform(0, 0.1, (n, m)))
     # in a row of many large effects the first to go costs most, and the others little
     few = there.sum(axis=1).max(initial=0) <= 1
-    found = bend(kept_misfits(sizes, np.ones(n), sizes))
+    found = edges_at_elbow(likelihood_curve(sizes, np.ones(n), sizes))
     if few:
         assert found == there.sum()
     assert found <= there.sum()
 
 
 def test_without_an_effect_there_is_no_bend() -> None:
-    assert bend(kept_misfits(np.zeros((2, 3)), np.ones(2), np.zeros((2, 3)))) == 0
+    assert edges_at_elbow(likelihood_curve(np.zeros((2, 3)), np.ones(2), np.zeros((2, 3)))) == 0
