@@ -29,9 +29,7 @@ from estimation.device import CPU_FLOAT32, default_modes
 from estimation.exceptions import DataError
 from estimation.history import History
 from estimation.models.convolutional import describe
-from estimation.models.elbo import negative_elbo
 from estimation.models.representation import Batch, Representation, as_tensor
-from estimation.models.sparse_vae import SparseVAE
 from estimation.storage.folders import write_folder
 from identify.formats import FORMATS
 from identify.graph import CausalGraph
@@ -377,13 +375,6 @@ def held_out_terms(model: Representation, dataset: Dataset, seed: int) -> dict[s
         a = None
         if dataset.actions is not None:
             a = as_tensor(centred(dataset.actions[part], model.a_centring)).to(device, dtype)
-        for name, term in zip(totals, _bound(model, Batch(x, a), generator), strict=True):
+        for name, term in zip(totals, model.bound(Batch(x, a), generator), strict=True):
             totals[name] += float(term) * len(x) / len(dataset)
     return {"total": sum(totals.values()), **totals}
-
-
-def _bound(model: Representation, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    if isinstance(model, SparseVAE):
-        terms = negative_elbo(model, batch, None, generator)
-        return terms.reconstruction, terms.divergence
-    return model.bound(batch, generator)

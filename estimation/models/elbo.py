@@ -16,17 +16,45 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.distributions import Normal
 
+from estimation.models.masks import Masks
+from estimation.models.posterior import Gaussian
 from estimation.models.representation import Batch
-from estimation.models.sparse_vae import Masks, SparseVAE, TransitionResidual
+from estimation.models.transitions import TransitionResidual
 
-__all__ = ["LossTerms", "negative_elbo", "training_loss"]
+__all__ = ["LatentModel", "LossTerms", "negative_elbo", "training_loss"]
 
 _MIN_VARIANCE = 1e-12
 _LOG_2PI_E = math.log(2 * math.pi) + 1
+
+
+class LatentModel(Protocol):
+    """The distributions of a model, as the ELBO needs them; `SparseVAE` has them."""
+
+    def standardise(self, observations: Tensor) -> Tensor:
+        """Return standardised observations."""
+
+    def posterior(self, standardised: Tensor) -> Gaussian:
+        """Return q(z | x)."""
+
+    def likelihood(self, latents: Tensor) -> Normal:
+        """Return p(x | z)."""
+
+    def mean_observations(self, latents: Tensor) -> Tensor:
+        """Return the means of p(x | z)."""
+
+    def past_latents(self, latents: Tensor) -> Tensor | None:
+        """Return the latents of the previous step."""
+
+    def transition_residual(
+        self, current: Tensor, past: Tensor | None, actions: Tensor | None, masks: Masks | None = None
+    ) -> TransitionResidual:
+        """Return the residual of p(z^t | z^(t-1), a)."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +80,7 @@ class LossTerms:
 
 
 def negative_elbo(
-    model: SparseVAE, batch: Batch, masks: Masks | None, generator: torch.Generator
+    model: LatentModel, batch: Batch, masks: Masks | None, generator: torch.Generator
 ) -> LossTerms:
     """Return the negative ELBO with the model's own variances.
 
@@ -81,7 +109,7 @@ def negative_elbo(
 
 
 def training_loss(
-    model: SparseVAE, batch: Batch, masks: Masks | None, generator: torch.Generator, profiled: bool
+    model: LatentModel, batch: Batch, masks: Masks | None, generator: torch.Generator, profiled: bool
 ) -> LossTerms:
     """Return the loss that training minimises: the negative ELBO, optionally with profiled variances.
 
@@ -125,7 +153,7 @@ class _Parts:
     residual: TransitionResidual
 
     @classmethod
-    def of(cls, model: SparseVAE, batch: Batch, masks: Masks | None, generator: torch.Generator) -> _Parts:
+    def of(cls, model: LatentModel, batch: Batch, masks: Masks | None, generator: torch.Generator) -> _Parts:
         n_rows, n_steps, d_x = batch.observations.shape
         x = model.standardise(batch.observations).reshape(n_rows * n_steps, d_x)
         posterior = model.posterior(x)

@@ -7,19 +7,34 @@ Gumbel-sigmoid: zeros and ones in the forward pass, the gradient of the relaxed 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from estimation.device import CPU_FLOAT32
 from estimation.exceptions import ConfigError
 
-__all__ = ["MASK_STATES", "EdgeMasks"]
+__all__ = ["MASK_STATES", "EdgeMasks", "Masks"]
 
 _DENSE, _SAMPLED, _FROZEN = 0, 1, 2
 #: The valid values of the buffer ``state``.
 MASK_STATES = (_DENSE, _SAMPLED, _FROZEN)
 _MAX_LOGIT = 30.0
 _N_BISECTIONS = 60
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Masks of a batch.
+
+    Attributes:
+        past: Mask of the past latents, shape (B, n, n) or (n, n); None for all edges.
+        actions: Mask of the actions, shape (B, n, m) or (n, m); None for all edges.
+    """
+
+    past: Tensor | None = None
+    actions: Tensor | None = None
 
 
 class EdgeMasks(nn.Module):

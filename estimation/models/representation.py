@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -104,6 +104,8 @@ class Representation(nn.Module):
     x_centring: Centring | None
     a_centring: Centring | None
 
+    has_bound: ClassVar[bool] = False
+
     def __init__(self, shape: Shape, of_images: bool = False) -> None:
         super().__init__()
         self.shape, self.of_images = shape, of_images
@@ -170,12 +172,7 @@ class Representation(nn.Module):
             batch: Rows of the data.
             generator: Random generator of the posterior samples, one sample per posterior.
         """
-        raise NotImplementedError
-
-    @property
-    def has_bound(self) -> bool:
-        """Whether the model has an ELBO."""
-        return self.has_decoder
+        raise NotImplementedError(f"{type(self).__name__} has no ELBO")
 
     @property
     def has_decoder(self) -> bool:

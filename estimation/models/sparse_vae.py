@@ -13,7 +13,6 @@ latents follow p(z | a).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,48 +22,23 @@ from torch.distributions import Normal
 from estimation.config.size import require_affordable
 from estimation.device import CPU_FLOAT32, out_of_memory
 from estimation.exceptions import ConfigError, TrainingError
+from estimation.models.elbo import negative_elbo
 from estimation.models.flow import ResidualFlow
 from estimation.models.jacobian import batch_jacobian
-from estimation.models.masks import EdgeMasks
+from estimation.models.masks import EdgeMasks, Masks
 from estimation.models.networks import MLP, WithLinearInput, WithLinearOutput, require_trainable
 from estimation.models.posterior import Gaussian, PosteriorNoise
 from estimation.models.refinement import Refinement
-from estimation.models.representation import Representation, Shape
-from estimation.models.transitions import TransitionNetworks
+from estimation.models.representation import Batch, Representation, Shape
+from estimation.models.transitions import TransitionNetworks, TransitionResidual
 from identify.exceptions import one_line
 
 if TYPE_CHECKING:
     from estimation.config.training import TrainingConfig
 
-__all__ = ["Masks", "SparseVAE", "TransitionResidual"]
+__all__ = ["SparseVAE"]
 
 _FLOW_WIDTH = 128
-
-
-@dataclass(frozen=True)
-class Masks:
-    """Masks of a batch.
-
-    Attributes:
-        past: Mask of the past latents, shape (B, n, n) or (n, n); None for all edges.
-        actions: Mask of the actions, shape (B, n, m) or (n, m); None for all edges.
-    """
-
-    past: Tensor | None = None
-    actions: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class TransitionResidual:
-    """The residual of the transition, z^t - E[z^t | z^(t-1), a], and its predicted scale.
-
-    Attributes:
-        value: Residuals, shape (B, n).
-        scale: Standard deviations of p(z^t | z^(t-1), a), shape (B, n).
-    """
-
-    value: Tensor
-    scale: Tensor
 
 
 class SparseVAE(Representation):
@@ -93,6 +67,8 @@ class SparseVAE(Representation):
         >>> model.transition(torch.zeros(4, 3), torch.zeros(4, 2)).loc.shape
         torch.Size([4, 3])
     """
+
+    has_bound = True
 
     encoder: MLP | WithLinearOutput
     decoder: MLP | WithLinearInput
@@ -289,6 +265,10 @@ class SparseVAE(Representation):
             resampled[:, column] = actions[:, column].roll(1)
             effects.append((self.transition(past, resampled).loc - base) / 2**0.5)
         return torch.stack(effects, dim=-1)
+
+    def bound(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        terms = negative_elbo(self, batch, None, generator)
+        return terms.reconstruction, terms.divergence
 
     def sample_masks(self, n_rows: int, generator: torch.Generator) -> Masks:
         """Draw masks for a batch of n_rows rows."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from estimation.device import CPU_FLOAT32
 from estimation.models.networks import NEGATIVE_SLOPE
 
-__all__ = ["TransitionNetworks"]
+__all__ = ["TransitionNetworks", "TransitionResidual"]
 
 # the grid of the basis functions, in standard deviations of the inputs
 _GRID_LIMIT = 4.0
@@ -27,6 +28,19 @@ _BASIS_WIDTH = 0.3
 # largest exponent of a basis function: exp(-40) is negligible against a height of 1, but products with it stay clear of
 # denormal numbers, with which processors take ten times as long
 _MAX_EXPONENT = 40.0
+
+
+@dataclass(frozen=True)
+class TransitionResidual:
+    """The residual of the transition, z^t - E[z^t | z^(t-1), a], and its predicted scale.
+
+    Attributes:
+        value: Residuals, shape (B, n).
+        scale: Standard deviations of p(z^t | z^(t-1), a), shape (B, n).
+    """
+
+    value: Tensor
+    scale: Tensor
 
 
 class TransitionNetworks(nn.Module):

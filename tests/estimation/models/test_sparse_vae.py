@@ -15,10 +15,10 @@ from estimation.config import TrainingConfig
 from estimation.exceptions import ConfigError, TrainingError
 from estimation.models.elbo import negative_elbo, training_loss
 from estimation.models.jacobian import batch_jacobian
-from estimation.models.masks import EdgeMasks
+from estimation.models.masks import EdgeMasks, Masks
 from estimation.models.networks import MLP, WithLinearInput, WithLinearOutput
 from estimation.models.representation import Batch, Shape
-from estimation.models.sparse_vae import Masks, SparseVAE
+from estimation.models.sparse_vae import SparseVAE
 from estimation.training.optimisers import build
 from tests.seeds import training_seed
 
