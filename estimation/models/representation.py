@@ -95,6 +95,9 @@ class Representation(nn.Module):
     Args:
         shape: Sizes of the model.
         of_images: Whether the observations are pixels.
+
+    Attributes:
+        has_bound: Whether the model has an ELBO, which `bound` computes.
     """
 
     x_mean: Tensor

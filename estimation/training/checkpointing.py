@@ -1,4 +1,4 @@
-"""The state of an unfinished run: written so that going on from it changes no number."""
+"""The state of an unfinished run. A run that resumes from it ends with the numbers of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ Fingerprints = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class State:
-    """Where a run stands, beside the tensors.
+    """The state of a run.
 
     Attributes:
-        step: steps done.
-        seconds: time spent.
-        history: so far.
-        stale: looks at the held-out data without improvement.
-        optimisers: as read, none when the state is about to be written.
-        tensors: those read.
+        step: Number of steps taken.
+        seconds: Time spent.
+        history: Records and notes so far.
+        stale: Number of evaluations since held-out data were fitted best.
+        optimisers: Stored states of the optimisers; empty in a state to be written.
+        tensors: Stored tensors; empty in a state to be written.
     """
 
     step: int
@@ -61,7 +61,7 @@ class State:
 
 
 def fingerprints(dataset: Dataset, validation: Dataset | None) -> Fingerprints:
-    """Of the data of a run, as a state knows them."""
+    """Return the digests of a run's data, by ``"training"`` and ``"validation"``."""
     return {
         "training": fingerprint(dataset),
         "validation": None if validation is None else fingerprint(validation),
@@ -78,7 +78,7 @@ def write(
     """Write the state of a run, in place of an earlier one.
 
     Raises:
-        FileAccessError: it can't be written.
+        FileAccessError: If it can't be written.
     """
     tensors = {f"model.{name}": tensor for name, tensor in procedure.model.state_dict().items()}
     tensors |= {f"constraints.{name}": tensor for name, tensor in procedure.constraints.state_dict().items()}
@@ -98,10 +98,10 @@ def write(
 
 
 def read(folder: Path, config: Settings, data: Fingerprints) -> State | None:
-    """The state in a folder; None when there is none yet.
+    """Read the state in a folder; return None if there is none yet.
 
     Raises:
-        CheckpointError: it is damaged, or of a run with other settings or on other data.
+        CheckpointError: If it is damaged, or belongs to a run with other settings or on other data.
     """
     if not (folder / MANIFEST).exists():
         return None
@@ -128,15 +128,15 @@ def _different_settings(config: Settings, stored: Mapping[str, Any]) -> list[str
     return sorted(name for name, value in config.to_dict().items() if stored.get(name) != value)
 
 
-def _require_same_data(folder: Path, theirs: Fingerprints | None, data: Fingerprints) -> None:
-    if theirs is None:
+def _require_same_data(folder: Path, stored: Fingerprints | None, data: Fingerprints) -> None:
+    if stored is None:
         raise CheckpointError(
-            f"{folder}: holds a run of a version that didn't write down on which data; give another folder"
+            f"{folder}: holds a run of a version that did not store a digest of its data; give another folder"
         )
-    different = " and ".join(name for name in ("training", "validation") if theirs[name] != data[name])
+    different = " and ".join(name for name in ("training", "validation") if stored[name] != data[name])
     if different:
         raise CheckpointError(
-            f"{folder}: holds a run on other {different} data; give those that it began with, or another folder"
+            f"{folder}: holds a run on other {different} data; give the data that it began with, or another folder"
         )
 
 
@@ -144,24 +144,24 @@ def restore_into(state: State, procedure: Procedure) -> None:
     """Load a state into an untrained model and its optimisers.
 
     Raises:
-        CheckpointError: it doesn't fit them.
+        CheckpointError: If it does not fit them.
     """
     for prefix, module in (("model.", procedure.model), ("constraints.", procedure.constraints)):
-        own = {
+        tensors = {
             name.removeprefix(prefix): tensor
             for name, tensor in state.tensors.items()
             if name.startswith(prefix)
         }
-        load_state(module, with_current_names(own), "the state of the run")
+        load_state(module, with_current_names(tensors), "the state of the run")
     optimisers = procedure.optimisers
     if len(state.optimisers) != len(optimisers):
         raise CheckpointError(
             f"the state of the run has {len(state.optimisers)} optimisers, not {len(optimisers)}"
         )
-    for k, (optimiser, kept) in enumerate(zip(optimisers, state.optimisers, strict=True)):
+    for k, (optimiser, stored) in enumerate(zip(optimisers, state.optimisers, strict=True)):
         try:
-            found = restore(kept, state.tensors)
-            require_state(found, optimiser, f"optimisers[{k}]")
-            optimiser.load_state_dict(found)
+            optimiser_state = restore(stored, state.tensors)
+            require_state(optimiser_state, optimiser, f"optimisers[{k}]")
+            optimiser.load_state_dict(optimiser_state)
         except (CheckpointError, ValueError) as error:
             raise CheckpointError(f"the state of the run has another optimiser ({error})") from error

@@ -1,4 +1,4 @@
-"""What the state of an optimiser may be, checked before it is taken up: torch itself looks at little of it."""
+"""The stored state of an optimiser, checked before it is loaded: torch itself checks little of it."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from identify.names import shown
 
 __all__ = ["require_state"]
 
-# depends on torch's default when the optimiser was made
-_SCALARS = (torch.float32, torch.float64)
-# what changes from step to step; all else is as when the optimiser was made
+# the type depends on torch's default when the optimiser was built
+_STEP_TYPES = (torch.float32, torch.float64)
+# entries that change from step to step; all others are constants of the optimiser
 _CHANGING = {"lr": Real(0, 1e6), "done": Whole(0, MOST_STEPS)}
 
 
 def require_state(state: Any, optimiser: torch.optim.Optimizer, where: str) -> None:
-    """Hold a state read against the optimiser that is to take it up.
+    """Check a stored state against the optimiser that will load it.
 
     Args:
-        state: nested dicts, lists, numbers and tensors.
-        optimiser: fresh; SOAP or Adam.
-        where: what to call the state.
+        state: Nested dicts, lists, numbers and tensors.
+        optimiser: SOAP or Adam, before its first step.
+        where: Name of the state in error messages.
 
     Raises:
-        CheckpointError: it is not one of this optimiser; the text names the place.
+        CheckpointError: If the state does not belong to such an optimiser; the message names the entry.
     """
-    form = Fields({"state": Table(Fields({})), "param_groups": Many(Fields({}), length=1)}, closed=True)
-    check(state, form, where)
+    schema = Fields({"state": Table(Fields({})), "param_groups": Many(Fields({}), length=1)}, closed=True)
+    check(state, schema, where)
     _require_group(state["param_groups"][0], optimiser, f"{where}.param_groups[0]")
     parameters = optimiser.param_groups[0]["params"]
-    taken: set[int] = set()
+    assigned: set[int] = set()
     for key, entries in state["state"].items():
         place = f"{where}.state[{shown(key)}]"
         check(key, Whole(0, len(parameters) - 1), f"a key of {where}.state")
         if isinstance(optimiser, SOAP):
-            taken = _require_soap(entries, key, parameters, taken, place)
+            assigned = _require_soap(entries, key, parameters, assigned, place)
         else:
             _require_adam(entries, parameters[key], place)
     if state["state"] and state["param_groups"][0].get("done", 1) == 0:
@@ -51,9 +51,9 @@ def require_state(state: Any, optimiser: torch.optim.Optimizer, where: str) -> N
 
 
 def _require_group(group: dict[str, Any], optimiser: torch.optim.Optimizer, where: str) -> None:
-    own = optimiser.state_dict()["param_groups"][0]
-    check(group, Fields(dict.fromkeys(own, Anything())), where)
-    for name, value in own.items():
+    expected = optimiser.state_dict()["param_groups"][0]
+    check(group, Fields(dict.fromkeys(expected, Anything())), where)
+    for name, value in expected.items():
         if name in _CHANGING:
             check(group[name], _CHANGING[name], f"{where}.{name}")
         # tuples come back as lists
@@ -69,28 +69,28 @@ def _require_adam(entries: dict[str, Any], parameter: Tensor, where: str) -> Non
     if (
         not isinstance(step, Tensor)
         or step.shape != ()
-        or step.dtype not in _SCALARS
+        or step.dtype not in _STEP_TYPES
         or not 0 <= float(step) <= MOST_STEPS
     ):
         raise CheckpointError(f"{where}.step is {shown(step)}; it must be a number of steps")
 
 
 def _require_soap(
-    entries: dict[str, Any], key: int, parameters: list[Tensor], taken: set[int], where: str
+    entries: dict[str, Any], key: int, parameters: list[Tensor], assigned: set[int], where: str
 ) -> set[int]:
     check(entries, Fields({"members": Many(Whole(0, len(parameters) - 1), distinct=True)}), where)
     members = entries["members"]
     shapes = {stacked_shape(parameters[k]) for k in members}
-    if not members or members[0] != key or len(shapes) != 1 or taken & set(members):
-        raise CheckpointError(f"{where}.members is {shown(members)}, which are no parameters of one shape")
+    if not members or members[0] != key or len(shapes) != 1 or assigned & set(members):
+        raise CheckpointError(f"{where}.members is {shown(members)}, which are not parameters of one shape")
     (shape,) = shapes
     count = sum(parameters[k].numel() for k in members) // math.prod(shape)
-    wanted = dict.fromkeys(("first", "second"), (count, *shape))
+    expected = dict.fromkeys(("first", "second"), (count, *shape))
     for side, size in zip(("left", "right"), shape, strict=False):
         if size <= LONGEST:
-            wanted |= {side: (count, size, size), f"{side}_basis": (count, size, size)}
-    _require_tensors(entries, wanted, parameters[key], where)
-    return taken | set(members)
+            expected |= {side: (count, size, size), f"{side}_basis": (count, size, size)}
+    _require_tensors(entries, expected, parameters[key], where)
+    return assigned | set(members)
 
 
 def _require_tensors(
@@ -99,4 +99,4 @@ def _require_tensors(
     for name, shape in shapes.items():
         tensor = entries.get(name)
         if not isinstance(tensor, Tensor) or tuple(tensor.shape) != shape or tensor.dtype != like.dtype:
-            raise CheckpointError(f"{where}.{name} is no tensor of shape {shape} and {like.dtype}")
+            raise CheckpointError(f"{where}.{name} is not a tensor of shape {shape} and {like.dtype}")

@@ -1,4 +1,4 @@
-"""A line of progress with the time left; silent when nobody looks."""
+"""A progress bar with the time left, shown on a terminal only unless requested."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-__all__ = ["progress_line"]
+__all__ = ["Advance", "progress_line"]
 
 Advance = Callable[[int, str], None]
 
 
 @contextlib.contextmanager
 def progress_line(total: int, done: int, shown: bool | None) -> Iterator[Advance]:
-    """Show a bar on standard error while the block runs.
+    """Show a progress bar on standard error while the block runs.
 
     Args:
-        total: steps in all.
-        done: steps done before.
-        shown: None shows it on a terminal only.
+        total: Number of all steps.
+        done: Number of steps taken before.
+        shown: Whether to show the bar; None shows it on a terminal only.
 
     Yields:
-        a function of (steps done, what to say).
+        A function that takes the number of steps taken and a text.
     """
     # a service, or pythonw, has no standard error
     if not (sys.stderr is not None and sys.stderr.isatty() if shown is None else shown):
@@ -33,10 +33,10 @@ def progress_line(total: int, done: int, shown: bool | None) -> Iterator[Advance
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True, force_terminal=True if shown else None)
-    # redirection replaces the streams of the whole process; of several threads one may do so
-    alone = threading.current_thread() is threading.main_thread()
+    # redirection replaces the streams of the whole process, so only the main thread may do it
+    in_main_thread = threading.current_thread() is threading.main_thread()
     with Progress(
-        *columns, console=console, transient=True, redirect_stdout=alone, redirect_stderr=alone
+        *columns, console=console, transient=True, redirect_stdout=in_main_thread, redirect_stderr=in_main_thread
     ) as bar:
         task = bar.add_task("training", total=total, completed=done)
         yield lambda step, text: bar.update(task, completed=step, description=text)

@@ -1,4 +1,4 @@
-"""What a run can't go on with: settings and data at odds, a loss that is no number."""
+"""Checks of a run: settings against data before training, the loss at every step."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ def require_new_names(action_names: tuple[str, ...], n_latents: int) -> None:
     """Refuse an action that is called like a learned latent.
 
     Raises:
-        DataError: it is.
+        DataError: If an action has such a name.
     """
-    # found out before training, not when the learned graph is made after it
+    # checked before training rather than after it, when the learned graph is built
     clash = sorted(set(action_names) & {f"v{i}" for i in range(n_latents)})
     if clash:
         raise DataError(f"an action is called {clash[0]!r}, like a learned latent; give it another name")
 
 
 def require_budgets(shape: Shape, config: TrainingConfig) -> None:
-    """Refuse a budget of edges that can't be, and sparsity without one.
+    """Refuse a missing edge budget, and a budget for edges that the model does not have.
 
     Raises:
-        ConfigError: the budget is missing, or for edges that these data don't have.
+        ConfigError: If there is no budget and the settings need one, or if the data have no past or no actions for it.
     """
-    given = budgets(config)
-    if config.sparsity in ("budget", "constraint") and not given:
+    limits = budgets(config)
+    if config.sparsity in ("budget", "constraint") and not limits:
         raise ConfigError(
             "no edge budget is set: give max_edges_actions or max_edges_past, or sparsity='adaptive', 'penalty' or "
             "'none'"
         )
-    if "past" in given and not shape.past:
+    if "past" in limits and not shape.past:
         raise ConfigError("max_edges_past is set, but the data have one time step; leave it out")
-    if "actions" in given and not shape.n_actions:
+    if "actions" in limits and not shape.n_actions:
         raise ConfigError("max_edges_actions is set, but the data have no actions; leave it out")
 
 
 def require_finite(loss: Tensor, learning_rate: float, step: int, stage: str) -> None:
-    """Stop a run whose loss is no number any more.
+    """Stop a run whose loss is not finite.
 
     Raises:
-        TrainingError: it isn't.
+        TrainingError: If the loss is not finite; the message names the step and the likely cause.
     """
     if bool(torch.isfinite(loss)):
         return
