@@ -1,15 +1,15 @@
-"""The flow fitted together with the transition: latents that are straight make what the transition leaves over likely.
+"""Fitting of the flow together with the transition: a nonlinear correction of the latents.
 
-With y = h(z) for the flow h, the encoded latents z of a row, and f the transition, ::
+With y = h(z) for the flow h, the encoded latents z of a row, and f the mean of the transition, ::
 
-    r = y^t - f(y^(t-1), a)             what it leaves over
-    v_i = own_i + share_i s_i           its variance: noise of the latent's own, and
-    s_i = sum over t of (J S J^T)_ii    what is not known of the latents, S the posterior's covariance, J that of h
+    r = y^t - f(y^(t-1), a)             residual of the transition
+    v_i = own_i + share_i s_i           its variance: noise of the latent, and
+    s_i = sum over t of (J S J^T)_ii    uncertainty of the latents, S the posterior's covariance, J the Jacobian of h
 
     loss = sum_i (log v_i + r_i^2 / v_i) / 2  -  sum over t of log |det J|  ( + |y^0|^2 / 2 with a past )
 
-which is the negative log-likelihood of z, up to a constant. Encodings are less certain far out than near the middle. If
-all rows had the same variance, it would pay to bend the latents until they are equally uncertain everywhere.
+which is the negative log-likelihood of z, up to a constant. Encodings far from the mean are less certain than those
+near it. One variance for all rows would therefore reward a flow that makes all encodings equally uncertain.
 """
 
 from __future__ import annotations
@@ -23,52 +23,54 @@ from estimation.config.training import TrainingConfig
 from estimation.device import CPU_FLOAT32
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.encodings import Encodings
-from estimation.training.fitting import Fitting
+from estimation.training.transition_fitting import TransitionFitter
 
 __all__ = ["fit_flow_"]
 
-_STEPS = 1_500
-_BATCH = 512
-# of a latent's own noise, in the unit of the latents
-_FIRST_DEVIATION = 0.1
+_MAX_STEPS = 1_500
+_BATCH_SIZE = 512
+# initial standard deviation of a latent's noise, in the unit of the latents
+_INITIAL_DEVIATION = 0.1
 
 
 def fit_flow_(model: SparseVAE, encodings: Encodings, config: TrainingConfig, step: int) -> None:
-    """Fit the active flow of a model, and its transition networks from where they are, in place.
+    """Fit the active flow of a model, and its transition networks from their present weights, in place.
 
     Args:
-        model: with frozen edges.
-        encodings: from before the flow.
-        config: optimiser and seed.
-        step: where training stands; picks batches.
+        model: Model with frozen edges.
+        encodings: Encoded rows, before the flow.
+        config: Optimiser and seed.
+        step: Number of steps of training, which determines the batches.
     """
-    fitting = Fitting(model, encodings.actions, step)
+    fitter = TransitionFitter(model, encodings, step)
     noise = _Noise(model.shape.n_latents).to(encodings.latents)
 
-    def misfit(chosen: Tensor) -> Tensor:
-        bent, factors = encodings.latents[chosen], encodings.factors[chosen]
-        straight, jacobian, log_det = model.flow.with_jacobian(bent.flatten(0, 1))
-        unknown = (jacobian @ factors.flatten(0, 1)).square().sum(-1).view_as(bent).sum(1)
-        straight = straight.view_as(bent)
-        loss: Tensor = noise(fitting.residual(straight, chosen), unknown) - bent.shape[1] * log_det.mean()
+    def misfit(rows: Tensor) -> Tensor:
+        latents, factors = encodings.latents[rows], encodings.factors[rows]
+        corrected, jacobian, log_det = model.flow.with_jacobian(latents.flatten(0, 1))
+        uncertainty = (jacobian @ factors.flatten(0, 1)).square().sum(-1).view_as(latents).sum(1)
+        corrected = corrected.view_as(latents)
+        residual = fitter.residual(corrected, rows)
+        loss: Tensor = noise(residual, uncertainty) - latents.shape[1] * log_det.mean()
         if model.shape.past:
-            loss = loss + 0.5 * straight[:, 0].square().sum(1).mean()
+            loss = loss + 0.5 * corrected[:, 0].square().sum(1).mean()
         return loss
 
-    moving = [*model.flow.parameters(), *model.networks.parameters(), *noise.parameters()]
-    fitting.minimise_(misfit, moving, len(encodings.latents), config, _STEPS, _BATCH)
+    parameters = [*model.flow.parameters(), *model.networks.parameters(), *noise.parameters()]
+    fitter.minimise_(misfit, parameters, config, _MAX_STEPS, _BATCH_SIZE)
 
 
 class _Noise(nn.Module):
-    """The variances v: logarithms of ``own`` and of ``share``, one for every latent."""
+    """The variances v: logarithms of ``own`` and of ``share``, one of each per latent."""
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n_latents: int) -> None:
         super().__init__()
-        self.own = nn.Parameter(torch.full((n,), 2 * math.log(_FIRST_DEVIATION), **CPU_FLOAT32))
-        self.share = nn.Parameter(torch.zeros(n, **CPU_FLOAT32))
+        log_variance = 2 * math.log(_INITIAL_DEVIATION)
+        self.own = nn.Parameter(torch.full((n_latents,), log_variance, **CPU_FLOAT32))
+        self.share = nn.Parameter(torch.zeros(n_latents, **CPU_FLOAT32))
 
-    def forward(self, left_over: Tensor, unknown: Tensor) -> Tensor:
-        """The negative log-likelihood of what is left over, for a mean row; both of shape (B, n)."""
-        variance = self.own.exp() + self.share.exp() * unknown
-        loss: Tensor = 0.5 * (left_over.square() / variance + variance.log()).sum(1).mean()
+    def forward(self, residual: Tensor, uncertainty: Tensor) -> Tensor:
+        """Return the negative log-likelihood of residuals, averaged over rows; both arguments have shape (B, n)."""
+        variance = self.own.exp() + self.share.exp() * uncertainty
+        loss: Tensor = 0.5 * (residual.square() / variance + variance.log()).sum(1).mean()
         return loss

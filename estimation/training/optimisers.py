@@ -30,4 +30,6 @@ def build(parameters: Iterable[nn.Parameter], name: str, learning_rate: float) -
     parameters = [parameter for parameter in parameters if parameter.numel()]
     if name == "adam":
         return torch.optim.Adam(parameters, lr=learning_rate)
-    return SOAP(parameters, lr=learning_rate, betas=_SOAP_BETAS, refresh=_BASIS_EVERY, look=_PRECONDITIONER_EVERY)
+    return SOAP(
+        parameters, lr=learning_rate, betas=_SOAP_BETAS, refresh=_BASIS_EVERY, look=_PRECONDITIONER_EVERY
+    )

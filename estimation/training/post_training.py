@@ -1,7 +1,6 @@
-"""After the last step: encodings in line with the decoder, and latents straightened by a flow.
+"""Post-training refinement: Gauss-Newton steps on the encodings, and a flow that corrects the latents nonlinearly.
 
-Both leave encoder and decoder as they are. The transition is fitted once more, to latents that have become more
-precise and less bent.
+Encoder and decoder stay as they are. The transition is fitted once more, to the corrected latents.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from estimation.config.training import TrainingConfig
 from estimation.models.sparse_vae import SparseVAE
@@ -17,107 +17,106 @@ from estimation.training.encodings import Encodings
 from estimation.training.flow_fitting import fit_flow_
 from identify.exceptions import IdentifyError
 
-__all__ = ["NoActiveLatentsError", "Refinement", "refine_", "refinements", "straighten_"]
+__all__ = ["NoActiveLatentsError", "Refinement", "apply_flow_", "refine_encodings_", "refinements"]
 
 Refinement = Callable[[SparseVAE, Batches, TrainingConfig, int], None]
 
 _CHUNK = 4_096
-# rows that variances are measured on
-_FEW = 16_384
-_LEAST = 1e-12
+# rows from which variances are estimated
+_VARIANCE_ROWS = 16_384
+_MIN_VARIANCE = 1e-12
 
 
 class NoActiveLatentsError(IdentifyError):
-    """There is no latent that a flow could go through."""
+    """All latents have collapsed, so that there are none that a flow could correct."""
 
 
-def refine_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
-    """Begin to refine encodings, and fit the variances to them, in place.
+def refine_encodings_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
+    """Enable the refinement of encodings, and fit the variances to refined encodings, in place.
 
     Args:
-        model: with frozen edges.
-        batches: of the training data.
-        config: how many refinements, and the seed.
-        step: where training stands.
+        model: Model with frozen edges.
+        batches: Batches of the training data.
+        config: Number of refinements, and the seed.
+        step: Number of steps of training.
 
     Raises:
-        NotDifferentiableError: torch can't differentiate the decoder.
-        torch.linalg.LinAlgError: a step has no solution.
+        NotDifferentiableError: If torch can't differentiate the decoder.
+        torch.linalg.LinAlgError: If a Gauss-Newton step has no solution.
     """
-    first = Encodings.of(model, batches, step)
-    model.refinement.enable_(first.latents.flatten(0, 1), config.refinements)
-    few = Encodings.of(model, batches, step, _FEW)
+    unrefined = Encodings.of(model, batches, step)
+    model.refinement.enable_(unrefined.latents.flatten(0, 1), config.refinements)
+    encodings = Encodings.of(model, batches, step, _VARIANCE_ROWS)
     if config.variance == "profiled":
-        # with a smaller variance of the observations the steps go further
-        model.log_variance_x.copy_(_variance_x(model, few, config.seed).log())
-        few = Encodings.of(model, batches, step, _FEW)
-        model.log_variance_z.copy_(_variance_z(model, few).log())
+        # with a smaller variance of the observations, the Gauss-Newton steps are longer
+        model.log_variance_x.copy_(_variance_x(model, encodings, config.seed).log())
+        encodings = Encodings.of(model, batches, step, _VARIANCE_ROWS)
+        model.log_variance_z.copy_(_variance_z(model, encodings).log())
 
 
-def straighten_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
+def apply_flow_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
     """Fit the flow together with the transition, in place.
 
-    A latent that the observations hardly tell of is left out: its samples are everywhere, and encodings, which are all
-    that the flow would learn from, are not.
+    Collapsed latents are left out: the flow is fitted to encodings, which do not show how such latents vary.
 
     Args:
-        model: with frozen edges and a flow that is not active.
-        batches: of the training data.
-        config: optimiser and seed.
-        step: where training stands.
+        model: Model with frozen edges and a flow that is not active.
+        batches: Batches of the training data.
+        config: Optimiser and seed.
+        step: Number of steps of training.
 
     Raises:
-        NoActiveLatentsError: the observations tell of no latent.
-        torch.linalg.LinAlgError: the flow's weights stopped being finite.
+        NoActiveLatentsError: If all latents have collapsed.
+        torch.linalg.LinAlgError: If the weights of the flow are not finite.
     """
     encodings = Encodings.of(model, batches, step)
-    told = encodings.told()
-    if not told.any():
-        raise NoActiveLatentsError("the observations tell of no latent")
-    model.flow.activate_(told)
+    active = encodings.active_latents()
+    if not active.any():
+        raise NoActiveLatentsError("all latents have collapsed: none varies by more than its posterior")
+    model.flow.activate_(active)
     fit_flow_(model, encodings, config, step)
     if config.variance == "profiled":
         model.log_variance_z.copy_(_variance_z(model, encodings).log())
 
 
-def refinements(config: TrainingConfig) -> dict[str, Refinement]:
-    """What these settings ask for after the last step, in its order, by the word for it."""
-    every: dict[str, Refinement] = {}
+def refinements(config: TrainingConfig) -> dict[tuple[str, str], Refinement]:
+    """Return the refinements of a configuration in their order, by a noun and the participle of a verb for notes."""
+    steps: dict[tuple[str, str], Refinement] = {}
     if config.refinements:
-        every["refined"] = refine_
-    # with all edges there is nothing to be straight for
+        steps["encodings", "refined"] = refine_encodings_
+    # with all edges present, a nonlinear correction has no objective
     if config.flow_blocks and config.sparsity != "none":
-        every["straightened"] = straighten_
-    return every
+        steps["flow", "fitted"] = apply_flow_
+    return steps
 
 
 @torch.no_grad()
-def _variance_x(model: SparseVAE, encodings: Encodings, seed: int) -> torch.Tensor:
-    """The mean square of what samples of the posterior miss of the observations."""
+def _variance_x(model: SparseVAE, encodings: Encodings, seed: int) -> Tensor:
+    """Return the mean square error of reconstructions from posterior samples, a scalar."""
     generator = torch.Generator(encodings.latents.device).manual_seed(seed)
     latents, factors = encodings.latents.flatten(0, 1), encodings.factors.flatten(0, 1)
-    observed = encodings.standardised.flatten(0, 1)
+    observations = encodings.standardised.flatten(0, 1)
     noise = torch.randn(latents.shape, generator=generator, device=latents.device, dtype=latents.dtype)
     samples = latents + (factors @ noise[..., None])[..., 0]
-    missed = [
+    errors = [
         (model.decoder(z) - x).square().sum()
-        for z, x in zip(torch.split(samples, _CHUNK), torch.split(observed, _CHUNK), strict=True)
+        for z, x in zip(torch.split(samples, _CHUNK), torch.split(observations, _CHUNK), strict=True)
     ]
-    return (torch.stack(missed).sum() / observed.numel()).clamp_min(_LEAST)
+    return (torch.stack(errors).sum() / observations.numel()).clamp_min(_MIN_VARIANCE)
 
 
 @torch.no_grad()
-def _variance_z(model: SparseVAE, encodings: Encodings) -> torch.Tensor:
-    """The mean square of what the transition leaves over, with the posterior's variance, shape (n,)."""
+def _variance_z(model: SparseVAE, encodings: Encodings) -> Tensor:
+    """Return the mean square residual of the transition, including the posterior's variance, shape (n,)."""
     total = torch.zeros_like(model.log_variance_z)
-    count = min(len(encodings.latents), _FEW)
-    for start in range(0, count, _CHUNK):
-        rows = slice(start, min(start + _CHUNK, count))
-        bent = encodings.latents[rows]
-        straight, jacobian, _ = model.flow.with_jacobian(bent.flatten(0, 1))
-        straight = straight.view_as(bent)
+    n_rows = min(len(encodings.latents), _VARIANCE_ROWS)
+    for start in range(0, n_rows, _CHUNK):
+        rows = slice(start, min(start + _CHUNK, n_rows))
+        latents = encodings.latents[rows]
+        corrected, jacobian, _ = model.flow.with_jacobian(latents.flatten(0, 1))
+        corrected = corrected.view_as(latents)
         actions = None if encodings.actions is None else encodings.actions[rows]
-        residual = model.transition_residual(straight[:, -1], model.past_latents(straight), actions).value
-        factor = jacobian.view(*bent.shape, -1)[:, -1] @ encodings.factors[rows, -1]
+        residual = model.transition_residual(corrected[:, -1], model.past_latents(corrected), actions).value
+        factor = jacobian.view(*latents.shape, -1)[:, -1] @ encodings.factors[rows, -1]
         total = total + (residual.square() + factor.square().sum(-1)).sum(0)
-    return (total / count).clamp_min(_LEAST)
+    return (total / n_rows).clamp_min(_MIN_VARIANCE)

@@ -36,7 +36,11 @@ def progress_line(total: int, done: int, shown: bool | None) -> Iterator[Advance
     # redirection replaces the streams of the whole process, so only the main thread may do it
     in_main_thread = threading.current_thread() is threading.main_thread()
     with Progress(
-        *columns, console=console, transient=True, redirect_stdout=in_main_thread, redirect_stderr=in_main_thread
+        *columns,
+        console=console,
+        transient=True,
+        redirect_stdout=in_main_thread,
+        redirect_stderr=in_main_thread,
     ) as bar:
         task = bar.add_task("training", total=total, completed=done)
         yield lambda step, text: bar.update(task, completed=step, description=text)

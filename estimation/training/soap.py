@@ -1,15 +1,15 @@
-"""SOAP for many small matrices: Adam in the slowly turning eigenbasis of Shampoo's preconditioners.
+"""SOAP for many small matrices: Adam in the slowly rotating eigenbasis of Shampoo's preconditioners.
 
-Matrices of the same shape are changed together, as one stack: the weights of a network's layers as well as a weight of
-shape (count, a, b), which holds one matrix for each of the networks that are evaluated at once. Each matrix has
-preconditioners of its own::
+Matrices of the same shape are updated together, as one stack: the weights of several layers, or a weight of shape
+(count, a, b) that holds one matrix for each of several networks that are evaluated at once. Each matrix has its own
+preconditioners::
 
-    L, R    running means of G G^T and G^T G, G the gradient of every `look`-th step
-    U, V    eigenbases of L and R, anew every `refresh` steps by one step of the power iteration
+    L, R    running means of G G^T and G^T G, with G the gradient of every `look`-th step
+    U, V    eigenbases of L and R, updated every `refresh` steps by one step of the power iteration
     W       becomes W - rate * U adam(U^T G V) V^T
 
-Moments live in the eigenbasis, where they cost no projection, and turn with it; up to rounding that is what the paper
-does (Vyas et al., arXiv 2409.11321, Algorithms 1 to 4) with ``look=1``. Vectors get plain Adam.
+Moments are stored in the eigenbasis, where they need no projection, and rotate with it. Up to rounding this is the
+algorithm of Vyas et al., arXiv 2409.11321, Algorithms 1 to 4, if ``look=1``. Vectors are updated by plain Adam.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from torch import Tensor, nn
 __all__ = ["LONGEST", "SOAP", "stacked_shape"]
 
 _EPS = 1e-8
-#: A longer side, such as the pixels of an image, costs more than it gains and keeps its own basis.
+#: The longest side that gets an eigenbasis: for longer ones, such as the pixels of an image, it costs more than it gains.
 LONGEST = 512
 
 
 class SOAP(torch.optim.Optimizer):
-    """The optimiser.
+    """The SOAP optimiser.
 
     Args:
-        parameters: matrices (a, b), stacks of them (count, a, b), vectors, or kernels of convolutions (a, b, h, w),
-            which count as matrices (a, b * h * w). One that has no gradient stays as it is, and one that loses it
-            later has gradient zero from then on.
-        lr: the learning rate.
-        betas: how much of the first and of the second moments stays after a step; the second is that of L and R too.
-        refresh: steps between two eigenbases.
-        look: steps between two looks at G G^T and G^T G, which are a third of a step's products.
+        parameters: Matrices (a, b), stacks of them (count, a, b), vectors, or kernels of convolutions (a, b, h, w),
+            which are treated as matrices (a, b * h * w). A parameter without a gradient is not changed; one that loses
+            its gradient later has gradient zero from then on.
+        lr: Learning rate.
+        betas: Decay rates of the first and the second moments; L and R decay at the second rate.
+        refresh: Steps between two updates of the eigenbases.
+        look: Steps between two updates of L and R, whose products are a third of the cost of a step.
 
     Example:
         >>> weight = nn.Parameter(torch.ones(2, 3))
@@ -63,43 +63,45 @@ class SOAP(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step. The first only looks at the gradients, to have an eigenbasis."""
+        """Take one step. The first one changes no parameter: it computes the eigenbases."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
             parameters = group["params"]
-            for members in self._old(parameters):
+            for members in self._known_groups(parameters):
                 own = [parameters[k] for k in members]
-                gradient, state = _together(own), self.state[own[0]]
-                for parameter, change in zip(own, _apart(_change(gradient, state, group), own), strict=True):
+                gradient, state = _stacked_gradients(own), self.state[own[0]]
+                for parameter, change in zip(
+                    own, _unstacked(_update(gradient, state, group), own), strict=True
+                ):
                     parameter.sub_(change)
-                _look(gradient, state, group)
-            for members in self._new(parameters):
+                _precondition(gradient, state, group)
+            for members in self._new_groups(parameters):
                 own = [parameters[k] for k in members]
                 self.state[own[0]]["members"] = members
-                _start(self.state[own[0]], _together(own), group)
+                _start(self.state[own[0]], _stacked_gradients(own), group)
             group["done"] += 1
         return loss
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As of every optimiser.
+        """Load a state, as every optimiser does.
 
         Raises:
-            ValueError: it has no stacks, as what versions before this one kept.
+            ValueError: If it is the state of an earlier version, without stacks.
         """
         if not all("members" in state for state in state_dict["state"].values()):
-            raise ValueError("that of another version, which changed every matrix alone")
+            raise ValueError("it is the state of an earlier version, which updated every matrix separately")
         super().load_state_dict(state_dict)
 
-    def _old(self, parameters: list[nn.Parameter]) -> list[list[int]]:
-        """Places of the parameters that are changed together, one list for each shape."""
+    def _known_groups(self, parameters: list[nn.Parameter]) -> list[list[int]]:
+        """Return the positions of the parameters that are updated together, one list for each shape."""
         return [list(state["members"]) for state in map(self._state, parameters) if state]
 
-    def _new(self, parameters: list[nn.Parameter]) -> list[list[int]]:
-        """Places of those that have a gradient for the first time."""
-        known = {k for members in self._old(parameters) for k in members}
+    def _new_groups(self, parameters: list[nn.Parameter]) -> list[list[int]]:
+        """Return the positions of the parameters that have a gradient for the first time, by shape."""
+        known = {k for members in self._known_groups(parameters) for k in members}
         alike: dict[tuple[int, ...], list[int]] = {}
         for k, parameter in enumerate(parameters):
             if parameter.grad is not None and k not in known:
@@ -107,27 +109,27 @@ class SOAP(torch.optim.Optimizer):
         return list(alike.values())
 
     def _state(self, parameter: nn.Parameter) -> dict[str, Any]:
-        # without making one, as self.state[parameter] does
-        found: dict[str, Any] = self.state.get(parameter, {})
-        return found
+        # unlike self.state[parameter], this creates no entry
+        state: dict[str, Any] = self.state.get(parameter, {})
+        return state
 
 
 def stacked_shape(parameter: Tensor) -> tuple[int, ...]:
-    """Of the matrices that the parameter is or has; () of vectors, which all go together."""
+    """Return the shape of the matrices in a parameter; () for vectors, which are all updated together."""
     if parameter.dim() < 2:
         return ()
     return tuple(parameter.flatten(1).shape if parameter.dim() > 3 else parameter.shape[-2:])
 
 
-def _together(parameters: list[nn.Parameter]) -> Tensor:
-    """Their gradients as a stack of matrices, or as one vector."""
+def _stacked_gradients(parameters: list[nn.Parameter]) -> Tensor:
+    """Return the gradients as a stack of matrices, or as one vector."""
     shape = stacked_shape(parameters[0])
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     return torch.cat([gradient.reshape(-1, *shape) for gradient in gradients])
 
 
-def _apart(values: Tensor, parameters: list[nn.Parameter]) -> Iterator[Tensor]:
-    """The inverse of `_together`, for values instead of gradients."""
+def _unstacked(values: Tensor, parameters: list[nn.Parameter]) -> Iterator[Tensor]:
+    """Split values that are stacked like the gradients, and give each the shape of its parameter."""
     shape = stacked_shape(parameters[0])
     counts = [parameter.numel() // math.prod(shape) for parameter in parameters]
     for part, parameter in zip(torch.split(values, counts), parameters, strict=True):
@@ -141,36 +143,36 @@ def _start(state: dict[str, Any], gradient: Tensor, group: dict[str, Any]) -> No
         state[f"{side}_basis"] = _eigenbasis(product)
 
 
-def _change(gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
+def _update(gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
     left, right = state.get("left_basis"), state.get("right_basis")
-    turned = _times(None if left is None else left.mT, gradient, right)
+    rotated = _times(None if left is None else left.mT, gradient, right)
     keep_first, keep_second = group["betas"]
-    first = state["first"].lerp_(turned, 1 - keep_first)
-    second = state["second"].mul_(keep_second).addcmul_(turned, turned, value=1 - keep_second)
+    first = state["first"].lerp_(rotated, 1 - keep_first)
+    second = state["second"].mul_(keep_second).addcmul_(rotated, rotated, value=1 - keep_second)
     unbiased = math.sqrt(1 - keep_second ** group["done"]) / (1 - keep_first ** group["done"])
     change = first.div(second.sqrt().add_(_EPS)).mul_(group["lr"] * unbiased)
     return _times(left, change, None if right is None else right.mT)
 
 
-def _look(gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+def _precondition(gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
     if group["done"] % group["look"] == 0:
         for side, product in _products(gradient):
             state[side].lerp_(product, _weight(group))
     if group["done"] and group["done"] % group["refresh"] == 0:
-        _turn(state)
+        _rotate_bases(state)
 
 
 def _weight(group: dict[str, Any]) -> float:
-    """Of a product in the running mean: as much as it and those not looked at would have together."""
+    """Return the weight of a product in the running mean: that of all steps since the last one, together."""
     return 1 - float(group["betas"][1] ** group["look"])
 
 
-def _turn(state: dict[str, Any]) -> None:
-    """One step of the power iteration on the eigenbases; the moments go with them."""
+def _rotate_bases(state: dict[str, Any]) -> None:
+    """Take one step of the power iteration on the eigenbases, and rotate the moments with them."""
     if "left" in state:
         basis, order = _iterated(state["left"], state["left_basis"])
         state["first"] = basis.mT @ state["left_basis"] @ state["first"]
-        # as published: second moments follow the order of the eigenvalues and are not turned
+        # as published: second moments follow the order of the eigenvalues and are not rotated
         state["second"] = state["second"].gather(-2, order[..., :, None].expand_as(state["second"]))
         state["left_basis"] = basis
     if "right" in state:
@@ -195,7 +197,7 @@ def _times(left: Tensor | None, values: Tensor, right: Tensor | None) -> Tensor:
 
 
 def _eigenbasis(matrix: Tensor) -> Tensor:
-    # double: the first gradients can be tiny, and eigenvalues that hardly differ make single precision fail
+    # in double precision: the first gradients can be tiny, and nearly equal eigenvalues defeat single precision
     basis: Tensor = torch.linalg.eigh(matrix.double())[1]
     return basis.flip(-1).to(matrix.dtype)
 
@@ -204,5 +206,5 @@ def _iterated(matrix: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
     product = matrix @ basis
     order = torch.argsort((basis * product).sum(-2), dim=-1, descending=True)
     sorted_product = product.gather(-1, order[..., None, :].expand_as(product))
-    turned: Tensor = torch.linalg.qr(sorted_product)[0]
-    return turned, order
+    rotated: Tensor = torch.linalg.qr(sorted_product)[0]
+    return rotated, order

@@ -142,19 +142,20 @@ class SparseVAEProcedure(Procedure):
         if not (steps := refinements(self.config)):
             return [], None
         notes, terms = [], self._held_out_terms()
-        for name, refinement in steps.items():
-            report(f"to be {name}")
-            note, terms = self._refine(name, refinement, step, terms)
+        for (noun, participle), refinement in steps.items():
+            report(f"{noun} to be {participle}")
+            note, terms = self._refine(noun, participle, refinement, step, terms)
             notes.append(note)
         return notes, terms
 
     def _refine(
-        self, name: str, refinement: Refinement, step: int, before: dict[str, float]
+        self, noun: str, participle: str, refinement: Refinement, step: int, before: dict[str, float]
     ) -> tuple[str, dict[str, float]]:
         """Apply a step of post-training refinement, unless it makes held-out data less likely.
 
         Args:
-            name: Participle that names the step.
+            noun: What is refined, for the note.
+            participle: How, for the note.
             refinement: Changes the model in place.
             step: Number of steps of training.
             before: Held-out terms before the change.
@@ -173,8 +174,8 @@ class SparseVAEProcedure(Procedure):
             reason = f"the held-out negative ELBO went from {before['total']:.4g} to {after['total']:.4g}"
         if after is None or not after["total"] <= before["total"]:
             self.model.load_state_dict(state)
-            name, after = f"not {name}", before
-        return f"{name} after {step} steps: {reason}", after
+            participle, after = f"not {participle}", before
+        return f"{noun} {participle} after {step} steps: {reason}", after
 
     def _held_out_terms(self) -> dict[str, float]:
         training = self.model.training

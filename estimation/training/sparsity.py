@@ -26,18 +26,18 @@ _DUAL_RATE = 1e-3
 
 
 def budgets(config: TrainingConfig) -> dict[str, int]:
-    """The final edge budget of each mask that has one: ``"past"``, ``"actions"``."""
-    every = {"past": config.max_edges_past, "actions": config.max_edges_actions}
-    return {name: budget for name, budget in every.items() if budget is not None}
+    """Return the final edge budget of each mask that has one, by ``"past"`` and ``"actions"``."""
+    limits = {"past": config.max_edges_past, "actions": config.max_edges_actions}
+    return {name: budget for name, budget in limits.items() if budget is not None}
 
 
 def budget_at(start: float, end: float, progress: float) -> float:
-    """The budget on its way down: geometric, so that every step removes the same share of the edges.
+    """Return the budget while it falls: geometrically, so that every step removes the same share of the edges.
 
     Args:
-        start: edges at progress 0.
-        end: edges at progress 1 and after.
-        progress: any number; it is kept within 0 and 1.
+        start: Number of edges at progress 0.
+        end: Number of edges at progress 1 and after.
+        progress: Any number; it is clipped to [0, 1].
 
     Example:
         >>> [round(budget_at(100, 10, progress)) for progress in (-1, 0, 0.5, 1, 2)]
@@ -46,19 +46,19 @@ def budget_at(start: float, end: float, progress: float) -> float:
     share = min(max(progress, 0.0), 1.0)
     if end >= start:
         return end
-    # a budget of zero has no logarithm: come down in a line
+    # a budget of zero has no logarithm, so it is approached linearly
     return start + (end - start) * share if end <= 0 else float(start * (end / start) ** share)
 
 
 class EdgeConstraints(torch.nn.Module):
-    """Expected edges of each mask at most a budget, as a Lagrangian with dual restarts.
+    """Constrains the expected number of edges of each mask to a budget, by a Lagrangian with dual restarts.
 
-    cooper 1.x has no dual restarts: here a multiplier falls back to zero as soon as its constraint holds, as in the
+    cooper 1.x has no dual restarts. Here a multiplier is reset to zero as soon as its constraint holds, as in the
     published runs, so that it never drives the masks far below their budget.
 
     Args:
-        names: masks with a budget.
-        rate: step size of the multipliers.
+        names: Names of the masks with a budget.
+        rate: Step size of the multipliers.
 
     Example:
         >>> constraints = EdgeConstraints(["past"])
@@ -80,12 +80,12 @@ class EdgeConstraints(torch.nn.Module):
         }
 
     def lagrangian(self, loss: Tensor, masks: Mapping[str, EdgeMasks], limits: Mapping[str, float]) -> Tensor:
-        """The loss plus multiplier times (expected edges - budget) as a share of all possible edges.
+        """Return the loss plus multiplier times (expected edges - budget) as a share of all possible edges.
 
         Args:
-            loss: scalar.
-            masks: by name.
-            limits: the budgets at this step.
+            loss: Scalar loss.
+            masks: Masks by name.
+            limits: Budgets at this step, by name.
         """
         state = CMPState(
             loss=loss,

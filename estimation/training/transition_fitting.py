@@ -1,4 +1,4 @@
-"""Networks fitted to latents that stay as they are.
+"""Fitting of transition networks to encoded latents, while encoder and decoder stay as they are.
 
 Latents are encoded once: the networks are small, and many passes over fewer rows are cheap.
 """
@@ -14,76 +14,75 @@ from torch import Tensor, nn
 
 from estimation.config.training import TrainingConfig
 from estimation.models.sparse_vae import SparseVAE
+from estimation.training.encodings import Encodings
 from estimation.training.optimisers import build
 from estimation.training.schedules import warmup
 
-__all__ = ["Fitting"]
+__all__ = ["TransitionFitter"]
 
-# a third of the steps of the run, if that is less
-_FEWEST_STEPS = 20
-_BATCH = 1_024
+# a fit takes a third of the steps of the run, but at least this number and at most what the caller allows
+_MIN_STEPS = 20
+_BATCH_SIZE = 1_024
 _WARMUP = 30
-_TINY = 1e-12
+_MIN_VARIANCE = 1e-12
 
 
 @dataclass(frozen=True)
-class Fitting:
-    """Fits transition networks.
+class TransitionFitter:
+    """Fits the transition networks of a model.
 
     Attributes:
-        model: whose networks.
-        actions: of the rows, shape (rows, m), or None.
-        step: where training stands; picks weights and batches.
+        model: Model whose networks are fitted.
+        encodings: Encoded rows.
+        step: Number of steps of training, which with the seed determines weights and batches.
     """
 
     model: SparseVAE
-    actions: Tensor | None
+    encodings: Encodings
     step: int
 
-    def fit_(self, latents: Tensor, config: TrainingConfig, most_steps: int) -> None:
-        """Fit networks of this configuration to these latents, shape (rows, T, n)."""
+    def fit_(self, latents: Tensor, config: TrainingConfig, max_steps: int) -> None:
+        """Fit networks of this configuration to latents, shape (rows, T, n), from new initial weights."""
         self.model.reset_transition_(config, torch.Generator().manual_seed(config.seed + self.step))
 
-        def misfit(chosen: Tensor) -> Tensor:
-            loss: Tensor = (
-                0.5 * self.residual(latents[chosen], chosen).square().mean(0).clamp_min(_TINY).log().sum()
-            )
+        def misfit(rows: Tensor) -> Tensor:
+            variance = self.residual(latents[rows], rows).square().mean(0).clamp_min(_MIN_VARIANCE)
+            loss: Tensor = 0.5 * variance.log().sum()
             return loss
 
-        self.minimise_(misfit, self.model.networks.parameters(), len(latents), config, most_steps)
+        self.minimise_(misfit, self.model.networks.parameters(), config, max_steps)
 
-    def residual(self, latents: Tensor, chosen: Tensor) -> Tensor:
-        """Return the residual of the transition, shape (B, n), for the latents (B, T, n) of the chosen rows."""
-        actions = None if self.actions is None else self.actions[chosen]
+    def residual(self, latents: Tensor, rows: Tensor) -> Tensor:
+        """Return the residual of the transition, shape (B, n), for the latents (B, T, n) of these rows."""
+        actions = None if self.encodings.actions is None else self.encodings.actions[rows]
         return self.model.transition_residual(latents[:, -1], self.model.past_latents(latents), actions).value
 
     def minimise_(
         self,
         misfit: Callable[[Tensor], Tensor],
         parameters: Iterable[nn.Parameter],
-        n_rows: int,
         config: TrainingConfig,
-        most_steps: int,
-        batch: int = _BATCH,
+        max_steps: int,
+        batch_size: int = _BATCH_SIZE,
     ) -> None:
-        """Change the parameters until the misfit of rows is small; at most for a third of the run's steps.
+        """Minimise a misfit by gradient descent on random batches.
 
         Args:
-            misfit: of the rows of these numbers, a scalar.
-            parameters: what changes.
-            n_rows: how many rows there are.
-            config: optimiser, learning rate and seed.
-            most_steps: how many, at most.
-            batch: rows in a step.
+            misfit: Maps row numbers to a scalar.
+            parameters: Parameters to change.
+            config: Optimiser, learning rate, seed and number of steps of the run.
+            max_steps: Largest number of steps.
+            batch_size: Rows per step.
         """
         optimiser = build(parameters, config.optimizer, config.learning_rate)
-        steps = min(max(config.steps // 3, _FEWEST_STEPS), most_steps)
-        draw = np.random.default_rng([config.seed, self.step, 1])
-        for k in range(steps):
+        n_steps = min(max(config.steps // 3, _MIN_STEPS), max_steps)
+        n_rows = len(self.encodings.latents)
+        rng = np.random.default_rng([config.seed, self.step, 1])
+        for k in range(n_steps):
             for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * warmup(k, _WARMUP) * (1 - k / steps)
-            chosen = torch.from_numpy(draw.integers(n_rows, size=min(batch, n_rows)))
-            loss = misfit(chosen.to(self.model.x_mean.device))
+                group["lr"] = config.learning_rate * warmup(k, _WARMUP) * (1 - k / n_steps)
+            rows = torch.from_numpy(rng.integers(n_rows, size=min(batch_size, n_rows)))
+            loss = misfit(rows.to(self.model.x_mean.device))
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

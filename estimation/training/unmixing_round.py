@@ -1,10 +1,10 @@
 """A round of unmixing: change to the latent basis in which the mechanisms are sparsest, and keep the strongest edges.
 
-After the dense part the latents are right up to a nearly linear mixing. Transition networks fitted to them with all
-edges, larger and for longer than training could afford, tell what the mechanisms do; `unmix` finds the linear map that
-makes that sparsest. Here it is folded into encoder and decoder, the strongest edges are kept, and fresh transition
-networks are fitted to the new latents before training goes on. Later rounds do the same with latents that the sparse
-mechanisms have meanwhile made better.
+After the dense stage the latents are known up to a nearly linear mixing. Transition networks with all edges, larger and
+trained for longer than those of the model, are fitted to them and measure the mechanisms; `unmix` finds the linear map
+that makes these sparsest. The map is folded into encoder and decoder, the strongest edges are kept, and new transition
+networks are fitted to the unmixed latents before training continues. Later rounds repeat this on latents that training
+with sparse mechanisms has improved.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from estimation.config.training import TrainingConfig
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
-from estimation.training.fitting import Fitting
+from estimation.training.transition_fitting import TransitionFitter
 from estimation.unmixing import edges_at_elbow, edges_at_penalty, likelihood_curve, unmix
 from estimation.unmixing.moments import effect_sizes, standard_deviations
 
@@ -29,10 +29,10 @@ __all__ = ["unmixing_round_"]
 
 Array = NDArray[np.float64]
 
-# effects of actions take fewer rows than are encoded, and Jacobians, which are larger, fewer still
-_EFFECTS = 16_384
-_JACOBIANS = 4_096
-# what is measured badly is unmixed badly: weak edges drown in what the networks don't fit
+# rows that the effects of actions are computed on; Jacobians are larger and are computed on fewer
+_EFFECT_ROWS = 16_384
+_JACOBIAN_ROWS = 4_096
+# the networks that measure the mechanisms: where they fit badly, weak edges are lost among their errors
 _MEASURING_WIDTH = 64
 _MEASURING_STEPS = 600
 _FITTING_STEPS = 300
@@ -45,63 +45,65 @@ def unmixing_round_(
     config: TrainingConfig,
     step: int,
     limits: Mapping[str, int],
-    spare: float | None = None,
+    budget_factor: float | None = None,
 ) -> str:
     """Unmix the latents, in place, and keep the strongest edges.
 
     Args:
-        model: with dense masks, or with those of an earlier round.
-        batches: of the training data.
-        config: seed, optimiser and sizes.
-        step: where training stands; picks the rows and the noise.
-        limits: how many edges to keep, by mask; a mask without a limit stays dense.
-        spare: given, the number is found instead, and so many times that is kept; limits are then the most. With
-            ``sparsity="penalty"`` edges are kept that are worth it, else as many as where the likelihood bends.
+        model: Model with dense masks, or with those of an earlier round.
+        batches: Batches of the training data.
+        config: Seed, optimiser and sizes.
+        step: Number of steps of training, which determines the rows and the noise.
+        limits: Number of edges to keep, by mask; a mask without a limit stays dense.
+        budget_factor: If given, the number of edges is estimated and multiplied by this factor, and ``limits`` are
+            upper limits. With ``sparsity="penalty"`` those edges are counted that reduce the loss by more than the
+            penalty, otherwise those before the elbow of the likelihood.
 
     Returns:
-        one line for the history.
+        A note for the history.
     """
-    mixed = all(edges.dense for edges in model.edges.values())
+    first_round = all(edges.dense for edges in model.edges.values())
     encodings = Encodings.of(model, batches, step)
-    latents, noise, actions = encodings.latents, encodings.noise(), encodings.actions
-    fitting = Fitting(model, actions, step)
-    # the strengths of edges that are gone have to be seen again
+    latents, actions = encodings.latents, encodings.actions
+    fitter = TransitionFitter(model, encodings, step)
+    # the strengths of removed edges are measured again
     for edges in model.edges.values():
         edges.make_dense_()
     wider = config.replace(transition_width=max(config.transition_width, _MEASURING_WIDTH))
-    fitting.fit_(latents, wider, _MEASURING_STEPS)
+    fitter.fit_(latents, wider, _MEASURING_STEPS)
     effects = _Effects.of(model, latents, actions)
-    found = unmix(
+    unmixing = unmix(
         effects.actions,
         effects.past,
         effects.covariance,
         config.seed,
-        noise=noise,
+        noise=encodings.noise(),
         residual=effects.residual,
-        edges=None if mixed or spare is not None else limits,
+        edges=None if first_round or budget_factor is not None else limits,
     )
-    change = torch.from_numpy(found.matrix).to(latents)
-    offset = -change @ latents.flatten(0, 1).mean(0)
-    latents = latents @ change.T + offset
-    strengths = {"actions": found.action_strengths, "past": found.past_strengths}
-    matrix = found.matrix
-    if mixed:
-        # networks of mixed latents miss some of what a latent does alone
-        fitting.fit_(latents, wider, _MEASURING_STEPS)
-        effects, matrix = _Effects.of(model, latents, actions), np.eye(len(matrix))
+    matrix = torch.from_numpy(unmixing.matrix).to(latents)
+    offset = -matrix @ latents.flatten(0, 1).mean(0)
+    latents = latents @ matrix.T + offset
+    strengths = {"actions": unmixing.action_strengths, "past": unmixing.past_strengths}
+    basis = unmixing.matrix
+    if first_round:
+        # networks of mixed latents miss part of the mechanism of a single latent
+        fitter.fit_(latents, wider, _MEASURING_STEPS)
+        effects, basis = _Effects.of(model, latents, actions), np.eye(len(basis))
         strengths = effects.strengths()
-    if spare is not None:
+    if budget_factor is not None:
         price = config.penalty * model.shape.n_observed if config.sparsity == "penalty" else None
-        limits = effects.asked_for(matrix, spare, limits, price)
-    _keep_(model, strengths, limits)
-    fitting.fit_(latents, config, _FITTING_STEPS)
-    model.change_basis_(change, offset)
-    edges_kept = ", ".join(f"{limit} edges of {name}" for name, limit in limits.items())
-    return f"unmixed after {step} steps: objective {found.objective:.4g}, {edges_kept} kept"
+        limits = effects.edge_counts(basis, budget_factor, limits, price)
+    _keep_strongest_(model, strengths, limits)
+    fitter.fit_(latents, config, _FITTING_STEPS)
+    model.change_basis_(matrix, offset)
+    counts = ", ".join(f"{limit} edges of {name}" for name, limit in limits.items())
+    return f"unmixed after {step} steps: objective {unmixing.objective:.4g}, {counts} kept"
 
 
-def _keep_(model: SparseVAE, strengths: Mapping[str, Array | None], limits: Mapping[str, int]) -> None:
-    """Keep the strongest edges."""
+def _keep_strongest_(
+    model: SparseVAE, strengths: Mapping[str, Array | None], limits: Mapping[str, int]
+) -> None:
     for name, edges in model.edges.items():
         sizes = strengths[name]
         if name in limits and sizes is not None:
@@ -111,13 +113,13 @@ def _keep_(model: SparseVAE, strengths: Mapping[str, Array | None], limits: Mapp
 
 @dataclass(frozen=True)
 class _Effects:
-    """What the transition does, and what it leaves over.
+    """Effects on the latents that the transition predicts, and the covariance of its residuals.
 
     Attributes:
-        actions: effects of actions, shape (S, n, m), or None.
-        past: Jacobians in the past latents, shape (S, n, n), or None.
-        covariance: of the latents, shape (n, n).
-        residual: covariance of the latents about the transition's mean, shape (n, n).
+        actions: Effects of actions, shape (S, n, m), or None.
+        past: Jacobians with respect to the past latents, shape (S, n, n), or None.
+        covariance: Covariance of the latents, shape (n, n).
+        residual: Covariance of the transition's residuals, shape (n, n).
     """
 
     actions: Array | None
@@ -130,42 +132,43 @@ class _Effects:
         past = model.past_latents(latents)
         jacobians = None
         if past is not None:
-            few = None if actions is None else actions[:_JACOBIANS]
-            jacobians = _array(model.transition_jacobian(past[:_JACOBIANS], few))
+            their_actions = None if actions is None else actions[:_JACOBIAN_ROWS]
+            jacobians = _array(model.transition_jacobian(past[:_JACOBIAN_ROWS], their_actions))
         return cls(
             None if actions is None else _array(_action_effects(model, past, actions)),
             jacobians,
-            # where the past matters, its own distribution is the one that is white
+            # with a past, the past latents are the ones that are whitened
             _covariance(latents[:, 0]),
             _covariance(_residual(model, latents, actions)),
         )
 
     def strengths(self) -> dict[str, Array | None]:
-        """Root mean square effects on the latents as they are, as `unmix` gives them for those that it finds."""
+        """Return the root mean square effects in the present basis, as `unmix` does for the basis that it finds."""
         actions, past = effect_sizes(np.eye(len(self.covariance)), self.covariance, self.actions, self.past)
         return {"actions": actions, "past": past}
 
-    def asked_for(
-        self, matrix: Array, spare: float, most: Mapping[str, int], price: float | None
+    def edge_counts(
+        self, basis: Array, budget_factor: float, limits: Mapping[str, int], price: float | None
     ) -> dict[str, int]:
-        """How many edges the latents matrix @ z ask for, by mask, times ``spare``, and at most so many.
+        """Estimate the number of edges in a basis, by mask.
 
         Args:
-            matrix: shape (n, n).
-            spare: a factor.
-            most: by mask.
-            price: of an edge in nats; None: as many as where the likelihood bends.
+            basis: Linear map of the latents, shape (n, n).
+            budget_factor: Factor of the estimates.
+            limits: Upper limits, by mask.
+            price: Price of an edge in nats; None counts the edges before the elbow of the likelihood.
         """
-        sizes = effect_sizes(matrix, self.covariance, self.actions, self.past)
-        left = standard_deviations(matrix, self.residual)
-        found = {}
+        sizes = effect_sizes(basis, self.covariance, self.actions, self.past)
+        deviations = standard_deviations(basis, self.residual)
+        counts = {}
         for name, effects in zip(("actions", "past"), sizes, strict=True):
             if effects is not None:
-                ranked = effects if self.past is not None else effects / left[:, None]
-                misfits = likelihood_curve(effects, left, ranked)
-                asked = edges_at_elbow(misfits) if price is None else edges_at_penalty(misfits, price)
-                found[name] = min(round(spare * asked), effects.size, most.get(name, effects.size))
-        return found
+                ranking = effects if self.past is not None else effects / deviations[:, None]
+                curve = likelihood_curve(effects, deviations, ranking)
+                estimate = edges_at_elbow(curve) if price is None else edges_at_penalty(curve, price)
+                limit = limits.get(name, effects.size)
+                counts[name] = min(round(budget_factor * estimate), effects.size, limit)
+        return counts
 
 
 @torch.no_grad()
@@ -186,7 +189,7 @@ def _covariance(values: Tensor) -> Array:
 
 
 def _action_effects(model: SparseVAE, past: Tensor | None, actions: Tensor) -> Tensor:
-    return model.action_effects(None if past is None else past[:_EFFECTS], actions[:_EFFECTS])
+    return model.action_effects(None if past is None else past[:_EFFECT_ROWS], actions[:_EFFECT_ROWS])
 
 
 def _array(values: Tensor) -> Array:

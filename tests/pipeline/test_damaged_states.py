@@ -86,11 +86,11 @@ def test_whatever_stands_in_a_state_is_checked(folder: Path, data: Dataset) -> N
         ("adam", "step", torch.tensor(-1.0), "it must be a number of steps"),
         ("adam", "step", torch.tensor(True), "it must be a number of steps"),
         ("adam", "step", torch.zeros(2), "it must be a number of steps"),
-        ("adam", "exp_avg", torch.zeros(2), r"exp_avg is no tensor of shape \(8, 4\) and torch.float32"),
-        ("adam", "exp_avg", torch.zeros(8, 4, dtype=torch.int64), "exp_avg is no tensor of shape"),
+        ("adam", "exp_avg", torch.zeros(2), r"exp_avg is not a tensor of shape \(8, 4\) and torch.float32"),
+        ("adam", "exp_avg", torch.zeros(8, 4, dtype=torch.int64), "exp_avg is not a tensor of shape"),
         ("adam", "exp_avg", torch.full((8, 4), float("nan")), "holds a number that is not finite"),
-        ("soap", "first", torch.zeros(0), r"first is no tensor of shape \(.*\) and torch.float32"),
-        ("soap", "left_basis", torch.zeros(3, 3), "left_basis is no tensor of shape"),
+        ("soap", "first", torch.zeros(0), r"first is not a tensor of shape \(.*\) and torch.float32"),
+        ("soap", "left_basis", torch.zeros(3, 3), "left_basis is not a tensor of shape"),
     ],
 )
 def test_damaged_moments_are_refused(
@@ -171,6 +171,6 @@ def test_a_state_of_version_3_says_nothing_of_its_data(folder: Path, data: Datas
     del content["content"]["data"]
     write_manifest(folder / "soap", {**content, "version": 3})
     with pytest.raises(
-        CheckpointError, match="a version that didn't write down on which data; give another folder"
+        CheckpointError, match="a version that did not store a digest of its data; give another folder"
     ):
         fit(data, CONFIGS["soap"], checkpoint=folder / "soap")

@@ -18,7 +18,7 @@ from estimation.training import encodings, fit, post_training
 from estimation.training.batches import Batches, scales
 from estimation.training.encodings import Encodings
 from estimation.training.flow_fitting import fit_flow_
-from estimation.training.post_training import NoActiveLatentsError, refine_, straighten_
+from estimation.training.post_training import NoActiveLatentsError, apply_flow_, refine_encodings_
 from tests.seeds import training_seed
 
 N = 4
@@ -72,24 +72,26 @@ def test_bent_latents_become_straight() -> None:
     data, z = trajectories()
     model, batches = reading_straight_off(data, CONFIG)
     before = score(model, data, z)
-    refine_(model, batches, CONFIG, 0)
-    straighten_(model, batches, CONFIG, 0)
+    refine_encodings_(model, batches, CONFIG, 0)
+    apply_flow_(model, batches, CONFIG, 0)
     assert before < 0.98
     assert score(model, data, z) > 0.99
     # the decoder undoes the flow
     x = model.standardise(torch.from_numpy(data.observations[:500, 0]))
     with torch.no_grad():
         through = model.mean_observations(model.mean_latents(x))
-        torch.testing.assert_close(through, model.decoder(model.bent(x)), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            through, model.decoder(model._refined(x, model.encoder(x))), atol=1e-4, rtol=1e-4
+        )
 
 
 def test_the_posterior_goes_through_the_flow() -> None:
     data, _ = trajectories()
     model, batches = reading_straight_off(data, CONFIG.replace(steps=60))
-    straighten_(model, batches, CONFIG.replace(steps=60), 0)
+    apply_flow_(model, batches, CONFIG.replace(steps=60), 0)
     x = model.standardise(torch.from_numpy(data.observations[:20, 0]))
     with torch.no_grad():
-        bent, posterior = model.bent(x), model.posterior(x)
+        bent, posterior = model._refined(x, model.encoder(x)), model.posterior(x)
         factor, log_det = model.posterior_noise(x)
         noise = torch.randn(4000, 20, N, generator=torch.Generator().manual_seed(training_seed()))
         # near the mean, where the flow is linear
@@ -115,7 +117,7 @@ def fitted_notes() -> list[str]:
 
 def test_training_says_what_it_gained() -> None:
     notes, model = fitted()
-    assert [note.split(" after 30 steps: ")[0] for note in notes] == ["refined", "straightened"]
+    assert [note.split(" after 30 steps: ")[0] for note in notes] == ["encodings refined", "flow fitted"]
     values = [note.partition("went from ")[2].split(" to ") for note in notes]
     assert float(values[0][0]) >= float(values[0][1]) == float(values[1][0]) >= float(values[1][1])
     assert model.flow.active
@@ -136,18 +138,18 @@ def test_the_last_record_is_of_the_model_as_it_ends() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"flow_blocks": 0}, ["refined"]),
-        ({"refinements": 0}, ["straightened"]),
+        ({"flow_blocks": 0}, ["encodings refined"]),
+        ({"refinements": 0}, ["flow fitted"]),
         ({"flow_blocks": 0, "refinements": 0}, []),
         # with all edges there is nothing to be straight for
-        ({"sparsity": "none", "max_edges_past": None}, ["refined"]),
+        ({"sparsity": "none", "max_edges_past": None}, ["encodings refined"]),
     ],
 )
 def test_either_is_left_out_if_asked(changes: dict[str, object], words: list[str]) -> None:
     notes, model = fitted(**changes)
     assert [note.split(" after")[0] for note in notes] == words
-    assert model.flow.active == ("straightened" in words)
-    assert (int(model.refinement.steps) > 0) == ("refined" in words)
+    assert model.flow.active == ("flow fitted" in words)
+    assert (int(model.refinement.steps) > 0) == ("encodings refined" in words)
 
 
 def test_latents_that_actions_move_become_straight_too() -> None:
@@ -159,7 +161,7 @@ def test_latents_that_actions_move_become_straight_too() -> None:
     config = CONFIG.replace(max_edges_past=None, max_edges_actions=N)
     model, batches = reading_straight_off(data, config)
     before = score(model, data, z[:, None])
-    straighten_(model, batches, config, 0)
+    apply_flow_(model, batches, config, 0)
     assert before < 0.99
     assert score(model, data, z[:, None]) > 0.997
 
@@ -173,10 +175,10 @@ def test_a_latent_that_observations_hardly_tell_of_stays_out() -> None:
         model.encoder.last.weight[-1] = 0
         model.decoder.last.weight[:, -1] = 0
         model.posterior_noise.network.last.bias[N - 1] = 0
-    told = Encodings.of(model, batches, 0).told()
-    assert told.tolist() == [True] * (N - 1) + [False]
-    straighten_(model, batches, CONFIG, 0)
-    assert model.flow.through.tolist() == told.tolist()
+    active = Encodings.of(model, batches, 0).active_latents()
+    assert active.tolist() == [True] * (N - 1) + [False]
+    apply_flow_(model, batches, CONFIG, 0)
+    assert model.flow.through.tolist() == active.tolist()
     points = torch.randn(50, N, generator=torch.Generator().manual_seed(training_seed()))
     moved = points.clone()
     moved[:, -1] += 1
@@ -186,13 +188,13 @@ def test_a_latent_that_observations_hardly_tell_of_stays_out() -> None:
         assert not torch.allclose(model.flow(points)[:, :-1], points[:, :-1], atol=0.01)
 
 
-def test_with_nothing_told_of_nothing_is_straightened() -> None:
+def test_without_active_latents_no_flow_is_fitted() -> None:
     data, _ = trajectories()
     model, batches = reading_straight_off(data, CONFIG)
     with torch.no_grad():
         model.encoder.last.weight.zero_()
-    with pytest.raises(NoActiveLatentsError, match="the observations tell of no latent"):
-        straighten_(model, batches, CONFIG, 0)
+    with pytest.raises(NoActiveLatentsError, match="all latents have collapsed"):
+        apply_flow_(model, batches, CONFIG, 0)
     assert not model.flow.active
 
 
@@ -237,9 +239,9 @@ def test_what_makes_held_out_data_less_likely_is_taken_back(monkeypatch: pytest.
             for parameter in model.parameters():
                 parameter.add_(0.5)
 
-    monkeypatch.setattr(post_training, "straighten_", spoil)
+    monkeypatch.setattr(post_training, "apply_flow_", spoil)
     notes, model = fitted()
-    assert notes[1].startswith("not straightened after 30 steps: the held-out negative ELBO went from ")
+    assert notes[1].startswith("flow not fitted after 30 steps: the held-out negative ELBO went from ")
     assert not model.flow.active
     for name, value in model.state_dict().items():
         assert torch.equal(value, kept[name]), name
@@ -248,7 +250,7 @@ def test_what_makes_held_out_data_less_likely_is_taken_back(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("error", "caught"),
     [
-        (NoActiveLatentsError("the observations tell of no latent"), True),
+        (NoActiveLatentsError("all latents have collapsed"), True),
         (torch.linalg.LinAlgError("The solver failed because the input matrix is singular."), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), False),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied (1x2 and 3x4)"), False),
@@ -262,10 +264,10 @@ def test_only_what_a_model_can_be_like_is_noted(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(post_training, "straighten_", fail)
+    monkeypatch.setattr(post_training, "apply_flow_", fail)
     if caught:
         notes = fitted_notes()
-        assert f"not straightened after 30 steps: {error}" in notes
+        assert f"flow not fitted after 30 steps: {error}" in notes
     else:
         with pytest.raises(type(error), match=re.escape(str(error))):
             fitted_notes()
@@ -296,7 +298,9 @@ class OpaqueDecoder(nn.Module):
 def test_a_decoder_that_can_t_be_differentiated_is_left_as_it_is() -> None:
     data, _ = trajectories()
     model = fit(data, CONFIG.replace(steps=20, width=8), decoder=OpaqueDecoder())
-    note = next(note for note in model.history.notes if note.startswith("not refined after 20 steps: "))
+    note = next(
+        note for note in model.history.notes if note.startswith("encodings not refined after 20 steps: ")
+    )
     assert "not have been used in the graph" in note
     assert int(model.model.refinement.steps) == 0
     assert model.encode(data.observations[:3]).shape == (3, 2, N)

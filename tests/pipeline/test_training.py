@@ -283,7 +283,7 @@ def test_a_state_of_another_run_is_refused(actions: Dataset, tmp_path: Path) -> 
         fit(actions, config.replace(seed=training_seed(2)), checkpoint=tmp_path)
     other = simulate(BAND, 600, seed=training_seed(2))
     with pytest.raises(
-        CheckpointError, match="holds a run on other training data; give those that it began with"
+        CheckpointError, match="holds a run on other training data; give the data that it began with"
     ):
         fit(other, config, checkpoint=tmp_path)
     with pytest.raises(CheckpointError, match="holds a run on other validation data"):
@@ -361,6 +361,6 @@ def test_the_published_preset_trains_the_authors_way(actions: Dataset) -> None:
 def test_progress_is_shown_when_asked(actions: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     fit(actions, tiny(max_edges_actions=5, steps=3, unmixing=False), progress=True)
     # the last thing said: what is said before may pass between two frames
-    assert "to be straightened" in capsys.readouterr().err
+    assert "flow to be fitted" in capsys.readouterr().err
     fit(actions, tiny(max_edges_actions=5, steps=3, unmixing=False))
     assert capsys.readouterr().err == ""

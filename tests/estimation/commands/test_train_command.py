@@ -176,7 +176,9 @@ def load_names(folder: Path) -> str:
 def test_a_run_does_not_go_on_with_other_data(capsys: Captured) -> None:
     words = ["-o", "model", *TINY, "--resume"]
     message = refused(capsys, "train", "test.npz", *words)
-    assert "holds a run on other training data; give those that it began with, or another folder" in message
+    assert (
+        "holds a run on other training data; give the data that it began with, or another folder" in message
+    )
     message = refused(capsys, "train", "train.npz", *words, "--validation", "test.npz")
     assert "holds a run on other validation data" in message
     told(capsys, "train", "train.npz", *words)
