@@ -1,4 +1,4 @@
-"""Saved models, read from disk: all of a description is checked before anything of it is used."""
+"""Loading of saved models. The whole description is checked before any part of it is used."""
 
 from __future__ import annotations
 
@@ -71,17 +71,18 @@ def load(
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
 ) -> TrainedModel:
-    """A trained model from its folder, a baseline too; one saved on a GPU loads on a CPU.
+    """Load a trained model of any method from its folder. A model saved on a GPU can be loaded on a CPU.
 
     Args:
-        folder: as given to `TrainedModel.save`.
-        device: where to put the model.
-        encoder: of the same kind as the one trained, when it was the user's own. Those of
-            `estimation.models.convolutional` are known from the folder.
-        decoder: the same.
+        folder: Folder that was given to `TrainedModel.save`.
+        device: Device of the model.
+        encoder: Module of the same architecture as the trained encoder, if that was user-supplied. The networks of
+            `estimation.models.convolutional` are rebuilt from the folder.
+        decoder: The same for the decoder.
 
     Raises:
-        CheckpointError: it is missing, damaged, foreign, of another version, or needs the user's own modules.
+        CheckpointError: If the folder is missing, damaged, of another program or version, or if it needs user-supplied
+            modules.
     """
     content, stored = read_folder(folder, KIND, _MODEL)
     tensors = with_current_names(stored)
@@ -117,12 +118,12 @@ def load(
 
 
 def _config(content: dict[str, Any]) -> TrainingConfig | BaselineConfig:
-    # releases before the baselines wrote no method
+    # versions without baselines stored no method
     return config_type(content.get("method", SPARSE_VAE)).from_dict(content["config"])
 
 
 def _require_fit(content: dict[str, Any], shape: Shape, tensors: Mapping[str, Tensor]) -> None:
-    """What the description says of sizes against each other and against the tensors."""
+    """Check the sizes in the description against each other and against the tensors."""
     names, image = content["action_names"], content["observation_shape"]
     if len(names) != shape.n_actions:
         raise CheckpointError(f"action_names are {len(names)}, and shape.n_actions is {shape.n_actions}")
@@ -134,7 +135,7 @@ def _require_fit(content: dict[str, Any], shape: Shape, tensors: Mapping[str, Te
         "x_scale": (shape.n_observed,),
         "a_mean": (shape.n_actions,),
         "a_scale": (shape.n_actions,),
-        # what a model has that encodes and decodes
+        # tensors of some methods only
         **{
             name: (n, n)
             for name in ("posterior_noise.frame", "rotation", "rotation_inverse")
@@ -143,8 +144,8 @@ def _require_fit(content: dict[str, Any], shape: Shape, tensors: Mapping[str, Te
     }
     for name, size in sizes.items():
         if name not in tensors or tuple(tensors[name].shape) != size:
-            found = f"has shape {tuple(tensors[name].shape)}" if name in tensors else "is missing"
-            raise CheckpointError(f"the tensor {name!r} {found}; by the description it has {size}")
+            state = f"has shape {tuple(tensors[name].shape)}" if name in tensors else "is missing"
+            raise CheckpointError(f"the tensor {name!r} {state}; by the description it has {size}")
     for name in ("x_scale", "a_scale"):
         if not bool((tensors[name] > 0).all()):
             raise CheckpointError(f"the tensor {name!r} holds a scale that is not positive")
@@ -153,14 +154,14 @@ def _require_fit(content: dict[str, Any], shape: Shape, tensors: Mapping[str, Te
 def _rebuilt(
     name: str, networks: dict[str, Any], shape: Shape, tensors: Mapping[str, Tensor]
 ) -> nn.Module | None:
-    """A network of this release's own, if the description says so; never larger than the tensors allow."""
+    """Rebuild a convolutional network from its description, if there is one; never larger than the tensors allow."""
     description = networks.get(name)
     if description is None:
         return None
     options = description["options"]
     if math.prod(options["image_shape"]) != shape.n_observed or options["n_latents"] != shape.n_latents:
         raise CheckpointError(f"networks.{name} is of other sizes than the model")
-    # its hidden layer alone has so many weights
+    # a lower bound: the weights of its hidden layer
     if 8 * options["width"] ** 2 > _total(tensors):
         raise CheckpointError(
             f"networks.{name}.options.width is {options['width']}, more than the tensors have"
@@ -175,8 +176,8 @@ def _require_enough(
     decoder: nn.Module | None,
     tensors: Mapping[str, Tensor],
 ) -> None:
-    """Before memory is spent on a model that the tensors are not of."""
-    wanted = weight_count(
+    """Refuse tensors with fewer numbers than the model has weights, before memory is allocated for it."""
+    needed = weight_count(
         config.to_dict(),
         shape.n_observed,
         shape.n_latents,
@@ -184,9 +185,9 @@ def _require_enough(
         encoder is not None,
         decoder is not None,
     )
-    if wanted > (held := _total(tensors)):
+    if needed > (stored := _total(tensors)):
         raise CheckpointError(
-            f"by its settings the model has {wanted} weights or more, and the file has {held} numbers; if it has "
+            f"by its settings the model has {needed} weights or more, and the file has {stored} numbers; if it has "
             "networks of your own: give the encoder and decoder it was trained with"
         )
 
@@ -196,7 +197,7 @@ def _total(tensors: Mapping[str, Tensor]) -> int:
 
 
 def _require_sound(trained: TrainedModel, where: str) -> None:
-    """What types and finiteness of tensors don't show."""
+    """Check values that the types and the finiteness of tensors do not rule out."""
     model, config = trained.model, trained.config
     for name, masks in model.edges.items():
         if int(masks.state) not in MASK_STATES:

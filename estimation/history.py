@@ -1,4 +1,4 @@
-"""What happened during training: one record per look at the held-out data."""
+"""The history of a training run: one record per evaluation on held-out data, and notes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from estimation.storage.schema import Fields, Flag, Many, Maybe, Real, Table, Te
 
 __all__ = ["HISTORY", "History", "Record"]
 
-# what was not finite is written as null
+# numbers that are not finite are stored as null
 _NUMBER = Maybe(Real())
-#: What `History.from_dict` reads.
+#: The schema of a stored history.
 HISTORY = Fields(
     {
         "records": Many(
@@ -43,15 +43,16 @@ class Record:
     """The state of training after some steps.
 
     Attributes:
-        step: steps done.
-        stage: ``"dense"``, ``"sparse"`` or ``"frozen"``.
-        loss: what was minimised, on the last batch.
-        reconstruction, divergence: terms of the negative ELBO on held-out data.
-        edges: expected number of edges, by mask.
-        budget: the budget at this step, by mask.
-        probabilities: of every edge, by mask, as nested lists (rows are children).
-        seconds: of training so far; not part of what a seed reproduces.
-        has_bound: False for a method without an ELBO: the reconstruction is its held-out loss then.
+        step: Number of steps taken.
+        stage: ``"dense"``, ``"sparse"`` or ``"frozen"``; ``"baseline"`` for a baseline.
+        loss: Training loss on the last batch.
+        reconstruction: Reconstruction term of the negative ELBO on held-out data.
+        divergence: Divergence term of the negative ELBO on held-out data.
+        edges: Expected number of edges, by mask.
+        budget: Budget at this step, by mask.
+        probabilities: Probability of every edge, by mask, as nested lists (rows are children).
+        seconds: Time spent so far, which a seed does not reproduce.
+        has_bound: False for a method without an ELBO, whose held-out loss is then stored as ``reconstruction``.
     """
 
     step: int
@@ -67,24 +68,24 @@ class Record:
 
     @property
     def negative_elbo(self) -> float:
-        """On held-out data, per observed dimension."""
+        """The negative ELBO on held-out data, per observed dimension."""
         return self.reconstruction + self.divergence
 
 
 @dataclass
 class History:
-    """All records, and notes on what training did beside taking steps.
+    """The records of a run, and notes on what training did besides taking steps.
 
     Attributes:
-        records: in order.
-        notes: one line each, for instance on unmixing.
+        records: Records in order.
+        notes: One line each, for instance on a round of unmixing.
     """
 
     records: list[Record] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON, which has no number that is not finite: None stands for it."""
+        """Return the history ready for JSON, with None for numbers that are not finite."""
         content = asdict(self)
         for record in content["records"]:
             _map_numbers(record, lambda value: value if math.isfinite(value) else None)
@@ -92,11 +93,11 @@ class History:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> History:
-        """The inverse of `to_dict`, of content that has the form ``HISTORY``; nan stands for what was not finite."""
-        known = {each.name for each in fields(Record)}
+        """Return the history of content that follows ``HISTORY``, with nan for None: the inverse of `to_dict`."""
+        names = {field.name for field in fields(Record)}
         records = []
-        for each in content["records"]:
-            record = {name: value for name, value in each.items() if name in known}
+        for stored in content["records"]:
+            record = {name: value for name, value in stored.items() if name in names}
             _map_numbers(record, lambda value: math.nan if value is None else value)
             records.append(Record(**record))
         return cls(records, list(content["notes"]))

@@ -1,4 +1,4 @@
-"""`TrainedModel`: what training ends with. It encodes, decodes, and knows the graph that it learned."""
+"""`TrainedModel`: the result of training. It encodes, decodes, and holds the learned graph."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ __all__ = [
 
 KIND = "mechsparse model"
 
-#: The learned graph, beside the model in its folder.
+#: The file of the learned graph in the folder of a saved model.
 GRAPH = "graph.json"
 
 _CHUNK = 16_384
-# torch's own name for what has no solution
+# torch's own name for equations without a solution
 _SINGULAR: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 _NOT_FINITE = "its weights are damaged, or the data are far from those that it was trained on"
 Array = NDArray[np.floating]
@@ -58,17 +58,17 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TrainedModel:
-    """A trained model with its settings and its past: a `SparseVAE`, or a baseline, which has no graph.
+    """A trained model with its settings and its history: a `SparseVAE`, or a baseline, which has no graph.
 
     Attributes:
-        model: the torch module, in evaluation mode.
-        config: how it was trained.
-        history: what happened.
+        model: The torch module, in evaluation mode.
+        config: Settings of the training run.
+        history: Records and notes of the training run.
         action_names: m names.
-        observation_shape: (C, H, W) when observations are flattened images.
-        observation_names: d_x names; empty when the training data had none.
-        actions_named: whether the actions had names; when they were made up, actions go by position.
-        roles: which columns of a table the training data were, or None.
+        observation_shape: (C, H, W) if observations are flattened images, or None.
+        observation_names: d_x names; empty if the training data had none.
+        actions_named: Whether the training data named the actions; otherwise actions are matched by position.
+        roles: Columns of the table that the training data were read from, or None.
         data_fingerprint: Digest of the training data, as `estimation.dataset.fingerprint.fingerprint` gives it; None
             for models of versions that did not store it.
     """
@@ -92,7 +92,7 @@ class TrainedModel:
         dataset: Dataset,
         data_fingerprint: str | None = None,
     ) -> TrainedModel:
-        """A model that was trained on these data, whose names it keeps."""
+        """Return the model that was trained on a dataset, with the names of the dataset."""
         return cls(
             model.eval(),
             config,
@@ -107,44 +107,44 @@ class TrainedModel:
 
     @property
     def n_observed(self) -> int:
-        """d_x, the numbers observed at each step."""
+        """d_x, the number of observed dimensions."""
         return self.model.shape.n_observed
 
     def encode(self, observations: ArrayLike) -> Array:
-        """Posterior means of the latents.
+        """Encode observations as posterior means of the latents.
 
         Args:
-            observations: shape (N, T, d_x) or (N, d_x), in the units of the training data. Columns of a data frame go
-                by name, if the model knows names.
+            observations: Shape (N, T, d_x) or (N, d_x), in the units of the training data. Columns of a data frame are
+                matched by name, if the training data had names.
 
         Returns:
-            shape (N, T, n) or (N, n).
+            The latents, shape (N, T, n) or (N, n).
 
         Raises:
-            DataError: another number of observed dimensions, or an entry that is not finite.
+            DataError: If the number of observed dimensions differs, or an entry is not finite.
         """
         centring = self.model.x_centring
         return self._map(observations, self.model.shape.n_observed, "observations", self._encode, centring)
 
     def decode(self, latents: ArrayLike) -> Array:
-        """Mean observations.
+        """Decode latents to mean observations.
 
         Args:
-            latents: shape (N, T, n) or (N, n).
+            latents: Shape (N, T, n) or (N, n).
 
         Returns:
-            shape (N, T, d_x) or (N, d_x), in the units of the training data; float64 where float32 can't tell the
-            values of a column apart.
+            The observations, shape (N, T, d_x) or (N, d_x), in the units of the training data; float64 if float32
+            can't represent the differences within a column.
 
         Raises:
-            DataError: another number of latents, or an entry that is not finite; or the model has no decoder.
+            DataError: If the number of latents differs, an entry is not finite, or the model has no decoder.
         """
-        found = self._map(latents, self.model.shape.n_latents, "latents", self._decode, None)
-        return found if self.model.x_centring is None else self.model.x_centring.undo(found)
+        observations = self._map(latents, self.model.shape.n_latents, "latents", self._decode, None)
+        return observations if self.model.x_centring is None else self.model.x_centring.undo(observations)
 
     @property
     def edge_probabilities(self) -> dict[str, NDArray[np.float64]]:
-        """How probable each edge is, by ``"past"`` and ``"actions"``; rows are children."""
+        """The probability of each edge, by ``"past"`` and ``"actions"``; rows are children."""
         return {
             name: masks.probabilities().detach().double().cpu().numpy()
             for name, masks in self.model.edges.items()
@@ -152,14 +152,16 @@ class TrainedModel:
 
     @property
     def graph(self) -> CausalGraph:
-        """The learned graph: edges more likely than not. Learned latents are called v0, v1, ...
+        """The learned graph: edges that are more likely than not. Learned latents are called v0, v1, ...
 
-        That of a baseline is empty: it says nothing, and constrains nothing.
+        The graph of a baseline is empty, and predicts nothing.
         """
-        found = {name: matrix > 0.5 for name, matrix in self.edge_probabilities.items()}
+        matrices = {name: matrix > 0.5 for name, matrix in self.edge_probabilities.items()}
         names = [f"v{i}" for i in range(self.model.shape.n_latents)]
-        actions = list(self.action_names) if "actions" in found else None
-        return CausalGraph(Gz=found.get("past"), Ga=found.get("actions"), latents=names, actions=actions)
+        actions = list(self.action_names) if "actions" in matrices else None
+        return CausalGraph(
+            Gz=matrices.get("past"), Ga=matrices.get("actions"), latents=names, actions=actions
+        )
 
     @property
     def method(self) -> str:
@@ -167,13 +169,13 @@ class TrainedModel:
         return self.config.method
 
     def require_graph(self, name: str) -> None:
-        """Refuse a baseline where a prediction from the learned graph is asked for: its empty graph allows everything.
+        """Refuse a baseline where a prediction from the learned graph is needed.
 
         Args:
-            name: what to call the model.
+            name: Name of the model in the error message.
 
         Raises:
-            DataError: the method learns no graph.
+            DataError: If the method learns no graph.
         """
         if not self.model.edges:
             raise DataError(
@@ -181,40 +183,40 @@ class TrainedModel:
             )
 
     def negative_elbo(self, dataset: Dataset, seed: int = 0) -> dict[str, float] | None:
-        """The terms of the negative ELBO on other data, per observed dimension.
+        """Evaluate the negative ELBO on a dataset, per observed dimension.
 
         Args:
-            dataset: of the same kind as the training data.
-            seed: of the sample drawn from every posterior.
+            dataset: Data of the same kind as the training data.
+            seed: Seed of the posterior samples.
 
         Returns:
             ``total``, ``reconstruction`` and ``divergence``; None for a method without an ELBO.
 
         Raises:
-            DataError: it is not finite.
+            DataError: If the result is not finite.
         """
         if not self.model.has_bound:
             return None
         aligned = align(dataset, self)
         with _solvable():
-            found = held_out_terms(self.model, aligned, seed)
-        if not math.isfinite(found["total"]):
-            raise DataError(f"the negative ELBO is {found['total']}; {_NOT_FINITE}")
-        return found
+            terms = held_out_terms(self.model, aligned, seed)
+        if not math.isfinite(terms["total"]):
+            raise DataError(f"the negative ELBO is {terms['total']}; {_NOT_FINITE}")
+        return terms
 
     def save(self, folder: str | os.PathLike[str], announced: tuple[str, ...] = ()) -> None:
-        """Write the model into a folder: safetensors and JSON; read it with `estimation.checkpoint.load`.
+        """Write the model into a folder as safetensors and JSON; `estimation.checkpoint.load` reads it.
 
-        A method that learns a graph gets it as ``graph.json`` too, for the commands on graphs. Of a model that was in
-        the folder before, nothing stays; files that are not of its making do.
+        If the method learns a graph, the graph is also written as ``graph.json``, for the commands on graphs. The files
+        of an earlier model in the folder are removed; other files are kept.
 
         Args:
-            folder: made when missing.
-            announced: names of files in it that are written later, such as a report, and go with the model when
-                another takes its place.
+            folder: Folder, created if missing.
+            announced: Names of files that will be written into the folder later, such as a report; they are removed
+                together with the model when another one replaces it.
 
         Raises:
-            FileAccessError: it can't be written.
+            FileAccessError: If the folder can't be written.
         """
         content = {
             "method": self.method,
@@ -235,7 +237,7 @@ class TrainedModel:
         write_folder(folder, KIND, content, self.model.state_dict(), companions, announced)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: with the model on the CPU, as a machine without this GPU couldn't read it otherwise."""
+        """Return the state to pickle, with the model on the CPU, so that machines without a GPU can read it."""
         if self.model.x_mean.device.type == "cpu":
             return self.__dict__
         return {**self.__dict__, "model": copy.deepcopy(self.model).cpu()}
@@ -295,7 +297,7 @@ class TrainedModel:
 
 @contextlib.contextmanager
 def _solvable() -> Iterator[None]:
-    """Refinement solves equations, which have no solution for weights that no training ends with."""
+    """Report the equations of the refinement that have no solution, as happens with damaged weights."""
     try:
         yield
     except _SINGULAR as error:
@@ -303,23 +305,23 @@ def _solvable() -> Iterator[None]:
 
 
 def _numbers(values: ArrayLike, names: tuple[str, ...], width: int, what: str) -> NDArray[Any]:
-    """The numbers in an array, or in a frame, whose columns are found by name."""
+    """Return the numbers in an array, or in a data frame, whose columns are matched by name."""
     if not is_frame(values):
         array = np.asarray(values)
         if array.dtype.kind in "iu":
             require_whole(array, what)
         return array if array.dtype.kind in "biuf" else as_numbers(values, what)
     numbers = frame_numbers(values, what)
-    found = frame_names(values, what) or ()
-    if what == "latents" and not set(names) <= set(found):
-        # latents that the user named in another way
+    columns = frame_names(values, what) or ()
+    if what == "latents" and not set(names) <= set(columns):
+        # latents that the user has renamed
         return numbers
-    places = match_columns(found, numbers.shape[1], names, width, "the model")
-    return numbers if places is None else numbers[:, places]
+    positions = match_columns(columns, numbers.shape[1], names, width, "the model")
+    return numbers if positions is None else numbers[:, positions]
 
 
 def names_record(model: TrainedModel) -> dict[str, Any]:
-    """What a saved model says of the columns that it was trained on."""
+    """Return what a saved model stores about the columns of its training data."""
     return {
         "observation_names": list(model.observation_names),
         "actions_named": model.actions_named,
@@ -332,10 +334,12 @@ def names_record(model: TrainedModel) -> dict[str, Any]:
 
 
 def names_of(content: Mapping[str, Any], n_observed: int) -> dict[str, Any]:
-    """The inverse of `names_record`: these attributes of a model. Models of earlier releases have none of them.
+    """Return these attributes of a model from stored content: the inverse of `names_record`.
+
+    Models of earlier versions store none of them.
 
     Raises:
-        DataError: they are damaged.
+        DataError: If the content is damaged.
     """
     texts = checked_texts(content.get("observation_names", []), "observation_names")
     named, roles = content.get("actions_named", True), content.get("roles")
@@ -349,23 +353,23 @@ def names_of(content: Mapping[str, Any], n_observed: int) -> dict[str, Any]:
 
 
 def set_centring_(model: Representation, content: Mapping[str, Any]) -> None:
-    """Give a model that is loaded the centring that it was saved with; earlier releases had none.
+    """Set the stored centring of a model; models of earlier versions have none.
 
     Raises:
-        DataError: it is damaged.
+        DataError: If the content is damaged.
     """
-    found = content.get("centring", {"x": None, "a": None})
-    if not isinstance(found, dict) or set(found) != {"x", "a"}:
+    stored = content.get("centring", {"x": None, "a": None})
+    if not isinstance(stored, dict) or set(stored) != {"x", "a"}:
         raise DataError("the centring is damaged; it holds x and a")
     for name, count in (("x", model.shape.n_observed), ("a", model.shape.n_actions)):
-        own = None if found[name] is None else Centring.from_dict(found[name], count)
-        setattr(model, f"{name}_centring", own)
+        centring = None if stored[name] is None else Centring.from_dict(stored[name], count)
+        setattr(model, f"{name}_centring", centring)
 
 
 @default_modes
 @torch.no_grad()
 def held_out_terms(model: Representation, dataset: Dataset, seed: int) -> dict[str, float]:
-    """The terms of the negative ELBO, averaged over a dataset of one or two steps."""
+    """Return the terms of the negative ELBO, averaged over a dataset of one or two steps."""
     device, dtype = model.x_mean.device, model.x_mean.dtype
     generator = torch.Generator(device).manual_seed(seed)
     totals = {"reconstruction": 0.0, "divergence": 0.0}

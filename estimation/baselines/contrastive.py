@@ -26,15 +26,15 @@ class PCL(Baseline):
 
         B_i(u, v) = -exp(s_i) (u - v - g_i(v))^2 + q_i u^2 + l_i u
 
-    with g_i a small network. A free network of u and v in its place has to build up the narrow ridge first. Every other
-    row of a batch serves as x^s: where latents follow their past closely, a single random one is told apart by a few of
-    them, and nothing is learned of the rest (docs/training.md, "The baselines' settings").
+    with g_i a small network. An unconstrained network of u and v would first have to learn the narrow ridge. Every
+    other row of a batch serves as x^s: where latents follow their past closely, a few of them suffice to recognise a
+    single random row, and the others are not learned (docs/experiments.md, "Baselines").
 
     Args:
-        shape: the sizes.
-        config: widths and depths.
-        generator: draws the weights.
-        networks: an ``encoder`` that maps (B, d_x) to (B, n): h. A decoder is not used.
+        shape: Sizes of the model.
+        config: Widths and depths.
+        generator: Draws the initial weights.
+        networks: An ``encoder`` that maps (B, d_x) to (B, n): h. A decoder is not used.
     """
 
     own: Tensor
@@ -54,38 +54,38 @@ class PCL(Baseline):
         )
         self.constant = nn.Parameter(torch.zeros((), **CPU_FLOAT32))
         self.group = config.batch_size
-        # each latent sees its own past, and nothing else
+        # the mask of the drift: each latent depends on its own past only
         self.register_buffer("own", torch.eye(n, **CPU_FLOAT32), persistent=False)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         x = self.standardise(batch.observations[:, -2:])
         past, present = self.mean_latents(x.flatten(0, 1)).view(*x.shape[:2], -1).unbind(1)
-        # held-out data are more than a batch, and the loss grows with the number of others
+        # the loss grows with the number of other rows, so held-out data are evaluated in groups of a batch
         groups = zip(torch.split(present, self.group), torch.split(past, self.group), strict=True)
-        return torch.cat([self._misfits(*group) for group in groups]).mean()
+        return torch.cat([self._negative_log_likelihood(*group) for group in groups]).mean()
 
-    def _misfits(self, present: Tensor, past: Tensor) -> Tensor:
-        """Minus the log-likelihood of what follows what in a group of rows, shape (B,)."""
+    def _negative_log_likelihood(self, present: Tensor, past: Tensor) -> Tensor:
+        """Return the negative log-likelihood of the true pairs in a group of rows, shape (B,)."""
         odds = self.odds(present, past)
         own = torch.eye(len(odds), dtype=torch.bool, device=odds.device)
         softplus = nn.functional.softplus
         return softplus(-odds.diagonal()) + softplus(odds).masked_fill(own, 0).sum(1)
 
     def odds(self, present: Tensor, past: Tensor) -> Tensor:
-        """The log-odds that one follows the other.
+        """Return the log-odds that a row of ``present`` follows a row of ``past``.
 
         Args:
-            present: shape (B, n).
-            past: shape (C, n).
+            present: Latents, shape (B, n).
+            past: Latents, shape (C, n).
 
         Returns:
-            shape (B, C).
+            Log-odds of all pairs, shape (B, C).
         """
         expected = past + self.drift(past, self.own)[..., 0]
         sharpness = self.log_sharpness.exp()
-        # of the squared distance, what each pair has by itself: cheaper than all differences
-        shared = 2 * (present * sharpness) @ expected.T
-        far = (sharpness * present.square()).sum(1)[:, None] + (sharpness * expected.square()).sum(1)
-        likely = self.quadratic * present.square() + self.linear * present
-        odds: Tensor = likely.sum(1)[:, None] + self.constant - (far - shared)
+        # the squared distance is expanded, which is cheaper than all differences
+        cross = 2 * (present * sharpness) @ expected.T
+        squares = (sharpness * present.square()).sum(1)[:, None] + (sharpness * expected.square()).sum(1)
+        marginal = self.quadratic * present.square() + self.linear * present
+        odds: Tensor = marginal.sum(1)[:, None] + self.constant - (squares - cross)
         return odds

@@ -63,9 +63,9 @@ class Derived(Generic[T]):
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """A frozen dataclass whose fields are whole numbers, numbers, texts, choices, or None.
+    """Base of frozen dataclasses whose fields are integers, numbers, texts, choices, or None.
 
-    A class derived from it calls `check` when it is made.
+    A derived class calls `check` in its ``__post_init__``.
 
     Attributes:
         RANGES: The least and greatest value of a field, by name.
@@ -84,10 +84,10 @@ class Settings:
     FORMER_NAMES: ClassVar[Mapping[str, str]] = {}
 
     def check(self) -> None:
-        """Look at every field.
+        """Check every field.
 
         Raises:
-            ConfigError: one is of another type than its annotation, or out of its range.
+            ConfigError: If a value has another type than its annotation, or is out of its range.
         """
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
@@ -97,16 +97,16 @@ class Settings:
             _check(field.name, getattr(self, field.name), hint, self.RANGES)
 
     def replace(self, **changes: Any) -> Self:
-        """Another configuration with some settings changed; those of a preset stay as they are.
+        """Return a configuration with some settings changed; values that came from a preset are kept.
 
         Raises:
-            ConfigError: a setting is unknown or out of its range.
+            ConfigError: If a setting is unknown or out of its range.
         """
         _require_known(type(self), changes)
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """All settings, ready for JSON."""
+        """Return all settings, ready for JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
@@ -127,17 +127,17 @@ class Settings:
 def read_settings(
     kind: type[S], path: str | os.PathLike[str] | None, changes: Iterable[str] = (), **fixed: Any
 ) -> S:
-    """Settings of a TOML file, with ``key=value`` changes on top.
+    """Read settings from a TOML file, and apply ``key=value`` changes.
 
     Args:
-        kind: of the settings.
-        path: a TOML file with the settings at its top level, or None for the defaults.
-        changes: like ``"steps=2000"``; a value is written as in TOML, and a bare word is text.
-        fixed: settings that neither file nor changes may give.
+        kind: Class of the settings.
+        path: TOML file with the settings at its top level, or None for the defaults.
+        changes: Changes such as ``"steps=2000"``; values are written as in TOML, and a bare word is text.
+        fixed: Settings that file and changes must not contradict.
 
     Raises:
-        ConfigError: the file is no TOML, or a setting is unknown or out of its range.
-        FileAccessError: the file can't be read.
+        ConfigError: If the file is not TOML, or a setting is unknown or out of its range.
+        FileAccessError: If the file can't be read.
     """
     try:
         settings = {} if path is None else read_toml(path)
@@ -158,10 +158,10 @@ def read_settings(
 
 
 def read_changes(changes: Iterable[str]) -> dict[str, Any]:
-    """Settings given as ``key=value`` texts.
+    """Parse settings from ``key=value`` texts.
 
     Raises:
-        ConfigError: one has no equals sign.
+        ConfigError: If a text has no equals sign.
 
     Example:
         >>> read_changes(["steps=500", "optimizer=adam"])
@@ -171,7 +171,7 @@ def read_changes(changes: Iterable[str]) -> dict[str, Any]:
     for change in changes:
         key, separator, text = change.partition("=")
         if not separator:
-            raise ConfigError(f"{quoted(change)} is no setting; write key=value, for instance steps=2000")
+            raise ConfigError(f"{quoted(change)} is not a setting; write key=value, for instance steps=2000")
         settings[key.strip()] = _value(text.strip())
     return settings
 
@@ -182,8 +182,8 @@ def _value(text: str) -> Any:
     except tomllib.TOMLDecodeError:
         return text
     except FormatError as error:
-        raise ConfigError(f"{quoted(text)} is no value of a setting: it {error}") from error
-    # a line break would begin another key, which is not to be dropped
+        raise ConfigError(f"{quoted(text)} is not the value of a setting: it {error}") from error
+    # a line break would start another key, which must not be dropped
     return content["value"] if len(content) == 1 else text
 
 

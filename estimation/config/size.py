@@ -1,7 +1,7 @@
-"""How many numbers a model holds, from its settings alone: asked before memory is spent on it.
+"""The number of parameters of a model, computed from its settings before memory is allocated.
 
-The counts are of weights and of the table behind a full posterior covariance, biases left out. So they are a little
-below what a model really holds, and a file of weights that has fewer numbers can't be of that model.
+Weights and the table behind a full posterior covariance are counted, biases are not. So the counts are slightly below
+the true numbers, and a file with fewer numbers can't hold the weights of such a model.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ __all__ = [
     "weight_count",
 ]
 
-# 1.2 GB in single precision; gradients and moments of the optimiser come on top
+# 1.2 GB in single precision, not counting gradients and moments of the optimiser
 MOST_NUMBERS = 300_000_000
-# 4 GB in single precision, and gradients come on top
+# 4 GB in single precision, not counting gradients
 MOST_IN_BATCH = 1_000_000_000
-# of a process that is drawn: 20 observed coordinates of as many take a gigabyte
+# samples of a simulated process: with 20 observed dimensions, this number takes a gigabyte
 MOST_SAMPLES = 10_000_000
-# of the networks whose sizes no setting gives, a few less than they have
+# sizes of networks that no setting controls, rounded down
 _POSTERIOR_WIDTH, _FLOW_WIDTH, _BUMPS = 64, 128, 32
 _SIZES = ("width", "depth", "head_width", "head_depth", "transition_width", "transition_depth")
 
@@ -40,15 +40,15 @@ def weight_count(
     own_encoder: bool = False,
     own_decoder: bool = False,
 ) -> int:
-    """At least so many weights has the model of these settings.
+    """Return a lower bound on the number of weights of a model.
 
     Args:
         settings: Settings of a `TrainingConfig` or a `BaselineConfig`, as a mapping.
-        n_observed: d_x.
-        n_latents: n.
-        n_inputs: of the transition networks: actions, and past latents where there is a past.
-        own_encoder: whether the user gave the encoder, whose size is unknown.
-        own_decoder: the same for the decoder.
+        n_observed: Number of observed dimensions.
+        n_latents: Number of latents.
+        n_inputs: Number of inputs of the transition networks: actions, and past latents if there is a past.
+        own_encoder: Whether the encoder is user-supplied, so that its size is unknown.
+        own_decoder: Whether the decoder is user-supplied.
 
     Example:
         >>> weight_count({"width": 100, "depth": 2}, n_observed=20, n_latents=10)
@@ -71,20 +71,20 @@ def weight_count(
 
 
 def table_size(settings: Mapping[str, Any], n_latents: int) -> int:
-    """The entries of the table that puts what a full posterior says of pairs of latents into a matrix."""
+    """Return the number of entries of the table that maps the outputs of a full posterior to covariance matrices."""
     return n_latents**3 * (n_latents - 1) // 2 if settings.get("posterior") == "full" else 0
 
 
 def require_affordable(settings: Mapping[str, Any], n_latents: int = 1, **sizes: Any) -> None:
-    """Refuse what is beyond the memory of common machines.
+    """Refuse a model that exceeds the memory of common machines.
 
     Args:
-        settings: as for `weight_count`.
-        n_latents: n; 1 as long as it isn't known.
-        sizes: the rest of what `weight_count` takes; what isn't known is left out.
+        settings: Settings, as for `weight_count`.
+        n_latents: Number of latents; 1 if it isn't known yet.
+        sizes: The other arguments of `weight_count`, as far as they are known.
 
     Raises:
-        ConfigError: the model would hold more than ``MOST_NUMBERS``.
+        ConfigError: If the model would hold more than ``MOST_NUMBERS`` numbers.
 
     Example:
         >>> require_affordable({"width": 100_000, "depth": 3})  # doctest: +ELLIPSIS
@@ -95,8 +95,8 @@ def require_affordable(settings: Mapping[str, Any], n_latents: int = 1, **sizes:
     table = table_size(settings, n_latents)
     total = weight_count(settings, n_latents=n_latents, **sizes) + table
     if total > MOST_NUMBERS:
-        given = {"n_latents": n_latents, **{name: settings.get(name) for name in _SIZES}}
-        shown = ", ".join(f"{name}={value}" for name, value in given.items() if value is not None)
+        sizes_by_name = {"n_latents": n_latents, **{name: settings.get(name) for name in _SIZES}}
+        shown = ", ".join(f"{name}={value}" for name, value in sizes_by_name.items() if value is not None)
         advice = "; posterior='diagonal' takes less" if table > MOST_NUMBERS // 2 else ""
         raise ConfigError(
             f"these sizes make a model of {total:.0e} numbers ({shown}); at most {MOST_NUMBERS:.0e} are held{advice}"
@@ -104,15 +104,15 @@ def require_affordable(settings: Mapping[str, Any], n_latents: int = 1, **sizes:
 
 
 def require_affordable_batch(settings: Mapping[str, Any], rows: int, n_latents: int) -> None:
-    """Refuse batches whose hidden units alone are beyond the memory of common machines.
+    """Refuse batches whose hidden units alone exceed the memory of common machines.
 
     Args:
-        settings: as for `weight_count`.
-        rows: of a batch, as the data have them.
-        n_latents: n.
+        settings: Settings, as for `weight_count`.
+        rows: Number of rows of a batch.
+        n_latents: Number of latents.
 
     Raises:
-        ConfigError: they would hold more than ``MOST_IN_BATCH``.
+        ConfigError: If a batch would have more than ``MOST_IN_BATCH`` hidden units.
 
     Example:
         >>> require_affordable_batch({"width": 128, "depth": 3}, 10_000_000, 10)  # doctest: +ELLIPSIS
@@ -124,7 +124,7 @@ def require_affordable_batch(settings: Mapping[str, Any], rows: int, n_latents: 
     if settings.get("transition_width") is not None:
         units += n_latents * settings["transition_width"] * settings["transition_depth"]
         units += n_latents**2 if settings["posterior"] == "full" else 0
-    # each row is told from every other one
+    # each row is compared with every other one
     units += rows if settings.get("method") == "pcl" else 0
     if rows * units > MOST_IN_BATCH:
         most = max(2, MOST_IN_BATCH // units)

@@ -118,58 +118,60 @@ def _from_preset(name: str) -> Derived[Any]:
 
 @dataclass(frozen=True)
 class TrainingConfig(Settings):
-    """Settings of a training run. Anything left at None takes the preset's value.
+    """Settings of a training run. A setting that is left out takes the value of the preset.
 
     Attributes:
-        preset: ``"fast"``: minutes on one CPU thread. ``"published"``: sizes, optimiser, schedule and constraint of
-            Lachapelle et al., days on a CPU.
-        max_edges_actions: the budget: most edges of G^a. None: no limit on G^a.
-        max_edges_past: the budget of G^z. None: no limit on G^z.
-        n_latents: of the model; the truth's number when left out and known.
-        seed: of weights, batches and noise. The same seed gives the same numbers on the same machine.
-        threads: for torch's computations.
-        device: ``"auto"`` (a GPU of CUDA when there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``. ``"mps"`` has no
-            double precision, which bases are found in.
-        dtype: of the computations, ``"float32"`` or ``"float64"`` (twice the memory, half the speed). Data are kept
-            in float32.
-        sparsity: ``"budget"`` (the mask probabilities are projected onto the budget), ``"constraint"`` (the same budget
-            as a Lagrangian, with dual restarts), ``"penalty"`` (``penalty`` for every expected edge), ``"adaptive"``
-            (as many edges as the latents ask for, found in every round of unmixing), ``"none"``. With a penalty, and
-            adaptive, budgets that are given are upper limits.
-        penalty: price of an edge, with ``sparsity="penalty"``: the weight of the expected number of edges in the loss;
-            with unmixing, edges are kept that lower the loss by more.
-        steps: optimisation steps in all.
-        starts: initialisations that are trained for the first 500 steps. The first goes on, or one whose held-out ELBO
-            is better by 0.1 per observed dimension. Where the dense part is shorter than that, there is one start; so
-            it is with networks of yours, which begin as you give them.
-        dense_share: part of the steps before sparsity sets in.
-        budget_share: part of the steps by which the budget has come down to its end.
-        frozen_share: part of the steps, at the end, with the best edges kept and all others gone.
-        unmixing: after the dense part, change to the linear basis with the sparsest mechanisms, and keep the strongest
-            edges there. Without, the masks are learned by gradient descent.
-        rounds: how often that is done, from the end of the dense part to the start of the frozen one.
-        flow_blocks: of the flow that straightens the latents at the end; 0 for none.
-        refinements: Gauss-Newton steps that bring an encoding in line with the decoder, at the end and ever after; 0
-            for none.
-        batch_size: samples in a step.
-        learning_rate: of the main optimiser, at its highest.
+        preset: ``"fast"``, which takes minutes on one CPU thread, or ``"published"``, which has the sizes, the
+            optimiser, the schedule and the constraint of Lachapelle et al. and takes days on a CPU.
+        max_edges_actions: Budget: the largest number of edges of G^a. None sets no limit.
+        max_edges_past: Budget: the largest number of edges of G^z. None sets no limit.
+        n_latents: Number of latents of the model. When left out, that of the true latents, if the data hold them.
+        seed: Seed of weights, batches and noise. The same seed gives the same numbers on the same machine.
+        threads: Number of threads of torch.
+        device: ``"auto"`` (a CUDA GPU if there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``. ``"mps"`` lacks double
+            precision, which unmixing needs.
+        dtype: Type of the floating-point numbers, ``"float32"`` or ``"float64"`` (twice the memory, half the speed).
+            Data are stored in float32.
+        sparsity: ``"budget"`` (mask probabilities are projected onto the budget), ``"constraint"`` (the same budget as
+            a Lagrangian with dual restarts), ``"penalty"`` (``penalty`` per expected edge), ``"adaptive"`` (the number
+            of edges is estimated in every round of unmixing), or ``"none"``. With ``"penalty"`` and ``"adaptive"``,
+            budgets are upper limits.
+        penalty: Weight of the expected number of edges in the loss, with ``sparsity="penalty"``. With unmixing, those
+            edges are kept that reduce the loss by more.
+        steps: Number of optimisation steps.
+        starts: Number of random starts. Each is trained for 500 steps; the first is continued unless the held-out
+            ELBO of another is better by 0.1 per observed dimension. If the dense stage is shorter than that, or with
+            user-supplied networks, there is one start.
+        dense_share: Share of the steps before edges are removed.
+        budget_share: Share of the steps by which the budget has reached its final value.
+        frozen_share: Share of the steps, at the end, with fixed edges.
+        unmixing: Whether to change, after the dense stage, to the linear basis with the sparsest mechanisms, and to
+            keep the strongest edges there. Without it, masks are learned by gradient descent.
+        rounds: Number of rounds of unmixing, from the end of the dense stage to the start of the frozen one.
+        batch_size: Samples per step.
+        learning_rate: Highest learning rate of the main optimiser.
+        flow_blocks: Number of blocks of the flow that corrects the latents nonlinearly after training; 0 for no flow.
+        refinements: Number of Gauss-Newton steps that refine an encoding after training; 0 for none.
         optimizer: ``"soap"`` or ``"adam"``.
-        warmup: steps over which the learning rate rises.
-        width, depth: hidden layers of encoder and decoder.
-        transition: the activation of the transition networks: ``"sines"``, beside bumps of one input each, or
-            ``"leaky_relu"``.
-        transition_width, transition_depth: hidden layers of each transition network.
-        posterior: the covariance of q(z|x): ``"full"`` or ``"diagonal"``.
-        skip: a linear map beside encoder and decoder.
-        predict: the transition gives the ``"change"`` of a latent, or its ``"value"``.
-        variance: of p(z|.) and p(x|z): ``"profiled"`` (the closed-form optimum of each batch), ``"learned"``,
-            ``"fixed"``, or ``"state_dependent"`` (that of p(z|.) is an output of the transition networks).
-        fixed_variance: of p(z|.), with ``variance="fixed"``.
-        validate_every: steps between two looks at the held-out data.
-        patience: stop after so many looks without improvement, once the edges are frozen. None: never.
+        warmup: Steps over which the learning rate rises.
+        width: Width of the hidden layers of encoder and decoder.
+        depth: Number of these layers.
+        transition: Activation of the transition networks: ``"sines"``, with radial bumps of single inputs in addition,
+            or ``"leaky_relu"``.
+        transition_width: Width of the hidden layers of each transition network.
+        transition_depth: Number of these layers.
+        posterior: Covariance of q(z | x): ``"full"`` or ``"diagonal"``.
+        skip: Whether encoder and decoder have a linear skip connection.
+        predict: Whether the transition predicts the ``"change"`` of a latent or its ``"value"``.
+        variance: Variances of p(z | .) and p(x | z): ``"profiled"`` (the closed-form optimum of each batch),
+            ``"learned"``, ``"fixed"``, or ``"state_dependent"`` (the transition networks output that of p(z | .)).
+        fixed_variance: Variance of p(z | .), with ``variance="fixed"``.
+        validate_every: Steps between two evaluations on held-out data.
+        patience: Number of evaluations without improvement after which training stops, once edges are frozen. None
+            never stops early.
 
     Raises:
-        ConfigError: a value is out of its range, or two are at odds.
+        ConfigError: If a value is out of its range, or two values contradict each other.
 
     Example:
         >>> TrainingConfig(max_edges_past=10).steps
@@ -238,15 +240,15 @@ class TrainingConfig(Settings):
 
 
 def read_config(path: str | os.PathLike[str] | None, changes: Iterable[str] = ()) -> TrainingConfig:
-    """The configuration of a TOML file, with ``key=value`` changes on top.
+    """Read a configuration from a TOML file, and apply ``key=value`` changes.
 
     Args:
-        path: a TOML file with the settings at its top level, or None for the defaults.
-        changes: like ``"steps=2000"``; a value is written as in TOML, and a bare word is text.
+        path: TOML file with the settings at its top level, or None for the defaults.
+        changes: Changes such as ``"steps=2000"``; values are written as in TOML, and a bare word is text.
 
     Raises:
-        ConfigError: the file is no TOML, or a setting is unknown or out of its range.
-        FileAccessError: the file can't be read.
+        ConfigError: If the file is not TOML, or a setting is unknown or out of its range.
+        FileAccessError: If the file can't be read.
 
     Example:
         >>> read_config(None, ["steps=500", "optimizer=adam"]).optimizer

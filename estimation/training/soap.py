@@ -24,7 +24,7 @@ from torch import Tensor, nn
 __all__ = ["LONGEST", "SOAP", "stacked_shape"]
 
 _EPS = 1e-8
-#: The longest side that gets an eigenbasis: for longer ones, such as the pixels of an image, it costs more than it gains.
+#: The longest side that gets an eigenbasis; for longer ones, such as the pixels of an image, it costs too much.
 LONGEST = 512
 
 

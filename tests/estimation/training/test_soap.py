@@ -172,5 +172,7 @@ def test_the_state_of_another_version_is_refused() -> None:
     minimise(optimiser, lambda: weight.square().sum(), 2)
     state = optimiser.state_dict()
     del state["state"][0]["members"]
-    with pytest.raises(ValueError, match="that of another version, which changed every matrix alone"):
+    with pytest.raises(
+        ValueError, match="the state of an earlier version, which updated every matrix separately"
+    ):
         optimiser.load_state_dict(state)
