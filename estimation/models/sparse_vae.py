@@ -109,7 +109,7 @@ class SparseVAE(Representation):
         full = config.posterior == "full"
         self.posterior_noise = PosteriorNoise(d_x if encoder is None else n, n, full, generator)
         self.networks = self._transition_networks(config, generator)
-        self.flow = ResidualFlow(n, config.flow_blocks or 0, _FLOW_WIDTH, generator)
+        self.flow = ResidualFlow(n, config.flow_blocks, _FLOW_WIDTH, generator)
         self.refinement = Refinement(n)
         self.past_masks = EdgeMasks(shape.n_latents, shape.n_latents if shape.past else 0)
         self.action_masks = EdgeMasks(shape.n_latents, shape.n_actions)
@@ -123,8 +123,6 @@ class SparseVAE(Representation):
         _require_shapes(self)
 
     def _transition_networks(self, config: TrainingConfig, generator: torch.Generator) -> TransitionNetworks:
-        assert config.transition_width is not None
-        assert config.transition_depth is not None
         n_inputs = self.shape.n_actions + (self.shape.n_latents if self.shape.past else 0)
         n_outputs = 2 if self.state_dependent else 1
         return TransitionNetworks(
@@ -326,9 +324,6 @@ def _expanded(mask: Tensor | None, edges: EdgeMasks, n_rows: int | None) -> Tens
 
 
 def _mlp(n_inputs: int, n_outputs: int, config: TrainingConfig, generator: torch.Generator) -> MLP:
-    assert config.width is not None
-    assert config.depth is not None
-    assert config.skip is not None
     return MLP(n_inputs, n_outputs, config.width, config.depth, generator, config.skip)
 
 

@@ -201,9 +201,9 @@ def test_without_active_latents_no_flow_is_fitted() -> None:
 def test_fewer_rows_are_kept_where_their_covariances_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     data, _ = trajectories()
     model, batches = reading_straight_off(data, CONFIG)
-    monkeypatch.setattr(encodings, "_FEWEST_ROWS", 10)
+    monkeypatch.setattr(encodings, "_MIN_ROWS", 10)
     for numbers, rows in ((2 * N * N * 100, 100), (1, 10)):
-        monkeypatch.setattr(encodings, "_MOST_NUMBERS", numbers)
+        monkeypatch.setattr(encodings, "_MAX_ENTRIES", numbers)
         found = Encodings.of(model, batches, 0)
         assert found.factors.shape == (rows, 2, N, N)
         assert found.latents.shape == found.standardised.shape == (rows, 2, N)

@@ -125,7 +125,7 @@ def test_without_tensorboard_one_line_says_what_to_install(
         ("train train.npz -o model --max-edges-actions -3", "max_edges_actions is -3; it must be from 0 to"),
         ("train train.npz -o model --max-edges-actions 3 --steps 0", "steps is 0; it must be from 1 to"),
         ("train train.npz -o model --set step=3", "no setting is called 'step'; did you mean steps?"),
-        ("train train.npz -o model --set steps", "'steps' is no setting; write key=value"),
+        ("train train.npz -o model --set steps", "'steps' is not a setting; write key=value"),
         ("train train.npz -o model --set preset=slow", "the preset is 'slow'; it is one of fast, published"),
         ("train train.npz -o model --config missing.toml", "missing.toml: no such file"),
         ("train train.npz -o model --config graph.json", "graph.json: is no TOML"),

@@ -137,7 +137,7 @@ def test_batches_are_not_larger_than_memory(
 
 def test_values_on_the_command_line_are_texts_or_toml(tmp_path: Path) -> None:
     assert read_changes(["a=1\nb=2", "c=[1]", "d=[", "e="]) == {"a": "1\nb=2", "c": [1], "d": "[", "e": ""}
-    with pytest.raises(ConfigError, match="is no value of a setting: it nests brackets 100000 deep"):
+    with pytest.raises(ConfigError, match="is not the value of a setting: it nests brackets 100000 deep"):
         read_changes(["steps=" + "[" * 100_000])
     with pytest.raises(ConfigError, match="it has an integer of thousands of digits"):
         read_changes(["steps=" + "9" * 5000])
@@ -154,7 +154,7 @@ def test_a_setting_without_default_is_asked_for() -> None:
 
 
 def test_bad_files_and_changes(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="'steps' is no setting; write key=value"):
+    with pytest.raises(ConfigError, match="'steps' is not a setting; write key=value"):
         read_config(None, ["steps"])
     path = tmp_path / "run.toml"
     path.write_text("steps = ", encoding="utf-8")
