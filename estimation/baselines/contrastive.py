@@ -28,7 +28,7 @@ class PCL(Baseline):
 
     with g_i a small network. A free network of u and v in its place has to build up the narrow ridge first. Every other
     row of a batch serves as x^s: where latents follow their past closely, a single random one is told apart by a few of
-    them, and nothing is learned of the rest (docs/training.md, "The baselines' settings").
+    them, and nothing is learned of the rest (docs/experiments.md, "Baseline settings").
 
     Args:
         shape: the sizes.

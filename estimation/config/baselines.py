@@ -63,10 +63,10 @@ class BaselineConfig(Settings):
         optimizer: ``"soap"`` or ``"adam"``.
         warmup: steps over which the learning rate rises; it falls as half a cosine after them.
         width, depth: hidden layers of encoder and decoder. When left out, there are 3 as in the sparse VAE, and 5 for
-            ``"supervised"``, which is to say what can be reached (docs/training.md).
+            ``"supervised"``, which is to say what can be reached (docs/experiments.md).
         head_width, head_depth: hidden layers of what else a method has: the prior of iVAE, the classifier of PCL.
         skip: a linear map beside encoder and decoder.
-        beta: weight of the total correlation, for ``"tcvae"``; with 2 and 6 it scored lower (docs/training.md).
+        beta: weight of the total correlation, for ``"tcvae"``; with 2 and 6 it scored lower (docs/experiments.md).
         rate: of the changes, for ``"slowvae"``: one over their scale; learned for each latent when left out.
         shape: of the distribution of changes, for ``"slowvae"``: 1 is Laplace's, as in its paper, 2 the normal
             one; above 2, it is flatter than that, as are the changes of the published processes.

@@ -45,8 +45,8 @@ def learned_entanglement(
             pattern must lie inside the entanglement predicted from A's own graph, up to the matching.
         method: None takes ``"models"`` if there is another model, else ``"jacobian"`` if the dataset knows the true
             decoder and the model has one, else ``"regression"``. Derivatives count what is small and steep,
-            a regression what explains variance: short runs are contradicted more by derivatives (docs/training.md,
-            "After the last step").
+            a regression what explains variance: short runs are contradicted more by derivatives
+            (docs/experiments.md, "Derivatives or regression for learned entanglement").
         threshold: see `LearnedEntanglement`.
         smoothing: of derivatives, in standard deviations. They are compared between a point and five neighbours so far
             away, and only what they share counts; 0 takes the root mean square at the points themselves, which for

@@ -1,7 +1,7 @@
 """Random starts: several initialisations are trained a little, and the best of them goes on.
 
 A start can end in a chart of the data in which latents are curved, and no later part of training leaves it: encoder and
-decoder would have to change together. Held-out data tell after a few hundred steps (docs/training.md has the figures).
+decoder would have to change together. The held-out loss shows it after a few hundred steps (docs/experiments.md).
 """
 
 from __future__ import annotations
