@@ -114,6 +114,13 @@ def test_local_links_lead_somewhere(path: Path) -> None:
     assert not missing
 
 
+def test_the_pages_and_sections_that_the_code_cites_exist() -> None:
+    for path in (*ROOT.glob("identify/**/*.py"), *ROOT.glob("estimation/**/*.py")):
+        text = " ".join(path.read_text(encoding="utf-8").split())
+        for page, section in re.findall(r'(docs/\w+\.md)(?:, "([^"]+)")?', text):
+            assert f"# {section}" in ROOT.joinpath(page).read_text(encoding="utf-8"), (path, page, section)
+
+
 def test_the_make_targets_of_the_readme_exist() -> None:
     rules = set(re.findall(r"^(\w+):", ROOT.joinpath("Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"make (\w+)", README.read_text(encoding="utf-8"))) <= rules
