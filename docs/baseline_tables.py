@@ -1,4 +1,4 @@
-"""The baselines of `published_table.md`: stored results of `mechsparse reproduce` and the random rotation baseline."""
+"""The table of baselines in `published_table.md`: from the stored results of `mechsparse reproduce`, and chance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SCORES = (("MCC", "mcc"), ("R_con", "r_con"), ("R", "r"))
 
 
 def filled(page: str) -> str:
-    """Return the page with its marker ``<!-- baselines -->`` replaced."""
+    """The page with its marker ``<!-- baselines -->`` replaced."""
     if not FILE.exists():
         return replaced(page, {"baselines": "not run"})
     results = Results(tuple(read(FILE)))
@@ -36,14 +36,14 @@ def _row(line: SideBySide) -> list[str]:
 
 
 def _chance(data: str) -> list[str]:
-    """Return the row of the random rotation baseline: mean and standard deviation over a hundred rotations."""
+    """The true latents turned at random: mean and standard deviation of a hundred rotations."""
     test = published(data, _CHANCE_SAMPLES, "test")
     assert test.latents is not None
     assert test.graph is not None
-    chance = chance_level(test.latents, predict_entanglement(test.graph))
-    assert chance.r_con is not None
-    scores = [f"{score.mean():.3f} (sd {score.std():.3f})" for score in (chance.mcc, chance.r_con)]
-    return [data, "random rotation of the true latents", "100", *scores, "1", "-"]
+    found = chance_level(test.latents, predict_entanglement(test.graph))
+    assert found.r_con is not None
+    scores = [f"{score.mean():.3f} (sd {score.std():.3f})" for score in (found.mcc, found.r_con)]
+    return [data, "true latents turned at random", "100", *scores, "1", "-"]
 
 
 def _number(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Draw the figures of the README from the catalogue: ``make figures``."""
+"""Draws the figures of the README from the catalogue: ``make figures``."""
 
 from __future__ import annotations
 

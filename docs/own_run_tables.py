@@ -1,4 +1,4 @@
-"""The tables of our own runs in `how_sparse.md` and `which_latents.md`, from stored results."""
+"""The tables of `how_sparse.md` on our own runs, and those of `which_latents.md`: from stored results."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SWEEPS = {
 TRUST = FOLDER / "trust.json"
 FILES = (*SWEEPS.values(), TRUST)
 _TRUE_EDGES = {"ActionNonDiag": 20, "ActionBlockDiag": 10, "TimeDiag": 10}
-# Budgets that the authors tried on each data set.
+# that the authors tried on each data set
 _PUBLISHED_BUDGETS = 8
 _NOT_RUN = "not run"
 Row = dict[str, Any]
 
 
 def sparsity(page: str) -> str:
-    """Fill the markers of our own runs in a page: ``own runs``, ``adaptive``, ``full length`` and ``others``."""
+    """The page with the markers of our own runs filled: ``own runs``, ``adaptive``, ``full length`` and ``others``."""
     runs = {name: read(path) if path.exists() else [] for name, path in SWEEPS.items()}
     tables = {
         "own runs": _choices(runs),
@@ -40,19 +40,19 @@ def sparsity(page: str) -> str:
 
 
 def trust(page: str) -> str:
-    """Fill the markers ``<!-- trust -->``, ``<!-- counts -->`` and ``<!-- made -->`` in a page."""
+    """The page with the markers ``<!-- trust -->``, ``<!-- counts -->`` and ``<!-- made -->`` filled."""
     content = json.loads(TRUST.read_text(encoding="utf-8")) if TRUST.exists() else {}
     settings = content.get("settings", [])
     return replaced(page, {"trust": _verdicts(settings), "counts": _counts(settings), "made": _made(content)})
 
 
 def by_data(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Return the finished rows of each data set, with the value of the single varied setting as their setting."""
-    groups: dict[str, list[Row]] = {}
+    """The rows that are done, the value of the one thing that varies as their setting."""
+    found: dict[str, list[Row]] = {}
     for row in rows:
         if row["status"] == "done":
-            groups.setdefault(row["data"], []).append({**row, "setting": _only(row["setting"])})
-    return groups
+            found.setdefault(row["data"], []).append({**row, "setting": _only(row["setting"])})
+    return found
 
 
 def _only(setting: dict[str, Any]) -> float:
@@ -77,12 +77,14 @@ def _choices(runs: dict[str, list[Row]]) -> str:
 
 
 def _shown(head: Sequence[str], lines: Sequence[Sequence[str]], rows: Sequence[Row]) -> str:
-    """Return a table, followed by the machines and the total time of its runs."""
+    """A table, and below it where its runs were made and how long they took."""
     if not lines:
         return _NOT_RUN
     machines = "; ".join(sorted({f"{row['machine']}, torch {row['torch']}" for row in rows}))
-    total = f"{len(rows)} runs of one thread each, {sum(row['minutes'] for row in rows):.0f} minutes in all"
-    return f"{table(head, lines)}\n\nMade on: {machines}; {total}."
+    together = (
+        f"{len(rows)} runs of one thread each, {sum(row['minutes'] for row in rows):.0f} minutes in all"
+    )
+    return f"{table(head, lines)}\n\nMade on: {machines}; {together}."
 
 
 def _chosen(rows: Sequence[Row], rule: str) -> str:
@@ -109,18 +111,17 @@ def _adaptive(runs: dict[str, list[Row]]) -> str:
                 f"{sum(row['minutes'] for row in others):.0f}",
             ]
         )
-    head = ["data set", "true edges", "edges, by seed", "R_con", "minutes per run"]
-    sweep = ["choice of the sweep", "its R_con", "minutes of the sweep"]
-    return _shown([*head, *sweep], lines, runs["adaptive"])
+    head = ["data set", "true edges", "found, by seed", "R_con", "min a run", "the sweep's choice", "R_con"]
+    return _shown([*head, "min of the sweep"], lines, runs["adaptive"])
 
 
 def _full_length(rows: Sequence[Row]) -> str:
-    """Compare adaptive runs with runs of the same seed that know the true number of edges."""
-    table_runs = {key: run for key, run in newest(stored()[0]).items() if key[0].endswith("Diag")}
+    """Runs that count edges, beside those of the same seed that were given the true number."""
+    given = {key: run for key, run in newest(stored()[0]).items() if key[0].endswith("Diag")}
     lines = []
     for data, runs in by_data(rows).items():
         for row in runs:
-            known = table_runs[data, None, None, row["seed"]]
+            known = given[data, None, None, row["seed"]]
             budget = known["settings"]["max_edges_actions"] or known["settings"]["max_edges_past"]
             lines.append(
                 [
@@ -133,8 +134,8 @@ def _full_length(rows: Sequence[Row]) -> str:
                     f"{_PUBLISHED_BUDGETS * known['minutes']:.0f}",
                 ]
             )
-    head = ["data set", "true edges", "edges", "SHD, adaptive / known", "R_con, adaptive / known", "minutes"]
-    return _shown([*head, f"minutes of {_PUBLISHED_BUDGETS} budgets"], lines, rows)
+    head = ["data set", "true edges", "found", "SHD, counted / given", "R_con, counted / given", "min"]
+    return _shown([*head, f"min of {_PUBLISHED_BUDGETS} budgets"], lines, rows)
 
 
 def _others(rows: Sequence[Row]) -> str:
@@ -150,7 +151,7 @@ def _others(rows: Sequence[Row]) -> str:
         for data, runs in by_data(rows).items()
         for row in runs
     ]
-    return _shown(["data", "true edges", "edges", "missing / extra", "R_con", "minutes"], lines, rows)
+    return _shown(["data", "true edges", "found", "missing / extra", "R_con", "min"], lines, rows)
 
 
 def _made(content: Row) -> str:
@@ -163,17 +164,17 @@ def _made(content: Row) -> str:
 def _verdicts(settings: Sequence[Row]) -> str:
     lines = [
         [
-            row["data"],
-            row["method"],
-            (", ".join(f"{key}={value:g}" for key, value in row["setting"].items()) or "-")
-            + (" ★" if row["chosen"] else ""),
-            f"{sum(latent['trusted'] for latent in row['latents'])} of {len(row['latents'])}",
-            f"{sum(bool(latent['right']) for latent in row['latents'])} of {len(row['latents'])}",
-            f"{row['mcc']:.3f}",
-            f"{row['r_con']:.3f}",
-            f"{row['shd']:g}",
+            each["data"],
+            each["method"],
+            (", ".join(f"{key}={value:g}" for key, value in each["setting"].items()) or "-")
+            + (" ★" if each["chosen"] else ""),
+            f"{sum(latent['trusted'] for latent in each['latents'])} of {len(each['latents'])}",
+            f"{sum(bool(latent['right']) for latent in each['latents'])} of {len(each['latents'])}",
+            f"{each['mcc']:.3f}",
+            f"{each['r_con']:.3f}",
+            f"{each['shd']:g}",
         ]
-        for row in settings
+        for each in settings
     ]
     head = ["data set", "method", "setting", "trusted", "right", "MCC", "R_con", "SHD"]
     return table(head, lines) if lines else _NOT_RUN
@@ -183,9 +184,9 @@ def _counts(settings: Sequence[Row]) -> str:
     if not settings:
         return _NOT_RUN
     lines = []
-    for graph, chosen in (("chosen by `select` (★)", True), ("sparser or denser", False)):
-        latents = [latent for row in settings if row["chosen"] is chosen for latent in row["latents"]]
+    for place, chosen in (("as sparse as `select` says (★)", True), ("sparser or denser", False)):
+        latents = [latent for each in settings if each["chosen"] is chosen for latent in each["latents"]]
         for label, trusted in (("trusted by all seeds", True), ("not trusted", False)):
-            right = [bool(latent["right"]) for latent in latents if latent["trusted"] is trusted]
-            lines.append([graph, label, str(sum(right)), str(len(right) - sum(right))])
+            those = [bool(latent["right"]) for latent in latents if latent["trusted"] is trusted]
+            lines.append([place, label, str(sum(those)), str(len(those) - sum(those))])
     return table(["graph", "latents", "right", "wrong"], lines)

@@ -1,4 +1,4 @@
-"""Stored results of sweeps for the pages that show them, and markdown tables."""
+"""Stored results of sweeps, for the pages that show them, and the tables of markdown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TEXTS = ("data", "method", "status", "machine", "torch", "error", "folder")
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a `results.csv`, with numbers as numbers and empty cells as None."""
+    """The rows of a `results.csv`, numbers as numbers and what is not known as None."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [{key: _value(key, text) for key, text in row.items()} for row in csv.DictReader(lines)]
 
@@ -29,10 +29,10 @@ def _value(key: str, text: str) -> Any:
 
 
 def replaced(page: str, tables: Mapping[str, str]) -> str:
-    """Return a page with its markers ``<!-- name -->`` replaced.
+    """A page with its markers ``<!-- name -->`` replaced.
 
     Raises:
-        ValueError: If a marker is missing.
+        ValueError: a marker is missing.
     """
     for name, content in tables.items():
         marker = f"<!-- {name} -->"
@@ -43,5 +43,5 @@ def replaced(page: str, tables: Mapping[str, str]) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a markdown table."""
+    """A table of markdown."""
     return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])

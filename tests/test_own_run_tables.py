@@ -29,7 +29,7 @@ def test_the_pages_are_filled_from_what_is_stored() -> None:
         assert "not run" not in filled
 
 
-def test_a_baseline_is_compared_with_its_published_score() -> None:
+def test_a_baseline_stands_beside_what_was_published_of_it() -> None:
     rows = [
         row for row in RUNS.read(BASELINES.FILE) if (row["data"], row["method"]) == ("TimeBlockDiag", "pcl")
     ]
@@ -45,14 +45,14 @@ def test_published_baselines_are_at_chance_and_ours_are_not() -> None:
     lines = [line.split(" | ") for line in BASELINES.filled("<!-- baselines -->").splitlines()[2:-2]]
     by_name = {(cells[0].lstrip("| "), cells[1]): cells[3:] for cells in lines}
     for data, method in (("TimeBlockDiag", "slowvae"), ("ActionBlockDiag", "tcvae")):
-        chance = by_name[data, "random rotation of the true latents"]
+        chance = by_name[data, "true latents turned at random"]
         for score in (0, 1):
             mean, deviation = (float(part.strip("sd()")) for part in chance[score].split(" (sd "))
             assert 0.01 < deviation < 0.05
             ours, published = map(float, by_name[data, method][score].split(" / "))
             assert abs(published - mean) < deviation
             assert ours > mean + 4 * deviation
-        # next to none of the remaining error is mixing
+        # of what is left, next to nothing is mixing
         r_con, r = (float(by_name[data, method][k].split(" / ")[0]) for k in (1, 2))
         assert r - r_con < 0.03
 
@@ -72,7 +72,7 @@ def test_no_baseline_is_weaker_than_published() -> None:
     assert compared == 12
 
 
-def test_adaptive_runs_are_compared_with_runs_that_know_the_number_of_edges() -> None:
+def test_runs_that_count_edges_stand_beside_those_that_were_given_them() -> None:
     rows = RUNS.read(TABLES.SWEEPS["adaptive_published"])
     assert len({row["data"] for row in rows}) == 8
     lines = TABLES.sparsity(page("how_sparse")).splitlines()
@@ -81,10 +81,10 @@ def test_adaptive_runs_are_compared_with_runs_that_know_the_number_of_edges() ->
         cells = line.split(" | ")
         assert float(cells[2]) == row["edges"]
         assert cells[3].startswith(f"{row['shd']:g} / ")
-        adaptive, known = map(float, cells[4].split(" / "))
-        assert adaptive == pytest.approx(row["r_con"], abs=1e-4)
-        # the claim of the page
-        assert adaptive > known - 0.002
+        counted, given = map(float, cells[4].split(" / "))
+        assert counted == pytest.approx(row["r_con"], abs=1e-4)
+        # what the page says of them
+        assert counted > given - 0.002
         assert row["shd"] <= 1
 
 
@@ -114,7 +114,7 @@ def test_counts_are_of_latents(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setattr(TABLES, "TRUST", stored)
     filled = TABLES.trust("<!-- trust -->\n<!-- counts -->\n<!-- made -->")
     assert "| D | m | penalty=0.1 ★ | 3 of 4 | 2 of 4 | 0.900 | 0.950 | 2 |" in filled
-    assert "| chosen by `select` (★) | trusted by all seeds | 2 | 1 |" in filled
+    assert "| as sparse as `select` says (★) | trusted by all seeds | 2 | 1 |" in filled
     assert "| sparser or denser | not trusted | 0 | 0 |" in filled
     assert filled.endswith("\nMade on: Some CPU, 3 cores, torch 2.0.")
 

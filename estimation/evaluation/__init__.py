@@ -5,7 +5,7 @@ module            what it holds
 ================  ==============================================================================
 ``comparison``    `compare`: the predicted entanglement beside the learned one
 ``scores``        `evaluate`: all scores of one model
-``verification``  `estimation.evaluation.verification.verify`: several runs against the prediction of the best one
+``verification``  `verify`: several runs against the prediction of the best one
 ================  ==============================================================================
 """
 
