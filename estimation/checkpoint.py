@@ -10,16 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from estimation.baselines.registry import fresh
-from estimation.config.baselines import METHODS, BaselineConfig
+from estimation.config.baselines import BaselineConfig
+from estimation.config.methods import METHODS, config_type
 from estimation.config.size import weight_count
 from estimation.config.training import SPARSE_VAE, TrainingConfig
 from estimation.device import default_modes
 from estimation.exceptions import CheckpointError, ConfigError, DataError
 from estimation.history import HISTORY, History
+from estimation.methods import build_model, with_current_names
 from estimation.models.convolutional import rebuild
 from estimation.models.masks import MASK_STATES
-from estimation.models.representation import Representation, Shape
+from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
 from estimation.storage.folders import load_state, read_folder
 from estimation.storage.schema import Fields, Flag, Many, Maybe, Real, Text, Whole
@@ -55,7 +56,7 @@ _MODEL = Fields(
         "observation_shape": Maybe(Many(Whole(1), length=3)),
     },
     {
-        "method": Text((SPARSE_VAE, *METHODS)),
+        "method": Text(METHODS),
         "networks": Fields({}, {"encoder": _NETWORK, "decoder": _NETWORK}),
         "data_fingerprint": Maybe(Text()),
         "centring": Fields({"x": _CENTRING, "a": _CENTRING}),
@@ -82,7 +83,8 @@ def load(
     Raises:
         CheckpointError: it is missing, damaged, foreign, of another version, or needs the user's own modules.
     """
-    content, tensors = read_folder(folder, KIND, _MODEL)
+    content, stored = read_folder(folder, KIND, _MODEL)
+    tensors = with_current_names(stored)
     try:
         config, shape = _config(content), Shape(**content["shape"])
         names = names_of(content, shape.n_observed)
@@ -93,7 +95,7 @@ def load(
         _require_enough(config, shape, encoder, decoder, tensors)
     except (ConfigError, CheckpointError, DataError) as error:
         raise CheckpointError(f"{folder}: is damaged ({error})") from error
-    model = _model(shape, config, encoder, decoder)
+    model = build_model(shape, config, torch.Generator().manual_seed(config.seed), encoder, decoder)
     try:
         set_centring_(model, content)
     except DataError as error:
@@ -116,8 +118,7 @@ def load(
 
 def _config(content: dict[str, Any]) -> TrainingConfig | BaselineConfig:
     # releases before the baselines wrote no method
-    kind = TrainingConfig if content.get("method", SPARSE_VAE) == SPARSE_VAE else BaselineConfig
-    return kind.from_dict(content["config"])
+    return config_type(content.get("method", SPARSE_VAE)).from_dict(content["config"])
 
 
 def _require_fit(content: dict[str, Any], shape: Shape, tensors: Mapping[str, Tensor]) -> None:
@@ -134,7 +135,11 @@ def _require_fit(content: dict[str, Any], shape: Shape, tensors: Mapping[str, Te
         "a_mean": (shape.n_actions,),
         "a_scale": (shape.n_actions,),
         # what a model has that encodes and decodes
-        **{name: (n, n) for name in ("posterior_noise.frame", "turn", "turn_back") if name in tensors},
+        **{
+            name: (n, n)
+            for name in ("posterior_noise.frame", "rotation", "rotation_inverse")
+            if name in tensors
+        },
     }
     for name, size in sizes.items():
         if name not in tensors or tuple(tensors[name].shape) != size:
@@ -171,11 +176,8 @@ def _require_enough(
     tensors: Mapping[str, Tensor],
 ) -> None:
     """Before memory is spent on a model that the tensors are not of."""
-    settings = config.to_dict()
-    if isinstance(config, BaselineConfig):
-        settings["depth"] = config.layers
     wanted = weight_count(
-        settings,
+        config.to_dict(),
         shape.n_observed,
         shape.n_latents,
         shape.n_actions + (shape.n_latents if shape.past else 0),
@@ -202,23 +204,12 @@ def _require_sound(trained: TrainedModel, where: str) -> None:
                 f"{where}: is damaged (the masks of {name} are in state {int(masks.state)})"
             )
     if isinstance(model, SparseVAE) and isinstance(config, TrainingConfig):
-        steps, most = int(model.refinement.steps), config.refinements or 0
-        if not 0 <= steps <= most:
+        steps = int(model.refinement.steps)
+        if not 0 <= steps <= config.refinements:
             raise CheckpointError(
-                f"{where}: is damaged (refinement.steps is {steps}; by the settings at most {most})"
+                f"{where}: is damaged (refinement.steps is {steps}; by the settings at most {config.refinements})"
             )
     try:
         _ = trained.graph
     except GraphError as error:
         raise CheckpointError(f"{where}: is damaged ({error})") from error
-
-
-def _model(
-    shape: Shape,
-    config: TrainingConfig | BaselineConfig,
-    encoder: nn.Module | None,
-    decoder: nn.Module | None,
-) -> Representation:
-    if isinstance(config, BaselineConfig):
-        return fresh(shape, config, encoder, decoder)
-    return SparseVAE(shape, config, torch.Generator(), encoder, decoder)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from estimation.config.baselines import BaselineConfig
-from estimation.config.training import SPARSE_VAE, TrainingConfig
+from estimation.config.training import TrainingConfig
 from estimation.dataset.alignment import align
 from estimation.dataset.centring import Centring, centred
 from estimation.dataset.checks import checked_observation_names
@@ -166,7 +166,7 @@ class TrainedModel:
     @property
     def method(self) -> str:
         """``"sparse_vae"``, or the name of the baseline."""
-        return self.config.method if isinstance(self.config, BaselineConfig) else SPARSE_VAE
+        return self.config.method
 
     def require_graph(self, name: str) -> None:
         """Refuse a baseline where a prediction from the learned graph is asked for: its empty graph allows everything.

@@ -15,7 +15,7 @@ VARIABLE = "MECHSPARSE_TEST_SEED"
 # files of tests/estimation and tests/pipeline whose seeds stay what they are, and why
 FIXED = {
     "estimation/published_runs.py": "reads the seeds of published runs from a table",
-    "estimation/test_config.py": "is about settings, and trains nothing: what the defaults are, the seed's too",
+    "estimation/config/test_config.py": "is about settings, and trains nothing: what the defaults are, the seed's too",
     "pipeline/test_published_table.py": "names the published runs by their seeds, and its training is a stand-in",
     "pipeline/test_reproduction.py": "asks for the published runs, whose seeds the command itself chooses",
 }

@@ -1,9 +1,16 @@
-"""What others would do: seven methods that know nothing of graphs, behind the interface of the sparse VAE.
+"""Baselines: seven methods without a causal graph, behind the interface of the sparse VAE.
 
-Same networks, same optimiser, same data, same evaluation; only the method differs.
+They share networks, optimiser, data and evaluation with it; only the method differs. `estimation.training.fit` trains
+them when it is given a `BaselineConfig`.
+
+========================  ==================================================================
+module                    what it holds
+========================  ==================================================================
+``encoders``              what all baselines share; the random and the supervised encoder
+``variational``           VAE, beta-TCVAE, iVAE and SlowVAE
+``temporal_differences``  the prior of SlowVAE
+``contrastive``           permutation-contrastive learning (PCL)
+``rotation``              linear maps of the latents that minimise a method's own loss
+``ica``                   FastICA, safe to run in several threads
+========================  ==================================================================
 """
-
-from estimation.baselines.fitting import fit
-from estimation.config.baselines import METHODS, BaselineConfig
-
-__all__ = ["METHODS", "BaselineConfig", "fit"]

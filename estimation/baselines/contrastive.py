@@ -1,4 +1,4 @@
-"""Permutation-contrastive learning: tell pairs of steps that follow each other from pairs that don't."""
+"""Permutation-contrastive learning: classify whether two observations are consecutive."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What all baselines are, and the two that bound what any other can reach: an encoder of random weights, and one that
-was shown the truth.
-"""
+"""What all baselines share, and the two that bound the scores of the others: a random and a supervised encoder."""
 
 from __future__ import annotations
 
@@ -9,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
+from estimation.config.size import require_affordable
+from estimation.exceptions import DataError
 from estimation.models.networks import MLP, require_trainable
 from estimation.models.representation import Batch, Representation, Shape
 
@@ -17,23 +17,30 @@ if TYPE_CHECKING:
 
 __all__ = ["Baseline", "RandomEncoder", "Supervised"]
 
-_LEAST = 1e-12
+_MIN_VARIANCE = 1e-12
 
 
 class Baseline(Representation):
     """An encoder with a loss.
 
     Args:
-        shape: the sizes.
-        config: widths and depths.
-        generator: draws the weights.
-        encoder: maps (B, d_x) to (B, n); an MLP when left out.
-        decoder: maps (B, n) to (B, d_x), for methods that have one; an MLP when left out.
+        shape: Sizes of the model.
+        config: Widths and depths.
+        generator: Draws the initial weights.
+        encoder: Maps (B, d_x) to (B, n); an MLP when left out.
+        decoder: Maps (B, n) to (B, d_x), for methods that decode; an MLP when left out.
+
+    Attributes:
+        trained: Whether the method has a loss to minimise.
+        rotates: Whether the loss prefers a linear map of the latents that training hardly finds, so that
+            `update_rotation_` helps.
+
+    Raises:
+        ConfigError: If the model would hold more than `estimation.config.size.MOST_NUMBERS`.
     """
 
     trained: ClassVar[bool] = True
-    # whether its loss prefers a map of the latents that training hardly finds
-    turned: ClassVar[bool] = False
+    rotates: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -43,10 +50,17 @@ class Baseline(Representation):
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
     ) -> None:
+        require_affordable(
+            config.to_dict(),
+            shape.n_latents,
+            n_observed=shape.n_observed,
+            own_encoder=encoder is not None,
+            own_decoder=decoder is not None,
+        )
         require_trainable(encoder=encoder, decoder=decoder)
         super().__init__(shape, of_images=hasattr(decoder, "image_shape"))
         self.encoder = (
-            MLP(shape.n_observed, shape.n_latents, config.width, config.layers, generator, config.skip)
+            MLP(shape.n_observed, shape.n_latents, config.width, config.depth, generator, config.skip)
             if encoder is None
             else encoder
         )
@@ -60,31 +74,43 @@ class Baseline(Representation):
         return result
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """What training minimises, a scalar."""
+        """Return the training loss, a scalar."""
         raise NotImplementedError
 
-    def improve_turn_(self, latents: Tensor) -> None:
-        """Put a better linear map behind the encoder, for methods whose loss has one.
+    def update_rotation_(self, latents: Tensor) -> None:
+        """Replace the linear map behind the encoder by one with a lower loss, if the method has such a map.
 
         Args:
-            latents: as encoded now, shape (N, T, n).
+            latents: Encodings of training data, shape (N, T, n).
         """
+
+    def standardised_actions(self, batch: Batch) -> Tensor:
+        """Return the actions of a batch with mean zero and unit scale, shape (B, m).
+
+        Raises:
+            DataError: If the batch has no actions.
+        """
+        if batch.actions is None:
+            raise DataError("this method needs actions, and the batch has none")
+        return (batch.actions - self.a_mean) / self.a_scale
 
 
 class RandomEncoder(Baseline):
-    """An encoder that is never trained: what scores are worth nothing."""
+    """An untrained encoder: scores near its scores mean nothing."""
 
     trained = False
 
 
 class Supervised(Baseline):
-    """Regression of the true latents on observations: the best that this encoder can do.
+    """Regression of the true latents on observations: the best scores that this encoder can reach.
 
-    The loss is the Gaussian log-likelihood with the best variance for each latent, so that all count alike.
+    The loss is the Gaussian log-likelihood with the optimal variance for each latent, so that all latents have the same
+    weight.
     """
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        assert batch.latents is not None
-        read = self.mean_latents(self.standardised(batch.observations).flatten(0, 1))
-        errors = (read - batch.latents.flatten(0, 1)).square().mean(0)
-        return 0.5 * errors.clamp_min(_LEAST).log().mean()
+        if batch.latents is None:
+            raise DataError("supervised learning needs the true latents, and the batch has none")
+        predicted = self.mean_latents(self.standardised(batch.observations).flatten(0, 1))
+        errors = (predicted - batch.latents.flatten(0, 1)).square().mean(0)
+        return 0.5 * errors.clamp_min(_MIN_VARIANCE).log().mean()

@@ -1,8 +1,9 @@
-"""Which linear map of its latents a method would rather have: by a solver, where training turns for thousands of steps.
+"""The linear map of the latents that a method's own loss prefers, found by a solver instead of by training.
 
-A VAE soon has latents that tell of all observations, and is left with turning them: encoder and decoder would have to
-turn together, which they hardly do. So the latents are encoded now and then, the map under which the method's own loss
-is least is found for them, and put between encoder and decoder.
+The loss of a VAE whose latents explain the observations still depends on a rotation of the latents. Encoder and decoder
+would have to rotate together, which gradient descent hardly achieves. So the latents are encoded at a few points of
+training, the map that minimises the loss is computed for them, and it is put between encoder and decoder
+(docs/experiments.md, "Rotations of SlowVAE and beta-TCVAE").
 """
 
 from __future__ import annotations
@@ -13,93 +14,97 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from estimation.baselines.ica import fast_ica
 
-__all__ = ["independent", "least_costly"]
+__all__ = ["ica_map", "maximum_likelihood_map"]
 
 M = TypeVar("M", bound=nn.Module)
 
-# a latent that varies by less than this share of the one that varies most is not told of by observations
-_TOLD = 0.01
-_ROUNDS = 300
-_ICA_ROUNDS, _ICA_CLOSE = 500, 1e-3
-# the condition of a map whose inverse is good in single precision
-_STEEPEST = 1e4
+# a latent whose variance is below this share of the largest one has collapsed
+_MIN_RELATIVE_VARIANCE = 0.01
+_LBFGS_ITERATIONS = 300
+_ICA_ITERATIONS, _ICA_TOLERANCE = 500, 1e-3
+# largest condition number of a map whose inverse is accurate in single precision
+_MAX_CONDITION = 1e4
 
 
-def independent(latents: Tensor, seed: int) -> Tensor:
-    """The map to uncorrelated latents of unit variance that are as independent as a map can make them.
+def ica_map(latents: Tensor, seed: int) -> Tensor:
+    """Compute the linear map to uncorrelated latents of unit variance that are as independent as possible.
 
-    FastICA: of all maps to uncorrelated latents, that of least total correlation is that of most negentropy (Hyvarinen
-    and Oja, Neural Networks 13, 2000, "Minimization of mutual information").
+    Among the maps to uncorrelated latents, that of least total correlation is that of most negentropy, which FastICA
+    maximises (Hyvarinen and Oja, Neural Networks 13, 2000, "Minimization of mutual information").
 
     Args:
-        latents: shape (N, n).
-        seed: of the map that the search starts from.
+        latents: Encoded latents, shape (N, n).
+        seed: Seed of the initial map of the search.
 
     Returns:
-        shape (n, n). Latents that hardly vary stay as they are. So do all of them where no more rows than n tell, or
-        where some copy others.
+        The map, shape (n, n). It leaves collapsed latents unchanged. It is the identity if there are at most n rows, or
+        if some latents are copies of others.
     """
-    kept = _told(latents)
+    active = _active_latents(latents)
     result = torch.eye(latents.shape[1], dtype=torch.float64, device="cpu")
-    if int(kept.sum()) < 2 or len(latents) <= latents.shape[1]:
+    if int(active.sum()) < 2 or len(latents) <= latents.shape[1]:
         return result
-    # a map that could be a little better is good enough: training goes on from it. That of latents which copy each
-    # other is not taken
-    found = fast_ica(latents[:, kept].double().cpu().numpy(), seed, _ICA_ROUNDS, _ICA_CLOSE)
-    if _invertible(found):
-        result[np.ix_(kept, kept)] = torch.from_numpy(found)
+    # an approximate map suffices, since training continues from it
+    rotation = fast_ica(latents[:, active].double().cpu().numpy(), seed, _ICA_ITERATIONS, _ICA_TOLERANCE)
+    if _well_conditioned(rotation):
+        result[np.ix_(active, active)] = torch.from_numpy(rotation)
     return result
 
 
-def least_costly(
-    latents: Tensor, prior: M, cost: Callable[[M, Tensor], Tensor], entropies: float
+def maximum_likelihood_map(
+    latents: Tensor, prior: M, cost: Callable[[M, Tensor], Tensor], entropy_weight: float
 ) -> tuple[Tensor, M]:
-    """The map under which latents are likeliest, with the parameters of the prior that are best for them.
+    """Compute the linear map under which latents are likeliest, with the parameters of the prior that suit it best.
 
     Args:
-        latents: shape (N, T, n).
-        prior: its parameters have one entry for each latent; it stays as it is.
-        cost: minus the log-density of mapped latents (N, T, n) under a prior, averaged over rows, a scalar.
-        entropies: as how many steps' the loss counts the entropy of latents, which a map that stretches them raises; T
-            where the loss is an ELBO.
+        latents: Encoded latents, shape (N, T, n).
+        prior: Module whose parameters have one entry per latent. It is not changed.
+        cost: Negative log-density of mapped latents (N, T, n) under a prior, averaged over rows, a scalar.
+        entropy_weight: Number of steps whose entropy the loss counts; a map that stretches the latents raises the
+            entropy. It is T if the loss is an ELBO.
 
     Returns:
-        the map, shape (n, n), and the prior with its best parameters. Latents that hardly vary are left alone in both:
-        what is encoded of them says nothing of how they vary in the model. Where some copy others, so are all.
+        The map, shape (n, n), and the prior with its best parameters. Both leave collapsed latents unchanged, since
+        their encodings do not show how they vary in the model. If some latents are copies of others, the map is the
+        identity.
     """
     z = latents.double()
-    kept = torch.from_numpy(_told(z.flatten(0, 1))).to(z.device)
+    active = torch.from_numpy(_active_latents(z.flatten(0, 1))).to(z.device)
     fitted = copy.deepcopy(prior).double()
-    found = torch.eye(z.shape[2], dtype=z.dtype, device=z.device).requires_grad_()
-    free = kept[:, None] & kept
-    solver = torch.optim.LBFGS([found, *fitted.parameters()], max_iter=_ROUNDS, line_search_fn="strong_wolfe")
+    linear_map = torch.eye(z.shape[2], dtype=z.dtype, device=z.device).requires_grad_()
+    free_entries = active[:, None] & active
+    solver = torch.optim.LBFGS(
+        [linear_map, *fitted.parameters()], max_iter=_LBFGS_ITERATIONS, line_search_fn="strong_wolfe"
+    )
 
     def loss() -> Tensor:
         solver.zero_grad()
-        total: Tensor = cost(fitted, z @ found.T) - entropies * torch.linalg.slogdet(found)[1]
+        log_det = torch.linalg.slogdet(linear_map)[1]
+        total: Tensor = cost(fitted, z @ linear_map.T) - entropy_weight * log_det
         total.backward()  # type: ignore[no-untyped-call]
-        for parameter, which in ((found, free), *((each, kept) for each in fitted.parameters())):
-            assert parameter.grad is not None
-            parameter.grad *= which
+        trainable = [(linear_map, free_entries), *((parameter, active) for parameter in fitted.parameters())]
+        for parameter, free in trainable:
+            if parameter.grad is not None:
+                parameter.grad *= free
         return total
 
     before = loss().item()
     solver.step(loss)  # type: ignore[no-untyped-call]
-    if not (loss().item() < before and _invertible(found.detach().cpu().numpy())):
+    if not (loss().item() < before and _well_conditioned(linear_map.detach().cpu().numpy())):
         return torch.eye(z.shape[2], dtype=z.dtype, device="cpu"), prior
-    return found.detach(), fitted
+    return linear_map.detach(), fitted
 
 
-def _invertible(found: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> bool:
-    return bool(np.isfinite(found).all() and np.linalg.cond(found) < _STEEPEST)
+def _well_conditioned(matrix: NDArray[np.float64]) -> bool:
+    return bool(np.isfinite(matrix).all() and np.linalg.cond(matrix) < _MAX_CONDITION)
 
 
-def _told(latents: Tensor) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which latents, of shape (N, n), observations tell of, shape (n,)."""
+def _active_latents(latents: Tensor) -> NDArray[np.bool_]:
+    """Return which latents, of shape (N, n), vary enough to be active, shape (n,)."""
     variance = latents.detach().double().var(0).cpu().numpy()
-    told: np.ndarray[tuple[int], np.dtype[np.bool_]] = variance > _TOLD * variance.max()
-    return told
+    return np.asarray(variance > _MIN_RELATIVE_VARIANCE * variance.max())

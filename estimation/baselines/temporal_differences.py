@@ -1,4 +1,4 @@
-"""How far latents move from one step to the next: the prior of SlowVAE."""
+"""The prior of SlowVAE: how far latents move from one step to the next."""
 
 from __future__ import annotations
 
@@ -9,61 +9,62 @@ from torch import Tensor, nn
 
 from estimation.device import PLAIN
 
-__all__ = ["Changes", "expected_absolute"]
+__all__ = ["GeneralizedLaplacePrior", "expected_absolute"]
 
-# the power of a change that is next to none has no slope otherwise, below a shape of 1
-_LEAST = 1e-6
+# added to absolute differences: below an exponent of 1, the power of a difference near zero has an infinite slope
+_MIN_DIFFERENCE = 1e-6
 
 
-class Changes(nn.Module):
-    """Changes d of each latent follow a generalised Laplace distribution around none (generalised normal, too).
+class GeneralizedLaplacePrior(nn.Module):
+    """Temporal differences d of each latent follow a generalised Laplace (generalised normal) distribution around zero.
 
-    Its density, Klindt et al., arXiv 2007.10930, equation 2::
+    Its density is equation 2 of Klindt et al., arXiv 2007.10930::
 
-        shape * rate / (2 Gamma(1 / shape)) exp(-(rate |d|)^shape)
+        tail_exponent * rate / (2 Gamma(1 / tail_exponent)) exp(-(rate |d|)^tail_exponent)
 
     Args:
-        n: latents.
-        rate: one over the scale of all latents' changes; None learns one for each latent.
-        shape: 1 is Laplace, 2 normal; below 2, most changes are small and some large; above, hardly any is large.
+        n_latents: Number of latents.
+        rate: Rate, one over the scale, of all latents; None learns one rate for each latent.
+        tail_exponent: 1 is Laplace, 2 is normal. Below 2 most differences are small and a few are large; above 2 the
+            distribution is flat, with light tails.
 
     Example:
-        >>> Changes(2, rate=1.0, shape=1.0).cost(torch.tensor([[0.0, 3.0]])).exp()
+        >>> GeneralizedLaplacePrior(2, rate=1.0, tail_exponent=1.0).cost(torch.tensor([[0.0, 3.0]])).exp()
         tensor([[ 2.0000, 40.1711]])
     """
 
-    def __init__(self, n: int, rate: float | None, shape: float) -> None:
+    def __init__(self, n_latents: int, rate: float | None, tail_exponent: float) -> None:
         super().__init__()
-        self.shape = shape
-        start = torch.full((n,), 0.0 if rate is None else math.log(rate), **PLAIN)
+        self.tail_exponent = tail_exponent
+        log_rate = torch.full((n_latents,), 0.0 if rate is None else math.log(rate), **PLAIN)
         if rate is None:
-            self.log_rate = nn.Parameter(start)
+            self.log_rate = nn.Parameter(log_rate)
         else:
-            self.register_buffer("log_rate", start, persistent=False)
-        self._log_scale = math.log(2 / shape) + math.lgamma(1 / shape)
+            self.register_buffer("log_rate", log_rate, persistent=False)
+        self._log_normaliser = math.log(2 / tail_exponent) + math.lgamma(1 / tail_exponent)
 
-    def cost(self, changes: Tensor) -> Tensor:
-        """Minus the log-density of changes, shape (..., n), of the same shape."""
-        powers: Tensor = ((changes.abs() + _LEAST) * self.log_rate.exp()).pow(self.shape)
-        return powers + self._log_scale - self.log_rate
+    def cost(self, differences: Tensor) -> Tensor:
+        """Return the negative log-density of differences, elementwise, shape (..., n)."""
+        powers: Tensor = ((differences.abs() + _MIN_DIFFERENCE) * self.log_rate.exp()).pow(self.tail_exponent)
+        return powers + self._log_normaliser - self.log_rate
 
     def expected_cost(self, sample: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-        """The same of Gaussian changes.
+        """Return the expected negative log-density of Gaussian differences.
 
-        In closed form for Laplace, as Klindt et al. have it; of a sample for other shapes.
+        It is exact for a Laplace distribution, as in Klindt et al., and the value at one sample otherwise.
 
         Args:
-            sample: of the changes, shape (..., n).
-            mean: shape (..., n).
-            variance: shape (..., n).
+            sample: Sample of the differences, shape (..., n).
+            mean: Their means, shape (..., n).
+            variance: Their variances, shape (..., n).
         """
-        if self.shape != 1:
+        if self.tail_exponent != 1:
             return self.cost(sample)
-        return expected_absolute(mean, variance) * self.log_rate.exp() + self._log_scale - self.log_rate
+        return expected_absolute(mean, variance) * self.log_rate.exp() + self._log_normaliser - self.log_rate
 
 
 def expected_absolute(mean: Tensor, variance: Tensor) -> Tensor:
-    """E|z| of N(mean, variance), elementwise (the mean of a folded normal distribution).
+    """Return E|z| of N(mean, variance), elementwise: the mean of a folded normal distribution.
 
     Example:
         >>> expected_absolute(torch.tensor([3.0]), torch.tensor([1e-6])).round(decimals=3)

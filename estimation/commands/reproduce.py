@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from estimation.commands.running import Jobs, RetryFailed, Scheduler, Slurm, watching, workers_of
-from estimation.config.baselines import METHODS as BASELINES
+from estimation.config.baselines import BASELINES
 from estimation.config.training import SPARSE_VAE
 from identify.commands.options import AsJson, print_json, show
 

@@ -28,8 +28,7 @@ from estimation.commands.options import (
     Time,
 )
 from estimation.commands.sources import Columns, Draw, is_file, read_data, require_place
-from estimation.config.baselines import METHODS as BASELINES
-from estimation.config.baselines import BaselineConfig
+from estimation.config.baselines import BASELINES, BaselineConfig
 from estimation.config.training import PRESETS, SPARSE_VAE
 from identify.commands.options import AsJson, print_json, show
 
@@ -177,6 +176,7 @@ class _Run:
         networks: Mapping[str, nn.Module],
     ) -> TrainedModel:
         from estimation.storage.folders import forget_folder
+        from estimation.training.loop import fit
         from identify.files import make_folder
 
         require_place(self.report)
@@ -185,7 +185,7 @@ class _Run:
         goes_on = (state / _MANIFEST).exists()
         with _history_writer(self.tensorboard, goes_on) as on_record:
             make_folder(self.out)
-            model = _fit(config)(
+            model = fit(
                 dataset,
                 config,
                 validation=held_out,
@@ -261,17 +261,6 @@ def _config(
 
         raise ConfigError(f"--method is {method!r}; it is one of {', '.join([SPARSE_VAE, *BASELINES])}")
     return read_settings(BaselineConfig, file, changes, method=method)
-
-
-def _fit(config: TrainingConfig | BaselineConfig) -> Callable[..., TrainedModel]:
-    """What trains a model with these settings."""
-    if isinstance(config, BaselineConfig):
-        from estimation.baselines import fit as fit_baseline
-
-        return fit_baseline
-    from estimation.training.loop import fit
-
-    return fit
 
 
 def _networks(dataset: Dataset, config: TrainingConfig | BaselineConfig) -> dict[str, nn.Module]:

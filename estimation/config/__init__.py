@@ -7,10 +7,20 @@ module         what it holds
 ``size``       how many numbers a model would hold, and the limit on that
 ``training``   `TrainingConfig`, for the sparse VAE, and its presets
 ``baselines``  `BaselineConfig`, for the baselines
+``methods``    all methods by name
 =============  ==================================================================
 """
 
-from estimation.config.baselines import METHODS, BaselineConfig
+from estimation.config.baselines import BASELINES, BaselineConfig
+from estimation.config.methods import METHODS, config_type
 from estimation.config.training import PRESETS, TrainingConfig, read_config
 
-__all__ = ["METHODS", "PRESETS", "BaselineConfig", "TrainingConfig", "read_config"]
+__all__ = [
+    "BASELINES",
+    "METHODS",
+    "PRESETS",
+    "BaselineConfig",
+    "TrainingConfig",
+    "config_type",
+    "read_config",
+]

@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from estimation.config.settings import MOST_STEPS, Settings
+from estimation.config.settings import MOST_STEPS, Derived, Settings
 from estimation.config.size import require_affordable
 from estimation.exceptions import ConfigError
 
-__all__ = ["METHODS", "NEEDS", "BaselineConfig", "Method"]
+__all__ = ["BASELINES", "NEEDS", "BaselineConfig", "Method"]
 
 Method = Literal["random", "supervised", "vae", "tcvae", "ivae", "slowvae", "pcl"]
-METHODS: tuple[str, ...] = get_args(Method)
+BASELINES: tuple[str, ...] = get_args(Method)
 
 # what data must have for a method
 NEEDS: Mapping[str, str] = MappingProxyType(
     {"supervised": "latents", "ivae": "actions", "slowvae": "past", "pcl": "past"}
 )
 
-_DEPTH, _DEEPER = 3, 5
+# hidden layers of encoder and decoder, as in the sparse VAE; the supervised encoder, an upper bound, has more
+_DEPTH, _SUPERVISED_DEPTH = 3, 5
 
 _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
@@ -38,9 +39,9 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "head_depth": (1, 100),
         "beta": (0, 1e9),
         "rate": (1e-6, 1e9),
-        "shape": (0.1, 20),
+        "tail_exponent": (0.1, 20),
         "gamma": (0, 1e9),
-        "turns": (0, 1000),
+        "rotations": (0, 1000),
         "validate_every": (1, MOST_STEPS),
     }
 )
@@ -52,31 +53,36 @@ class BaselineConfig(Settings):
 
     Attributes:
         method: ``"random"``, ``"supervised"``, ``"vae"``, ``"tcvae"``, ``"ivae"``, ``"slowvae"`` or ``"pcl"``.
-        n_latents: of the model; the truth's number when left out and known.
-        seed: of weights, batches and noise.
-        threads: for torch's computations.
-        device: as for `estimation.config.TrainingConfig`.
-        dtype: of the computations.
-        steps: optimisation steps; a random encoder takes none.
-        batch_size: samples in a step.
-        learning_rate: at its highest.
+        n_latents: Number of latents of the model. When left out, that of the true latents, if the data hold them.
+        seed: Seed of weights, batches and noise.
+        threads: Number of threads of torch.
+        device: As for `estimation.config.TrainingConfig`.
+        dtype: Type of the floating-point numbers, ``"float32"`` or ``"float64"``.
+        steps: Number of optimisation steps; a random encoder takes none.
+        batch_size: Samples per step.
+        learning_rate: Highest learning rate of the schedule.
         optimizer: ``"soap"`` or ``"adam"``.
-        warmup: steps over which the learning rate rises; it falls as half a cosine after them.
-        width, depth: hidden layers of encoder and decoder. When left out, there are 3 as in the sparse VAE, and 5 for
-            ``"supervised"``, which is to say what can be reached (docs/experiments.md).
-        head_width, head_depth: hidden layers of what else a method has: the prior of iVAE, the classifier of PCL.
-        skip: a linear map beside encoder and decoder.
-        beta: weight of the total correlation, for ``"tcvae"``; with 2 and 6 it scored lower (docs/experiments.md).
-        rate: of the changes, for ``"slowvae"``: one over their scale; learned for each latent when left out.
-        shape: of the distribution of changes, for ``"slowvae"``: 1 is Laplace's, as in its paper, 2 the normal
-            one; above 2, it is flatter than that, as are the changes of the published processes.
-        gamma: weight of the term of changes, for ``"slowvae"``; 1 is the ELBO (Klindt et al. took 10 for images).
-        turns: how often, at equal distances, ``"tcvae"`` and ``"slowvae"`` get the linear map of their latents that
-            makes their own loss least; with 0, as in their papers, training alone has to find it.
-        validate_every: steps between two looks at held-out data.
+        warmup: Steps over which the learning rate rises; it falls as half a cosine after them.
+        width: Width of the hidden layers of encoder and decoder.
+        depth: Number of these layers. When left out, 3 as in the sparse VAE, and 5 for ``"supervised"``, which is an
+            upper bound (docs/experiments.md).
+        head_width: Width of the hidden layers of iVAE's prior or PCL's classifier.
+        head_depth: Number of these layers.
+        skip: Whether encoder and decoder have a linear skip connection.
+        beta: Weight of the total correlation, for ``"tcvae"``; 2 and 6 scored lower (docs/experiments.md).
+        rate: Rate of the distribution of temporal differences, one over their scale, for ``"slowvae"``. When left out,
+            one rate per latent is learned.
+        tail_exponent: Exponent of the generalised Laplace distribution of temporal differences, for ``"slowvae"``: 1
+            is Laplace, as published, 2 is normal. Above 2 the distribution is flatter than a normal one, as are the
+            differences of the published processes.
+        gamma: Weight of the temporal differences' term, for ``"slowvae"``; 1 gives the ELBO (Klindt et al. took 10 for
+            images).
+        rotations: How often ``"tcvae"`` and ``"slowvae"`` apply the linear map of their latents that minimises their
+            own loss, at equal intervals. With 0, as published, training alone has to find it.
+        validate_every: Steps between two evaluations on held-out data.
 
     Raises:
-        ConfigError: a value is out of its range.
+        ConfigError: If a value is out of its range.
 
     Example:
         >>> BaselineConfig("ivae", steps=2000).batch_size
@@ -84,6 +90,7 @@ class BaselineConfig(Settings):
     """
 
     RANGES = _RANGES
+    FORMER_NAMES = MappingProxyType({"shape": "tail_exponent", "turns": "rotations"})
 
     method: Method
     n_latents: int | None = None
@@ -97,26 +104,21 @@ class BaselineConfig(Settings):
     optimizer: Literal["soap", "adam"] = "soap"
     warmup: int = 100
     width: int = 128
-    depth: int | None = None
+    depth: Derived[int] = Derived(
+        lambda config: _SUPERVISED_DEPTH if config.method == "supervised" else _DEPTH
+    )
     head_width: int = 32
     head_depth: int = 2
     skip: bool = True
     beta: float = 1.2
     rate: float | None = None
-    shape: float = 4.0
+    tail_exponent: float = 4.0
     gamma: float = 1.0
-    turns: int = 4
+    rotations: int = 4
     validate_every: int = 500
-
-    @property
-    def layers(self) -> int:
-        """Hidden layers of encoder and decoder."""
-        if self.depth is not None:
-            return self.depth
-        return _DEEPER if self.method == "supervised" else _DEPTH
 
     def __post_init__(self) -> None:
         self.check()
-        require_affordable({**self.to_dict(), "depth": self.layers}, self.n_latents or 1)
+        require_affordable(self.to_dict(), self.n_latents or 1)
         if self.device.startswith("mps"):
             raise ConfigError(f"device is {self.device!r}, which is not tried; give 'cpu' or 'auto'")

@@ -1,4 +1,4 @@
-"""Frozen settings with checked values: what every configuration has in common."""
+"""What all settings share: frozen dataclasses whose values are checked, read from Python, TOML or ``key=value``."""
 
 from __future__ import annotations
 
@@ -7,18 +7,58 @@ import difflib
 import os
 import tomllib
 import typing
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, overload
 
 from estimation.exceptions import ConfigError
 from identify.exceptions import FormatError
 from identify.names import quoted
 from identify.toml_files import parse_toml, read_toml
 
-__all__ = ["MOST_STEPS", "Settings", "read_changes", "read_settings"]
+__all__ = ["MOST_STEPS", "Derived", "Settings", "read_changes", "read_settings"]
 
 MOST_STEPS = 100_000_000
 S = TypeVar("S", bound="Settings")
+T = TypeVar("T")
+
+
+class Derived(Generic[T]):
+    """A field of a settings class whose default depends on other settings, such as a preset.
+
+    The field reads as the value given, or else as the default, and so has a plain type. The class is a descriptor,
+    which dataclasses support as the default of a field.
+
+    Args:
+        default: Computes the default from the settings, which are complete then but for fields of this kind.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Square:
+        ...     width: int
+        ...     height: Derived[int] = Derived(lambda square: square.width)
+        >>> Square(3).height, Square(3, height=4).height
+        (3, 4)
+    """
+
+    def __init__(self, default: Callable[[Any], T]) -> None:
+        self._default = default
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> None: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> T | None:
+        if instance is None:
+            return None
+        value: T | None = vars(instance)[self._name]
+        return self._default(instance) if value is None else value
+
+    def __set__(self, instance: object, value: T | None) -> None:
+        vars(instance)[self._name] = value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +68,8 @@ class Settings:
     A class derived from it calls `check` when it is made.
 
     Attributes:
-        RANGES: the least and greatest value of a field, by name.
+        RANGES: The least and greatest value of a field, by name.
+        FORMER_NAMES: Fields that were renamed, by the name that older versions stored; `from_dict` reads these.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True)
@@ -40,6 +81,7 @@ class Settings:
     """
 
     RANGES: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    FORMER_NAMES: ClassVar[Mapping[str, str]] = {}
 
     def check(self) -> None:
         """Look at every field.
@@ -49,7 +91,10 @@ class Settings:
         """
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            _check(field.name, getattr(self, field.name), hints[field.name], self.RANGES)
+            hint = hints[field.name]
+            if typing.get_origin(hint) is Derived:
+                (hint,) = typing.get_args(hint)
+            _check(field.name, getattr(self, field.name), hint, self.RANGES)
 
     def replace(self, **changes: Any) -> Self:
         """Another configuration with some settings changed; those of a preset stay as they are.
@@ -66,11 +111,12 @@ class Settings:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
-        """The configuration with these settings.
+        """Return the configuration with these settings, some of which may have the names of older versions.
 
         Raises:
-            ConfigError: a setting is unknown, of another type, or out of its range.
+            ConfigError: If a setting is unknown, given twice, of another type, or out of its range.
         """
+        settings = _with_current_names(cls, settings)
         _require_known(cls, settings)
         for field in dataclasses.fields(cls):
             if field.default is dataclasses.MISSING and field.name not in settings:
@@ -148,6 +194,14 @@ def _require_known(kind: type[Settings], settings: Mapping[str, Any]) -> None:
             close = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
             raise ConfigError(f"no setting is called {quoted(name)}; {hint}")
+
+
+def _with_current_names(kind: type[Settings], settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    renamed = {name: kind.FORMER_NAMES.get(name, name) for name in settings}
+    for former, name in renamed.items():
+        if former != name and name in settings:
+            raise ConfigError(f"{name} is given twice, as {former} too, its former name; keep one")
+    return {renamed[name]: value for name, value in settings.items()}
 
 
 def _check(name: str, value: Any, allowed: Any, ranges: Mapping[str, tuple[float, float]]) -> None:

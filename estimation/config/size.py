@@ -43,7 +43,7 @@ def weight_count(
     """At least so many weights has the model of these settings.
 
     Args:
-        settings: of `TrainingConfig` or `BaselineConfig`, as a mapping without a depth that is None.
+        settings: Settings of a `TrainingConfig` or a `BaselineConfig`, as a mapping.
         n_observed: d_x.
         n_latents: n.
         n_inputs: of the transition networks: actions, and past latents where there is a past.
@@ -65,7 +65,7 @@ def weight_count(
     if settings.get("transition_width") is not None:
         total += n * _perceptron(n_inputs, 1, settings["transition_width"], settings["transition_depth"])
         total += n * n_inputs * _BUMPS if settings["transition"] == "sines" else 0
-        total += (settings["flow_blocks"] or 0) * 2 * n * _FLOW_WIDTH
+        total += settings["flow_blocks"] * 2 * n * _FLOW_WIDTH
         total += _POSTERIOR_WIDTH * (n * (n + 1) // 2) if settings["posterior"] == "full" else 0
     return int(total)
 

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from estimation.config.settings import MOST_STEPS, Settings, read_settings
+from estimation.config.settings import MOST_STEPS, Derived, Settings, read_settings
 from estimation.config.size import require_affordable
 from estimation.exceptions import ConfigError
 from identify.names import quoted
 
 __all__ = ["PRESETS", "SPARSE_VAE", "TrainingConfig", "read_config"]
 
-# the method, beside the names of the baselines
+# the method that these settings are of
 SPARSE_VAE = "sparse_vae"
 
 Preset = Literal["fast", "published"]
@@ -50,6 +50,70 @@ _RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
         "patience": (1, MOST_STEPS),
     }
 )
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
+    {
+        "fast": types.MappingProxyType(
+            {
+                "sparsity": "budget",
+                "steps": 10_000,
+                "starts": 3,
+                "dense_share": 0.3,
+                "budget_share": 0.6,
+                "frozen_share": 0.35,
+                "unmixing": True,
+                "rounds": 2,
+                "flow_blocks": 4,
+                "refinements": 2,
+                "batch_size": 512,
+                "learning_rate": 7e-3,
+                "optimizer": "soap",
+                "warmup": 100,
+                "width": 128,
+                "depth": 3,
+                "transition": "sines",
+                "transition_width": 32,
+                "transition_depth": 2,
+                "posterior": "full",
+                "skip": True,
+                "variance": "profiled",
+            }
+        ),
+        # Lachapelle et al., the appendix on implementation; sizes and schedule of the published runs
+        "published": types.MappingProxyType(
+            {
+                "sparsity": "constraint",
+                "steps": 300_000,
+                "starts": 1,
+                "dense_share": 0.0,
+                "budget_share": 0.5,
+                "frozen_share": 0.0,
+                "unmixing": False,
+                "rounds": 1,
+                "flow_blocks": 0,
+                "refinements": 0,
+                "batch_size": 1024,
+                "learning_rate": 5e-4,
+                "optimizer": "adam",
+                "warmup": 0,
+                "width": 512,
+                "depth": 6,
+                "transition": "leaky_relu",
+                "transition_width": 512,
+                "transition_depth": 6,
+                "posterior": "diagonal",
+                "skip": False,
+                "variance": "learned",
+            }
+        ),
+    }
+)
+
+
+def _from_preset(name: str) -> Derived[Any]:
+    """A setting that has the preset's value where none is given."""
+    return Derived(lambda config: PRESETS[config.preset][name])
 
 
 @dataclass(frozen=True)
@@ -124,40 +188,42 @@ class TrainingConfig(Settings):
     threads: int = 1
     device: str = "auto"
     dtype: Literal["float32", "float64"] = "float32"
-    sparsity: Sparsity | None = None
+    sparsity: Derived[Sparsity] = _from_preset("sparsity")
     penalty: float = 0.01
-    steps: int | None = None
-    starts: int | None = None
-    dense_share: float | None = None
-    budget_share: float | None = None
-    frozen_share: float | None = None
-    unmixing: bool | None = None
-    rounds: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    flow_blocks: int | None = None
-    refinements: int | None = None
-    optimizer: Literal["soap", "adam"] | None = None
-    warmup: int | None = None
-    width: int | None = None
-    depth: int | None = None
-    transition: Literal["sines", "leaky_relu"] | None = None
-    transition_width: int | None = None
-    transition_depth: int | None = None
-    posterior: Literal["full", "diagonal"] | None = None
-    skip: bool | None = None
+    steps: Derived[int] = _from_preset("steps")
+    starts: Derived[int] = _from_preset("starts")
+    dense_share: Derived[float] = _from_preset("dense_share")
+    budget_share: Derived[float] = _from_preset("budget_share")
+    frozen_share: Derived[float] = _from_preset("frozen_share")
+    unmixing: Derived[bool] = _from_preset("unmixing")
+    rounds: Derived[int] = _from_preset("rounds")
+    batch_size: Derived[int] = _from_preset("batch_size")
+    learning_rate: Derived[float] = _from_preset("learning_rate")
+    flow_blocks: Derived[int] = _from_preset("flow_blocks")
+    refinements: Derived[int] = _from_preset("refinements")
+    optimizer: Derived[Literal["soap", "adam"]] = _from_preset("optimizer")
+    warmup: Derived[int] = _from_preset("warmup")
+    width: Derived[int] = _from_preset("width")
+    depth: Derived[int] = _from_preset("depth")
+    transition: Derived[Literal["sines", "leaky_relu"]] = _from_preset("transition")
+    transition_width: Derived[int] = _from_preset("transition_width")
+    transition_depth: Derived[int] = _from_preset("transition_depth")
+    posterior: Derived[Literal["full", "diagonal"]] = _from_preset("posterior")
+    skip: Derived[bool] = _from_preset("skip")
     predict: Literal["change", "value"] = "change"
-    variance: Variance | None = None
+    variance: Derived[Variance] = _from_preset("variance")
     fixed_variance: float = 1e-4
     validate_every: int = 500
     patience: int | None = None
 
+    @property
+    def method(self) -> str:
+        """The name of the method: ``"sparse_vae"``."""
+        return SPARSE_VAE
+
     def __post_init__(self) -> None:
         if not isinstance(self.preset, str) or self.preset not in PRESETS:
             raise ConfigError(f"the preset is {quoted(self.preset)}; it is one of {', '.join(PRESETS)}")
-        for name, value in PRESETS[self.preset].items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
         self.check()
         _check_shares(self)
         require_affordable(self.to_dict(), self.n_latents or 1)
@@ -169,65 +235,6 @@ class TrainingConfig(Settings):
             raise ConfigError(
                 f"device is {self.device!r}, which has no double precision, as unmixing needs; give 'cpu' or 'auto'"
             )
-
-
-PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
-    {
-        "fast": types.MappingProxyType(
-            {
-                "sparsity": "budget",
-                "steps": 10_000,
-                "starts": 3,
-                "dense_share": 0.3,
-                "budget_share": 0.6,
-                "frozen_share": 0.35,
-                "unmixing": True,
-                "rounds": 2,
-                "flow_blocks": 4,
-                "refinements": 2,
-                "batch_size": 512,
-                "learning_rate": 7e-3,
-                "optimizer": "soap",
-                "warmup": 100,
-                "width": 128,
-                "depth": 3,
-                "transition": "sines",
-                "transition_width": 32,
-                "transition_depth": 2,
-                "posterior": "full",
-                "skip": True,
-                "variance": "profiled",
-            }
-        ),
-        # Lachapelle et al., the appendix on implementation; sizes and schedule of the published runs
-        "published": types.MappingProxyType(
-            {
-                "sparsity": "constraint",
-                "steps": 300_000,
-                "starts": 1,
-                "dense_share": 0.0,
-                "budget_share": 0.5,
-                "frozen_share": 0.0,
-                "unmixing": False,
-                "rounds": 1,
-                "flow_blocks": 0,
-                "refinements": 0,
-                "batch_size": 1024,
-                "learning_rate": 5e-4,
-                "optimizer": "adam",
-                "warmup": 0,
-                "width": 512,
-                "depth": 6,
-                "transition": "leaky_relu",
-                "transition_width": 512,
-                "transition_depth": 6,
-                "posterior": "diagonal",
-                "skip": False,
-                "variance": "learned",
-            }
-        ),
-    }
-)
 
 
 def read_config(path: str | os.PathLike[str] | None, changes: Iterable[str] = ()) -> TrainingConfig:
@@ -249,9 +256,6 @@ def read_config(path: str | os.PathLike[str] | None, changes: Iterable[str] = ()
 
 
 def _check_shares(config: TrainingConfig) -> None:
-    assert config.dense_share is not None
-    assert config.budget_share is not None
-    assert config.frozen_share is not None
     if not config.dense_share <= config.budget_share <= 1 - config.frozen_share:
         raise ConfigError(
             f"dense_share {config.dense_share}, budget_share {config.budget_share} and frozen_share "

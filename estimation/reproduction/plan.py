@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from estimation.config.baselines import METHODS as BASELINES
-from estimation.config.baselines import NEEDS
+from estimation.config.baselines import BASELINES, NEEDS
+from estimation.config.methods import METHODS
 from estimation.config.training import SPARSE_VAE
 from estimation.exceptions import ConfigError
 from estimation.reproduction.published import published_scores
 from estimation.simulate.published_processes import PLAIN, PROCESS_SEED, build
-from estimation.sweep.plan import METHODS, SweepPlan
+from estimation.sweep.plan import SweepPlan
 from identify.names import quoted
 
 __all__ = ["DATA_SETS", "SEEDS", "reproduction_plan"]

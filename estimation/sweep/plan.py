@@ -36,9 +36,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from estimation.config.baselines import METHODS as BASELINES
-from estimation.config.baselines import BaselineConfig
-from estimation.config.training import SPARSE_VAE, TrainingConfig
+from estimation.config.baselines import BASELINES, BaselineConfig
+from estimation.config.methods import METHODS
+from estimation.config.training import TrainingConfig
 from estimation.exceptions import ConfigError
 from estimation.sweep.checks import (
     MOST_SEED,
@@ -52,10 +52,8 @@ from identify.exceptions import FormatError
 from identify.names import quoted, shown
 from identify.toml_files import read_toml
 
-__all__ = ["METHODS", "DataSpec", "SweepPlan", "Trial", "read_plan"]
+__all__ = ["DataSpec", "SweepPlan", "Trial", "read_plan"]
 
-# the sparse VAE, and what others would do
-METHODS = (SPARSE_VAE, *BASELINES)
 _SAMPLES, _TEST_SAMPLES = 20_000, 5_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

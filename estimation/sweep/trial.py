@@ -28,7 +28,7 @@ from identify.exceptions import IdentifyError, one_line
 from identify.files import write_whole
 
 if TYPE_CHECKING:
-    from estimation.baselines import BaselineConfig
+    from estimation.config.baselines import BaselineConfig
     from estimation.config.training import TrainingConfig
     from estimation.dataset.dataset import Dataset
     from estimation.trained import TrainedModel
@@ -93,12 +93,8 @@ def _trained(trial: Trial, folder: Path, checkpoint_every: int) -> dict[str, Any
 
 
 def _fitted(train: Dataset, config: TrainingConfig | BaselineConfig, **state: Any) -> TrainedModel:
-    from estimation.baselines import BaselineConfig
-    from estimation.baselines import fit as fit_baseline
     from estimation.training import fit
 
-    if isinstance(config, BaselineConfig):
-        return fit_baseline(train, config, **state)
     return fit(train, config, **state)
 
 

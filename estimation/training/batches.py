@@ -1,7 +1,7 @@
-"""Rows of a dataset as tensors, in an order that depends on the seed and the step alone.
+"""Batches of a dataset as tensors, in an order that depends on the seed and the step alone.
 
-Nothing random is carried from step to step: order and noise are functions of (seed, step). So a run that was
-stopped and resumed sees what an undisturbed one sees.
+No random state is carried from step to step: order and noise are functions of (seed, step). A run that was interrupted
+and resumed therefore sees the batches of an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WORD = (1 << 64) - 1
 
 @dataclass(frozen=True)
 class Scales:
-    """Mean and standard deviation of each observed coordinate, and of each action, once they are centred."""
+    """Mean and standard deviation of each observed coordinate and each action, after centring."""
 
     x_mean: Tensor
     x_scale: Tensor
@@ -42,13 +42,13 @@ class Batches:
     """Batches of a dataset of one or two steps.
 
     Args:
-        dataset: with T = 1 or 2.
-        size: rows in a batch; the whole dataset when it has fewer.
-        seed: of the order.
-        device: where batches go.
-        dtype: of the batches.
-        with_latents: with the true latents, for what learns from them.
-        like: the model that knows how observations and actions are centred; None where they are taken as they are.
+        dataset: Data with T = 1 or 2.
+        size: Rows per batch; the whole dataset when it has fewer.
+        seed: Seed of the order.
+        device: Device of the batches.
+        dtype: Type of the batches.
+        with_latents: Whether batches hold the true latents, for the supervised encoder.
+        model: Model whose centring is applied to observations and actions; None applies none.
     """
 
     def __init__(
@@ -59,34 +59,34 @@ class Batches:
         device: torch.device,
         dtype: torch.dtype,
         with_latents: bool = False,
-        like: Representation | None = None,
+        model: Representation | None = None,
     ) -> None:
-        self._like = like
+        self._model = model
         self.size = min(size, len(dataset))
         self.per_epoch = len(dataset) // self.size
-        self._rows = len(dataset)
+        self.n_rows = len(dataset)
         self._seed = seed
-        self._place = {"device": device, "dtype": dtype}
+        self.device, self.dtype = device, dtype
         self._observations = dataset.observations
         self._actions = dataset.actions
         self._latents = dataset.latents if with_latents else None
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
 
-    def some(self, most: int, step: int) -> Batch:
-        """Rows from anywhere, at most so many; which ones depends on the seed and the step alone."""
-        return self.rows(np.random.default_rng([self._seed, step]).permutation(self._rows)[:most])
+    def draw(self, n_max: int, step: int) -> NDArray[np.int64]:
+        """Draw row numbers without replacement, at most ``n_max``; they depend on the seed and the step alone."""
+        return np.random.default_rng([self._seed, step]).permutation(self.n_rows)[:n_max]
 
     def at(self, step: int) -> Batch:
-        """The batch of a step."""
-        epoch, place = divmod(step, self.per_epoch)
+        """Return the batch of a step."""
+        epoch, number = divmod(step, self.per_epoch)
         if self._order[0] != epoch:
-            self._order = (epoch, np.random.default_rng([self._seed, epoch]).permutation(self._rows))
-        return self.rows(self._order[1][place * self.size : (place + 1) * self.size])
+            self._order = (epoch, self.draw(self.n_rows, epoch))
+        return self.rows(self._order[1][number * self.size : (number + 1) * self.size])
 
     def rows(self, indices: NDArray[np.int64] | slice) -> Batch:
-        """The batch of these rows."""
+        """Return these rows as a batch."""
         x_centring, a_centring = (
-            (None, None) if self._like is None else (self._like.x_centring, self._like.a_centring)
+            (None, None) if self._model is None else (self._model.x_centring, self._model.a_centring)
         )
         actions = None if self._actions is None else self._tensor(self._actions, indices, a_centring)
         latents = None if self._latents is None else self._tensor(self._latents, indices, None)
@@ -95,11 +95,11 @@ class Batches:
     def _tensor(
         self, values: NDArray[Any], indices: NDArray[np.int64] | slice, centring: Centring | None
     ) -> Tensor:
-        return as_tensor(centred(values[indices], centring)).to(**self._place)  # type: ignore[call-overload, no-any-return]
+        return as_tensor(centred(values[indices], centring)).to(self.device, self.dtype)
 
 
 def scales(dataset: Dataset) -> Scales:
-    """Means and scales over all rows and steps; a coordinate that never changes gets scale 1."""
+    """Compute means and scales over all rows and steps; a constant coordinate gets scale 1."""
     x_centring = centring_of(dataset.observations)
     x_mean, x_scale = _moments(dataset.observations.reshape(-1, dataset.n_observed), x_centring)
     if dataset.actions is None:
@@ -110,7 +110,7 @@ def scales(dataset: Dataset) -> Scales:
 
 
 def generator_for(seed: int, step: int, device: torch.device) -> torch.Generator:
-    """The source of the noise of one step."""
+    """Return the generator of one step's noise."""
     # mixed, so that neighbouring steps get seeds far apart
     word = (seed * 0x9E3779B97F4A7C15 + step * 0xD1342543DE82EF95 + 0x632BE59BD9B4E019) & _WORD
     mixed = int(mix64(np.array([word], dtype=np.uint64))[0])

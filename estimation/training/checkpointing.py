@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from estimation.config.settings import MOST_STEPS, Settings
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.fingerprint import fingerprint
-from estimation.exceptions import CheckpointError
+from estimation.exceptions import CheckpointError, ConfigError
 from estimation.history import HISTORY, History
+from estimation.methods import with_current_names
 from estimation.storage.folders import MANIFEST, flatten, load_state, read_folder, restore, write_folder
 from estimation.storage.schema import Anything, Fields, Many, Maybe, Real, Text, Whole
 from estimation.training.optimiser_states import require_state
+from estimation.training.procedure import Procedure
 
 __all__ = ["Fingerprints", "State", "fingerprints", "read", "restore_into", "write"]
 
@@ -71,17 +73,15 @@ def write(
     config: Settings,
     data: Fingerprints,
     state: State,
-    model: nn.Module,
-    optimisers: list[torch.optim.Optimizer],
-    constraints: nn.Module,
+    procedure: Procedure,
 ) -> None:
     """Write the state of a run, in place of an earlier one.
 
     Raises:
         FileAccessError: it can't be written.
     """
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= {f"constraints.{name}": tensor for name, tensor in constraints.state_dict().items()}
+    tensors = {f"model.{name}": tensor for name, tensor in procedure.model.state_dict().items()}
+    tensors |= {f"constraints.{name}": tensor for name, tensor in procedure.constraints.state_dict().items()}
     content = {
         "config": config.to_dict(),
         "data": dict(data),
@@ -91,7 +91,7 @@ def write(
         "stale": state.stale,
         "optimisers": [
             flatten(optimiser.state_dict(), tensors, f"optimisers.{k}")
-            for k, optimiser in enumerate(optimisers)
+            for k, optimiser in enumerate(procedure.optimisers)
         ],
     }
     write_folder(folder, _KIND, content, tensors)
@@ -106,8 +106,7 @@ def read(folder: Path, config: Settings, data: Fingerprints) -> State | None:
     if not (folder / MANIFEST).exists():
         return None
     content, tensors = read_folder(folder, _KIND, _STATE)
-    theirs = content["config"]
-    different = sorted(name for name, value in config.to_dict().items() if theirs.get(name) != value)
+    different = _different_settings(config, content["config"])
     if different:
         raise CheckpointError(
             f"{folder}: holds a run with other settings ({', '.join(different)}); give another folder"
@@ -122,6 +121,13 @@ def read(folder: Path, config: Settings, data: Fingerprints) -> State | None:
     )
 
 
+def _different_settings(config: Settings, stored: Mapping[str, Any]) -> list[str]:
+    with contextlib.suppress(ConfigError):
+        # settings that have been renamed, or whose defaults were stored as null, get their present form
+        stored = type(config).from_dict(stored).to_dict()
+    return sorted(name for name, value in config.to_dict().items() if stored.get(name) != value)
+
+
 def _require_same_data(folder: Path, theirs: Fingerprints | None, data: Fingerprints) -> None:
     if theirs is None:
         raise CheckpointError(
@@ -134,21 +140,20 @@ def _require_same_data(folder: Path, theirs: Fingerprints | None, data: Fingerpr
         )
 
 
-def restore_into(
-    state: State, model: nn.Module, optimisers: list[torch.optim.Optimizer], constraints: nn.Module
-) -> None:
-    """Put a state read into a fresh model and its optimisers.
+def restore_into(state: State, procedure: Procedure) -> None:
+    """Load a state into an untrained model and its optimisers.
 
     Raises:
         CheckpointError: it doesn't fit them.
     """
-    for prefix, module in (("model.", model), ("constraints.", constraints)):
+    for prefix, module in (("model.", procedure.model), ("constraints.", procedure.constraints)):
         own = {
             name.removeprefix(prefix): tensor
             for name, tensor in state.tensors.items()
             if name.startswith(prefix)
         }
-        load_state(module, own, "the state of the run")
+        load_state(module, with_current_names(own), "the state of the run")
+    optimisers = procedure.optimisers
     if len(state.optimisers) != len(optimisers):
         raise CheckpointError(
             f"the state of the run has {len(state.optimisers)} optimisers, not {len(optimisers)}"

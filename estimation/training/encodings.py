@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,21 +38,18 @@ class Encodings:
 
     @classmethod
     @torch.no_grad()
-    def of(
-        cls, model: SparseVAE, batches: Batches, n_rows: int, seed: Sequence[int], most: int = _ROWS
-    ) -> Encodings:
+    def of(cls, model: SparseVAE, batches: Batches, step: int, n_max: int = _ROWS) -> Encodings:
         """Encode some rows.
 
         Args:
-            model: its flow must not be active.
-            batches: of the training data.
-            n_rows: of the training data.
-            seed: picks the rows.
-            most: how many, at most; fewer where their covariances would not fit into memory.
+            model: Model whose flow is not active.
+            batches: Batches of the training data.
+            step: Number of steps of training, which with the seed determines the rows.
+            n_max: Largest number of rows; fewer are encoded if their covariances would not fit into memory.
         """
-        fitting = _MOST_NUMBERS // (model.shape.n_latents**2 * (1 + model.shape.past))
-        most = min(most, max(fitting, _FEWEST_ROWS))
-        rows = np.random.default_rng(seed).permutation(n_rows)[:most]
+        affordable = _MOST_NUMBERS // (model.shape.n_latents**2 * (1 + model.shape.past))
+        n_max = min(n_max, max(affordable, _FEWEST_ROWS))
+        rows = batches.draw(n_max, step)
         means, factors, observed = [], [], []
         for start in range(0, len(rows), _CHUNK):
             x = model.standardised(batches.rows(rows[start : start + _CHUNK]).observations)

@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from estimation.config.training import TrainingConfig
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.optimisers import build
+from estimation.training.schedules import warmup
 
 __all__ = ["Fitting"]
 
 # a third of the steps of the run, if that is less
 _FEWEST_STEPS = 20
 _BATCH = 1_024
+_WARMUP = 30
 _TINY = 1e-12
 
 
@@ -75,13 +77,12 @@ class Fitting:
             most_steps: how many, at most.
             batch: rows in a step.
         """
-        assert config.optimizer is not None
-        optimiser = build(parameters, config.optimizer, config.learning_rate or 0)
-        steps = min(max((config.steps or 0) // 3, _FEWEST_STEPS), most_steps)
+        optimiser = build(parameters, config.optimizer, config.learning_rate)
+        steps = min(max(config.steps // 3, _FEWEST_STEPS), most_steps)
         draw = np.random.default_rng([config.seed, self.step, 1])
         for k in range(steps):
             for group in optimiser.param_groups:
-                group["lr"] = (config.learning_rate or 0) * min(1.0, (k + 1) / 30) * (1 - k / steps)
+                group["lr"] = config.learning_rate * warmup(k, _WARMUP) * (1 - k / steps)
             chosen = torch.from_numpy(draw.integers(n_rows, size=min(batch, n_rows)))
             loss = misfit(chosen.to(self.model.x_mean.device))
             optimiser.zero_grad()

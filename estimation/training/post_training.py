@@ -17,9 +17,9 @@ from estimation.training.encodings import Encodings
 from estimation.training.flow_fitting import fit_flow_
 from identify.exceptions import IdentifyError
 
-__all__ = ["NoActiveLatentsError", "Polish", "polishes", "refine_", "straighten_"]
+__all__ = ["NoActiveLatentsError", "Refinement", "refine_", "refinements", "straighten_"]
 
-Polish = Callable[[SparseVAE, Batches, TrainingConfig, int, int], None]
+Refinement = Callable[[SparseVAE, Batches, TrainingConfig, int], None]
 
 _CHUNK = 4_096
 # rows that variances are measured on
@@ -31,33 +31,30 @@ class NoActiveLatentsError(IdentifyError):
     """There is no latent that a flow could go through."""
 
 
-def refine_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_rows: int, step: int) -> None:
+def refine_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
     """Begin to refine encodings, and fit the variances to them, in place.
 
     Args:
         model: with frozen edges.
         batches: of the training data.
         config: how many refinements, and the seed.
-        n_rows: of the training data.
         step: where training stands.
 
     Raises:
         NotDifferentiableError: torch can't differentiate the decoder.
         torch.linalg.LinAlgError: a step has no solution.
     """
-    assert config.refinements is not None
-    seed = [config.seed, step]
-    first = Encodings.of(model, batches, n_rows, seed)
+    first = Encodings.of(model, batches, step)
     model.refinement.begin_(first.latents.flatten(0, 1), config.refinements)
-    few = Encodings.of(model, batches, n_rows, seed, _FEW)
+    few = Encodings.of(model, batches, step, _FEW)
     if config.variance == "profiled":
         # with a smaller variance of the observations the steps go further
         model.log_variance_x.copy_(_variance_x(model, few, config.seed).log())
-        few = Encodings.of(model, batches, n_rows, seed, _FEW)
+        few = Encodings.of(model, batches, step, _FEW)
         model.log_variance_z.copy_(_variance_z(model, few).log())
 
 
-def straighten_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_rows: int, step: int) -> None:
+def straighten_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
     """Fit the flow together with the transition, in place.
 
     A latent that the observations hardly tell of is left out: its samples are everywhere, and encodings, which are all
@@ -67,14 +64,13 @@ def straighten_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_ro
         model: with frozen edges and a flow that is not active.
         batches: of the training data.
         config: optimiser and seed.
-        n_rows: of the training data.
         step: where training stands.
 
     Raises:
         NoActiveLatentsError: the observations tell of no latent.
         torch.linalg.LinAlgError: the flow's weights stopped being finite.
     """
-    encodings = Encodings.of(model, batches, n_rows, [config.seed, step])
+    encodings = Encodings.of(model, batches, step)
     told = encodings.told()
     if not told.any():
         raise NoActiveLatentsError("the observations tell of no latent")
@@ -84,9 +80,9 @@ def straighten_(model: SparseVAE, batches: Batches, config: TrainingConfig, n_ro
         model.log_variance_z.copy_(_variance_z(model, encodings).log())
 
 
-def polishes(config: TrainingConfig) -> dict[str, Polish]:
+def refinements(config: TrainingConfig) -> dict[str, Refinement]:
     """What these settings ask for after the last step, in its order, by the word for it."""
-    every: dict[str, Polish] = {}
+    every: dict[str, Refinement] = {}
     if config.refinements:
         every["refined"] = refine_
     # with all edges there is nothing to be straight for

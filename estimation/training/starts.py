@@ -1,7 +1,8 @@
-"""Random starts: several initialisations are trained a little, and the best of them goes on.
+"""Random starts: several initialisations are trained for a few hundred steps, and the best of them is continued.
 
-A start can end in a chart of the data in which latents are curved, and no later part of training leaves it: encoder and
-decoder would have to change together. The held-out loss shows it after a few hundred steps (docs/experiments.md).
+A start can end in a chart of the data in which the latents are curved. No later stage of training leaves that chart,
+since encoder and decoder would have to change together. The held-out ELBO identifies such starts after a few hundred
+steps (docs/experiments.md, "Random starts").
 """
 
 from __future__ import annotations
@@ -14,77 +15,81 @@ import numpy as np
 import torch
 
 from estimation.history import History
-from estimation.training.plan import Plan
 from estimation.training.progress import progress_line
 
 __all__ = ["RACE_STEPS", "Run", "best_start", "weights_of"]
 
-# fewer don't tell a bad start from one that is slow
+# after fewer steps a bad start looks like a slow one
 RACE_STEPS = 500
-# per observed dimension: starts that end alike differ by up to 0.07 at that point, bad ones by 0.13 to 0.65
+# nats per observed dimension: equally good starts differ by up to 0.07 at that point, bad ones by 0.13 to 0.65
 _MARGIN = 0.1
 
 
 class Run(Protocol):
-    """What a race needs of a run."""
+    """A run as the comparison of starts sees it."""
 
-    plan: Plan
     step: int
     seconds: float
     history: History
+
+    @property
+    def n_dense_steps(self) -> int:
+        """Number of steps of the dense stage."""
 
     def advance(self) -> object:
         """Take one step."""
 
     def held_out_loss(self) -> float:
-        """The negative ELBO of the held-out data, as the model stands."""
+        """Return the negative ELBO on held-out data."""
 
 
 R = TypeVar("R", bound=Run)
 
 
 def weights_of(seed: int, start: int) -> torch.Generator:
-    """The generator that draws the initial weights of a start; the first start is that of a run with one.
+    """Return the generator that draws the initial weights of a start; start 0 has those of a run with one start.
 
     Example:
         >>> weights_of(3, 0).initial_seed(), weights_of(3, 1).initial_seed() != weights_of(4, 1).initial_seed()
         (3, True)
     """
-    word = int(np.random.SeedSequence([seed, start]).generate_state(1, np.uint64)[0] >> 1) if start else seed
-    return torch.Generator().manual_seed(word)
+    seed_of_weights = seed
+    if start:
+        seed_of_weights = int(np.random.SeedSequence([seed, start]).generate_state(1, np.uint64)[0] >> 1)
+    return torch.Generator().manual_seed(seed_of_weights)
 
 
-def best_start(first: R, begin: Callable[[int], R], count: int, progress: bool | None) -> R:
-    """Train every start for `RACE_STEPS` steps, and keep the one with the lowest held-out negative ELBO.
+def best_start(first: R, begin: Callable[[int], R], n_starts: int, progress: bool | None) -> R:
+    """Train every start for `RACE_STEPS` steps, and return the one with the lowest held-out negative ELBO.
 
-    The first start is kept unless another is better by a margin: smaller differences don't last. There is no race where
-    the dense part is shorter than that, or with one start.
+    The first start is preferred unless another is better by a margin: smaller differences do not last. With one start,
+    or a shorter dense stage, nothing is compared.
 
     Args:
-        first: the run of start 0, at step 0.
-        begin: makes the run of another start, given its number.
-        count: how many starts.
-        progress: show a bar on standard error; None: on a terminal only.
+        first: Run of start 0, before its first step.
+        begin: Creates the run of another start, given its number.
+        n_starts: Number of starts.
+        progress: Whether to show a progress bar on standard error; None shows it on a terminal only.
 
     Returns:
-        the best run, as it stands after the race, with a note in its history and the time of all starts; or ``first``.
+        The best run, with a note in its history and the time that all starts took; or ``first`` as it was.
     """
-    if count < 2 or first.plan.dense_end < RACE_STEPS:
+    if n_starts < 2 or first.n_dense_steps < RACE_STEPS:
         return first
-    begun = time.monotonic()
-    best, kept, losses = first, 0, list[float]()
-    with progress_line(count * RACE_STEPS, 0, progress) as advance:
-        for start in range(count):
-            run = begin(start) if start else first
+    start_time = time.monotonic()
+    best, best_number, losses = first, 0, list[float]()
+    with progress_line(n_starts * RACE_STEPS, 0, progress) as advance:
+        for number in range(n_starts):
+            run = begin(number) if number else first
             while run.step < RACE_STEPS:
                 run.advance()
-                advance(start * RACE_STEPS + run.step, f"start {start + 1} of {count}")
+                advance(number * RACE_STEPS + run.step, f"start {number + 1} of {n_starts}")
             losses.append(run.held_out_loss())
             if losses[-1] == min(losses) and losses[-1] < losses[0] - _MARGIN:
-                best, kept = run, start
-    shown = ", ".join(f"{loss:.3g}" for loss in losses)
+                best, best_number = run, number
+    texts = ", ".join(f"{loss:.3g}" for loss in losses)
     best.history.notes.append(
-        f"start {kept + 1} of {count} kept after {RACE_STEPS} steps: the held-out negative ELBOs were {shown}"
+        f"start {best_number + 1} of {n_starts} kept after {RACE_STEPS} steps: the held-out negative ELBOs were {texts}"
     )
-    best.seconds = time.monotonic() - begun
+    best.seconds = time.monotonic() - start_time
     return best

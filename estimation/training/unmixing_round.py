@@ -25,7 +25,7 @@ from estimation.training.fitting import Fitting
 from estimation.unmixing import bend, kept_misfits, unmix, worth
 from estimation.unmixing.moments import deviations, effect_sizes
 
-__all__ = ["rebase_"]
+__all__ = ["unmixing_round_"]
 
 Array = NDArray[np.float64]
 
@@ -39,11 +39,10 @@ _FITTING_STEPS = 300
 _CHUNK = 4_096
 
 
-def rebase_(
+def unmixing_round_(
     model: SparseVAE,
     batches: Batches,
     config: TrainingConfig,
-    n_rows: int,
     step: int,
     limits: Mapping[str, int],
     spare: float | None = None,
@@ -54,7 +53,6 @@ def rebase_(
         model: with dense masks, or with those of an earlier round.
         batches: of the training data.
         config: seed, optimiser and sizes.
-        n_rows: of the training data.
         step: where training stands; picks the rows and the noise.
         limits: how many edges to keep, by mask; a mask without a limit stays dense.
         spare: given, the number is found instead, and so many times that is kept; limits are then the most. With
@@ -64,13 +62,13 @@ def rebase_(
         one line for the history.
     """
     mixed = all(edges.dense for edges in model.edges.values())
-    encodings = Encodings.of(model, batches, n_rows, [config.seed, step])
+    encodings = Encodings.of(model, batches, step)
     latents, noise, actions = encodings.latents, encodings.noise(), encodings.actions
     fitting = Fitting(model, actions, step)
     # the strengths of edges that are gone have to be seen again
     for edges in model.edges.values():
         edges.open_()
-    wider = config.replace(transition_width=max(config.transition_width or 0, _MEASURING_WIDTH))
+    wider = config.replace(transition_width=max(config.transition_width, _MEASURING_WIDTH))
     fitting.fit_(latents, wider, _MEASURING_STEPS)
     effects = _Effects.of(model, latents, actions)
     found = unmix(

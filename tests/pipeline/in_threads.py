@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from estimation.baselines.fitting import fit as fit_baseline
 from estimation.config import TrainingConfig
 from estimation.config.baselines import BaselineConfig
 from estimation.evaluation import evaluate
@@ -73,7 +72,7 @@ def tasks() -> tuple[dict[str, Callable[[], str]], dict[str, str]]:
         "fit": lambda: weights(fit(data, configs[0])),
         "fit the other": lambda: weights(fit(data, configs[1])),
         "fit with a network": with_network,
-        "fit a baseline": lambda: weights(fit_baseline(data, rotated)),
+        "fit a baseline": lambda: weights(fit(data, rotated)),
         "evaluate": lambda: json.dumps(evaluate(ours, data, n_samples=40).to_dict()),
         "evaluate by regression": lambda: json.dumps(
             evaluate(theirs, data, method="regression", n_samples=60).to_dict()

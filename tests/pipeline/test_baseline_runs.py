@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from estimation.baselines import fit
 from estimation.checkpoint import load
 from estimation.config.baselines import BaselineConfig
 from estimation.dataset import Dataset
@@ -18,6 +17,7 @@ from estimation.history import Record
 from estimation.report.rows import training_record
 from estimation.simulate import simulate
 from estimation.trained import TrainedModel
+from estimation.training import fit
 from tests.seeds import training_seed
 
 TINY = {"width": 6, "depth": 1, "head_width": 4, "head_depth": 1, "batch_size": 32, "warmup": 5}

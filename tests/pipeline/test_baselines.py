@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from estimation.baselines import fit
 from estimation.checkpoint import load
 from estimation.commands import main
 from estimation.config import TrainingConfig
-from estimation.config.baselines import METHODS, BaselineConfig
+from estimation.config.baselines import BASELINES, BaselineConfig
 from estimation.dataset import Dataset
 from estimation.evaluation import evaluate
 from estimation.evaluation.verification import verify
@@ -26,7 +25,7 @@ from estimation.selection import measured
 from estimation.simulate import simulate
 from estimation.sweep import SweepPlan, collect, run_sweep
 from estimation.trained import TrainedModel
-from estimation.training import fit as fit_sparse
+from estimation.training import fit
 from tests.seeds import training_seed
 
 TINY = {"steps": 30, "width": 12, "depth": 1, "head_width": 6, "head_depth": 1, "batch_size": 64, "warmup": 5}
@@ -55,7 +54,7 @@ def data(request: pytest.FixtureRequest, actions: Dataset, time: Dataset) -> Dat
 
 
 every_method = pytest.mark.parametrize(
-    ("method", "data"), [(name, name) for name in METHODS], indirect=["data"]
+    ("method", "data"), [(name, name) for name in BASELINES], indirect=["data"]
 )
 
 
@@ -180,7 +179,7 @@ def test_images(tmp_path: Path) -> None:
 
 def test_a_sparse_model_still_says_what_it_is(actions: Dataset, tmp_path: Path) -> None:
     settings = {"steps": 4, "width": 8, "transition_width": 4, "unmixing": False}
-    model = fit_sparse(actions, TrainingConfig(max_edges_actions=10, seed=training_seed(), **settings))
+    model = fit(actions, TrainingConfig(max_edges_actions=10, seed=training_seed(), **settings))
     model.save(tmp_path)
     assert load(tmp_path).method == "sparse_vae"
     # as written before there were baselines

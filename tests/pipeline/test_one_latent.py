@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimation.baselines.fitting import fit as fit_baseline
 from estimation.checkpoint import load
 from estimation.config import TrainingConfig
 from estimation.config.baselines import BaselineConfig
@@ -78,9 +77,11 @@ def test_it_is_trained_measured_and_kept(data: Dataset, tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", ["random", "supervised", "vae", "tcvae", "ivae", "slowvae", "pcl"])
 def test_baselines_take_it_too(method: str) -> None:
     data = little(past=True)
-    model = fit_baseline(
+    model = fit(
         data,
-        BaselineConfig(method, n_latents=1, steps=10, width=8, batch_size=64, turns=1, seed=training_seed()),
+        BaselineConfig(
+            method, n_latents=1, steps=10, width=8, batch_size=64, rotations=1, seed=training_seed()
+        ),
     )
     found = evaluate(model, data, n_samples=40)
     assert found.mcc == pytest.approx(found.r)

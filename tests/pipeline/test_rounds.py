@@ -10,7 +10,7 @@ from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
-from estimation.training import rebase
+from estimation.training import unmixing_round
 from estimation.training.batches import Batches, scales
 from tests.seeds import training_seed
 
@@ -52,7 +52,7 @@ MIXING = torch.tensor([[1.0, 0.6, 0.0], [-0.6, 1.0, 0.4], [0.3, 0.0, 1.0]])
 
 
 def round_of(model: SparseVAE, batches: Batches, data: Dataset) -> str:
-    return rebase.rebase_(model, batches, CONFIG, len(data), 7, {"actions": N})
+    return unmixing_round.unmixing_round_(model, batches, CONFIG, 7, {"actions": N})
 
 
 def moved(model: SparseVAE, data: Dataset) -> torch.Tensor:
@@ -98,7 +98,7 @@ def test_as_many_edges_as_the_latents_ask_for(
     """Nobody says how many: three latents with an action each ask for three. What is given is the most."""
     model, batches = model_of(data)
     model.change_basis_(MIXING, torch.zeros(N))
-    note = rebase.rebase_(model, batches, CONFIG, len(data), 7, limits, spare)
+    note = unmixing_round.unmixing_round_(model, batches, CONFIG, 7, limits, spare)
     assert note.endswith(f"{kept} edges of actions kept")
     support = model.action_masks.support()
     assert support.sum() == kept

@@ -18,7 +18,7 @@ from estimation.history import History, Record
 from estimation.simulate import simulate
 from estimation.trained import TrainedModel
 from estimation.training import fit, starts
-from estimation.training.loop import _Run
+from estimation.training.loop import Run
 from estimation.training.plan import Plan
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
@@ -125,7 +125,7 @@ def test_another_start_can_win_and_the_run_is_reproduced(
     data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = itertools.cycle([0.0, -1.0, -3.0, -2.0])
-    monkeypatch.setattr("estimation.training.loop._Run.held_out_loss", lambda run: next(losses))
+    monkeypatch.setattr("estimation.training.loop.Run.held_out_loss", lambda run: next(losses))
     records: list[Record] = []
     first = fit(data, tiny(starts=4), on_record=records.append)
     assert records == first.history.records
@@ -144,7 +144,7 @@ def test_a_run_that_is_stopped_in_or_after_the_race_ends_with_the_same_numbers(
     data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = fit(data, tiny(starts=3))
-    advance = _Run.advance
+    advance = Run.advance
     for stop in (10, 25):
         taken = 0
 
@@ -157,7 +157,7 @@ def test_a_run_that_is_stopped_in_or_after_the_race_ends_with_the_same_numbers(
 
         folder = tmp_path / str(stop)
         with monkeypatch.context() as patch:
-            patch.setattr("estimation.training.loop._Run.advance", step)
+            patch.setattr("estimation.training.loop.Run.advance", step)
             with pytest.raises(StoppedError):
                 fit(data, tiny(starts=3), checkpoint=folder, checkpoint_every=1)
         resumed = fit(data, tiny(starts=3), checkpoint=folder)

@@ -12,10 +12,10 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 
 from estimation.baselines.contrastive import PCL
 from estimation.baselines.encoders import Baseline
-from estimation.baselines.registry import fresh
 from estimation.baselines.variational import IVAE, TCVAE, VAE, Posterior, SlowVAE, total_correlation
-from estimation.config.baselines import METHODS, BaselineConfig
+from estimation.config.baselines import BASELINES, BaselineConfig
 from estimation.models.representation import Batch, Shape
+from tests.estimation.untrained import untrained
 from tests.seeds import training_seed
 
 N, OBSERVED, ACTIONS = 3, 6, 2
@@ -34,7 +34,7 @@ def drawn(method: str, steps: int = 2, **settings: object) -> Baseline:
     config = BaselineConfig.from_dict(
         {"method": method, "width": 5, "depth": 1, "head_width": 4, "head_depth": 1, **settings}
     )
-    model = fresh(Shape(OBSERVED, N, ACTIONS, past=steps > 1), config).double()
+    model = untrained(Shape(OBSERVED, N, ACTIONS, past=steps > 1), config).double()
     with torch.no_grad():
         for k, parameter in enumerate(model.parameters()):
             parameter.add_(0.2 * normal(*parameter.shape, seed=k))
@@ -204,7 +204,7 @@ class Own(nn.Module):
 
 
 def test_beside_an_encoder_of_the_users_the_noise_reads_latents() -> None:
-    model = fresh(
+    model = untrained(
         Shape(OBSERVED, N, 0, past=False),
         BaselineConfig("vae", width=5, seed=training_seed()),
         encoder=Own(N),
@@ -214,10 +214,10 @@ def test_beside_an_encoder_of_the_users_the_noise_reads_latents() -> None:
     assert torch.isfinite(model.loss(Batch(torch.randn(9, 1, OBSERVED, generator=rng()), None), rng()))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", BASELINES)
 def test_a_fresh_model_depends_on_its_seed_alone(method: str) -> None:
     state = torch.get_rng_state()
-    make: Callable[[int], dict[str, Tensor]] = lambda seed: fresh(  # noqa: E731
+    make: Callable[[int], dict[str, Tensor]] = lambda seed: untrained(  # noqa: E731
         Shape(OBSERVED, N, ACTIONS, past=True), BaselineConfig.from_dict({"method": method, "seed": seed})
     ).state_dict()
     first, second, other = make(3), make(3), make(4)

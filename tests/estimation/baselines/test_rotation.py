@@ -12,15 +12,15 @@ from sklearn.decomposition import FastICA
 from torch import Tensor
 
 from estimation.baselines.ica import fast_ica
-from estimation.baselines.registry import fresh
-from estimation.baselines.rotation import independent, least_costly
-from estimation.baselines.temporal_differences import Changes
+from estimation.baselines.rotation import ica_map, maximum_likelihood_map
+from estimation.baselines.temporal_differences import GeneralizedLaplacePrior
 from estimation.baselines.variational import TCVAE, VAE, Posterior, SlowVAE
 from estimation.config.baselines import BaselineConfig
 from estimation.metrics import mean_correlation, multiple_correlation
 from estimation.models.representation import Batch, Shape
 from estimation.simulate import published
 from identify.entanglement import predict_entanglement
+from tests.estimation.untrained import untrained
 from tests.seeds import training_seed
 
 N, ROWS = 4, 6_000
@@ -36,7 +36,7 @@ def mixing(seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     return stats.ortho_group.rvs(N, random_state=training_seed(seed)) * generator(seed).uniform(0.5, 2, N)
 
 
-def cost(changes: Changes, latents: Tensor) -> Tensor:
+def cost(changes: GeneralizedLaplacePrior, latents: Tensor) -> Tensor:
     first = 0.5 * latents[:, 0].square().sum(1).mean()
     return first + changes.cost(latents.diff(dim=1)).sum((1, 2)).mean()
 
@@ -52,7 +52,7 @@ def following(shape: float, seed: int) -> np.ndarray[tuple[int, int, int], np.dt
 def test_independent_latents_are_found_again(seed: int) -> None:
     true = generator(seed).uniform(-1, 1, size=(ROWS, N))
     mixed = torch.from_numpy(true @ mixing(seed).T)
-    found = mixed @ independent(mixed, seed).T
+    found = mixed @ ica_map(mixed, seed).T
     assert mean_correlation(true, mixed.numpy()).score < 0.97
     assert mean_correlation(true, found.numpy()).score > 0.998
     torch.testing.assert_close(found.var(0), torch.ones(N).double(), rtol=1e-2, atol=0)
@@ -77,8 +77,8 @@ def test_a_search_that_ends_early_says_nothing() -> None:
 def test_latents_with_such_changes_are_found_again(shape: float, seed: int) -> None:
     true = following(shape, seed)
     mixed = torch.from_numpy(true @ mixing(seed).T)
-    changes = Changes(N, None, shape)
-    change, fitted = least_costly(mixed, changes, cost, 2)
+    changes = GeneralizedLaplacePrior(N, None, shape)
+    change, fitted = maximum_likelihood_map(mixed, changes, cost, 2)
     found = mixed @ change.T
     assert mean_correlation(true, mixed.numpy()).score < 0.97
     assert mean_correlation(true, found.numpy()).score > 0.995
@@ -97,7 +97,7 @@ def test_what_the_best_turn_is_worth_depends_on_the_shape() -> None:
     z = (z - z.mean((0, 1))) @ torch.from_numpy(stats.ortho_group.rvs(10, random_state=training_seed()))
     worth = {}
     for shape in (1.0, 4.0):
-        change, _ = least_costly(z, Changes(10, None, shape), cost, 2)
+        change, _ = maximum_likelihood_map(z, GeneralizedLaplacePrior(10, None, shape), cost, 2)
         found = (z @ change.T).numpy()
         allowed = predict_entanglement(data.graph)
         worth[shape] = multiple_correlation(data.latents, found, allowed).score
@@ -110,8 +110,8 @@ def test_what_the_best_turn_is_worth_depends_on_the_shape() -> None:
 @given(st.integers(0, 10_000), st.sampled_from([1.0, 3.0]), st.sampled_from([None, 2.0]))
 def test_the_map_costs_no_more_than_none(seed: int, shape: float, rate: float | None) -> None:
     z = torch.from_numpy(generator(seed).normal(size=(200, 2, N)) @ mixing(seed).T)
-    changes = Changes(N, rate, shape).double()
-    change, fitted = least_costly(z, changes, cost, 2)
+    changes = GeneralizedLaplacePrior(N, rate, shape).double()
+    change, fitted = maximum_likelihood_map(z, changes, cost, 2)
     before = cost(changes, z)
     after = cost(fitted, z @ change.T) - 2 * torch.linalg.slogdet(change)[1]
     assert float(after.detach()) <= float(before.detach()) + 1e-9
@@ -120,7 +120,10 @@ def test_the_map_costs_no_more_than_none(seed: int, shape: float, rate: float | 
 def test_latents_that_observations_do_not_tell_of_stay() -> None:
     z = torch.from_numpy(following(4.0, 0) @ mixing(1).T)
     z[..., 1] = 1e-3 * torch.from_numpy(generator(5).normal(size=(ROWS, 2)))
-    for change in (independent(z.flatten(0, 1), 0), least_costly(z, Changes(N, None, 4.0), cost, 2)[0]):
+    for change in (
+        ica_map(z.flatten(0, 1), 0),
+        maximum_likelihood_map(z, GeneralizedLaplacePrior(N, None, 4.0), cost, 2)[0],
+    ):
         torch.testing.assert_close(change[1], torch.eye(N).double()[1])
         torch.testing.assert_close(change[:, 1], torch.eye(N).double()[1])
         assert float((change - torch.eye(N)).abs().max()) > 0.1
@@ -130,7 +133,7 @@ def test_what_is_kept_of_a_latent_that_observations_do_not_tell_of() -> None:
     """Its encodings hardly move, and the prior would have it that it doesn't; in the model it varies like any other."""
     z = torch.from_numpy(following(4.0, 0) @ mixing(1).T)
     z[..., 1] = 0
-    _, fitted = least_costly(z, Changes(N, None, 4.0), cost, 2)
+    _, fitted = maximum_likelihood_map(z, GeneralizedLaplacePrior(N, None, 4.0), cost, 2)
     found = fitted.log_rate.detach()
     assert float(found[1]) == 0
     assert float(found[[0, 2, 3]].abs().min()) > 0.1
@@ -139,10 +142,10 @@ def test_what_is_kept_of_a_latent_that_observations_do_not_tell_of() -> None:
 @pytest.mark.parametrize("gamma", [0.5, 3.0])
 def test_the_entropies_count_as_often_as_the_changes(gamma: float) -> None:
     """At the map of the least loss, stretching all latents gains nothing."""
-    slow = model("slowvae", gamma=gamma, shape=1.0)
+    slow = model("slowvae", gamma=gamma, tail_exponent=1.0)
     z = torch.from_numpy(following(1.0, 2) @ mixing(1).T)
-    slow.improve_turn_(z)
-    turned = (z @ slow.turn.T.double()).float()
+    slow.update_rotation_(z)
+    turned = (z @ slow.rotation.T.double()).float()
 
     def loss(stretch: float) -> float:
         y = turned * stretch
@@ -158,23 +161,28 @@ def test_nothing_to_be_found_leaves_latents_as_they_are() -> None:
     # one latent alone, and fewer rows than latents
     alone = torch.zeros(50, N)
     alone[:, 2] = torch.linspace(-1, 1, 50)
-    torch.testing.assert_close(independent(alone, 0), none)
-    torch.testing.assert_close(independent(torch.randn(3, N), 0), none)
+    torch.testing.assert_close(ica_map(alone, 0), none)
+    torch.testing.assert_close(ica_map(torch.randn(3, N), 0), none)
     still = torch.zeros(50, 2, N)
-    torch.testing.assert_close(least_costly(still, Changes(N, 1.0, 1.0), cost, 2)[0], none)
+    torch.testing.assert_close(
+        maximum_likelihood_map(still, GeneralizedLaplacePrior(N, 1.0, 1.0), cost, 2)[0], none
+    )
 
 
 def test_latents_that_copy_each_other_are_not_torn_apart() -> None:
     """The direction in which they don't differ could be stretched for ever."""
     z = torch.from_numpy(following(4.0, 0) @ mixing(1).T)
     z[..., 1] = z[..., 0]
-    for change in (independent(z.flatten(0, 1), 0), least_costly(z, Changes(N, None, 4.0), cost, 2)[0]):
+    for change in (
+        ica_map(z.flatten(0, 1), 0),
+        maximum_likelihood_map(z, GeneralizedLaplacePrior(N, None, 4.0), cost, 2)[0],
+    ):
         torch.testing.assert_close(change, torch.eye(N, dtype=torch.float64))
 
 
 def model(method: str, **changes: object) -> VAE:
     config = BaselineConfig.from_dict({"method": method, **SMALL, **changes})
-    made = fresh(Shape(6, N, 0, past=True), config)
+    made = untrained(Shape(6, N, 0, past=True), config)
     assert isinstance(made, VAE)
     return made
 
@@ -183,12 +191,12 @@ def test_what_is_decoded_stays_the_same() -> None:
     vae, x = model("vae"), torch.randn(30, 6)
     before, decoded = vae.mean_latents(x), vae.mean_observations(vae.mean_latents(x))
     for seed in (1, 2):
-        vae.turn_by_(torch.from_numpy(mixing(seed)))
+        vae.rotate_(torch.from_numpy(mixing(seed)))
     torch.testing.assert_close(vae.mean_observations(vae.mean_latents(x)), decoded)
     both = torch.from_numpy(mixing(2) @ mixing(1)).float()
     torch.testing.assert_close(vae.mean_latents(x), before @ both.T)
     data = Batch(x.view(15, 2, 6), None)
-    posterior = vae._read(data, torch.Generator().manual_seed(training_seed()))[1]
+    posterior = vae._reconstruct(data, torch.Generator().manual_seed(training_seed()))[1]
     torch.testing.assert_close(posterior.mean.flatten(0, 1), vae.mean_latents(x))
 
 
@@ -196,21 +204,21 @@ def test_what_is_decoded_stays_the_same() -> None:
 def test_the_total_correlation_turns_where_it_counts(beta: float, turned: bool) -> None:
     tcvae = model("tcvae", beta=beta)
     assert isinstance(tcvae, TCVAE)
-    tcvae.improve_turn_(torch.from_numpy(following(1.0, 0) @ mixing(1).T))
-    assert torch.equal(tcvae.turn, torch.eye(N)) is not turned
+    tcvae.update_rotation_(torch.from_numpy(following(1.0, 0) @ mixing(1).T))
+    assert torch.equal(tcvae.rotation, torch.eye(N)) is not turned
 
 
 def test_slowvae_keeps_the_rates_that_were_found() -> None:
     slow = model("slowvae", gamma=2.0)
     assert isinstance(slow, SlowVAE)
     z = torch.from_numpy(following(4.0, 0) @ mixing(1).T)
-    slow.improve_turn_(z)
-    turned = z @ slow.turn.T.double()
+    slow.update_rotation_(z)
+    turned = z @ slow.rotation.T.double()
     wanted = (4 * turned.diff(dim=1).abs().pow(4).mean((0, 1))).pow(-0.25)
-    torch.testing.assert_close(slow.changes.log_rate.detach().exp(), wanted.float(), rtol=1e-2, atol=0)
+    torch.testing.assert_close(slow.differences.log_rate.detach().exp(), wanted.float(), rtol=1e-2, atol=0)
 
 
 def test_a_plain_vae_has_nothing_to_turn_for() -> None:
     vae = model("vae")
-    vae.improve_turn_(torch.randn(50, 2, N))
-    assert torch.equal(vae.turn, torch.eye(N))
+    vae.update_rotation_(torch.randn(50, 2, N))
+    assert torch.equal(vae.rotation, torch.eye(N))

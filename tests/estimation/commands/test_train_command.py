@@ -214,8 +214,8 @@ def test_a_resumed_run_ends_where_an_undisturbed_one_does(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[int] = []
-    step = loop._Run._step  # type: ignore[attr-defined]
-    monkeypatch.setattr(loop._Run, "_step", lambda run: steps.append(run.step) or step(run))  # type: ignore[attr-defined]
+    step = loop.Run._take_step  # type: ignore[attr-defined]
+    monkeypatch.setattr(loop.Run, "_take_step", lambda run: steps.append(run.step) or step(run))  # type: ignore[attr-defined]
     told(capsys, "train", "train.npz", "-o", "model", *TINY, "--resume")
     assert steps == list(range(40, 60))
     told(capsys, "train", "train.npz", "-o", "whole", *TINY)

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from estimation.baselines.registry import fresh
 from estimation.config import PRESETS, TrainingConfig, read_config
 from estimation.config.baselines import BaselineConfig
 from estimation.config.settings import read_changes
@@ -18,6 +17,7 @@ from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.plan import Plan
 from estimation.training.sparsity import EdgeConstraints, budget_at
+from tests.estimation.untrained import untrained
 
 
 @pytest.mark.parametrize("preset", list(PRESETS))
@@ -99,8 +99,7 @@ def test_sizes_are_those_of_the_models() -> None:
     ):
         settings, inputs = config.to_dict(), shape.n_actions + shape.n_latents
         if isinstance(config, BaselineConfig):
-            model: nn.Module = fresh(shape, config)
-            settings["depth"] = config.layers
+            model: nn.Module = untrained(shape, config)
         else:
             model = SparseVAE(shape, config, torch.Generator())
         truth = sum(parameter.numel() for parameter in model.parameters())
@@ -113,7 +112,7 @@ def test_a_model_too_large_for_its_data_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"make a model of 4e\+08 numbers \(n_latents=10, width=20000"):
         SparseVAE(Shape(10_000, 10, 5, past=False), config, torch.Generator())
     with pytest.raises(ConfigError, match=r"make a model of 2e\+09 numbers"):
-        fresh(Shape(10_000, 10, 5, past=False), BaselineConfig("vae", width=100_000, depth=1))
+        untrained(Shape(10_000, 10, 5, past=False), BaselineConfig("vae", width=100_000, depth=1))
 
 
 @pytest.mark.parametrize(
@@ -173,8 +172,8 @@ def test_a_plan_has_every_step_in_one_part(unmixing: bool) -> None:
     assert stages == sorted(stages, key=["dense", "sparse", "frozen"].index)
     assert all(0 < plan.rate(step) <= 1 for step in range(200))
     assert plan.rate(199) < 0.01
-    assert bool(plan.rebases) == unmixing
-    for step in plan.rebases:
+    assert bool(plan.unmixing_steps) == unmixing
+    for step in plan.unmixing_steps:
         assert plan.rate(step) < plan.rate(step + 9)
 
 

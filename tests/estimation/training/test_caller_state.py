@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-from estimation.baselines.fitting import fit as fit_baseline
 from estimation.checkpoint import load
 from estimation.config import TrainingConfig
 from estimation.config.baselines import BaselineConfig
@@ -58,9 +57,7 @@ def numbers(folder: str) -> list[object]:
     data = simulate(CausalGraph(Gz=np.eye(3)), 150, seed=training_seed(1))
     ours = fit(data, TrainingConfig(**TINY, seed=training_seed()))
     ours.save(folder)
-    slow = fit_baseline(
-        data, BaselineConfig("slowvae", steps=9, width=8, batch_size=64, seed=training_seed())
-    )
+    slow = fit(data, BaselineConfig("slowvae", steps=9, width=8, batch_size=64, seed=training_seed()))
     read = load(folder)
 
     def of(model: TrainedModel) -> list[object]:
@@ -138,7 +135,7 @@ def test_networks_made_in_inference_mode_are_refused(what: str, method: str) -> 
     message = (
         f"weight of the {what} was made under torch.inference_mode and can't be trained; make it outside"
     )
-    train = fit_baseline if method == "vae" else fit
+    train = fit
     config = (
         BaselineConfig("vae", steps=1, seed=training_seed())
         if method == "vae"

@@ -13,11 +13,9 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from torch.distributions import Laplace, Normal, kl_divergence
 
-from estimation.baselines import fit
 from estimation.baselines.contrastive import PCL
 from estimation.baselines.encoders import Baseline
-from estimation.baselines.registry import KINDS, fresh
-from estimation.baselines.temporal_differences import Changes, expected_absolute
+from estimation.baselines.temporal_differences import GeneralizedLaplacePrior, expected_absolute
 from estimation.baselines.variational import (
     TCVAE,
     Posterior,
@@ -25,11 +23,15 @@ from estimation.baselines.variational import (
     from_standard_normal,
     total_correlation,
 )
-from estimation.config.baselines import METHODS, NEEDS, BaselineConfig
+from estimation.config.baselines import BASELINES, NEEDS, BaselineConfig
+from estimation.config.methods import METHODS
 from estimation.dataset import Dataset
 from estimation.exceptions import ConfigError, DataError
+from estimation.methods import MODELS
 from estimation.models.representation import Batch, Shape
 from estimation.sweep import SweepPlan, Trial
+from estimation.training import fit
+from tests.estimation.untrained import untrained
 from tests.seeds import training_seed
 
 SHAPE = Shape(n_observed=6, n_latents=3, n_actions=2, past=True)
@@ -100,9 +102,9 @@ def test_total_correlation_of_a_gaussian_aggregate(correlation: float) -> None:
 
 def test_a_total_correlation_that_counts_once_is_the_plain_bound() -> None:
     same, other = (
-        fresh(SHAPE, BaselineConfig("tcvae", beta=beta, seed=training_seed(), **SMALL)) for beta in (1, 4)
+        untrained(SHAPE, BaselineConfig("tcvae", beta=beta, seed=training_seed(), **SMALL)) for beta in (1, 4)
     )
-    plain = fresh(SHAPE, BaselineConfig("vae", seed=training_seed(), **SMALL))
+    plain = untrained(SHAPE, BaselineConfig("vae", seed=training_seed(), **SMALL))
     losses = [float(model.loss(batch(), rng(3)).detach()) for model in (plain, same, other)]
     assert losses[0] == losses[1]
     assert losses[2] != losses[0]
@@ -112,8 +114,9 @@ def test_a_total_correlation_that_counts_once_is_the_plain_bound() -> None:
 
 
 def test_changes_of_slowvae_are_laplace_at_a_shape_of_one() -> None:
-    model = fresh(
-        SHAPE, BaselineConfig("slowvae", rate=3.0, shape=1.0, gamma=2.5, seed=training_seed(), **SMALL)
+    model = untrained(
+        SHAPE,
+        BaselineConfig("slowvae", rate=3.0, tail_exponent=1.0, gamma=2.5, seed=training_seed(), **SMALL),
     )
     assert isinstance(model, SlowVAE)
     found = posterior()
@@ -122,22 +125,28 @@ def test_changes_of_slowvae_are_laplace_at_a_shape_of_one() -> None:
         torch.manual_seed(training_seed())
         z, before = last.sample((20_000,)), first.sample((20_000,))
     wanted = last.log_prob(z) - Laplace(before, 1 / 3.0).log_prob(z)
-    changes = float(model.divergence(found, batch(50)) - model._first(found))
+    changes = float(model.divergence(found, batch(50)) - model._first_divergence(found))
     assert changes == pytest.approx(float(wanted.mean(0).sum(1).mean()), rel=5e-3)
     weighted = float(model.weighted_divergence(found, batch(50)))
-    assert weighted == pytest.approx(float(model._first(found)) + 2.5 * changes, rel=1e-5)
+    assert weighted == pytest.approx(float(model._first_divergence(found)) + 2.5 * changes, rel=1e-5)
 
 
 @given(st.floats(0.5, 6), st.floats(0.2, 5), st.floats(-3, 3))
 def test_changes_are_generalised_laplace(shape: float, rate: float, change: float) -> None:
-    found = Changes(1, rate, shape).double().cost(torch.tensor([[change]], dtype=torch.float64))
+    found = (
+        GeneralizedLaplacePrior(1, rate, shape).double().cost(torch.tensor([[change]], dtype=torch.float64))
+    )
     wanted = -stats.gennorm(shape, scale=1 / rate).logpdf(change)
     assert float(found) == pytest.approx(wanted, rel=1e-4, abs=1e-2)
 
 
 @pytest.mark.parametrize("shape", [1.0, 3.0])
 def test_the_expected_cost_of_changes_is_its_mean_over_samples(shape: float) -> None:
-    changes, mean, scale = Changes(2, None, shape), torch.tensor([0.3, -1.0]), torch.tensor([0.5, 0.1])
+    changes, mean, scale = (
+        GeneralizedLaplacePrior(2, None, shape),
+        torch.tensor([0.3, -1.0]),
+        torch.tensor([0.5, 0.1]),
+    )
     with torch.no_grad():
         changes.log_rate.copy_(torch.tensor([0.5, -0.4]))
     sample = mean + scale * torch.randn(200_000, 2, generator=rng())
@@ -154,14 +163,14 @@ def test_the_ceiling_is_deeper_unless_a_depth_is_given() -> None:
     layers = {}
     for method, depth in (("vae", None), ("supervised", None), ("supervised", 2)):
         config = BaselineConfig.from_dict({"method": method, "depth": depth, "width": 8})
-        layers[method, depth] = len(fresh(SHAPE, config).encoder.layers)
+        layers[method, depth] = len(untrained(SHAPE, config).encoder.layers)
     # the last one maps to the latents
     assert layers == {("vae", None): 4, ("supervised", None): 6, ("supervised", 2): 3}
 
 
 def test_rates_are_learned_unless_they_are_given() -> None:
     for rate, learned in ((None, ["log_rate"]), (2.0, [])):
-        changes = Changes(3, rate, 1.0)
+        changes = GeneralizedLaplacePrior(3, rate, 1.0)
         assert [name for name, _ in changes.named_parameters()] == learned
         # a fixed rate is in the settings, and no tensor of the file
         assert list(changes.state_dict()) == learned
@@ -169,7 +178,7 @@ def test_rates_are_learned_unless_they_are_given() -> None:
 
 def test_the_odds_of_pcl_are_a_gaussian_log_density_ratio() -> None:
     """Of a latent that is v plus noise of variance 1/2 after v, and of variance 2 on its own."""
-    model = fresh(SHAPE, BaselineConfig("pcl", seed=training_seed(), **SMALL)).double()
+    model = untrained(SHAPE, BaselineConfig("pcl", seed=training_seed(), **SMALL)).double()
     assert isinstance(model, PCL)
     with torch.no_grad():
         for parameter in model.drift.parameters():
@@ -182,7 +191,7 @@ def test_the_odds_of_pcl_are_a_gaussian_log_density_ratio() -> None:
 
 
 def test_pcl_tells_what_follows_from_what_does_not() -> None:
-    model = fresh(SHAPE, BaselineConfig("pcl", seed=training_seed(), **SMALL))
+    model = untrained(SHAPE, BaselineConfig("pcl", seed=training_seed(), **SMALL))
     assert isinstance(model, PCL)
     still = batch()
     still.observations[:, 1] = still.observations[:, 0]
@@ -216,13 +225,13 @@ A = np.random.default_rng(training_seed(1)).normal(size=(60, 2))
             Dataset.from_arrays(X, actions=A),
             BaselineConfig("slowvae", n_latents=2, seed=training_seed()),
             DataError,
-            "slowvae learns from what follows what, and the data have one step per row",
+            "slowvae learns from consecutive steps, and the data have one step per row",
         ),
         (
             Dataset.from_arrays(X, actions=A),
             BaselineConfig("pcl", n_latents=2, seed=training_seed()),
             DataError,
-            "pcl learns from what follows what, and the data have one step per row",
+            "pcl learns from consecutive steps, and the data have one step per row",
         ),
         (
             Dataset.from_arrays(X, actions=A),
@@ -260,8 +269,8 @@ def test_data_that_a_method_can_not_use(
         ),
         ({"steps": 0}, "steps is 0; it must be from 1 to"),
         ({"beta": -1.0}, "beta is -1.0; it must be from 0 to 1e\\+09"),
-        ({"shape": 0.0}, "shape is 0.0; it must be from 0.1 to 20"),
-        ({"turns": -1}, "turns is -1; it must be from 0 to 1000"),
+        ({"tail_exponent": 0.0}, "tail_exponent is 0.0; it must be from 0.1 to 20"),
+        ({"rotations": -1}, "rotations is -1; it must be from 0 to 1000"),
         ({"rate": 0.0}, "rate is 0.0; it must be from 1e-06 to 1e\\+09"),
         ({"width": 2.5}, "width is 2.5; it must be a whole number"),
         ({"device": "mps"}, "device is 'mps', which is not tried; give 'cpu' or 'auto'"),
@@ -274,9 +283,9 @@ def test_settings_out_of_range(changes: dict[str, Any], message: str) -> None:
 
 
 def test_every_method_has_its_model() -> None:
-    assert tuple(KINDS) == METHODS
-    assert set(NEEDS) < set(METHODS)
-    assert isinstance(fresh(SHAPE, BaselineConfig("tcvae", seed=training_seed(), **SMALL)), TCVAE)
+    assert tuple(MODELS) == METHODS
+    assert set(NEEDS) < set(BASELINES)
+    assert isinstance(untrained(SHAPE, BaselineConfig("tcvae", seed=training_seed(), **SMALL)), TCVAE)
 
 
 # in a sweep -----------------------------------------------------------------------------------------

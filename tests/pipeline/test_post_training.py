@@ -14,7 +14,7 @@ from estimation.dataset import Dataset
 from estimation.metrics import mean_correlation
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
-from estimation.training import encodings, fit, polish
+from estimation.training import encodings, fit, post_training
 from estimation.training.batches import Batches, scales
 from estimation.training.encodings import Encodings
 from estimation.training.flow_fitting import fit_flow_
@@ -72,8 +72,8 @@ def test_bent_latents_become_straight() -> None:
     data, z = trajectories()
     model, batches = reading_straight_off(data, CONFIG)
     before = score(model, data, z)
-    refine_(model, batches, CONFIG, len(data), 0)
-    straighten_(model, batches, CONFIG, len(data), 0)
+    refine_(model, batches, CONFIG, 0)
+    straighten_(model, batches, CONFIG, 0)
     assert before < 0.98
     assert score(model, data, z) > 0.99
     # the decoder undoes the flow
@@ -86,7 +86,7 @@ def test_bent_latents_become_straight() -> None:
 def test_the_posterior_goes_through_the_flow() -> None:
     data, _ = trajectories()
     model, batches = reading_straight_off(data, CONFIG.replace(steps=60))
-    straighten_(model, batches, CONFIG.replace(steps=60), len(data), 0)
+    straighten_(model, batches, CONFIG.replace(steps=60), 0)
     x = model.standardised(torch.from_numpy(data.observations[:20, 0]))
     with torch.no_grad():
         bent, posterior = model.bent(x), model.posterior(x)
@@ -159,7 +159,7 @@ def test_latents_that_actions_move_become_straight_too() -> None:
     config = CONFIG.replace(max_edges_past=None, max_edges_actions=N)
     model, batches = reading_straight_off(data, config)
     before = score(model, data, z[:, None])
-    straighten_(model, batches, config, len(data), 0)
+    straighten_(model, batches, config, 0)
     assert before < 0.99
     assert score(model, data, z[:, None]) > 0.997
 
@@ -173,9 +173,9 @@ def test_a_latent_that_observations_hardly_tell_of_stays_out() -> None:
         model.encoder.last.weight[-1] = 0
         model.decoder.last.weight[:, -1] = 0
         model.posterior_noise.network.last.bias[N - 1] = 0
-    told = Encodings.of(model, batches, len(data), [0]).told()
+    told = Encodings.of(model, batches, 0).told()
     assert told.tolist() == [True] * (N - 1) + [False]
-    straighten_(model, batches, CONFIG, len(data), 0)
+    straighten_(model, batches, CONFIG, 0)
     assert model.flow.through.tolist() == told.tolist()
     points = torch.randn(50, N, generator=torch.Generator().manual_seed(training_seed()))
     moved = points.clone()
@@ -192,7 +192,7 @@ def test_with_nothing_told_of_nothing_is_straightened() -> None:
     with torch.no_grad():
         model.encoder.last.weight.zero_()
     with pytest.raises(NoActiveLatentsError, match="the observations tell of no latent"):
-        straighten_(model, batches, CONFIG, len(data), 0)
+        straighten_(model, batches, CONFIG, 0)
     assert not model.flow.active
 
 
@@ -202,7 +202,7 @@ def test_fewer_rows_are_kept_where_their_covariances_would_not_fit(monkeypatch: 
     monkeypatch.setattr(encodings, "_FEWEST_ROWS", 10)
     for numbers, rows in ((2 * N * N * 100, 100), (1, 10)):
         monkeypatch.setattr(encodings, "_MOST_NUMBERS", numbers)
-        found = Encodings.of(model, batches, len(data), [0])
+        found = Encodings.of(model, batches, 0)
         assert found.factors.shape == (rows, 2, N, N)
         assert found.latents.shape == found.standardised.shape == (rows, 2, N)
 
@@ -237,7 +237,7 @@ def test_what_makes_held_out_data_less_likely_is_taken_back(monkeypatch: pytest.
             for parameter in model.parameters():
                 parameter.add_(0.5)
 
-    monkeypatch.setattr(polish, "straighten_", spoil)
+    monkeypatch.setattr(post_training, "straighten_", spoil)
     notes, model = fitted()
     assert notes[1].startswith("not straightened after 30 steps: the held-out negative ELBO went from ")
     assert not model.flow.active
@@ -262,7 +262,7 @@ def test_only_what_a_model_can_be_like_is_noted(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(polish, "straighten_", fail)
+    monkeypatch.setattr(post_training, "straighten_", fail)
     if caught:
         notes = fitted_notes()
         assert f"not straightened after 30 steps: {error}" in notes

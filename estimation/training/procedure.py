@@ -1,0 +1,161 @@
+"""What the training loop asks of a method at every step, and what all methods prepare in the same way."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from estimation.config.size import require_affordable_batch
+from estimation.dataset.dataset import Dataset
+from estimation.device import found_device
+from estimation.history import Record
+from estimation.methods import build_model
+from estimation.models.elbo import LossTerms
+from estimation.models.representation import Representation, Shape
+from estimation.training.batches import Batches, scales
+
+__all__ = ["Initialisation", "Procedure", "StepLoss", "prepare"]
+
+
+class StepLoss(NamedTuple):
+    """The loss of one step.
+
+    Attributes:
+        objective: Scalar to differentiate, with the penalty of edges where there is one.
+        reported: Scalar that records show.
+        terms: Terms of the ELBO with profiled variances, for a `SparseVAE`.
+    """
+
+    objective: Tensor
+    reported: Tensor
+    terms: LossTerms | None = None
+
+
+@dataclass(frozen=True)
+class Initialisation:
+    """What a run begins with, besides its settings.
+
+    Attributes:
+        dataset: Training data, of one or two steps per row.
+        held_out: Held-out data of the same kind.
+        encoder: User-supplied encoder, or None.
+        decoder: User-supplied decoder, or None.
+        start: Number of the random start, from 0.
+    """
+
+    dataset: Dataset
+    held_out: Dataset
+    encoder: nn.Module | None = None
+    decoder: nn.Module | None = None
+    start: int = 0
+
+
+class Procedure(ABC):
+    """How a method is trained. `estimation.training.loop` takes the steps; this class says what a step consists of.
+
+    Attributes:
+        model: Network in training.
+        batches: Batches of the training data.
+        optimisers: Optimisers whose learning rates `set_rates` sets.
+        constraints: Module whose state is kept in checkpoints beside that of the model.
+        n_steps: Number of steps of a whole run.
+        n_starts: Number of random starts to choose from; 1 for no choice.
+        n_dense_steps: Number of steps before edges are removed.
+    """
+
+    model: Representation
+    batches: Batches
+    optimisers: list[torch.optim.Optimizer]
+    constraints: nn.Module
+    n_steps: int
+    n_starts: int = 1
+    n_dense_steps: int = 0
+
+    @staticmethod
+    @abstractmethod
+    def require_data(dataset: Dataset, config: Any) -> None:
+        """Refuse data that the method can't be trained on.
+
+        Raises:
+            ConfigError: If the settings contradict the data.
+            DataError: If the data lack something that the method needs.
+        """
+
+    @abstractmethod
+    def stage(self, step: int) -> str:
+        """Return the part of training that a step belongs to, as records name it."""
+
+    def label(self, step: int) -> str:
+        """Return the word on the progress bar."""
+        return self.stage(step)
+
+    @abstractmethod
+    def before_step(self, step: int) -> list[str]:
+        """Change model and optimisers where a part of training begins; return notes for the history."""
+
+    @abstractmethod
+    def set_rates(self, step: int) -> None:
+        """Set the learning rates of a step."""
+
+    @abstractmethod
+    def loss(self, step: int) -> StepLoss:
+        """Compute the loss on the batch of a step."""
+
+    def after_step(self, step: int, loss: StepLoss) -> None:  # noqa: B027
+        """Update what gradient descent does not."""
+
+    @abstractmethod
+    def record(self, step: int, loss: StepLoss, seconds: float) -> Record:
+        """Evaluate the model on held-out data after so many steps."""
+
+    def held_out_loss(self) -> float:
+        """Return the loss on held-out data, by which random starts are compared."""
+        raise NotImplementedError
+
+    def patience_at(self, step: int) -> int | None:
+        """Return how many evaluations without improvement end training at this step; None never ends it."""
+        return None
+
+    def finish(self, step: int, report: Callable[[str], None]) -> tuple[list[str], dict[str, float] | None]:
+        """Complete the model after the last step, and leave it in evaluation mode.
+
+        Args:
+            step: Number of steps taken.
+            report: Shows a text on the progress bar.
+
+        Returns:
+            Notes for the history, and the held-out terms of the negative ELBO if the model has changed.
+        """
+        self.model.eval()
+        return [], None
+
+
+def prepare(
+    config: Any, given: Initialisation, generator: torch.Generator, with_latents: bool = False
+) -> tuple[Any, Batches]:
+    """Build the model of a configuration on its device, with the scales of the data, and the batches of the data.
+
+    Args:
+        config: Settings of the run.
+        given: Data and user-supplied networks.
+        generator: Draws the initial weights.
+        with_latents: Whether batches hold the true latents.
+
+    Returns:
+        The model, in training mode, and the batches.
+    """
+    device, dtype = found_device(config.device), getattr(torch, config.dtype)
+    shape = Shape.of(given.dataset, config.n_latents)
+    model = build_model(shape, config, generator, given.encoder, given.decoder)
+    measured = scales(given.dataset)
+    model.set_scales_(measured.x_mean, measured.x_scale, measured.a_mean, measured.a_scale)
+    model.x_centring, model.a_centring = measured.x_centring, measured.a_centring
+    model.to(device, dtype).train()
+    batches = Batches(given.dataset, config.batch_size, config.seed, device, dtype, with_latents, model)
+    require_affordable_batch(config.to_dict(), batches.size, shape.n_latents)
+    return model, batches

@@ -1,0 +1,231 @@
+"""How a `SparseVAE` is trained: dense, sparse and frozen stages, rounds of unmixing, post-training refinement."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from estimation.config.training import TrainingConfig
+from estimation.dataset.dataset import Dataset
+from estimation.exceptions import NotDifferentiableError
+from estimation.history import Record
+from estimation.models.elbo import training_loss
+from estimation.models.representation import Shape
+from estimation.models.sparse_vae import SparseVAE
+from estimation.trained import held_out_terms
+from estimation.training.batches import generator_for
+from estimation.training.optimisers import build
+from estimation.training.plan import Plan
+from estimation.training.post_training import NoActiveLatentsError, Refinement, refinements
+from estimation.training.procedure import Initialisation, Procedure, StepLoss, prepare
+from estimation.training.requirements import require_budgets, require_new_names
+from estimation.training.sparsity import EdgeConstraints, budget_at, budgets
+from estimation.training.starts import weights_of
+from estimation.training.unmixing_round import unmixing_round_
+from identify.exceptions import one_line
+
+__all__ = ["SparseVAEProcedure"]
+
+# learning rate of the masks' logits, which move faster than weights
+_MASK_RATE = 0.02
+# rate of the exponential moving average by which the model's profiled variances follow those of the batches
+_EMA_RATE = 0.05
+# torch's own name for equations without a solution
+_SINGULAR: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
+# the first of several rounds of unmixing keeps the edges of the budget times this factor
+_FIRST_BUDGET_FACTOR = 1.5
+_SHOWN = 200
+
+
+class SparseVAEProcedure(Procedure):
+    """Trains a `SparseVAE`.
+
+    Args:
+        config: Settings of the run.
+        given: Data, user-supplied networks and the number of the random start.
+    """
+
+    model: SparseVAE
+    constraints: EdgeConstraints
+
+    def __init__(self, config: TrainingConfig, given: Initialisation) -> None:
+        require_budgets(Shape.of(given.dataset, config.n_latents), config)
+        self.model, self.batches = prepare(config, given, weights_of(config.seed, given.start))
+        self.config, self.plan, self.held_out = config, Plan.of(config), given.held_out
+        self.n_steps, self.n_dense_steps = self.plan.steps, self.plan.dense_end
+        # starts with the same user-supplied networks would differ in little
+        supplied = given.encoder is not None or given.decoder is not None
+        self.n_starts = 1 if supplied else config.starts
+        self.constraints = EdgeConstraints(sorted(budgets(config))).to(self.batches.device)
+        self.optimisers = self._new_optimisers()
+
+    @staticmethod
+    def require_data(dataset: Dataset, config: TrainingConfig) -> None:
+        require_new_names(dataset.action_names, Shape.of(dataset, config.n_latents).n_latents)
+
+    def stage(self, step: int) -> str:
+        return self.plan.stage(step)
+
+    def before_step(self, step: int) -> list[str]:
+        if step in self.plan.unmixing_steps:
+            limits = self._round_limits(step)
+            factor = self._budget_factor(step) if self.config.sparsity in ("adaptive", "penalty") else None
+            note = unmixing_round_(self.model, self.batches, self.config, step, limits, factor)
+            self.optimisers = self._new_optimisers()
+            return [note]
+        if step == self.plan.dense_end and self.plan.dense_end < self.plan.steps:
+            for name, masks in self.model.edges.items():
+                if masks.dense and (name in budgets(self.config) or self.config.sparsity == "penalty"):
+                    masks.start_()
+            self.optimisers = self._new_optimisers()
+        elif step == self.plan.frozen_start and self.plan.frozen_start < self.plan.steps:
+            self._freeze()
+        return []
+
+    def set_rates(self, step: int) -> None:
+        rate = self.config.learning_rate * self.plan.rate(step)
+        for optimiser, value in zip(self.optimisers, (rate, _MASK_RATE), strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = value
+
+    def loss(self, step: int) -> StepLoss:
+        batch = self.batches.at(step)
+        noise = generator_for(self.config.seed, step, self.batches.device)
+        masks = self.model.sample_masks(len(batch.observations), noise)
+        terms = training_loss(self.model, batch, masks, noise, self.config.variance == "profiled")
+        return StepLoss(self._with_sparsity(terms.total, step), terms.total, terms)
+
+    def after_step(self, step: int, loss: StepLoss) -> None:
+        if self.config.variance == "profiled" and loss.terms is not None:
+            with torch.no_grad():
+                weight = 1.0 if step == 0 else _EMA_RATE
+                self.model.log_variance_x.lerp_(loss.terms.variance_x.log(), weight)
+                self.model.log_variance_z.lerp_(loss.terms.variance_z.log(), weight)
+        limits = self._limits(step)
+        if self.config.sparsity == "constraint":
+            self.constraints.ascend_(self.model.edges, limits)
+        elif self.config.sparsity == "budget":
+            for name, limit in limits.items():
+                if self.model.edges[name].sampled:
+                    self.model.edges[name].project_(limit)
+
+    def record(self, step: int, loss: StepLoss, seconds: float) -> Record:
+        terms = self._held_out_terms()
+        edges, stage = self.model.edges, self.stage(step - 1)
+        return Record(
+            step=step,
+            stage=stage,
+            loss=float(loss.reported.detach()),
+            reconstruction=terms["reconstruction"],
+            divergence=terms["divergence"],
+            edges={name: float(masks.expected_edges().detach()) for name, masks in edges.items()},
+            budget=self._limits(step) if stage != "dense" else {},
+            probabilities={
+                name: masks.probabilities().detach().double().tolist() for name, masks in edges.items()
+            },
+            seconds=seconds,
+        )
+
+    def patience_at(self, step: int) -> int | None:
+        return self.config.patience if self.stage(step - 1) == "frozen" else None
+
+    def held_out_loss(self) -> float:
+        """Return the negative ELBO of the held-out data per observed dimension."""
+        return self._held_out_terms()["total"]
+
+    def finish(self, step: int, report: Callable[[str], None]) -> tuple[list[str], dict[str, float] | None]:
+        self._freeze()
+        self.model.eval()
+        if not (steps := refinements(self.config)):
+            return [], None
+        notes, terms = [], self._held_out_terms()
+        for name, refinement in steps.items():
+            report(f"to be {name}")
+            note, terms = self._refine(name, refinement, step, terms)
+            notes.append(note)
+        return notes, terms
+
+    def _refine(
+        self, name: str, refinement: Refinement, step: int, before: dict[str, float]
+    ) -> tuple[str, dict[str, float]]:
+        """Apply a step of post-training refinement, unless it makes held-out data less likely.
+
+        Args:
+            name: Participle that names the step.
+            refinement: Changes the model in place.
+            step: Number of steps of training.
+            before: Held-out terms before the change.
+
+        Returns:
+            A note for the history, and the held-out terms of the model as it is then.
+        """
+        state, after = copy.deepcopy(self.model.state_dict()), None
+        try:
+            refinement(self.model, self.batches, self.config, step)
+            after = self._held_out_terms()
+        # decoders and data may be unsuitable in these ways; any other error is a fault, and is raised
+        except (NotDifferentiableError, NoActiveLatentsError, _SINGULAR) as error:
+            reason = one_line(error, _SHOWN)
+        else:
+            reason = f"the held-out negative ELBO went from {before['total']:.4g} to {after['total']:.4g}"
+        if after is None or not after["total"] <= before["total"]:
+            self.model.load_state_dict(state)
+            name, after = f"not {name}", before
+        return f"{name} after {step} steps: {reason}", after
+
+    def _held_out_terms(self) -> dict[str, float]:
+        training = self.model.training
+        self.model.eval()
+        terms = held_out_terms(self.model, self.held_out, self.config.seed)
+        self.model.train(training)
+        return terms
+
+    def _freeze(self) -> None:
+        for name, masks in self.model.edges.items():
+            if masks.sampled:
+                masks.freeze_(budgets(self.config).get(name) if self.config.sparsity == "budget" else None)
+
+    def _with_sparsity(self, loss: Tensor, step: int) -> Tensor:
+        if self.config.sparsity == "penalty":
+            sampled = [masks.expected_edges() for masks in self.model.edges.values() if masks.sampled]
+            return loss + self.config.penalty * sum(sampled, start=torch.zeros_like(loss))
+        if self.config.sparsity == "constraint":
+            return self.constraints.lagrangian(loss, self.model.edges, self._limits(step))
+        return loss
+
+    def _budget_factor(self, step: int) -> float:
+        """Return the multiple of the budget that the round of unmixing at this step keeps."""
+        rounds = self.plan.unmixing_steps
+        progress = rounds.index(step) / (len(rounds) - 1) if len(rounds) > 1 else 1.0
+        return budget_at(_FIRST_BUDGET_FACTOR, 1.0, progress)
+
+    def _round_limits(self, step: int) -> dict[str, int]:
+        """Return the number of edges that the round of unmixing at this step keeps, by mask."""
+        edges = self.model.edges
+        return {
+            name: min(round(self._budget_factor(step) * limit), edges[name].logits.numel())
+            for name, limit in budgets(self.config).items()
+            if name in edges
+        }
+
+    def _limits(self, step: int) -> dict[str, float]:
+        """Return the budget of every mask at a step."""
+        edges = self.model.edges
+        rounds = [start for start in self.plan.unmixing_steps if start < step]
+        if rounds:
+            return dict(self._round_limits(rounds[-1]))
+        limits = {name: limit for name, limit in budgets(self.config).items() if name in edges}
+        return {
+            name: budget_at(edges[name].logits.numel(), limit, self.plan.progress(step))
+            for name, limit in limits.items()
+        }
+
+    def _new_optimisers(self) -> list[torch.optim.Optimizer]:
+        logits = [masks.logits for masks in self.model.edges.values()]
+        separate = {id(parameter) for parameter in logits}
+        weights = [p for p in self.model.parameters() if id(p) not in separate and p.requires_grad]
+        optimiser = build(weights, self.config.optimizer, self.config.learning_rate)
+        return [optimiser, torch.optim.Adam(logits, lr=_MASK_RATE)]
