@@ -1,30 +1,36 @@
-# The two commands of the README: `make demo` and `make test`. Both set up what they need in .venv first.
+# `make demo` and `make test` are the commands of the README. Every target sets up what it needs in .venv first.
+# On Windows, run make from Git Bash: the recipes are POSIX shell.
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN := .venv/Scripts
+else
 PYTHON ?= python3
 BIN := .venv/bin
+endif
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# what every seed of the tests is moved by in `make test-anywhere`
+# The shift of all seeds of the tests in `make test-anywhere`.
 SEED ?= 1
 
-.PHONY: demo test suite test-anywhere test-seeds lint docs bench figures clean
+.PHONY: demo test suite test-anywhere test-seeds lint lint-ruff lint-format lint-mypy docs bench figures clean
 
-# one thread: what the documentation's minutes are measured with
+# One thread, as for the minutes in the documentation.
 demo: .venv/.base
 	@mkdir -p out/demo
 	$(BIN)/mechsparse check catalog:real --report out/demo/report.html --figures out/demo/figures
 	@echo
-	@echo "Now train: 10 latents moved in pairs by 5 actions. Theory says that pairs mix, and no more than pairs."
+	@echo "Now train: 5 actions move 10 latents in pairs. Theory predicts that the latents of a pair mix, and no others."
 	@rm -rf out/demo/model
 	$(BIN)/mechsparse simulate ActionBlockDiag -n 50000 --seed 3 -o out/demo/train.npz
 	$(BIN)/mechsparse simulate ActionBlockDiag -n 10000 --seed 3 --split test -o out/demo/test.npz
 	OMP_NUM_THREADS=1 $(BIN)/mechsparse train out/demo/train.npz -o out/demo/model --max-edges-actions 10 --steps 2000
 	OMP_NUM_THREADS=1 $(BIN)/mechsparse evaluate out/demo/model out/demo/test.npz --report out/demo/training.html
 	@echo
-	@echo "The graphs' report is out/demo/report.html, with figures in out/demo/figures."
-	@echo "The trained model's, predicted beside learned, is out/demo/training.html."
+	@echo "The report on the graphs is out/demo/report.html, with figures in out/demo/figures."
+	@echo "The report on the trained model, predicted and learned entanglement, is out/demo/training.html."
 
-# two workers, one thread each: more threads than cores wait for each other. Each begins with half of the files, so that
-# what the tests of a file share is made once, and takes from the other when it is through
+# Two workers with one thread each, because threads beyond the number of cores wait for each other. Each worker starts with
+# half of the files, so that fixtures shared within a file are built once, and takes over tests of the other when it is done.
 PYTEST := $(BIN)/python -m pytest
 WORKERS := -n 2 --dist worksteal
 test: .venv/.dev
@@ -33,21 +39,28 @@ test: .venv/.dev
 suite: .venv/.dev
 	OMP_NUM_THREADS=1 $(PYTEST) $(WORKERS)
 
-# as on a machine where nobody set anything: as many threads as it has cores, another order of every set, other seeds
+# As on a machine with default settings: one thread per core, another order of every set, other seeds.
 test-anywhere: .venv/.dev
 	env -u OMP_NUM_THREADS PYTHONHASHSEED=random MECHSPARSE_TEST_SEED=$(SEED) $(PYTEST)
 
-# what is trained, ten times over with other seeds; all ten are run, whatever fails
+# The tests that train, with ten shifts of the seeds. All ten run, even if one fails.
 test-seeds: .venv/.dev
 	@failed=; for k in 0 1 2 3 4 5 6 7 8 9; do \
 		echo "MECHSPARSE_TEST_SEED=$$k"; \
 		MECHSPARSE_TEST_SEED=$$k OMP_NUM_THREADS=1 $(PYTEST) $(WORKERS) -q tests/estimation tests/pipeline \
 			tests/test_seeds.py || failed="$$failed $$k"; \
-	done; test -z "$$failed" || { echo "failed with the seeds moved by:$$failed"; exit 1; }
+	done; test -z "$$failed" || { echo "failed with the seeds shifted by:$$failed"; exit 1; }
 
-lint: .venv/.dev
+# The hooks of .pre-commit-config.yaml run the same three targets.
+lint: lint-ruff lint-format lint-mypy
+
+lint-ruff: .venv/.dev
 	$(BIN)/ruff check .
+
+lint-format: .venv/.dev
 	$(BIN)/ruff format --check .
+
+lint-mypy: .venv/.dev
 	$(BIN)/mypy
 
 docs: .venv/.dev
@@ -63,10 +76,10 @@ figures: .venv/.dev
 clean:
 	rm -rf .venv out docs/_build docs/gallery
 
-.venv/bin/python:
+.venv/pyvenv.cfg:
 	$(PYTHON) -m venv .venv
 
-.venv/.base: .venv/bin/python pyproject.toml constraints.txt
+.venv/.base: .venv/pyvenv.cfg pyproject.toml constraints.txt
 	$(PIP) --editable '.[estimation]'
 	@touch $@
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -58,7 +59,8 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "abort_on_example_error": True,
     "min_reported_time": 10,
-    "plot_gallery": True,
+    # building all examples takes many minutes
+    "plot_gallery": os.environ.get("MECHSPARSE_GALLERY", "1") != "0",
     "capture_repr": (),
     "image_scrapers": ("matplotlib",),
 }

@@ -2,8 +2,8 @@
 Is my graph enough?
 ===================
 
-You have a system whose latent factors react to actions, or to their own past, and you know (or guess) who acts on
-whom. Which latents can a model with sparse mechanisms recover one by one?
+The latent factors of your system respond to actions or to their own past, and you know (or guess) which causes act on
+which latents. Which latents can a model with sparse mechanisms recover one by one?
 """
 
 from matplotlib import pyplot as plt
@@ -13,8 +13,8 @@ from identify.graph import CausalGraph
 from identify.plot import plot_verdict
 
 # %%
-# Four latents and three actions. Rows are children: the first row says that the position of the cart is moved by the
-# motor and by a push.
+# The system has four latents and three actions. Rows are children: the first row says that the motor and a push move
+# the position of the cart.
 graph = CausalGraph(
     Ga=[
         [1, 1, 0],
@@ -29,13 +29,13 @@ verdict = check(graph)
 print(verdict)
 
 # %%
-# The verdict is not complete. Who is left with whom?
+# The verdict is not complete. Which latents stay entangled with which?
 for latent in verdict.latents:
     print(latent)
 
 # %%
 # The position and the speed are twins: the same actions move both. The length of the pole stays entangled with its
-# angle, but not the other way round, because whatever moves the length also moves the angle.
+# angle, but not the reverse, because every action that moves the length also moves the angle.
 plot_verdict(verdict, fig=plt.figure())
 
 # %%
@@ -44,8 +44,8 @@ print(verdict.witness("pole angle", "pole length"))
 print(verdict.remedy("pole length", "pole angle"))
 
 # %%
-# The past helps. The speed moves the position at the next step, the angle moves itself and the speed; the length never
-# changes by itself.
+# The past helps. Each latent depends on its own past. In addition, the speed moves the position at the next step, and
+# the angle moves the speed.
 with_past = CausalGraph(
     Gz=[
         [1, 1, 0, 0],
@@ -63,7 +63,7 @@ print(better.witness("cart position", "cart speed"))
 print(better.witness("pole length", "pole angle"))
 
 # %%
-# Everything is separated now. Here the past would do alone, the actions would not:
+# Now all latents are separated. In this example the past alone would suffice, the actions alone would not:
 print(check(with_past, using="actions"))
 print(check(with_past, using="past"))
 

@@ -1,9 +1,9 @@
 """
-Must an intervention hit one latent only?
-=========================================
+Must an intervention have a single target?
+==========================================
 
-No. What counts is that the sets of causes are not contained in one another. Two textbook cases from the catalogue show
-both sides.
+No. It suffices that no latent's set of causes contains another's. Two textbook cases from the catalogue show
+when this holds and when it fails.
 """
 
 from matplotlib import pyplot as plt
@@ -13,10 +13,10 @@ from identify.criterion import check
 from identify.plot import plot_verdict
 
 # %%
-# Three interventions, each on two of three latents: none is alone on a latent, yet every pair is separated.
-fine = entry("multi-target-interventions")
-print(fine.description)
-verdict = check(fine.graph)
+# Three interventions act on two of three latents each. None has a single target, yet every pair is separated.
+separated = entry("multi-target-interventions")
+print(separated.description)
+verdict = check(separated.graph)
 print(verdict)
 for i, j in (("x", "y"), ("y", "w"), ("w", "x")):
     print(verdict.witness(i, j))
@@ -25,8 +25,8 @@ for i, j in (("x", "y"), ("y", "w"), ("w", "x")):
 plot_verdict(verdict, fig=plt.figure())
 
 # %%
-# More actions are not better by themselves. Here the first action moves everything, the second all but one latent, and
-# so on: each latent's causes are contained in the next one's.
+# More actions are not always better. Here the first action moves all latents, the second all but one, and
+# so on: the causes of each latent are contained in those of the next one.
 nested = entry("nested-interventions")
 verdict = check(nested.graph)
 print(verdict)
@@ -34,10 +34,10 @@ for latent in verdict.latents:
     print(latent)
 
 # %%
-# The entanglement graph is a chain of blocks: an arrow says "stays entangled with, and not the other way round".
+# The entanglement graph is a chain of blocks. An arrow means "stays entangled with, without the reverse".
 print(verdict.entanglement.order(reduced=True).edges)
 plot_verdict(verdict, fig=plt.figure())
 
 # %%
-# One caution that the graph can't show: an on/off intervention on several latents also needs sufficient influence, that
-# is, effects that differ between settings. See the page on the theory.
+# The graph can't show one requirement: an on/off intervention on several latents also needs sufficient influence, that
+# is, effects that differ between settings. The page on the theory explains it.

@@ -1,10 +1,10 @@
 """
-What can perturbations of a real network tell apart?
-====================================================
+What can perturbations of a real network separate?
+==================================================
 
-The catalogue holds 37 published models of gene regulation and signalling. We take molecules as latents and the
-inputs of the model as actions (our modelling choice, not that of the models' authors) and ask what a sparse model of
-the dynamics could recover.
+The catalogue holds 37 published models of gene regulation and signalling. We treat molecules as latents and the
+inputs of a model as actions (our modelling choice, not that of the authors). What could a sparse model of
+the dynamics recover?
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ verdict = check(network.graph)
 print(verdict)
 
 # %%
-# Most molecules are separated by the dynamics alone. What is left:
+# The dynamics separate most molecules. These stay entangled:
 for latent in verdict.latents:
     if not latent.disentangled:
         print(latent)
@@ -31,14 +31,14 @@ for latent in verdict.latents:
 plot_verdict(verdict, fig=plt.figure())
 
 # %%
-# PI3K and PIP2 have the same neighbours. They need one perturbation each, since an action on PI3K alone separates PI3K
-# from PIP2 and leaves PIP2 entangled with PI3K. Apoptosis needs one that does not touch p53.
+# PI3K and PIP2 have the same neighbours. Each needs its own perturbation, since an action on PI3K alone separates PI3K
+# from PIP2 but leaves PIP2 entangled with PI3K. Apoptosis needs a perturbation that does not target p53.
 for latent in verdict.latents:
     if latent.remedy:
         print(latent.remedy)
 
 # %%
-# Do it, and check again.
+# We add these perturbations and check again.
 targets = [latent.name for latent in verdict.latents if latent.remedy]
 new = np.array([[name == target for target in targets] for name in network.graph.latents])
 graph = network.graph
@@ -51,11 +51,11 @@ perturbed = CausalGraph(
 print(check(perturbed))
 
 # %%
-# Across all networks: how large a share of the molecules can be recovered one by one?
+# Across all networks, what share of the molecules can be recovered one by one?
 networks = [name for name in names("real") if name != "Sachs interventions"]
 verdicts = [check(entry(name).graph) for name in networks]
-share = np.array([found.n_disentangled / found.graph.n_latents for found in verdicts])
-size = np.array([found.graph.n_latents for found in verdicts])
+share = np.array([verdict.n_disentangled / verdict.graph.n_latents for verdict in verdicts])
+size = np.array([verdict.graph.n_latents for verdict in verdicts])
 
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 ax.scatter(size, share, facecolor="none", edgecolor="black")
@@ -63,7 +63,7 @@ ax.set(xscale="log", ylim=(0, 1.05), xlabel="latents (molecules)", ylabel="share
 ax.set_title(f"{sum(map(bool, verdicts))} of {len(verdicts)} networks are completely disentangled")
 
 # %%
-# The largest, a model of macrophage activation, is best seen by its blocks.
+# The blocks give the best view of the largest network, a model of macrophage activation.
 largest = verdicts[int(np.argmax(size))]
 print(largest)
 figure, ax = plt.subplots(figsize=(9, 6), layout="constrained")

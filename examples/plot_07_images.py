@@ -2,8 +2,8 @@
 Images
 ======
 
-Two coloured balls on pictures of 32 x 32 pixels. Each of four actions pushes one ball along one axis. From the pictures
-and the actions alone: does a model find where the balls are, axis by axis?
+Images of 32 x 32 pixels show two coloured balls. Each of four actions pushes one ball along one axis. Does a model
+recover the coordinates of the balls, axis by axis, from the images and the actions alone?
 """
 
 import tempfile
@@ -28,8 +28,8 @@ N_TEST = 2_000
 N_STEPS = 1_600
 
 # %%
-# The mechanism is a plain push, z = 0.6 a + noise: where an action has one target, this has sufficient influence
-# already.
+# The mechanism is a linear push, z = 0.6 a + noise. Since every action has a single target, this has sufficient
+# influence.
 graph = CausalGraph(
     Ga=np.eye(4),
     latents=["red across", "red down", "cyan across", "cyan down"],
@@ -46,28 +46,28 @@ print(data, data.observation_shape)
 print(check(graph))
 
 # %%
-# An image is one row of 3 x 32 x 32 numbers, with its shape kept beside. Those of a simulation are standardised, with
-# the mean image taken off; this puts it back to look at them.
+# An image is one row of 3 x 32 x 32 numbers; the dataset stores its shape. Simulated images are standardised, and the
+# mean image is subtracted; the function below adds it again for display.
 mean, scale = (values.detach().numpy() for values in (data.decoder.mean, data.decoder.scale))
 
 
 def show(rows: dict[str, np.ndarray]) -> None:
-    """One line of pictures for each set of flattened images."""
+    """Draw one line of images for each set of flattened images."""
     axes = plt.subplots(len(rows), 8, figsize=(8, 0.2 + 1.05 * len(rows)), layout="constrained")[1]
     for line, (name, images) in zip(np.atleast_2d(axes), rows.items(), strict=True):
         line[0].set_ylabel(name)
         for ax, image in zip(line, images, strict=False):
-            picture = (image * scale + mean).reshape(data.observation_shape)
-            ax.imshow(np.moveaxis(picture, 0, 2).clip(0, 1))
+            pixels = (image * scale + mean).reshape(data.observation_shape)
+            ax.imshow(np.moveaxis(pixels, 0, 2).clip(0, 1))
             ax.set(xticks=[], yticks=[])
 
 
 show({"images": test.observations[:8, 0]})
 
 # %%
-# For images there is a convolutional encoder and decoder, which ``fit`` takes like any module of yours. Smaller
-# batches than usual, since a picture costs more than a row of twenty numbers; and more of the run with all edges,
-# since the pictures have to be understood before mechanisms can be.
+# ``fit`` accepts user-supplied networks; this page uses the convolutional encoder and decoder of the package. The
+# batches are smaller than usual, since an image costs more than a row of twenty numbers, and the dense stage is longer,
+# since the encoder takes longer to learn.
 config = TrainingConfig(
     max_edges_actions=4,
     steps=N_STEPS,
@@ -81,17 +81,17 @@ model = fit(data, config, encoder=ConvEncoder(shape, 4), decoder=ConvDecoder(4, 
 print(f"{model.history.records[-1].seconds / 60:.1f} minutes")
 
 # %%
-# Pictures that it has not seen, and what it makes of them.
+# Held-out images and their reconstructions:
 latents = model.encode(test.observations)
-drawn = model.decode(latents)
-unexplained = np.mean((drawn - test.observations) ** 2) / np.mean(
+reconstructed = model.decode(latents)
+unexplained = np.mean((reconstructed - test.observations) ** 2) / np.mean(
     (test.observations - data.observations.mean(0)) ** 2
 )
 print(f"{100 * unexplained:.2f} % of the variance of the pixels is not reconstructed")
-show({"images": test.observations[:8, 0], "drawn": drawn[:8, 0]})
+show({"images": test.observations[:8, 0], "reconstructed": reconstructed[:8, 0]})
 
 # %%
-# Now move one learned latent at a time, from one end of its range to the other. If the model found the coordinates,
+# Each line below moves one learned latent from one end of its range to the other. If the model found the coordinates,
 # one ball moves along one axis in each line.
 lines = {}
 for k in range(4):
@@ -101,9 +101,9 @@ for k in range(4):
 show(lines)
 
 # %%
-# In numbers, with the true coordinates at hand. The threshold is a strict one: a learned latent that moves a
-# coordinate by a tenth of what its own latent does counts as mixed with it. The graph is right, but a run this short is
-# not confirmed: some coordinates are still bent by others. How much differs from seed to seed.
+# The scores use the true coordinates. The threshold of the comparison is strict: a learned latent counts as mixed into
+# a coordinate if its effect is a tenth of that of the matched latent. The graph is right, but such a short run is
+# not confirmed: some coordinates still depend nonlinearly on others, by an amount that varies from seed to seed.
 outcome = evaluate(model, test)
 print(outcome)
 print(outcome.comparison.verdict)
@@ -113,13 +113,13 @@ plot_latents(test.latents, latents, outcome.permutation, names=graph.latents)
 plot_comparison(outcome.comparison)
 
 # %%
-# A model with these networks is saved and loaded like any other; the folder says how they are built.
+# A model with these networks is saved and loaded like any other; the folder stores their architecture.
 with tempfile.TemporaryDirectory() as folder:
     model.save(folder)
     again = load(folder)
 print(np.array_equal(again.encode(test.observations), latents))
 
 # %%
-# Pictures of your own come as a folder of image files with a table that names them, beside the columns of the
-# actions: ``Dataset.read("pictures/", actions="push*")``. Sides of 8 pixels or more of any length will do, grey or
-# colour.
+# Your own images are files in a folder, together with a table that has their names and the
+# actions: ``Dataset.read("pictures/", actions="push*")``. They may be grey or coloured, with sides of any length from 8
+# pixels.

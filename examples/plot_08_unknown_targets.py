@@ -2,7 +2,8 @@
 Interventions with unknown targets
 ==================================
 
-You intervened on a system in four ways, and don't know on what each intervention acts. Can the data say so?
+You intervened on a system in four ways, but don't know the targets of the interventions. Can they be learned from the
+data?
 """
 
 import itertools
@@ -22,8 +23,9 @@ N_TEST = 5_000
 N_STEPS = 3_000
 
 # %%
-# Six latents, each with a memory of its own past, and four interventions. Every latent is hit by another pair of
-# them, so that each intervention has three targets. Four is the smallest number that can separate six latents.
+# The system has six latents, each of which depends on its own past, and four interventions. Every latent is the target
+# of a different pair of interventions, so each intervention has three targets. Four is the smallest number of
+# interventions that can separate six latents.
 targets = np.zeros((6, 4), dtype=int)
 for latent, pair in enumerate(itertools.combinations(range(4), 2)):
     targets[latent, pair] = 1
@@ -32,10 +34,10 @@ print(check(graph))
 print(check(graph, using="actions"))
 
 # %%
-# In a sample at most one intervention is on; a fifth of them has none. It shifts its targets by about two standard
-# deviations of their noise, in either direction, and by how much depends on where the target was. This is what makes
-# the separation possible: an on/off intervention on several targets that shifts them all by fixed amounts doesn't
-# have sufficient influence.
+# In each sample at most one intervention is on; in a fifth of the samples none is. It shifts its targets by about two
+# standard deviations of their noise, in either direction, by an amount that depends on the previous value of the
+# target. This dependence makes the separation possible: an on/off intervention that shifts several targets by fixed
+# amounts does not have sufficient influence.
 process = {"seed": 2, "actions": "interventions"}
 data = simulate(graph, N_SAMPLES, **process)
 test = simulate(graph, N_TEST, split="test", **process)
@@ -43,32 +45,32 @@ print(data)
 print(np.unique(data.actions, axis=0, return_counts=True))
 
 # %%
-# The model is told which intervention was on, and that there are at most twelve effects and six dependencies on the
-# past. Not which.
+# The model gets the intervention of each sample and the budgets, at most twelve effects and six dependencies on the
+# past, but not the edges themselves.
 config = TrainingConfig(max_edges_actions=12, max_edges_past=6, steps=N_STEPS, validate_every=50)
 model = fit(data, config)
 print(f"{model.history.records[-1].seconds / 60:.1f} minutes")
 
 # %%
-# Each row of the picture is one possible edge. All are there until the first round of unmixing, which picks more than
-# the budget; the next ones look again, and pick fewer.
+# Each row of the figure is one possible edge. All are present until the first round of unmixing, which keeps more than
+# the budget; later rounds reconsider all edges and keep fewer.
 plot_edge_probabilities(model.history)
 
 # %%
-# The targets that it found, as it would report them if nobody knew the truth:
+# The learned targets, without using the truth:
 for action in model.graph.actions:
-    hit = [child for parent, child in model.graph.edges() if parent == action]
-    print(f"{action}: {', '.join(hit)}")
+    learned_targets = [child for parent, child in model.graph.edges() if parent == action]
+    print(f"{action}: {', '.join(learned_targets)}")
 
 # %%
-# And beside the truth, after its latents have been matched to the true ones.
+# The learned graph next to the true one, with the learned latents matched to the true ones:
 outcome = evaluate(model, test)
 print(outcome)
 plot_graphs(graph, outcome.learned_graph)
 
 # %%
-# The targets are right; the latents nearly. Their own noise is half as large as a typical shift, so that the basis is
-# harder to find than where mechanisms are almost exact, and the run was short: the clouds are thin, but not lines.
-# The strict comparison, which asks that no other latent has a tenth of the weight, says so.
+# The targets are right, and the latents are nearly right. Their own noise is half as large as a typical shift, so the
+# basis is harder to find than with nearly deterministic mechanisms, and the run was short: the clouds are thin, but not
+# lines. The comparison, whose threshold is a tenth of the weight of the matched latent, shows it.
 plot_latents(test.latents, model.encode(test.observations), outcome.permutation)
 print(outcome.comparison.verdict)

@@ -2,8 +2,8 @@
 Does my intervention panel suffice?
 ===================================
 
-You plan to perturb a system and to train a model with sparse mechanisms on the result. The graph tells what the panel
-can separate; whether it will depends on how the interventions act. Both can be asked before the experiment.
+You plan to perturb a system and to train a model with sparse mechanisms on the data. The graph determines what the
+panel can separate; whether it does depends on how the interventions act. Both can be checked before the experiment.
 """
 
 import sympy
@@ -15,8 +15,8 @@ from identify.mechanisms import Mechanisms, gaussian
 from identify.plot import plot_verdict
 
 # %%
-# Three proteins and three drugs; every drug hits two proteins. Write down how you think that the drugs act: here each
-# shifts its targets in proportion to the dose, with noise of one unit. Doses are continuous.
+# There are three proteins and three drugs, and every drug targets two proteins. Write down how you expect the drugs to
+# act. Here each drug shifts its targets in proportion to the dose, with unit noise. Doses are continuous.
 raf, mek, erk = sympy.symbols("raf mek erk")
 drugs = a, b, c = sympy.symbols("drug_A drug_B drug_C")
 
@@ -28,15 +28,15 @@ proportional = Mechanisms(
 print(proportional.graph.edges())
 
 # %%
-# The graph is fine: no two proteins have causes contained in one another's.
+# The graph suffices: no protein's causes contain those of another.
 verdict = check(proportional.graph, influence=check_influence(proportional))
 print(verdict)
 plot_verdict(verdict, fig=plt.figure())
 
 # %%
-# The mechanisms are not. With effects in proportion to the dose, the two targets of a drug always move along the same
-# line, whatever the dose, and a model may take the line for one latent. The report says so for each drug, with the
-# relation that proves it. A promise with a refuted condition is none.
+# The mechanisms don't. With effects in proportion to the dose, the two targets of a drug move along the same
+# line at every dose, and a model may learn this line as one latent. The report gives the relation that proves this for
+# each drug. A guarantee with a refuted condition is void.
 for condition in verdict.conditions:
     print(f"{condition.status:8} {condition.name}")
 print()
@@ -44,13 +44,13 @@ for condition in verdict.refuted:
     print(condition.reason)
 
 # %%
-# It also says what would help.
+# It also lists what would help.
 for repair in verdict.refuted[0].repairs:
     print("-", repair)
 
 # %%
-# Dose-response curves are seldom straight. If they saturate, at different doses for different targets, the same panel
-# is enough, and this is proved: at two doses the effects have a determinant that is enclosed away from zero.
+# Dose-response curves are rarely straight. If they saturate at different doses for different targets, the same panel
+# suffices. The proof: at two doses, the determinant of the effects is enclosed away from zero.
 saturating = Mechanisms(
     latents=[raf, mek, erk],
     log_densities=[
@@ -66,5 +66,5 @@ for drug in drugs:
     print(f"{drug}: {report.actions[drug].status}, {report.actions[drug].certificate}")
 
 # %%
-# Anybody can recompute a certificate from what it holds.
+# A certificate holds all that is needed to recompute it.
 print([report.actions[drug].certificate.verify() for drug in drugs])

@@ -1,4 +1,4 @@
-"""What people copy from the README and docs works: snippets run, outputs are as printed, links lead somewhere."""
+"""README and docs are correct: snippets run and print what the page shows, links and citations have targets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def blocks(path: Path, language: str) -> list[str]:
 
 
 def snippets(path: Path, training: bool = False) -> list[tuple[str, str]]:
-    """Python with what it prints: what runs at once, or what trains for minutes."""
+    """Return the Python snippets of a page with their outputs: those that train for minutes, or the others."""
     code, outputs = blocks(path, "python"), blocks(path, "text")
     assert len(code) == len(outputs) > 0
     return [pair for pair in zip(code, outputs, strict=True) if ("fit(" in pair[0]) == training]
@@ -51,20 +51,20 @@ def test_snippets_print_what_the_page_says(path: Path) -> None:
 
 
 def test_the_readme_snippet_that_trains_runs() -> None:
-    """With fewer samples and steps than in the README: what it prints looks the same but for the numbers."""
+    """With fewer samples and steps than in the README, the output differs only in its numbers."""
     ((snippet, output),) = snippets(README, training=True)
-    for many, few in {"50_000": "600", "5_000": "300", "2_500": "20"}.items():
-        assert many in snippet
-        snippet = snippet.replace(many, few)
+    for full, small in {"50_000": "600", "5_000": "300", "2_500": "20"}.items():
+        assert full in snippet
+        snippet = snippet.replace(full, small)
     printed = printed_by(snippet, README, {}).replace("not confirmed", "confirmed")
     number = r"-?\d+(\.\d+)?"
     assert re.sub(number, "1", printed) == re.sub(number, "1", output)
 
 
 def commands(training: bool = False) -> list[str]:
-    """Those about graphs, which stand alone; or those that train, which follow each other."""
-    chosen = [block for block in blocks(README, "sh") if ("mechsparse train" in block) == training]
-    lines = [line for block in chosen for line in block.splitlines()]
+    """Return the commands of the README: those on graphs, which are independent, or the sequence that trains."""
+    selected = [block for block in blocks(README, "sh") if ("mechsparse train" in block) == training]
+    lines = [line for block in selected for line in block.splitlines()]
     return [line.split("#")[0].strip() for line in lines if line.startswith("mechsparse ")]
 
 
@@ -77,17 +77,17 @@ def test_the_readme_commands_run(
     for name in ("graph.json", "graph.graphml", "true.json", "learned.json", "experiments/one.json"):
         Path(name).parent.mkdir(exist_ok=True)
         write_graph(graph, name)
-    # the page on influence shows a whole file
+    # the page on influence shows a complete file
     (model,) = blocks(ROOT / "docs" / "influence.md", "toml")
     Path("model.toml").write_text(model, encoding="utf-8")
     assert main(shlex.split(command)[1:]) == 0
     assert capsys.readouterr().err == ""
 
 
-def test_the_readme_commands_that_train_run_one_after_the_other(
+def test_the_readme_commands_that_train_run_in_sequence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With fewer samples and steps than in the README: it is the way that is tested, not the figures."""
+    """The commands run with fewer samples and steps than in the README; the scores are not tested."""
     monkeypatch.chdir(tmp_path)
     smaller = {"50000": "600", "10000": "300", "2000": "20"}
     for command in commands(training=True):
@@ -108,10 +108,17 @@ def readme_graph() -> CausalGraph:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_local_links_lead_somewhere(path: Path) -> None:
+def test_local_links_have_targets(path: Path) -> None:
     targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8"))
     missing = [target for target in targets if not (path.parent / target).exists()]
     assert not missing
+
+
+def test_the_pages_and_sections_that_the_code_cites_exist() -> None:
+    for path in (*ROOT.glob("identify/**/*.py"), *ROOT.glob("estimation/**/*.py")):
+        text = " ".join(path.read_text(encoding="utf-8").split())
+        for page, section in re.findall(r'(docs/\w+\.md)(?:, "([^"]+)")?', text):
+            assert f"# {section}" in ROOT.joinpath(page).read_text(encoding="utf-8"), (path, page, section)
 
 
 def test_the_make_targets_of_the_readme_exist() -> None:
@@ -119,25 +126,27 @@ def test_the_make_targets_of_the_readme_exist() -> None:
     assert set(re.findall(r"make (\w+)", README.read_text(encoding="utf-8"))) <= rules
 
 
-# of the examples that train, in place of the numbers on the page, which take minutes: `make docs` runs those
-FEW = {"N_SAMPLES": 700, "N_IMAGES": 150, "N_RUNS": 20, "N_TEST": 60, "N_STEPS": 9}
+# sizes for the examples that train; `make docs` runs them with those on the page, which take minutes
+SMALL_SIZES = {"N_SAMPLES": 700, "N_IMAGES": 150, "N_RUNS": 20, "N_TEST": 60, "N_STEPS": 9}
 
 
-def shortened(source: str) -> str:
+def with_small_sizes(source: str) -> str:
     return re.sub(
-        r"^(N_\w+) = [\d_]+$", lambda found: f"{found[1]} = {FEW[found[1]]}", source, flags=re.MULTILINE
+        r"^(N_\w+) = [\d_]+$",
+        lambda match: f"{match[1]} = {SMALL_SIZES[match[1]]}",
+        source,
+        flags=re.MULTILINE,
     )
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.py")), ids=lambda path: path.stem)
 def test_the_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From top to bottom, those that train with few steps: the code is right, whatever it says of its numbers."""
+    """Every example runs from top to bottom; those that train do so with few steps."""
     import matplotlib as mpl
     from matplotlib import pyplot as plt
 
     monkeypatch.chdir(tmp_path)
     with mpl.rc_context({"backend": "agg"}), contextlib.redirect_stdout(io.StringIO()):
-        exec(
-            compile(shortened(path.read_text(encoding="utf-8")), str(path), "exec"), {"__name__": "__main__"}
-        )
+        source = with_small_sizes(path.read_text(encoding="utf-8"))
+        exec(compile(source, str(path), "exec"), {"__name__": "__main__"})
     plt.close("all")

@@ -28,7 +28,7 @@ class PCL(Baseline):
 
     with g_i a small network. An unconstrained network of u and v would first have to learn the narrow ridge. Every
     other row of a batch serves as x^s: where latents follow their past closely, a few of them suffice to recognise a
-    single random row, and the others are not learned (docs/experiments.md, "Baselines").
+    single random row, and the others are not learned (docs/experiments.md, "Baseline settings").
 
     Args:
         shape: Sizes of the model.

@@ -3,7 +3,7 @@
 The loss of a VAE whose latents explain the observations still depends on a rotation of the latents. Encoder and decoder
 would have to rotate together, which gradient descent hardly achieves. So the latents are encoded at a few points of
 training, the map that minimises the loss is computed for them, and it is put between encoder and decoder
-(docs/experiments.md, "Baselines").
+(docs/experiments.md, "Rotations of SlowVAE and beta-TCVAE").
 """
 
 from __future__ import annotations

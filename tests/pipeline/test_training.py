@@ -56,7 +56,7 @@ def hardly_trained(actions: Dataset) -> TrainedModel:
 def test_a_small_problem_is_solved(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three latents behind a random decoder: graph and latents come out right, whichever start they begin with.
 
-    A quarter of single starts end in curved latents (docs/training.md); those that don't have R = 0.9977 and more,
+    A quarter of single starts end in curved latents (docs/experiments.md); those that don't have R = 0.9977 and more,
     and MCC = 0.983 and more. Six starts, in a race that is shorter than usual, leave one chance in thousands.
     """
     monkeypatch.setattr(starts, "RACE_STEPS", 250)
