@@ -31,7 +31,7 @@ _N_NEIGHBOURS = 6
 _CHUNK_NUMBERS = 2_000_000
 
 # from latents (B, n) to observations (B, d) and their Jacobians (B, d, n)
-Decoder = Callable[[Tensor], tuple[Tensor, Tensor]]
+_Decoder = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def from_decoders(model: TrainedModel, points: Points, smoothing: float, seed: int) -> Array:
@@ -121,9 +121,9 @@ class _Conversion:
         if self.source is None and self.target is None:
             return x, jacobian
         selection = slice(None) if self.columns is None else self.columns
-        source_shift, source_unit = 0.0, 1.0
-        if self.source is not None:
-            source_shift, source_unit = self.source.shift[selection], self.source.unit[selection]
+        source_shift, source_unit = (
+            (0.0, 1.0) if self.source is None else (self.source.shift[selection], self.source.unit[selection])
+        )
         target_shift, target_unit = (
             (0.0, 1.0) if self.target is None else (self.target.shift, self.target.unit)
         )
@@ -135,7 +135,7 @@ class _Conversion:
 
 
 def _entanglement_derivative(
-    model: TrainedModel, decode: Decoder, role: str, latents: Tensor, smoothing: float, seed: int
+    model: TrainedModel, decode: _Decoder, role: str, latents: Tensor, smoothing: float, seed: int
 ) -> Array:
     """Differentiate the latents of a decoder with respect to the latents of a model of the same observations.
 
@@ -208,7 +208,7 @@ def _neighbour_mean(
     return np.asarray((torch.as_tensor(total) / n_points).clamp_min(0).sqrt().numpy())
 
 
-def _values_and_jacobian(decode: Decoder, points: Tensor, role: str) -> tuple[Tensor, Tensor]:
+def _values_and_jacobian(decode: _Decoder, points: Tensor, role: str) -> tuple[Tensor, Tensor]:
     """Return the values of a decoder, and its Jacobians, shape (B, outputs, inputs), float64 on the CPU."""
     try:
         values, jacobian = decode(points)

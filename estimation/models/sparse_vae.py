@@ -100,8 +100,8 @@ class SparseVAE(Representation):
         self.predicts_change = config.predict == "change" and shape.past
         self.state_dependent = config.variance == "state_dependent"
         n, d_x = shape.n_latents, shape.n_observed
-        # compare with None below: an empty nn.Sequential is falsy
         require_trainable(encoder=encoder, decoder=decoder)
+        # compared with None, since an empty nn.Sequential is falsy
         self.encoder = _mlp(d_x, n, config, generator) if encoder is None else WithLinearOutput(encoder, n)
         self.decoder = _mlp(n, d_x, config, generator) if decoder is None else WithLinearInput(decoder, n)
         # the posterior noise of a user-supplied encoder reads its outputs: a linear map of all pixels of an image
@@ -218,6 +218,9 @@ class SparseVAE(Representation):
             past: Latents z^(t-1), shape (B, n), or None without a past.
             actions: Actions in the user's units, shape (B, m), or None without actions.
             masks: Masks drawn by `sample_masks`; None for the edges that are more likely than not.
+
+        Returns:
+            Residuals and the standard deviations that the transition predicts for them.
         """
         prediction = self.transition(past, actions, masks)
         return TransitionResidual(current - prediction.loc, prediction.scale)

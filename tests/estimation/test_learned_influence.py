@@ -1,4 +1,4 @@
-"""Influence of a trained model's mechanisms: what its networks do, seen through the same numbers."""
+"""Numerical evidence for sufficient influence, from trained transition networks."""
 
 from __future__ import annotations
 
@@ -25,21 +25,20 @@ TINY = {
 }
 
 
-def test_networks_with_two_waves_have_influence_and_a_linear_one_has_not() -> None:
+def test_linear_networks_have_no_influence() -> None:
     graph = CausalGraph(Ga=[[1], [1]])
     data = simulate(graph, 600, seed=training_seed(1))
     model = fit(
         data, TrainingConfig(max_edges_actions=2, transition="leaky_relu", seed=training_seed(), **TINY)
     )  # type: ignore[arg-type]
-    # networks that are known: a large slope from the second layer on, or a straight line
-    found = learned_influence(model, data, n_conditions=200)
-    assert set(found) == {"a0"}
-    assert found["a0"].children == model.graph.latents
+    evidence = learned_influence(model, data, n_conditions=200)
+    assert set(evidence) == {"a0"}
+    assert evidence["a0"].children == model.graph.latents
     networks = model.model.networks
     with torch.no_grad():
         for weight in (*networks.weights, *networks.biases):
             weight.zero_()
-        # both latents move by multiples of one another
+        # the effects on the two latents are multiples of each other
         networks.weights[0][:, :, 0] = 1
         networks.biases[0][:, :, 0] = 100
         networks.weights[1][:, 0, 0] = 1
@@ -47,7 +46,7 @@ def test_networks_with_two_waves_have_influence_and_a_linear_one_has_not() -> No
     assert learned_influence(model, data, n_conditions=200)["a0"].verdict == "against"
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_data_that_do_not_fit_the_model_are_refused() -> None:
     data = simulate("ActionBlockDiag", 300, seed=training_seed(1))
     model = fit(data, TrainingConfig(max_edges_actions=10, seed=training_seed(), **TINY))  # type: ignore[arg-type]
     with pytest.raises(DataError, match="300 rows are too few for 4 points and 400 conditions"):
@@ -55,9 +54,9 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(DataError, match="the data have 10 actions; the model was trained on 5"):
         learned_influence(model, simulate("ActionDiag", 600, seed=training_seed(1)))
     past = simulate("TimeDiag", 300, seed=training_seed(1))
-    timed = fit(past, TrainingConfig(max_edges_past=10, seed=training_seed(), **TINY))  # type: ignore[arg-type]
+    model_of_past = fit(past, TrainingConfig(max_edges_past=10, seed=training_seed(), **TINY))  # type: ignore[arg-type]
     with pytest.raises(DataError, match="the model has no actions"):
-        learned_influence(timed, past)
-    found = learned_influence(model, data, n_conditions=200, n_points=2)
-    assert list(found) == ["a0", "a1", "a2", "a3", "a4"]
-    assert np.isfinite([evidence.relative for evidence in found.values()]).all()
+        learned_influence(model_of_past, past)
+    evidence = learned_influence(model, data, n_conditions=200, n_points=2)
+    assert list(evidence) == ["a0", "a1", "a2", "a3", "a4"]
+    assert np.isfinite([action.relative for action in evidence.values()]).all()

@@ -1,4 +1,4 @@
-"""What all scores refuse, and what they leave alone."""
+"""Errors and side effects common to all scores."""
 
 from __future__ import annotations
 
@@ -44,32 +44,32 @@ SCORES = [mean_correlation, multiple_correlation, dci]
         (np.ma.masked_less(GOOD, 0), GOOD, r"z has masked entries; fill them or leave out their rows"),
     ],
 )
-def test_arrays_that_are_refused(score: Any, z: Any, z_hat: Any, message: str) -> None:
+def test_invalid_arrays_are_refused(score: Any, z: Any, z_hat: Any, message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
         score(z, z_hat)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("score", [mean_correlation, multiple_correlation])
-def test_halves_that_are_refused(score: Any) -> None:
+def test_halves_that_are_too_small_are_refused(score: Any) -> None:
     with pytest.raises(DataError, match=r"3 rows can't be split into two halves; at least 4 are needed"):
         score(GOOD[:3], GOOD[:3], held_out=True)
-    one_long = GOOD.reshape(1, 30, 2)
+    one_sequence = GOOD.reshape(1, 30, 2)
     with pytest.raises(DataError, match=r"1 sequences of 30 steps can't be split .* at least 2 are needed"):
-        score(one_long, one_long, held_out=True)
+        score(one_sequence, one_sequence, held_out=True)
     for seed in (-1, 0.5, True):
         with pytest.raises(DataError, match=rf"seed is {seed}; it must be a whole number, 0 or more"):
             score(GOOD, GOOD, held_out=True, seed=seed)
     assert score(GOOD[:4], GOOD[:4], held_out=True).score <= 1
 
 
-def test_a_method_that_is_refused() -> None:
+def test_an_unknown_method_is_refused() -> None:
     method: Any = "kendall"
     with pytest.raises(DataError, match=r"method is 'kendall'; it must be 'pearson' or 'spearman'"):
         mean_correlation(GOOD, GOOD, method=method)
 
 
-def test_allowed_that_is_refused() -> None:
+def test_an_invalid_allowed_matrix_is_refused() -> None:
     with pytest.raises(DataError, match=r"allowed has shape \(3, 3\); .* the 2 true latents.* \(2, 2\)"):
         multiple_correlation(GOOD, GOOD, allowed=np.eye(3))
     with pytest.raises(DataError, match=r"allowed\[0, 0\] is 0.5; entries must be 0 or 1"):
@@ -87,7 +87,7 @@ def test_allowed_that_is_refused() -> None:
         ([[0], [0, 1]], r"is not an array of numbers"),
     ],
 )
-def test_matchings_that_are_refused(matching: Any, message: str) -> None:
+def test_invalid_matchings_are_refused(matching: Any, message: str) -> None:
     graph = CausalGraph(Ga=np.eye(2))
     with pytest.raises(DataError, match="matching ?" + message):
         multiple_correlation(GOOD, GOOD, matching=matching)
@@ -95,21 +95,21 @@ def test_matchings_that_are_refused(matching: Any, message: str) -> None:
         structural_hamming(graph, graph, matching)
 
 
-def test_arguments_and_global_randomness_are_left_alone() -> None:
+def test_arguments_and_global_random_state_are_unchanged() -> None:
     z, z_hat = normal(40, 2), normal(40, 2, seed=1)
     before = z.copy(), z_hat.copy()
-    state = np.random.get_state()[1].copy()  # noqa: NPY002 - the state that must not move
+    state = np.random.get_state()[1].copy()  # noqa: NPY002 - the global state must not change
     mean_correlation(z, z_hat, method="spearman", held_out=True)
     multiple_correlation(z, z_hat, allowed=np.eye(2), held_out=True)
     dci(z, z_hat, importance="forest")
-    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002 - the state that must not move
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002 - the global state must not change
     np.testing.assert_array_equal(z, before[0])
     np.testing.assert_array_equal(z_hat, before[1])
 
 
 def test_results_are_read_only() -> None:
-    found = mean_correlation(GOOD, GOOD)
-    for array in (found.permutation, found.correlations, multiple_correlation(GOOD, GOOD).per_latent):
+    mcc = mean_correlation(GOOD, GOOD)
+    for array in (mcc.permutation, mcc.correlations, multiple_correlation(GOOD, GOOD).per_latent):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
 
@@ -121,5 +121,7 @@ def test_scores_need_neither_torch_nor_scikit_learn() -> None:
         "mean_correlation(z, z, method='spearman'), multiple_correlation(z, z)\n"
         "print(sorted({'numpy', 'torch', 'sklearn'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.strip() == "['numpy']"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert process.stdout.strip() == "['numpy']"

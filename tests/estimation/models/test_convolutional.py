@@ -1,4 +1,4 @@
-"""The convolutional pair: shapes of any size, weights from the seed, and models that load without being told."""
+"""The convolutional networks: images of any size, weights from the seed, saving and loading without the networks."""
 
 from __future__ import annotations
 
@@ -42,23 +42,25 @@ def rng(seed: int = 0) -> torch.Generator:
 
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from([1, 3]), SIDES, SIDES)
-def test_images_of_any_size_go_through_and_every_pixel_counts(channels: int, height: int, width: int) -> None:
+def test_images_of_any_size_are_encoded_and_decoded_with_every_pixel(
+    channels: int, height: int, width: int
+) -> None:
     shape = (channels, height, width)
     encoder, decoder = pair(shape, width=2)
     images = torch.randn(2, channels * height * width, generator=rng()).requires_grad_()
     latents = encoder(images)
     assert latents.shape == (2, 3)
-    # a pixel that no latent depends on, or that none reaches, would be lost at the edge
-    seen = torch.autograd.grad(latents.square().sum(), images)[0]
-    assert (seen != 0).any(0).all()
-    drawn = decoder(torch.randn(64, 3, generator=rng(1)))
-    assert drawn.shape == (64, images.shape[1])
-    assert (drawn.std(0) > 0).all()
+    # a pixel at the edge could be lost: no latent would depend on it, or it would depend on no latent
+    gradient = torch.autograd.grad(latents.square().sum(), images)[0]
+    assert (gradient != 0).any(0).all()
+    decoded = decoder(torch.randn(64, 3, generator=rng(1)))
+    assert decoded.shape == (64, images.shape[1])
+    assert (decoded.std(0) > 0).all()
 
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 20)])
-def test_a_row_is_an_image_by_channel_row_and_column(shape: tuple[int, int, int]) -> None:
-    """Shifting an image by a whole cell of the coarsest grid shifts what the convolutions make of it."""
+def test_a_row_holds_channels_then_rows_then_columns(shape: tuple[int, int, int]) -> None:
+    """Shifting an image by one cell of the coarsest grid shifts the features of the convolutions by one cell."""
     encoder, _ = pair(shape)
     image = torch.zeros(1, *shape)
     image[..., 11:13, 9:13] = 1
@@ -69,15 +71,15 @@ def test_a_row_is_an_image_by_channel_row_and_column(shape: tuple[int, int, int]
         return x
 
     step = 2 ** len(encoder.levels)
-    moved = grid(image.roll(step, dims=2))
-    torch.testing.assert_close(moved[..., 1:-1, :], grid(image).roll(1, dims=2)[..., 1:-1, :])
-    heads = []
-    encoder.head.register_forward_pre_hook(lambda _, inputs: heads.append(inputs[0]))
+    shifted = grid(image.roll(step, dims=2))
+    torch.testing.assert_close(shifted[..., 1:-1, :], grid(image).roll(1, dims=2)[..., 1:-1, :])
+    head_inputs = []
+    encoder.head.register_forward_pre_hook(lambda _, inputs: head_inputs.append(inputs[0]))
     encoder(image.flatten(1))
-    assert heads[0].shape[1] == grid(image).numel()
+    assert head_inputs[0].shape[1] == grid(image).numel()
 
 
-def test_weights_come_from_the_seed_alone() -> None:
+def test_weights_depend_only_on_the_seed() -> None:
     state = torch.get_rng_state()
     first, second, other = (pair((3, 16, 16), seed=seed) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)
@@ -87,8 +89,8 @@ def test_weights_come_from_the_seed_alone() -> None:
             assert torch.equal(x, z) == name.startswith("levels") * name.endswith("bias")
 
 
-def test_a_signal_keeps_its_size() -> None:
-    """Neither fading nor growing by more than a factor of ten from end to end, whatever the depth."""
+def test_the_scale_of_a_signal_is_preserved() -> None:
+    """The standard deviation changes by less than a factor of ten from end to end, at any depth."""
     for side in (8, 32, 64):
         encoder, decoder = pair((3, side, side), n=4)
         latents = encoder(torch.randn(64, 3 * side * side, generator=rng()))
@@ -98,20 +100,20 @@ def test_a_signal_keeps_its_size() -> None:
 
 
 @pytest.mark.parametrize("network", pair((1, 9, 12), seed=3, width=5))
-def test_a_network_is_made_again_from_its_description(network: nn.Module) -> None:
-    again = rebuild(json.loads(json.dumps(describe(network))))
-    assert type(again) is type(network)
-    assert repr(again) == repr(network)
-    for a, b in zip(network.parameters(), again.parameters(), strict=True):
+def test_a_network_is_rebuilt_from_its_description(network: nn.Module) -> None:
+    rebuilt = rebuild(json.loads(json.dumps(describe(network))))
+    assert type(rebuilt) is type(network)
+    assert repr(rebuilt) == repr(network)
+    for a, b in zip(network.parameters(), rebuilt.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
-def test_no_other_network_has_a_description() -> None:
-    class Derived(ConvEncoder):
+def test_other_networks_have_no_description() -> None:
+    class Subclass(ConvEncoder):
         pass
 
     assert describe(nn.Linear(2, 2)) is None
-    assert describe(Derived((1, 8, 8), 2)) is None
+    assert describe(Subclass((1, 8, 8), 2)) is None
     assert rebuild(None) is None
 
 
@@ -134,22 +136,22 @@ TINY = TrainingConfig(
 )
 
 
-def test_a_model_of_images_loads_without_being_told_its_networks(images: Dataset, tmp_path: Path) -> None:
+def test_a_model_with_convolutions_loads_without_its_networks(images: Dataset, tmp_path: Path) -> None:
     encoder, decoder = pair(images.observation_shape, width=4)
     model = fit(images, TINY, encoder=encoder, decoder=decoder)
     model.save(tmp_path)
-    again = load(tmp_path)
-    assert again.observation_shape == (2, 9, 10)
+    loaded = load(tmp_path)
+    assert loaded.observation_shape == (2, 9, 10)
     z = model.encode(images.observations)
     assert z.shape == (80, 1, 3)
-    np.testing.assert_array_equal(again.encode(images.observations), z)
-    np.testing.assert_array_equal(again.decode(z), model.decode(z))
-    again.save(tmp_path / "again")
-    np.testing.assert_array_equal(load(tmp_path / "again").decode(z), model.decode(z))
+    np.testing.assert_array_equal(loaded.encode(images.observations), z)
+    np.testing.assert_array_equal(loaded.decode(z), model.decode(z))
+    loaded.save(tmp_path / "resaved")
+    np.testing.assert_array_equal(load(tmp_path / "resaved").decode(z), model.decode(z))
 
 
-def test_pixels_share_one_scale_whatever_never_changes(images: Dataset) -> None:
-    """Else a corner that hardly ever lights up would weigh as much as the middle."""
+def test_pixels_share_one_scale_despite_constant_pixels(images: Dataset) -> None:
+    """With individual scales, a corner that hardly varies would have as much weight as the centre."""
     rows = images.observations[:, 0] * np.linspace(1e-4, 2, 180, dtype=np.float32)
     rows[:, 5] = 0.7
     data = Dataset.from_arrays(rows, images.actions, observation_shape=(2, 9, 10))
@@ -162,7 +164,7 @@ def test_pixels_share_one_scale_whatever_never_changes(images: Dataset) -> None:
     assert len(plain.x_scale.unique()) > 100
 
 
-def test_simulated_pixels_share_one_scale_too() -> None:
+def test_simulated_pixels_share_one_scale() -> None:
     data = simulate(CausalGraph(Ga=np.eye(2)), 50, decoder="balls", seed=training_seed())
     assert len(data.decoder.scale.unique()) == 1
     assert data.observations.std(0).max() > 100 * data.observations.std(0).min()
@@ -170,7 +172,7 @@ def test_simulated_pixels_share_one_scale_too() -> None:
 
 
 class RowsOnly(nn.Module):
-    """A network that takes rows (B, n) only, as those of users may."""
+    """A user-supplied network that accepts only inputs of shape (B, n)."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
@@ -181,22 +183,22 @@ class RowsOnly(nn.Module):
         return (rows @ self.weight).reshape(batch, -1)
 
 
-def test_the_bound_needs_networks_that_take_rows_only() -> None:
-    """Two steps of two rows are four rows to a network, not two rows of two steps."""
+def test_the_elbo_evaluates_networks_on_rows_only() -> None:
+    """Two sequences of two steps are passed to a network as four rows."""
     shape, rows = Shape(180, 3, 0, past=True), torch.randn(2, 2, 180, generator=rng())
     for decoder in (RowsOnly(180), pair((2, 9, 10), width=2)[1]):
         model = SparseVAE(shape, TINY, rng(), decoder=decoder)
         terms = negative_elbo(model, Batch(rows, None), None, rng(1))
-        drawn = _one_sample(model, rows.flatten(0, 1))
-        by_hand = -model.likelihood(drawn).log_prob(rows.flatten(0, 1)).mean() * 2
-        torch.testing.assert_close(terms.reconstruction, by_hand)
+        sample = _one_sample(model, rows.flatten(0, 1))
+        expected = -model.likelihood(sample).log_prob(rows.flatten(0, 1)).mean() * 2
+        torch.testing.assert_close(terms.reconstruction, expected)
 
 
 def _one_sample(model: SparseVAE, rows: torch.Tensor) -> torch.Tensor:
     return model.posterior(rows).sample(torch.randn(len(rows), 3, generator=rng(1)))
 
 
-def test_one_of_the_pair_and_one_of_the_users_own(images: Dataset, tmp_path: Path) -> None:
+def test_one_network_may_be_user_supplied(images: Dataset, tmp_path: Path) -> None:
     encoder, _ = pair(images.observation_shape, width=4)
     model = fit(images, TINY, encoder=encoder, decoder=nn.Linear(3, 180))
     model.save(tmp_path)
@@ -221,7 +223,7 @@ OPTIONS = {"image_shape": [2, 9, 10], "n_latents": 3, "seed": 0, "width": 4}
         ({"decoder": 3}, "content.networks.decoder is 3; it must be an object"),
     ],
 )
-def test_a_folder_that_names_another_network_is_refused(
+def test_a_saved_model_with_an_unknown_network_is_refused(
     images: Dataset, tmp_path: Path, networks: object, message: str
 ) -> None:
     encoder, decoder = pair(images.observation_shape, width=4)
@@ -247,7 +249,7 @@ def test_a_folder_that_names_another_network_is_refused(
         ((3, 32, 32), {"seed": -1}, "seed is -1; it must be a whole number, 0 or more"),
     ],
 )
-def test_what_can_not_be(shape: object, options: dict[str, object], message: str) -> None:
+def test_invalid_arguments_are_refused(shape: object, options: dict[str, object], message: str) -> None:
     n = options.pop("n", 4)
     with pytest.raises(ConfigError, match=message):
         ConvEncoder(shape, n, **{"seed": training_seed(), **options})  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The flow is exactly invertible, and knows its own Jacobian."""
+"""The flow: inverse, Jacobian and log-determinant, against autograd."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from estimation.models.jacobian import batch_jacobian
 from tests.seeds import training_seed
 
 
-def stirred(n: int, blocks: int, seed: int, size: float = 0.3) -> ResidualFlow:
-    """A flow that has learned something, in double precision."""
+def random_flow(n: int, blocks: int, seed: int, size: float = 0.3) -> ResidualFlow:
+    """An active flow with random weights, in double precision."""
     generator = torch.Generator().manual_seed(training_seed(seed))
     flow = ResidualFlow(n, blocks, 8, generator).double()
     with torch.no_grad():
@@ -31,90 +31,89 @@ def stirred(n: int, blocks: int, seed: int, size: float = 0.3) -> ResidualFlow:
     size=st.sampled_from([0.01, 0.3, 1, 30]),
 )
 def test_inverse_jacobian_and_determinant(n: int, blocks: int, seed: int, size: float) -> None:
-    """However large the weights are."""
-    flow = stirred(n, blocks, seed, size)
+    """They are right for weights of any size."""
+    flow = random_flow(n, blocks, seed, size)
     z = torch.randn(
         6, n, generator=torch.Generator().manual_seed(training_seed(seed + 1)), dtype=torch.float64
     )
-    straight, jacobian, log_det = flow.with_jacobian(z)
-    torch.testing.assert_close(flow(z), straight)
-    torch.testing.assert_close(flow.inverse(straight), z)
+    transformed, jacobian, log_det = flow.with_jacobian(z)
+    torch.testing.assert_close(flow(z), transformed)
+    torch.testing.assert_close(flow.inverse(transformed), z)
     torch.testing.assert_close(flow(flow.inverse(z)), z)
-    sign, size_of_it = torch.linalg.slogdet(jacobian)
+    sign, expected_log_det = torch.linalg.slogdet(jacobian)
     assert (sign > 0).all()
-    torch.testing.assert_close(size_of_it, log_det)
+    torch.testing.assert_close(expected_log_det, log_det)
     torch.testing.assert_close(jacobian, batch_jacobian(flow, z)[1])
-    # what the decoder's derivative needs
-    torch.testing.assert_close(batch_jacobian(flow.inverse, straight)[1], torch.linalg.inv(jacobian))
+    # the inverse function theorem, which the decoder's Jacobian relies on
+    torch.testing.assert_close(batch_jacobian(flow.inverse, transformed)[1], torch.linalg.inv(jacobian))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_inverse_is_as_exact_as_numbers_are(dtype: torch.dtype) -> None:
-    flow = stirred(5, 4, 2, 30).to(dtype)
+def test_the_inverse_is_exact_to_the_precision_of_its_dtype(dtype: torch.dtype) -> None:
+    flow = random_flow(5, 4, 2, 30).to(dtype)
     z = torch.randn(500, 5, generator=torch.Generator().manual_seed(training_seed()), dtype=dtype)
     assert (flow.inverse(flow(z)) - z).abs().max() < 50 * 2**4 * torch.finfo(dtype).eps * z.abs().max()
 
 
-def test_every_latent_moves_and_depends_on_others() -> None:
+def test_every_latent_is_transformed_and_depends_on_others() -> None:
     z = torch.randn(4, 5, generator=torch.Generator().manual_seed(training_seed()), dtype=torch.float64)
-    off_diagonal = stirred(5, 2, 0).with_jacobian(z)[1].abs().mean(0)
+    off_diagonal = random_flow(5, 2, 0).with_jacobian(z)[1].abs().mean(0)
     off_diagonal.fill_diagonal_(0)
     assert (off_diagonal.sum(1) > 1e-3).all()
 
 
-def test_latents_that_stay_out_are_left_alone_and_move_no_other() -> None:
-    flow, through = stirred(5, 3, 0), torch.tensor([True, False, True, True, False])
-    flow.activate_(through)
+def test_latents_outside_the_flow_are_unchanged_and_affect_no_other() -> None:
+    flow, active = random_flow(5, 3, 0), torch.tensor([True, False, True, True, False])
+    flow.activate_(active)
     z = torch.randn(40, 5, generator=torch.Generator().manual_seed(training_seed()), dtype=torch.float64)
-    straight, jacobian, log_det = flow.with_jacobian(z)
-    assert torch.equal(straight[:, ~through], z[:, ~through])
-    assert (jacobian[:, through][:, :, ~through] == 0).all()
-    assert (straight[:, through] != z[:, through]).all()
+    transformed, jacobian, log_det = flow.with_jacobian(z)
+    assert torch.equal(transformed[:, ~active], z[:, ~active])
+    assert (jacobian[:, active][:, :, ~active] == 0).all()
+    assert (transformed[:, active] != z[:, active]).all()
     torch.testing.assert_close(jacobian, batch_jacobian(flow, z)[1])
     torch.testing.assert_close(torch.linalg.slogdet(jacobian)[1], log_det)
-    torch.testing.assert_close(flow.inverse(straight), z)
+    torch.testing.assert_close(flow.inverse(transformed), z)
 
 
-def test_with_no_latent_it_is_left_out() -> None:
-    flow = stirred(3, 2, 0)
+def test_a_flow_without_latents_is_inactive() -> None:
+    flow = random_flow(3, 2, 0)
     flow.activate_(torch.zeros(3, dtype=torch.bool))
     assert not flow.active
 
 
-def test_it_begins_as_the_identity_and_is_left_out_until_then() -> None:
+def test_it_starts_as_the_identity_and_is_skipped_while_inactive() -> None:
     z = torch.randn(4, 3, generator=torch.Generator().manual_seed(training_seed(1)))
-    fresh = ResidualFlow(3, 4, 8, torch.Generator().manual_seed(training_seed()))
-    fresh.activate_()
-    assert torch.equal(fresh(z), z)
-    assert (fresh.with_jacobian(z)[2] == 0).all()
-    learned = stirred(3, 4, 0).float()
-    learned.through.fill_(False)
-    assert not learned.active
-    assert learned(z) is z
-    assert learned.inverse(z) is z
+    initial = ResidualFlow(3, 4, 8, torch.Generator().manual_seed(training_seed()))
+    initial.activate_()
+    assert torch.equal(initial(z), z)
+    assert (initial.with_jacobian(z)[2] == 0).all()
+    inactive = random_flow(3, 4, 0).float()
+    inactive.through.fill_(False)
+    assert not inactive.active
+    assert inactive(z) is z
+    assert inactive.inverse(z) is z
 
 
-def test_it_can_begin_to_learn() -> None:
-    """At the identity no gradient is infinite, and some are not zero."""
+def test_gradients_at_the_identity_are_finite_and_not_all_zero() -> None:
     flow = ResidualFlow(3, 2, 8, torch.Generator().manual_seed(training_seed()))
     flow.activate_()
-    straight, _, log_det = flow.with_jacobian(
+    transformed, _, log_det = flow.with_jacobian(
         torch.randn(20, 3, generator=torch.Generator().manual_seed(training_seed(1)))
     )
-    (straight.square().sum() - log_det.sum()).backward()
+    (transformed.square().sum() - log_det.sum()).backward()
     gradients = [parameter.grad for parameter in flow.parameters()]
     assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
     assert any(gradient is not None and gradient.abs().max() > 0 for gradient in gradients)
 
 
-def test_without_blocks_there_is_nothing_to_activate() -> None:
+def test_a_flow_without_blocks_stays_inactive() -> None:
     flow = ResidualFlow(3, 0, 8, torch.Generator())
     flow.activate_()
     assert not flow.active
     assert not list(flow.parameters())
 
 
-def test_weights_come_from_the_generator_alone() -> None:
+def test_weights_depend_only_on_the_generator() -> None:
     state = torch.get_rng_state()
     first, second = (ResidualFlow(4, 2, 8, torch.Generator().manual_seed(training_seed(3))) for _ in range(2))
     assert torch.equal(state, torch.get_rng_state())

@@ -1,4 +1,4 @@
-"""The Gaussian posterior: factor, determinant and change of basis agree with torch's own distribution."""
+"""The Gaussian posterior: factor, determinant and change of basis, compared with torch's distribution."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MATRIX = torch.tensor([[1.0, 0.5, 0.0], [0.0, -2.0, 0.3], [0.2, 0.0, 1.0]], dtyp
 X = torch.randn(6, 4, generator=rng(9), dtype=torch.float64)
 
 
-def drawn(full: bool = True) -> PosteriorNoise:
+def random_noise(full: bool = True) -> PosteriorNoise:
     noise = PosteriorNoise(4, 3, full, rng())
     with torch.no_grad():
         for k, parameter in enumerate(noise.network.parameters()):
@@ -28,36 +28,36 @@ def drawn(full: bool = True) -> PosteriorNoise:
 
 
 @pytest.mark.parametrize("full", [True, False])
-def test_the_determinant_and_the_variance_are_those_of_the_covariance(full: bool) -> None:
-    noise = drawn(full)
+def test_determinant_and_variance_agree_with_the_covariance(full: bool) -> None:
+    noise = random_noise(full)
     noise.change_basis_(MATRIX)
     factor, log_det = noise(X)
     posterior = Gaussian(torch.zeros_like(X[:, :3]), factor, log_det)
-    whole = posterior.distribution()
-    torch.testing.assert_close(2 * log_det, torch.logdet(whole.covariance_matrix))
-    torch.testing.assert_close(posterior.variance, whole.variance)
+    distribution = posterior.distribution()
+    torch.testing.assert_close(2 * log_det, torch.logdet(distribution.covariance_matrix))
+    torch.testing.assert_close(posterior.variance, distribution.variance)
     constant = 1.5 * (1 + math.log(2 * math.pi))
-    torch.testing.assert_close(whole.entropy(), log_det + constant)
+    torch.testing.assert_close(distribution.entropy(), log_det + constant)
 
 
 def test_samples_have_the_covariance_of_the_factor() -> None:
-    factor, log_det = drawn()(X[:1])
-    many = Gaussian(torch.ones(1, 3, dtype=torch.float64), factor, log_det).sample(
+    factor, log_det = random_noise()(X[:1])
+    samples = Gaussian(torch.ones(1, 3, dtype=torch.float64), factor, log_det).sample(
         torch.randn(200_000, 3, generator=rng(1), dtype=torch.float64)
     )
-    torch.testing.assert_close(torch.cov(many.T), (factor @ factor.mT)[0].detach(), rtol=0.02, atol=1e-3)
-    torch.testing.assert_close(many.mean(0), torch.ones(3, dtype=torch.float64), rtol=0.01, atol=0.01)
+    torch.testing.assert_close(torch.cov(samples.T), (factor @ factor.mT)[0].detach(), rtol=0.02, atol=1e-3)
+    torch.testing.assert_close(samples.mean(0), torch.ones(3, dtype=torch.float64), rtol=0.01, atol=0.01)
 
 
-def test_a_change_of_basis_moves_a_full_covariance_exactly() -> None:
-    noise = drawn()
+def test_a_change_of_basis_transforms_a_full_covariance_exactly() -> None:
+    noise = random_noise()
     before, _ = noise(X)
     noise.change_basis_(MATRIX)
     torch.testing.assert_close(noise(X)[0], MATRIX @ before)
 
 
 def test_a_diagonal_posterior_stays_diagonal() -> None:
-    noise = drawn(full=False)
+    noise = random_noise(full=False)
     before = Gaussian(torch.zeros(1, 3), *noise(torch.zeros_like(X[:1]))).variance
     noise.change_basis_(MATRIX)
     factor, _ = noise(X[1:])

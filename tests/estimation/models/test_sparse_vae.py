@@ -1,4 +1,4 @@
-"""Networks, masks, the model and its objective: shapes, functions, and closed forms."""
+"""Networks, masks, the model and its objective: shapes, masks on the function, and closed forms."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def tiny(past: bool = True, n_actions: int = 2, **changes: object) -> SparseVAE:
     )
 
 
-def stirred(model: SparseVAE) -> SparseVAE:
-    """Away from the start, where layers whose outputs are multiplied by zero can't be seen."""
+def with_random_noise_weights(model: SparseVAE) -> SparseVAE:
+    """Perturb the posterior noise, whose initial weights are zero, so that gradients reach all its layers."""
     with torch.no_grad():
         for k, parameter in enumerate(model.posterior_noise.parameters()):
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng(k)))
@@ -51,7 +51,7 @@ def batch_for(model: SparseVAE, rows: int = 16) -> Batch:
 
 
 @pytest.mark.parametrize(("past", "n_actions"), [(True, 0), (True, 2), (False, 2)])
-def test_a_transition_sees_the_parents_of_its_mask_only(past: bool, n_actions: int) -> None:
+def test_a_transition_depends_only_on_the_parents_in_its_mask(past: bool, n_actions: int) -> None:
     model = tiny(past, n_actions)
     width = (3 if past else 0) + n_actions
     support = torch.rand(3, width, generator=rng(3)) > 0.5
@@ -62,31 +62,33 @@ def test_a_transition_sees_the_parents_of_its_mask_only(past: bool, n_actions: i
     a = torch.randn(4, n_actions, generator=rng(5)) if n_actions else None
     before = model.transition(z, a).loc
     for parent in range(width):
-        z_moved, a_moved = (None if z is None else z.clone()), (None if a is None else a.clone())
-        target, column = (z_moved, parent) if past and parent < 3 else (a_moved, parent - (3 if past else 0))
+        z_changed, a_changed = (None if z is None else z.clone()), (None if a is None else a.clone())
+        target, column = (
+            (z_changed, parent) if past and parent < 3 else (a_changed, parent - (3 if past else 0))
+        )
         target[:, column] += 1
-        after = model.transition(z_moved, a_moved).loc
+        after = model.transition(z_changed, a_changed).loc
         # predicting the change adds the latent's own past value
         change = after - before
         if past:
-            change = change - (z_moved - z)
+            change = change - (z_changed - z)
         assert ((change.abs() > 1e-6).any(0) <= support[:, parent]).all()
 
 
 @pytest.mark.parametrize("skip", [True, False])
-def test_a_linear_map_folds_into_an_mlp(skip: bool) -> None:
+def test_an_affine_map_is_folded_into_an_mlp(skip: bool) -> None:
     matrix, offset = torch.randn(3, 3, generator=rng(1)), torch.randn(3, generator=rng(2))
     x = torch.randn(9, 3, generator=rng(3))
     network = MLP(3, 3, width=7, depth=2, generator=rng(), skip=skip)
-    before, of_mapped = network(x), network(x @ matrix.T + offset)
+    before, expected = network(x), network(x @ matrix.T + offset)
     network.compose_after_(matrix, offset)
     torch.testing.assert_close(network(x), before @ matrix.T + offset, atol=1e-5, rtol=1e-5)
     network = MLP(3, 3, width=7, depth=2, generator=rng(), skip=skip)
     network.compose_before_(matrix, offset)
-    torch.testing.assert_close(network(x), of_mapped, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(network(x), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_a_linear_map_folds_around_a_network_of_the_users() -> None:
+def test_an_affine_map_is_folded_around_a_user_supplied_network() -> None:
     matrix, offset = torch.randn(3, 3, generator=rng(1)), torch.randn(3, generator=rng(2))
     x, inner = torch.randn(9, 3, generator=rng(3)), MLP(3, 3, 4, 1, rng())
     after, before = WithLinearOutput(inner, 3), WithLinearInput(inner, 3)
@@ -96,7 +98,7 @@ def test_a_linear_map_folds_around_a_network_of_the_users() -> None:
     torch.testing.assert_close(before(x), inner(x @ matrix.T + offset))
 
 
-def test_a_change_of_basis_changes_the_latents_and_nothing_else() -> None:
+def test_a_change_of_basis_changes_the_latents_but_not_the_reconstruction() -> None:
     model = tiny()
     matrix, offset = torch.randn(3, 3, generator=rng(7)) + 2 * torch.eye(3), torch.randn(3, generator=rng(8))
     x = torch.randn(20, 5, generator=rng(9))
@@ -109,25 +111,25 @@ def test_a_change_of_basis_changes_the_latents_and_nothing_else() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(-20, 20), min_size=4, max_size=4), st.floats(0.05, 3.5))
-def test_projection_meets_the_budget_and_keeps_the_order(logits: list[float], budget: float) -> None:
+def test_projection_meets_the_budget_by_a_common_shift(logits: list[float], budget: float) -> None:
     masks = EdgeMasks(2, 2)
     masks.start_sampling_(torch.tensor(logits).reshape(2, 2))
     before = masks.logits.detach().clone()
-    had = float(masks.expected_edges().detach())
+    n_before = float(masks.expected_edges().detach())
     masks.project_(budget)
-    assert float(masks.expected_edges().detach()) == pytest.approx(min(had, budget), abs=1e-3)
+    assert float(masks.expected_edges().detach()) == pytest.approx(min(n_before, budget), abs=1e-3)
     shift = (masks.logits - before).detach()
-    inside = masks.logits.detach().abs() < 29
-    assert torch.allclose(shift[inside], shift[inside].mean(), atol=1e-3) or not inside.any()
+    unclipped = masks.logits.detach().abs() < 29
+    assert torch.allclose(shift[unclipped], shift[unclipped].mean(), atol=1e-3) or not unclipped.any()
 
 
 def test_samples_have_the_probabilities_of_their_logits() -> None:
     masks = EdgeMasks(2, 3)
     masks.start_sampling_(torch.tensor([[0.0, 2.0, -2.0], [5.0, -5.0, 1.0]]))
-    drawn = masks.sample(20_000, rng())
-    assert set(drawn.detach().unique().tolist()) == {0.0, 1.0}
-    torch.testing.assert_close(drawn.mean(0), masks.probabilities(), atol=0.02, rtol=0)
-    drawn.sum().backward()
+    samples = masks.sample(20_000, rng())
+    assert set(samples.detach().unique().tolist()) == {0.0, 1.0}
+    torch.testing.assert_close(samples.mean(0), masks.probabilities(), atol=0.02, rtol=0)
+    samples.sum().backward()
     assert (masks.logits.grad > 0).all()
 
 
@@ -145,9 +147,9 @@ def test_states_of_a_mask() -> None:
         masks.project_(-1)
 
 
-def test_the_terms_of_the_bound_by_hand() -> None:
-    """Against torch's own divergences of Gaussians, with the same draws and correlated posteriors."""
-    model = stirred(tiny(variance="learned")).double()
+def test_the_terms_of_the_elbo_equal_torch_divergences() -> None:
+    """The posteriors are correlated, and both sides use the same samples."""
+    model = with_random_noise_weights(tiny(variance="learned")).double()
     batch = batch_for(model)
     batch = Batch(batch.observations.double(), batch.actions.double())
     terms = negative_elbo(model, batch, Masks(), rng(5))
@@ -157,7 +159,7 @@ def test_the_terms_of_the_bound_by_hand() -> None:
     error = (x - model.decoder(z)) ** 2
     reconstruction = 2 * 0.5 * (error + math.log(2 * math.pi)).mean()
     prior = model.transition(z.reshape(-1, 2, 3)[:, 0], batch.actions, Masks()).loc
-    # the start is standard normal, and so is the noise of a transition whose variance is still 1
+    # p(z^1) is standard normal, and so is the noise of a transition whose initial variance is 1
     centres = torch.stack([torch.zeros_like(prior), prior], dim=1).flatten(0, 1)
     priors = MultivariateNormal(centres, torch.eye(3, dtype=torch.float64))
     divergence = 2 * kl_divergence(q.distribution(), priors).mean() / 5
@@ -167,7 +169,7 @@ def test_the_terms_of_the_bound_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("past", "n_actions"), [(True, 0), (True, 2), (False, 2)])
-def test_profiled_variances_are_the_best_ones(past: bool, n_actions: int) -> None:
+def test_profiled_variances_are_optimal(past: bool, n_actions: int) -> None:
     model = tiny(past, n_actions)
     batch = batch_for(model)
     profiled = training_loss(model, batch, Masks(), rng(5), profiled=True)
@@ -187,7 +189,7 @@ def test_profiled_variances_are_the_best_ones(past: bool, n_actions: int) -> Non
 @pytest.mark.parametrize("variance", ["profiled", "learned", "fixed", "state_dependent"])
 @pytest.mark.parametrize("predict", ["change", "value"])
 def test_a_gradient_reaches_every_parameter(variance: str, predict: str) -> None:
-    model = stirred(tiny(variance=variance, predict=predict))
+    model = with_random_noise_weights(tiny(variance=variance, predict=predict))
     for edges in model.edges.values():
         edges.start_sampling_(torch.zeros_like(edges.logits))
     batch = batch_for(model)
@@ -195,7 +197,7 @@ def test_a_gradient_reaches_every_parameter(variance: str, predict: str) -> None
         model, batch, model.sample_masks(16, rng()), rng(1), variance == "profiled"
     ).total.backward()
     for name, parameter in model.named_parameters():
-        # the flow is fitted by itself, after the last step
+        # the flow is fitted separately, after training
         if parameter.numel() and not name.startswith("flow."):
             assert parameter.grad is not None, name
             assert parameter.grad.abs().sum() > 0, name
@@ -205,18 +207,32 @@ def test_a_gradient_reaches_every_parameter(variance: str, predict: str) -> None
 def test_jacobian_and_effects_of_the_transition(predict: str) -> None:
     model = tiny(predict=predict)
     z, a = torch.randn(6, 3, generator=rng(1)), torch.randn(6, 2, generator=rng(2))
-    found = model.transition_jacobian(z, a)
+    jacobian = model.transition_jacobian(z, a)
     for row in range(6):
-        wanted = torch.func.jacrev(lambda u, row=row: model.transition(u[None], a[row, None]).loc[0])(z[row])
-        torch.testing.assert_close(found[row], wanted - torch.eye(3), atol=1e-5, rtol=1e-5)
+        expected = torch.func.jacrev(lambda u, row=row: model.transition(u[None], a[row, None]).loc[0])(
+            z[row]
+        )
+        torch.testing.assert_close(jacobian[row], expected - torch.eye(3), atol=1e-5, rtol=1e-5)
     effects = model.action_effects(z, a)
-    swapped = a.clone()
-    swapped[:, 1] = a[:, 1].roll(1)
-    wanted = (model.transition(z, swapped).loc - model.transition(z, a).loc) / math.sqrt(2)
-    torch.testing.assert_close(effects[..., 1], wanted.detach())
+    resampled = a.clone()
+    resampled[:, 1] = a[:, 1].roll(1)
+    expected = (model.transition(z, resampled).loc - model.transition(z, a).loc) / math.sqrt(2)
+    torch.testing.assert_close(effects[..., 1], expected.detach())
 
 
-def test_models_that_can_not_be() -> None:
+@pytest.mark.parametrize(("past", "n_actions"), [(True, 2), (False, 2)])
+def test_the_residual_is_the_latents_minus_their_predicted_mean(past: bool, n_actions: int) -> None:
+    model = tiny(past, n_actions)
+    z, a = torch.randn(6, 2, 3, generator=rng(1)), torch.randn(6, n_actions, generator=rng(2))
+    z_past = model.past_latents(z)
+    prediction = model.transition(z_past, a)
+    residual = model.transition_residual(z[:, -1], z_past, a)
+    assert torch.equal(residual.value, z[:, -1] - prediction.loc)
+    assert torch.equal(residual.scale, prediction.scale)
+    assert z_past is None if not past else torch.equal(z_past, z[:, 0])
+
+
+def test_invalid_models_are_refused() -> None:
     with pytest.raises(ConfigError, match="neither actions nor a past, so that nothing can be sparse"):
         SparseVAE(Shape(5, 3, 0, past=False), TrainingConfig(), rng())
     with pytest.raises(TrainingError, match=r"the encoder can't take inputs of shape \(2, 5\)"):
@@ -227,7 +243,7 @@ def test_models_that_can_not_be() -> None:
         SparseVAE(Shape(5, 3, 2, past=False), TrainingConfig(), rng(), decoder=nn.Linear(3, 4))
 
 
-def test_weights_come_from_the_generator_alone() -> None:
+def test_weights_depend_only_on_the_generator() -> None:
     state = torch.get_rng_state()
     first, second = tiny(), tiny()
     assert torch.equal(state, torch.get_rng_state())
@@ -238,19 +254,19 @@ def test_weights_come_from_the_generator_alone() -> None:
 
 
 @pytest.mark.parametrize("variance", ["profiled", "state_dependent"])
-def test_a_step_stays_on_the_models_device(variance: str) -> None:
-    """A stand-in for a GPU: tensors of the meta device refuse to meet those of the CPU."""
+def test_a_step_stays_on_the_device_of_the_model(variance: str) -> None:
+    """The meta device stands in for a GPU: its tensors can't be combined with those of the CPU."""
     config = TrainingConfig(max_edges_past=4, variance=variance, seed=training_seed())
     model = SparseVAE(Shape(6, 3, 2, past=True), config, torch.Generator())
-    # what asks for a number is read back from a GPU, and can't be from a meta tensor
+    # these buffers are read as Python numbers, which is impossible on the meta device
     states = [edges.state for edges in model.edges.values()]
-    active, steps = model.flow.through, model.refinement.steps
+    flow_mask, steps = model.flow.through, model.refinement.steps
     model.to("meta")
     for edges, state in zip(model.edges.values(), states, strict=True):
         edges.state = state
-    model.flow.through, model.refinement.steps = active, steps
-    moving = [p for name, p in model.named_parameters() if not name.startswith("flow.")]
-    optimiser = build(moving, "soap", 1e-3)
+    model.flow.through, model.refinement.steps = flow_mask, steps
+    trained = [p for name, p in model.named_parameters() if not name.startswith("flow.")]
+    optimiser = build(trained, "soap", 1e-3)
     batch = Batch(torch.empty(8, 2, 6, device="meta"), torch.empty(8, 2, device="meta"))
     for sampled in (False, True):
         for edges in model.edges.values() if sampled else ():
@@ -261,22 +277,24 @@ def test_a_step_stays_on_the_models_device(variance: str) -> None:
         terms.total.backward()
         optimiser.step()
         assert terms.total.device.type == "meta"
-    assert all(parameter.grad is not None for parameter in moving)
+    assert all(parameter.grad is not None for parameter in trained)
     model.reset_transition_(config, torch.Generator())
     assert {parameter.device.type for parameter in model.networks.parameters()} == {"meta"}
 
 
-@pytest.mark.parametrize("through", [None, [True, False, True]])
-def test_the_jacobian_of_observations_is_that_of_the_map(through: list[bool] | None) -> None:
-    """Differentiated through every round of the flow's inverse, instead of by the inverse function theorem."""
+@pytest.mark.parametrize("latents", [None, [True, False, True]])
+def test_the_observation_jacobian_equals_differentiation_through_the_inverse(
+    latents: list[bool] | None,
+) -> None:
+    """The reference differentiates every iteration of the flow's inverse, without the inverse function theorem."""
     model = tiny(flow_blocks=3).double().eval()
     z = torch.randn(20, 3, generator=rng(1), dtype=torch.float64)
     for active in (False, True):
         if active:
             for k, parameter in enumerate(model.flow.parameters()):
                 parameter.data += 0.3 * torch.randn(parameter.shape, generator=rng(k), dtype=torch.float64)
-            model.flow.activate_(None if through is None else torch.tensor(through))
+            model.flow.activate_(None if latents is None else torch.tensor(latents))
         observations, jacobian = model.observation_jacobian(z)
-        wanted, slopes = batch_jacobian(model.mean_observations, z)
-        torch.testing.assert_close(observations, wanted, rtol=1e-9, atol=1e-9)
-        torch.testing.assert_close(jacobian, slopes, rtol=1e-7, atol=1e-9)
+        expected, expected_jacobian = batch_jacobian(model.mean_observations, z)
+        torch.testing.assert_close(observations, expected, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(jacobian, expected_jacobian, rtol=1e-7, atol=1e-9)

@@ -1,4 +1,4 @@
-"""The transition networks: each sees its mask only, and all at once are the same as one at a time."""
+"""The transition networks: masks, Jacobians, and agreement with one network at a time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(training_seed(seed))
 
 
-def drawn(count: int, inputs: int, outputs: int = 1, seed: int = 0, sines: bool = True) -> TransitionNetworks:
+def random_networks(
+    n_latents: int, n_inputs: int, n_outputs: int = 1, seed: int = 0, sines: bool = True
+) -> TransitionNetworks:
     networks = TransitionNetworks(
-        count, inputs, width=5, depth=2, n_outputs=outputs, generator=rng(seed), sines=sines
+        n_latents, n_inputs, width=5, depth=2, n_outputs=n_outputs, generator=rng(seed), sines=sines
     )
     with torch.no_grad():
-        # they start at zero, where nothing could be seen of them
+        # the initial coefficients are zero
         networks.bumps.normal_(generator=rng(seed + 1))
     return networks
 
@@ -43,8 +45,8 @@ def one_at_a_time(networks: TransitionNetworks, i: int, inputs: Tensor, row: Ten
 
 
 @pytest.mark.parametrize("sines", [True, False])
-def test_all_at_once_are_the_same_as_one_at_a_time(sines: bool) -> None:
-    networks = drawn(4, 3, outputs=2, sines=sines)
+def test_all_networks_at_once_equal_one_at_a_time(sines: bool) -> None:
+    networks = random_networks(4, 3, n_outputs=2, sines=sines)
     inputs = torch.randn(7, 3, generator=rng(1))
     masks = (torch.rand(4, 3, generator=rng(2)) > 0.5).float()
     for i, row in enumerate(masks):
@@ -56,8 +58,8 @@ def test_all_at_once_are_the_same_as_one_at_a_time(sines: bool) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**20), st.booleans())
-def test_the_jacobian_is_the_derivative_and_zero_where_the_mask_is(seed: int, sines: bool) -> None:
-    networks = drawn(3, 4, seed=seed, sines=sines).double()
+def test_the_jacobian_is_the_derivative_and_zero_where_the_mask_is_zero(seed: int, sines: bool) -> None:
+    networks = random_networks(3, 4, seed=seed, sines=sines).double()
     masks = (torch.rand(3, 4, generator=rng(seed + 2)) > 0.5).double()
     inputs = torch.randn(6, 4, generator=rng(seed + 3)).double()
     jacobian = networks.jacobian(inputs, masks)
@@ -68,23 +70,23 @@ def test_the_jacobian_is_the_derivative_and_zero_where_the_mask_is(seed: int, si
     torch.testing.assert_close(jacobian, reference)
 
 
-def test_no_bump_is_so_low_that_processors_get_slow() -> None:
-    networks = drawn(2, 1)
+def test_basis_functions_stay_clear_of_denormal_numbers() -> None:
+    networks = random_networks(2, 1)
     heights = networks._basis(torch.linspace(-100, 100, 999)[:, None])
     assert heights.min() > 1e4 * torch.finfo(torch.float32).tiny
     assert heights.min() < 1e-17
-    # and what is as far as that from all bumps has no slope
+    # and the slope is zero far from all centres
     assert networks._additive_slopes(torch.full((1, 1), 100.0)).abs().max() < 1e-13
 
 
-def test_a_function_of_one_input_that_oscillates_is_fitted_in_seconds() -> None:
+def test_an_oscillating_function_is_fitted_in_few_steps() -> None:
     networks = TransitionNetworks(1, 2, width=8, depth=2, n_outputs=1, generator=rng())
     inputs = torch.rand(512, 2, generator=rng(1)) * 4 - 2
-    wanted = torch.sin(4 * inputs[:, 0]) + inputs[:, 1].abs()
+    target = torch.sin(4 * inputs[:, 0]) + inputs[:, 1].abs()
     optimiser = torch.optim.Adam(networks.parameters(), lr=0.02)
     for _ in range(300):
-        loss = (networks(inputs)[:, 0, 0] - wanted).square().mean()
+        loss = (networks(inputs)[:, 0, 0] - target).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert float(loss.detach()) < 0.01 * float(wanted.var())
+    assert float(loss.detach()) < 0.01 * float(target.var())

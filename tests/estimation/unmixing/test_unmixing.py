@@ -1,4 +1,4 @@
-"""Planted mixings are undone, whatever basis they come in."""
+"""Unmixing recovers planted mixings, in any basis."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from tests.seeds import training_seed
 Array = NDArray[np.float64]
 
 
-def mixing(n: int, seed: int, orthogonal: bool = False) -> Array:
+def random_mixing(n: int, seed: int, orthogonal: bool = False) -> Array:
     """A random invertible matrix of condition number at most 4."""
     rng = np.random.default_rng(training_seed(seed))
-    turns = [np.linalg.qr(rng.normal(size=(n, n)))[0] for _ in range(2)]
-    return turns[0] if orthogonal else turns[0] @ np.diag(rng.uniform(0.5, 2, n)) @ turns[1]
+    rotations = [np.linalg.qr(rng.normal(size=(n, n)))[0] for _ in range(2)]
+    return rotations[0] if orthogonal else rotations[0] @ np.diag(rng.uniform(0.5, 2, n)) @ rotations[1]
 
 
 def effects_of_actions(
     graph: CausalGraph, noise: float, rows: int = 2000, seed: int = 0
 ) -> tuple[Array, Array]:
-    """What each action does when drawn anew, (S, n, m), with noise; and the latents' covariance."""
+    """Return the noisy effects of resampling each action, shape (S, n, m), and the covariance of the latents."""
     rng = np.random.default_rng(training_seed(seed))
     mechanism = sines(graph, generator=None if graph.n_latents <= 10 else rng)
     a = rng.uniform(-2, 2, (rows, graph.n_actions))
     base = mechanism.mean(None, a)
-    changed = []
+    columns = []
     for column in range(graph.n_actions):
-        other = a.copy()
-        other[:, column] = np.roll(a[:, column], 1)
-        changed.append((mechanism.mean(None, other) - base) / np.sqrt(2))
-    effects = np.stack(changed, -1)
+        resampled = a.copy()
+        resampled[:, column] = np.roll(a[:, column], 1)
+        columns.append((mechanism.mean(None, resampled) - base) / np.sqrt(2))
+    effects = np.stack(columns, -1)
     z = base + 0.01 * rng.normal(size=base.shape)
     return effects + noise * z.std(0)[:, None] * rng.normal(size=effects.shape), np.cov(z.T)
 
@@ -56,12 +56,17 @@ def jacobians_of_past(graph: CausalGraph, noise: float, rows: int = 2000, seed: 
     return jacobians + noise * np.sqrt((jacobians**2).mean()) * rng.normal(size=jacobians.shape)
 
 
-def recovered(product: Array, covariance: Array | None = None) -> Array:
-    """Correlation of each true latent with the new latent matched to it; product = M times the mixing."""
-    spread = np.eye(len(product)) if covariance is None else covariance
-    cross = product @ spread
-    own = np.sqrt(np.diag(product @ spread @ product.T))
-    correlations = np.abs(cross / own[:, None] / np.sqrt(np.diag(spread)))
+def recovery(product: Array, covariance: Array | None = None) -> Array:
+    """Return the correlation of each true latent with its match.
+
+    Args:
+        product: M times the mixing, shape (n, n).
+        covariance: Covariance of the true latents; None for the identity.
+    """
+    covariance = np.eye(len(product)) if covariance is None else covariance
+    cross_covariance = product @ covariance
+    scale = np.sqrt(np.diag(product @ covariance @ product.T))
+    correlations = np.abs(cross_covariance / scale[:, None] / np.sqrt(np.diag(covariance)))
     rows, columns = linear_sum_assignment(-correlations)
     return correlations[rows[np.argsort(columns)], np.arange(len(product))]
 
@@ -71,61 +76,67 @@ def recovered(product: Array, covariance: Array | None = None) -> Array:
 def test_actions(name: str, noise: float) -> None:
     graph = load(name)
     effects, covariance = effects_of_actions(graph, noise)
-    turn = mixing(10, seed=1)
-    found = unmix(action_effects=turn @ effects, covariance=turn @ covariance @ turn.T)
-    assert recovered(found.matrix @ turn, covariance).min() > 0.98
-    assert found.unconstrained == ()
+    mixing = random_mixing(10, seed=1)
+    unmixing = unmix(action_effects=mixing @ effects, covariance=mixing @ covariance @ mixing.T)
+    assert recovery(unmixing.matrix @ mixing, covariance).min() > 0.98
+    assert unmixing.unconstrained == ()
 
 
 @pytest.mark.parametrize("name", ["TimeDiag", "TimeNonDiag"])
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_past(name: str, noise: float) -> None:
     jacobians = jacobians_of_past(load(name), noise)
-    turn = mixing(10, seed=2)
-    found = unmix(
-        past_jacobians=turn @ jacobians @ np.linalg.inv(turn), covariance=turn @ turn.T, n_starts=24
+    mixing = random_mixing(10, seed=2)
+    unmixing = unmix(
+        past_jacobians=mixing @ jacobians @ np.linalg.inv(mixing), covariance=mixing @ mixing.T, n_starts=24
     )
-    assert recovered(found.matrix @ turn).min() > 0.98
-    assert found.orthogonal
+    assert recovery(unmixing.matrix @ mixing).min() > 0.98
+    assert unmixing.orthogonal
 
 
 @pytest.mark.parametrize("graph_seed", [11, 22, 33])
 def test_random_graphs_of_the_past(graph_seed: int) -> None:
     jacobians = jacobians_of_past(random_graph(True, 0.2, graph_seed), 0.1)
-    turn = mixing(10, seed=3)
-    found = unmix(
-        past_jacobians=turn @ jacobians @ np.linalg.inv(turn), covariance=turn @ turn.T, n_starts=24
+    mixing = random_mixing(10, seed=3)
+    unmixing = unmix(
+        past_jacobians=mixing @ jacobians @ np.linalg.inv(mixing), covariance=mixing @ mixing.T, n_starts=24
     )
-    assert recovered(found.matrix @ turn).mean() > 0.97
+    assert recovery(unmixing.matrix @ mixing).mean() > 0.97
 
 
-def with_causes_in_common(graph_seed: int, noise: float) -> tuple[float, float]:
-    """How well the worst of ten correlated latents is found when their noise is known, and when it is not."""
+def worst_recovery_of_correlated_latents(graph_seed: int, noise: float) -> tuple[float, float]:
+    """Return the worst recovery of ten correlated latents with and without the covariance of the residual."""
     graph = random_graph(False, 0.4, graph_seed)
     effects, covariance = effects_of_actions(graph, noise, seed=graph_seed)
-    turn = mixing(10, graph_seed)
-    given = {"action_effects": turn @ effects, "covariance": turn @ covariance @ turn.T}
-    # of different size in every latent
-    own = 1e-4 * np.diag(np.random.default_rng(training_seed(graph_seed)).uniform(0.3, 3, 10))
-    found = unmix(**given, residual=turn @ own @ turn.T)
-    np.testing.assert_allclose(np.diag(found.matrix @ given["covariance"] @ found.matrix.T), 1)
-    told, untold = (recovered(each.matrix @ turn, covariance).min() for each in (found, unmix(**given)))
-    return float(told), float(untold)
+    mixing = random_mixing(10, graph_seed)
+    inputs = {"action_effects": mixing @ effects, "covariance": mixing @ covariance @ mixing.T}
+    # the variance differs between latents
+    residual = 1e-4 * np.diag(np.random.default_rng(training_seed(graph_seed)).uniform(0.3, 3, 10))
+    with_residual = unmix(**inputs, residual=mixing @ residual @ mixing.T)
+    variances = np.diag(with_residual.matrix @ inputs["covariance"] @ with_residual.matrix.T)
+    np.testing.assert_allclose(variances, 1)
+    without_residual = unmix(**inputs)
+    worst = [
+        float(recovery(unmixing.matrix @ mixing, covariance).min())
+        for unmixing in (with_residual, without_residual)
+    ]
+    return worst[0], worst[1]
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.05])
-def test_latents_with_causes_in_common_are_told_apart_by_their_noise(noise: float) -> None:
-    """Their rows are not orthogonal where they are white: the noise says which are.
+def test_latents_with_common_causes_need_the_residual(noise: float) -> None:
+    """Where correlated latents are white, the right rows are not orthogonal; where the residual is white, they are.
 
-    A basis that seems sparser than the true one is found for one graph in five: of three, two are asked for.
+    For one graph in five the search finds a basis that seems sparser than the true one; hence the median of three.
     """
-    told, untold = np.median([with_causes_in_common(graph_seed, noise) for graph_seed in (1, 3, 6)], axis=0)
-    assert told > 0.98
-    assert untold < 0.9
+    recoveries = [worst_recovery_of_correlated_latents(graph_seed, noise) for graph_seed in (1, 3, 6)]
+    with_residual, without_residual = np.median(recoveries, axis=0)
+    assert with_residual > 0.98
+    assert without_residual < 0.9
 
 
 def with_a_weak_row(noise: float, seed: int) -> Array:
-    """Jacobians, (S, 10, 10), in which latent 0 moves little, and moves latent 6 as much as that does itself."""
+    """Jacobians (S, 10, 10) with weak effects on latent 0, and an effect of latent 0 on 6 as strong as that of 6."""
     rng = np.random.default_rng(training_seed(seed))
     sizes = np.diag([0.44, 0.38, 0.57, 0.67, 0.97, 0.78, 1.13, 1.25, 0.88, 1.07])
     sizes[[1, 2, 6, 8], [2, 4, 0, 5]] = 0.38, 0.55, 1.17, 0.85
@@ -134,162 +145,176 @@ def with_a_weak_row(noise: float, seed: int) -> Array:
     return sizes * np.sqrt(2) * waves + noise * rng.normal(size=waves.shape)
 
 
-def test_of_the_bases_found_the_likelier_one_with_so_many_edges() -> None:
-    """What the networks don't fit, the same everywhere, weighs more in a weak row: turned into a strong one it seems
-    sparser. With 14 edges the right basis explains all, the other one does not (a run of a published random graph)."""
-    jacobians, turn = with_a_weak_row(0.045, 0), mixing(10, 2, orthogonal=True)
-    given = {"past_jacobians": turn @ jacobians @ turn.T, "covariance": np.eye(10), "n_starts": 32}
-    sparsest = unmix(**given)
-    assert recovered(sparsest.matrix @ turn).min() < 0.9
+def test_the_most_likely_basis_with_the_given_number_of_edges_is_returned() -> None:
+    """The sparsest basis may be wrong, and the likelihood then decides (a run of a published random graph).
+
+    Errors of the networks' fit, of equal size everywhere, are a larger share of a weak row; mixed into a strong row
+    they seem sparser. With 14 edges only the right basis explains everything.
+    """
+    jacobians, mixing = with_a_weak_row(0.045, 0), random_mixing(10, 2, orthogonal=True)
+    inputs = {"past_jacobians": mixing @ jacobians @ mixing.T, "covariance": np.eye(10), "n_starts": 32}
+    sparsest = unmix(**inputs)
+    assert recovery(sparsest.matrix @ mixing).min() < 0.9
     residual = 0.15**2 * np.eye(10)
-    likeliest = unmix(**given, residual=residual, edges={"past": 14})
-    assert recovered(likeliest.matrix @ turn).min() > 0.99
-    assert likeliest.objective > sparsest.objective
+    most_likely = unmix(**inputs, residual=residual, edges={"past": 14})
+    assert recovery(most_likely.matrix @ mixing).min() > 0.99
+    assert most_likely.objective > sparsest.objective
 
 
-def test_effects_of_actions_are_measured_in_what_is_left_over() -> None:
-    """A latent of which much is left over has imagined effects as large as true ones of others."""
+def test_action_strengths_are_in_units_of_the_residual() -> None:
+    """A latent with a large residual has spurious effects as large as the true effects on other latents."""
     effects = np.zeros((500, 2, 2))
     effects[:, 0, 0], effects[:, 1, 1] = 0.1, 1.0
     residual = np.diag([0.01**2, 0.5**2])
-    found = unmix(action_effects=effects, covariance=np.eye(2), residual=residual)
-    assert found.action_strengths is not None
-    assert sorted(found.action_strengths.max(1).round(3)) == [2.0, 10.0]
-    alone = unmix(action_effects=effects, covariance=np.eye(2))
-    assert alone.action_strengths is not None
-    assert sorted(alone.action_strengths.max(1).round(3)) == [0.1, 1.0]
+    unmixing = unmix(action_effects=effects, covariance=np.eye(2), residual=residual)
+    assert unmixing.action_strengths is not None
+    assert sorted(unmixing.action_strengths.max(1).round(3)) == [2.0, 10.0]
+    without_residual = unmix(action_effects=effects, covariance=np.eye(2))
+    assert without_residual.action_strengths is not None
+    assert sorted(without_residual.action_strengths.max(1).round(3)) == [0.1, 1.0]
 
 
-def test_what_networks_imagine_of_a_latent_without_a_parent_is_set_aside() -> None:
+def test_spurious_effects_on_a_latent_without_a_parent_are_set_aside() -> None:
     effects, covariance = effects_of_actions(CausalGraph(Ga=[[1, 1], [0, 1], [0, 0]]), 0.0)
     residual = np.diag([1e-2, 1e-2, covariance[2, 2]])
     effects[:, 2] = np.sqrt(0.1 * covariance[2, 2]) * np.random.default_rng(training_seed()).normal(
         size=(len(effects), 2)
     )
-    turn = mixing(3, seed=9)
-    found = unmix(
-        turn @ effects, None, turn @ covariance @ turn.T, n_starts=8, residual=turn @ residual @ turn.T
+    mixing = random_mixing(3, seed=9)
+    unmixing = unmix(
+        mixing @ effects,
+        None,
+        mixing @ covariance @ mixing.T,
+        n_starts=8,
+        residual=mixing @ residual @ mixing.T,
     )
-    assert found.unconstrained == (2,)
-    assert recovered(found.matrix @ turn, covariance).min() > 0.99
+    assert unmixing.unconstrained == (2,)
+    assert recovery(unmixing.matrix @ mixing, covariance).min() > 0.99
 
 
-def in_a_band(n: int) -> tuple[dict[str, Array], Array, Array]:
-    """Each action moves two latents: what is to be unmixed, the mixing, and the latents' covariance."""
+def banded(n: int) -> tuple[dict[str, Array], Array, Array]:
+    """Return the input of unmixing, the mixing and the covariance of the latents; each action moves two latents."""
     band = np.eye(n, dtype=int) | np.eye(n, k=-1, dtype=int)
     effects, covariance = effects_of_actions(CausalGraph(Ga=band), 0.03)
-    turn = mixing(n, seed=4)
-    return {"action_effects": turn @ effects, "covariance": turn @ covariance @ turn.T}, turn, covariance
+    mixing = random_mixing(n, seed=4)
+    return (
+        {"action_effects": mixing @ effects, "covariance": mixing @ covariance @ mixing.T},
+        mixing,
+        covariance,
+    )
 
 
 def test_many_latents() -> None:
-    given, turn, covariance = in_a_band(20)
-    found = unmix(**given, n_starts=12)
-    assert recovered(found.matrix @ turn, covariance).mean() > 0.97
+    inputs, mixing, covariance = banded(20)
+    unmixing = unmix(**inputs, n_starts=12)
+    assert recovery(unmixing.matrix @ mixing, covariance).mean() > 0.97
 
 
 def test_few_latents() -> None:
-    """Of three, the correlations show: without the noise the middle one has some of the others in it."""
-    given, turn, covariance = in_a_band(3)
-    own = 1e-4 * np.diag(np.random.default_rng(training_seed(3)).uniform(0.3, 3, 3))
-    found = unmix(**given, n_starts=12, residual=turn @ own @ turn.T)
-    assert recovered(found.matrix @ turn, covariance).min() > 0.99
+    """With three latents correlations matter: without the residual the middle one is mixed with the others."""
+    inputs, mixing, covariance = banded(3)
+    residual = 1e-4 * np.diag(np.random.default_rng(training_seed(3)).uniform(0.3, 3, 3))
+    unmixing = unmix(**inputs, n_starts=12, residual=mixing @ residual @ mixing.T)
+    assert recovery(unmixing.matrix @ mixing, covariance).min() > 0.99
 
 
-def test_a_weak_latent_counts_as_much_as_the_others() -> None:
+def test_a_latent_of_small_scale_is_recovered() -> None:
     effects, covariance = effects_of_actions(load("ActionNonDiag"), 0.03)
     scale = np.diag([0.1, *[1.0] * 9])
-    turn = mixing(10, seed=5) @ scale
-    found = unmix(action_effects=turn @ effects, covariance=turn @ covariance @ turn.T)
-    assert recovered(found.matrix @ turn, covariance).min() > 0.98
+    mixing = random_mixing(10, seed=5) @ scale
+    unmixing = unmix(action_effects=mixing @ effects, covariance=mixing @ covariance @ mixing.T)
+    assert recovery(unmixing.matrix @ mixing, covariance).min() > 0.98
 
 
-def test_latents_that_nothing_moves_are_named() -> None:
+def test_latents_that_no_action_moves_are_reported() -> None:
     effects, covariance = effects_of_actions(CausalGraph(Ga=[[1, 0], [0, 1], [0, 0]]), 0.0)
-    found = unmix(action_effects=effects, covariance=covariance, n_starts=8)
-    assert len(found.unconstrained) == 1
-    assert found.action_strengths[2].max() < 0.02
-    assert recovered(found.matrix, covariance).min() > 0.99
+    unmixing = unmix(action_effects=effects, covariance=covariance, n_starts=8)
+    assert len(unmixing.unconstrained) == 1
+    assert unmixing.action_strengths[2].max() < 0.02
+    assert recovery(unmixing.matrix, covariance).min() > 0.99
 
 
-# three latents, and two that the model has without use: small copies of something, blurred by the posterior
-SIZES = np.diag([1.0, 1.0, 1.0, 1e-3, 1e-3])
-BLUR = np.diag([1e-4, 1e-4, 1e-4, 1e-1, 1e-1])
+# three active latents, and two collapsed ones: of small scale, and with a large posterior variance
+SCALES = np.diag([1.0, 1.0, 1.0, 1e-3, 1e-3])
+NOISE = np.diag([1e-4, 1e-4, 1e-4, 1e-1, 1e-1])
 
 
-def found_in_blur(turn: Array, covariance: Array, **effects: Array) -> Unmixing:
-    """Unmix what is seen through a mixing of all five."""
-    found = unmix(covariance=turn @ covariance @ turn.T, noise=turn @ BLUR @ turn.T, n_starts=12, **effects)
-    assert found.collapsed == (3, 4)
-    assert set(found.collapsed) <= set(found.unconstrained) or found.orthogonal
-    product = found.matrix @ turn
-    # what is seen has nothing of the others, in units of their sizes
-    np.testing.assert_allclose((product @ SIZES)[:3, 3:], 0, atol=1e-2)
-    assert recovered(product[:3, :3], covariance[:3, :3]).min() > 0.98
-    return found
+def unmixed_with_collapsed(mixing: Array, covariance: Array, **effects: Array) -> Unmixing:
+    """Unmix five latents and check that two of them are collapsed."""
+    unmixing = unmix(
+        covariance=mixing @ covariance @ mixing.T, noise=mixing @ NOISE @ mixing.T, n_starts=12, **effects
+    )
+    assert unmixing.collapsed == (3, 4)
+    assert set(unmixing.collapsed) <= set(unmixing.unconstrained) or unmixing.orthogonal
+    product = unmixing.matrix @ mixing
+    # active latents contain nothing of the collapsed ones, in units of their scales
+    np.testing.assert_allclose((product @ SCALES)[:3, 3:], 0, atol=1e-2)
+    assert recovery(product[:3, :3], covariance[:3, :3]).min() > 0.98
+    return unmixing
 
 
-def test_unused_latents_of_the_model_are_set_aside_with_actions() -> None:
-    seen, covariance = effects_of_actions(CausalGraph(Ga=[[1, 1, 0], [0, 1, 1], [1, 0, 1]]), 0.02)
-    # what is unused follows one action alone: sparser than anything seen
-    copies = 1e-3 * np.stack([np.roll(seen[:, 0], k, axis=0) * [1, 0, 0] for k in (1, 2)], axis=1)
-    spread = np.zeros((5, 5))
-    spread[:3, :3] = covariance
-    spread[3:, 3:] = 1e-6 * np.eye(2)
-    turn = mixing(5, seed=7)
-    found = found_in_blur(turn, spread, action_effects=turn @ np.concatenate([seen, copies], axis=1))
-    assert found.action_strengths is not None
-    assert (found.action_strengths[3:] == 1e-6).all()
-    assert (np.sort(found.action_strengths[:3], axis=1)[:, 1:] > 0.3).all()
+def test_collapsed_latents_are_set_aside_with_actions() -> None:
+    active, covariance = effects_of_actions(CausalGraph(Ga=[[1, 1, 0], [0, 1, 1], [1, 0, 1]]), 0.02)
+    # the collapsed latents depend on one action, so they are sparser than any active one
+    collapsed = 1e-3 * np.stack([np.roll(active[:, 0], k, axis=0) * [1, 0, 0] for k in (1, 2)], axis=1)
+    full_covariance = np.zeros((5, 5))
+    full_covariance[:3, :3] = covariance
+    full_covariance[3:, 3:] = 1e-6 * np.eye(2)
+    mixing = random_mixing(5, seed=7)
+    effects = mixing @ np.concatenate([active, collapsed], axis=1)
+    unmixing = unmixed_with_collapsed(mixing, full_covariance, action_effects=effects)
+    assert unmixing.action_strengths is not None
+    assert (unmixing.action_strengths[3:] == 1e-6).all()
+    assert (np.sort(unmixing.action_strengths[:3], axis=1)[:, 1:] > 0.3).all()
 
 
-def test_unused_latents_of_the_model_are_set_aside_with_a_past() -> None:
+def test_collapsed_latents_are_set_aside_with_a_past() -> None:
     graph = CausalGraph(Gz=[[1, 1, 0], [0, 1, 0], [0, 1, 1]])
     jacobians = np.zeros((2000, 5, 5))
     jacobians[:, :3, :3] = jacobians_of_past(graph, 0.02)
     jacobians[:, 3, 0] = jacobians[:, 4, 1] = 1e-3
-    turn = mixing(5, seed=8)
-    turned = turn @ jacobians @ np.linalg.inv(turn)
-    found = found_in_blur(turn, SIZES**2, past_jacobians=turned)
-    assert found.past_strengths is not None
-    assert (found.past_strengths[3:] == 1e-6).all()
-    assert (found.past_strengths[:, 3:] == 1e-6).all()
+    mixing = random_mixing(5, seed=8)
+    mixed = mixing @ jacobians @ np.linalg.inv(mixing)
+    unmixing = unmixed_with_collapsed(mixing, SCALES**2, past_jacobians=mixed)
+    assert unmixing.past_strengths is not None
+    assert (unmixing.past_strengths[3:] == 1e-6).all()
+    assert (unmixing.past_strengths[:, 3:] == 1e-6).all()
 
 
-def test_where_nothing_is_seen_nothing_is_set_aside() -> None:
+def test_if_all_latents_are_collapsed_none_is_set_aside() -> None:
     effects, covariance = effects_of_actions(load("ActionDiag"), 0.0)
-    found = unmix(effects, None, covariance, n_starts=2, noise=1e3 * np.eye(10))
-    assert found.collapsed == ()
+    unmixing = unmix(effects, None, covariance, n_starts=2, noise=1e3 * np.eye(10))
+    assert unmixing.collapsed == ()
 
 
-def test_strengths_are_the_sizes_in_the_new_basis() -> None:
+def test_strengths_are_the_effect_sizes_in_the_new_basis() -> None:
     graph = CausalGraph(Gz=np.eye(3), Ga=np.eye(3))
     jacobians = jacobians_of_past(graph, 0.05)
     effects = np.eye(3) * np.random.default_rng(training_seed()).normal(size=(2000, 1, 3))
-    found = unmix(action_effects=effects, past_jacobians=jacobians, covariance=np.eye(3), n_starts=8)
-    turned = found.matrix @ jacobians @ np.linalg.inv(found.matrix)
-    np.testing.assert_allclose(found.past_strengths, np.sqrt((turned**2).mean(0)), rtol=1e-6)
+    unmixing = unmix(action_effects=effects, past_jacobians=jacobians, covariance=np.eye(3), n_starts=8)
+    unmixed = unmixing.matrix @ jacobians @ np.linalg.inv(unmixing.matrix)
+    np.testing.assert_allclose(unmixing.past_strengths, np.sqrt((unmixed**2).mean(0)), rtol=1e-6)
     np.testing.assert_allclose(
-        found.action_strengths, np.sqrt(((found.matrix @ effects) ** 2).mean(0)).clip(1e-6), rtol=1e-5
+        unmixing.action_strengths, np.sqrt(((unmixing.matrix @ effects) ** 2).mean(0)).clip(1e-6), rtol=1e-5
     )
 
 
 @settings(max_examples=3, deadline=None)
 @given(st.integers(0, 100))
-def test_the_basis_that_the_problem_comes_in_does_not_matter(seed: int) -> None:
+def test_the_result_does_not_depend_on_the_given_basis(seed: int) -> None:
     jacobians = jacobians_of_past(load("TimeDiag"), 0.02, rows=200)
     objectives = []
-    for turn in (np.eye(10), mixing(10, seed)):
-        given = turn @ jacobians @ np.linalg.inv(turn)
-        objectives.append(unmix(past_jacobians=given, covariance=turn @ turn.T, n_starts=12).objective)
+    for mixing in (np.eye(10), random_mixing(10, seed)):
+        mixed = mixing @ jacobians @ np.linalg.inv(mixing)
+        objectives.append(unmix(past_jacobians=mixed, covariance=mixing @ mixing.T, n_starts=12).objective)
     assert objectives[0] == pytest.approx(objectives[1], rel=1e-2)
 
 
-def test_many_latents_go_by_samples() -> None:
+def test_many_latents_use_samples_of_the_jacobians() -> None:
     jacobians = jacobians_of_past(CausalGraph(Gz=np.eye(34)), 0.0, rows=40)
-    found = unmix(past_jacobians=jacobians, covariance=np.eye(34), n_starts=1)
-    assert found.past_strengths.shape == (34, 34)
-    np.testing.assert_allclose(found.matrix @ found.matrix.T, np.eye(34), atol=1e-8)
+    unmixing = unmix(past_jacobians=jacobians, covariance=np.eye(34), n_starts=1)
+    assert unmixing.past_strengths.shape == (34, 34)
+    np.testing.assert_allclose(unmixing.matrix @ unmixing.matrix.T, np.eye(34), atol=1e-8)
 
 
 ONES = np.ones((5, 2, 2))
@@ -332,41 +357,40 @@ ONES = np.ones((5, 2, 2))
         ),
     ],
 )
-def test_what_bad_input_gets(arguments: dict[str, object], message: str) -> None:
+def test_invalid_input_is_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         unmix(**arguments)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 10_000))
-def test_misfits_by_number_of_effects(n: int, m: int, seed: int) -> None:
-    """All of them at once are those that `misfit` gives for each number alone, and more effects never fit worse."""
+def test_the_likelihood_curve(n: int, m: int, seed: int) -> None:
+    """It equals one negative log-likelihood per number of edges, and never increases."""
     rng = np.random.default_rng(training_seed(seed))
-    sizes, left = rng.exponential(size=(n, m)), rng.uniform(0.1, 1, n)
-    found = likelihood_curve(sizes, left, sizes / left[:, None])
+    sizes, residual_scale = rng.exponential(size=(n, m)), rng.uniform(0.1, 1, n)
+    curve = likelihood_curve(sizes, residual_scale, sizes / residual_scale[:, None])
     one_by_one = [
-        negative_log_likelihood(np.eye(n), (sizes, None), np.diag(left**2), {"actions": k})
+        negative_log_likelihood(np.eye(n), (sizes, None), np.diag(residual_scale**2), {"actions": k})
         for k in range(n * m + 1)
     ]
-    np.testing.assert_allclose(found, one_by_one, atol=1e-9)
-    assert (np.diff(found) <= 1e-12).all()
+    np.testing.assert_allclose(curve, one_by_one, atol=1e-9)
+    assert (np.diff(curve) <= 1e-12).all()
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(2, 8), st.integers(2, 8), st.integers(0, 10_000))
-def test_the_bend_is_at_the_number_of_effects(n: int, m: int, seed: int) -> None:
-    """Of effects ten times the noise beside imagined ones of a tenth of it."""
+def test_the_elbow_is_at_the_number_of_effects(n: int, m: int, seed: int) -> None:
+    """True effects are at least five times the noise, spurious ones at most a tenth of it."""
     rng = np.random.default_rng(training_seed(seed))
-    there = rng.random((n, m)) < 0.4
-    assume(there.any())
-    sizes = np.where(there, rng.uniform(5, 20, (n, m)), rng.uniform(0, 0.1, (n, m)))
-    # in a row of many large effects the first to go costs most, and the others little
-    few = there.sum(axis=1).max(initial=0) <= 1
-    found = edges_at_elbow(likelihood_curve(sizes, np.ones(n), sizes))
-    if few:
-        assert found == there.sum()
-    assert found <= there.sum()
+    true_edges = rng.random((n, m)) < 0.4
+    assume(true_edges.any())
+    sizes = np.where(true_edges, rng.uniform(5, 20, (n, m)), rng.uniform(0, 0.1, (n, m)))
+    n_edges = edges_at_elbow(likelihood_curve(sizes, np.ones(n), sizes))
+    # among many large effects on one latent, the first one removed costs most, and the others little
+    if true_edges.sum(axis=1).max(initial=0) <= 1:
+        assert n_edges == true_edges.sum()
+    assert n_edges <= true_edges.sum()
 
 
-def test_without_an_effect_there_is_no_bend() -> None:
+def test_without_effects_the_elbow_is_at_zero_edges() -> None:
     assert edges_at_elbow(likelihood_curve(np.zeros((2, 3)), np.ones(2), np.zeros((2, 3)))) == 0
