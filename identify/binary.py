@@ -17,15 +17,15 @@ def to_binary(matrix: Any, name: str) -> scipy.sparse.csr_array:
     """Check that a matrix is binary and return it as a read-only boolean CSR array.
 
     Args:
-        matrix: shape (rows, columns); a dense array, nested lists or any scipy sparse format, with
+        matrix: Shape (rows, columns); a dense array, nested lists or any scipy sparse format, with
             entries 0, 1, True or False. It is copied, never changed.
-        name: what error messages call the matrix, for instance ``"Gz"``.
+        name: What error messages call the matrix, for instance ``"Gz"``.
 
     Returns:
         Boolean CSR array with sorted indices, no duplicates and no stored zeros.
 
     Raises:
-        GraphError: the matrix is not two-dimensional, is ragged, or holds anything but 0 and 1; the
+        GraphError: If the matrix is not two-dimensional, is ragged, or holds anything but 0 and 1; the
             text names the first offending entry.
 
     Example:

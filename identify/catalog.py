@@ -32,9 +32,9 @@ class Expected:
     """The answer written by hand, with all that the graph has (actions and past).
 
     Attributes:
-        complete: whether complete disentanglement is guaranteed.
-        blocks: the blocks as tuples of names, ordered by their first latent.
-        entangled: for each latent that is not disentangled, the names that it stays entangled with.
+        complete: Whether complete disentanglement is guaranteed.
+        blocks: The blocks as tuples of names, ordered by their first latent.
+        entangled: For each latent that is not disentangled, the names that it stays entangled with.
     """
 
     complete: bool
@@ -47,14 +47,14 @@ class Entry:
     """A graph of the catalogue.
 
     Attributes:
-        name: unique in the catalogue.
+        name: Unique in the catalogue.
         group: ``"published"``, ``"textbook"`` or ``"real"``.
-        graph: the causal graph.
-        description: what it shows; may be empty.
-        source: where it comes from.
-        licence: under which terms.
-        note: what a reader should know before citing it; may be empty.
-        expected: the hand-written answer, None for the larger real networks.
+        graph: The causal graph.
+        description: What it shows; may be empty.
+        source: Where it comes from.
+        licence: Under which terms.
+        note: What a reader should know before citing it; may be empty.
+        expected: The hand-written answer, None for the larger real networks.
     """
 
     name: str
@@ -71,10 +71,10 @@ def load(name: str) -> CausalGraph:
     """The graph of that name.
 
     Args:
-        name: as in `names`; case, spaces and punctuation don't count.
+        name: As in `names`; case, spaces and punctuation don't count.
 
     Raises:
-        UnknownNameError: there is none; the text suggests the closest.
+        UnknownNameError: If there is none; the text suggests the closest.
 
     Example:
         >>> load("ActionBlockDiag")
@@ -87,7 +87,7 @@ def names(group: str | None = None) -> tuple[str, ...]:
     """Names of all entries, or of one group: ``"published"``, ``"textbook"`` or ``"real"``.
 
     Raises:
-        RequestError: there is no such group.
+        RequestError: If there is no such group.
 
     Example:
         >>> names("published")[:2]
@@ -102,7 +102,7 @@ def entry(name: str) -> Entry:
     """The whole entry of that name: graph, source, licence and expected answer.
 
     Raises:
-        UnknownNameError: there is none; the text suggests the closest.
+        UnknownNameError: If there is none; the text suggests the closest.
 
     Example:
         >>> entry("identical twins").expected.blocks

@@ -24,10 +24,10 @@ class Condition:
     """A condition of the theorem, and what is known of it.
 
     Attributes:
-        name: in words.
+        name: In words.
         status: ``"proved"``, ``"refuted"``, or ``"assumed"``: nothing shows it either way.
-        reason: why; empty where nobody asked.
-        repairs: where it is refuted, what would mend it.
+        reason: Why; empty where nobody asked.
+        repairs: Where it is refuted, what would mend it.
     """
 
     name: str
@@ -45,9 +45,9 @@ def conditions_of(
     """The conditions under which a verdict is a promise.
 
     Args:
-        influence: what was decided of sufficient influence, if anybody did.
-        actions: names of those that the verdict uses.
-        past: whether it uses the past.
+        influence: What was decided of sufficient influence, if anybody did.
+        actions: Names of those that the verdict uses.
+        past: Whether it uses the past.
     """
     given = tuple(Condition(name, "assumed") for name in _ASSUMED)
     if influence is None:

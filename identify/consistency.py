@@ -41,7 +41,7 @@ class ConsistencyClass:
     Made by `consistency_class`. Nothing is listed: sizes are computed, membership is decided.
 
     Attributes:
-        graph: the graph that the class was made from.
+        graph: The graph that the class was made from.
     """
 
     def __init__(self, graph: CausalGraph, engine: str | None = None) -> None:
@@ -143,7 +143,7 @@ class Orders:
     """Permutations that lead from one graph to another, made when iterated over.
 
     Attributes:
-        count: how many there are; exact, and free of the limit that Python sets to ``len``.
+        count: How many there are; exact, and free of the limit that Python sets to ``len``.
     """
 
     def __init__(self, symmetry: Symmetry, first: Order | None) -> None:
@@ -177,9 +177,9 @@ class Consistency:
         permutation: ``permutation[k]`` is the learned latent matched to true latent k, so that
             ``learned_graph.permute(permutation) == graph``. Where the answer is no: a permutation that fits the
             graphs, if there is one, else None.
-        violations: pairs (true latent, learned latent) by position: the true latent depends on the learned
+        violations: Pairs (true latent, learned latent) by position: the true latent depends on the learned
             one against V, under that permutation. Empty where the answer is yes.
-        reason: the answer in words.
+        reason: The answer in words.
     """
 
     permutation: Order | None
@@ -194,11 +194,11 @@ def consistency_class(graph: CausalGraph, engine: str | None = None) -> Consiste
     """The consistency class of a graph.
 
     Args:
-        graph: any member.
+        graph: Any member.
         engine: ``"igraph"`` or ``"python"``; by default the first that is installed.
 
     Raises:
-        RequestError: there is no such engine (raised when the class is first asked something), or the Python
+        RequestError: If there is no such engine (raised when the class is first asked something), or the Python
             engine gives the search up.
 
     Source:
@@ -226,15 +226,15 @@ def consistent(
     decides among them; they are searched, not listed.
 
     Args:
-        graph: the true graph, n latents.
-        learned_graph: the learned graph, n latents and the same actions.
-        dependency: binary, shape (n, n); entry (i, c) is 1 when true latent i depends on learned latent c:
+        graph: The true graph, n latents.
+        learned_graph: The learned graph, n latents and the same actions.
+        dependency: Binary, shape (n, n); entry (i, c) is 1 when true latent i depends on learned latent c:
             the pattern of the Jacobian of the entanglement map. Rows are true latents, columns learned ones.
-        using: what the prediction uses; see `identify.entanglement.predict_entanglement`.
+        using: What the prediction uses; see `identify.entanglement.predict_entanglement`.
 
     Raises:
         GraphError: ``dependency`` is not binary.
-        RequestError: it has the wrong shape.
+        RequestError: If it has the wrong shape.
 
     Source:
         Lachapelle et al., arXiv 2401.04890, the definitions of a-consistency and z-consistency.

@@ -48,10 +48,10 @@ class Witness:
     """Why latent i does not stay entangled with latent j (V[i, j] = 0).
 
     Attributes:
-        i, j: names of the latents.
+        i, j: Names of the latents.
         kind: ``"action"``: ``name`` is an action that targets i and not j; ``"parent"``: a past latent that
             acts on i and not on j; ``"child"``: a latent on which past i acts and past j does not.
-        name: the separating neighbour.
+        name: The separating neighbour.
     """
 
     i: str
@@ -69,8 +69,8 @@ class Remedy:
     """What would separate latent i from the latents that it stays entangled with.
 
     Attributes:
-        target: the latent that a new action must target.
-        avoid: the latents that it must not target.
+        target: The latent that a new action must target.
+        avoid: The latents that it must not target.
     """
 
     target: str
@@ -85,14 +85,14 @@ class LatentVerdict:
     """What is guaranteed for one latent.
 
     Attributes:
-        name: the latent.
-        position: its row.
-        block: number of its block.
-        constrained: false when the latent has no parent and no child in what is used: nothing limits what
+        name: The latent.
+        position: Its row.
+        block: Number of its block.
+        constrained: False when the latent has no parent and no child in what is used: nothing limits what
             it is entangled with.
-        entangled_with: names of the other latents in row i of V. The learned latent matched to this one is
+        entangled_with: Names of the other latents in row i of V. The learned latent matched to this one is
             a function of this one and those.
-        twins: those among them that stay entangled with this one in return: the rest of its block.
+        twins: Those among them that stay entangled with this one in return: the rest of its block.
     """
 
     name: str
@@ -157,8 +157,8 @@ class Verdict:
     """Answer of the criterion, with its evidence; ``bool(verdict)`` says complete disentanglement.
 
     Attributes:
-        entanglement: the predicted entanglement graph that the verdict is read off.
-        influence: what is known of sufficient influence; None when nobody decided it.
+        entanglement: The predicted entanglement graph that the verdict is read off.
+        influence: What is known of sufficient influence; None when nobody decided it.
     """
 
     entanglement: Entanglement
@@ -237,15 +237,15 @@ class Verdict:
         j's; a child of past i that is none of j's.
 
         Args:
-            i: the latent to be told apart, by name or position.
-            j: a different latent, by name or position.
+            i: The latent to be told apart, by name or position.
+            j: A different latent, by name or position.
 
         Returns:
             The witness of V[i, j] = 0, or None when V[i, j] = 1; then `remedy` says what would separate them.
 
         Raises:
-            RequestError: i and j are the same latent.
-            UnknownNameError: there is no such latent.
+            RequestError: If i and j are the same latent.
+            UnknownNameError: If there is no such latent.
 
         Example:
             >>> print(check(CausalGraph(Ga=[[1, 0], [1, 1]])).witness("z1", "z0"))
@@ -264,8 +264,8 @@ class Verdict:
         """What would separate latent i from latent j; None when something separates them already.
 
         Raises:
-            RequestError: i and j are the same latent.
-            UnknownNameError: there is no such latent.
+            RequestError: If i and j are the same latent.
+            UnknownNameError: If there is no such latent.
         """
         a, b = self._pair(i, j)
         names = self.graph.latents
@@ -346,9 +346,9 @@ def check(
     """Decide the graphical criterion for complete disentanglement.
 
     Args:
-        graph: the causal graph.
+        graph: The causal graph.
         using: ``"actions"``, ``"past"``, both, or None for what the graph has.
-        influence: from `identify.influence.check_influence`; the verdict then says which conditions are proved,
+        influence: From `identify.influence.check_influence`; the verdict then says which conditions are proved,
             refuted or only assumed.
 
     Returns:

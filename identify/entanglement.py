@@ -46,9 +46,9 @@ class Entanglement:
     each instead of 2.5 * 10^9 entries.
 
     Attributes:
-        neighbourhoods: what the prediction was read from, with the graph and what was used of it.
-        labels: shape (n_latents,); the block of each latent.
-        above: boolean CSR of shape (n_blocks, n_blocks); ``above[a, b]`` is true when V[i, j] = 1 and
+        neighbourhoods: What the prediction was read from, with the graph and what was used of it.
+        labels: Shape (n_latents,); the block of each latent.
+        above: Boolean CSR of shape (n_blocks, n_blocks); ``above[a, b]`` is true when V[i, j] = 1 and
             V[j, i] = 0 for the latents i of block a and j of block b.
     """
 
@@ -116,7 +116,7 @@ class Entanglement:
         """Row of V: the latents with which one stays entangled, itself included, ascending.
 
         Raises:
-            UnknownNameError: there is no such latent.
+            UnknownNameError: If there is no such latent.
         """
         block = self.labels[self.graph.index(latent)]
         return np.sort(self._members(np.append(self.blocks_above(block), block)))
@@ -156,7 +156,7 @@ class Entanglement:
         """The partial order of the blocks, as a networkx DAG.
 
         Args:
-            reduced: leave out the edges that follow from others (the Hasse diagram).
+            reduced: Leave out the edges that follow from others (the Hasse diagram).
 
         Returns:
             Nodes are block numbers with the attribute ``latents`` (names); an edge a -> b says that the
@@ -219,7 +219,7 @@ def predict_entanglement(graph: CausalGraph, using: str | Iterable[str] | None =
     """Predict which latents stay entangled with which.
 
     Args:
-        graph: the true (or the learned) causal graph.
+        graph: The true (or the learned) causal graph.
         using: ``"actions"``, ``"past"``, both, or None for what the graph has.
 
     Raises:

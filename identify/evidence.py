@@ -34,13 +34,13 @@ class Evidence:
     """What the numbers say of one action.
 
     Attributes:
-        action: its name.
-        children: names of its children, k.
+        action: Its name.
+        children: Names of its children, k.
         verdict: ``"for"``, ``"against"`` or ``"unclear"``.
-        singular_values: of the second differences, columns scaled to unit length, shape (points, k), the largest first.
-        error: of the differences, in the same units, shape (points,): what changes when the step is halved.
-        gap: the smallest ratio, over points, of the smallest singular value to the error.
-        relative: the smallest ratio, over points, of the smallest singular value to the largest; 1 without children.
+        singular_values: Of the second differences, columns scaled to unit length, shape (points, k), the largest first.
+        error: Of the differences, in the same units, shape (points,): what changes when the step is halved.
+        gap: The smallest ratio, over points, of the smallest singular value to the error.
+        relative: The smallest ratio, over points, of the smallest singular value to the largest; 1 without children.
     """
 
     action: str
@@ -74,22 +74,22 @@ def numerical_influence(
     """Look for sufficient influence of actions in a density that can only be evaluated.
 
     Args:
-        log_density: maps latents (N, n), past latents (N, n) or None and actions (N, m) to the log-densities of all
+        log_density: Maps latents (N, n), past latents (N, n) or None and actions (N, m) to the log-densities of all
             latents (N, n), up to terms that don't contain the latent.
-        graph: says which latents are the children of which action.
-        latents: points at which the question is asked, shape (P, n); a few typical ones.
-        actions: conditions, shape (C, m): rows as they occur, at least as many as an action has children.
-        past: past latents that belong to the conditions, shape (C, n), or None.
-        action_values: for actions with finitely many values, by name: those values.
-        step: of the differences, in standard deviations of the latent and the action.
-        gap: how many times the error a smallest singular value must be.
-        floor: what share of the largest it must be, for densities that are themselves only roughly known.
+        graph: Says which latents are the children of which action.
+        latents: Points at which the question is asked, shape (P, n); a few typical ones.
+        actions: Conditions, shape (C, m): rows as they occur, at least as many as an action has children.
+        past: Past latents that belong to the conditions, shape (C, n), or None.
+        action_values: For actions with finitely many values, by name: those values.
+        step: Of the differences, in standard deviations of the latent and the action.
+        gap: How many times the error a smallest singular value must be.
+        floor: What share of the largest it must be, for densities that are themselves only roughly known.
 
     Returns:
-        the evidence for each action, by name.
+        The evidence for each action, by name.
 
     Raises:
-        RequestError: shapes that don't fit the graph, too few conditions, numbers that are not finite, a step or gap
+        RequestError: If shapes that don't fit the graph, too few conditions, numbers that are not finite, a step or gap
             that is not positive, or a floor outside 0 to 1.
 
     Example:

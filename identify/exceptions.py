@@ -37,7 +37,7 @@ def one_line(text: str | BaseException, most: int = LONGEST_MESSAGE) -> str:
     Args:
         text: Any text, for instance a message that quotes a file; or an exception, whose message is taken, or else
             the name of its type.
-        most: the most characters to return; what is longer keeps its beginning and its end.
+        most: The most characters to return; what is longer keeps its beginning and its end.
 
     Returns:
         Printable text. Line breaks and tabs become spaces; any other character that is not printable (control

@@ -42,11 +42,11 @@ def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
     """Read a whole file, or standard input for ``-``.
 
     Args:
-        path: the file.
-        limit: the largest number of bytes to accept; nothing much larger is ever held in memory.
+        path: The file.
+        limit: The largest number of bytes to accept; nothing much larger is ever held in memory.
 
     Raises:
-        FileAccessError: it can't be read, or is larger than the limit.
+        FileAccessError: If it can't be read, or is larger than the limit.
     """
     name = _shown(path)
     with _one_line_errors(name):
@@ -65,11 +65,11 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
     A link is followed; a device or a pipe is written to directly; ``-`` is standard output. Text is UTF-8.
 
     Args:
-        path: the file.
-        content: what it should hold.
+        path: The file.
+        content: What it should hold.
 
     Raises:
-        FileAccessError: it can't be written. A temporary file is removed again.
+        FileAccessError: If it can't be written. A temporary file is removed again.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     with _one_line_errors(_shown(path)):
@@ -88,7 +88,7 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     """Make a folder, and those above it, unless it is there.
 
     Raises:
-        FileAccessError: it can't be made, or a file of that name is there.
+        FileAccessError: If it can't be made, or a file of that name is there.
     """
     with _one_line_errors(_shown(path)):
         try:

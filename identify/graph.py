@@ -42,7 +42,7 @@ class CausalGraph:
         actions: m unique names, different from the latents'; ``a0, a1, ...`` when left out.
 
     Raises:
-        GraphError: the matrices are not binary, don't fit each other or the names, names repeat, or
+        GraphError: If the matrices are not binary, don't fit each other or the names, names repeat, or
             there is no latent at all.
 
     Example:
@@ -90,12 +90,12 @@ class CausalGraph:
         """Build a graph from (parent, child) pairs of names; an edge given twice counts once.
 
         Args:
-            edges: pairs; the parent is a latent (of the step before) or an action, the child a latent.
-            latents: their names, in order.
-            actions: their names, in order.
+            edges: Pairs; the parent is a latent (of the step before) or an action, the child a latent.
+            latents: Their names, in order.
+            actions: Their names, in order.
 
         Raises:
-            GraphError: an edge names an unknown node or points at an action; the text gives the
+            GraphError: If an edge names an unknown node or points at an action; the text gives the
                 edge's position.
 
         Example:
@@ -135,12 +135,12 @@ class CausalGraph:
         """Read a directed networkx graph, nodes in its order.
 
         Args:
-            graph: a DiGraph or MultiDiGraph with edges parent -> child; the node attribute ``kind`` is
+            graph: A DiGraph or MultiDiGraph with edges parent -> child; the node attribute ``kind`` is
                 ``"latent"`` or ``"action"``. When no node has it, all are latents. An edge between
                 latents is lagged: it goes from the past value of the one to the value of the other.
 
         Raises:
-            GraphError: the graph is undirected, a ``kind`` is missing or unknown, or an action has a
+            GraphError: If the graph is undirected, a ``kind`` is missing or unknown, or an action has a
                 parent.
         """
         if not graph.is_directed():
@@ -223,7 +223,7 @@ class CausalGraph:
         """Position of a latent given by name or position.
 
         Raises:
-            UnknownNameError: there is no such latent.
+            UnknownNameError: If there is no such latent.
         """
         if isinstance(latent, str):
             if latent not in self._positions:
@@ -239,7 +239,7 @@ class CausalGraph:
         """Relabel the latents: latent i of the result is the old latent ``order[i]``, name included.
 
         Args:
-            order: a permutation of 0..n-1.
+            order: A permutation of 0..n-1.
 
         Raises:
             RequestError: ``order`` is not a permutation of the latents.

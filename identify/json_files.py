@@ -22,7 +22,7 @@ def parse_json(content: bytes) -> Any:
     """Parse JSON, with or without a byte order mark.
 
     Raises:
-        FormatError: it is no JSON, or nested deeper than ``MOST_DEPTH``; the text says what it is.
+        FormatError: If it is no JSON, or nested deeper than ``MOST_DEPTH``; the text says what it is.
 
     Example:
         >>> parse_json(b'{"a": [1, 2]}')

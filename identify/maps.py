@@ -49,9 +49,9 @@ class Dependencies:
     """What every component of a map depends on.
 
     Attributes:
-        matrix: bool, shape (components, variables): proved to depend.
-        undecided: bool, of the same shape: neither dependence nor independence is proved.
-        decisions: for every component and variable how it was decided; the answer True says "does not depend".
+        matrix: Bool, shape (components, variables): proved to depend.
+        undecided: Bool, of the same shape: neither dependence nor independence is proved.
+        decisions: For every component and variable how it was decided; the answer True says "does not depend".
     """
 
     matrix: NDArray[np.bool_]
@@ -65,8 +65,8 @@ class Preserving:
 
     Attributes:
         status: ``"holds"``, ``"fails"`` or ``"undecided"``.
-        violations: pairs of names (i, j): component i depends on z_j, and V[i, j] = 0.
-        undecided: pairs of names with V[i, j] = 0 for which dependence is not decided, each with the reason.
+        violations: Pairs of names (i, j): component i depends on z_j, and V[i, j] = 0.
+        undecided: Pairs of names with V[i, j] = 0 for which dependence is not decided, each with the reason.
     """
 
     status: str
@@ -83,16 +83,16 @@ def dependency_graph(
     """The functional dependency graph of a map.
 
     Args:
-        expressions: the components, sympy expressions; other symbols in them are parameters.
-        variables: what they are functions of.
-        seconds: for the decision on one entry.
+        expressions: The components, sympy expressions; other symbols in them are parameters.
+        variables: What they are functions of.
+        seconds: For the decision on one entry.
 
     Returns:
-        bool, shape (components, variables).
+        Bool, shape (components, variables).
 
     Raises:
-        RequestError: no sympy expressions, variables that repeat or are no symbols, or symbols declared not to be real.
-        UndecidedError: an entry can't be decided; the text names it. `dependencies` answers for the others.
+        RequestError: If no sympy expressions, variables that repeat or are no symbols, or symbols declared not to be real.
+        UndecidedError: If an entry can't be decided; the text names it. `dependencies` answers for the others.
 
     Source:
         Lachapelle et al., arXiv 2401.04890, the definition of the functional dependency graph.
@@ -118,7 +118,7 @@ def dependencies(
     """As `dependency_graph`, with what is undecided, and the reasons.
 
     Raises:
-        RequestError: as there.
+        RequestError: If as there.
     """
     seconds = checked_seconds(seconds)
     components, symbols = _checked(expressions, variables)
@@ -141,8 +141,8 @@ def depends(expression: sympy.Expr, symbol: sympy.Symbol, seconds: float = SECON
 
     Args:
         expression: real.
-        symbol: a real symbol.
-        seconds: after which the answer is None.
+        symbol: A real symbol.
+        seconds: After which the answer is None.
     """
     import sympy
 
@@ -175,12 +175,12 @@ def is_preserving(
     Args:
         expressions: n components, in the order of the graph's latents.
         variables: n symbols, in the same order.
-        graph: the causal graph.
+        graph: The causal graph.
         using: ``"actions"``, ``"past"``, both, or None for what the graph has.
-        seconds: for the decision on one entry.
+        seconds: For the decision on one entry.
 
     Raises:
-        RequestError: the numbers of components, variables and latents differ, or as `dependency_graph`.
+        RequestError: If the numbers of components, variables and latents differ, or as `dependency_graph`.
 
     Source:
         Lachapelle et al., arXiv 2401.04890, the definition of G-preserving functions.
@@ -222,19 +222,19 @@ def is_consistent(
     """Whether an entanglement map and a learned graph are consistent with the true graph, up to a permutation.
 
     Args:
-        expressions: the true latents, in the graph's order, as functions of the learned ones.
-        variables: the learned latents, in the learned graph's order.
-        graph: the true graph.
-        learned_graph: the learned one.
-        using: as for `is_preserving`.
-        seconds: for the decision on one entry.
+        expressions: The true latents, in the graph's order, as functions of the learned ones.
+        variables: The learned latents, in the learned graph's order.
+        graph: The true graph.
+        learned_graph: The learned one.
+        using: As for `is_preserving`.
+        seconds: For the decision on one entry.
 
     Returns:
-        as `identify.consistency.consistent`.
+        As `identify.consistency.consistent`.
 
     Raises:
-        RequestError: sizes differ, or as `dependency_graph`.
-        UndecidedError: an entry can't be decided.
+        RequestError: If sizes differ, or as `dependency_graph`.
+        UndecidedError: If an entry can't be decided.
 
     Source:
         Lachapelle et al., arXiv 2401.04890, the definitions of a-consistency and z-consistency.
@@ -248,7 +248,7 @@ def compose(
     """The map outer(inner(z)), both with n components in the same n variables.
 
     Raises:
-        RequestError: the numbers differ, or as `dependency_graph`.
+        RequestError: If the numbers differ, or as `dependency_graph`.
 
     Example:
         >>> import sympy
@@ -273,14 +273,14 @@ def inverse(
     Args:
         expressions: n components.
         variables: n symbols.
-        seconds: that it may take.
+        seconds: That it may take.
 
     Returns:
         n expressions in the same variables.
 
     Raises:
-        RequestError: the numbers differ, or as `dependency_graph`.
-        UndecidedError: sympy finds none, or several.
+        RequestError: If the numbers differ, or as `dependency_graph`.
+        UndecidedError: If sympy finds none, or several.
 
     Example:
         >>> import sympy

@@ -20,11 +20,11 @@ def check_names(names: Iterable[str], what: str) -> tuple[str, ...]:
     Printable, because a name must survive every file format, a figure and a terminal.
 
     Args:
-        names: the names in order.
-        what: what they name, for the error message: ``"latents"`` or ``"actions"``.
+        names: The names in order.
+        what: What they name, for the error message: ``"latents"`` or ``"actions"``.
 
     Raises:
-        GraphError: a name is empty, not a string, holds a control character, or repeats.
+        GraphError: If a name is empty, not a string, holds a control character, or repeats.
 
     Example:
         >>> check_names(["raf", "raf"], "latents")
@@ -56,8 +56,8 @@ def shown(value: object, most: int = _MOST_SHOWN) -> str:
     """A name or another value as an error message shows it: on one line, shortened, whatever it holds.
 
     Args:
-        value: a string, shown without quotes if it is printable; or anything else, shown as Python writes it.
-        most: the most characters to return; what is longer loses its middle.
+        value: A string, shown without quotes if it is printable; or anything else, shown as Python writes it.
+        most: The most characters to return; what is longer loses its middle.
 
     Example:
         >>> shown("raf"), shown("r\\naf"), shown([1, "x"])

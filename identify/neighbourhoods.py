@@ -32,10 +32,10 @@ class Neighbourhoods:
     """The neighbours of all latents in one binary matrix.
 
     Attributes:
-        graph: the graph that they were read from.
-        using: what was used, a subset of ``{"actions", "past"}``.
-        matrix: boolean CSR of shape (n_latents, neighbours); row i marks the neighbours of latent i.
-        kinds: what each group of columns holds, in order, with the number of columns.
+        graph: The graph that they were read from.
+        using: What was used, a subset of ``{"actions", "past"}``.
+        matrix: Boolean CSR of shape (n_latents, neighbours); row i marks the neighbours of latent i.
+        kinds: What each group of columns holds, in order, with the number of columns.
     """
 
     graph: CausalGraph
@@ -68,8 +68,8 @@ def neighbourhoods(graph: CausalGraph, using: str | Iterable[str] | None = None)
     """Collect the neighbours that ``using`` allows: actions first, then past parents, then past children.
 
     Args:
-        graph: the causal graph.
-        using: see `resolve_using`.
+        graph: The causal graph.
+        using: See `resolve_using`.
 
     Raises:
         RequestError: ``using`` is none of the allowed values.
@@ -99,12 +99,12 @@ def resolve_using(graph: CausalGraph, using: str | Iterable[str] | None) -> froz
     """What to use: a subset of {"actions", "past"}, never empty.
 
     Args:
-        graph: the causal graph.
+        graph: The causal graph.
         using: ``"actions"``, ``"past"``, ``"both"``, an iterable of the first two, or None for what the
             graph has (edges from actions, edges from the past; both when it has no edge at all).
 
     Raises:
-        RequestError: any other value, or an empty iterable.
+        RequestError: If any other value, or an empty iterable.
     """
     if using is None:
         has = {ACTIONS: graph.Ga.nnz, PAST: graph.Gz.nnz}
@@ -123,8 +123,8 @@ def restricted(graph: CausalGraph, using: str | Iterable[str] | None) -> CausalG
     """The same latents and actions with only those edges that ``using`` names.
 
     Args:
-        graph: the causal graph.
-        using: see `resolve_using`.
+        graph: The causal graph.
+        using: See `resolve_using`.
 
     Raises:
         RequestError: ``using`` is none of the allowed values.

@@ -42,8 +42,8 @@ class Preorder:
     """The relation "row i is contained in row j", by groups of equal rows.
 
     Attributes:
-        labels: shape (n,); the group of each row. Groups are numbered by their first row.
-        above: boolean CSR of shape (n_groups, n_groups); ``above[a, b]`` is true when the rows of group
+        labels: Shape (n,); the group of each row. Groups are numbered by their first row.
+        above: Boolean CSR of shape (n_groups, n_groups); ``above[a, b]`` is true when the rows of group
             a are strictly contained in those of group b. Its diagonal is empty.
     """
 
@@ -59,7 +59,7 @@ def row_inclusion(rows: scipy.sparse.csr_array) -> Preorder:
     """Decide for all pairs of rows which support is contained in which.
 
     Args:
-        rows: boolean CSR of shape (n, columns) with sorted indices, without duplicates or stored zeros.
+        rows: Boolean CSR of shape (n, columns) with sorted indices, without duplicates or stored zeros.
 
     Returns:
         The inclusion preorder. An empty row is contained in every row.
@@ -157,8 +157,8 @@ def _likely(ranked: scipy.sparse.csr_array, signatures: Words) -> Iterator[tuple
     """Pairs (i, j): row j is longer than row i, has the column of i in which such rows are fewest, and its signature.
 
     Args:
-        ranked: distinct rows, longest first, so the longer rows stand first in every column.
-        signatures: of the rows.
+        ranked: Distinct rows, longest first, so the longer rows stand first in every column.
+        signatures: Of the rows.
     """
     by_column = ranked.tocsc()
     number, column = _fewest_longer(ranked, by_column)

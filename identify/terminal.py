@@ -53,8 +53,8 @@ def encodable(text: str, encoding: str) -> str:
     r"""The text with nothing in it that the encoding lacks: our own signs in ASCII, the rest escaped.
 
     Args:
-        text: any text.
-        encoding: the name of an encoding that Python knows, for instance that of a stream.
+        text: Any text.
+        encoding: The name of an encoding that Python knows, for instance that of a stream.
 
     Example:
         >>> encodable("✓ β", "cp1252"), encodable("✓ β", "utf-8")
@@ -70,7 +70,7 @@ def json_encodable(text: str, encoding: str) -> str:
 
     Args:
         text: JSON, or a piece of it that doesn't end inside a string; ASCII control characters are escaped already.
-        encoding: of the stream that it is written to.
+        encoding: Of the stream that it is written to.
 
     Example:
         >>> json_encodable('"β\x9b ✓"', "latin-1"), json_encodable('"β"', "utf-8")

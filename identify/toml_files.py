@@ -38,12 +38,12 @@ def read_toml(path: str | os.PathLike[str], limit: int = _MOST_BYTES) -> dict[st
     """Read a TOML file, with or without a byte order mark.
 
     Args:
-        path: the file, or ``-`` for standard input.
-        limit: the largest number of bytes to accept.
+        path: The file, or ``-`` for standard input.
+        limit: The largest number of bytes to accept.
 
     Raises:
-        FormatError: it is no TOML, not UTF-8, or beyond the limits of `parse_toml`; the text names the file.
-        FileAccessError: it can't be read, or is larger.
+        FormatError: If it is no TOML, not UTF-8, or beyond the limits of `parse_toml`; the text names the file.
+        FileAccessError: If it can't be read, or is larger.
     """
     content = read_bytes(path, limit)
     try:
@@ -59,7 +59,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
     Raises:
         tomllib.TOMLDecodeError: it is no TOML.
-        FormatError: something is nested deeper than ``MOST_DEPTH``, or an integer takes more than 64 bits.
+        FormatError: If something is nested deeper than ``MOST_DEPTH``, or an integer takes more than 64 bits.
 
     Example:
         >>> parse_toml("grid.steps = [100, 200]")

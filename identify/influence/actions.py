@@ -22,9 +22,9 @@ def of_action(mechanisms: Mechanisms, action: sympy.Symbol, seconds: float) -> I
     """Decide it from the derivatives, or differences, of the children's scores.
 
     Args:
-        mechanisms: of all latents.
-        action: one of theirs.
-        seconds: after which it is undecided.
+        mechanisms: Of all latents.
+        action: One of theirs.
+        seconds: After which it is undecided.
     """
     import sympy
 

@@ -22,10 +22,10 @@ def decided(
     """Whether functions of the conditions are independent, for almost every value of the latents.
 
     Args:
-        mechanisms: say which symbols are latents, and which values actions take.
-        names: of the functions.
-        branches: the functions, in one or several forms.
-        seconds: after which it is undecided.
+        mechanisms: Say which symbols are latents, and which values actions take.
+        names: Of the functions.
+        branches: The functions, in one or several forms.
+        seconds: After which it is undecided.
     """
     try:
         spelled_out = within(seconds, lambda: list(_spelled_out(mechanisms, branches)))

@@ -47,18 +47,18 @@ def decide_file(
     """Read mechanisms from a file, and decide sufficient influence of every cause.
 
     Args:
-        path: as for `identify.mechanisms.read_mechanisms`.
-        family: as for `identify.influence.check_influence`.
-        time_limit: seconds for all of it, from when sympy is imported.
-        after_graph: called with the graph, as soon as it is known; what it raises ends the work.
-        after_each: called after each action, for a progress bar.
+        path: As for `identify.mechanisms.read_mechanisms`.
+        family: As for `identify.influence.check_influence`.
+        time_limit: Seconds for all of it, from when sympy is imported.
+        after_graph: Called with the graph, as soon as it is known; what it raises ends the work.
+        after_each: Called after each action, for a progress bar.
 
     Returns:
         The graph that the mechanisms imply, and the answers with their certificates as text.
 
     Raises:
-        UndecidedError: the time was over before the graph was known.
-        IdentifyError: as `identify.mechanisms.read_mechanisms` and `identify.influence.check_influence`.
+        UndecidedError: If the time was over before the graph was known.
+        IdentifyError: If as `identify.mechanisms.read_mechanisms` and `identify.influence.check_influence`.
     """
     request = Request(os.fspath(path), family, checked_seconds(time_limit))
     known: tuple[CausalGraph, bool] | None = None

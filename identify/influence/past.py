@@ -35,9 +35,9 @@ def of_past(mechanisms: Mechanisms, forms: Sequence[NaturalForm] | None, seconds
     """Decide it from second derivatives, or in exponential families from natural parameters.
 
     Args:
-        mechanisms: of all latents.
-        forms: natural forms of their scores, if the family is exponential.
-        seconds: after which it is undecided.
+        mechanisms: Of all latents.
+        forms: Natural forms of their scores, if the family is exponential.
+        seconds: After which it is undecided.
     """
     try:
         names, pairs = _past_edges(mechanisms)

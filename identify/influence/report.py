@@ -24,13 +24,13 @@ class Influence:
     """The answer for one cause.
 
     Attributes:
-        cause: name of the action, ``"the past"``, or ``"the natural parameters"``.
+        cause: Name of the action, ``"the past"``, or ``"the natural parameters"``.
         status: ``"holds"``, ``"fails"`` or ``"undecided"``.
         certificate: `Independent` where it holds, `Dependent` where it fails, else None; ``certificate.verify()``
             recomputes it. A cause without children needs none.
-        reason: the answer in words.
-        repairs: where it fails, what would mend it.
-        written: the certificate as text, where another process holds it.
+        reason: The answer in words.
+        repairs: Where it fails, what would mend it.
+        written: The certificate as text, where another process holds it.
     """
 
     cause: str
@@ -84,9 +84,9 @@ class InfluenceReport:
 
     Attributes:
         family: ``"nonparametric"`` or ``"exponential"``.
-        actions: by symbol or name.
+        actions: By symbol or name.
         past: None without a past.
-        sufficient_variability: for exponential families, whether linear identifiability is given: the natural
+        sufficient_variability: For exponential families, whether linear identifiability is given: the natural
             parameters span everything. Else None.
     """
 
@@ -129,10 +129,10 @@ def answer(
     """The answer for a cause, in words.
 
     Args:
-        cause: its name.
-        found: what was proved of its functions.
-        what: the beginning of the sentence.
-        repairs: what would mend a failure.
+        cause: Its name.
+        found: What was proved of its functions.
+        what: The beginning of the sentence.
+        repairs: What would mend a failure.
     """
     if isinstance(found, Independent):
         if not found.analytic:

@@ -32,9 +32,9 @@ class Request:
     """What is asked for.
 
     Attributes:
-        path: of the file of mechanisms.
-        family: as for `check_influence`.
-        time_limit: seconds for all of it, from when sympy is there.
+        path: Of the file of mechanisms.
+        family: As for `check_influence`.
+        time_limit: Seconds for all of it, from when sympy is there.
     """
 
     path: str
@@ -46,8 +46,8 @@ def decide(request: Request, tell: Callable[[Message], None]) -> None:
     """Read the mechanisms, and decide sufficient influence cause by cause.
 
     Args:
-        request: what is asked for.
-        tell: called with every message.
+        request: What is asked for.
+        tell: Called with every message.
     """
     end = time.monotonic() + request.time_limit
 

@@ -29,7 +29,7 @@ def gaussian(z: sympy.Symbol, mean: Any, variance: Any = 1) -> sympy.Expr:
     """Normal: -(z - mean)^2 / (2 variance) - log(2 pi variance) / 2.
 
     Raises:
-        RequestError: a variance that can't be positive.
+        RequestError: If a variance that can't be positive.
 
     Example:
         >>> import sympy
@@ -47,7 +47,7 @@ def laplace(z: sympy.Symbol, location: Any, scale: Any = 1) -> sympy.Expr:
     """Laplace: -abs(z - location) / scale - log(2 scale).
 
     Raises:
-        RequestError: a scale that can't be positive.
+        RequestError: If a scale that can't be positive.
     """
     import sympy
 
@@ -59,7 +59,7 @@ def logistic(z: sympy.Symbol, location: Any, scale: Any = 1) -> sympy.Expr:
     """Logistic: -u - 2 log(1 + exp(-u)) - log(scale), u = (z - location) / scale.
 
     Raises:
-        RequestError: a scale that can't be positive.
+        RequestError: If a scale that can't be positive.
     """
     import sympy
 
@@ -74,7 +74,7 @@ def student_t(z: sympy.Symbol, location: Any, scale: Any = 1, freedom: Any = 3) 
     With more than 1,000 of them the normaliser, which does not contain z, is a number within 1e-60 of the true one.
 
     Raises:
-        RequestError: a scale or degrees of freedom that can't be positive.
+        RequestError: If a scale or degrees of freedom that can't be positive.
     """
     import sympy
 
@@ -88,12 +88,12 @@ def exponential_family(z: sympy.Symbol, statistics: Sequence[Any], natural: Sequ
     """sum_k T_k(z) lambda_k, up to the normaliser, which does not contain z (so it can't be mixed).
 
     Args:
-        z: the latent.
+        z: The latent.
         statistics: T_k, expressions in z alone.
         natural: lambda_k, expressions without z.
 
     Raises:
-        RequestError: their numbers differ, a statistic holds another symbol, or a natural parameter holds z.
+        RequestError: If their numbers differ, a statistic holds another symbol, or a natural parameter holds z.
 
     Example:
         >>> import sympy
@@ -121,12 +121,12 @@ def mixture(weights: Sequence[Any], log_densities: Sequence[Any]) -> sympy.Expr:
     """Log sum_k weight_k exp(log_density_k).
 
     Args:
-        weights: positive; they may depend on actions and the past. They need not sum to one.
-        log_densities: complete ones, as all builders but `exponential_family` give them.
+        weights: Positive; they may depend on actions and the past. They need not sum to one.
+        log_densities: Complete ones, as all builders but `exponential_family` give them.
 
     Raises:
-        RequestError: their numbers differ, there are none, or a weight can't be positive.
-        TooLargeError: a density is a power with an exponent above 100,000.
+        RequestError: If their numbers differ, there are none, or a weight can't be positive.
+        TooLargeError: If a density is a power with an exponent above 100,000.
     """
     import sympy
 

@@ -45,17 +45,17 @@ def read_mechanisms(path: str | os.PathLike[str], seconds: float = _SECONDS) -> 
     """Read mechanisms from a file.
 
     Args:
-        path: a ``.toml`` file as the module's docstring shows it, in which nothing is run; or a ``.py`` file that sets
+        path: A ``.toml`` file as the module's docstring shows it, in which nothing is run; or a ``.py`` file that sets
             ``mechanisms``, which is run: only your own.
-        seconds: for making the formulas of a TOML file, which sympy simplifies as they are read.
+        seconds: For making the formulas of a TOML file, which sympy simplifies as they are read.
 
     Raises:
-        FileAccessError: it can't be read.
-        FormatError: another suffix, no TOML, a key missing or unknown, a formula that can't be read, or a Python file
+        FileAccessError: If it can't be read.
+        FormatError: If another suffix, no TOML, a key missing or unknown, a formula that can't be read, or a Python file
             that fails or sets no ``mechanisms``.
-        MechanismError: as `Mechanisms`.
-        RequestError: a density that can't be, such as one with a negative variance.
-        UndecidedError: sympy has not made the formulas in that time.
+        MechanismError: If as `Mechanisms`.
+        RequestError: If a density that can't be, such as one with a negative variance.
+        UndecidedError: If sympy has not made the formulas in that time.
     """
     file = Path(path)
     if file.suffix == ".toml":

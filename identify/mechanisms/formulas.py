@@ -60,11 +60,11 @@ def formula(text: str, symbols: Mapping[str, sympy.Symbol]) -> sympy.Expr:
     """Read a formula.
 
     Args:
-        text: at most 20,000 letters.
-        symbols: what the names in it stand for.
+        text: At most 20,000 letters.
+        symbols: What the names in it stand for.
 
     Raises:
-        FormatError: it is no formula, names something unknown, or is too long.
+        FormatError: If it is no formula, names something unknown, or is too long.
 
     Example:
         >>> import sympy

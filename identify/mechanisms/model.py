@@ -43,16 +43,16 @@ class Mechanisms:
         log_densities: n expressions in their own latent, actions and past latents;
             `identify.mechanisms.densities.gaussian` and its like build them.
         actions: m symbols.
-        past: symbols of the latents one step before, in the order of the latents; or a sequence of such sequences, one
+        past: Symbols of the latents one step before, in the order of the latents; or a sequence of such sequences, one
             for each lag, the most recent first.
-        action_values: for actions with finitely many values (interventions, environments): the values. The others are
+        action_values: For actions with finitely many values (interventions, environments): the values. The others are
             continuous.
-        seconds: for each decision on an edge.
+        seconds: For each decision on an edge.
 
     Raises:
-        MechanismError: the text names the latent and what is wrong: another latent of the same step, an unknown symbol,
+        MechanismError: If the text names the latent and what is wrong: another latent of the same step, an unknown symbol,
             a complex expression, an action value for which the density is not defined, numbers that don't match.
-        RequestError: a symbol is declared not to be real.
+        RequestError: If a symbol is declared not to be real.
 
     Example:
         >>> import sympy
@@ -128,7 +128,7 @@ class Mechanisms:
         """The causal graph: an edge where the score depends on the parent. Several lags are one past.
 
         Raises:
-            UndecidedError: whether there is some edge is not decided; the text names it.
+            UndecidedError: If whether there is some edge is not decided; the text names it.
         """
         n = len(self.latents)
         acted = [[self._acts(i, action) for action in self.actions] for i in range(n)]
@@ -144,7 +144,7 @@ class Mechanisms:
         """Positions of the latents that an action or a past latent acts on.
 
         Raises:
-            UndecidedError: for some latent that is not decided.
+            UndecidedError: If for some latent that is not decided.
         """
         return [i for i in range(len(self.latents)) if self._acts(i, cause)]
 

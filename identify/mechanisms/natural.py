@@ -36,7 +36,7 @@ def natural_form(score: sympy.Expr, latent: sympy.Symbol, seconds: float) -> Nat
     Args:
         score: d/dz log q(z | c).
         latent: z.
-        seconds: for the decision whether the split is right.
+        seconds: For the decision whether the split is right.
 
     Returns:
         None when the terms don't separate: no exponential family, or not seen to be one.

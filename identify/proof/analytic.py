@@ -32,7 +32,7 @@ def is_analytic(expression: sympy.Expr, symbols: Iterable[sympy.Symbol]) -> bool
 
     Args:
         expression: real.
-        symbols: real, or positive and so on; all others are constants.
+        symbols: Real, or positive and so on; all others are constants.
 
     Returns:
         False also where it is analytic, but not seen to be.

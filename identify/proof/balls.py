@@ -28,9 +28,9 @@ class NotEnclosedError(IdentifyError):
     """The expression has no finite real value at the point, or holds a function that has no enclosure here.
 
     Args:
-        problem: what is wrong.
-        expression: of what, if that helps; it is written out only when somebody reads the message.
-        unknown: whether a function is the reason, so that another point won't help.
+        problem: What is wrong.
+        expression: Of what, if that helps; it is written out only when somebody reads the message.
+        unknown: Whether a function is the reason, so that another point won't help.
     """
 
     def __init__(self, problem: str, expression: Any = None, unknown: bool = False) -> None:
@@ -46,15 +46,15 @@ def enclose(expression: sympy.Expr, point: Point, bits: int = 128) -> flint.arb:
     """A ball that contains the value of an expression.
 
     Args:
-        expression: real; its symbols are those of the point.
-        point: rational numbers for the symbols.
-        bits: of the midpoints; more make smaller balls.
+        expression: Real; its symbols are those of the point.
+        point: Rational numbers for the symbols.
+        bits: Of the midpoints; more make smaller balls.
 
     Returns:
         a finite ball.
 
     Raises:
-        NotEnclosedError: no finite real value there, an unknown function, or a condition that this precision leaves
+        NotEnclosedError: If no finite real value there, an unknown function, or a condition that this precision leaves
             open.
 
     Example:

@@ -37,11 +37,11 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     time after it has passed gets none.
 
     Args:
-        seconds: that it may take, more than 0; infinite for no limit.
-        work: called without arguments.
+        seconds: That it may take, more than 0; infinite for no limit.
+        work: Called without arguments.
 
     Raises:
-        OutOfTimeError: it took longer.
+        OutOfTimeError: If it took longer.
 
     Example:
         >>> within(5, lambda: 1 + 1)
@@ -113,7 +113,7 @@ def checked_seconds(seconds: float) -> float:
     """A limit of time, checked.
 
     Raises:
-        RequestError: it is not a number above 0.
+        RequestError: If it is not a number above 0.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         raise RequestError(f"seconds is {seconds!r}; it is a time limit, a number above 0")

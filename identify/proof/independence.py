@@ -48,12 +48,12 @@ class Independent:
     """A proof that functions are linearly independent.
 
     Attributes:
-        names: of the functions, k.
+        names: Of the functions, k.
         rows: k branches, each of k expressions.
         conditions: k points, one for each row: values of its symbols but the generic ones.
-        generic: value of the generic symbols, the same in all rows.
-        determinant: the enclosure found, as text.
-        analytic: whether every function is seen to be analytic in the generic symbols, up to poles, so that one value
+        generic: Value of the generic symbols, the same in all rows.
+        determinant: The enclosure found, as text.
+        analytic: Whether every function is seen to be analytic in the generic symbols, up to poles, so that one value
             stands for almost every one.
     """
 
@@ -68,7 +68,7 @@ class Independent:
         """Evaluate the determinant anew and say whether it is enclosed away from zero.
 
         Args:
-            bits: of the arithmetic.
+            bits: Of the arithmetic.
         """
         found = _determinant(self.rows, self.conditions, self.generic, bits)
         return found is not None and excludes_zero(found)
@@ -83,10 +83,10 @@ class Dependent:
     """A proof that functions are linearly dependent.
 
     Attributes:
-        names: of the functions, k.
+        names: Of the functions, k.
         weights: k expressions; those of functions outside the relation are zero.
-        branches: all of them, each of k expressions.
-        proof: the rewriting that left nothing, for each branch.
+        branches: All of them, each of k expressions.
+        proof: The rewriting that left nothing, for each branch.
     """
 
     names: tuple[str, ...]
@@ -103,7 +103,7 @@ class Dependent:
         """Prove anew that the combination vanishes in every branch, and that some weight does not.
 
         Args:
-            seconds: for each of these decisions.
+            seconds: For each of these decisions.
         """
         some = any(vanishes(weight, seconds).answer is False for weight in self.weights if weight != 0)
         return some and all(
@@ -140,11 +140,11 @@ def linear_independence(
     """Decide whether functions are linearly independent.
 
     Args:
-        names: of the k functions.
-        branches: one at least, each of k real expressions.
-        generic: symbols that the weights of a relation may depend on; all others are conditions.
-        seconds: after which it is undecided.
-        ranges: draws so many points for conditions; real numbers without pattern when left out.
+        names: Of the k functions.
+        branches: One at least, each of k real expressions.
+        generic: Symbols that the weights of a relation may depend on; all others are conditions.
+        seconds: After which it is undecided.
+        ranges: Draws so many points for conditions; real numbers without pattern when left out.
 
     Example:
         >>> import sympy

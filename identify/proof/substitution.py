@@ -31,11 +31,11 @@ def substituted(expression: Any, values: Mapping[Any, Any]) -> Any:
     """An expression with numbers in the place of some symbols, as its method ``subs`` puts them.
 
     Args:
-        expression: of sympy.
-        values: rational numbers for some of its symbols.
+        expression: Of sympy.
+        values: Rational numbers for some of its symbols.
 
     Raises:
-        TooLargeError: a power or a factorial in it would become too large a number.
+        TooLargeError: If a power or a factorial in it would become too large a number.
 
     Example:
         >>> import sympy
@@ -65,7 +65,7 @@ def require_small_powers(expression: Any) -> None:
     """Refuse an expression with a numeric exponent of more than 100,000: sympy may expand the numbers in its base.
 
     Raises:
-        TooLargeError: it holds such a power; the text has the exponent.
+        TooLargeError: If it holds such a power; the text has the exponent.
     """
     import sympy
 

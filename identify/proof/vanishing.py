@@ -38,8 +38,8 @@ class Decision:
 
     Attributes:
         answer: True, False, or None when neither is proved.
-        reason: the rewriting that left nothing, the point with the enclosure there, or why it is not known.
-        point: where it is proved not to be zero; None otherwise.
+        reason: The rewriting that left nothing, the point with the enclosure there, or why it is not known.
+        point: Where it is proved not to be zero; None otherwise.
     """
 
     answer: bool | None
@@ -51,8 +51,8 @@ def vanishes(expression: sympy.Expr, seconds: float = SECONDS) -> Decision:
     """Decide whether an expression is zero almost everywhere that it is defined.
 
     Args:
-        expression: real, as `as_real` makes it.
-        seconds: after which the answer is None.
+        expression: Real, as `as_real` makes it.
+        seconds: After which the answer is None.
 
     Example:
         >>> import sympy
@@ -100,9 +100,9 @@ def points(
     """Rational points without pattern, the same at every call, in the range that the symbols allow.
 
     Args:
-        symbols: what needs a value; positive, negative, integer ones get such.
-        count: how many points.
-        offset: skip so many.
+        symbols: What needs a value; positive, negative, integer ones get such.
+        count: How many points.
+        offset: Skip so many.
     """
     import sympy
 
@@ -134,7 +134,7 @@ def as_real(symbols: Iterable[sympy.Symbol]) -> dict[sympy.Symbol, sympy.Symbol]
     """What to put in the place of symbols that don't say whether they are real: real ones of the same name.
 
     Raises:
-        RequestError: a symbol is declared not to be real.
+        RequestError: If a symbol is declared not to be real.
     """
     import sympy
 

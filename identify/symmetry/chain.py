@@ -25,8 +25,8 @@ class Level:
     """One step of the chain.
 
     Attributes:
-        base: the point.
-        steps: for each point of its orbit but the base: the point before it, and the generator between.
+        base: The point.
+        steps: For each point of its orbit but the base: the point before it, and the generator between.
     """
 
     base: int
@@ -70,8 +70,8 @@ def greedy_chain(generators: Sequence[Moves], order: int) -> list[Level] | None:
     exactly when the chain is complete.
 
     Args:
-        generators: of the group.
-        order: of the group.
+        generators: Of the group.
+        order: Of the group.
 
     Returns:
         The chain, or None when it is not complete.

@@ -25,9 +25,9 @@ class Coloured:
     """A directed graph without loops whose vertices have colours.
 
     Attributes:
-        colours: one per vertex.
-        out: for each vertex the vertices that it points at.
-        into: for each vertex those that point at it.
+        colours: One per vertex.
+        out: For each vertex the vertices that it points at.
+        into: For each vertex those that point at it.
     """
 
     colours: tuple[Colour, ...]
@@ -46,8 +46,8 @@ def from_graph(graph: CausalGraph, fixed: Sequence[int] = ()) -> Coloured:
     """The latents of a causal graph, coloured by their actions and their self-loop.
 
     Args:
-        graph: the causal graph.
-        fixed: latents that get a colour of their own each.
+        graph: The causal graph.
+        fixed: Latents that get a colour of their own each.
     """
     acted, past = _rows(graph.Ga), _rows(graph.Gz)
     rank = {latent: k + 1 for k, latent in enumerate(fixed)}
@@ -80,9 +80,9 @@ def refine(colours: NDArray[np.int64], tails: NDArray[Any], heads: NDArray[Any])
     likely in any relabelling of the graph, so what is built on the result stays right.
 
     Args:
-        colours: one integer per vertex.
-        tails: where the edges start.
-        heads: where they end.
+        colours: One integer per vertex.
+        tails: Where the edges start.
+        heads: Where they end.
 
     Returns:
         Colours 0, 1, ... that refine the given ones, and keep their order; the same for isomorphic graphs.

@@ -109,7 +109,7 @@ def engine(name: str | None) -> Engine:
     """The engine of that name, or the default one.
 
     Raises:
-        RequestError: there is no such engine.
+        RequestError: If there is no such engine.
     """
     chosen = name or default_engine()
     if chosen not in ENGINES:

@@ -27,8 +27,8 @@ class Tree:
     """What a folded vertex stands for: a single latent, or twins that are trees of one colour.
 
     Attributes:
-        latents: all latents below, in an order that matches any other tree of the same colour.
-        twins: the trees that were folded; empty for a single latent.
+        latents: All latents below, in an order that matches any other tree of the same colour.
+        twins: The trees that were folded; empty for a single latent.
     """
 
     latents: tuple[int, ...]
@@ -40,9 +40,9 @@ class Folded:
     """A folded graph.
 
     Attributes:
-        graph: the graph that is left; trees that match have the same colour.
-        trees: what each of its vertices stands for.
-        classes: all classes of twins that were folded.
+        graph: The graph that is left; trees that match have the same colour.
+        trees: What each of its vertices stands for.
+        classes: All classes of twins that were folded.
     """
 
     graph: Coloured

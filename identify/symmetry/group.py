@@ -22,12 +22,12 @@ class Symmetry:
     """The permutations of the latents that change neither G^z nor G^a.
 
     Args:
-        graph: the causal graph.
+        graph: The causal graph.
         engine: ``"igraph"``, ``"python"``, or None for the first that is installed.
-        fixed: latents that must stay where they are.
+        fixed: Latents that must stay where they are.
 
     Raises:
-        RequestError: there is no such engine; or, when something is asked of the Python engine, the search is
+        RequestError: If there is no such engine; or, when something is asked of the Python engine, the search is
             given up.
     """
 

@@ -30,15 +30,15 @@ def find_isomorphism(graph: CausalGraph, other: CausalGraph, allowed: Allowed) -
     """Find p with ``other.permute(p) == graph`` and ``allowed[i, p[i]]`` for every latent i.
 
     Args:
-        graph: the graph whose latents are mapped.
-        other: the graph that they are mapped to; of the same shape.
-        allowed: boolean, shape (n, n); row i says which latents of ``other`` latent i may go to.
+        graph: The graph whose latents are mapped.
+        other: The graph that they are mapped to; of the same shape.
+        allowed: Boolean, shape (n, n); row i says which latents of ``other`` latent i may go to.
 
     Returns:
         The mapping, or None when there is none.
 
     Raises:
-        RequestError: the search is given up.
+        RequestError: If the search is given up.
     """
     one, two = fold(from_graph(graph)), fold(from_graph(other))
     if sorted(one.graph.colours) != sorted(two.graph.colours):

@@ -35,17 +35,17 @@ def check_influence(
     """Decide sufficient influence, cause by cause.
 
     Args:
-        mechanisms: the conditional densities.
+        mechanisms: The conditional densities.
         family: ``"nonparametric"``; or ``"exponential"``, which asks less of the past, and also decides sufficient
             variability.
-        seconds: for each cause, after which it is undecided.
-        after_each: called after each action, for a progress bar.
-        time_limit: seconds for all causes together; those that are not decided by then are undecided.
+        seconds: For each cause, after which it is undecided.
+        after_each: Called after each action, for a progress bar.
+        time_limit: Seconds for all causes together; those that are not decided by then are undecided.
 
     Raises:
-        RequestError: an unknown family, a time limit that is no positive number, or an exponential family asked for
+        RequestError: If an unknown family, a time limit that is no positive number, or an exponential family asked for
             where a latent is none (the text names it).
-        UndecidedError: whether it is one was not found out in time.
+        UndecidedError: If whether it is one was not found out in time.
 
     Example:
         >>> import sympy
@@ -72,10 +72,10 @@ def answers(
     """The answers as they are found: of the actions, of the past if there is one, of the natural parameters if asked.
 
     Args:
-        mechanisms: as for `check_influence`, like all that follow.
-        family: of the densities.
-        seconds: for each cause.
-        time_limit: seconds for all causes together.
+        mechanisms: As for `check_influence`, like all that follow.
+        family: Of the densities.
+        seconds: For each cause.
+        time_limit: Seconds for all causes together.
     """
     if family not in FAMILIES:
         raise RequestError(f"the family is {quoted(family)}; it is one of {', '.join(FAMILIES)}")

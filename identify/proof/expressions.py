@@ -29,8 +29,8 @@ def in_words(expression: Any, most: int | None = _MOST_LETTERS) -> str:
     """An expression as text that costs little to write and to read.
 
     Args:
-        expression: of sympy.
-        most: letters; longer text loses its middle. None for any number.
+        expression: Of sympy.
+        most: Letters; longer text loses its middle. None for any number.
 
     Example:
         >>> import sympy
