@@ -1,4 +1,4 @@
-"""`check_influence`: every cause in turn."""
+"""`check_influence`: decide sufficient influence of all causes in turn."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from functools import partial
 from math import inf
 
 from identify.exceptions import RequestError, UndecidedError
-from identify.influence.actions import of_action
-from identify.influence.past import NATURAL_PARAMETERS, PAST, of_past, variability
+from identify.influence.actions import action_influence
+from identify.influence.past import NATURAL_PARAMETERS, PAST, past_influence, sufficient_variability
 from identify.influence.report import FAMILIES, Family, Influence, InfluenceReport, Influences
 from identify.mechanisms import Mechanisms, NaturalForm, natural_form
 from identify.names import quoted
-from identify.proof.deadline import OutOfTimeError, checked_seconds, within
+from identify.proof.deadline import TimeLimitError, check_seconds, run_within
+from identify.proof.expressions import SYMPY_ERRORS
 from identify.proof.substitution import TooLargeError
-from identify.proof.words import FAILURES
 
-__all__ = ["OUT_OF_TIME", "answers", "check_influence", "collected"]
+__all__ = ["OUT_OF_TIME", "build_report", "check_influence", "iter_influences"]
 
-#: Why a cause is undecided for which no time was left.
-OUT_OF_TIME = "the time for all causes was over before it was decided"
-_SECONDS = 30.0
+#: The reason for a cause that is undecided because the time limit passed.
+OUT_OF_TIME = "the time limit for all causes passed before this one was decided"
+_DEFAULT_SECONDS = 30.0
 
 
 def check_influence(
     mechanisms: Mechanisms,
     family: Family = "nonparametric",
-    seconds: float = _SECONDS,
+    seconds: float = _DEFAULT_SECONDS,
     after_each: Callable[[], None] = lambda: None,
     time_limit: float = inf,
 ) -> InfluenceReport:
@@ -36,16 +36,16 @@ def check_influence(
 
     Args:
         mechanisms: The conditional densities.
-        family: ``"nonparametric"``; or ``"exponential"``, which asks less of the past, and also decides sufficient
+        family: ``"nonparametric"``; or ``"exponential"``, which requires less of the past and also decides sufficient
             variability.
-        seconds: For each cause, after which it is undecided.
+        seconds: Time limit for each cause, after which it is undecided.
         after_each: Called after each action, for a progress bar.
-        time_limit: Seconds for all causes together; those that are not decided by then are undecided.
+        time_limit: Seconds for all causes together; the causes that are not decided by then are undecided.
 
     Raises:
-        RequestError: If an unknown family, a time limit that is no positive number, or an exponential family asked for
-            where a latent is none (the text names it).
-        UndecidedError: If whether it is one was not found out in time.
+        RequestError: If the family is unknown, a time limit is not a positive number, or the family is
+            ``"exponential"`` and the density of a latent is not recognised as one (the text names the latent).
+        UndecidedError: If the time limit passes before the exponential families are recognised.
 
     Example:
         >>> import sympy
@@ -58,88 +58,88 @@ def check_influence(
         >>> bool(check_influence(waves))
         True
     """
-    found = []
-    for answer in answers(mechanisms, family, seconds, time_limit):
-        found.append(answer)
-        if len(found) <= len(mechanisms.actions):
+    influences = []
+    for influence in iter_influences(mechanisms, family, seconds, time_limit):
+        influences.append(influence)
+        if len(influences) <= len(mechanisms.actions):
             after_each()
-    return collected(family, found, len(mechanisms.actions))
+    return build_report(family, influences, len(mechanisms.actions))
 
 
-def answers(
+def iter_influences(
     mechanisms: Mechanisms, family: Family, seconds: float = inf, time_limit: float = inf
 ) -> Iterator[Influence]:
-    """The answers as they are found: of the actions, of the past if there is one, of the natural parameters if asked.
+    """Yield the answers one by one: for the actions, the past if there is one, and the natural parameters if requested.
 
     Args:
-        mechanisms: As for `check_influence`, like all that follow.
-        family: Of the densities.
-        seconds: For each cause.
+        mechanisms: The conditional densities.
+        family: See `check_influence`, as for the remaining arguments.
+        seconds: Time limit for each cause.
         time_limit: Seconds for all causes together.
     """
     if family not in FAMILIES:
         raise RequestError(f"the family is {quoted(family)}; it is one of {', '.join(FAMILIES)}")
-    seconds = checked_seconds(seconds)
-    clock = _Clock(time.monotonic() + checked_seconds(time_limit))
+    seconds = check_seconds(seconds)
+    clock = _Clock(time.monotonic() + check_seconds(time_limit))
     forms = _natural_forms(mechanisms, clock) if family == "exponential" else None
     for action in mechanisms.actions:
-        yield clock.decide(action.name, partial(of_action, mechanisms, action, seconds))
+        yield clock.decide(action.name, partial(action_influence, mechanisms, action, seconds))
     if mechanisms.past:
-        yield clock.decide(PAST, partial(of_past, mechanisms, forms, seconds))
+        yield clock.decide(PAST, partial(past_influence, mechanisms, forms, seconds))
     if forms is not None:
-        yield clock.decide(NATURAL_PARAMETERS, partial(variability, mechanisms, forms, seconds))
+        yield clock.decide(NATURAL_PARAMETERS, partial(sufficient_variability, mechanisms, forms, seconds))
 
 
-def collected(family: Family, found: Iterable[Influence], n_actions: int) -> InfluenceReport:
-    """The report with answers in the order in which `answers` gives them."""
-    listed = list(found)
-    others = {each.cause: each for each in listed[n_actions:]}
-    actions = Influences({each.cause: each for each in listed[:n_actions]})
+def build_report(family: Family, influences: Iterable[Influence], n_actions: int) -> InfluenceReport:
+    """Return the report on influences in the order of `iter_influences`."""
+    ordered = list(influences)
+    others = {influence.cause: influence for influence in ordered[n_actions:]}
+    actions = Influences({influence.cause: influence for influence in ordered[:n_actions]})
     return InfluenceReport(family, actions, others.get(PAST), others.get(NATURAL_PARAMETERS))
 
 
 @dataclass(frozen=True)
 class _Clock:
-    """When all has to be decided."""
+    """The time limit for all causes together."""
 
     end: float
 
-    def left(self) -> float:
+    def remaining(self) -> float:
         return max(self.end - time.monotonic(), 0.0)
 
-    def decide(self, cause: str, work: Callable[[], Influence]) -> Influence:
+    def decide(self, cause: str, decide_cause: Callable[[], Influence]) -> Influence:
         try:
-            return within(self.left(), work)
-        except OutOfTimeError:
+            return run_within(self.remaining(), decide_cause)
+        except TimeLimitError:
             reason = OUT_OF_TIME
         except TooLargeError as error:
             reason = str(error)
-        except FAILURES as error:
+        except SYMPY_ERRORS as error:
             reason = f"sympy fails on the densities ({type(error).__name__})"
         return Influence(cause, "undecided", None, reason)
 
 
 def _natural_forms(mechanisms: Mechanisms, clock: _Clock) -> tuple[NaturalForm, ...]:
     forms = []
-    for number, latent in enumerate(mechanisms.latents):
-        split = partial(_natural_form, mechanisms, number)
+    for position, latent in enumerate(mechanisms.latents):
+        find_form = partial(_natural_form, mechanisms, position)
         try:
-            form = within(min(mechanisms.seconds, clock.left()), split)
-        except OutOfTimeError as error:
+            form = run_within(min(mechanisms.seconds, clock.remaining()), find_form)
+        except TimeLimitError as error:
             raise UndecidedError(
-                f"whether the density of {latent} is of an exponential family is undecided: "
-                "its score was not expanded in time"
+                f"whether the density of {latent} belongs to an exponential family is undecided: "
+                "expanding its score exceeded the time limit"
             ) from error
-        except FAILURES:
+        except SYMPY_ERRORS:
             form = None
         if form is None:
             raise RequestError(
-                f"the density of {latent} is not seen to be of an exponential family; "
-                "its score must expand into terms T'(z) lambda(c); take family='nonparametric'"
+                f"the density of {latent} is not recognised as an exponential family, "
+                "whose score expands into terms T'(z) lambda(c); use family='nonparametric'"
             )
         forms.append(form)
     return tuple(forms)
 
 
-def _natural_form(mechanisms: Mechanisms, number: int) -> NaturalForm | None:
-    return natural_form(mechanisms.scores[number], mechanisms.latents[number], mechanisms.seconds)
+def _natural_form(mechanisms: Mechanisms, position: int) -> NaturalForm | None:
+    return natural_form(mechanisms.scores[position], mechanisms.latents[position], mechanisms.seconds)

@@ -1,4 +1,4 @@
-"""Expressions as a message shows them, as sympy writes them unless they are large; and how sympy fails."""
+"""Short texts of sympy expressions for messages, and the exceptions that sympy raises."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 from identify.exceptions import one_line
 
-__all__ = ["FAILURES", "in_words"]
+__all__ = ["SYMPY_ERRORS", "expression_text"]
 
-#: What sympy raises where it doesn't know what to do, or runs out of something.
-FAILURES = (
+#: Exceptions that sympy raises where it does not support an expression or runs out of memory or stack.
+SYMPY_ERRORS = (
     ArithmeticError,
     AttributeError,
     MemoryError,
@@ -20,34 +20,34 @@ FAILURES = (
     ValueError,
 )
 
-_MOST_LETTERS = 120
-_MOST_PARTS = 300
-_MOST_BITS = 10_000
+_MAX_CHARACTERS = 120
+_MAX_TERMS = 300
+_MAX_BITS = 10_000
 
 
-def in_words(expression: Any, most: int | None = _MOST_LETTERS) -> str:
-    """An expression as text that costs little to write and to read.
+def expression_text(expression: Any, max_characters: int | None = _MAX_CHARACTERS) -> str:
+    """Return an expression as text that is cheap to format and short to read.
 
     Args:
-        expression: Of sympy.
-        most: Letters; longer text loses its middle. None for any number.
+        expression: A sympy expression.
+        max_characters: Maximum length; the middle of a longer text is left out. None for no limit.
 
     Example:
         >>> import sympy
         >>> x = sympy.Symbol("x")
-        >>> in_words(x + 1), in_words(sympy.Add(*(sympy.sin(k * x) for k in range(500))))
-        ('x + 1', 'an expression of more than 300 parts')
+        >>> expression_text(x + 1), expression_text(sympy.Add(*(sympy.sin(k * x) for k in range(500))))
+        ('x + 1', 'an expression with more than 300 terms')
     """
     import sympy
 
-    parts = list(islice(sympy.preorder_traversal(expression), _MOST_PARTS + 1))
-    if len(parts) > _MOST_PARTS:
-        return f"an expression of more than {_MOST_PARTS} parts"
-    # Python refuses to write out what has thousands of digits
+    terms = list(islice(sympy.preorder_traversal(expression), _MAX_TERMS + 1))
+    if len(terms) > _MAX_TERMS:
+        return f"an expression with more than {_MAX_TERMS} terms"
+    # Python refuses to format integers of thousands of digits
     if any(
-        part.is_Rational and max(int(part.p).bit_length(), int(part.q).bit_length()) > _MOST_BITS
-        for part in parts
-        if isinstance(part, sympy.Expr)
+        term.is_Rational and max(int(term.p).bit_length(), int(term.q).bit_length()) > _MAX_BITS
+        for term in terms
+        if isinstance(term, sympy.Expr)
     ):
         return "an expression with a number of thousands of digits"
-    return str(expression) if most is None else one_line(str(expression), most)
+    return str(expression) if max_characters is None else one_line(str(expression), max_characters)

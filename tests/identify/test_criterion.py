@@ -17,7 +17,7 @@ from identify.exceptions import RequestError, UnknownNameError
 from identify.graph import CausalGraph
 from identify.influence import check_influence
 from identify.mechanisms import Mechanisms, gaussian
-from identify.mechanisms.formulas import formula
+from identify.mechanisms.formulas import parse_formula
 from tests.builders import graphs
 from tests.oracles import set_form
 
@@ -145,7 +145,7 @@ def test_bad_requests() -> None:
 
 def influenced(*means: str, using: str | None = None) -> Verdict:
     symbols = {name: sympy.Symbol(name, real=True) for name in ("z0", "z1", "a", "b")}
-    densities = [gaussian(symbols[f"z{i}"], formula(mean, symbols)) for i, mean in enumerate(means)]
+    densities = [gaussian(symbols[f"z{i}"], parse_formula(mean, symbols)) for i, mean in enumerate(means)]
     mechanisms = Mechanisms([symbols["z0"], symbols["z1"]], densities, [symbols["a"], symbols["b"]])
     return check(mechanisms.graph, using, check_influence(mechanisms))
 
