@@ -22,7 +22,7 @@ from identify.binary import to_binary
 from identify.entanglement import predict_entanglement
 from identify.exceptions import RequestError
 from identify.graph import CausalGraph
-from identify.symmetry import Symmetry, find_isomorphism
+from identify.symmetry import SymmetryGroup, find_isomorphism
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -49,8 +49,8 @@ class ConsistencyClass:
         self._engine = engine
 
     @cached_property
-    def _symmetry(self) -> Symmetry:
-        return Symmetry(self.graph, self._engine)
+    def _symmetry(self) -> SymmetryGroup:
+        return SymmetryGroup(self.graph, self._engine)
 
     @property
     def n_automorphisms(self) -> int:
@@ -146,7 +146,7 @@ class Orders:
         count: How many there are; exact, and free of the limit that Python sets to ``len``.
     """
 
-    def __init__(self, symmetry: Symmetry, first: Order | None) -> None:
+    def __init__(self, symmetry: SymmetryGroup, first: Order | None) -> None:
         self._symmetry = symmetry
         self._first = first
 

@@ -231,7 +231,7 @@ def test_what_is_no_dependency_pattern() -> None:
 def test_the_search_for_a_permutation_gives_up_rather_than_run_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("identify.symmetry.matching._MOST_STEPS", 0)
+    monkeypatch.setattr("identify.symmetry.matching._MAX_STEPS", 0)
     graph = load("TimeDiag")
     with pytest.raises(
         RequestError, match="the search for a matching permutation was given up after 0 steps"
