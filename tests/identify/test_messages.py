@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identify.exceptions import LONGEST_MESSAGE, FileAccessError, FormatError, one_line
+from identify.exceptions import MAX_MESSAGE_LENGTH, FileAccessError, FormatError, one_line
 from identify.names import quoted, shown
 
 HOSTILE = [
@@ -30,7 +30,7 @@ def test_errors_show_nothing_that_a_terminal_obeys(kind: type[Exception], text: 
     error = kind(f"g.csv: line 2: {text}")
     assert str(error).isprintable()
     assert str(error).startswith("g.csv: line 2: ")
-    assert len(str(error)) <= LONGEST_MESSAGE
+    assert len(str(error)) <= MAX_MESSAGE_LENGTH
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identify.exceptions import FileAccessError, FormatError
-from identify.toml_files import MOST_DEPTH, parse_toml, read_toml
+from identify.toml_files import MAX_DEPTH, parse_toml, read_toml
 
 SCALARS = st.text(st.characters(exclude_categories=["Cs"])) | st.integers(-(2**63), 2**63 - 1) | st.booleans()
 
@@ -44,8 +44,8 @@ def test_what_is_within_the_limits_is_read_as_python_reads_it(content: dict[str,
         "# " + "[" * 100,
         "# " + ".a" * 100,
         "x = [" + "0.5, " * 500 + "]",
-        "a." * (MOST_DEPTH - 1) + "b = 1",
-        "x = " + "[" * MOST_DEPTH + "]" * MOST_DEPTH,
+        "a." * (MAX_DEPTH - 1) + "b = 1",
+        "x = " + "[" * MAX_DEPTH + "]" * MAX_DEPTH,
     ],
 )
 def test_brackets_and_dots_in_texts_and_comments_nest_nothing(text: str) -> None:
