@@ -42,7 +42,7 @@ def check_names(names: Iterable[str], what: str) -> tuple[str, ...]:
             raise GraphError(f"{what} name {position} is empty; a name is a non-empty string")
         if not name.isprintable():
             raise GraphError(
-                f"{what} name {position} is {quoted(name)}; a name must have printable characters only"
+                f"{what} name {position} is {quoted(name)}; a name has printable characters only"
             )
         if name in seen:
             raise GraphError(

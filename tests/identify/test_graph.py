@@ -168,7 +168,7 @@ def test_networkx_nodes_without_kinds_are_latents_and_parallel_edges_count_once(
         ({"Gz": PAST, "latents": ["x", 3]}, "latents name 1 is 3; a name is a non-empty string"),
         (
             {"Gz": PAST, "latents": ["x", "a\nb"]},
-            "latents name 1 is 'a\\nb'; a name must have printable characters",
+            "latents name 1 is 'a\\nb'; a name has printable characters",
         ),
         ({"latents": -3}, "latents must be a sequence of names, got -3"),
         ({"latents": "xy"}, "latents must be a sequence of names, got 'xy'"),
