@@ -14,14 +14,14 @@ _MAX_SHOWN = 60
 _MAX_BITS = 10_000
 
 
-def check_names(names: Iterable[str], what: str) -> tuple[str, ...]:
+def check_names(names: Iterable[str], kind: str) -> tuple[str, ...]:
     """Return the names as a tuple of unique, non-empty, printable strings.
 
     Names must be printable to be safe in every file format, in figures and in terminals.
 
     Args:
         names: The names in order.
-        what: The kind of the names, for the error message: ``"latents"`` or ``"actions"``.
+        kind: Kind of the names, for the error message: ``"latents"`` or ``"actions"``.
 
     Raises:
         GraphError: If a name is empty, is not a string, contains a control character, or repeats.
@@ -32,23 +32,23 @@ def check_names(names: Iterable[str], what: str) -> tuple[str, ...]:
         identify.exceptions.GraphError: latents 0 and 1 are both named 'raf'; names must be unique
     """
     if isinstance(names, str) or not isinstance(names, Iterable):
-        raise GraphError(f"{what} must be a sequence of names, got {quoted(names)}")
+        raise GraphError(f"{kind} must be a sequence of names, got {quoted(names)}")
     result = tuple(names)
-    seen: dict[str, int] = {}
+    positions: dict[str, int] = {}
     for position, name in enumerate(result):
         if not isinstance(name, str):
-            raise GraphError(f"{what} name {position} is {quoted(name)}; a name is a non-empty string")
+            raise GraphError(f"{kind} name {position} is {quoted(name)}; a name is a non-empty string")
         if not name:
-            raise GraphError(f"{what} name {position} is empty; a name is a non-empty string")
+            raise GraphError(f"{kind} name {position} is empty; a name is a non-empty string")
         if not name.isprintable():
             raise GraphError(
-                f"{what} name {position} is {quoted(name)}; a name has printable characters only"
+                f"{kind} name {position} is {quoted(name)}; a name has printable characters only"
             )
-        if name in seen:
+        if name in positions:
             raise GraphError(
-                f"{what} {seen[name]} and {position} are both named {quoted(name)}; names must be unique"
+                f"{kind} {positions[name]} and {position} are both named {quoted(name)}; names must be unique"
             )
-        seen[name] = position
+        positions[name] = position
     return tuple(str(name) for name in result)
 
 
