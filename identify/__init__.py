@@ -13,7 +13,7 @@ sufficient influence, with certificates         `identify.influence.check_influe
 which interventions to add                      `identify.design.design_interventions`
 ==============================================  =====================================================
 
-Import names from the module that owns them (``from identify.criterion import check``). This file stays
-empty of code: an unrelated distribution called ``identify`` installs an empty ``identify/__init__.py``
-of its own, and the two must be able to live in one environment.
+Import names from the module that owns them (``from identify.criterion import check``). This file contains no code: an
+unrelated distribution called ``identify`` installs an empty ``identify/__init__.py`` of its own, and both must work in
+the same environment.
 """

@@ -1,4 +1,4 @@
-"""Any matrix-like object -> one validated, canonical, read-only boolean CSR array."""
+"""Convert any matrix-like object to a validated, canonical, read-only boolean CSR array."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def to_binary(matrix: Any, name: str) -> scipy.sparse.csr_array:
     """Check that a matrix is binary and return it as a read-only boolean CSR array.
 
     Args:
-        matrix: shape (rows, columns); a dense array, nested lists or any scipy sparse format, with
-            entries 0, 1, True or False. It is copied, never changed.
-        name: what error messages call the matrix, for instance ``"Gz"``.
+        matrix: Matrix of shape (rows, columns): a dense array, nested lists or any scipy sparse format, with entries 0,
+            1, True or False. It is copied and never changed.
+        name: Name of the matrix in error messages, for instance ``"Gz"``.
 
     Returns:
         Boolean CSR array with sorted indices, no duplicates and no stored zeros.
 
     Raises:
-        GraphError: the matrix is not two-dimensional, is ragged, or holds anything but 0 and 1; the
-            text names the first offending entry.
+        GraphError: If the matrix is not two-dimensional, is ragged, or contains an entry other than 0 and 1; the text
+            names the first such entry.
 
     Example:
         >>> to_binary([[1, 0], [0, 1]], "Gz").nnz
@@ -48,8 +48,7 @@ def freeze(matrix: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
 def _from_sparse(matrix: Any, name: str) -> scipy.sparse.csr_array:
     if matrix.ndim != 2:
         raise GraphError(f"{name} must be two-dimensional, got shape {matrix.shape}")
-    # through COO, so that nothing is shared with the caller's arrays; duplicates are summed as scipy defines
-    # them, so an edge stored twice is the entry 2
+    # conversion to COO copies the caller's arrays; scipy sums duplicates, so an edge stored twice is the entry 2
     result = scipy.sparse.csr_array(scipy.sparse.coo_array(matrix, copy=True))
     if result.dtype != bool:
         _require_binary(result, name)
@@ -66,11 +65,11 @@ def _from_dense(matrix: Any, name: str) -> scipy.sparse.csr_array:
     if dense.dtype != bool:
         if dense.dtype.kind not in "iufO" or dense.dtype.names is not None:
             raise GraphError(f"{name} has entries of type {dense.dtype}; entries must be 0 or 1")
-        odd = ~_is_binary(dense)
-        if odd.any():
-            # the first one; a list of all may be many times as large as the matrix
-            place = np.unravel_index(int(odd.argmax()), odd.shape)
-            _raise_entry(name, np.array(place), dense[place])
+        invalid = ~_is_binary(dense)
+        if invalid.any():
+            # only the first one: a list of all positions may be many times larger than the matrix
+            position = np.unravel_index(int(invalid.argmax()), invalid.shape)
+            _raise_entry(name, np.array(position), dense[position])
         dense = dense != 0
     return scipy.sparse.csr_array(np.asarray(dense))
 
@@ -87,8 +86,10 @@ def _describe_ragged(matrix: Any, name: str) -> str:
         lengths = [len(row) if isinstance(row, Sequence) else -1 for row in matrix]
         for index, length in enumerate(lengths):
             if length < 0 or length != lengths[0]:
-                what = "is not a list" if length < 0 else f"has {length} entries"
-                return f"row {index} of {name} {what}, row 0 has {lengths[0]}; all rows must be equally long"
+                problem = "is not a list" if length < 0 else f"has {length} entries"
+                return (
+                    f"row {index} of {name} {problem}, row 0 has {lengths[0]}; all rows must be equally long"
+                )
     return f"{name} is not a matrix of 0 and 1"
 
 
@@ -97,12 +98,12 @@ def _is_binary(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _require_binary(matrix: scipy.sparse.csr_array, name: str) -> None:
-    odd = np.flatnonzero(~_is_binary(matrix.data))
-    if odd.size:
-        row = np.searchsorted(matrix.indptr, odd[0], side="right") - 1
-        _raise_entry(name, np.array([row, matrix.indices[odd[0]]]), matrix.data[odd[0]])
+    invalid = np.flatnonzero(~_is_binary(matrix.data))
+    if invalid.size:
+        row = np.searchsorted(matrix.indptr, invalid[0], side="right") - 1
+        _raise_entry(name, np.array([row, matrix.indices[invalid[0]]]), matrix.data[invalid[0]])
 
 
-def _raise_entry(name: str, place: np.ndarray[Any, Any], value: Any) -> None:
+def _raise_entry(name: str, position: np.ndarray[Any, Any], value: Any) -> None:
     shown = value.item() if isinstance(value, np.generic) else value
-    raise GraphError(f"{name}[{place[0]}, {place[1]}] is {shown!r}; entries must be 0 or 1")
+    raise GraphError(f"{name}[{position[0]}, {position[1]}] is {shown!r}; entries must be 0 or 1")

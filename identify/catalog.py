@@ -1,8 +1,8 @@
-"""Named graphs with their source: the published synthetic ones, textbook cases, and real networks.
+"""Named graphs with their sources: the published synthetic ones, textbook cases, and real networks.
 
-Small entries carry an expected answer that was written by hand from the criterion, never computed by this
-package; the tests hold the package against it. The real networks are published Boolean models of gene
-regulation and signalling, and the interventions of Sachs et al.
+Small entries have an expected answer that was derived by hand from the criterion, never computed by this package; the
+tests compare the package with it. The real networks are published Boolean models of gene regulation and signalling, and
+the interventions of Sachs et al.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ __all__ = ["GROUPS", "Entry", "Expected", "entry", "load", "names"]
 GROUPS = ("published", "textbook", "real")
 
 _FILES = ("published.json", "textbook.json", "cell_collective.json", "sachs.json")
-# beside this file rather than a package resource: see the note on the name in identify/__init__.py
+# a folder next to this file, not a package resource: see the note on the name in identify/__init__.py
 _FOLDER = Path(__file__).with_name("data")
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The answer written by hand, with all that the graph has (actions and past).
+    """The hand-derived answer for everything that the graph has (actions and past).
 
     Attributes:
-        complete: whether complete disentanglement is guaranteed.
-        blocks: the blocks as tuples of names, ordered by their first latent.
-        entangled: for each latent that is not disentangled, the names that it stays entangled with.
+        complete: Whether complete disentanglement is guaranteed.
+        blocks: The blocks as tuples of names, ordered by their first latent.
+        entangled: For each latent that is not disentangled, the names of the latents with which it stays entangled.
     """
 
     complete: bool
@@ -47,14 +47,14 @@ class Entry:
     """A graph of the catalogue.
 
     Attributes:
-        name: unique in the catalogue.
+        name: Name of the graph, unique in the catalogue.
         group: ``"published"``, ``"textbook"`` or ``"real"``.
-        graph: the causal graph.
-        description: what it shows; may be empty.
-        source: where it comes from.
-        licence: under which terms.
-        note: what a reader should know before citing it; may be empty.
-        expected: the hand-written answer, None for the larger real networks.
+        graph: The causal graph.
+        description: What the graph illustrates; may be empty.
+        source: Citation of the source.
+        licence: Licence of the graph.
+        note: A caveat for those who cite the graph; may be empty.
+        expected: The hand-derived answer; None for the larger real networks.
     """
 
     name: str
@@ -68,13 +68,13 @@ class Entry:
 
 
 def load(name: str) -> CausalGraph:
-    """The graph of that name.
+    """Return the graph with the given name.
 
     Args:
-        name: as in `names`; case, spaces and punctuation don't count.
+        name: A name from `names`; case, spaces and punctuation are ignored.
 
     Raises:
-        UnknownNameError: there is none; the text suggests the closest.
+        UnknownNameError: If there is no such graph; the text suggests the closest names.
 
     Example:
         >>> load("ActionBlockDiag")
@@ -84,10 +84,10 @@ def load(name: str) -> CausalGraph:
 
 
 def names(group: str | None = None) -> tuple[str, ...]:
-    """Names of all entries, or of one group: ``"published"``, ``"textbook"`` or ``"real"``.
+    """Return the names of all entries, or of one group: ``"published"``, ``"textbook"`` or ``"real"``.
 
     Raises:
-        RequestError: there is no such group.
+        RequestError: If there is no such group.
 
     Example:
         >>> names("published")[:2]
@@ -95,29 +95,29 @@ def names(group: str | None = None) -> tuple[str, ...]:
     """
     if group is not None and group not in GROUPS:
         raise RequestError(f"there is no catalogue group {group!r}; groups are {', '.join(GROUPS)}")
-    return tuple(found.name for found in _entries().values() if group in (None, found.group))
+    return tuple(entry.name for entry in _entries().values() if group in (None, entry.group))
 
 
 def entry(name: str) -> Entry:
-    """The whole entry of that name: graph, source, licence and expected answer.
+    """Return the whole entry with the given name: graph, source, licence and expected answer.
 
     Raises:
-        UnknownNameError: there is none; the text suggests the closest.
+        UnknownNameError: If there is no such entry; the text suggests the closest names.
 
     Example:
         >>> entry("identical twins").expected.blocks
         (('left', 'right'), ('other',))
     """
-    found = _entries().get(_key(name))
-    if found is None:
-        raise UnknownNameError(f"the catalogue has no graph {name!r}; {_closest(name)}")
-    return found
+    match = _entries().get(_key(name))
+    if match is None:
+        raise UnknownNameError(f"the catalogue has no graph {name!r}; {_suggestion(name)}")
+    return match
 
 
 @cache
 def _entries() -> Mapping[str, Entry]:
-    found = [record for file in _FILES for record in _read(_FOLDER / file)]
-    return MappingProxyType({_key(record.name): record for record in found})
+    entries = [entry for file in _FILES for entry in _read(_FOLDER / file)]
+    return MappingProxyType({_key(entry.name): entry for entry in entries})
 
 
 def _read(path: Path) -> list[Entry]:
@@ -125,19 +125,19 @@ def _read(path: Path) -> list[Entry]:
     return [_parse(record, content) for record in content["entries"]]
 
 
-def _parse(record: dict[str, Any], head: dict[str, Any]) -> Entry:
+def _parse(record: dict[str, Any], header: dict[str, Any]) -> Entry:
     if "edges" in record:
         graph = CausalGraph.from_edges(record["edges"], record["latents"], record["actions"])
     else:
         graph = CausalGraph(record.get("Gz"), record.get("Ga"), record.get("latents"))
     return Entry(
         name=record["name"],
-        group=head["group"],
+        group=header["group"],
         graph=graph,
         description=record.get("description", ""),
-        source=head["source"],
-        licence=head["licence"],
-        note=head["note"],
+        source=header["source"],
+        licence=header["licence"],
+        note=header["note"],
         expected=_parse_expected(record["expected"]) if "expected" in record else None,
     )
 
@@ -149,14 +149,14 @@ def _parse_expected(record: dict[str, Any]) -> Expected:
 
 
 def _key(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
+    return "".join(character for character in name.casefold() if character.isalnum())
 
 
-def _closest(name: str) -> str:
+def _suggestion(name: str) -> str:
     from difflib import get_close_matches
 
-    keys = {_key(known): known for known in names()}
-    close = get_close_matches(_key(name), keys, n=3)
-    if close:
-        return f"did you mean {' or '.join(repr(keys[key]) for key in close)}?"
+    by_key = {_key(known_name): known_name for known_name in names()}
+    matches = get_close_matches(_key(name), by_key, n=3)
+    if matches:
+        return f"did you mean {' or '.join(repr(by_key[key]) for key in matches)}?"
     return "'mechsparse catalog' lists them"

@@ -1,4 +1,4 @@
-"""The conditions of the theorems, and what is known of each: proved, refuted, or assumed."""
+"""The conditions of the theorems and their status: proved, refuted, or assumed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _ASSUMED = (
     "the model fits the data distribution",
     "the learned graph is no denser than the true one",
 )
-_KNOWN = {"holds": "proved", "fails": "refuted", "undecided": "assumed"}
+_STATUS = {"holds": "proved", "fails": "refuted", "undecided": "assumed"}
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition of the theorem, and what is known of it.
+    """A condition of the theorem and its status.
 
     Attributes:
-        name: in words.
-        status: ``"proved"``, ``"refuted"``, or ``"assumed"``: nothing shows it either way.
-        reason: why; empty where nobody asked.
-        repairs: where it is refuted, what would mend it.
+        name: The condition as a sentence.
+        status: ``"proved"``, ``"refuted"``, or ``"assumed"``, which means neither.
+        reason: The reason for the status; empty if sufficient influence was not decided.
+        repairs: Changes that would make the condition hold, if it is refuted.
     """
 
     name: str
@@ -42,23 +42,26 @@ class Condition:
 def conditions_of(
     influence: InfluenceReport | None, actions: Iterable[str], past: bool
 ) -> tuple[Condition, ...]:
-    """The conditions under which a verdict is a promise.
+    """Return the conditions under which a verdict is a guarantee.
 
     Args:
-        influence: what was decided of sufficient influence, if anybody did.
-        actions: names of those that the verdict uses.
-        past: whether it uses the past.
+        influence: The report on sufficient influence, if there is one.
+        actions: Names of the actions that the verdict uses.
+        past: Whether the verdict uses the past.
     """
-    given = tuple(Condition(name, "assumed") for name in _ASSUMED)
+    assumed = tuple(Condition(name, "assumed") for name in _ASSUMED)
     if influence is None:
-        return (*given, Condition("sufficient influence of every cause", "assumed"))
-    used = [influence.actions[name] for name in actions]
+        return (*assumed, Condition("sufficient influence of every cause", "assumed"))
+    causes = [influence.actions[name] for name in actions]
     if past and influence.past is not None:
-        used.append(influence.past)
-    return (*given, *map(_condition, used))
+        causes.append(influence.past)
+    return (*assumed, *map(_influence_condition, causes))
 
 
-def _condition(found: Influence) -> Condition:
+def _influence_condition(influence: Influence) -> Condition:
     return Condition(
-        f"sufficient influence of {found.cause}", _KNOWN[found.status], found.reason, found.repairs
+        f"sufficient influence of {influence.cause}",
+        _STATUS[influence.status],
+        influence.reason,
+        influence.repairs,
     )

@@ -1,4 +1,4 @@
-"""The graphical criterion: is complete disentanglement guaranteed, and if not, what is left and why.
+"""The graphical criterion: whether complete disentanglement is guaranteed, and if not, what stays entangled and why.
 
 Complete disentanglement is guaranteed iff for every latent i
 
@@ -6,10 +6,9 @@ Complete disentanglement is guaranteed iff for every latent i
     & (intersection of Ch^z(k) over k in Pa^z(i))
     & (intersection of Pa^z(k) over k in Ch^z(i))  =  {i}
 
-(Lachapelle et al., arXiv 2401.04890, the graphical criterion for complete disentanglement; an empty
-intersection is the set of all latents). The left side equals row i of V, the predicted entanglement graph,
-so the verdict is read off V; what it promises holds under the paper's assumptions, of which sufficient
-influence is the one that no graph can show.
+(Lachapelle et al., arXiv 2401.04890, the graphical criterion for complete disentanglement; an empty intersection is the
+set of all latents). The left side equals row i of V, the predicted entanglement graph, so the verdict is read off V.
+The guarantee holds under the paper's assumptions, of which sufficient influence is the one that no graph can show.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["LatentVerdict", "LatentVerdicts", "Remedy", "Verdict", "Witness", "check"]
 
-# `to_dict` spells out who is entangled with whom up to this many names in all
-_MOST_NAMES = 1_000_000
+# maximum total number of names in the lists `entangled_with` of `to_dict`
+_MAX_NAMES = 1_000_000
 
-_MEANING = {
+_EXPLANATIONS = {
     "action": "the action {name} targets {i} and not {j}",
     "parent": "past {name} acts on {i} and not on {j}",
     "child": "past {i} acts on {name} and past {j} does not",
@@ -45,13 +44,13 @@ _MEANING = {
 
 @dataclass(frozen=True)
 class Witness:
-    """Why latent i does not stay entangled with latent j (V[i, j] = 0).
+    """The reason why latent i does not stay entangled with latent j (V[i, j] = 0).
 
     Attributes:
-        i, j: names of the latents.
-        kind: ``"action"``: ``name`` is an action that targets i and not j; ``"parent"``: a past latent that
-            acts on i and not on j; ``"child"``: a latent on which past i acts and past j does not.
-        name: the separating neighbour.
+        i, j: Names of the latents.
+        kind: ``"action"``: ``name`` is an action that targets i and not j; ``"parent"``: a past latent that acts on i
+            and not on j; ``"child"``: a latent on which past i acts and past j does not.
+        name: The separating neighbour.
     """
 
     i: str
@@ -60,17 +59,17 @@ class Witness:
     name: str
 
     def __str__(self) -> str:
-        because = _MEANING[self.kind].format(name=self.name, i=self.i, j=self.j)
-        return f"{self.i} is separated from {self.j}: {because}"
+        explanation = _EXPLANATIONS[self.kind].format(name=self.name, i=self.i, j=self.j)
+        return f"{self.i} is separated from {self.j}: {explanation}"
 
 
 @dataclass(frozen=True)
 class Remedy:
-    """What would separate latent i from the latents that it stays entangled with.
+    """A new action that would separate latent i from latents with which it stays entangled.
 
     Attributes:
-        target: the latent that a new action must target.
-        avoid: the latents that it must not target.
+        target: The latent that the new action must target.
+        avoid: The latents that it must not target.
     """
 
     target: str
@@ -82,17 +81,17 @@ class Remedy:
 
 @dataclass(frozen=True)
 class LatentVerdict:
-    """What is guaranteed for one latent.
+    """The guarantee for one latent.
 
     Attributes:
-        name: the latent.
-        position: its row.
-        block: number of its block.
-        constrained: false when the latent has no parent and no child in what is used: nothing limits what
-            it is entangled with.
-        entangled_with: names of the other latents in row i of V. The learned latent matched to this one is
-            a function of this one and those.
-        twins: those among them that stay entangled with this one in return: the rest of its block.
+        name: The latent.
+        position: Its row.
+        block: Number of its block.
+        constrained: Whether the latent has a parent or child among the edges in use; if not, nothing limits its
+            entanglement.
+        entangled_with: Names of the other latents in row i of V. The learned latent matched to this one is a function
+            of this latent and those.
+        twins: The latents among them that also stay entangled with this one: the rest of its block.
     """
 
     name: str
@@ -109,18 +108,18 @@ class LatentVerdict:
 
     @property
     def remedy(self) -> Remedy | None:
-        """One new action that would separate the latent from all others; None when it is disentangled."""
+        """One new action that would separate the latent from all others; None if it is disentangled."""
         return Remedy(self.name, self.entangled_with) if self.entangled_with else None
 
     def __str__(self) -> str:
         if self.disentangled:
             return f"{self.name} is disentangled"
-        cause = "" if self.constrained else " (nothing that is used constrains it)"
-        return f"{self.name} stays entangled with {listed(self.entangled_with, rest='others')}{cause}"
+        reason = "" if self.constrained else " (no edge in use constrains it)"
+        return f"{self.name} stays entangled with {listed(self.entangled_with, rest='others')}{reason}"
 
 
 class LatentVerdicts(Sequence[LatentVerdict]):
-    """The verdicts of all latents, made when asked for; by position or by name."""
+    """The verdicts of all latents, by position or by name; each is computed on access."""
 
     def __init__(self, entanglement: Entanglement) -> None:
         self._entanglement = entanglement
@@ -140,25 +139,25 @@ class LatentVerdicts(Sequence[LatentVerdict]):
         return self._verdict(self._entanglement.graph.index(latent))
 
     def _verdict(self, i: int) -> LatentVerdict:
-        found, names = self._entanglement, self._entanglement.graph.latents
-        others = [j for j in found.row(i).tolist() if j != i]
+        v, names = self._entanglement, self._entanglement.graph.latents
+        others = [j for j in v.row(i).tolist() if j != i]
         return LatentVerdict(
             name=names[i],
             position=i,
-            block=int(found.labels[i]),
-            constrained=bool(found.constrained[i]),
+            block=int(v.labels[i]),
+            constrained=bool(v.constrained[i]),
             entangled_with=tuple(names[j] for j in others),
-            twins=tuple(names[j] for j in others if found.labels[j] == found.labels[i]),
+            twins=tuple(names[j] for j in others if v.labels[j] == v.labels[i]),
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """Answer of the criterion, with its evidence; ``bool(verdict)`` says complete disentanglement.
+    """The answer of the criterion with its evidence; ``bool(verdict)`` is whether disentanglement is complete.
 
     Attributes:
-        entanglement: the predicted entanglement graph that the verdict is read off.
-        influence: what is known of sufficient influence; None when nobody decided it.
+        entanglement: The predicted entanglement graph from which the verdict follows.
+        influence: The report on sufficient influence; None if it was not decided.
     """
 
     entanglement: Entanglement
@@ -190,16 +189,16 @@ class Verdict:
         """
         n = self.graph.n_latents
         if self.complete:
-            which = "the only latent" if n == 1 else f"all {n:,} latents"
-            return f"Completely disentangled: {which}, using {self.used}"
+            subject = "the only latent" if n == 1 else f"all {n:,} latents"
+            return f"Completely disentangled: {subject}, using {self.used}"
         latents = "latent" if n == 1 else "latents"
         return f"Not completely disentangled: {self.n_disentangled:,} of {n:,} {latents}, using {self.used}"
 
     @property
     def used(self) -> str:
-        """What the verdict uses of the graph, in words."""
-        words = {ACTIONS: "actions", PAST: "the past"}
-        return " and ".join(words[part] for part in sorted(self.using))
+        """The edges that the verdict uses, as text: "actions", "the past", or both."""
+        texts = {ACTIONS: "actions", PAST: "the past"}
+        return " and ".join(texts[kind] for kind in sorted(self.using))
 
     @property
     def n_disentangled(self) -> int:
@@ -207,45 +206,46 @@ class Verdict:
 
     @cached_property
     def conditions(self) -> tuple[Condition, ...]:
-        """The conditions under which the verdict is a promise, each proved, refuted or assumed.
+        """The conditions under which the verdict is a guarantee, each proved, refuted or assumed.
 
-        The first three are about the decoder, the fit and the learned graph, which no causal graph and no mechanism
-        can show. Then comes sufficient influence: of each cause that is used, if it was decided, else as a whole.
+        The first three are about the decoder, the fit and the learned graph, which no causal graph and no mechanism can
+        show.
+        Sufficient influence follows: of each cause in use if it was decided, otherwise as a whole.
         """
         actions = self.graph.actions if ACTIONS in self.using else ()
         return conditions_of(self.influence, actions, PAST in self.using)
 
     @property
     def refuted(self) -> tuple[Condition, ...]:
-        """Conditions that are proved not to hold: the graph promises nothing then."""
+        """The conditions that are proved not to hold, so that the graph guarantees nothing."""
         return tuple(condition for condition in self.conditions if condition.status == "refuted")
 
     @cached_property
     def latents(self) -> LatentVerdicts:
-        """What is guaranteed for each latent; index by position or name."""
+        """The guarantee for each latent, by position or name."""
         return LatentVerdicts(self.entanglement)
 
     @cached_property
     def unconstrained(self) -> tuple[str, ...]:
-        """Latents that have no neighbour in what is used; each stays entangled with all others."""
+        """Names of the latents without a neighbour among the edges in use; each stays entangled with all others."""
         return tuple(self.graph.latents[i] for i in np.flatnonzero(~self.entanglement.constrained))
 
     def witness(self, i: int | str, j: int | str) -> Witness | None:
-        """Why latent i does not stay entangled with latent j.
+        """Return the reason why latent i does not stay entangled with latent j.
 
-        The first that exists of: an action that targets i and not j; a past parent of i that is none of
-        j's; a child of past i that is none of j's.
+        The first witness is returned, in this order: an action that targets i and not j; a past latent that is a parent
+        of i and not of j; a child of past i that is not a child of past j.
 
         Args:
-            i: the latent to be told apart, by name or position.
-            j: a different latent, by name or position.
+            i: The latent to be distinguished, by name or position.
+            j: A different latent, by name or position.
 
         Returns:
-            The witness of V[i, j] = 0, or None when V[i, j] = 1; then `remedy` says what would separate them.
+            The witness of V[i, j] = 0, or None if V[i, j] = 1; `remedy` then returns what would separate them.
 
         Raises:
-            RequestError: i and j are the same latent.
-            UnknownNameError: there is no such latent.
+            RequestError: If i and j are the same latent.
+            UnknownNameError: If there is no such latent.
 
         Example:
             >>> print(check(CausalGraph(Ga=[[1, 0], [1, 1]])).witness("z1", "z0"))
@@ -254,71 +254,71 @@ class Verdict:
         return next(iter(self.witnesses(i, j)), None)
 
     def witnesses(self, i: int | str, j: int | str) -> tuple[Witness, ...]:
-        """All witnesses of V[i, j] = 0, in the order of `witness`; empty when V[i, j] = 1."""
+        """Return all witnesses of V[i, j] = 0, in the order of `witness`; none if V[i, j] = 1."""
         a, b = self._pair(i, j)
         names, neighbours = self.graph.latents, self.entanglement.neighbourhoods
-        found = (neighbours.describe(column) for column in neighbours.missing(a, b).tolist())
-        return tuple(Witness(names[a], names[b], kind, name) for kind, name in found)
+        separating = (neighbours.describe(column) for column in neighbours.missing(a, b).tolist())
+        return tuple(Witness(names[a], names[b], kind, name) for kind, name in separating)
 
     def remedy(self, i: int | str, j: int | str) -> Remedy | None:
-        """What would separate latent i from latent j; None when something separates them already.
+        """Return an action that would separate latent i from latent j, or None if they are separated already.
 
         Raises:
-            RequestError: i and j are the same latent.
-            UnknownNameError: there is no such latent.
+            RequestError: If i and j are the same latent.
+            UnknownNameError: If there is no such latent.
         """
         a, b = self._pair(i, j)
         names = self.graph.latents
         return Remedy(names[a], (names[b],)) if self.entanglement.entangled(a, b) else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The verdict as JSON-ready values.
+        """Return the verdict as JSON-ready values.
 
         Returns:
-            ``complete``, ``using``, counts, ``latents`` (name, block, disentangled, constrained,
-            entangled_with), ``blocks`` (latents, and ``entangled_with``: the blocks above). The latents'
-            ``entangled_with`` is None when all of them together would hold over a million names; the
-            blocks always tell. With an influence report also ``conditions`` and ``influence``.
+            ``complete``, ``using``, counts, ``latents`` (name, block, disentangled, constrained, entangled_with),
+            ``blocks`` (latents, and ``entangled_with``: the blocks above). The latents' ``entangled_with`` is None if
+            these lists would contain more than a million names in total; the blocks always have the answer. With an
+            influence report also ``conditions`` and ``influence``.
         """
-        found, graph = self.entanglement, self.graph
-        spelled = found.n_entries - found.n_latents <= _MOST_NAMES
+        entanglement, graph = self.entanglement, self.graph
+        with_names = entanglement.n_entries - entanglement.n_latents <= _MAX_NAMES
         latents = [
             {
                 "name": name,
                 "block": block,
                 "disentangled": disentangled,
                 "constrained": constrained,
-                "entangled_with": list(self.latents[i].entangled_with) if spelled else None,
+                "entangled_with": list(self.latents[i].entangled_with) if with_names else None,
             }
             for i, (name, block, disentangled, constrained) in enumerate(
                 zip(
                     graph.latents,
-                    found.labels.tolist(),
-                    found.disentangled.tolist(),
-                    found.constrained.tolist(),
+                    entanglement.labels.tolist(),
+                    entanglement.disentangled.tolist(),
+                    entanglement.constrained.tolist(),
                     strict=True,
                 )
             )
         ]
-        known: dict[str, Any] = {}
+        influence: dict[str, Any] = {}
         if self.influence is not None:
-            known["conditions"] = [asdict(condition) for condition in self.conditions]
-            known["influence"] = self.influence.to_dict()
-        return known | {
+            influence["conditions"] = [asdict(condition) for condition in self.conditions]
+            influence["influence"] = self.influence.to_dict()
+        return influence | {
             "complete": self.complete,
             "using": sorted(self.using),
             "n_latents": graph.n_latents,
             "n_actions": graph.n_actions,
             "n_edges": graph.n_edges,
             "n_disentangled": self.n_disentangled,
-            "n_blocks": found.n_blocks,
+            "n_blocks": entanglement.n_blocks,
             "latents": latents,
             "blocks": [
                 {
                     "latents": [graph.latents[i] for i in block],
-                    "entangled_with": found.blocks_above(number).tolist(),
+                    "entangled_with": entanglement.blocks_above(number).tolist(),
                 }
-                for number, block in enumerate(found.blocks)
+                for number, block in enumerate(entanglement.blocks)
             ],
         }
 
@@ -346,16 +346,16 @@ def check(
     """Decide the graphical criterion for complete disentanglement.
 
     Args:
-        graph: the causal graph.
+        graph: The causal graph.
         using: ``"actions"``, ``"past"``, both, or None for what the graph has.
-        influence: from `identify.influence.check_influence`; the verdict then says which conditions are proved,
-            refuted or only assumed.
+        influence: The report of `identify.influence.check_influence`; the verdict then says which conditions are
+            proved, refuted or only assumed.
 
     Returns:
         The verdict; its truth value is the answer of the criterion.
 
     Raises:
-        RequestError: ``using`` is none of the allowed values, or the influence report is about other causes.
+        RequestError: If ``using`` is not one of these values, or the influence report is about other causes.
 
     Source:
         Lachapelle et al., arXiv 2401.04890, the graphical criterion for complete disentanglement.
@@ -371,15 +371,15 @@ def check(
     """
     verdict = Verdict(predict_entanglement(graph, using), influence)
     if influence is not None:
-        _require_alike(verdict, influence)
+        _require_same_causes(verdict, influence)
     return verdict
 
 
-def _require_alike(verdict: Verdict, influence: InfluenceReport) -> None:
+def _require_same_causes(verdict: Verdict, influence: InfluenceReport) -> None:
     if ACTIONS in verdict.using and set(influence.actions) != set(verdict.graph.actions):
         raise RequestError(
             f"the influence report is about the actions {listed(sorted(influence.actions), rest='others') or 'none'}, "
             f"the graph has {listed(sorted(verdict.graph.actions), rest='others') or 'none'}"
         )
     if PAST in verdict.using and verdict.graph.Gz.nnz and influence.past is None:
-        raise RequestError("the influence report knows no past, and the graph has one")
+        raise RequestError("the influence report has no past, but the graph has one")

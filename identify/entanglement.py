@@ -1,14 +1,14 @@
 """The entanglement graph V that mechanism sparsity guarantees at best, predicted from the causal graph.
 
-With sufficient influence and a learned graph as sparse as the true one, the learned latents equal the true
-ones up to a permutation and a map that is G^a-preserving, G^z-preserving and (G^z)^T-preserving. Its largest
-possible dependency graph is, in the true latents' own labels,
+With sufficient influence and a learned graph as sparse as the true one, the learned latents equal the true ones up to a
+permutation and a map that is G^a-preserving, G^z-preserving and (G^z)^T-preserving. In the labels of the true latents,
+the largest possible dependency graph of this map is
 
     V[i, j] = 1  iff  Pa^a(i) <= Pa^a(j)  and  Pa^z(i) <= Pa^z(j)  and  Ch^z(i) <= Ch^z(j).
 
 (Lachapelle et al., arXiv 2401.04890: definitions of G-preserving maps, a-consistency and z-consistency.)
-True latent i is then a function of the learned latents that match row i of V and, because such maps form a
-group, learned latent i is a function of those same true latents.
+True latent i is then a function of the learned latents that match row i of V. Such maps form a group, so learned latent
+i is also a function of those true latents.
 """
 
 from __future__ import annotations
@@ -33,23 +33,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Entanglement", "predict_entanglement"]
 
-# 5 bytes an entry: a gigabyte
-_LARGEST_MATRIX = 200_000_000
+# a gigabyte, at 5 bytes per entry
+_MAX_ENTRIES = 200_000_000
 
 
 class Entanglement:
-    """The predicted entanglement graph, kept by blocks of mutually entangled latents.
+    """The predicted entanglement graph, stored as blocks of mutually entangled latents.
 
-    Made by `predict_entanglement`. A block is a set of latents with the same neighbourhood ("twins");
-    blocks are numbered by their first latent. V is reflexive and transitive, so it is known from the
-    blocks and the strict order between them, and 50,000 latents that nothing separates take one number
-    each instead of 2.5 * 10^9 entries.
+    `predict_entanglement` creates it. A block is a set of latents with the same neighbourhood ("twins"); blocks are
+    numbered by their first latent. V is reflexive and transitive, so the blocks and the strict order between them
+    determine it: 50,000 latents that nothing separates take one number each instead of 2.5 * 10^9 entries.
 
     Attributes:
-        neighbourhoods: what the prediction was read from, with the graph and what was used of it.
-        labels: shape (n_latents,); the block of each latent.
-        above: boolean CSR of shape (n_blocks, n_blocks); ``above[a, b]`` is true when V[i, j] = 1 and
-            V[j, i] = 0 for the latents i of block a and j of block b.
+        neighbourhoods: The neighbourhoods from which the prediction was computed, with the graph and the edges in use.
+        labels: Block of each latent, shape (n_latents,).
+        above: Boolean CSR of shape (n_blocks, n_blocks); ``above[a, b]`` is true if V[i, j] = 1 and V[j, i] = 0 for the
+            latents i of block a and j of block b.
     """
 
     def __init__(
@@ -62,12 +61,12 @@ class Entanglement:
 
     @property
     def graph(self) -> CausalGraph:
-        """The causal graph that the prediction is about."""
+        """The causal graph of the prediction."""
         return self.neighbourhoods.graph
 
     @property
     def using(self) -> frozenset[str]:
-        """What the prediction uses of the graph: a subset of ``{"actions", "past"}``."""
+        """The edges that the prediction uses: a subset of ``{"actions", "past"}``."""
         return self.neighbourhoods.using
 
     @property
@@ -85,82 +84,82 @@ class Entanglement:
 
     @property
     def n_entries(self) -> int:
-        """Number of entries of V, counted without writing it out: the dimension of the linear group."""
+        """Number of entries of V, counted without building V: the dimension of the linear group."""
         sizes = self.sizes.astype(np.int64)
         return int(sizes @ sizes + sizes @ (self.above.astype(np.int64) @ sizes))
 
     @cached_property
     def matrix(self) -> scipy.sparse.csr_array:
-        """V itself: boolean CSR of shape (n_latents, n_latents), read-only.
+        """V as a read-only boolean CSR array of shape (n_latents, n_latents).
 
         Raises:
-            RequestError: V has more than 2 * 10^8 entries; `blocks`, `above` and `row` answer without it.
+            RequestError: If V has more than 2 * 10^8 entries; `blocks`, `above` and `row` don't build V.
         """
-        if self.n_entries > _LARGEST_MATRIX:
+        if self.n_entries > _MAX_ENTRIES:
             raise RequestError(
-                f"the entanglement matrix has {self.n_entries:,} entries, more than {_LARGEST_MATRIX:,}; "
-                "use .blocks, .above or .row(i), which don't write it out"
+                f"the entanglement matrix has {self.n_entries:,} entries, more than {_MAX_ENTRIES:,}; "
+                "use .blocks, .above or .row(i), which don't build it"
             )
         n = self.n_latents
-        member = scipy.sparse.csr_array(
+        membership = scipy.sparse.csr_array(
             (np.ones(n, dtype=bool), self.labels, np.arange(n + 1)), shape=(n, self.n_blocks)
         )
-        related = scipy.sparse.csr_array(
+        reflexive = scipy.sparse.csr_array(
             self.above + scipy.sparse.eye_array(self.n_blocks, dtype=bool, format="csr")
         )
-        result = scipy.sparse.csr_array(member @ related @ member.T, dtype=bool)
+        result = scipy.sparse.csr_array(membership @ reflexive @ membership.T, dtype=bool)
         result.sort_indices()
         return freeze(result)
 
     def row(self, latent: int | str) -> NDArray[np.intp]:
-        """Row of V: the latents with which one stays entangled, itself included, ascending.
+        """Return the latents with which one latent stays entangled (its row of V), itself included, ascending.
 
         Raises:
-            UnknownNameError: there is no such latent.
+            UnknownNameError: If there is no such latent.
         """
         block = self.labels[self.graph.index(latent)]
         return np.sort(self._members(np.append(self.blocks_above(block), block)))
 
     def entangled(self, i: int | str, j: int | str) -> bool:
-        """Whether V[i, j] = 1: nothing separates latent i from latent j."""
+        """Return whether V[i, j] = 1: nothing separates latent i from latent j."""
         a, b = self.labels[self.graph.index(i)], self.labels[self.graph.index(j)]
         return bool(a == b or b in self.blocks_above(a))
 
     @cached_property
     def blocks(self) -> tuple[tuple[int, ...], ...]:
         """The latents of each block, ascending; blocks are ordered by their first latent."""
-        members, start = self._by_block.tolist(), self._block_start.tolist()
+        members, start = self._ordered_by_block.tolist(), self._block_start.tolist()
         return tuple(tuple(members[a:b]) for a, b in pairwise(start))
 
     @cached_property
     def disentangled(self) -> NDArray[np.bool_]:
-        """Shape (n_latents,); true where row i of V is {i}."""
-        alone = (self.sizes == 1) & (np.diff(self.above.indptr) == 0)
-        result: NDArray[np.bool_] = alone[self.labels]
+        """Whether row i of V is {i}, for each latent i; shape (n_latents,)."""
+        isolated = (self.sizes == 1) & (np.diff(self.above.indptr) == 0)
+        result: NDArray[np.bool_] = isolated[self.labels]
         result.flags.writeable = False
         return result
 
     @property
     def complete(self) -> bool:
-        """Whether V is the identity: complete disentanglement."""
+        """Whether V is the identity, which is complete disentanglement."""
         return bool(self.disentangled.all())
 
     @cached_property
     def constrained(self) -> NDArray[np.bool_]:
-        """Shape (n_latents,); false for a latent without any neighbour, which stays entangled with all."""
+        """Whether each latent has a neighbour, shape (n_latents,); a latent without one stays entangled with all."""
         result: NDArray[np.bool_] = np.diff(self.neighbourhoods.matrix.indptr) > 0
         result.flags.writeable = False
         return result
 
     def order(self, reduced: bool = False) -> nx.DiGraph[int]:
-        """The partial order of the blocks, as a networkx DAG.
+        """Return the partial order of the blocks as a networkx DAG.
 
         Args:
-            reduced: leave out the edges that follow from others (the Hasse diagram).
+            reduced: Whether to leave out the edges that follow from others, which gives the Hasse diagram.
 
         Returns:
-            Nodes are block numbers with the attribute ``latents`` (names); an edge a -> b says that the
-            latents of block a stay entangled with those of block b (V[i, j] = 1), and not the other way.
+            A DAG whose nodes are block numbers with the attribute ``latents`` (names). An edge a -> b means that the
+            latents of block a stay entangled with those of block b (V[i, j] = 1), and not vice versa.
 
         Example:
             >>> predict_entanglement(CausalGraph(Ga=[[1, 0], [1, 1]])).order().edges
@@ -176,22 +175,22 @@ class Entanglement:
         return dag
 
     def _hasse_edges(self) -> scipy.sparse.coo_array:
-        # the order is transitive: an edge follows from others iff a path of two edges joins its ends
+        # the order is transitive, so an edge follows from others iff a path of two edges joins its ends
         above = self.above.astype(np.int64)
-        detours = above @ above
-        return scipy.sparse.coo_array(scipy.sparse.csr_array(above - above.multiply(detours > 0)))
+        n_paths = above @ above
+        return scipy.sparse.coo_array(scipy.sparse.csr_array(above - above.multiply(n_paths > 0)))
 
     def blocks_above(self, block: int) -> NDArray[np.integer]:
-        """The blocks that a block stays entangled with, and not the other way; ascending."""
+        """Return the blocks with which a block stays entangled, but not vice versa; ascending."""
         return self.above.indices[self.above.indptr[block] : self.above.indptr[block + 1]]
 
     def _members(self, blocks: NDArray[np.integer]) -> NDArray[np.intp]:
         return np.concatenate(
-            [self._by_block[self._block_start[b] : self._block_start[b + 1]] for b in blocks]
+            [self._ordered_by_block[self._block_start[b] : self._block_start[b + 1]] for b in blocks]
         )
 
     @cached_property
-    def _by_block(self) -> NDArray[np.intp]:
+    def _ordered_by_block(self) -> NDArray[np.intp]:
         return np.argsort(self.labels, kind="stable")
 
     @cached_property
@@ -219,23 +218,23 @@ def predict_entanglement(graph: CausalGraph, using: str | Iterable[str] | None =
     """Predict which latents stay entangled with which.
 
     Args:
-        graph: the true (or the learned) causal graph.
+        graph: The true (or the learned) causal graph.
         using: ``"actions"``, ``"past"``, both, or None for what the graph has.
 
     Raises:
-        RequestError: ``using`` is none of the allowed values.
+        RequestError: If ``using`` is not one of these values.
 
     Source:
         Lachapelle et al., arXiv 2401.04890, the theorems on nonparametric partial disentanglement from
         sparse actions and from sparse temporal dependencies.
 
     Example:
-        >>> found = predict_entanglement(CausalGraph(Ga=[[1, 0], [1, 0], [0, 1]]))
-        >>> found
+        >>> entanglement = predict_entanglement(CausalGraph(Ga=[[1, 0], [1, 0], [0, 1]]))
+        >>> entanglement
         Entanglement(3 latents in 2 blocks, 1 disentangled, using actions)
-        >>> found.blocks
+        >>> entanglement.blocks
         ((0, 1), (2,))
-        >>> found.matrix.toarray().astype(int).tolist()
+        >>> entanglement.matrix.toarray().astype(int).tolist()
         [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
     """
     neighbours = neighbourhoods(graph, using)

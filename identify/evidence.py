@@ -1,9 +1,9 @@
 """Sufficient influence of a black box: numerical evidence, never a certificate.
 
-Where the density is a function of a computer and not a formula, second differences stand for second derivatives, and
-singular values for linear independence. How far the differences can be trusted is measured by halving their step. A
-smallest singular value well above that is evidence for influence, one that drowns in it is evidence against, and
-anything between is called unclear.
+If the density is a program and not a formula, second differences take the place of second derivatives, and singular
+values take the place of linear independence. The error of the differences is measured by halving their step. A smallest
+singular value well above the error is evidence for influence, one below the error is evidence against it, and anything
+between is reported as unclear.
 
 (The condition is that of `identify.influence`.)
 """
@@ -26,21 +26,22 @@ Array = NDArray[np.float64]
 # (latents (N, n), past (N, n) or None, actions (N, m)) -> log-densities of every latent (N, n)
 LogDensity = Callable[[Array, Array | None, Array], Array]
 
-_GAP = 10.0
+_MIN_GAP = 10.0
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What the numbers say of one action.
+    """The numerical evidence for one action.
 
     Attributes:
-        action: its name.
-        children: names of its children, k.
+        action: Name of the action.
+        children: Names of its k children.
         verdict: ``"for"``, ``"against"`` or ``"unclear"``.
-        singular_values: of the second differences, columns scaled to unit length, shape (points, k), the largest first.
-        error: of the differences, in the same units, shape (points,): what changes when the step is halved.
-        gap: the smallest ratio, over points, of the smallest singular value to the error.
-        relative: the smallest ratio, over points, of the smallest singular value to the largest; 1 without children.
+        singular_values: Singular values of the second differences, with columns scaled to unit length, in descending
+            order; shape (points, k).
+        error: Error of the differences in the same units, shape (points,): the change when the step is halved.
+        gap: The smallest ratio, over points, of the smallest singular value to the error.
+        relative: The smallest ratio, over points, of the smallest singular value to the largest; 1 without children.
     """
 
     action: str
@@ -52,9 +53,9 @@ class Evidence:
     relative: float
 
     def __str__(self) -> str:
-        what = {"for": "evidence for", "against": "evidence against", "unclear": "no clear evidence of"}
+        texts = {"for": "evidence for", "against": "evidence against", "unclear": "no clear evidence of"}
         return (
-            f"{self.action}: {what[self.verdict]} sufficient influence on {', '.join(self.children) or 'nothing'} "
+            f"{self.action}: {texts[self.verdict]} sufficient influence on {', '.join(self.children) or 'nothing'} "
             f"(numerical, no certificate; smallest singular value {self.gap:.2g} times the "
             f"error and {self.relative:.2g} times the largest)"
         )
@@ -68,38 +69,39 @@ def numerical_influence(
     past: ArrayLike | None = None,
     action_values: Mapping[str, Sequence[float]] | None = None,
     step: float = 1e-2,
-    gap: float = _GAP,
+    gap: float = _MIN_GAP,
     floor: float = 0.0,
 ) -> dict[str, Evidence]:
-    """Look for sufficient influence of actions in a density that can only be evaluated.
+    """Test sufficient influence of actions numerically, for a density that can only be evaluated.
 
     Args:
-        log_density: maps latents (N, n), past latents (N, n) or None and actions (N, m) to the log-densities of all
-            latents (N, n), up to terms that don't contain the latent.
-        graph: says which latents are the children of which action.
-        latents: points at which the question is asked, shape (P, n); a few typical ones.
-        actions: conditions, shape (C, m): rows as they occur, at least as many as an action has children.
-        past: past latents that belong to the conditions, shape (C, n), or None.
-        action_values: for actions with finitely many values, by name: those values.
-        step: of the differences, in standard deviations of the latent and the action.
-        gap: how many times the error a smallest singular value must be.
-        floor: what share of the largest it must be, for densities that are themselves only roughly known.
+        log_density: Function that maps latents (N, n), past latents (N, n) or None and actions (N, m) to the
+            log-densities of all latents (N, n), up to terms that don't contain the latent.
+        graph: The causal graph, which defines the children of each action.
+        latents: Points at which influence is tested, shape (P, n); a few typical ones.
+        actions: Conditions, shape (C, m): observed rows, at least as many as an action has children.
+        past: Past latents of the conditions, shape (C, n), or None.
+        action_values: Values of the actions with finitely many values, by name.
+        step: Step of the differences, in standard deviations of the latent and the action.
+        gap: Minimum ratio of the smallest singular value to the error.
+        floor: Minimum ratio of the smallest singular value to the largest, for densities that are only approximately
+            known.
 
     Returns:
-        the evidence for each action, by name.
+        The evidence for each action, by name.
 
     Raises:
-        RequestError: shapes that don't fit the graph, too few conditions, numbers that are not finite, a step or gap
-            that is not positive, or a floor outside 0 to 1.
+        RequestError: If shapes don't match the graph, there are too few conditions, a number is not finite, the step or
+            gap is not positive, or the floor is not in [0, 1).
 
     Example:
         >>> rng = np.random.default_rng(0)
         >>> def density(z, past, a):
         ...     return -((z - np.column_stack([np.sin(a[:, 0]), np.sin(2 * a[:, 0])])) ** 2)
-        >>> found = numerical_influence(
+        >>> evidence = numerical_influence(
         ...     density, CausalGraph(Ga=[[1], [1]]), rng.normal(size=(3, 2)), rng.uniform(-2, 2, (40, 1))
         ... )
-        >>> found["a0"].verdict
+        >>> evidence["a0"].verdict
         'for'
     """
     problem = _Problem(
@@ -119,7 +121,7 @@ def numerical_influence(
     values = action_values or {}
     for name in values:
         if name not in graph.actions:
-            raise RequestError(f"action_values names {name!r}, which is no action of the graph")
+            raise RequestError(f"action_values names {name!r}, which is not an action of the graph")
     return {
         name: problem.evidence(column, values.get(name), step, gap, floor)
         for column, name in enumerate(graph.actions)
@@ -128,6 +130,8 @@ def numerical_influence(
 
 @dataclass(frozen=True, eq=False)
 class _Problem:
+    """The validated arguments of `numerical_influence`."""
+
     log_density: LogDensity
     graph: CausalGraph
     latents: Array
@@ -141,72 +145,76 @@ class _Problem:
         children = self.graph.Ga.T.tocsr()[[column]].indices.tolist()
         names = tuple(self.graph.latents[i] for i in children)
         if not children:
-            nothing = np.zeros((len(self.latents), 0))
-            return Evidence(name, (), "for", nothing, np.zeros(len(self.latents)), np.inf, 1.0)
-        rows = len(self.actions) * (1 if values is None else len(values) - 1)
-        if rows < len(children):
+            empty = np.zeros((len(self.latents), 0))
+            return Evidence(name, (), "for", empty, np.zeros(len(self.latents)), np.inf, 1.0)
+        n_rows = len(self.actions) * (1 if values is None else len(values) - 1)
+        if n_rows < len(children):
             raise RequestError(
-                f"{rows} conditions for the {len(children)} children of {name}; give more rows of actions"
+                f"{n_rows} conditions for the {len(children)} children of {name}; give more rows of actions"
             )
-        singular, errors = [], []
+        singular_values, errors = [], []
         for point in self.latents:
             coarse, fine = (
                 self._effects(point, column, values, size)[:, children] for size in (step, step / 2)
             )
             scale = np.linalg.norm(fine, axis=0)
-            # a child that does not react at all keeps its zeros
+            # the column of a child that does not react stays zero
             scale[scale == 0] = 1
-            singular.append(np.linalg.svd(fine / scale, compute_uv=False))
+            singular_values.append(np.linalg.svd(fine / scale, compute_uv=False))
             errors.append(
                 np.linalg.norm((coarse - fine) / scale, 2) + np.finfo(float).eps * len(fine) / step**2
             )
-        found, error = np.array(singular), np.array(errors)
-        ratios = found[:, -1] / error
-        # a child that nothing moves makes the smallest zero, and the largest may be zero too
-        relative = float((found[:, -1] / np.maximum(found[:, 0], np.finfo(float).tiny)).min())
+        singular, error = np.array(singular_values), np.array(errors)
+        ratios = singular[:, -1] / error
+        # if nothing moves a child, the smallest singular value is zero, and the largest may be zero too
+        relative = float((singular[:, -1] / np.maximum(singular[:, 0], np.finfo(float).tiny)).min())
         verdict: Literal["for", "against", "unclear"] = "unclear"
         if ratios.min() > gap and relative > floor:
             verdict = "for"
         elif ratios.max() < 1:
             verdict = "against"
-        return Evidence(name, names, verdict, found, error, float(ratios.min()), relative)
+        return Evidence(name, names, verdict, singular, error, float(ratios.min()), relative)
 
     def _effects(self, point: Array, column: int, values: Sequence[float] | None, step: float) -> Array:
-        """d/da_l d/dz_i log q_i at one z under all conditions, or differences between values; shape (rows, n)."""
-        spread = np.std(self.latents, axis=0)
-        widths = step * np.where(spread > 0, spread, 1)
+        """Return d/da_l d/dz_i log q_i at one z for all conditions, or its differences; shape (rows, n)."""
+        deviations = np.std(self.latents, axis=0)
+        latent_steps = step * np.where(deviations > 0, deviations, 1)
         if values is None:
-            size = step * (self.actions[:, column].std() or 1.0)
+            action_step = step * (self.actions[:, column].std() or 1.0)
             forward, backward = self.actions.copy(), self.actions.copy()
-            forward[:, column] += size
-            backward[:, column] -= size
-            return (self._scores(point, forward, widths) - self._scores(point, backward, widths)) / (2 * size)
-        settings = []
+            forward[:, column] += action_step
+            backward[:, column] -= action_step
+            difference = self._scores(point, forward, latent_steps) - self._scores(
+                point, backward, latent_steps
+            )
+            return difference / (2 * action_step)
+        scores = []
         for value in values:
-            changed = self.actions.copy()
-            changed[:, column] = value
-            settings.append(self._scores(point, changed, widths))
-        return np.concatenate([setting - settings[0] for setting in settings[1:]])
+            actions = self.actions.copy()
+            actions[:, column] = value
+            scores.append(self._scores(point, actions, latent_steps))
+        return np.concatenate([score - scores[0] for score in scores[1:]])
 
-    def _scores(self, point: Array, actions: Array, widths: Array) -> Array:
-        """d/dz_i log q_i, shape (C, n): every latent's own density, so all latents are moved at once."""
+    def _scores(self, point: Array, actions: Array, latent_steps: Array) -> Array:
+        """Return d/dz_i log q_i, shape (C, n); each latent has its own density, so all are moved at once."""
         high, low = (
-            np.asarray(self.log_density(np.tile(moved, (len(actions), 1)), self.past, actions), dtype=float)
-            for moved in (point + widths, point - widths)
+            np.asarray(self.log_density(np.tile(latents, (len(actions), 1)), self.past, actions), dtype=float)
+            for latents in (point + latent_steps, point - latent_steps)
         )
-        for found in (high, low):
-            if found.shape != (len(actions), self.graph.n_latents) or not np.isfinite(found).all():
+        for values in (high, low):
+            if values.shape != (len(actions), self.graph.n_latents) or not np.isfinite(values).all():
                 raise RequestError(
-                    f"the log-density gives shape {found.shape}, or numbers that are not finite; "
-                    f"it must give ({len(actions)}, {self.graph.n_latents})"
+                    f"the log-density returns shape {values.shape}, or numbers that are not finite; "
+                    f"it must return finite numbers of shape ({len(actions)}, {self.graph.n_latents})"
                 )
-        return np.asarray((high - low) / (2 * widths))
+        return np.asarray((high - low) / (2 * latent_steps))
 
 
-def _rows(values: ArrayLike, width: int, what: str) -> Array:
-    found = np.asarray(values, dtype=float)
-    if found.ndim != 2 or found.shape[1] != width or not len(found) or not np.isfinite(found).all():
+def _rows(values: ArrayLike, n_columns: int, name: str) -> Array:
+    rows = np.asarray(values, dtype=float)
+    if rows.ndim != 2 or rows.shape[1] != n_columns or not len(rows) or not np.isfinite(rows).all():
         raise RequestError(
-            f"{what} have shape {found.shape}, or a number that is not finite; they must be rows of {width}"
+            f"{name} have shape {rows.shape}, or a number that is not finite; they must be rows of {n_columns} "
+            "finite numbers"
         )
-    return found
+    return rows

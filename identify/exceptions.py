@@ -1,10 +1,10 @@
-"""What can be wrong with a graph, a file or a request.
+"""Errors about a graph, a file or a request.
 
-Every error that the package raises on purpose derives from `IdentifyError`, and its text is one
-line: what was wrong, where, and what would be right. Callers catch the concept, not the text.
+Every error that the package raises on purpose derives from `IdentifyError`, and its text is one line: what is wrong,
+where, and what would be right. Callers catch the class and don't parse the text.
 
-Messages quote files, and a file may hold anything. So `one_line` has the last word on every message, here and
-where a command prints one: control characters are escaped, and a long message loses its middle.
+Messages quote files, and a file may contain anything. So every message, here and where a command prints one, passes
+through `one_line`, which escapes control characters and shortens long messages.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 from identify.terminal import printable
 
 __all__ = [
-    "LONGEST_MESSAGE",
+    "MAX_MESSAGE_LENGTH",
     "FileAccessError",
     "FormatError",
     "GraphError",
@@ -26,72 +26,72 @@ __all__ = [
     "one_line",
 ]
 
-#: The most characters of a message; the middle of a longer one is left out.
-LONGEST_MESSAGE = 300
-_CUT = " [...] "
+#: Maximum length of a message in characters; the middle of a longer one is left out.
+MAX_MESSAGE_LENGTH = 300
+_ELLIPSIS = " [...] "
 
 
-def one_line(text: str | BaseException, most: int = LONGEST_MESSAGE) -> str:
-    """The text as a terminal may show it: one line, without control characters, of a bearable length.
+def one_line(text: str | BaseException, max_length: int = MAX_MESSAGE_LENGTH) -> str:
+    """Return the text as one printable line of limited length.
 
     Args:
-        text: Any text, for instance a message that quotes a file; or an exception, whose message is taken, or else
-            the name of its type.
-        most: the most characters to return; what is longer keeps its beginning and its end.
+        text: Any text, for instance a message that quotes a file; or an exception, of which the message is used, or the
+            name of its type if the message is empty.
+        max_length: Maximum number of characters; a longer text keeps its beginning and its end.
 
     Returns:
         Printable text. Line breaks and tabs become spaces; any other character that is not printable (control
-        sequences, marks that turn the direction of writing, halves of surrogate pairs) is escaped.
+        sequences, marks that change the direction of writing, unpaired surrogates) is escaped.
 
     Example:
         >>> one_line("first\\nsecond \\x1b[31m")
         'first second \\\\x1b[31m'
-        >>> one_line("a" * 20 + "b" * 20, most=16)
+        >>> one_line("a" * 20 + "b" * 20, max_length=16)
         'aaaaaa [...] bbb'
     """
     if isinstance(text, BaseException):
         text = str(text) or type(text).__name__
-    if len(text) > 2 * most:
-        # escapes make a text longer, never shorter, so that both ends suffice
-        text = text[:most] + text[-most:]
+    if len(text) > 2 * max_length:
+        # escapes only lengthen a text, so the two ends suffice
+        text = text[:max_length] + text[-max_length:]
     text = re.sub(r"\s*[\n\r\t]\s*", " ", text)
     text = printable(text)
-    if len(text) <= most:
+    if len(text) <= max_length:
         return text
-    tail = (most - len(_CUT)) // 3
-    return text[: most - len(_CUT) - tail] + _CUT + text[len(text) - tail :]
+    tail = (max_length - len(_ELLIPSIS)) // 3
+    return text[: max_length - len(_ELLIPSIS) - tail] + _ELLIPSIS + text[len(text) - tail :]
 
 
 class IdentifyError(ValueError):
-    """Base of all errors that this package raises on purpose; its text is `one_line`."""
+    """Base class of all errors that this package raises on purpose; its text passes through `one_line`."""
 
     def __str__(self) -> str:
         return one_line(super().__str__())
 
 
 class GraphError(IdentifyError):
-    """The matrices, names or edges given do not make a causal graph."""
+    """Error for matrices, names or edges that do not form a causal graph."""
 
 
 class RequestError(IdentifyError):
-    """The graph is fine, what was asked of it is not: an argument is out of its range."""
+    """Error for an argument out of its range, or a question that does not apply to the graph."""
 
 
 class UnknownNameError(RequestError, LookupError):
-    """A latent, an action or a catalogue entry of that name does not exist."""
+    """Error for the name of a latent, an action or a catalogue entry that does not exist."""
 
 
 class FormatError(IdentifyError):
-    """The content of a file is not what its format says it should be."""
+    """Error for a file whose content does not follow its format."""
 
 
 class FileAccessError(IdentifyError, OSError):
-    """A file can't be opened, read or written: missing, a directory, no permission, disk full."""
+    """Error for a file that can't be opened, read or written: missing, a folder, no permission, disk full."""
 
 
 class MechanismError(RequestError):
-    """The conditional densities given make no model; the text names the latent."""
+    """Error for conditional densities that do not form a model; the text names the latent."""
 
 
 class UndecidedError(IdentifyError):
-    """Neither a proof nor a counterexample was found; the text says of what."""
+    """Error for a question without a proof or a counterexample; the text names the question."""

@@ -1,9 +1,8 @@
 """`CausalGraph`: which actions and which past latents act on which latents.
 
-The paper writes the model as p(z^t | z^(t-1), a) = prod_i p(z_i^t | Pa^z(i), Pa^a(i)) and keeps the
-parents in two binary matrices, G^z (latents x latents) and G^a (latents x actions). ROWS ARE
-CHILDREN in both, here and everywhere in this package: row i lists the parents of latent i. (The
-authors' code calls them ``g`` and ``gc``.)
+The paper writes the model as p(z^t | z^(t-1), a) = prod_i p(z_i^t | Pa^z(i), Pa^a(i)) and stores the parents in two
+binary matrices, G^z (latents x latents) and G^a (latents x actions). ROWS ARE CHILDREN in both, here and everywhere in
+this package: row i lists the parents of latent i. (The authors' code calls them ``g`` and ``gc``.)
 """
 
 from __future__ import annotations
@@ -27,23 +26,22 @@ __all__ = ["CausalGraph"]
 
 
 class CausalGraph:
-    """A latent causal graph: G^z, G^a and names. Immutable and hashable.
+    """A latent causal graph: G^z, G^a and names; immutable and hashable.
 
-    Two graphs are equal when both matrices are: names are labels for people and do not count, so that
-    a learned graph can equal the true one. A graph without a past is one whose G^z has no entry.
+    Two graphs are equal if both matrices are equal. Names are labels and are ignored, so a learned graph can equal the
+    true one. A graph without a past has a G^z without entries.
 
     Args:
-        Gz: G^z, shape (n, n); ``Gz[i, j]`` is 1 when past latent j is a parent of latent i. Dense
-            array, nested lists or scipy sparse; left out when nothing depends on the past. Cycles
-            are fine: an edge goes from one time step to the next.
-        Ga: G^a, shape (n, m); ``Ga[i, l]`` is 1 when action l targets latent i. Left out when
-            there are no actions.
-        latents: n unique names; ``z0, z1, ...`` when left out.
-        actions: m unique names, different from the latents'; ``a0, a1, ...`` when left out.
+        Gz: G^z, shape (n, n); ``Gz[i, j]`` is 1 if past latent j is a parent of latent i. A dense array, nested lists
+            or a scipy sparse array; omitted if nothing depends on the past. Cycles are allowed: an edge goes from one
+            time step to the next.
+        Ga: G^a, shape (n, m); ``Ga[i, l]`` is 1 if action l targets latent i. Omitted if there are no actions.
+        latents: The n unique names of the latents; ``z0, z1, ...`` by default.
+        actions: The m unique names of the actions, distinct from those of the latents; ``a0, a1, ...`` by default.
 
     Raises:
-        GraphError: the matrices are not binary, don't fit each other or the names, names repeat, or
-            there is no latent at all.
+        GraphError: If a matrix is not binary, the shapes or the numbers of names don't match, a name repeats, or there
+            is no latent.
 
     Example:
         >>> graph = CausalGraph(Ga=[[1, 0], [1, 1]], latents=["speed", "mass"])
@@ -61,42 +59,42 @@ class CausalGraph:
         actions: Iterable[str] | None = None,
     ) -> None:
         past = None if Gz is None else to_binary(Gz, "Gz")
-        acted = None if Ga is None else to_binary(Ga, "Ga")
-        given_latents = None if latents is None else check_names(latents, "latents")
-        given_actions = None if actions is None else check_names(actions, "actions")
-        n = _number_of_latents(past, acted, given_latents)
+        from_actions = None if Ga is None else to_binary(Ga, "Ga")
+        latent_names = None if latents is None else check_names(latents, "latents")
+        action_names = None if actions is None else check_names(actions, "actions")
+        n = _number_of_latents(past, from_actions, latent_names)
         if past is not None and past.shape[0] != past.shape[1]:
             raise GraphError(f"Gz must be square (latents x latents), got shape {past.shape}")
-        if past is not None and acted is not None and past.shape[0] != acted.shape[0]:
+        if past is not None and from_actions is not None and past.shape[0] != from_actions.shape[0]:
             raise GraphError(
-                f"Gz has {past.shape[0]} rows and Ga has {acted.shape[0]}; both need one row per latent"
+                f"Gz has {past.shape[0]} rows and Ga has {from_actions.shape[0]}; both need one row per latent"
             )
-        if given_latents is not None and len(given_latents) != n:
-            raise GraphError(f"{len(given_latents)} latent names for {n} latents")
-        m = acted.shape[1] if acted is not None else len(given_actions or ())
-        if given_actions is not None and len(given_actions) != m:
-            raise GraphError(f"{len(given_actions)} action names for {m} actions")
+        if latent_names is not None and len(latent_names) != n:
+            raise GraphError(f"{len(latent_names)} latent names for {n} latents")
+        m = from_actions.shape[1] if from_actions is not None else len(action_names or ())
+        if action_names is not None and len(action_names) != m:
+            raise GraphError(f"{len(action_names)} action names for {m} actions")
         self._Gz = past if past is not None else _empty(n, n)
-        self._Ga = acted if acted is not None else _empty(n, m)
-        self._given_latents = given_latents
-        self._given_actions = given_actions
-        if given_latents is not None or given_actions is not None:
+        self._Ga = from_actions if from_actions is not None else _empty(n, m)
+        self._latent_names = latent_names
+        self._action_names = action_names
+        if latent_names is not None or action_names is not None:
             _require_disjoint(self.latents, self.actions)
 
     @classmethod
     def from_edges(
         cls, edges: Iterable[Sequence[str]], latents: Iterable[str], actions: Iterable[str] = ()
     ) -> CausalGraph:
-        """Build a graph from (parent, child) pairs of names; an edge given twice counts once.
+        """Build a graph from (parent, child) pairs of names; repeated edges count once.
 
         Args:
-            edges: pairs; the parent is a latent (of the step before) or an action, the child a latent.
-            latents: their names, in order.
-            actions: their names, in order.
+            edges: Pairs of names; the parent is a latent (at the step before) or an action, the child a latent.
+            latents: Names of the latents, in order.
+            actions: Names of the actions, in order.
 
         Raises:
-            GraphError: an edge names an unknown node or points at an action; the text gives the
-                edge's position.
+            GraphError: If an edge names an unknown node or points at an action; the text gives the position of the
+                edge.
 
         Example:
             >>> CausalGraph.from_edges([("x", "y"), ("push", "x")], ["x", "y"], ["push"]).n_edges
@@ -107,41 +105,40 @@ class CausalGraph:
         row = {name: i for i, name in enumerate(latents)}
         column = {name: i for i, name in enumerate(actions)}
         past: list[tuple[int, int]] = []
-        acted: list[tuple[int, int]] = []
-        for number, edge in enumerate(edges):
-            parent, child = _as_pair(edge, number)
+        from_actions: list[tuple[int, int]] = []
+        for position, edge in enumerate(edges):
+            parent, child = _check_pair(edge, position)
             if child in column:
                 raise GraphError(
-                    f"edge {number} ({shown(parent)} -> {shown(child)}) points at an action; actions have no parents"
+                    f"edge {position} ({shown(parent)} -> {shown(child)}) points at an action; actions have no parents"
                 )
             for name in (parent, child):
                 if name not in row and name not in column:
                     raise GraphError(
-                        f"edge {number} ({shown(parent)} -> {shown(child)}) names an unknown node {name!r}"
+                        f"edge {position} ({shown(parent)} -> {shown(child)}) names an unknown node {name!r}"
                     )
             if parent in row:
                 past.append((row[child], row[parent]))
             else:
-                acted.append((row[child], column[parent]))
+                from_actions.append((row[child], column[parent]))
         return cls(
             Gz=_from_pairs(past, (len(row), len(row))),
-            Ga=_from_pairs(acted, (len(row), len(column))),
+            Ga=_from_pairs(from_actions, (len(row), len(column))),
             latents=latents,
             actions=actions,
         )
 
     @classmethod
     def from_networkx(cls, graph: nx.Graph[Any]) -> CausalGraph:
-        """Read a directed networkx graph, nodes in its order.
+        """Convert a directed networkx graph, with nodes in its order.
 
         Args:
-            graph: a DiGraph or MultiDiGraph with edges parent -> child; the node attribute ``kind`` is
-                ``"latent"`` or ``"action"``. When no node has it, all are latents. An edge between
-                latents is lagged: it goes from the past value of the one to the value of the other.
+            graph: A DiGraph or MultiDiGraph with edges parent -> child. The node attribute ``kind`` is ``"latent"`` or
+                ``"action"``; if no node has it, all are latents. An edge between latents is lagged: it goes from the
+                past value of one to the value of the other.
 
         Raises:
-            GraphError: the graph is undirected, a ``kind`` is missing or unknown, or an action has a
-                parent.
+            GraphError: If the graph is undirected, a ``kind`` is missing or unknown, or an action has a parent.
         """
         if not graph.is_directed():
             raise GraphError("the networkx graph is undirected; edges must go from parent to child")
@@ -160,7 +157,7 @@ class CausalGraph:
         )
 
     def to_networkx(self) -> nx.DiGraph[str]:
-        """The same graph for networkx: nodes with attribute ``kind``, edges parent -> child."""
+        """Return the graph as a networkx graph: nodes with the attribute ``kind``, edges parent -> child."""
         import networkx as nx
 
         graph: nx.DiGraph[str] = nx.DiGraph()
@@ -182,12 +179,12 @@ class CausalGraph:
     @cached_property
     def latents(self) -> tuple[str, ...]:
         """Names of the latents, in the order of the rows."""
-        return self._given_latents or default_names("z", self.n_latents)
+        return self._latent_names or default_names("z", self.n_latents)
 
     @cached_property
     def actions(self) -> tuple[str, ...]:
         """Names of the actions, in the order of the columns of G^a."""
-        return self._given_actions or default_names("a", self.n_actions)
+        return self._action_names or default_names("a", self.n_actions)
 
     @property
     def n_latents(self) -> int:
@@ -203,7 +200,7 @@ class CausalGraph:
         return int(self._Gz.nnz + self._Ga.nnz)
 
     def edges(self) -> list[tuple[str, str]]:
-        """All (parent, child) pairs of names: from the past first, then from actions, by child."""
+        """Return all (parent, child) pairs of names: first edges from the past, then from actions, ordered by child."""
         pairs = []
         for matrix, parents in ((self._Gz, self.latents), (self._Ga, self.actions)):
             children = np.repeat(np.arange(self.n_latents), np.diff(matrix.indptr))
@@ -214,20 +211,20 @@ class CausalGraph:
         return pairs
 
     def parents(self, latent: int | str) -> tuple[str, ...]:
-        """Names of the parents of a latent: past latents first, then actions."""
+        """Return the names of the parents of a latent: past latents first, then actions."""
         i = self.index(latent)
         past = (self.latents[j] for j in _row(self._Gz, i))
         return (*past, *(self.actions[k] for k in _row(self._Ga, i)))
 
     def index(self, latent: int | str) -> int:
-        """Position of a latent given by name or position.
+        """Return the position of a latent that is given by name or position.
 
         Raises:
-            UnknownNameError: there is no such latent.
+            UnknownNameError: If there is no such latent.
         """
         if isinstance(latent, str):
             if latent not in self._positions:
-                raise UnknownNameError(f"there is no latent {latent!r}; {_hint(latent, self.latents)}")
+                raise UnknownNameError(f"there is no latent {latent!r}; {_suggestion(latent, self.latents)}")
             return self._positions[latent]
         if not 0 <= latent < self.n_latents:
             raise UnknownNameError(
@@ -239,7 +236,7 @@ class CausalGraph:
         """Relabel the latents: latent i of the result is the old latent ``order[i]``, name included.
 
         Args:
-            order: a permutation of 0..n-1.
+            order: A permutation of 0..n-1.
 
         Raises:
             RequestError: ``order`` is not a permutation of the latents.
@@ -248,30 +245,32 @@ class CausalGraph:
             >>> CausalGraph(Ga=[[1, 0], [1, 1]]).permute([1, 0]).Ga.toarray().astype(int).tolist()
             [[1, 1], [1, 0]]
         """
-        where = np.asarray(order)
-        if where.shape != (self.n_latents,) or not np.array_equal(np.sort(where), np.arange(self.n_latents)):
+        permutation = np.asarray(order)
+        if permutation.shape != (self.n_latents,) or not np.array_equal(
+            np.sort(permutation), np.arange(self.n_latents)
+        ):
             raise RequestError(f"order must be a permutation of 0..{self.n_latents - 1}, got {order!r}")
-        where = where.astype(np.intp)
+        permutation = permutation.astype(np.intp)
         # Gz has at most one entry per pair, so renaming columns cannot create duplicates
-        rank = np.empty_like(where)
-        rank[where] = np.arange(self.n_latents)
-        rows = self._Gz[where]
-        past = scipy.sparse.csr_array((rows.data, rank[rows.indices], rows.indptr), shape=rows.shape)
+        inverse = np.empty_like(permutation)
+        inverse[permutation] = np.arange(self.n_latents)
+        rows = self._Gz[permutation]
+        past = scipy.sparse.csr_array((rows.data, inverse[rows.indices], rows.indptr), shape=rows.shape)
         past.sort_indices()
         return CausalGraph(
             Gz=past,
-            Ga=self._Ga[where],
-            latents=[self.latents[i] for i in where],
-            actions=self._given_actions,
+            Ga=self._Ga[permutation],
+            latents=[self.latents[i] for i in permutation],
+            actions=self._action_names,
         )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CausalGraph):
             return NotImplemented
-        return _same(self._Gz, other._Gz) and _same(self._Ga, other._Ga)
+        return _equal(self._Gz, other._Gz) and _equal(self._Ga, other._Ga)
 
     def same_names(self, other: CausalGraph) -> bool:
-        """Whether latents and actions bear the same names in the same order; ``==`` does not ask."""
+        """Return whether latents and actions have the same names in the same order, which ``==`` ignores."""
         return self.latents == other.latents and self.actions == other.actions
 
     def __hash__(self) -> int:
@@ -298,12 +297,14 @@ class CausalGraph:
 
 
 def _number_of_latents(
-    past: scipy.sparse.csr_array | None, acted: scipy.sparse.csr_array | None, names: tuple[str, ...] | None
+    past: scipy.sparse.csr_array | None,
+    from_actions: scipy.sparse.csr_array | None,
+    names: tuple[str, ...] | None,
 ) -> int:
-    known = [matrix.shape[0] for matrix in (past, acted) if matrix is not None]
-    if not known and names is None:
+    n_rows = [matrix.shape[0] for matrix in (past, from_actions) if matrix is not None]
+    if not n_rows and names is None:
         raise GraphError("a graph needs Gz, Ga or the names of its latents")
-    n = known[0] if known else len(names or ())
+    n = n_rows[0] if n_rows else len(names or ())
     if n == 0:
         raise GraphError("a graph needs at least one latent, got none")
     return int(n)
@@ -312,34 +313,34 @@ def _number_of_latents(
 def _require_disjoint(latents: tuple[str, ...], actions: tuple[str, ...]) -> None:
     shared = set(latents).intersection(actions)
     if shared:
-        raise GraphError(f"{min(shared)!r} names a latent and an action; names must be unique")
+        raise GraphError(f"{min(shared)!r} is the name of a latent and of an action; names must be unique")
 
 
 def _empty(rows: int, columns: int) -> scipy.sparse.csr_array:
     return freeze(scipy.sparse.csr_array((rows, columns), dtype=bool))
 
 
-def _as_pair(edge: Sequence[str], number: int) -> tuple[str, str]:
+def _check_pair(edge: Sequence[str], position: int) -> tuple[str, str]:
     if isinstance(edge, str) or len(edge) != 2:
-        raise GraphError(f"edge {number} is {edge!r}; an edge is a pair (parent, child)")
+        raise GraphError(f"edge {position} is {edge!r}; an edge is a pair (parent, child)")
     return edge[0], edge[1]
 
 
 def _from_pairs(pairs: list[tuple[int, int]], shape: tuple[int, int]) -> scipy.sparse.csr_array:
-    places = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    return scipy.sparse.csr_array((np.ones(len(pairs), dtype=bool), (places[0], places[1])), shape=shape)
+    rows, columns = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return scipy.sparse.csr_array((np.ones(len(pairs), dtype=bool), (rows, columns)), shape=shape)
 
 
 def _row(matrix: scipy.sparse.csr_array, i: int) -> list[int]:
     return matrix.indices[matrix.indptr[i] : matrix.indptr[i + 1]].tolist()  # type: ignore[no-any-return]
 
 
-def _same(a: scipy.sparse.csr_array, b: scipy.sparse.csr_array) -> bool:
+def _equal(a: scipy.sparse.csr_array, b: scipy.sparse.csr_array) -> bool:
     return a.shape == b.shape and np.array_equal(a.indptr, b.indptr) and np.array_equal(a.indices, b.indices)
 
 
 def _fingerprint(matrix: scipy.sparse.csr_array) -> tuple[tuple[int, ...], bytes, bytes]:
-    # the width of the index type depends on how the matrix was made, its values do not
+    # the width of the index type depends on how the matrix was built; its values don't
     return (
         matrix.shape,
         matrix.indptr.astype(np.int64).tobytes(),
@@ -347,8 +348,8 @@ def _fingerprint(matrix: scipy.sparse.csr_array) -> tuple[tuple[int, ...], bytes
     )
 
 
-def _hint(name: str, names: tuple[str, ...]) -> str:
+def _suggestion(name: str, names: tuple[str, ...]) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(name, names[:10_000], n=1)
-    return f"did you mean {close[0]!r}?" if close else f"the first is {names[0]!r}"
+    matches = get_close_matches(name, names[:10_000], n=1)
+    return f"did you mean {matches[0]!r}?" if matches else f"the first is {names[0]!r}"

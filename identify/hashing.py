@@ -1,4 +1,4 @@
-"""A 64-bit mixing function: consecutive integers become words that look random."""
+"""A 64-bit mixing function, which maps consecutive integers to words that look random."""
 
 from __future__ import annotations
 

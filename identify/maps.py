@@ -1,11 +1,11 @@
-"""What a map written in sympy depends on, and whether it respects a causal graph.
+"""Decide what a map written in sympy depends on, and whether it preserves a causal graph.
 
-The entanglement map v takes the learned latents to the true ones; its functional dependency graph is V[i, j] = 1 iff
-dv_i / dz_j is not identically zero. A map is G-preserving iff its component i depends on z_j only where row i of G is
-contained in row j; with actions and a past, it must be so for G^a, G^z and the transpose of G^z (Lachapelle et al.,
+The entanglement map v maps the learned latents to the true ones; its functional dependency graph is V[i, j] = 1 iff
+dv_i / dz_j is not identically zero. A map is G-preserving iff its component i depends on z_j only if row i of G is
+contained in row j; with actions and a past, this must hold for G^a, G^z and the transpose of G^z (Lachapelle et al.,
 arXiv 2401.04890, the definitions of the entanglement graph and of G-preserving functions).
 
-Every entry is decided by a proof, or not at all.
+Every entry is decided by a proof, or reported as undecided.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from identify.entanglement import predict_entanglement
 from identify.exceptions import RequestError, UndecidedError
 from identify.graph import CausalGraph
 from identify.names import quoted
-from identify.proof.deadline import OutOfTimeError, checked_seconds, within
-from identify.proof.vanishing import SECONDS, Decision, as_real, vanishes
-from identify.proof.words import FAILURES, in_words
+from identify.proof.deadline import TimeLimitError, check_seconds, run_within
+from identify.proof.expressions import SYMPY_ERRORS, expression_text
+from identify.proof.vanishing import DEFAULT_SECONDS, Decision, real_symbols, vanishes
 
 if TYPE_CHECKING:
     import sympy
@@ -46,12 +46,12 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Dependencies:
-    """What every component of a map depends on.
+    """The dependencies of all components of a map.
 
     Attributes:
-        matrix: bool, shape (components, variables): proved to depend.
-        undecided: bool, of the same shape: neither dependence nor independence is proved.
-        decisions: for every component and variable how it was decided; the answer True says "does not depend".
+        matrix: Bool, shape (components, variables); true where dependence is proved.
+        undecided: Bool, same shape; true where neither dependence nor independence is proved.
+        decisions: The decision for every component and variable; the answer True means "does not depend".
     """
 
     matrix: NDArray[np.bool_]
@@ -61,12 +61,12 @@ class Dependencies:
 
 @dataclass(frozen=True)
 class Preserving:
-    """Whether a map preserves a graph; ``bool(result)`` is true only when that is proved.
+    """Whether a map preserves a graph; ``bool(result)`` is true only if that is proved.
 
     Attributes:
         status: ``"holds"``, ``"fails"`` or ``"undecided"``.
-        violations: pairs of names (i, j): component i depends on z_j, and V[i, j] = 0.
-        undecided: pairs of names with V[i, j] = 0 for which dependence is not decided, each with the reason.
+        violations: Pairs of names (i, j) such that component i depends on z_j although V[i, j] = 0.
+        undecided: Pairs of names with V[i, j] = 0 for which dependence is undecided, each with the reason.
     """
 
     status: str
@@ -78,21 +78,22 @@ class Preserving:
 
 
 def dependency_graph(
-    expressions: Sequence[sympy.Expr], variables: Sequence[sympy.Symbol], seconds: float = SECONDS
+    expressions: Sequence[sympy.Expr], variables: Sequence[sympy.Symbol], seconds: float = DEFAULT_SECONDS
 ) -> NDArray[np.bool_]:
-    """The functional dependency graph of a map.
+    """Return the functional dependency graph of a map.
 
     Args:
-        expressions: the components, sympy expressions; other symbols in them are parameters.
-        variables: what they are functions of.
-        seconds: for the decision on one entry.
+        expressions: The components of the map, sympy expressions; symbols that are not variables are parameters.
+        variables: The variables of the map.
+        seconds: Time limit for the decision on one entry.
 
     Returns:
-        bool, shape (components, variables).
+        Bool, shape (components, variables).
 
     Raises:
-        RequestError: no sympy expressions, variables that repeat or are no symbols, or symbols declared not to be real.
-        UndecidedError: an entry can't be decided; the text names it. `dependencies` answers for the others.
+        RequestError: If a component is not a sympy expression, a variable repeats or is not a symbol, or a symbol is
+            declared not to be real.
+        UndecidedError: If an entry can't be decided; the text names it. `dependencies` returns the other entries.
 
     Source:
         Lachapelle et al., arXiv 2401.04890, the definition of the functional dependency graph.
@@ -103,25 +104,30 @@ def dependency_graph(
         >>> dependency_graph([sympy.sin(x) ** 2 + sympy.cos(x) ** 2 + y, x * y], [x, y]).astype(int).tolist()
         [[0, 1], [1, 1]]
     """
-    found = dependencies(expressions, variables, seconds)
-    for i, j in np.argwhere(found.undecided).tolist():
+    result = dependencies(expressions, variables, seconds)
+    for i, j in np.argwhere(result.undecided).tolist():
         raise UndecidedError(
-            f"whether component {i} ({in_words(expressions[i])}) depends on {variables[j]} is undecided: "
-            f"{found.decisions[i][j].reason}"
+            f"whether component {i} ({expression_text(expressions[i])}) depends on {variables[j]} is undecided: "
+            f"{result.decisions[i][j].reason}"
         )
-    return found.matrix
+    return result.matrix
 
 
 def dependencies(
-    expressions: Sequence[sympy.Expr], variables: Sequence[sympy.Symbol], seconds: float = SECONDS
+    expressions: Sequence[sympy.Expr], variables: Sequence[sympy.Symbol], seconds: float = DEFAULT_SECONDS
 ) -> Dependencies:
-    """As `dependency_graph`, with what is undecided, and the reasons.
+    """Return the functional dependency graph of a map, with the undecided entries and the reasons.
+
+    Args:
+        expressions: See `dependency_graph`, as for the remaining arguments.
+        variables: The variables of the map.
+        seconds: Time limit for the decision on one entry.
 
     Raises:
-        RequestError: as there.
+        RequestError: See `dependency_graph`.
     """
-    seconds = checked_seconds(seconds)
-    components, symbols = _checked(expressions, variables)
+    seconds = check_seconds(seconds)
+    components, symbols = _validate(expressions, variables)
     decisions = tuple(
         tuple(depends(component, symbol, seconds) for symbol in symbols) for component in components
     )
@@ -134,31 +140,35 @@ def dependencies(
     )
 
 
-def depends(expression: sympy.Expr, symbol: sympy.Symbol, seconds: float = SECONDS) -> Decision:
+def depends(expression: sympy.Expr, symbol: sympy.Symbol, seconds: float = DEFAULT_SECONDS) -> Decision:
     """Decide whether an expression is the same for all values of a symbol (the answer True).
 
     A smooth expression is differentiated; one with kinks or steps is compared with itself at another value.
 
     Args:
-        expression: real.
-        symbol: a real symbol.
-        seconds: after which the answer is None.
+        expression: A real expression.
+        symbol: A real symbol.
+        seconds: Time limit, after which the answer is None.
     """
     import sympy
 
     if symbol not in expression.free_symbols:
         return Decision(True, f"{symbol} does not occur")
-    kinked = expression.has(sympy.Abs, sympy.sign, sympy.Piecewise, sympy.Max, sympy.Min, sympy.Heaviside)
-    kinked = kinked or expression.has(sympy.floor, sympy.ceiling)
+    is_smooth = not expression.has(
+        *(sympy.Abs, sympy.sign, sympy.Piecewise, sympy.Max, sympy.Min, sympy.Heaviside),
+        *(sympy.floor, sympy.ceiling),
+    )
     other = sympy.Symbol(f"{symbol.name}'", **symbol.assumptions0)
     try:
-        change = within(
+        change = run_within(
             seconds,
-            lambda: expression - expression.subs(symbol, other) if kinked else sympy.diff(expression, symbol),
+            lambda: (
+                sympy.diff(expression, symbol) if is_smooth else expression - expression.subs(symbol, other)
+            ),
         )
-    except OutOfTimeError:
+    except TimeLimitError:
         return Decision(None, f"no derivative in {symbol} within {seconds:.3g} s")
-    except FAILURES as error:
+    except SYMPY_ERRORS as error:
         return Decision(None, f"sympy fails on the derivative in {symbol} ({type(error).__name__})")
     return vanishes(change, seconds)
 
@@ -168,19 +178,20 @@ def is_preserving(
     variables: Sequence[sympy.Symbol],
     graph: CausalGraph,
     using: str | Iterable[str] | None = None,
-    seconds: float = SECONDS,
+    seconds: float = DEFAULT_SECONDS,
 ) -> Preserving:
-    """Whether a map preserves a graph: depends only on what the predicted entanglement allows.
+    """Decide whether a map preserves a graph: it may depend only on what the predicted entanglement allows.
 
     Args:
-        expressions: n components, in the order of the graph's latents.
-        variables: n symbols, in the same order.
-        graph: the causal graph.
+        expressions: The n components, in the order of the graph's latents.
+        variables: The n symbols, in the same order.
+        graph: The causal graph.
         using: ``"actions"``, ``"past"``, both, or None for what the graph has.
-        seconds: for the decision on one entry.
+        seconds: Time limit for the decision on one entry.
 
     Raises:
-        RequestError: the numbers of components, variables and latents differ, or as `dependency_graph`.
+        RequestError: If the numbers of components, variables and latents differ, or for the reasons of
+            `dependency_graph`.
 
     Source:
         Lachapelle et al., arXiv 2401.04890, the definition of G-preserving functions.
@@ -197,15 +208,15 @@ def is_preserving(
     n = graph.n_latents
     if not len(expressions) == len(variables) == n:
         raise RequestError(
-            f"{len(expressions)} components of {len(variables)} variables, and a graph of {n} latents; "
-            "give one of each for every latent"
+            f"{len(expressions)} components in {len(variables)} variables for a graph with {n} latents; "
+            "give one component and one variable for each latent"
         )
     allowed = predict_entanglement(graph, using).matrix.toarray()
-    found, names = dependencies(expressions, variables, seconds), graph.latents
-    violations = tuple((names[i], names[j]) for i, j in np.argwhere(found.matrix & ~allowed).tolist())
+    result, names = dependencies(expressions, variables, seconds), graph.latents
+    violations = tuple((names[i], names[j]) for i, j in np.argwhere(result.matrix & ~allowed).tolist())
     undecided = tuple(
-        (names[i], names[j], found.decisions[i][j].reason)
-        for i, j in np.argwhere(found.undecided & ~allowed).tolist()
+        (names[i], names[j], result.decisions[i][j].reason)
+        for i, j in np.argwhere(result.undecided & ~allowed).tolist()
     )
     status = "fails" if violations else "undecided" if undecided else "holds"
     return Preserving(status, violations, undecided)
@@ -217,24 +228,24 @@ def is_consistent(
     graph: CausalGraph,
     learned_graph: CausalGraph,
     using: str | Iterable[str] | None = None,
-    seconds: float = SECONDS,
+    seconds: float = DEFAULT_SECONDS,
 ) -> Consistency:
-    """Whether an entanglement map and a learned graph are consistent with the true graph, up to a permutation.
+    """Decide whether an entanglement map and a learned graph are consistent with the true graph, up to a permutation.
 
     Args:
-        expressions: the true latents, in the graph's order, as functions of the learned ones.
-        variables: the learned latents, in the learned graph's order.
-        graph: the true graph.
-        learned_graph: the learned one.
-        using: as for `is_preserving`.
-        seconds: for the decision on one entry.
+        expressions: The true latents, in the graph's order, as functions of the learned latents.
+        variables: The learned latents, in the learned graph's order.
+        graph: The true graph.
+        learned_graph: The learned graph.
+        using: See `is_preserving`.
+        seconds: Time limit for the decision on one entry.
 
     Returns:
-        as `identify.consistency.consistent`.
+        The result of `identify.consistency.consistent`.
 
     Raises:
-        RequestError: sizes differ, or as `dependency_graph`.
-        UndecidedError: an entry can't be decided.
+        RequestError: If sizes differ, or for the reasons of `dependency_graph`.
+        UndecidedError: If an entry can't be decided.
 
     Source:
         Lachapelle et al., arXiv 2401.04890, the definitions of a-consistency and z-consistency.
@@ -245,10 +256,10 @@ def is_consistent(
 def compose(
     outer: Sequence[sympy.Expr], inner: Sequence[sympy.Expr], variables: Sequence[sympy.Symbol]
 ) -> list[sympy.Expr]:
-    """The map outer(inner(z)), both with n components in the same n variables.
+    """Return the map outer(inner(z)), where both maps have n components in the same n variables.
 
     Raises:
-        RequestError: the numbers differ, or as `dependency_graph`.
+        RequestError: If the numbers of components and variables differ.
 
     Example:
         >>> import sympy
@@ -261,26 +272,26 @@ def compose(
             f"maps with {len(outer)} and {len(inner)} components in {len(variables)} variables can't be composed; "
             "give as many components as variables"
         )
-    replaced = dict(zip(variables, inner, strict=True))
-    return [expression.subs(replaced, simultaneous=True) for expression in outer]
+    replacements = dict(zip(variables, inner, strict=True))
+    return [expression.subs(replacements, simultaneous=True) for expression in outer]
 
 
 def inverse(
-    expressions: Sequence[sympy.Expr], variables: Sequence[sympy.Symbol], seconds: float = SECONDS
+    expressions: Sequence[sympy.Expr], variables: Sequence[sympy.Symbol], seconds: float = DEFAULT_SECONDS
 ) -> list[sympy.Expr]:
-    """The inverse map, where sympy finds one that is real and unique.
+    """Return the inverse map, if sympy finds one that is real and unique.
 
     Args:
-        expressions: n components.
-        variables: n symbols.
-        seconds: that it may take.
+        expressions: The n components of the map.
+        variables: The n variables.
+        seconds: Time limit.
 
     Returns:
-        n expressions in the same variables.
+        The n components of the inverse, in the same variables.
 
     Raises:
-        RequestError: the numbers differ, or as `dependency_graph`.
-        UndecidedError: sympy finds none, or several.
+        RequestError: If the numbers differ, or for the reasons of `dependency_graph`.
+        UndecidedError: If sympy finds no inverse, or several.
 
     Example:
         >>> import sympy
@@ -290,47 +301,51 @@ def inverse(
     """
     import sympy
 
-    components, symbols = _checked(expressions, variables)
+    components, symbols = _validate(expressions, variables)
     if len(components) != len(symbols):
         raise RequestError(
-            f"{len(components)} components in {len(symbols)} variables have no inverse; give as many of each"
+            f"{len(components)} components in {len(symbols)} variables have no inverse; give equally many of both"
         )
     values = [sympy.Dummy(f"v{i}", real=True) for i in range(len(symbols))]
     equations = [component - value for component, value in zip(components, values, strict=True)]
     try:
-        found = within(checked_seconds(seconds), lambda: sympy.solve(equations, symbols, dict=True))
-    except (OutOfTimeError, NotImplementedError) as error:
-        raise UndecidedError(f"sympy finds no inverse of the map ({error or 'out of time'})") from error
-    if len(found) != 1 or set(found[0]) != set(symbols):
-        raise UndecidedError(f"sympy finds {len(found)} solutions for the inverse of the map; one is needed")
-    back = dict(zip(values, variables, strict=True))
-    return [found[0][symbol].subs(back) for symbol in symbols]
+        solutions = run_within(check_seconds(seconds), lambda: sympy.solve(equations, symbols, dict=True))
+    except (TimeLimitError, NotImplementedError) as error:
+        raise UndecidedError(
+            f"sympy finds no inverse of the map ({error or 'time limit exceeded'})"
+        ) from error
+    if len(solutions) != 1 or set(solutions[0]) != set(symbols):
+        raise UndecidedError(f"sympy finds {len(solutions)} solutions for the inverse of the map, not one")
+    renaming = dict(zip(values, variables, strict=True))
+    return [solutions[0][symbol].subs(renaming) for symbol in symbols]
 
 
-def _checked(
+def _validate(
     expressions: Sequence[Any], variables: Sequence[Any]
 ) -> tuple[list[sympy.Expr], list[sympy.Symbol]]:
-    """Components and variables with all their symbols real."""
+    """Return the components and variables with all their symbols declared real."""
     import sympy
 
     for variable in variables:
         if not isinstance(variable, sympy.Symbol):
-            raise RequestError(f"{quoted(variable)} is no sympy symbol; variables are symbols")
+            raise RequestError(f"{quoted(variable)} is not a sympy symbol; variables are symbols")
     if len(set(variables)) < len(variables):
         raise RequestError(f"the variables {', '.join(map(str, variables))} repeat; name each once")
     components = []
-    for number, given in enumerate(expressions):
+    for position, expression in enumerate(expressions):
         try:
-            component = sympy.sympify(given, strict=True)
+            component = sympy.sympify(expression, strict=True)
         except sympy.SympifyError as error:
-            raise RequestError(f"component {number} ({quoted(given)}) is no sympy expression") from error
+            raise RequestError(
+                f"component {position} ({quoted(expression)}) is not a sympy expression"
+            ) from error
         if not isinstance(component, sympy.Expr):
-            raise RequestError(f"component {number} ({quoted(given)}) is no sympy expression")
+            raise RequestError(f"component {position} ({quoted(expression)}) is not a sympy expression")
         components.append(component)
-    known = {symbol for component in components for symbol in component.free_symbols} | set(variables)
-    real = as_real(sorted(known, key=str))
-    renamed = [component.xreplace(real) for component in components]
-    for number, component in enumerate(renamed):
+    symbols = {symbol for component in components for symbol in component.free_symbols} | set(variables)
+    real = real_symbols(sorted(symbols, key=str))
+    components = [component.xreplace(real) for component in components]
+    for position, component in enumerate(components):
         if component.is_real is False or component.has(sympy.I):
-            raise RequestError(f"component {number} ({in_words(component)}) is not real")
-    return renamed, [real.get(variable, variable) for variable in variables]
+            raise RequestError(f"component {position} ({expression_text(component)}) is not real")
+    return components, [real.get(variable, variable) for variable in variables]

@@ -1,4 +1,4 @@
-"""Names of latents and actions: checked once, or made up."""
+"""Names of latents and actions: validation, defaults, and display in messages."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from identify.exceptions import GraphError, one_line
 
 __all__ = ["check_names", "default_names", "lookalike", "quoted", "shown"]
 
-_MOST_SHOWN = 60
-_MOST_BITS = 10_000
+_MAX_SHOWN = 60
+_MAX_BITS = 10_000
 
 
-def check_names(names: Iterable[str], what: str) -> tuple[str, ...]:
+def check_names(names: Iterable[str], kind: str) -> tuple[str, ...]:
     """Return the names as a tuple of unique, non-empty, printable strings.
 
-    Printable, because a name must survive every file format, a figure and a terminal.
+    Names must be printable to be safe in every file format, in figures and in terminals.
 
     Args:
-        names: the names in order.
-        what: what they name, for the error message: ``"latents"`` or ``"actions"``.
+        names: The names in order.
+        kind: Kind of the names, for the error message: ``"latents"`` or ``"actions"``.
 
     Raises:
-        GraphError: a name is empty, not a string, holds a control character, or repeats.
+        GraphError: If a name is empty, is not a string, contains a control character, or repeats.
 
     Example:
         >>> check_names(["raf", "raf"], "latents")
@@ -32,32 +32,32 @@ def check_names(names: Iterable[str], what: str) -> tuple[str, ...]:
         identify.exceptions.GraphError: latents 0 and 1 are both named 'raf'; names must be unique
     """
     if isinstance(names, str) or not isinstance(names, Iterable):
-        raise GraphError(f"{what} must be a sequence of names, got {quoted(names)}")
+        raise GraphError(f"{kind} must be a sequence of names, got {quoted(names)}")
     result = tuple(names)
-    seen: dict[str, int] = {}
+    positions: dict[str, int] = {}
     for position, name in enumerate(result):
         if not isinstance(name, str):
-            raise GraphError(f"{what} name {position} is {quoted(name)}; a name is a non-empty string")
+            raise GraphError(f"{kind} name {position} is {quoted(name)}; a name is a non-empty string")
         if not name:
-            raise GraphError(f"{what} name {position} is empty; a name is a non-empty string")
+            raise GraphError(f"{kind} name {position} is empty; a name is a non-empty string")
         if not name.isprintable():
             raise GraphError(
-                f"{what} name {position} is {quoted(name)}; a name has printable characters only"
+                f"{kind} name {position} is {quoted(name)}; a name has printable characters only"
             )
-        if name in seen:
+        if name in positions:
             raise GraphError(
-                f"{what} {seen[name]} and {position} are both named {quoted(name)}; names must be unique"
+                f"{kind} {positions[name]} and {position} are both named {quoted(name)}; names must be unique"
             )
-        seen[name] = position
+        positions[name] = position
     return tuple(str(name) for name in result)
 
 
-def shown(value: object, most: int = _MOST_SHOWN) -> str:
-    """A name or another value as an error message shows it: on one line, shortened, whatever it holds.
+def shown(value: object, max_length: int = _MAX_SHOWN) -> str:
+    """Return a name or another value as text for an error message: on one line and shortened.
 
     Args:
-        value: a string, shown without quotes if it is printable; or anything else, shown as Python writes it.
-        most: the most characters to return; what is longer loses its middle.
+        value: A string, which is shown without quotes if it is printable; or any other value, shown by its repr.
+        max_length: Maximum number of characters; the middle of a longer text is left out.
 
     Example:
         >>> shown("raf"), shown("r\\naf"), shown([1, "x"])
@@ -66,39 +66,40 @@ def shown(value: object, most: int = _MOST_SHOWN) -> str:
         'xxxxxxxxx [...] xxxx'
     """
     if isinstance(value, str) and value.isprintable():
-        return one_line(value, most)
-    return quoted(value, most)
+        return one_line(value, max_length)
+    return quoted(value, max_length)
 
 
-def quoted(value: object, most: int = _MOST_SHOWN) -> str:
-    """Like `shown`, but a string stands in quotes always, so that spaces at its ends are seen.
+def quoted(value: object, max_length: int = _MAX_SHOWN) -> str:
+    """Return the text of `shown`, but always with quotes around strings, so that spaces at their ends are visible.
 
     Example:
         >>> quoted("raf "), quoted("x" * 100, 20), quoted(10**5000)
         ("'raf '", "'xxxxxxxx [...] xxx'", 'an integer of 16610 bits')
     """
-    return one_line(_Short(most).repr(value), most)
+    return one_line(_ShortRepr(max_length).repr(value), max_length)
 
 
-class _Short(Repr):
-    """A `repr` that spends no time on what would be cut."""
+class _ShortRepr(Repr):
+    """A `repr` that spends no time on parts that would be left out."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, max_length: int) -> None:
         super().__init__()
-        self.maxstring = self.maxother = self.maxlong = 4 * most
-        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxarray = most
+        self.maxstring = self.maxother = self.maxlong = 4 * max_length
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxarray = max_length
         self.maxlevel = 4
 
     def repr_int(self, x: int, level: int) -> str:
-        # Python refuses to write out what has thousands of digits
-        if x.bit_length() > _MOST_BITS:
+        # Python refuses to format integers of thousands of digits
+        if x.bit_length() > _MAX_BITS:
             return f"an integer of {x.bit_length()} bits"
         return super().repr_int(x, level)
 
 
 def lookalike(name: str) -> str:
-    """The same text for names that look the same to a person: capitals, look-alike letters and the width of
-    spaces don't count.
+    """Return the same text for names that look alike.
+
+    Case, look-alike letters and the width of spaces are ignored.
 
     Example:
         >>> lookalike("Raf") == lookalike("raf")
@@ -110,7 +111,7 @@ def lookalike(name: str) -> str:
 
 
 def default_names(letter: str, count: int) -> tuple[str, ...]:
-    """``letter`` followed by the position, from 0.
+    """Return the names made of ``letter`` and the position, counted from 0.
 
     Example:
         >>> default_names("z", 3)

@@ -1,9 +1,9 @@
-"""What each latent can be recognised by: its action parents, past parents and past children.
+"""The neighbourhood of each latent: its action parents, past parents and past children.
 
-Row i of V, the predicted entanglement graph, holds the latents whose neighbourhood contains the one of
-latent i (paper: the a-consistency and z-consistency conditions, in the form Pa(i) <= Pa(j), Ch(i) <= Ch(j)).
-Putting the three kinds of neighbours side by side as the columns of one matrix makes that a single
-question of row inclusion, and a column in row i that is missing in row j is the witness that separates them.
+Row i of V, the predicted entanglement graph, contains the latents whose neighbourhood contains that of latent i (paper:
+the a-consistency and z-consistency conditions, in the form Pa(i) <= Pa(j), Ch(i) <= Ch(j)). With the three kinds of
+neighbours as columns of one matrix, this is a single question of row inclusion, and a column that row i has and row j
+lacks is the witness that separates them.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Neighbourhoods:
     """The neighbours of all latents in one binary matrix.
 
     Attributes:
-        graph: the graph that they were read from.
-        using: what was used, a subset of ``{"actions", "past"}``.
-        matrix: boolean CSR of shape (n_latents, neighbours); row i marks the neighbours of latent i.
-        kinds: what each group of columns holds, in order, with the number of columns.
+        graph: The causal graph.
+        using: The edges in use, a subset of ``{"actions", "past"}``.
+        matrix: Boolean CSR of shape (n_latents, neighbours); row i marks the neighbours of latent i.
+        kinds: The kind of neighbour of each group of columns, in order, with the number of columns.
     """
 
     graph: CausalGraph
@@ -44,7 +44,7 @@ class Neighbourhoods:
     kinds: tuple[tuple[Kind, int], ...]
 
     def describe(self, column: int) -> tuple[Kind, str]:
-        """Kind and name of the neighbour in a column."""
+        """Return the kind and the name of the neighbour in a column."""
         for kind, width in self.kinds:
             if column < width:
                 names = self.graph.actions if kind == "action" else self.graph.latents
@@ -53,11 +53,11 @@ class Neighbourhoods:
         raise IndexError(column)
 
     def neighbours(self, i: int) -> tuple[tuple[Kind, str], ...]:
-        """Kind and name of all neighbours of latent i: actions, past parents, past children."""
+        """Return the kind and the name of all neighbours of latent i: actions, past parents, past children."""
         return tuple(self.describe(column) for column in self._row(i).tolist())
 
     def missing(self, i: int, j: int) -> NDArray[np.integer]:
-        """Columns in the neighbourhood of latent i and not in the one of latent j, ascending."""
+        """Return the columns in the neighbourhood of latent i that that of latent j lacks, ascending."""
         return np.setdiff1d(self._row(i), self._row(j), assume_unique=True)
 
     def _row(self, i: int) -> NDArray[np.integer]:
@@ -68,66 +68,66 @@ def neighbourhoods(graph: CausalGraph, using: str | Iterable[str] | None = None)
     """Collect the neighbours that ``using`` allows: actions first, then past parents, then past children.
 
     Args:
-        graph: the causal graph.
-        using: see `resolve_using`.
+        graph: The causal graph.
+        using: See `resolve_using`.
 
     Raises:
-        RequestError: ``using`` is none of the allowed values.
+        RequestError: If ``using`` is not one of the allowed values.
 
     Example:
-        >>> found = neighbourhoods(CausalGraph(Gz=[[1, 1], [0, 1]], Ga=[[1], [0]]))
-        >>> found.matrix.astype(int).toarray().tolist()
+        >>> neighbours = neighbourhoods(CausalGraph(Gz=[[1, 1], [0, 1]], Ga=[[1], [0]]))
+        >>> neighbours.matrix.astype(int).toarray().tolist()
         [[1, 1, 1, 1, 0], [0, 0, 1, 1, 1]]
-        >>> found.describe(4)
+        >>> neighbours.describe(4)
         ('child', 'z1')
     """
     used = resolve_using(graph, using)
     n = graph.n_latents
-    parts: list[scipy.sparse.csr_array] = []
+    matrices: list[scipy.sparse.csr_array] = []
     kinds: list[tuple[Kind, int]] = []
     if ACTIONS in used:
-        parts.append(graph.Ga)
+        matrices.append(graph.Ga)
         kinds.append(("action", graph.n_actions))
     if PAST in used:
-        parts += [graph.Gz, graph.Gz.T.tocsr()]
+        matrices += [graph.Gz, graph.Gz.T.tocsr()]
         kinds += [("parent", n), ("child", n)]
-    matrix = parts[0] if len(parts) == 1 else scipy.sparse.hstack(parts, format="csr", dtype=bool)
+    matrix = matrices[0] if len(matrices) == 1 else scipy.sparse.hstack(matrices, format="csr", dtype=bool)
     return Neighbourhoods(graph, used, matrix, tuple(kinds))
 
 
 def resolve_using(graph: CausalGraph, using: str | Iterable[str] | None) -> frozenset[str]:
-    """What to use: a subset of {"actions", "past"}, never empty.
+    """Return the edges to use: a subset of {"actions", "past"} that is never empty.
 
     Args:
-        graph: the causal graph.
-        using: ``"actions"``, ``"past"``, ``"both"``, an iterable of the first two, or None for what the
-            graph has (edges from actions, edges from the past; both when it has no edge at all).
+        graph: The causal graph.
+        using: ``"actions"``, ``"past"``, ``"both"``, an iterable of the first two, or None for what the graph has
+            (edges from actions, edges from the past; both if it has no edge at all).
 
     Raises:
-        RequestError: any other value, or an empty iterable.
+        RequestError: If ``using`` is another value or an empty iterable.
     """
     if using is None:
-        has = {ACTIONS: graph.Ga.nnz, PAST: graph.Gz.nnz}
-        return frozenset(part for part, edges in has.items() if edges) or frozenset(has)
+        n_edges = {ACTIONS: graph.Ga.nnz, PAST: graph.Gz.nnz}
+        return frozenset(kind for kind, count in n_edges.items() if count) or frozenset(n_edges)
     if using == "both":
         return frozenset((ACTIONS, PAST))
-    parts = [using] if isinstance(using, str) or not isinstance(using, Iterable) else list(using)
-    if not parts or not all(part in (ACTIONS, PAST) for part in parts):
+    kinds = [using] if isinstance(using, str) or not isinstance(using, Iterable) else list(using)
+    if not kinds or not all(kind in (ACTIONS, PAST) for kind in kinds):
         raise RequestError(
-            f"using is {using!r}; it must be 'actions', 'past', 'both' or some of the first two"
+            f"using is {using!r}; it must be 'actions', 'past', 'both' or an iterable of the first two"
         )
-    return frozenset(parts)
+    return frozenset(kinds)
 
 
 def restricted(graph: CausalGraph, using: str | Iterable[str] | None) -> CausalGraph:
-    """The same latents and actions with only those edges that ``using`` names.
+    """Return a graph with the same latents and actions and only the edges that ``using`` names.
 
     Args:
-        graph: the causal graph.
-        using: see `resolve_using`.
+        graph: The causal graph.
+        using: See `resolve_using`.
 
     Raises:
-        RequestError: ``using`` is none of the allowed values.
+        RequestError: If ``using`` is not one of the allowed values.
 
     Example:
         >>> restricted(CausalGraph(Gz=[[1]], Ga=[[1]]), "past").edges()

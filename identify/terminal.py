@@ -1,8 +1,8 @@
-"""Text as a terminal can show it: no control characters, and nothing that its encoding lacks.
+"""Text that a terminal can show: no control characters, and nothing that its encoding lacks.
 
-A terminal obeys what it is sent. The name of a file can hold sequences that clear the screen, or marks that turn the
-direction of writing, so whatever comes from outside passes `printable` first. And not every terminal knows every
-letter: `encodable` spells our own signs in ASCII (``✓`` as ``+``) and escapes the rest, as Python would write it.
+A terminal obeys control sequences. The name of a file can contain sequences that clear the screen, or marks that change
+the direction of writing, so all external text passes through `printable`. Not every encoding has every character:
+`encodable` spells the package's own symbols in ASCII (``✓`` as ``+``) and escapes the rest as Python does.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from functools import lru_cache
 
 __all__ = ["encodable", "json_encodable", "printable"]
 
-# our own signs, for encodings without them; of the same width where they may stand in a table
-_SPELLED = {
+# ASCII spellings of the package's own symbols, of the same width if the symbol occurs in tables
+_ASCII_SPELLING = {
     "✓": "+",
     "✗": "x",
     "◑": "~",
@@ -30,15 +30,15 @@ _SPELLED = {
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _NOT_PLAIN = re.compile(r"[^\n\x20-\x7e]")
-# different letters that are remembered
-_LETTERS = 10_000
+# number of characters whose result is cached
+_CACHE_SIZE = 10_000
 
 
 def printable(text: str) -> str:
-    r"""The text on one line, with every character that isn't printable escaped.
+    r"""Return the text on one line, with every character that isn't printable escaped.
 
-    Escaped are control characters, line breaks, marks that turn the direction of writing, invisible characters, and
-    the halves of surrogate pairs that stand for undecodable bytes of a file name.
+    This escapes control characters, line breaks, marks that change the direction of writing, invisible characters, and
+    the unpaired surrogates that stand for undecodable bytes of a file name.
 
     Example:
         >>> printable("raf\x1b[31m\u202e"), printable("β ✓")
@@ -46,15 +46,15 @@ def printable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
 
 
 def encodable(text: str, encoding: str) -> str:
-    r"""The text with nothing in it that the encoding lacks: our own signs in ASCII, the rest escaped.
+    r"""Return the text with every character that the encoding lacks spelled in ASCII or escaped.
 
     Args:
-        text: any text.
-        encoding: the name of an encoding that Python knows, for instance that of a stream.
+        text: Any text.
+        encoding: Name of an encoding that Python supports, for instance that of a stream.
 
     Example:
         >>> encodable("✓ β", "cp1252"), encodable("✓ β", "utf-8")
@@ -62,15 +62,15 @@ def encodable(text: str, encoding: str) -> str:
     """
     if _fits(text, encoding):
         return text
-    return _NOT_ASCII.sub(lambda found: _encodable_letter(found[0], encoding), text)
+    return _NOT_ASCII.sub(lambda match: _encode_character(match[0], encoding), text)
 
 
 def json_encodable(text: str, encoding: str) -> str:
-    r"""JSON source with what can't be printed escaped the JSON way, so that it says the same.
+    r"""Return equivalent JSON source in which characters that can't be printed are escaped as in JSON.
 
     Args:
-        text: JSON, or a piece of it that doesn't end inside a string; ASCII control characters are escaped already.
-        encoding: of the stream that it is written to.
+        text: JSON, or a piece of it that doesn't end inside a string; ASCII control characters are already escaped.
+        encoding: Encoding of the stream to which it is written.
 
     Example:
         >>> json_encodable('"β\x9b ✓"', "latin-1"), json_encodable('"β"', "utf-8")
@@ -78,34 +78,34 @@ def json_encodable(text: str, encoding: str) -> str:
     """
     if text.replace("\n", "").isprintable() and _fits(text, encoding):
         return text
-    return _NOT_PLAIN.sub(lambda found: _json_letter(found[0], encoding), text)
+    return _NOT_PLAIN.sub(lambda match: _json_character(match[0], encoding), text)
 
 
 def _fits(text: str, encoding: str) -> bool:
     if text.isascii():
-        # every encoding of a terminal has these; asking is slow, and UTF-16 would count its mark
+        # every encoding of a terminal includes ASCII; encoding is slow, and UTF-16 would add its byte order mark
         return True
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
         return False
     except LookupError:
-        # a stream of the user's own with a name that Python doesn't know
+        # a user-defined stream whose encoding Python doesn't support
         return False
     return True
 
 
-def _escaped(letter: str) -> str:
-    return letter.encode("unicode_escape").decode("ascii")
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
-@lru_cache(_LETTERS)
-def _encodable_letter(letter: str, encoding: str) -> str:
-    return letter if _fits(letter, encoding) else _SPELLED.get(letter) or _escaped(letter)
+@lru_cache(_CACHE_SIZE)
+def _encode_character(character: str, encoding: str) -> str:
+    return character if _fits(character, encoding) else _ASCII_SPELLING.get(character) or _escape(character)
 
 
-@lru_cache(_LETTERS)
-def _json_letter(letter: str, encoding: str) -> str:
-    if letter.isprintable() and _fits(letter, encoding):
-        return letter
-    return json.dumps(letter)[1:-1] if letter != "\x7f" else "\\u007f"
+@lru_cache(_CACHE_SIZE)
+def _json_character(character: str, encoding: str) -> str:
+    if character.isprintable() and _fits(character, encoding):
+        return character
+    return json.dumps(character)[1:-1] if character != "\x7f" else "\\u007f"

@@ -1,4 +1,4 @@
-"""Sufficient influence of one action."""
+"""Decide sufficient influence of one action."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from identify.exceptions import UndecidedError
-from identify.influence.functions import decided
-from identify.influence.report import Influence, answer
+from identify.influence.functions import decide_independence
+from identify.influence.report import Influence, influence_from
 from identify.mechanisms import Mechanisms
 from identify.proof.independence import Dependent
-from identify.proof.substitution import substituted
+from identify.proof.substitution import substitute
 
 if TYPE_CHECKING:
     import sympy
 
-__all__ = ["of_action"]
+__all__ = ["action_influence"]
 
 
-def of_action(mechanisms: Mechanisms, action: sympy.Symbol, seconds: float) -> Influence:
-    """Decide it from the derivatives, or differences, of the children's scores.
+def action_influence(mechanisms: Mechanisms, action: sympy.Symbol, seconds: float) -> Influence:
+    """Decide sufficient influence of an action from derivatives, or differences, of its children's scores.
 
     Args:
-        mechanisms: of all latents.
-        action: one of theirs.
-        seconds: after which it is undecided.
+        mechanisms: The mechanisms of all latents.
+        action: One of their actions.
+        seconds: Time limit, after which the answer is undecided.
     """
     import sympy
 
@@ -34,35 +34,35 @@ def of_action(mechanisms: Mechanisms, action: sympy.Symbol, seconds: float) -> I
         return Influence(action.name, "undecided", None, str(error))
     names = [mechanisms.latents[i].name for i in children]
     if not children:
-        return Influence(action.name, "holds", None, "it has no children, so nothing is asked of it")
+        return Influence(action.name, "holds", None, "it has no children, so there is nothing to satisfy")
     scores = [mechanisms.scores[i] for i in children]
     values = mechanisms.action_values.get(action)
     if values is None:
         branches = [tuple(sympy.diff(score, action) for score in scores)]
     else:
-        first = [substituted(score, {action: values[0]}) for score in scores]
+        first = [substitute(score, {action: values[0]}) for score in scores]
         branches = [
             tuple(
-                substituted(score, {action: value}) - base for score, base in zip(scores, first, strict=True)
+                substitute(score, {action: value}) - base for score, base in zip(scores, first, strict=True)
             )
             for value in values[1:]
         ]
-    found = decided(mechanisms, names, branches, seconds)
-    repairs = _action_repairs(mechanisms, action, found) if isinstance(found, Dependent) else ()
-    return answer(action.name, found, _action_words(names, values), repairs)
+    independence = decide_independence(mechanisms, names, branches, seconds)
+    repairs = _action_repairs(mechanisms, action, independence) if isinstance(independence, Dependent) else ()
+    return influence_from(action.name, independence, _summary(names, values), repairs)
 
 
-def _action_words(names: Sequence[str], values: Sequence[Any] | None) -> str:
-    ways = "its derivatives" if values is None else f"differences between its {len(values)} values"
-    return f"{ways} move {' and '.join(names) if len(names) < 4 else f'{len(names)} latents'}"
+def _summary(names: Sequence[str], values: Sequence[Any] | None) -> str:
+    subject = "its derivatives" if values is None else f"differences between its {len(values)} values"
+    return f"{subject} move {' and '.join(names) if len(names) < 4 else f'{len(names)} latents'}"
 
 
-def _action_repairs(mechanisms: Mechanisms, action: sympy.Symbol, found: Dependent) -> tuple[str, ...]:
-    related = found.related
+def _action_repairs(mechanisms: Mechanisms, action: sympy.Symbol, independence: Dependent) -> tuple[str, ...]:
+    related = independence.related
     values = mechanisms.action_values.get(action)
     if len(related) == 1:
         return (
-            f"{related[0]} hardly reacts to {action}: let its density change with it in more than a constant",
+            f"{related[0]} hardly reacts to {action}: let more than the normaliser of its density depend on {action}",
         )
     shared = " and ".join(related[:3]) + (f" and {len(related) - 3} more" if len(related) > 3 else "")
     others = [str(symbol) for symbol in mechanisms.conditions if symbol != action]
@@ -70,9 +70,11 @@ def _action_repairs(mechanisms: Mechanisms, action: sympy.Symbol, found: Depende
     repairs = [f"a separate action for each of {shared}"]
     if values is not None:
         repairs.append(
-            f"another value of {action}, at which {shared} are moved in another proportion (it has {len(values)})"
+            f"another value of {action} that moves {shared} in another proportion (it has {len(values)})"
         )
     else:
-        repairs.append(f"an effect of {action} on one of {shared} of another form, for instance nonlinear")
+        repairs.append(
+            f"an effect of {action} of another form on one of {shared}, for instance a nonlinear one"
+        )
     repairs.append(f"an effect on one of {shared} that interacts with something that varies ({varying})")
     return tuple(repairs)

@@ -1,7 +1,7 @@
-"""What `identify.influence.worker` says to the process that started it: one line of JSON each.
+"""The messages from `identify.influence.worker` to the process that started it: one line of JSON each.
 
-A message has a ``kind``: ``"ready"``, ``"graph"``, ``"answer"``, ``"end"`` or ``"error"``. Certificates go as text: to
-read an expression of sympy is to build it anew, which may take as long as it took before.
+A message has a ``kind``: ``"ready"``, ``"graph"``, ``"answer"``, ``"end"`` or ``"error"``. Certificates are sent as
+text: reading a sympy expression evaluates it again, which may take as long as it took in the worker.
 """
 
 from __future__ import annotations
@@ -24,7 +24,15 @@ from identify.exceptions import (
 from identify.graph import CausalGraph
 from identify.influence.report import Influence
 
-__all__ = ["Message", "answer_in", "answer_told", "error_in", "error_told", "graph_in", "graph_told"]
+__all__ = [
+    "Message",
+    "decode_error",
+    "decode_graph",
+    "decode_influence",
+    "encode_error",
+    "encode_graph",
+    "encode_influence",
+]
 
 Message = dict[str, Any]
 
@@ -39,20 +47,20 @@ _ERRORS = (
 )
 
 
-def graph_told(graph: CausalGraph, past: bool) -> Message:
-    """A graph, and whether its mechanisms have a past."""
+def encode_graph(graph: CausalGraph, has_past: bool) -> Message:
+    """Return the message for a graph and whether its mechanisms have a past."""
     return {
         "kind": "graph",
         "latents": graph.latents,
         "actions": graph.actions,
         "Gz": _pairs(graph.Gz),
         "Ga": _pairs(graph.Ga),
-        "past": past,
+        "past": has_past,
     }
 
 
-def graph_in(message: Message) -> tuple[CausalGraph, bool]:
-    """What `graph_told` tells."""
+def decode_graph(message: Message) -> tuple[CausalGraph, bool]:
+    """Return the graph, and whether its mechanisms have a past, from a message of `encode_graph`."""
     n, m = len(message["latents"]), len(message["actions"])
     graph = CausalGraph(
         Gz=_matrix(message["Gz"], (n, n)),
@@ -63,40 +71,40 @@ def graph_in(message: Message) -> tuple[CausalGraph, bool]:
     return graph, message["past"]
 
 
-def answer_told(found: Influence) -> Message:
-    """The answer for one cause."""
-    written = None if found.certificate is None else str(found.certificate)
+def encode_influence(influence: Influence) -> Message:
+    """Return the message for the answer of one cause."""
+    certificate = None if influence.certificate is None else str(influence.certificate)
     return {
         "kind": "answer",
-        "cause": found.cause,
-        "status": found.status,
-        "reason": found.reason,
-        "repairs": found.repairs,
-        "written": written,
+        "cause": influence.cause,
+        "status": influence.status,
+        "reason": influence.reason,
+        "repairs": influence.repairs,
+        "certificate": certificate,
     }
 
 
-def answer_in(message: Message) -> Influence:
-    """What `answer_told` tells, with the certificate as text."""
+def decode_influence(message: Message) -> Influence:
+    """Return the answer from a message of `encode_influence`, with the certificate as text."""
     return Influence(
         message["cause"],
         message["status"],
         None,
         message["reason"],
         tuple(message["repairs"]),
-        message["written"],
+        message["certificate"],
     )
 
 
-def error_told(error: IdentifyError) -> Message:
-    """An error, by its class and its text."""
+def encode_error(error: IdentifyError) -> Message:
+    """Return the message for an error: its class and its text."""
     return {"kind": "error", "class": type(error).__name__, "text": str(error)}
 
 
-def error_in(message: Message) -> IdentifyError:
-    """What `error_told` tells; of a class that no other module knows, its base."""
-    known = {each.__name__: each for each in _ERRORS}
-    return known.get(message["class"], IdentifyError)(message["text"])
+def decode_error(message: Message) -> IdentifyError:
+    """Return the error from a message of `encode_error`; one of an unknown class becomes an `IdentifyError`."""
+    classes = {error.__name__: error for error in _ERRORS}
+    return classes.get(message["class"], IdentifyError)(message["text"])
 
 
 def _pairs(matrix: scipy.sparse.csr_array) -> list[list[int]]:

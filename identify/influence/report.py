@@ -1,4 +1,4 @@
-"""The answers: one for each cause, with its certificate, and all of them together."""
+"""The answers of sufficient influence: one for each cause, with its certificate, and the report on all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from identify.proof.independence import Dependent, Independent, Undecided
 if TYPE_CHECKING:
     import sympy
 
-__all__ = ["FAMILIES", "Family", "Influence", "InfluenceReport", "Influences", "Status", "answer"]
+__all__ = ["FAMILIES", "Family", "Influence", "InfluenceReport", "Influences", "Status", "influence_from"]
 
 Status = Literal["holds", "fails", "undecided"]
 Family = Literal["nonparametric", "exponential"]
@@ -24,13 +24,13 @@ class Influence:
     """The answer for one cause.
 
     Attributes:
-        cause: name of the action, ``"the past"``, or ``"the natural parameters"``.
+        cause: Name of the action, ``"the past"``, or ``"the natural parameters"``.
         status: ``"holds"``, ``"fails"`` or ``"undecided"``.
-        certificate: `Independent` where it holds, `Dependent` where it fails, else None; ``certificate.verify()``
+        certificate: `Independent` if it holds, `Dependent` if it fails, otherwise None; ``certificate.verify()``
             recomputes it. A cause without children needs none.
-        reason: the answer in words.
-        repairs: where it fails, what would mend it.
-        written: the certificate as text, where another process holds it.
+        reason: The answer in a sentence.
+        repairs: Changes that would restore sufficient influence, if it fails.
+        certificate_text: The certificate as text, if only another process holds it.
     """
 
     cause: str
@@ -38,7 +38,7 @@ class Influence:
     certificate: Independent | Dependent | None
     reason: str
     repairs: tuple[str, ...] = ()
-    written: str | None = None
+    certificate_text: str | None = None
 
     def __bool__(self) -> bool:
         return self.status == "holds"
@@ -47,12 +47,12 @@ class Influence:
         return f"{self.cause}: {self.status}; {self.reason}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON; the certificate as text."""
+        """Return JSON-ready values, with the certificate as text."""
         return {
             "cause": self.cause,
             "status": self.status,
             "reason": self.reason,
-            "certificate": self.written if self.certificate is None else str(self.certificate),
+            "certificate": self.certificate_text if self.certificate is None else str(self.certificate),
             "repairs": list(self.repairs),
         }
 
@@ -60,34 +60,34 @@ class Influence:
 class Influences(Mapping["sympy.Symbol | str", Influence]):
     """The answers for all actions, by symbol or by name."""
 
-    def __init__(self, found: Mapping[str, Influence]) -> None:
-        self._found = dict(found)
+    def __init__(self, by_name: Mapping[str, Influence]) -> None:
+        self._by_name = dict(by_name)
 
     def __getitem__(self, action: sympy.Symbol | str) -> Influence:
         name = str(action)
-        if name not in self._found:
+        if name not in self._by_name:
             raise UnknownNameError(
-                f"there is no action {name!r}; there are {', '.join(self._found) or 'none'}"
+                f"there is no action {name!r}; there are {', '.join(self._by_name) or 'none'}"
             )
-        return self._found[name]
+        return self._by_name[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._found)
+        return iter(self._by_name)
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._by_name)
 
 
 @dataclass(frozen=True)
 class InfluenceReport:
-    """Sufficient influence of all causes; ``bool(report)`` is true when it is proved for each that there is.
+    """Sufficient influence of all causes; ``bool(report)`` is true if it is proved for every cause.
 
     Attributes:
         family: ``"nonparametric"`` or ``"exponential"``.
-        actions: by symbol or name.
-        past: None without a past.
-        sufficient_variability: for exponential families, whether linear identifiability is given: the natural
-            parameters span everything. Else None.
+        actions: The answers for the actions, by symbol or by name.
+        past: The answer for the past; None without a past.
+        sufficient_variability: For exponential families, whether the natural parameters span the whole space, which
+            gives linear identifiability; otherwise None.
     """
 
     family: Family
@@ -97,9 +97,9 @@ class InfluenceReport:
 
     @property
     def all(self) -> tuple[Influence, ...]:
-        """Every answer: actions, the past, the natural parameters."""
-        rest = (self.past, self.sufficient_variability)
-        return (*self.actions.values(), *(found for found in rest if found is not None))
+        """All answers: actions, the past, the natural parameters."""
+        others = (self.past, self.sufficient_variability)
+        return (*self.actions.values(), *(influence for influence in others if influence is not None))
 
     def __bool__(self) -> bool:
         return all(self.all)
@@ -108,11 +108,11 @@ class InfluenceReport:
         return "\n".join(map(str, self.all))
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return JSON-ready values."""
         return {
             "family": self.family,
             "holds": bool(self),
-            "actions": {name: found.to_dict() for name, found in self.actions.items()},
+            "actions": {name: influence.to_dict() for name, influence in self.actions.items()},
             "past": None if self.past is None else self.past.to_dict(),
             "sufficient_variability": None
             if self.sufficient_variability is None
@@ -120,34 +120,37 @@ class InfluenceReport:
         }
 
 
-def answer(
+def influence_from(
     cause: str,
-    found: Independent | Dependent | Undecided,
-    what: str,
+    independence: Independent | Dependent | Undecided,
+    subject: str,
     repairs: tuple[str, ...],
 ) -> Influence:
-    """The answer for a cause, in words.
+    """Return the answer for a cause from what was proved about its functions.
 
     Args:
-        cause: its name.
-        found: what was proved of its functions.
-        what: the beginning of the sentence.
-        repairs: what would mend a failure.
+        cause: Name of the cause.
+        independence: The result for its functions.
+        subject: Subject and verb of the sentence that gives the reason.
+        repairs: Changes that would restore sufficient influence, if it fails.
     """
-    if isinstance(found, Independent):
-        if not found.analytic:
+    if isinstance(independence, Independent):
+        if not independence.analytic:
             reason = (
-                f"{what} in independent ways near one value of the latents, but the densities are not seen to be "
-                "analytic in them, so that others stay open"
+                f"{subject} in independent ways near one value of the latents, but the densities are not recognised as "
+                "analytic in the latents, so other values remain open"
             )
             return Influence(cause, "undecided", None, reason)
         return Influence(
             cause,
             "holds",
-            found,
-            f"{what} in independent ways: {found}. It is analytic in the latents, so not zero for almost every value",
+            independence,
+            f"{subject} in independent ways: {independence}. It is analytic in the latents, so it is nonzero for "
+            "almost every value",
         )
-    if isinstance(found, Dependent):
-        tied = " and ".join(found.related) if len(found.related) < 4 else f"{len(found.related)} of them"
-        return Influence(cause, "fails", found, f"{what} dependently: {tied} are tied by {found}", repairs)
-    return Influence(cause, "undecided", None, found.reason)
+    if isinstance(independence, Dependent):
+        related = independence.related
+        names = " and ".join(related) if len(related) < 4 else f"{len(related)} of them"
+        reason = f"{subject} dependently: {names} satisfy {independence}"
+        return Influence(cause, "fails", independence, reason, repairs)
+    return Influence(cause, "undecided", None, independence.reason)

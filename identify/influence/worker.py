@@ -1,7 +1,7 @@
-"""The process that decides what a file of mechanisms says, and that can be killed: what it finds, as it finds it.
+"""The worker process that decides a file of mechanisms and can be killed; it sends every result as soon as it has it.
 
-Started by `identify.influence.isolated`. It says so as soon as sympy is imported; then come the graph, the answers, and
-the end or an error, each a line on standard output (``messages.py``).
+`identify.influence.isolated` starts it. The worker reports as soon as sympy is imported, then sends the graph, the
+answers, and the end or an error, each as a line on standard output (``messages.py``).
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from dataclasses import dataclass
 
 from identify.exceptions import IdentifyError, UndecidedError
 from identify.graph import CausalGraph
-from identify.influence.deciding import answers
-from identify.influence.messages import Message, answer_told, error_told, graph_told
+from identify.influence.check import iter_influences
+from identify.influence.messages import Message, encode_error, encode_graph, encode_influence
 from identify.influence.report import Family
 from identify.mechanisms import Mechanisms, read_mechanisms
-from identify.proof.deadline import OutOfTimeError, within
+from identify.proof.deadline import TimeLimitError, run_within
 
 __all__ = ["Request", "decide", "main"]
 
-_SPARE_MEMORY = 4 << 30
+_EXTRA_MEMORY_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for.
+    """The task of the worker.
 
     Attributes:
-        path: of the file of mechanisms.
-        family: as for `check_influence`.
-        time_limit: seconds for all of it, from when sympy is there.
+        path: The file of mechanisms.
+        family: See `identify.influence.check_influence`.
+        time_limit: Seconds for all of the work, counted from when sympy is imported.
     """
 
     path: str
@@ -42,70 +42,72 @@ class Request:
     time_limit: float
 
 
-def decide(request: Request, tell: Callable[[Message], None]) -> None:
-    """Read the mechanisms, and decide sufficient influence cause by cause.
+def decide(request: Request, send: Callable[[Message], None]) -> None:
+    """Read the mechanisms and decide sufficient influence cause by cause.
 
     Args:
-        request: what is asked for.
-        tell: called with every message.
+        request: The task.
+        send: Called with every message.
     """
     end = time.monotonic() + request.time_limit
 
-    def left() -> float:
+    def remaining() -> float:
         return max(end - time.monotonic(), 1e-3)
 
     try:
-        mechanisms = read_mechanisms(request.path, left())
-        tell(graph_told(_graph(mechanisms, left()), bool(mechanisms.past)))
-        for found in answers(mechanisms, request.family, request.time_limit, left()):
-            tell(answer_told(found))
-        tell({"kind": "end"})
+        mechanisms = read_mechanisms(request.path, remaining())
+        send(encode_graph(_graph(mechanisms, remaining()), bool(mechanisms.past)))
+        for influence in iter_influences(mechanisms, request.family, request.time_limit, remaining()):
+            send(encode_influence(influence))
+        send({"kind": "end"})
     except IdentifyError as error:
-        tell(error_told(error))
-    except Exception as error:  # sympy raises types of its own, and nobody would see the traceback
+        send(encode_error(error))
+    except Exception as error:  # sympy has exception types of its own, and the traceback would be lost
         text = f"{request.path}: it is undecided; sympy fails on it ({type(error).__name__}: {error})"
-        tell(error_told(UndecidedError(text)))
+        send(encode_error(UndecidedError(text)))
 
 
 def main() -> None:
-    """Answer one request from standard input."""
+    """Read one request from standard input and decide it."""
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
-    # what a file of Python prints is none of the answers
-    elsewhere = os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else sys.stderr.fileno()
-    os.dup2(elsewhere, sys.stdout.fileno())
-    # whoever interrupts the command means the process that started this one, and that kills it
+    # output that a Python file prints must not mix with the messages
+    diversion = os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else sys.stderr.fileno()
+    os.dup2(diversion, sys.stdout.fileno())
+    # an interrupt is meant for the process that started this one, which then kills it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     request = Request(**json.load(sys.stdin))
     import flint  # noqa: F401
     import sympy  # noqa: F401
 
-    _end_itself(request.time_limit)
+    _set_alarm(request.time_limit)
     _limit_memory()
 
-    def tell(message: Message) -> None:
+    def send(message: Message) -> None:
         channel.write(json.dumps(message) + "\n")
         channel.flush()
 
-    tell({"kind": "ready"})
-    decide(request, tell)
+    send({"kind": "ready"})
+    decide(request, send)
 
 
 def _graph(mechanisms: Mechanisms, seconds: float) -> CausalGraph:
     try:
-        return within(seconds, lambda: mechanisms.graph)
-    except OutOfTimeError as error:
-        raise UndecidedError("the time limit passed before the graph of the mechanisms was known") from error
+        return run_within(seconds, lambda: mechanisms.graph)
+    except TimeLimitError as error:
+        raise UndecidedError(
+            "the time limit passed before the graph of the mechanisms was decided"
+        ) from error
 
 
-def _end_itself(seconds: float) -> None:
-    """For when nobody is left to kill this process: the system's alarm interrupts compiled code too."""
+def _set_alarm(seconds: float) -> None:
+    """Set an alarm, in case the parent process is gone and can't kill this one; it also interrupts compiled code."""
     if hasattr(signal, "setitimer") and seconds < 1e6:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, seconds + 10)
 
 
 def _limit_memory() -> None:
-    """Let the process grow by some gigabytes, where the system can be asked for that."""
+    """Limit the growth of this process to some gigabytes, where the system supports it."""
     try:
         import resource
     except ImportError:
@@ -114,10 +116,10 @@ def _limit_memory() -> None:
         with open("/proc/self/statm", encoding="ascii") as file:
             used = int(file.read().split()[0]) * resource.getpagesize()
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        most = used + _SPARE_MEMORY
+        limit = used + _EXTRA_MEMORY_BYTES
         resource.setrlimit(
-            resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard)
+            resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
         )
     except (OSError, ValueError):
-        # no /proc, or a limit that can't be set: time is limited all the same
+        # no /proc, or a limit that can't be set: the time limit still holds
         return

@@ -1,4 +1,11 @@
-"""Conditional densities of the latents, written in sympy, and the causal graph that they imply."""
+"""Conditional densities of the latents, written in sympy, and the causal graph that they imply.
+
+densities   builders of log-densities: gaussian, laplace, mixture, ...
+model       `Mechanisms`: the log-densities of all latents, and the causal graph
+natural     log-densities as exponential families
+formulas    formulas in text -> sympy expressions, without executing anything
+files       mechanisms from TOML and Python files
+"""
 
 from identify.mechanisms.densities import (
     exponential_family,
@@ -9,7 +16,7 @@ from identify.mechanisms.densities import (
     student_t,
 )
 from identify.mechanisms.files import read_mechanisms
-from identify.mechanisms.model import Mechanisms, sampled
+from identify.mechanisms.model import Mechanisms, sample_points
 from identify.mechanisms.natural import NaturalForm, natural_form
 
 __all__ = [
@@ -22,6 +29,6 @@ __all__ = [
     "mixture",
     "natural_form",
     "read_mechanisms",
-    "sampled",
+    "sample_points",
     "student_t",
 ]

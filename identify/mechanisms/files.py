@@ -1,4 +1,4 @@
-"""Mechanisms from a file: TOML with formulas, or a Python file that makes them.
+"""Read mechanisms from a file: TOML with formulas, or a Python file that creates them.
 
 ::
 
@@ -10,7 +10,7 @@
     z0 = "gaussian(z0, p0 + sin(dose))"
     z1 = "gaussian(z1, p1 * dose, 0.01)"
 
-    [action_values]                         # of actions with finitely many values
+    [action_values]                         # for actions with finitely many values
     dose = [0, 1, 2]
 """
 
@@ -25,41 +25,42 @@ from typing import Any
 
 from identify.exceptions import FormatError, IdentifyError, RequestError, UndecidedError
 from identify.files import read_bytes
-from identify.mechanisms.formulas import formula, normal_name
+from identify.mechanisms.formulas import normalise_name, parse_formula
 from identify.mechanisms.model import Mechanisms
 from identify.names import quoted
-from identify.proof.deadline import OutOfTimeError, checked_seconds, within
-from identify.proof.vanishing import SECONDS
+from identify.proof.deadline import TimeLimitError, check_seconds, run_within
+from identify.proof.vanishing import DEFAULT_SECONDS
 
 __all__ = ["read_mechanisms"]
 
-_SECONDS = 30.0
-_LARGEST = 10_000_000
-_MOST_BITS = 15_000
-_NO_NUMBERS = ("inf", "-inf", "nan")
+_DEFAULT_SECONDS = 30.0
+_MAX_BYTES = 10_000_000
+_MAX_BITS = 15_000
+_NONFINITE = ("inf", "-inf", "nan")
 _KEYS = ("latents", "actions", "past", "log_densities", "action_values")
 _VARIABLE = "mechanisms"
 
 
-def read_mechanisms(path: str | os.PathLike[str], seconds: float = _SECONDS) -> Mechanisms:
+def read_mechanisms(path: str | os.PathLike[str], seconds: float = _DEFAULT_SECONDS) -> Mechanisms:
     """Read mechanisms from a file.
 
     Args:
-        path: a ``.toml`` file as the module's docstring shows it, in which nothing is run; or a ``.py`` file that sets
-            ``mechanisms``, which is run: only your own.
-        seconds: for making the formulas of a TOML file, which sympy simplifies as they are read.
+        path: A ``.toml`` file in the format shown in the docstring of this module, from which nothing is executed; or
+            a ``.py`` file that sets the variable ``mechanisms``. A Python file is executed: use only one that you
+            trust.
+        seconds: Time limit for reading the formulas of a TOML file, which sympy simplifies at once.
 
     Raises:
-        FileAccessError: it can't be read.
-        FormatError: another suffix, no TOML, a key missing or unknown, a formula that can't be read, or a Python file
-            that fails or sets no ``mechanisms``.
-        MechanismError: as `Mechanisms`.
-        RequestError: a density that can't be, such as one with a negative variance.
-        UndecidedError: sympy has not made the formulas in that time.
+        FileAccessError: If the file can't be read.
+        FormatError: If the file has another suffix, is not valid TOML, lacks a key or has an unknown one, has a formula
+            that can't be parsed, or is a Python file that fails or does not set ``mechanisms``.
+        MechanismError: See `Mechanisms`.
+        RequestError: If a density is impossible, for instance one with a negative variance.
+        UndecidedError: If reading the formulas exceeds the time limit.
     """
     file = Path(path)
     if file.suffix == ".toml":
-        return _from_toml(file, checked_seconds(seconds))
+        return _from_toml(file, check_seconds(seconds))
     if file.suffix == ".py":
         return _from_python(file)
     raise FormatError(
@@ -68,78 +69,80 @@ def read_mechanisms(path: str | os.PathLike[str], seconds: float = _SECONDS) -> 
 
 
 def _from_python(file: Path) -> Mechanisms:
-    # a clear line for a file that isn't there
-    read_bytes(file, _LARGEST)
+    # gives a clear error for a missing file
+    read_bytes(file, _MAX_BYTES)
     try:
-        found = runpy.run_path(str(file)).get(_VARIABLE)
+        mechanisms = runpy.run_path(str(file)).get(_VARIABLE)
     except IdentifyError:
         raise
-    except (Exception, SystemExit) as error:  # whatever the user's own file does
+    except (Exception, SystemExit) as error:  # the file may raise anything
         raise FormatError(f"{file}: running it failed ({type(error).__name__}: {error})") from error
-    if not isinstance(found, Mechanisms):
-        raise FormatError(f"{file}: sets no variable '{_VARIABLE}' with Mechanisms")
-    return found
+    if not isinstance(mechanisms, Mechanisms):
+        raise FormatError(f"{file}: does not set the variable '{_VARIABLE}' to Mechanisms")
+    return mechanisms
 
 
 def _from_toml(file: Path, seconds: float) -> Mechanisms:
     # editors on Windows begin a file with a byte order mark
-    text = read_bytes(file, _LARGEST).removeprefix(codecs.BOM_UTF8)
+    text = read_bytes(file, _MAX_BYTES).removeprefix(codecs.BOM_UTF8)
     try:
-        return within(seconds, lambda: _built(_content(text), seconds))
+        return run_within(seconds, lambda: _build(_parse(text), seconds))
     except (FormatError, RequestError) as error:
         raise type(error)(f"{file}: {error}") from error
-    except OutOfTimeError as error:
+    except TimeLimitError as error:
         raise UndecidedError(
-            f"{file}: what its formulas say is undecided within {seconds:.3g} s; allow more time, or write simpler ones"
+            f"{file}: reading its formulas took longer than {seconds:.3g} s; allow more time, or write simpler formulas"
         ) from error
 
 
-def _content(text: bytes) -> dict[str, Any]:
+def _parse(text: bytes) -> dict[str, Any]:
     try:
         content = tomllib.loads(text.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FormatError(f"is no TOML ({error})") from error
+        raise FormatError(f"is not valid TOML ({error})") from error
     except RecursionError as error:
         raise FormatError("is nested too deeply") from error
     except ValueError as error:
-        # Python reads no integer of more than some thousand digits
-        raise FormatError("holds a number of thousands of digits") from error
+        # Python does not parse integers of more than some thousand digits
+        raise FormatError("contains a number of thousands of digits") from error
     unknown = sorted(set(content) - set(_KEYS))
     if unknown:
-        raise FormatError(f"has an unknown key {quoted(unknown[0])}; known are {', '.join(_KEYS)}")
+        raise FormatError(f"has the unknown key {quoted(unknown[0])}; the keys are {', '.join(_KEYS)}")
     return content
 
 
-def _built(content: dict[str, Any], seconds: float) -> Mechanisms:
+def _build(content: dict[str, Any], seconds: float) -> Mechanisms:
     import sympy
 
     latents, actions = _names(content, "latents"), _names(content, "actions")
     lags = _lags(content)
-    every = [*latents, *actions, *(name for lag in lags for name in lag)]
-    normal: dict[str, str] = {}
-    for name in every:
-        other = normal.setdefault(normal_name(name), name)
+    names = [*latents, *actions, *(name for lag in lags for name in lag)]
+    by_normal_name: dict[str, str] = {}
+    for name in names:
+        other = by_normal_name.setdefault(normalise_name(name), name)
         if other != name:
             raise FormatError(
                 f"the names {quoted(other)} and {quoted(name)} are the same in a formula; rename one"
             )
-    symbols = {name: sympy.Symbol(name, real=True) for name in every}
-    given = content.get("log_densities", {})
-    if not isinstance(given, dict) or set(given) != set(latents):
-        raise FormatError("log_densities must hold one formula for each latent, by its name")
-    values = content.get("action_values", {})
-    if not isinstance(values, dict) or not all(isinstance(listed, list) for listed in values.values()):
-        raise FormatError("action_values must hold a list of numbers for each action in it")
-    unknown = sorted(set(values) - set(actions))
+    symbols = {name: sympy.Symbol(name, real=True) for name in names}
+    formulas = content.get("log_densities", {})
+    if not isinstance(formulas, dict) or set(formulas) != set(latents):
+        raise FormatError("log_densities must contain one formula for each latent, by its name")
+    action_values = content.get("action_values", {})
+    if not isinstance(action_values, dict) or not all(
+        isinstance(values, list) for values in action_values.values()
+    ):
+        raise FormatError("action_values must contain lists of numbers, by the names of actions")
+    unknown = sorted(set(action_values) - set(actions))
     if unknown:
-        raise FormatError(f"action_values names {quoted(unknown[0])}, which is no action")
+        raise FormatError(f"action_values names {quoted(unknown[0])}, which is not an action")
     return Mechanisms(
         [symbols[name] for name in latents],
-        [_formula(name, given[name], symbols) for name in latents],
+        [_formula(name, formulas[name], symbols) for name in latents],
         [symbols[name] for name in actions],
         [[symbols[name] for name in lag] for lag in lags],
-        {symbols[name]: [_number(value) for value in listed] for name, listed in values.items()},
-        min(seconds, SECONDS),
+        {symbols[name]: [_number(value) for value in values] for name, values in action_values.items()},
+        min(seconds, DEFAULT_SECONDS),
     )
 
 
@@ -152,26 +155,26 @@ def _lags(content: dict[str, Any]) -> list[list[str]]:
 
 
 def _names(content: dict[str, Any], key: str) -> list[str]:
-    found = content.get(key, [])
-    if not isinstance(found, list) or not all(
-        isinstance(name, str) and name.isidentifier() for name in found
+    names = content.get(key, [])
+    if not isinstance(names, list) or not all(
+        isinstance(name, str) and name.isidentifier() for name in names
     ):
-        raise FormatError(f"{key} must be a list of names made of letters, digits and _, got {quoted(found)}")
-    return found
+        raise FormatError(f"{key} must be a list of names made of letters, digits and _, got {quoted(names)}")
+    return names
 
 
-def _formula(name: str, given: Any, symbols: dict[str, Any]) -> Any:
-    if isinstance(given, dict | list):
-        raise FormatError(f"the formula of {name} is {quoted(given)}; it must be text")
-    return formula(given if isinstance(given, str) else quoted(given), symbols)
+def _formula(name: str, value: Any, symbols: dict[str, Any]) -> Any:
+    if isinstance(value, dict | list):
+        raise FormatError(f"the formula of {name} is {quoted(value)}; it must be text")
+    return parse_formula(value if isinstance(value, str) else quoted(value), symbols)
 
 
 def _number(value: Any) -> Any:
     import sympy
 
-    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
-        raise FormatError(f"{quoted(value)} among the action_values is too large a number")
-    if isinstance(value, bool) or not isinstance(value, int | float) or str(value) in _NO_NUMBERS:
-        raise FormatError(f"{quoted(value)} among the action_values is no number")
-    # as written: 0.1 is a tenth
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise FormatError(f"{quoted(value)} among the action_values is too large")
+    if isinstance(value, bool) or not isinstance(value, int | float) or str(value) in _NONFINITE:
+        raise FormatError(f"{quoted(value)} among the action_values is not a finite number")
+    # decimals are exact: 0.1 is one tenth
     return sympy.Integer(value) if isinstance(value, int) else sympy.Rational(str(value))

@@ -1,9 +1,10 @@
-"""Answers with a proof: zero or not, independent or not, or an honest "not known", within a time.
+"""Decisions with a proof, within a time limit: zero or not, independent or not, or undecided.
 
-deadline        work that is stopped after a time
-words           expressions as messages show them
-balls           values enclosed in balls (Arb)
-vanishing       is an expression zero almost everywhere
-analytic        does one value of z stand for almost every one
-independence    are functions linearly independent; certificates that anybody can check
+deadline        run a function under a time limit
+expressions     short texts of sympy expressions, and the exceptions that sympy raises
+balls           enclosures of values in ball arithmetic (Arb)
+substitution    substitute numbers, unless the result would fill the memory
+vanishing       decide whether an expression is zero almost everywhere
+analytic        recognise analytic expressions, for which one value of z stands for almost every value
+independence    decide whether functions are linearly independent, with certificates that can be verified
 """

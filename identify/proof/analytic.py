@@ -1,9 +1,9 @@
-"""Does an identity that holds somewhere hold everywhere? It does for functions that are analytic on a connected domain.
+"""Recognise analytic expressions: what holds at one point then holds at almost every point.
 
-A determinant that is not zero at one value of z is then not zero for almost every z. This needs the formula to be
-analytic, or a quotient of such functions: poles don't cut the complex plane apart. It fails for kinks (|z|), for jumps
-that only a pole makes (atan(1/z) + atan(z) is pi/2 on one side of zero and -pi/2 on the other), for roots that touch
-zero, and for folded functions (asin(sin z)).
+If a determinant is analytic on a connected domain and is not zero at one value of z, it is not zero for almost every z.
+Quotients of analytic functions are fine too, because poles don't disconnect the complex plane. The argument fails for
+kinks (|z|), for jumps at a pole (atan(1/z) + atan(z) is pi/2 on one side of zero and -pi/2 on the other), for roots
+that touch zero, and for folded functions (asin(sin z)).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["is_analytic"]
 
 
 class _Kind(IntEnum):
-    """How well a formula behaves on the real numbers; the worse, the larger."""
+    """The regularity of a formula on the real numbers, from best to worst."""
 
     ANALYTIC = 0
     QUOTIENT = 1
@@ -28,14 +28,14 @@ class _Kind(IntEnum):
 
 
 def is_analytic(expression: sympy.Expr, symbols: Iterable[sympy.Symbol]) -> bool:
-    """Whether an expression is seen to be analytic in some symbols, or a quotient of what is.
+    """Return whether an expression is recognised as analytic in some symbols, or as a quotient of analytic functions.
 
     Args:
-        expression: real.
-        symbols: real, or positive and so on; all others are constants.
+        expression: A real expression.
+        symbols: Real symbols, which may have further assumptions such as positive; all others are constants.
 
     Returns:
-        False also where it is analytic, but not seen to be.
+        True if the rules here recognise the expression as analytic. False does not mean that it isn't.
 
     Example:
         >>> import sympy
@@ -52,8 +52,8 @@ def _kind(expression: Any, symbols: frozenset[Any]) -> _Kind:
     if not expression.free_symbols & symbols or expression.is_Symbol:
         return _Kind.ANALYTIC
     if isinstance(expression, sympy.Pow):
-        return _of_power(expression, symbols)
-    worst = max(_kind(part, symbols) for part in expression.args)
+        return _power_kind(expression, symbols)
+    worst = max(_kind(argument, symbols) for argument in expression.args)
     if isinstance(expression, sympy.Add | sympy.Mul):
         return worst
     everywhere, with_poles, where_positive = _functions()
@@ -67,26 +67,26 @@ def _kind(expression: Any, symbols: frozenset[Any]) -> _Kind:
     return _Kind.OTHER
 
 
-def _of_power(expression: Any, symbols: frozenset[Any]) -> _Kind:
+def _power_kind(expression: Any, symbols: frozenset[Any]) -> _Kind:
     base, exponent = expression.as_base_exp() if expression.exp.is_number else expression.args
     worst = max(_kind(base, symbols), _kind(exponent, symbols))
     if exponent.is_Integer:
-        harmless = exponent.is_positive or base.is_positive or base.is_negative
-        return worst if harmless else max(worst, _Kind.QUOTIENT)
+        without_poles = exponent.is_positive or base.is_positive or base.is_negative
+        return worst if without_poles else max(worst, _Kind.QUOTIENT)
     return worst if worst == _Kind.ANALYTIC and base.is_positive else _Kind.OTHER
 
 
 @cache
 def _functions() -> tuple[frozenset[Any], frozenset[Any], frozenset[Any]]:
-    """Analytic on all real numbers; on all but poles; on positive numbers."""
+    """Return the functions that are analytic on all real numbers, except at poles, and on positive numbers."""
     return (
-        _named("exp sin cos sinh cosh tanh sech atan asinh erf erfc erfi sinc"),
-        _named("tan cot sec csc coth csch"),
-        _named("log gamma loggamma"),
+        _sympy_functions("exp sin cos sinh cosh tanh sech atan asinh erf erfc erfi sinc"),
+        _sympy_functions("tan cot sec csc coth csch"),
+        _sympy_functions("log gamma loggamma"),
     )
 
 
-def _named(names: str) -> frozenset[Any]:
+def _sympy_functions(names: str) -> frozenset[Any]:
     import sympy
 
     return frozenset(getattr(sympy, name) for name in names.split())

@@ -1,7 +1,7 @@
-"""The value of a sympy expression at a rational point, enclosed: a ball that is proved to contain it.
+"""Enclose the value of a sympy expression at a rational point in a ball that is proved to contain it.
 
-Ball arithmetic of Arb (Johansson 2017, through python-flint): every operation rounds outwards. An enclosure that
-excludes zero is a proof that the value is not zero, which no floating-point number is.
+The ball arithmetic is that of Arb (Johansson 2017, through python-flint), in which every operation rounds outwards. An
+enclosure that excludes zero proves that the value is not zero; a floating-point number proves nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache, reduce
 from typing import TYPE_CHECKING, Any
 
 from identify.exceptions import IdentifyError
-from identify.proof.words import in_words
+from identify.proof.expressions import expression_text
 
 if TYPE_CHECKING:
     import flint
@@ -25,37 +25,37 @@ Function = Callable[..., Any]
 
 
 class NotEnclosedError(IdentifyError):
-    """The expression has no finite real value at the point, or holds a function that has no enclosure here.
+    """Error for an expression without a finite real value at a point, or with a function that can't be enclosed.
 
     Args:
-        problem: what is wrong.
-        expression: of what, if that helps; it is written out only when somebody reads the message.
-        unknown: whether a function is the reason, so that another point won't help.
+        problem: What is wrong.
+        expression: The expression concerned, if that helps. It is formatted only when the message is read.
+        unsupported: Whether a function without an enclosure is the reason, so that no other point can help.
     """
 
-    def __init__(self, problem: str, expression: Any = None, unknown: bool = False) -> None:
+    def __init__(self, problem: str, expression: Any = None, unsupported: bool = False) -> None:
         super().__init__(problem)
-        self.expression, self.unknown = expression, unknown
+        self.expression, self.unsupported = expression, unsupported
 
     def __str__(self) -> str:
         problem = super().__str__()
-        return problem if self.expression is None else f"{in_words(self.expression)} {problem}"
+        return problem if self.expression is None else f"{expression_text(self.expression)} {problem}"
 
 
 def enclose(expression: sympy.Expr, point: Point, bits: int = 128) -> flint.arb:
-    """A ball that contains the value of an expression.
+    """Return a ball that contains the value of an expression.
 
     Args:
-        expression: real; its symbols are those of the point.
-        point: rational numbers for the symbols.
-        bits: of the midpoints; more make smaller balls.
+        expression: A real expression in the symbols of the point.
+        point: Rational numbers for the symbols.
+        bits: Precision of the midpoints; more bits give smaller balls.
 
     Returns:
-        a finite ball.
+        A finite ball.
 
     Raises:
-        NotEnclosedError: no finite real value there, an unknown function, or a condition that this precision leaves
-            open.
+        NotEnclosedError: If the expression has no finite real value there, contains a function without an enclosure, or
+            has a condition that can't be decided with this precision.
 
     Example:
         >>> import sympy
@@ -69,14 +69,14 @@ def enclose(expression: sympy.Expr, point: Point, bits: int = 128) -> flint.arb:
 
 
 def precision(bits: int) -> Any:
-    """A context in which balls have midpoints of so many bits."""
+    """Return a context in which the midpoints of balls have the given number of bits."""
     import flint
 
     return flint.ctx.workprec(bits)
 
 
 def excludes_zero(ball: flint.arb) -> bool:
-    """Whether no number in the ball is zero."""
+    """Return whether the ball is finite and does not contain zero."""
     return bool(ball.is_finite()) and not bool(ball.contains(0))
 
 
@@ -106,43 +106,43 @@ def _compound(expression: Any, point: Point) -> Any:
     if isinstance(expression, sympy.Pow):
         return _power(_ball(expression.base, point), expression.exp, point, expression)
     if isinstance(expression, sympy.Piecewise):
-        return _piece(expression, point)
+        return _piecewise(expression, point)
     function = _functions().get(expression.func)
     if function is None:
-        raise NotEnclosedError(f"{expression.func} has no enclosure", unknown=True)
-    return _finite(function(*(_ball(part, point) for part in expression.args)), expression)
+        raise NotEnclosedError(f"{expression.func} has no enclosure", unsupported=True)
+    return _finite(function(*(_ball(argument, point) for argument in expression.args)), expression)
 
 
-def _power(base: Any, exponent: Any, point: Point, whole: Any) -> Any:
+def _power(base: Any, exponent: Any, point: Point, expression: Any) -> Any:
     if exponent.is_Integer:
         if int(exponent) < 0 and not excludes_zero(base):
-            raise NotEnclosedError("may divide by zero", whole)
-        return _finite(base ** int(exponent), whole)
+            raise NotEnclosedError("may divide by zero", expression)
+        return _finite(base ** int(exponent), expression)
     if base > 0:
-        return _finite(base ** _ball(exponent, point), whole)
+        return _finite(base ** _ball(exponent, point), expression)
     if base.is_zero() and exponent.is_positive:
         return base
-    raise NotEnclosedError("is not known to be real", whole)
+    raise NotEnclosedError("is not known to be real", expression)
 
 
-def _piece(expression: Any, point: Point) -> Any:
+def _piecewise(expression: Any, point: Point) -> Any:
     for value, condition in expression.args:
-        if _holds(condition, point):
+        if _is_true(condition, point):
             return _ball(value, point)
     raise NotEnclosedError("has no piece there", expression)
 
 
-def _holds(condition: Any, point: Point) -> bool:
+def _is_true(condition: Any, point: Point) -> bool:
     import sympy
 
     if condition in (sympy.true, sympy.false):
         return bool(condition)
     if isinstance(condition, sympy.And):
-        return all(_holds(part, point) for part in condition.args)
+        return all(_is_true(part, point) for part in condition.args)
     if isinstance(condition, sympy.Or):
-        return any(_holds(part, point) for part in condition.args)
+        return any(_is_true(part, point) for part in condition.args)
     if isinstance(condition, sympy.Not):
-        return not _holds(condition.args[0], point)
+        return not _is_true(condition.args[0], point)
     if not isinstance(condition, sympy.core.relational.Relational):
         raise NotEnclosedError("can't be decided", condition)
     difference = _ball(condition.lhs, point) - _ball(condition.rhs, point)
@@ -156,13 +156,13 @@ def _sign(ball: Any) -> Any:
     if ball.is_zero():
         return ball
     if not excludes_zero(ball):
-        raise NotEnclosedError("a sign is too close to call")
+        raise NotEnclosedError("the sign of a value is too close to call")
     return ball / abs(ball)
 
 
 def _log(ball: Any) -> Any:
     if not ball > 0:
-        raise NotEnclosedError("a logarithm of what is not known to be positive")
+        raise NotEnclosedError("the argument of a logarithm is not known to be positive")
     return ball.log()
 
 
@@ -190,12 +190,12 @@ def _functions() -> dict[Any, Function]:
     import flint
     import sympy
 
-    named = (
+    names = (
         "sin cos tan cot sec csc asin acos atan sinh cosh tanh coth sech csch asinh acosh atanh "
         "exp erf erfc erfi gamma sinc atan2"
     )
-    same = {getattr(sympy, name): getattr(flint.arb, name) for name in named.split()}
-    return same | {
+    same_name = {getattr(sympy, name): getattr(flint.arb, name) for name in names.split()}
+    return same_name | {
         sympy.Add: lambda *balls: reduce(operator.add, balls),
         sympy.Mul: lambda *balls: reduce(operator.mul, balls),
         sympy.log: _log,
@@ -211,5 +211,5 @@ def _functions() -> dict[Any, Function]:
 
 def _polygamma(order: Any, ball: Any) -> Any:
     if not order.is_zero():
-        raise NotEnclosedError("of polygamma functions only the first, digamma, has an enclosure")
+        raise NotEnclosedError("digamma is the only polygamma function with an enclosure")
     return ball.digamma()

@@ -1,4 +1,4 @@
-"""Work that may take forever, stopped after a time: the answer is then "don't know", never a hang."""
+"""Run functions that may never return under a time limit."""
 
 from __future__ import annotations
 
@@ -12,108 +12,112 @@ from typing import TypeVar
 
 from identify.exceptions import RequestError
 
-__all__ = ["OutOfTimeError", "checked_seconds", "within"]
+__all__ = ["TimeLimitError", "check_seconds", "run_within"]
 
 T = TypeVar("T")
 
-# of each thread, when the innermost limit ends
-_ends = threading.local()
-# seconds until work that goes on is interrupted once more
-_AGAIN = 0.2
+# when the innermost limit of each thread ends
+_deadlines = threading.local()
+# seconds until a function that still runs is interrupted again
+_RETRY_SECONDS = 0.2
 
 
-class OutOfTimeError(BaseException):
-    """Raised inside work that took too long.
+class TimeLimitError(BaseException):
+    """Raised inside a function that exceeds its time limit.
 
-    Not an `Exception`, so that libraries which catch everything on the way don't catch this.
+    It is not an `Exception`, so libraries that catch every exception don't catch it.
     """
 
 
-def within(seconds: float, work: Callable[[], T]) -> T:
-    """What some work returns, unless it takes longer.
+def run_within(seconds: float, function: Callable[[], T]) -> T:
+    """Run a function under a time limit.
 
-    The work is interrupted between two steps of the Python interpreter, in whatever thread it runs. One single
-    operation of a compiled library is not interrupted. Limits may be nested: the earlier one counts, and what asks for
-    time after it has passed gets none.
+    The function is interrupted between two steps of the Python interpreter, in any thread. A single operation of a
+    compiled library is not interrupted. Limits may be nested: the earliest one counts, and once it has passed, inner
+    calls fail at once.
 
     Args:
-        seconds: that it may take, more than 0; infinite for no limit.
-        work: called without arguments.
+        seconds: Time limit above 0; infinity for no limit.
+        function: Called without arguments.
+
+    Returns:
+        The result of the function.
 
     Raises:
-        OutOfTimeError: it took longer.
+        TimeLimitError: If the limit passes first.
 
     Example:
-        >>> within(5, lambda: 1 + 1)
+        >>> run_within(5, lambda: 1 + 1)
         2
     """
-    outer, now = _outer_end(), time.monotonic()
-    end = now + seconds
-    if min(outer, end) <= now:
-        raise OutOfTimeError
-    if outer <= end:
+    outer, now = _outer_deadline(), time.monotonic()
+    deadline = now + seconds
+    if min(outer, deadline) <= now:
+        raise TimeLimitError
+    if outer <= deadline:
         # the outer limit interrupts in time, or there is none
-        return work()
-    here = _Timer(seconds, sys._getframe())
-    _ends.end = end
+        return function()
+    timer = _Timer(seconds, sys._getframe())
+    _deadlines.current = deadline
     try:
-        return work()
+        return function()
     finally:
         try:
-            here.stop()
+            timer.stop()
         finally:
-            _ends.end = outer
+            _deadlines.current = outer
 
 
-def _outer_end() -> float:
-    """When the limit around this call ends, on the clock of `time.monotonic`."""
-    return getattr(_ends, "end", float("inf"))
+def _outer_deadline() -> float:
+    """Return when the limit around this call ends, on the clock of `time.monotonic`."""
+    return getattr(_deadlines, "current", float("inf"))
 
 
 class _Timer:
-    """Raises `OutOfTimeError` in the thread that made it, until it is stopped or its frame has been left.
+    """A timer that raises `TimeLimitError` in the thread that created it, until it is stopped or its frame returns.
 
-    Once is not enough: what is raised inside a destructor or a callback of the garbage collector is reported and lost.
+    It raises repeatedly, because Python only reports an exception that is raised inside a destructor or a callback of
+    the garbage collector.
     """
 
     def __init__(self, seconds: float, frame: FrameType) -> None:
-        self._lock, self._over, self._fired = threading.Lock(), threading.Event(), False
+        self._lock, self._stopped, self._fired = threading.Lock(), threading.Event(), False
         self._thread, self._frame = threading.get_ident(), frame
         threading.Thread(target=self._watch, args=(seconds,), daemon=True).start()
 
     def stop(self) -> None:
-        """From now on nothing is raised, neither what is on its way."""
+        """Stop the timer and cancel a pending interruption."""
         with self._lock:
-            self._over.set()
-            # of an outer limit, an interruption on its way stays on its way
+            self._stopped.set()
+            # a pending interruption by an outer limit stays pending
             if self._fired:
                 self._raise(None)
 
     def _watch(self, seconds: float) -> None:
-        while not self._over.wait(min(seconds, threading.TIMEOUT_MAX)):
+        while not self._stopped.wait(min(seconds, threading.TIMEOUT_MAX)):
             with self._lock:
-                if self._over.is_set() or not self._is_at_work():
+                if self._stopped.is_set() or not self._is_running():
                     return
                 self._fired = True
-                self._raise(OutOfTimeError)
-            seconds = _AGAIN
+                self._raise(TimeLimitError)
+            seconds = _RETRY_SECONDS
 
-    def _is_at_work(self) -> bool:
+    def _is_running(self) -> bool:
         frame = sys._current_frames().get(self._thread)
         while frame is not None and frame is not self._frame:
             frame = frame.f_back
         return frame is not None
 
     def _raise(self, error: type[BaseException] | None) -> None:
-        what = None if error is None else ctypes.py_object(error)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), what)
+        exception = None if error is None else ctypes.py_object(error)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), exception)
 
 
-def checked_seconds(seconds: float) -> float:
-    """A limit of time, checked.
+def check_seconds(seconds: float) -> float:
+    """Return a time limit as a float, if it is valid.
 
     Raises:
-        RequestError: it is not a number above 0.
+        RequestError: If it is not a number above 0.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         raise RequestError(f"seconds is {seconds!r}; it is a time limit, a number above 0")

@@ -1,14 +1,15 @@
-"""Are functions linearly independent? Yes with points, no with a relation; each can be checked by anybody.
+"""Decide whether functions are linearly independent, with certificates that anybody can verify.
 
-k functions f_1..f_k of conditions c, each of which may also hold *generic* symbols z (the question is asked for almost
-every z). They may come in several *branches*: another lag, another pair of values of an action. Then
+The k functions f_1..f_k depend on conditions c and may also contain *generic* symbols z; the question is then decided
+for almost every z. The functions may come in several *branches*: another lag, or another pair of values of an action.
 
-INDEPENDENT   k points (branch, c), and a value of z, at which det[f_i(c_r)] is enclosed away from zero. Where the
-              determinant is analytic in z, it is then not zero for almost every z.
-DEPENDENT     weights w_i, not all zero, that may hold z and not c, with sum_i w_i f_i = 0 in every branch,
+INDEPENDENT   k points (branch, c), and a value of z, at which an enclosure of det[f_i(c_r)] excludes zero. Where the
+              determinant is analytic in z, it is then nonzero for almost every z.
+DEPENDENT     weights w_i, not all zero, that may contain z but not c, with sum_i w_i f_i = 0 in every branch,
               verified by rewriting.
 
-Anything else is undecided. The search eliminates in ball arithmetic, so that a pivot is known not to be zero.
+Everything else is undecided. The search is Gaussian elimination in ball arithmetic, so every pivot is proved to be
+nonzero.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from identify.proof.analytic import is_analytic
 from identify.proof.balls import NotEnclosedError, enclose, excludes_zero, precision
-from identify.proof.deadline import OutOfTimeError, within
-from identify.proof.substitution import TooLargeError, substituted
-from identify.proof.vanishing import points, vanishes
-from identify.proof.words import FAILURES, in_words
+from identify.proof.deadline import TimeLimitError, run_within
+from identify.proof.expressions import SYMPY_ERRORS, expression_text
+from identify.proof.substitution import TooLargeError, substitute
+from identify.proof.vanishing import rational_points, vanishes
 from identify.wording import plural
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ Point = Mapping["sympy.Symbol", "sympy.Rational"]
 
 _BITS = 1024
 # candidate points for each function
-_CANDIDATES = 3
-# what looks like zero with so many digits is taken for it, until it is proved or refuted
-_SMALL = 1e-40
-_LARGEST_DENOMINATOR = 10_000
+_CANDIDATES_PER_FUNCTION = 3
+# smaller values are treated as zero in the search; the relation that follows is then proved or refuted
+_ZERO_TOLERANCE = 1e-40
+_MAX_DENOMINATOR = 10_000
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,13 @@ class Independent:
     """A proof that functions are linearly independent.
 
     Attributes:
-        names: of the functions, k.
-        rows: k branches, each of k expressions.
-        conditions: k points, one for each row: values of its symbols but the generic ones.
-        generic: value of the generic symbols, the same in all rows.
-        determinant: the enclosure found, as text.
-        analytic: whether every function is seen to be analytic in the generic symbols, up to poles, so that one value
-            stands for almost every one.
+        names: Names of the k functions.
+        rows: The k branches of the determinant's rows, each of k expressions.
+        conditions: One point for each row: values of its symbols other than the generic ones.
+        generic: The value of the generic symbols, the same in all rows.
+        determinant: The enclosure of the determinant, as text.
+        analytic: Whether every function is recognised as analytic in the generic symbols, up to poles, so that one
+            value stands for almost every value.
     """
 
     names: tuple[str, ...]
@@ -65,17 +66,16 @@ class Independent:
     analytic: bool
 
     def verify(self, bits: int = _BITS) -> bool:
-        """Evaluate the determinant anew and say whether it is enclosed away from zero.
+        """Recompute the determinant and return whether its enclosure excludes zero.
 
         Args:
-            bits: of the arithmetic.
+            bits: Precision of the arithmetic.
         """
-        found = _determinant(self.rows, self.conditions, self.generic, bits)
-        return found is not None and excludes_zero(found)
+        determinant = _determinant(self.rows, self.conditions, self.generic, bits)
+        return determinant is not None and excludes_zero(determinant)
 
     def __str__(self) -> str:
-        count = len(self.rows)
-        return f"the determinant at {plural(count, 'point')} is {self.determinant}"
+        return f"the determinant at {plural(len(self.rows), 'point')} is {self.determinant}"
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,10 @@ class Dependent:
     """A proof that functions are linearly dependent.
 
     Attributes:
-        names: of the functions, k.
-        weights: k expressions; those of functions outside the relation are zero.
-        branches: all of them, each of k expressions.
-        proof: the rewriting that left nothing, for each branch.
+        names: Names of the k functions.
+        weights: The k weights of the relation; those of functions outside the relation are zero.
+        branches: All branches, each of k expressions.
+        proof: For each branch, the rewriting that gives zero.
     """
 
     names: tuple[str, ...]
@@ -100,31 +100,33 @@ class Dependent:
         return tuple(name for name, weight in zip(self.names, self.weights, strict=True) if weight != 0)
 
     def verify(self, seconds: float = 30.0) -> bool:
-        """Prove anew that the combination vanishes in every branch, and that some weight does not.
+        """Prove again that the combination vanishes in every branch and that some weight does not.
 
         Args:
-            seconds: for each of these decisions.
+            seconds: Time limit for each of these decisions.
         """
-        some = any(vanishes(weight, seconds).answer is False for weight in self.weights if weight != 0)
-        return some and all(
-            vanishes(_combined(self.weights, branch), seconds).answer for branch in self.branches
+        is_nontrivial = any(
+            vanishes(weight, seconds).answer is False for weight in self.weights if weight != 0
+        )
+        return is_nontrivial and all(
+            vanishes(_linear_combination(self.weights, branch), seconds).answer for branch in self.branches
         )
 
     def __str__(self) -> str:
-        parts = [
-            f"({in_words(weight, None)}) * [{name}]"
+        terms = [
+            f"({expression_text(weight, None)}) * [{name}]"
             for name, weight in zip(self.names, self.weights, strict=True)
             if weight != 0
         ]
-        return f"{' + '.join(parts)} = 0"
+        return f"{' + '.join(terms)} = 0"
 
 
 @dataclass(frozen=True)
 class Undecided:
-    """Neither was proved.
+    """The answer when neither independence nor dependence is proved.
 
     Attributes:
-        reason: why.
+        reason: Why neither is proved.
     """
 
     reason: str
@@ -135,39 +137,41 @@ def linear_independence(
     branches: Sequence[Branch],
     generic: Iterable[sympy.Symbol],
     seconds: float,
-    ranges: Callable[[Iterable[sympy.Symbol], int], Iterable[Point]] | None = None,
+    sample: Callable[[Iterable[sympy.Symbol], int], Iterable[Point]] | None = None,
 ) -> Independent | Dependent | Undecided:
     """Decide whether functions are linearly independent.
 
     Args:
-        names: of the k functions.
-        branches: one at least, each of k real expressions.
-        generic: symbols that the weights of a relation may depend on; all others are conditions.
-        seconds: after which it is undecided.
-        ranges: draws so many points for conditions; real numbers without pattern when left out.
+        names: Names of the k functions.
+        branches: At least one branch, each of k real expressions.
+        generic: Symbols that the weights of a relation may contain; all others are conditions.
+        seconds: Time limit, after which the answer is undecided.
+        sample: Function that returns a given number of points for some conditions; quasi-random numbers by default.
 
     Example:
         >>> import sympy
         >>> a = sympy.Symbol("a", real=True)
-        >>> found = linear_independence(["f", "g"], [(sympy.exp(a), sympy.exp(a + 2))], [], 10)
-        >>> print(found)
+        >>> answer = linear_independence(["f", "g"], [(sympy.exp(a), sympy.exp(a + 2))], [], 10)
+        >>> print(answer)
         (-1) * [f] + (exp(-2)) * [g] = 0
-        >>> found.verify()
+        >>> answer.verify()
         True
     """
-    problem = _Problem(tuple(names), tuple(branches), tuple(generic), ranges or points)
+    problem = _Problem(tuple(names), tuple(branches), tuple(generic), sample or rational_points)
     try:
-        return within(seconds, problem.decide)
-    except OutOfTimeError:
+        return run_within(seconds, problem.decide)
+    except TimeLimitError:
         return Undecided(f"neither a determinant nor a relation was found within {seconds:.3g} s")
     except TooLargeError as error:
         return Undecided(str(error))
-    except FAILURES as error:
+    except SYMPY_ERRORS as error:
         return Undecided(f"sympy fails on the functions ({type(error).__name__})")
 
 
 @dataclass(frozen=True)
 class _Candidate:
+    """A branch at a point, with the enclosed values of its functions."""
+
     branch: Branch
     conditions: Point
     values: list[Any]
@@ -175,82 +179,87 @@ class _Candidate:
 
 @dataclass(frozen=True)
 class _Problem:
+    """The arguments of `linear_independence`."""
+
     names: tuple[str, ...]
     branches: tuple[Branch, ...]
     generic: tuple[Any, ...]
-    ranges: Callable[[Iterable[Any], int], Iterable[Point]]
+    sample: Callable[[Iterable[Any], int], Iterable[Point]]
 
     def decide(self) -> Independent | Dependent | Undecided:
-        at = next(iter(points(self.generic, 1, offset=7)))
-        candidates = list(self._candidates(at))
+        generic = next(iter(rational_points(self.generic, 1, offset=7)))
+        candidates = list(self._candidates(generic))
         if not candidates:
             return Undecided("no point was found at which all functions are real, finite and can be enclosed")
-        eliminated = _eliminate([candidate.values for candidate in candidates])
-        if len(eliminated) == len(self.names):
-            return self._independent([candidates[row] for row, _ in eliminated], at)
-        return self._dependent(eliminated, candidates)
+        pivots = _eliminate([candidate.values for candidate in candidates])
+        if len(pivots) == len(self.names):
+            return self._independent([candidates[row] for row, _ in pivots], generic)
+        return self._dependent(pivots, candidates)
 
-    def _candidates(self, at: Point) -> Iterable[_Candidate]:
-        each = -(-_CANDIDATES * len(self.names) // len(self.branches)) + 1
+    def _candidates(self, generic: Point) -> Iterable[_Candidate]:
+        n_points = -(-_CANDIDATES_PER_FUNCTION * len(self.names) // len(self.branches)) + 1
         for branch in self.branches:
-            free = {symbol for part in branch for symbol in part.free_symbols} - set(self.generic)
-            for point in self.ranges(free, each if free else 1):
+            conditions = {symbol for function in branch for symbol in function.free_symbols}
+            conditions -= set(self.generic)
+            for point in self.sample(conditions, n_points if conditions else 1):
                 try:
-                    values = [enclose(part, {**at, **point}, _BITS) for part in branch]
+                    values = [enclose(function, {**generic, **point}, _BITS) for function in branch]
                 except NotEnclosedError:
                     continue
                 yield _Candidate(branch, point, values)
 
-    def _independent(self, chosen: list[_Candidate], at: Point) -> Independent | Undecided:
-        rows = tuple(candidate.branch for candidate in chosen)
-        conditions = tuple(candidate.conditions for candidate in chosen)
-        found = _determinant(rows, conditions, at, _BITS)
-        if found is None or not excludes_zero(found):
-            return Undecided("a determinant looks different from zero, and its enclosure holds zero")
-        analytic = all(is_analytic(part, self.generic) for row in rows for part in row)
-        return Independent(self.names, rows, conditions, at, found.str(5), analytic)
+    def _independent(self, candidates: list[_Candidate], generic: Point) -> Independent | Undecided:
+        rows = tuple(candidate.branch for candidate in candidates)
+        conditions = tuple(candidate.conditions for candidate in candidates)
+        determinant = _determinant(rows, conditions, generic, _BITS)
+        if determinant is None or not excludes_zero(determinant):
+            return Undecided("a determinant appears to be nonzero, but its enclosure contains zero")
+        analytic = all(is_analytic(function, self.generic) for row in rows for function in row)
+        return Independent(self.names, rows, conditions, generic, determinant.str(5), analytic)
 
     def _dependent(
-        self, eliminated: list[tuple[int, int]], candidates: list[_Candidate]
+        self, pivots: list[tuple[int, int]], candidates: list[_Candidate]
     ) -> Dependent | Undecided:
-        columns = [column for _, column in eliminated]
+        columns = [column for _, column in pivots]
         last = next(column for column in range(len(self.names)) if column not in columns)
-        rows = [candidates[row] for row, _ in eliminated]
-        solved = _solved(rows, columns, last)
-        for weights in self._guesses(solved, columns, last, rows):
-            proofs = [vanishes(_combined(weights, branch), float("inf")) for branch in self.branches]
+        rows = [candidates[row] for row, _ in pivots]
+        solution = _solve_weights(rows, columns, last)
+        for weights in self._candidate_weights(solution, columns, last, rows):
+            proofs = [
+                vanishes(_linear_combination(weights, branch), float("inf")) for branch in self.branches
+            ]
             if all(proof.answer for proof in proofs):
                 return Dependent(self.names, weights, self.branches, tuple(proof.reason for proof in proofs))
-        which = ", ".join(self.names[column] for column in sorted([*columns, last]))
+        names = ", ".join(self.names[column] for column in sorted([*columns, last]))
         return Undecided(
-            f"at all points tried, {which} look dependent, but no relation between them is proved"
+            f"{names} appear to be dependent at all points tried, but no relation between them is proved"
         )
 
-    def _guesses(
-        self, solved: list[Any], columns: list[int], last: int, rows: list[_Candidate]
+    def _candidate_weights(
+        self, solution: list[Any], columns: list[int], last: int, rows: list[_Candidate]
     ) -> Iterable[tuple[sympy.Expr, ...]]:
-        """Weights to try: simple numbers first, then what follows from the points, with generic symbols kept."""
+        """Yield weights to try: first simple fractions, then the symbolic solution in the generic symbols."""
         import sympy
 
-        used = [k for k, value in enumerate(solved) if abs(float(value.mid())) > _SMALL]
-        simple = [_recognised(solved[k]) for k in used]
-        if all(number is not None for number in simple):
-            yield self._weights([columns[k] for k in used], [n for n in simple if n is not None], last)
-        if not used:
-            # the last function alone, and it did not vanish everywhere
+        nonzero = [k for k, value in enumerate(solution) if abs(float(value.mid())) > _ZERO_TOLERANCE]
+        related = [columns[k] for k in nonzero]
+        fractions = [_nearby_fraction(solution[k]) for k in nonzero]
+        if all(fraction is not None for fraction in fractions):
+            yield self._weights(related, [fraction for fraction in fractions if fraction is not None], last)
+        if not nonzero:
+            # the last function alone was tried, and it does not vanish everywhere
             return
-        relevant = [columns[k] for k in used]
-        picked = _eliminate([[row.values[column] for column in relevant] for row in rows])
-        chosen = [rows[row] for row, _ in picked]
+        pivots = _eliminate([[row.values[column] for column in related] for row in rows])
+        pivot_rows = [rows[row] for row, _ in pivots]
 
         def entry(row: _Candidate, column: int) -> sympy.Expr:
-            return substituted(row.branch[column], row.conditions)
+            return substitute(row.branch[column], row.conditions)
 
-        if len(chosen) == len(relevant):
-            matrix = sympy.Matrix([[entry(row, column) for column in relevant] for row in chosen])
-            right = sympy.Matrix([entry(row, last) for row in chosen])
+        if len(pivot_rows) == len(related):
+            matrix = sympy.Matrix([[entry(row, column) for column in related] for row in pivot_rows])
+            right = sympy.Matrix([entry(row, last) for row in pivot_rows])
             weights = matrix.LUsolve(right)
-            yield self._weights(relevant, [sympy.simplify(weight) for weight in weights], last)
+            yield self._weights(related, [sympy.simplify(weight) for weight in weights], last)
 
     def _weights(self, columns: list[int], values: list[sympy.Expr], last: int) -> tuple[sympy.Expr, ...]:
         import sympy
@@ -263,38 +272,38 @@ class _Problem:
 
 
 def _eliminate(values: list[list[Any]]) -> list[tuple[int, int]]:
-    """Pivots (row, column) of Gaussian elimination; every one is known not to be zero."""
+    """Return the pivots (row, column) of Gaussian elimination; every one is proved to be nonzero."""
     with precision(_BITS):
-        # rows of one size, so that the largest entry is a good pivot
-        work = {k: _scaled(row) for k, row in enumerate(values)}
+        # rows are normalised, so that the largest entry is a good pivot
+        remaining = {k: _normalise_row(row) for k, row in enumerate(values)}
         columns = list(range(len(values[0]))) if values else []
         pivots: list[tuple[int, int]] = []
-        while work and columns:
+        while remaining and columns:
             _, row, column = max(
                 (float(abs(entries[column]).mid()), -k, -column)
-                for k, entries in work.items()
+                for k, entries in remaining.items()
                 for column in columns
             )
             row, column = -row, -column
-            pivot = work.pop(row)
-            if abs(float(pivot[column].mid())) < _SMALL or not excludes_zero(pivot[column]):
+            pivot_row = remaining.pop(row)
+            if abs(float(pivot_row[column].mid())) < _ZERO_TOLERANCE or not excludes_zero(pivot_row[column]):
                 break
             pivots.append((row, column))
             columns.remove(column)
-            for entries in work.values():
-                factor = entries[column] / pivot[column]
+            for entries in remaining.values():
+                factor = entries[column] / pivot_row[column]
                 for other in columns:
-                    entries[other] = entries[other] - factor * pivot[other]
+                    entries[other] = entries[other] - factor * pivot_row[other]
         return pivots
 
 
-def _scaled(row: list[Any]) -> list[Any]:
-    size = max(abs(float(value.mid())) for value in row)
-    return [value / size for value in row] if size > 0 else list(row)
+def _normalise_row(row: list[Any]) -> list[Any]:
+    largest = max(abs(float(value.mid())) for value in row)
+    return [value / largest for value in row] if largest > 0 else list(row)
 
 
-def _solved(rows: list[_Candidate], columns: list[int], last: int) -> list[Any]:
-    """Enclosed weights of the pivot columns that give the last one, at the pivot rows."""
+def _solve_weights(rows: list[_Candidate], columns: list[int], last: int) -> list[Any]:
+    """Return enclosed weights with which the pivot columns add up to the last one in the pivot rows."""
     import flint
 
     if not rows:
@@ -303,19 +312,19 @@ def _solved(rows: list[_Candidate], columns: list[int], last: int) -> list[Any]:
         matrix = flint.arb_mat([[row.values[column] for column in columns] for row in rows])
         right = flint.arb_mat([[row.values[last]] for row in rows])
         try:
-            found = matrix.solve(right)
+            solution = matrix.solve(right)
         except ZeroDivisionError:
             return []
-        return [found[k, 0] for k in range(len(columns))]
+        return [solution[k, 0] for k in range(len(columns))]
 
 
-def _recognised(ball: flint.arb) -> sympy.Expr | None:
-    """A fraction of small numbers inside the ball."""
+def _nearby_fraction(ball: flint.arb) -> sympy.Expr | None:
+    """Return a fraction with a small denominator inside the ball, or None."""
     import sympy
 
-    near = Fraction(float(ball.mid())).limit_denominator(_LARGEST_DENOMINATOR)
-    found = sympy.Rational(near.numerator, near.denominator)
-    return found if ball.overlaps(enclose(found, {}, _BITS)) else None
+    nearest = Fraction(float(ball.mid())).limit_denominator(_MAX_DENOMINATOR)
+    fraction = sympy.Rational(nearest.numerator, nearest.denominator)
+    return fraction if ball.overlaps(enclose(fraction, {}, _BITS)) else None
 
 
 def _determinant(
@@ -325,17 +334,17 @@ def _determinant(
 
     try:
         entries = [
-            [enclose(part, {**generic, **point}, bits) for part in row]
+            [enclose(function, {**generic, **point}, bits) for function in row]
             for row, point in zip(rows, conditions, strict=True)
         ]
     except NotEnclosedError:
         return None
     with precision(bits):
-        found: flint.arb = flint.arb_mat(entries).det()
-    return found
+        determinant: flint.arb = flint.arb_mat(entries).det()
+    return determinant
 
 
-def _combined(weights: Sequence[sympy.Expr], branch: Branch) -> sympy.Expr:
+def _linear_combination(weights: Sequence[sympy.Expr], branch: Branch) -> sympy.Expr:
     import sympy
 
-    return sympy.Add(*(weight * part for weight, part in zip(weights, branch, strict=True)))
+    return sympy.Add(*(weight * function for weight, function in zip(weights, branch, strict=True)))

@@ -1,10 +1,10 @@
-"""Is an expression zero almost everywhere? Yes with a proof, no with a point, or not known.
+"""Decide whether an expression is zero almost everywhere, with a proof or a counterexample.
 
-NO is proved by one rational point at which an enclosure of the value excludes zero. YES is proved by rewriting
-until nothing is left. A floating-point number that happens to be small proves nothing, and what neither way decides
-is undecided: deciding it in general is impossible (Richardson 1968).
+NO is proved by one rational point at which an enclosure of the value excludes zero. YES is proved by rewriting the
+expression to zero. A floating-point number that happens to be small proves nothing. An expression that neither way
+decides is undecided: the general problem is undecidable (Richardson 1968).
 
-Symbols stand for real numbers, unless they say themselves that they are positive, integer and so on.
+Symbols stand for real numbers, unless their assumptions say positive, integer and so on.
 """
 
 from __future__ import annotations
@@ -16,30 +16,31 @@ from typing import TYPE_CHECKING, Any
 
 from identify.exceptions import RequestError
 from identify.proof.balls import NotEnclosedError, enclose, excludes_zero
-from identify.proof.deadline import OutOfTimeError, within
-from identify.proof.words import FAILURES, in_words
+from identify.proof.deadline import TimeLimitError, run_within
+from identify.proof.expressions import SYMPY_ERRORS, expression_text
 
 if TYPE_CHECKING:
     import sympy
 
-__all__ = ["SECONDS", "Decision", "as_real", "points", "refute", "vanishes"]
+__all__ = ["DEFAULT_SECONDS", "Decision", "rational_points", "real_symbols", "refute", "vanishes"]
 
-# for one decision
-SECONDS = 10.0
-# points to try with each precision: a step is easily missed by few, and what is zero at many is not worth many digits
-_TRIES = ((64, 40), (256, 6), (1024, 3))
-# symbols whose signs are told apart
-_MOST_SPLIT = 3
+# time limit for one decision
+DEFAULT_SECONDS = 10.0
+# (bits, number of points to try): a few points easily miss a step, and an expression that is zero at many points does
+# not merit more digits at many more
+_POINTS_PER_PRECISION = ((64, 40), (256, 6), (1024, 3))
+# maximum number of symbols whose signs are distinguished
+_MAX_SIGNED_SYMBOLS = 3
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether an expression is zero almost everywhere that it is defined.
+    """The decision whether an expression is zero almost everywhere in its domain.
 
     Attributes:
         answer: True, False, or None when neither is proved.
-        reason: the rewriting that left nothing, the point with the enclosure there, or why it is not known.
-        point: where it is proved not to be zero; None otherwise.
+        reason: The rewriting that gives zero, the point with the enclosure of the value there, or why it is undecided.
+        point: The point at which the expression is proved to be nonzero; None otherwise.
     """
 
     answer: bool | None
@@ -47,12 +48,12 @@ class Decision:
     point: Mapping[sympy.Symbol, sympy.Rational] | None = None
 
 
-def vanishes(expression: sympy.Expr, seconds: float = SECONDS) -> Decision:
-    """Decide whether an expression is zero almost everywhere that it is defined.
+def vanishes(expression: sympy.Expr, seconds: float = DEFAULT_SECONDS) -> Decision:
+    """Decide whether an expression is zero almost everywhere in its domain.
 
     Args:
-        expression: real, as `as_real` makes it.
-        seconds: after which the answer is None.
+        expression: A real expression, whose symbols come from `real_symbols`.
+        seconds: Time limit, after which the answer is None.
 
     Example:
         >>> import sympy
@@ -63,24 +64,24 @@ def vanishes(expression: sympy.Expr, seconds: float = SECONDS) -> Decision:
         False
     """
     try:
-        return within(seconds, lambda: _decided(expression))
-    except OutOfTimeError:
+        return run_within(seconds, lambda: _decide(expression))
+    except TimeLimitError:
         return Decision(None, f"neither proof nor counterexample within {seconds:.3g} s")
-    except FAILURES as error:
+    except SYMPY_ERRORS as error:
         return Decision(None, f"sympy fails on it ({type(error).__name__})")
 
 
-def _decided(expression: sympy.Expr) -> Decision:
+def _decide(expression: sympy.Expr) -> Decision:
     if expression.is_zero:
-        return Decision(True, "it is zero as it stands")
+        return Decision(True, "it is identically zero")
     return refute(expression) or _prove(expression)
 
 
 def refute(expression: sympy.Expr) -> Decision | None:
-    """A point at which the expression is proved not to be zero, or None if none was found."""
-    for bits, count in _TRIES:
-        close = False
-        for point in points(expression.free_symbols, count):
+    """Return a point at which the expression is proved to be nonzero, or None if none is found."""
+    for bits, count in _POINTS_PER_PRECISION:
+        some_enclosed = False
+        for point in rational_points(expression.free_symbols, count):
             try:
                 ball = enclose(expression, point, bits)
             except NotEnclosedError:
@@ -88,107 +89,109 @@ def refute(expression: sympy.Expr) -> Decision | None:
             if excludes_zero(ball):
                 where = ", ".join(f"{symbol} = {value}" for symbol, value in point.items())
                 return Decision(False, f"it is {ball.str(5)} at {where or 'every point'}", point)
-            close = True
-        if not close:
+            some_enclosed = True
+        if not some_enclosed:
             return None
     return None
 
 
-def points(
+def rational_points(
     symbols: Iterable[sympy.Symbol], count: int, offset: int = 0
 ) -> Iterator[dict[sympy.Symbol, sympy.Rational]]:
-    """Rational points without pattern, the same at every call, in the range that the symbols allow.
+    """Yield quasi-random rational points in the range that the symbols allow; every call yields the same ones.
 
     Args:
-        symbols: what needs a value; positive, negative, integer ones get such.
-        count: how many points.
-        offset: skip so many.
+        symbols: The symbols that need a value; positive, negative and integer ones get matching values.
+        count: Number of points.
+        offset: Number of points to skip.
     """
     import sympy
 
-    names = sorted(symbols, key=lambda symbol: (symbol.name, str(symbol.assumptions0)))
+    ordered = sorted(symbols, key=lambda symbol: (symbol.name, str(symbol.assumptions0)))
     for k in range(offset, offset + count):
-        values = {}
-        for j, symbol in enumerate(names):
-            # multiples of irrational numbers, which fill the interval evenly, cut to small fractions
-            part = ((k + 1) * 0.7548776662 + (j + 1) * 0.5698402910 + j * j * 0.3819660113) % 1
-            value = Fraction(4 * part - 2).limit_denominator(97)
-            rational = sympy.Rational(value.numerator, value.denominator)
-            values[symbol] = _admitted(symbol, rational, j)
-        yield values
+        point = {}
+        for j, symbol in enumerate(ordered):
+            # multiples of irrational numbers fill the interval evenly; they are rounded to small fractions
+            uniform = ((k + 1) * 0.7548776662 + (j + 1) * 0.5698402910 + j * j * 0.3819660113) % 1
+            fraction = Fraction(4 * uniform - 2).limit_denominator(97)
+            value = sympy.Rational(fraction.numerator, fraction.denominator)
+            point[symbol] = _in_range(symbol, value, j)
+        yield point
 
 
-def _admitted(symbol: Any, value: Any, number: int) -> Any:
+def _in_range(symbol: Any, value: Any, position: int) -> Any:
     import sympy
 
     if symbol.is_integer:
         value = sympy.floor(5 * value)
     if value == 0:
-        value = sympy.Integer(1 + number % 3)
+        value = sympy.Integer(1 + position % 3)
     if symbol.is_positive or symbol.is_nonnegative:
         return abs(value)
     return -abs(value) if symbol.is_negative or symbol.is_nonpositive else value
 
 
-def as_real(symbols: Iterable[sympy.Symbol]) -> dict[sympy.Symbol, sympy.Symbol]:
-    """What to put in the place of symbols that don't say whether they are real: real ones of the same name.
+def real_symbols(symbols: Iterable[sympy.Symbol]) -> dict[sympy.Symbol, sympy.Symbol]:
+    """Map each symbol that is not declared real or otherwise to a real symbol of the same name.
 
     Raises:
-        RequestError: a symbol is declared not to be real.
+        RequestError: If a symbol is declared not to be real.
     """
     import sympy
 
-    replaced = {}
+    replacements = {}
     for symbol in symbols:
         if symbol.is_real is False:
             raise RequestError(
                 f"the symbol {symbol} is declared not to be real; latents and actions are real"
             )
         if symbol.is_real is None:
-            replaced[symbol] = sympy.Symbol(symbol.name, real=True)
-    return replaced
+            replacements[symbol] = sympy.Symbol(symbol.name, real=True)
+    return replacements
 
 
 def _prove(expression: sympy.Expr) -> Decision:
-    name = _rewritten_to_zero(expression)
-    if name is None and (split := _by_sign(expression)):
-        names = [_rewritten_to_zero(part) for part in split]
-        name = "telling signs apart" if all(names) else None
+    name = _find_rewriting(expression)
+    if name is None and (cases := _split_by_sign(expression)):
+        names = [_find_rewriting(case) for case in cases]
+        name = "distinguishing signs" if all(names) else None
     if name is not None:
         return Decision(True, f"zero after {name}")
-    return Decision(None, f"neither a point nor a rewriting decides it: {in_words(expression)}")
+    return Decision(None, f"neither a point nor a rewriting decides it: {expression_text(expression)}")
 
 
-def _rewritten_to_zero(expression: sympy.Expr) -> str | None:
-    """The rewriting that leaves nothing of the expression, or None."""
+def _find_rewriting(expression: sympy.Expr) -> str | None:
+    """Return the name of the first rewriting that gives zero, or None."""
     for name, rewrite in _rewritings():
         try:
             if rewrite(expression).is_zero:
                 return name
-        except FAILURES:
-            # a rewriting that doesn't know what to do with this expression proves nothing
+        except SYMPY_ERRORS:
+            # a rewriting that does not support this expression proves nothing
             continue
     return None
 
 
-def _by_sign(expression: sympy.Expr) -> list[sympy.Expr]:
-    """The expression with every real symbol of its absolute values and pieces positive or negative."""
+def _split_by_sign(expression: sympy.Expr) -> list[sympy.Expr]:
+    """Return the cases in which every real symbol of absolute values and pieces is positive or negative."""
     import sympy
 
-    kinked = expression.atoms(sympy.Abs, sympy.sign, sympy.Piecewise, sympy.Max, sympy.Min, sympy.Heaviside)
+    nonsmooth = expression.atoms(
+        sympy.Abs, sympy.sign, sympy.Piecewise, sympy.Max, sympy.Min, sympy.Heaviside
+    )
     unsigned = {
         symbol
-        for part in kinked
-        for symbol in part.free_symbols
+        for term in nonsmooth
+        for symbol in term.free_symbols
         if symbol.is_positive is None and symbol.is_negative is None
     }
-    if not 0 < len(unsigned) <= _MOST_SPLIT:
+    if not 0 < len(unsigned) <= _MAX_SIGNED_SYMBOLS:
         return []
     cases = [expression]
     for symbol in sorted(unsigned, key=str):
-        size = sympy.Symbol(symbol.name, positive=True)
-        cases = [case.subs(symbol, value) for case in cases for value in (size, -size)]
-    # where a symbol is zero is a set of measure zero, on which an expression may be undefined
+        magnitude = sympy.Symbol(symbol.name, positive=True)
+        cases = [case.subs(symbol, value) for case in cases for value in (magnitude, -magnitude)]
+    # symbols are zero only on a set of measure zero, on which an expression may be undefined
     return cases
 
 

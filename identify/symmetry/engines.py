@@ -1,10 +1,10 @@
-"""Engines that find automorphisms and a canonical order of a coloured directed graph.
+"""Engines that compute automorphisms and a canonical order of a coloured directed graph.
 
-igraph's BLISS (Junttila and Kaski 2007) is fast, keeps edge directions, takes colours (so loops and actions go into
-those), counts exactly, and has wheels for CPython on Linux, macOS and Windows. nauty, through pynauty, does all that
-too but has fewer wheels (none for Windows) and counts in floating point; the tests hold BLISS against it. Where it is
-not installed the search in `identify.symmetry.search` answers, more slowly. Both are exact. Their canonical
-orders differ, so canonical forms are comparable only when made by the same engine (and the same version of it).
+igraph's BLISS (Junttila and Kaski 2007) is fast, respects edge directions and colours (which encode loops and actions),
+counts exactly, and has wheels for CPython on Linux, macOS and Windows. nauty, through pynauty, offers the same but has
+fewer wheels (none for Windows) and counts in floating point; the tests compare BLISS with it. If igraph is not
+installed, the slower search in `identify.symmetry.search` takes its place. Both are exact. Their canonical orders
+differ, so canonical forms are comparable only if the same version of the same engine computes them.
 """
 
 from __future__ import annotations
@@ -15,61 +15,61 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 from identify.exceptions import RequestError
-from identify.symmetry.coloured import Coloured, number_colours
+from identify.symmetry.coloured import ColouredGraph, number_colours
 from identify.symmetry.search import Search
 
-__all__ = ["ENGINES", "Answer", "Engine", "default_engine"]
+__all__ = ["ENGINES", "Engine", "EngineResult", "default_engine"]
 
 
-class Answer(Protocol):
-    """What an engine knows of one graph."""
+class EngineResult(Protocol):
+    """The result of an engine for one graph."""
 
     @property
     def order(self) -> list[int]:
-        """Canonical order: position -> vertex; colours come in sorted order."""
+        """Canonical order: position -> vertex, with colours in sorted order."""
         ...
 
     @property
     def generators(self) -> list[list[int]]:
-        """Generators of the automorphism group, as images of 0, 1, ..."""
+        """Generators of the automorphism group, as images of 0, 1, ...."""
         ...
 
     @property
     def n_automorphisms(self) -> int | None:
-        """Exact; None when the engine can't say it."""
+        """The exact number of automorphisms; None if the engine can't report it."""
         ...
 
 
 class Engine(Protocol):
-    """Makes answers."""
+    """A function that returns the result for a graph."""
 
-    def __call__(self, graph: Coloured) -> Answer: ...
+    def __call__(self, graph: ColouredGraph) -> EngineResult: ...
 
 
 @dataclass(frozen=True)
 class Bliss:
     """igraph's BLISS."""
 
-    graph: Coloured
+    graph: ColouredGraph
 
     @cached_property
     def order(self) -> list[int]:
-        found: list[int] = self._igraph.canonical_permutation(color=self._colours)
-        if _answers_with_places():
-            return sorted(range(len(found)), key=found.__getitem__)
-        return found
+        permutation: list[int] = self._igraph.canonical_permutation(color=self._colours)
+        if _returns_positions():
+            return sorted(range(len(permutation)), key=permutation.__getitem__)
+        return permutation
 
     @cached_property
     def generators(self) -> list[list[int]]:
-        found: list[list[int]] = self._igraph.automorphism_group(color=self._colours)
-        return found
+        generators: list[list[int]] = self._igraph.automorphism_group(color=self._colours)
+        return generators
 
     @cached_property
     def n_automorphisms(self) -> int | None:
         try:
             return int(self._igraph.count_automorphisms(color=self._colours))
         except ValueError:
-            # igraph hands the number over as decimal digits, and Python reads at most some thousands
+            # igraph passes the number as decimal digits, of which Python parses at most some thousand
             return None
 
     @cached_property
@@ -85,15 +85,15 @@ class Bliss:
 
 
 @cache
-def _answers_with_places() -> bool:
-    """Whether igraph answers with the place of each vertex, or with the vertex at each place.
+def _returns_positions() -> bool:
+    """Return whether igraph returns the position of each vertex rather than the vertex at each position.
 
-    Its documentation says the first, version 1.0 does the second. Three colours in a cycle tell.
+    The documentation says the former; version 1.0 does the latter. Three colours in a cycle distinguish the two.
     """
     import igraph
 
-    found: list[int] = igraph.Graph(3, directed=True).canonical_permutation(color=[1, 2, 0])
-    return found == [1, 2, 0]
+    permutation: list[int] = igraph.Graph(3, directed=True).canonical_permutation(color=[1, 2, 0])
+    return permutation == [1, 2, 0]
 
 
 #: The engines by name.
@@ -101,17 +101,17 @@ ENGINES: dict[str, Engine] = {"igraph": Bliss, "python": Search}
 
 
 def default_engine() -> str:
-    """``"igraph"`` where it is installed, else ``"python"``."""
+    """Return ``"igraph"`` if it is installed, otherwise ``"python"``."""
     return "igraph" if find_spec("igraph") else "python"
 
 
-def engine(name: str | None) -> Engine:
-    """The engine of that name, or the default one.
+def get_engine(name: str | None) -> Engine:
+    """Return the engine with the given name, or the default engine.
 
     Raises:
-        RequestError: there is no such engine.
+        RequestError: If there is no such engine.
     """
-    chosen = name or default_engine()
-    if chosen not in ENGINES:
-        raise RequestError(f"there is no engine {chosen!r}; engines are {', '.join(ENGINES)}")
-    return ENGINES[chosen]
+    name = name or default_engine()
+    if name not in ENGINES:
+        raise RequestError(f"there is no engine {name!r}; engines are {', '.join(ENGINES)}")
+    return ENGINES[name]

@@ -1,9 +1,9 @@
-"""Folding of interchangeable vertices: twins become one vertex, again and again.
+"""Fold interchangeable vertices: merge twins into one vertex, repeatedly.
 
-Two vertices of one colour are twins when they have the same neighbours (each other left out). A class of twins
-is exchanged freely, so it contributes the factorial of its size to the number of automorphisms, and one vertex of
-a new colour is enough to stand for it. Folding repeats, since folded vertices may be twins again (500 disjoint
-pairs fold into 500 twins). Real graphs, and the textbook ones, mostly fold into graphs without any symmetry.
+Two vertices of the same colour are twins if they have the same neighbours apart from each other. The members of a twin
+class can be permuted freely, so a class contributes the factorial of its size to the number of automorphisms, and a
+single vertex of a new colour can represent it. Folding repeats, because folded vertices may be twins again (500
+disjoint pairs fold into 500 twins). Real graphs and textbook graphs mostly fold into graphs without any symmetry.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import factorial, prod
 
-from identify.symmetry.coloured import Colour, Coloured
+from identify.symmetry.coloured import Colour, ColouredGraph
 
-__all__ = ["Folded", "Tree", "fold"]
+__all__ = ["FoldedGraph", "Tree", "fold"]
 
-# a graph that still folds after so many rounds is left to the engine as it is
-_MOST_ROUNDS = 64
+# a graph that still folds after this many rounds is passed to the engine as it is
+_MAX_ROUNDS = 64
 
 
 @dataclass(frozen=True)
 class Tree:
-    """What a folded vertex stands for: a single latent, or twins that are trees of one colour.
+    """The latents behind a folded vertex: a single latent, or twins that are trees of the same colour.
 
     Attributes:
-        latents: all latents below, in an order that matches any other tree of the same colour.
-        twins: the trees that were folded; empty for a single latent.
+        latents: All latents of the tree, in an order that matches any other tree of the same colour.
+        twins: The trees that were folded; empty for a single latent.
     """
 
     latents: tuple[int, ...]
@@ -36,67 +36,70 @@ class Tree:
 
 
 @dataclass(frozen=True)
-class Folded:
+class FoldedGraph:
     """A folded graph.
 
     Attributes:
-        graph: the graph that is left; trees that match have the same colour.
-        trees: what each of its vertices stands for.
-        classes: all classes of twins that were folded.
+        graph: The graph after folding; vertices with isomorphic trees have the same colour.
+        trees: The tree of each vertex.
+        classes: All classes of twins that were folded.
     """
 
-    graph: Coloured
+    graph: ColouredGraph
     trees: tuple[Tree, ...]
     classes: tuple[tuple[Tree, ...], ...]
 
     @property
-    def n_exchanges(self) -> int:
-        """Number of automorphisms that only exchange twins."""
+    def n_twin_permutations(self) -> int:
+        """Number of automorphisms that only permute twins."""
         return prod(factorial(len(twins)) for twins in self.classes)
 
-    def exchanges(self) -> Iterator[dict[int, int]]:
-        """Generators of those: for each class, neighbours exchanged; latents that stay are left out."""
+    def twin_swaps(self) -> Iterator[dict[int, int]]:
+        """Yield generators of these automorphisms: swaps of adjacent twins, as maps of the latents that move."""
         for twins in self.classes:
-            for one, other in pairwise(twins):
-                there = dict(zip(one.latents, other.latents, strict=True))
-                yield there | {b: a for a, b in there.items()}
+            for first, second in pairwise(twins):
+                forward = dict(zip(first.latents, second.latents, strict=True))
+                yield forward | {image: latent for latent, image in forward.items()}
 
     def lift(self, image: list[int]) -> dict[int, int]:
-        """An automorphism of the folded graph as one of the latents."""
+        """Return an automorphism of the folded graph as a map of the latents that it moves."""
         return {
-            a: b
-            for vertex, target in enumerate(image)
-            if vertex != target
-            for a, b in zip(self.trees[vertex].latents, self.trees[target].latents, strict=True)
+            latent: latent_image
+            for vertex, vertex_image in enumerate(image)
+            if vertex != vertex_image
+            for latent, latent_image in zip(
+                self.trees[vertex].latents, self.trees[vertex_image].latents, strict=True
+            )
         }
 
 
-def fold(graph: Coloured) -> Folded:
-    """Fold twins until there are none."""
+def fold(graph: ColouredGraph) -> FoldedGraph:
+    """Fold twins until none are left."""
     trees = tuple(Tree((latent,)) for latent in range(graph.n))
     classes: list[tuple[Tree, ...]] = []
-    for _ in range(_MOST_ROUNDS):
-        groups = _twins(graph)
+    for _ in range(_MAX_ROUNDS):
+        groups = _twin_classes(graph)
         if len(groups) == graph.n:
             break
         graph, trees = _merge(graph, trees, groups)
         classes += [tree.twins for tree, (_, members) in zip(trees, groups, strict=True) if len(members) > 1]
-    return Folded(graph, trees, tuple(classes))
+    return FoldedGraph(graph, trees, tuple(classes))
 
 
 Group = tuple[int, list[int]]
 
 
-def _twins(graph: Coloured) -> list[Group]:
-    """Classes of twins and single vertices by their first vertex; 1 stands for twins that are linked."""
-    apart: dict[object, list[int]] = defaultdict(list)
-    linked: dict[object, list[int]] = defaultdict(list)
+def _twin_classes(graph: ColouredGraph) -> list[Group]:
+    """Return twin classes and single vertices, ordered by their first vertex; kind 1 means that twins are adjacent."""
+    separate: dict[object, list[int]] = defaultdict(list)
+    adjacent: dict[object, list[int]] = defaultdict(list)
     for v in range(graph.n):
-        itself = {v}
-        apart[graph.colours[v], graph.out[v], graph.into[v]].append(v)
-        linked[graph.colours[v], graph.out[v] | itself, graph.into[v] | itself].append(v)
-    groups = [(kind, members) for kind, found in ((0, apart), (1, linked)) for members in found.values()]
-    # a vertex has twins of one kind only: a twin that is linked to it is linked to its other twins
+        separate[graph.colours[v], graph.successors[v], graph.predecessors[v]].append(v)
+        adjacent[graph.colours[v], graph.successors[v] | {v}, graph.predecessors[v] | {v}].append(v)
+    groups = [
+        (kind, members) for kind, classes in ((0, separate), (1, adjacent)) for members in classes.values()
+    ]
+    # a vertex has twins of one kind only: a twin that is adjacent to it is adjacent to its other twins
     folded = {v for _, members in groups if len(members) > 1 for v in members}
     groups = [(kind, members) for kind, members in groups if len(members) > 1]
     groups += [(0, [v]) for v in range(graph.n) if v not in folded]
@@ -104,22 +107,26 @@ def _twins(graph: Coloured) -> list[Group]:
 
 
 def _merge(
-    graph: Coloured, trees: tuple[Tree, ...], groups: list[Group]
-) -> tuple[Coloured, tuple[Tree, ...]]:
-    target = {v: number for number, (_, members) in enumerate(groups) for v in members}
-    firsts = [members[0] for _, members in groups]
+    graph: ColouredGraph, trees: tuple[Tree, ...], groups: list[Group]
+) -> tuple[ColouredGraph, tuple[Tree, ...]]:
+    """Merge the members of each group into one vertex."""
+    group_of = {v: k for k, (_, members) in enumerate(groups) for v in members}
+    representatives = [members[0] for _, members in groups]
 
-    def moved(neighbours: tuple[frozenset[int], ...]) -> tuple[frozenset[int], ...]:
+    def relabel(neighbours: tuple[frozenset[int], ...]) -> tuple[frozenset[int], ...]:
         return tuple(
-            frozenset(target[w] for w in neighbours[v]) - {number} for number, v in enumerate(firsts)
+            frozenset(group_of[w] for w in neighbours[v]) - {k} for k, v in enumerate(representatives)
         )
 
     colours: list[Colour] = []
     merged: list[Tree] = []
     for kind, members in groups:
-        single = len(members) == 1
+        is_single = len(members) == 1
         colour = graph.colours[members[0]]
-        colours.append(colour if single else (1, kind, len(members), colour))
-        below = tuple(trees[v] for v in members)
-        merged.append(below[0] if single else Tree(tuple(i for tree in below for i in tree.latents), below))
-    return Coloured(tuple(colours), moved(graph.out), moved(graph.into)), tuple(merged)
+        colours.append(colour if is_single else (1, kind, len(members), colour))
+        twins = tuple(trees[v] for v in members)
+        merged.append(
+            twins[0] if is_single else Tree(tuple(i for tree in twins for i in tree.latents), twins)
+        )
+    folded = ColouredGraph(tuple(colours), relabel(graph.successors), relabel(graph.predecessors))
+    return folded, tuple(merged)

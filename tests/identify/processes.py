@@ -1,4 +1,4 @@
-"""The published processes as mechanisms: Lachapelle et al., arXiv 2401.04890, the appendix on synthetic data."""
+"""The published processes as mechanisms (Lachapelle et al., arXiv 2401.04890, the appendix on synthetic data)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = tuple(f"{kind}{shape}" for kind in ("Action", "Time") for shape in _SHAP
 
 
 def process(name: str) -> Mechanisms:
-    """A published process: a name of the catalogue, or that with ``_NoSuffInf`` or ``_StateDep`` behind it."""
+    """Return a published process: a name of the catalogue, optionally followed by ``_NoSuffInf`` or ``_StateDep``."""
     base, _, variant = name.partition("_")
     graph = load(base)
     if variant == "NoSuffInf":
@@ -45,7 +45,7 @@ def _linear(graph: CausalGraph) -> Mechanisms:
     latents, causes, matrix, past = _symbols(graph)
     densities, rng = [], np.random.default_rng(0)
     for i, z in enumerate(latents):
-        # any numbers will do
+        # arbitrary numbers
         weights = [sympy.Rational(int(draw), 8) for draw in rng.integers(1, 20, len(causes))]
         mean = sympy.Add(*(weights[j] * causes[j] for j in range(len(causes)) if matrix[i, j]))
         densities.append(gaussian(z, causes[i] + mean / 2 if past else mean, VARIANCE))
@@ -53,7 +53,7 @@ def _linear(graph: CausalGraph) -> Mechanisms:
 
 
 def _symbols(graph: CausalGraph):  # type: ignore[no-untyped-def]
-    past = graph.n_actions == 0
+    has_past = graph.n_actions == 0
     latents = sympy.symbols(f"z0:{graph.n_latents}")
-    causes = sympy.symbols(f"p0:{graph.n_latents}" if past else f"a0:{graph.n_actions}")
-    return latents, causes, (graph.Gz if past else graph.Ga).toarray(), past
+    causes = sympy.symbols(f"p0:{graph.n_latents}" if has_past else f"a0:{graph.n_actions}")
+    return latents, causes, (graph.Gz if has_past else graph.Ga).toarray(), has_past

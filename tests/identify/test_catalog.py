@@ -1,4 +1,4 @@
-"""The catalogue: hand-written answers hold, sources are named, every graph loads."""
+"""The catalogue: hand-derived answers hold, sources are named, every graph loads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SMALL = [name for name in catalog.names() if catalog.entry(name).expected is not
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_verdict_is_the_answer_written_by_hand(name: str) -> None:
+def test_the_verdict_agrees_with_the_hand_derived_answer(name: str) -> None:
     entry = catalog.entry(name)
     verdict, expected = check(entry.graph), entry.expected
     assert expected is not None
@@ -24,7 +24,7 @@ def test_the_verdict_is_the_answer_written_by_hand(name: str) -> None:
     assert tuple(tuple(names[i] for i in block) for block in verdict.entanglement.blocks) == expected.blocks
 
 
-def test_the_groups_hold_what_was_promised() -> None:
+def test_the_groups_are_complete() -> None:
     assert len(catalog.names("published")) == 8
     assert len(catalog.names("real")) == 38
     assert {"lower-triangle", "identical-twins", "unconstrained-latent"} <= set(catalog.names("textbook"))
@@ -70,17 +70,17 @@ def test_every_entry_names_source_and_licence(name: str) -> None:
     assert entry.group in catalog.GROUPS
 
 
-def test_the_licence_of_the_copied_wiring_lies_beside_it() -> None:
+def test_the_licence_of_the_copied_networks_is_included() -> None:
     text = catalog._FOLDER.joinpath("LICENSE-CANA.txt").read_text(encoding="utf-8")
     assert "Copyright (c) 2017 Rion Brattig Correia" in text
 
 
-def test_case_and_punctuation_of_a_name_do_not_count() -> None:
+def test_case_and_punctuation_of_names_are_ignored() -> None:
     assert catalog.load("lac operon") == catalog.load("Lac Operon")
     assert catalog.load("identical_twins") == catalog.load("identical-twins")
 
 
-def test_an_unknown_name_gets_the_closest() -> None:
+def test_an_unknown_name_gets_suggestions() -> None:
     with pytest.raises(UnknownNameError, match=r"no graph 'ActionDiagg'; did you mean 'ActionDiag' or"):
         catalog.load("ActionDiagg")
     with pytest.raises(UnknownNameError, match="'mechsparse catalog' lists them"):

@@ -27,56 +27,58 @@ engines = pytest.mark.parametrize("engine", list(ENGINES))
 @engines
 @given(graph=graphs(max_latents=5), data=st.data())
 @settings(max_examples=100, deadline=None)
-def test_laws_of_the_class(engine: str, graph: CausalGraph, data: st.DataObject) -> None:
+def test_laws_of_the_consistency_class(engine: str, graph: CausalGraph, data: st.DataObject) -> None:
     other = graph.permute(data.draw(st.permutations(range(graph.n_latents))))
-    one, two = consistency_class(graph, engine), consistency_class(other, engine)
-    assert graph in one
-    assert other in one
-    assert graph in two
-    assert one.canonical == two.canonical
-    assert one.canonical in one
-    assert one.n_graphs == two.n_graphs
-    order = one.permutation_to(other)
+    members, other_members = consistency_class(graph, engine), consistency_class(other, engine)
+    assert graph in members
+    assert other in members
+    assert graph in other_members
+    assert members.canonical == other_members.canonical
+    assert members.canonical in members
+    assert members.n_graphs == other_members.n_graphs
+    order = members.permutation_to(other)
     assert order is not None
     assert graph.permute(order) == other
     expected = {p for p in itertools.permutations(range(graph.n_latents)) if graph.permute(p) == other}
-    orders = one.permutations_to(other)
+    orders = members.permutations_to(other)
     assert {tuple(p.tolist()) for p in orders} == expected
-    assert len(orders) == orders.count == len(list(orders)) == one.n_automorphisms
-    for generator in one.generators:
+    assert len(orders) == orders.count == len(list(orders)) == members.n_automorphisms
+    for generator in members.generators:
         assert graph.permute(generator) == graph
 
 
 @given(graphs(max_latents=5))
 @settings(max_examples=100, deadline=None)
-def test_the_number_of_graphs_is_the_number_of_different_relabellings(graph: CausalGraph) -> None:
-    different = {graph.permute(p) for p in itertools.permutations(range(graph.n_latents))}
-    assert consistency_class(graph).n_graphs == len(different)
+def test_the_number_of_graphs_is_the_number_of_distinct_relabellings(graph: CausalGraph) -> None:
+    distinct = {graph.permute(p) for p in itertools.permutations(range(graph.n_latents))}
+    assert consistency_class(graph).n_graphs == len(distinct)
     assert consistency_class(graph).n_automorphisms == len(automorphisms(graph))
 
 
 @engines
-@given(one=graphs(max_latents=4, max_actions=2), two=graphs(max_latents=4, max_actions=2))
+@given(graph_a=graphs(max_latents=4, max_actions=2), graph_b=graphs(max_latents=4, max_actions=2))
 @settings(max_examples=200, deadline=None)
-def test_membership_is_having_a_permutation(engine: str, one: CausalGraph, two: CausalGraph) -> None:
-    expected = isomorphisms(one, two)
-    found = consistency_class(one, engine)
-    assert (two in found) == bool(expected) == bool(found.permutations_to(two))
+def test_membership_means_that_a_permutation_exists(
+    engine: str, graph_a: CausalGraph, graph_b: CausalGraph
+) -> None:
+    expected = isomorphisms(graph_a, graph_b)
+    result = consistency_class(graph_a, engine)
+    assert (graph_b in result) == bool(expected) == bool(result.permutations_to(graph_b))
     if not expected:
-        assert found.permutation_to(two) is None
-        assert list(found.permutations_to(two)) == []
-        assert len(found.permutations_to(two)) == 0
+        assert result.permutation_to(graph_b) is None
+        assert list(result.permutations_to(graph_b)) == []
+        assert len(result.permutations_to(graph_b)) == 0
 
 
 def test_actions_keep_their_identity() -> None:
-    found = consistency_class(CausalGraph(Ga=[[1, 0], [1, 1]]))
-    assert CausalGraph(Ga=[[1, 1], [1, 0]]) in found
-    assert CausalGraph(Ga=[[0, 1], [1, 1]]) not in found
-    assert CausalGraph(Ga=[[1, 0, 0], [1, 1, 0]]) not in found
-    assert "a graph" not in found
+    result = consistency_class(CausalGraph(Ga=[[1, 0], [1, 1]]))
+    assert CausalGraph(Ga=[[1, 1], [1, 0]]) in result
+    assert CausalGraph(Ga=[[0, 1], [1, 1]]) not in result
+    assert CausalGraph(Ga=[[1, 0, 0], [1, 1, 0]]) not in result
+    assert "a graph" not in result
 
 
-def test_names_do_not_count() -> None:
+def test_names_are_ignored() -> None:
     graph = load("identical-twins")
     nameless = CausalGraph(Ga=graph.permute([2, 0, 1]).Ga)
     assert nameless in consistency_class(graph)
@@ -95,14 +97,14 @@ def test_names_do_not_count() -> None:
     ],
 )
 def test_published_graphs(name: str, automorphisms: int) -> None:
-    found = consistency_class(load(name))
-    assert found.n_automorphisms == automorphisms
-    assert found.n_graphs == factorial(load(name).n_latents) // automorphisms
+    result = consistency_class(load(name))
+    assert result.n_automorphisms == automorphisms
+    assert result.n_graphs == factorial(load(name).n_latents) // automorphisms
 
 
 def test_to_dict_and_repr() -> None:
-    found = consistency_class(load("identical-twins"))
-    record = json.loads(json.dumps(found.to_dict()))
+    result = consistency_class(load("identical-twins"))
+    record = json.loads(json.dumps(result.to_dict()))
     assert record == {
         "n_latents": 3,
         "n_graphs": 3,
@@ -111,7 +113,7 @@ def test_to_dict_and_repr() -> None:
         "log10_n_automorphisms": pytest.approx(np.log10(2)),
         "orbits": [["left", "right"]],
     }
-    assert repr(found).endswith("3 graphs)")
+    assert repr(result).endswith("3 graphs)")
     huge = consistency_class(CausalGraph(Ga=np.ones((2_000, 1))))
     assert json.loads(json.dumps(huge.to_dict()))["n_automorphisms"] is None
     assert huge.to_dict()["log10_n_automorphisms"] == pytest.approx(5735.52, abs=0.01)
@@ -124,7 +126,7 @@ def test_to_dict_and_repr() -> None:
 
 @given(graphs(max_latents=5, max_actions=3), st.data(), st.integers(0, 2**32 - 1))
 @settings(max_examples=400, deadline=None)
-def test_consistent_is_brute_force_over_all_permutations(
+def test_consistent_agrees_with_brute_force_over_all_permutations(
     graph: CausalGraph, data: st.DataObject, seed: int
 ) -> None:
     n, rng = graph.n_latents, np.random.default_rng(seed)
@@ -132,43 +134,43 @@ def test_consistent_is_brute_force_over_all_permutations(
     v = matrix_form(graph)
     candidates = isomorphisms(learned, graph)
     if data.draw(st.booleans()):
-        # inside V under one of the permutations, but for an entry or two
+        # within V under one of the permutations, except for an entry or two
         p = candidates[int(rng.integers(len(candidates)))]
         dependency = np.zeros((n, n), dtype=bool)
         dependency[:, list(p)] = v & (rng.random((n, n)) < 0.9)
         dependency ^= rng.random((n, n)) < data.draw(st.sampled_from([0.0, 0.05]))
     else:
         dependency = rng.random((n, n)) < data.draw(st.sampled_from([0.1, 0.3, 0.6]))
-    found = consistent(graph, learned, dependency, using="both")
-    assert bool(found) == any(not (dependency[:, list(p)] & ~v).any() for p in candidates)
-    assert found.permutation is not None
-    assert learned.permute(found.permutation) == graph
-    if found:
-        assert not (dependency[:, found.permutation] & ~v).any()
-        assert found.violations == ()
+    result = consistent(graph, learned, dependency, using="both")
+    assert bool(result) == any(not (dependency[:, list(p)] & ~v).any() for p in candidates)
+    assert result.permutation is not None
+    assert learned.permute(result.permutation) == graph
+    if result:
+        assert not (dependency[:, result.permutation] & ~v).any()
+        assert result.violations == ()
     else:
-        match = np.argsort(found.permutation)
+        match = np.argsort(result.permutation)
         expected = {(i, c) for i, c in np.argwhere(dependency) if not v[i, match[c]]}
-        assert set(found.violations) == expected
+        assert set(result.violations) == expected
 
 
 @given(graphs(max_latents=4, max_actions=2), graphs(max_latents=4, max_actions=2))
 @settings(max_examples=100, deadline=None)
-def test_graphs_that_differ_are_never_consistent(one: CausalGraph, two: CausalGraph) -> None:
-    found = consistent(one, two, np.zeros((one.n_latents, one.n_latents)))
-    assert bool(found) == bool(isomorphisms(two, one))
-    if not found:
-        assert found.permutation is None
-        assert found.reason.startswith("no permutation carries the graph to the learned one")
+def test_different_graphs_are_never_consistent(graph_a: CausalGraph, graph_b: CausalGraph) -> None:
+    result = consistent(graph_a, graph_b, np.zeros((graph_a.n_latents, graph_a.n_latents)))
+    assert bool(result) == bool(isomorphisms(graph_b, graph_a))
+    if not result:
+        assert result.permutation is None
+        assert result.reason.startswith("no permutation maps the graph to the learned graph")
 
 
-def test_several_permutations_are_tried_when_the_graph_has_symmetries() -> None:
-    """The pattern is right for one of the two permutations only: on columns alone, exchanging twins matters."""
+def test_symmetric_graphs_are_matched_by_the_dependency() -> None:
+    """The pattern fits only one of the two permutations, because exchanging twins changes its columns."""
     graph = CausalGraph(Gz=[[1, 0], [0, 1]])
-    found = consistent(graph, graph, [[0, 1], [1, 0]])
-    assert found
-    assert found.permutation is not None
-    assert found.permutation.tolist() == [1, 0]
+    result = consistent(graph, graph, [[0, 1], [1, 0]])
+    assert result
+    assert result.permutation is not None
+    assert result.permutation.tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("symmetric", ["loops", "pairs", "triangles"])
@@ -188,22 +190,22 @@ def test_large_symmetric_graphs_are_matched_without_listing_permutations(symmetr
     assert not consistent(graph, learned, np.ones((n, n)))
 
 
-def test_reasons_in_words() -> None:
+def test_reasons_have_text() -> None:
     graph = CausalGraph(Ga=[[1, 0], [0, 1]], latents=["x", "y"])
     swapped = CausalGraph(Ga=[[0, 1], [1, 0]])
     assert consistent(graph, swapped, [[0, 1], [1, 0]]).reason == (
-        "a permutation carries the graph to the learned one and puts the dependency inside the prediction"
+        "a permutation maps the graph to the learned graph, with the dependency within the prediction"
     )
     assert "no invertible map has this dependency" in consistent(graph, swapped, [[0, 1], [0, 0]]).reason
     wrong = consistent(graph, swapped, [[1, 1], [1, 0]])
     assert wrong.violations == ((0, 0),)
     assert wrong.reason == (
-        "the graphs match, but the only permutation that carries one to the other does not put the dependency "
-        "inside the prediction; for instance, x depends on learned latent 0, matched to y, and is separated from y"
+        "the graphs match, but the only permutation that maps one to the other does not place the dependency "
+        "within the prediction; for instance, x depends on learned latent 0, matched to y, and is separated from y"
     )
     loops = CausalGraph(Gz=np.eye(3))
     assert (
-        "none of 6 permutations that carry one to the other puts"
+        "none of 6 permutations that map one to the other places"
         in consistent(loops, loops, np.ones((3, 3))).reason
     )
     for other, reason in (
@@ -216,10 +218,10 @@ def test_reasons_in_words() -> None:
         assert reason in consistent(graph, other, np.eye(2)).reason
 
 
-def test_what_is_no_dependency_pattern() -> None:
+def test_invalid_dependency_patterns_are_refused() -> None:
     graph = load("identical-twins")
     with pytest.raises(
-        RequestError, match=re.escape("dependency has shape (2, 2); with 3 true latents (rows)")
+        RequestError, match=re.escape("dependency has shape (2, 2); with 3 true and 3 learned latents")
     ):
         consistent(graph, graph, np.eye(2))
     with pytest.raises(GraphError, match=re.escape("dependency[0, 0] is 0.5; entries must be 0 or 1")):
@@ -228,10 +230,10 @@ def test_what_is_no_dependency_pattern() -> None:
         consistent(graph, graph, np.eye(3), using="future")
 
 
-def test_the_search_for_a_permutation_gives_up_rather_than_run_for_ever(
+def test_the_search_for_a_permutation_has_a_step_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("identify.symmetry.matching._MOST_STEPS", 0)
+    monkeypatch.setattr("identify.symmetry.matching._MAX_STEPS", 0)
     graph = load("TimeDiag")
     with pytest.raises(
         RequestError, match="the search for a matching permutation was given up after 0 steps"

@@ -1,4 +1,4 @@
-"""The verdict: equal to the criterion as written, with a true witness or a working remedy for every pair."""
+"""The verdict: equal to the criterion as published, with a true witness or a working remedy for every pair."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from identify.exceptions import RequestError, UnknownNameError
 from identify.graph import CausalGraph
 from identify.influence import check_influence
 from identify.mechanisms import Mechanisms, gaussian
-from identify.mechanisms.formulas import formula
+from identify.mechanisms.formulas import parse_formula
 from tests.builders import graphs
 from tests.oracles import set_form
 
@@ -29,46 +29,47 @@ TWINS = CausalGraph(Ga=[[1, 0], [1, 0], [0, 1]], latents=["raf", "mek", "erk"], 
 @settings(max_examples=500)
 def test_the_verdict_is_the_graphical_criterion(graph: CausalGraph, using: str) -> None:
     verdict, v = check(graph, using), set_form(graph, using)
-    alone = v.sum(axis=1) == 1
-    assert bool(verdict) == verdict.complete == alone.all()
-    assert verdict.n_disentangled == alone.sum()
+    isolated = v.sum(axis=1) == 1
+    assert bool(verdict) == verdict.complete == isolated.all()
+    assert verdict.n_disentangled == isolated.sum()
     for i, latent in enumerate(verdict.latents):
         others = [graph.latents[j] for j in np.flatnonzero(v[i]) if j != i]
         assert list(latent.entangled_with) == others
-        assert latent.disentangled == alone[i]
+        assert latent.disentangled == isolated[i]
         assert set(latent.twins) == {graph.latents[j] for j in np.flatnonzero(v[i] & v[:, i]) if j != i}
 
 
 @given(graphs(), usings)
 def test_every_pair_has_a_true_witness_or_a_remedy(graph: CausalGraph, using: str) -> None:
     verdict, v = check(graph, using), set_form(graph, using)
-    past, acted = graph.Gz.toarray(), graph.Ga.toarray()
+    past, from_actions = graph.Gz.toarray(), graph.Ga.toarray()
     for i, j in itertools.permutations(range(graph.n_latents), 2):
         witness, remedy = verdict.witness(i, j), verdict.remedy(i, j)
         assert (witness is None) == v[i, j]
         assert (remedy is None) == (not v[i, j])
-        for found in verdict.witnesses(i, j):
-            column = graph.actions.index(found.name) if found.kind == "action" else graph.index(found.name)
-            row = {"action": acted, "parent": past, "child": past.T}[found.kind]
-            assert row[i, column]
-            assert not row[j, column]
+        for separating in verdict.witnesses(i, j):
+            name, kind = separating.name, separating.kind
+            column = graph.actions.index(name) if kind == "action" else graph.index(name)
+            matrix = {"action": from_actions, "parent": past, "child": past.T}[kind]
+            assert matrix[i, column]
+            assert not matrix[j, column]
         if witness:
             assert witness == verdict.witnesses(i, j)[0]
 
 
 @given(graphs(), usings.filter(lambda using: using != "past"))
-def test_a_remedy_followed_separates(graph: CausalGraph, using: str) -> None:
+def test_following_a_remedy_separates(graph: CausalGraph, using: str) -> None:
     verdict = check(graph, using)
     for latent in verdict.latents:
         remedy = latent.remedy
         assert (remedy is None) == latent.disentangled
         if remedy:
             target = [[name == remedy.target] for name in graph.latents]
-            mended = check(CausalGraph(graph.Gz, np.hstack([graph.Ga.toarray(), target])), using)
-            assert mended.latents[latent.position].disentangled
+            extended = CausalGraph(graph.Gz, np.hstack([graph.Ga.toarray(), target]))
+            assert check(extended, using).latents[latent.position].disentangled
 
 
-def test_names_and_words() -> None:
+def test_verdicts_have_text() -> None:
     verdict = check(TWINS)
     assert repr(verdict) == "Verdict(not complete: 1 of 3 latents disentangled, using actions)"
     assert repr(check(CausalGraph(Gz=[[1]]))).startswith("Verdict(complete: 1 of 1")
@@ -83,23 +84,21 @@ def test_names_and_words() -> None:
     assert len(verdict.latents) == 3
 
 
-def test_past_witnesses_in_words() -> None:
+def test_past_witnesses_have_text() -> None:
     verdict = check(CausalGraph(Gz=[[1, 0], [1, 0]], latents=["x", "y"]))
     assert str(verdict.witness("x", "y")) == "x is separated from y: past x acts on x and past y does not"
     chain = check(CausalGraph(Gz=[[0, 0], [1, 0]], latents=["x", "y"]))
     assert str(chain.witness("y", "x")) == "y is separated from x: past x acts on y and not on x"
 
 
-def test_what_nothing_constrains_is_reported() -> None:
+def test_unconstrained_latents_are_reported() -> None:
     verdict = check(CausalGraph(Ga=[[1], [0]], latents=["x", "free"]))
     assert verdict.unconstrained == ("free",)
     assert not verdict.latents["free"].constrained
-    assert str(verdict.latents["free"]) == (
-        "free stays entangled with x (nothing that is used constrains it)"
-    )
+    assert str(verdict.latents["free"]) == ("free stays entangled with x (no edge in use constrains it)")
 
 
-def test_long_lists_are_cut_in_words_only() -> None:
+def test_long_lists_are_shortened_in_text_only() -> None:
     latent = check(CausalGraph(latents=[f"q{i}" for i in range(9)])).latents[0]
     assert str(latent.remedy).endswith("not q1, q2, q3, q4, q5, q6 and 2 others")
     seven = check(CausalGraph(Ga=np.zeros((8, 1)), latents=[f"q{i}" for i in range(8)]))
@@ -108,34 +107,34 @@ def test_long_lists_are_cut_in_words_only() -> None:
 
 
 @given(graphs(), usings)
-def test_to_dict_is_json_and_says_the_same(graph: CausalGraph, using: str) -> None:
+def test_to_dict_is_json_and_agrees_with_the_verdict(graph: CausalGraph, using: str) -> None:
     verdict = check(graph, using)
-    told = json.loads(json.dumps(verdict.to_dict()))
-    assert told["complete"] == verdict.complete
-    assert told["n_blocks"] == len(told["blocks"]) == verdict.entanglement.n_blocks
-    assert [latent["name"] for latent in told["latents"]] == list(graph.latents)
-    for latent, record in zip(verdict.latents, told["latents"], strict=True):
-        assert record["entangled_with"] == list(latent.entangled_with)
-        assert record["disentangled"] == latent.disentangled
-        block = told["blocks"][record["block"]]
-        above = [name for b in block["entangled_with"] for name in told["blocks"][b]["latents"]]
+    record = json.loads(json.dumps(verdict.to_dict()))
+    assert record["complete"] == verdict.complete
+    assert record["n_blocks"] == len(record["blocks"]) == verdict.entanglement.n_blocks
+    assert [latent["name"] for latent in record["latents"]] == list(graph.latents)
+    for latent, entry in zip(verdict.latents, record["latents"], strict=True):
+        assert entry["entangled_with"] == list(latent.entangled_with)
+        assert entry["disentangled"] == latent.disentangled
+        block = record["blocks"][entry["block"]]
+        above = [name for b in block["entangled_with"] for name in record["blocks"][b]["latents"]]
         assert latent.name in block["latents"]
         assert set(above) | set(block["latents"]) == {latent.name, *latent.entangled_with}
 
 
-def test_to_dict_of_a_huge_tangle_tells_it_by_blocks() -> None:
-    told = check(CausalGraph(latents=[f"q{i}" for i in range(2_000)])).to_dict()
-    assert told["latents"][0]["entangled_with"] is None
-    assert len(told["blocks"][0]["latents"]) == 2_000
+def test_to_dict_of_a_huge_block_omits_the_lists_of_names() -> None:
+    record = check(CausalGraph(latents=[f"q{i}" for i in range(2_000)])).to_dict()
+    assert record["latents"][0]["entangled_with"] is None
+    assert len(record["blocks"][0]["latents"]) == 2_000
 
 
-def test_bad_requests() -> None:
+def test_invalid_requests_are_refused() -> None:
     verdict = check(TWINS)
-    for ask in (verdict.witness, verdict.witnesses, verdict.remedy):
+    for method in (verdict.witness, verdict.witnesses, verdict.remedy):
         with pytest.raises(RequestError, match="raf and itself can't be separated"):
-            ask("raf", 0)
+            method("raf", 0)
         with pytest.raises(UnknownNameError, match=re.escape("no latent 'ref'; did you mean 'raf'?")):
-            ask("ref", "mek")
+            method("ref", "mek")
     with pytest.raises(IndexError):
         verdict.latents[3]
 
@@ -143,17 +142,17 @@ def test_bad_requests() -> None:
 # with sufficient influence decided -------------------------------------------------------------------
 
 
-def influenced(*means: str, using: str | None = None) -> Verdict:
+def verdict_with_influence(*means: str, using: str | None = None) -> Verdict:
     symbols = {name: sympy.Symbol(name, real=True) for name in ("z0", "z1", "a", "b")}
-    densities = [gaussian(symbols[f"z{i}"], formula(mean, symbols)) for i, mean in enumerate(means)]
+    densities = [gaussian(symbols[f"z{i}"], parse_formula(mean, symbols)) for i, mean in enumerate(means)]
     mechanisms = Mechanisms([symbols["z0"], symbols["z1"]], densities, [symbols["a"], symbols["b"]])
     return check(mechanisms.graph, using, check_influence(mechanisms))
 
 
 def test_conditions_are_proved_refuted_or_assumed() -> None:
-    verdict = influenced("2 * a", "3 * a + sin(b)")
-    found = {condition.name: condition.status for condition in verdict.conditions}
-    assert list(found.values()) == ["assumed"] * 3 + ["refuted", "proved"]
+    verdict = verdict_with_influence("2 * a", "3 * a + sin(b)")
+    statuses = [condition.status for condition in verdict.conditions]
+    assert statuses == ["assumed"] * 3 + ["refuted", "proved"]
     assert [condition.name for condition in verdict.refuted] == ["sufficient influence of a"]
     assert "a separate action for each of z0 and z1" in verdict.refuted[0].repairs
     assert str(verdict.refuted[0]).startswith(
@@ -171,17 +170,17 @@ def test_without_a_report_influence_is_assumed() -> None:
     assert str(verdict.conditions[-1]) == "sufficient influence of every cause: assumed"
 
 
-def test_a_report_about_something_else_is_refused() -> None:
-    report = influenced("a", "b").influence
+def test_a_report_about_other_causes_is_refused() -> None:
+    report = verdict_with_influence("a", "b").influence
     with pytest.raises(
         RequestError, match="the influence report is about the actions a, b, the graph has push"
     ):
         check(CausalGraph(Ga=[[1]], actions=["push"]), influence=report)
-    with pytest.raises(RequestError, match="the influence report knows no past, and the graph has one"):
+    with pytest.raises(RequestError, match="the influence report has no past, but the graph has one"):
         check(CausalGraph(Gz=[[1]], Ga=[[1, 1]], actions=["a", "b"]), influence=report)
 
 
-def test_only_what_is_used_counts() -> None:
+def test_only_causes_in_use_are_conditions() -> None:
     z, p, a = sympy.symbols("z p a")
     mechanisms = Mechanisms([z], [gaussian(z, p + a)], [a], [p])
     report = check_influence(mechanisms)

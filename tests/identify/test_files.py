@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and what the system refuses is one line."""
+"""Files are written atomically, and errors of the operating system become one line."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from identify.exceptions import FileAccessError
 from identify.files import make_folder, read_bytes, write_whole
 
 
-def refusing(code: int) -> Callable[..., None]:
-    def refuse(*_: object, **__: object) -> None:
+def failing_call(code: int) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    return refuse
+    return fail
 
 
-def test_what_is_written_is_read_back_and_nothing_else_is_left(tmp_path: Path) -> None:
+def test_files_round_trip_without_temporary_files(tmp_path: Path) -> None:
     write_whole(tmp_path / "a", "ünïcode\n")
     write_whole(tmp_path / "b", b"\x00\xff")
     assert read_bytes(tmp_path / "a", 100) == "ünïcode\n".encode()
@@ -36,12 +36,12 @@ def test_what_is_written_is_read_back_and_nothing_else_is_left(tmp_path: Path) -
     ("code", "advice"), [(errno.ENOSPC, "no space left on the disk"), (errno.EDQUOT, "quota")]
 )
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_full_disk_leaves_the_old_file_whole(
+def test_a_full_disk_keeps_the_old_file(
     code: int, advice: str, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "graph.json"
     write_whole(target, "old")
-    monkeypatch.setattr(os, step, refusing(code))
+    monkeypatch.setattr(os, step, failing_call(code))
     with pytest.raises(
         FileAccessError, match=re.escape(f"{target}: ") + f".*{advice}.*; nothing was written"
     ):
@@ -136,13 +136,13 @@ def test_standard_input_and_output(
     [
         ("missing", "missing: no such file or folder"),
         (".", ".: is a folder; give a file"),
-        ("file/below", "file/below: a part of the path is no folder"),
+        ("file/below", "file/below: a part of the path is not a folder"),
         ("x" * 300, "x: the name is too long"),
-        ("a\0b", "'a\\x00b': is no file name"),
-        ("loop", "loop: the links go round in a circle"),
+        ("a\0b", "'a\\x00b': is not a valid file name"),
+        ("loop", "loop: the symbolic links form a loop"),
     ],
 )
-def test_what_can_not_be_read(
+def test_unreadable_files_are_refused(
     name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -158,10 +158,10 @@ def test_what_can_not_be_read(
     [
         ("nowhere/file", "nowhere/file: no such file or folder"),
         (".", ".: is a folder; give a file"),
-        ("file/below", "file/below: a part of the path is no folder"),
+        ("file/below", "file/below: a part of the path is not a folder"),
     ],
 )
-def test_what_can_not_be_written(
+def test_unwritable_files_are_refused(
     name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -180,9 +180,9 @@ def test_what_can_not_be_written(
     ],
 )
 def test_no_permission(code: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # the tests may run as root, whom no permission stops
-    monkeypatch.setattr("builtins.open", refusing(code))
-    monkeypatch.setattr(os, "open", refusing(code))
+    # the tests may run as root, for whom permissions are not checked
+    monkeypatch.setattr("builtins.open", failing_call(code))
+    monkeypatch.setattr(os, "open", failing_call(code))
     with pytest.raises(FileAccessError, match=f"graph: {advice}"):
         read_bytes(tmp_path / "graph", 10)
     with pytest.raises(FileAccessError, match=f"graph: {advice}"):
@@ -195,5 +195,5 @@ def test_folders(tmp_path: Path) -> None:
     tmp_path.joinpath("file").write_text("x")
     with pytest.raises(FileAccessError, match="file: is a file; give a folder"):
         make_folder(tmp_path / "file")
-    with pytest.raises(FileAccessError, match="below: a part of the path is no folder"):
+    with pytest.raises(FileAccessError, match="below: a part of the path is not a folder"):
         make_folder(tmp_path / "file" / "below")

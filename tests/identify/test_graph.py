@@ -1,4 +1,4 @@
-"""CausalGraph: what it accepts, what it refuses, and the laws of equality, hashing and relabelling."""
+"""CausalGraph: valid and invalid arguments, and the laws of equality, hashing and relabelling."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from identify.graph import CausalGraph
 from tests.builders import graphs
 
 PAST = [[0, 1], [1, 1]]
-ACTED = [[1, 0, 1], [0, 0, 1]]
+FROM_ACTIONS = [[1, 0, 1], [0, 0, 1]]
 
 
 @pytest.mark.parametrize(
@@ -37,29 +37,29 @@ ACTED = [[1, 0, 1], [0, 0, 1]]
     ],
 )
 def test_every_matrix_type_gives_the_same_graph(make: Any) -> None:
-    graph = CausalGraph(Gz=make(PAST), Ga=make(ACTED))
-    assert graph == CausalGraph(Gz=PAST, Ga=ACTED)
+    graph = CausalGraph(Gz=make(PAST), Ga=make(FROM_ACTIONS))
+    assert graph == CausalGraph(Gz=PAST, Ga=FROM_ACTIONS)
     assert graph.Gz.toarray().tolist() == np.array(PAST, dtype=bool).tolist()
-    assert graph.Ga.toarray().tolist() == np.array(ACTED, dtype=bool).tolist()
+    assert graph.Ga.toarray().tolist() == np.array(FROM_ACTIONS, dtype=bool).tolist()
     assert graph.Gz.format == graph.Ga.format == "csr"
     assert graph.Gz.dtype == graph.Ga.dtype == bool
     assert (graph.n_latents, graph.n_actions, graph.n_edges) == (2, 3, 6)
 
 
 def test_rows_are_children() -> None:
-    graph = CausalGraph(Gz=PAST, Ga=ACTED, latents=["x", "y"], actions=["a", "b", "c"])
+    graph = CausalGraph(Gz=PAST, Ga=FROM_ACTIONS, latents=["x", "y"], actions=["a", "b", "c"])
     assert graph.parents("x") == ("y", "a", "c")
     assert graph.edges() == [("y", "x"), ("x", "y"), ("y", "y"), ("a", "x"), ("c", "x"), ("c", "y")]
 
 
-def test_a_matrix_left_out_is_an_empty_one() -> None:
-    assert CausalGraph(Ga=ACTED) == CausalGraph(Gz=np.zeros((2, 2)), Ga=ACTED)
+def test_an_omitted_matrix_is_empty() -> None:
+    assert CausalGraph(Ga=FROM_ACTIONS) == CausalGraph(Gz=np.zeros((2, 2)), Ga=FROM_ACTIONS)
     assert CausalGraph(Gz=PAST) == CausalGraph(Gz=PAST, Ga=np.zeros((2, 0)))
     only_names = CausalGraph(latents=["x", "y"], actions=["push"])
     assert (only_names.Gz.shape, only_names.Ga.shape, only_names.n_edges) == ((2, 2), (2, 1), 0)
 
 
-def test_explicit_zeros_are_not_edges_and_the_input_is_left_alone() -> None:
+def test_explicit_zeros_are_not_edges_and_the_input_is_not_changed() -> None:
     stored = sparse.csr_array((np.array([1, 0]), (np.array([0, 1]), np.array([0, 1]))), shape=(2, 2))
     graph = CausalGraph(Gz=stored)
     assert graph.n_edges == 1
@@ -70,8 +70,8 @@ def test_explicit_zeros_are_not_edges_and_the_input_is_left_alone() -> None:
     assert before == CausalGraph(Gz=np.eye(2))
 
 
-def test_it_is_immutable() -> None:
-    graph = CausalGraph(Gz=PAST, Ga=ACTED)
+def test_graphs_are_immutable() -> None:
+    graph = CausalGraph(Gz=PAST, Ga=FROM_ACTIONS)
     for matrix in (graph.Gz, graph.Ga):
         with pytest.raises(ValueError, match="read-only"):
             matrix.data[0] = False
@@ -81,8 +81,8 @@ def test_it_is_immutable() -> None:
         graph.Gz = None  # type: ignore[misc, assignment]
 
 
-def test_repr_counts_and_tells_actions_from_past() -> None:
-    assert repr(CausalGraph(Gz=PAST, Ga=ACTED)) == (
+def test_repr_counts_edges_by_their_kind() -> None:
+    assert repr(CausalGraph(Gz=PAST, Ga=FROM_ACTIONS)) == (
         "CausalGraph(2 latents, 3 actions, 6 edges: 3 from actions, 3 from the past)"
     )
     assert repr(CausalGraph(Ga=[[1]])).startswith("CausalGraph(1 latent, 1 action, 1 edge:")
@@ -110,26 +110,26 @@ def test_the_hash_does_not_depend_on_how_the_matrix_was_stored() -> None:
 
 
 @given(graphs(), st.data())
-def test_permute_moves_latent_order_i_to_place_i(graph: CausalGraph, data: st.DataObject) -> None:
+def test_permute_moves_latent_order_i_to_position_i(graph: CausalGraph, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(graph.n_latents)))
-    moved = graph.permute(order)
-    past, acted = graph.Gz.toarray(), graph.Ga.toarray()
-    assert np.array_equal(moved.Gz.toarray(), past[np.ix_(order, order)])
-    assert np.array_equal(moved.Ga.toarray(), acted[order])
-    assert moved.latents == tuple(graph.latents[i] for i in order)
-    assert moved.permute(np.argsort(order)) == graph
+    permuted = graph.permute(order)
+    past, from_actions = graph.Gz.toarray(), graph.Ga.toarray()
+    assert np.array_equal(permuted.Gz.toarray(), past[np.ix_(order, order)])
+    assert np.array_equal(permuted.Ga.toarray(), from_actions[order])
+    assert permuted.latents == tuple(graph.latents[i] for i in order)
+    assert permuted.permute(np.argsort(order)) == graph
 
 
 @given(graphs())
 def test_networkx_round_trip(graph: CausalGraph) -> None:
-    there = graph.to_networkx()
-    back = CausalGraph.from_networkx(there)
-    assert back == graph
-    assert back.same_names(graph)
-    assert there.number_of_edges() == graph.n_edges
+    converted = graph.to_networkx()
+    recovered = CausalGraph.from_networkx(converted)
+    assert recovered == graph
+    assert recovered.same_names(graph)
+    assert converted.number_of_edges() == graph.n_edges
 
 
-def test_networkx_without_kinds_is_all_latents_and_parallel_edges_count_once() -> None:
+def test_networkx_nodes_without_kinds_are_latents_and_parallel_edges_count_once() -> None:
     lagged = nx.MultiDiGraph([("u", "v"), ("u", "v"), ("v", "v")])
     graph = CausalGraph.from_networkx(lagged)
     assert graph.latents == ("u", "v")
@@ -162,7 +162,7 @@ def test_networkx_without_kinds_is_all_latents_and_parallel_edges_count_once() -
         ({"Gz": [[1, 0, 0], [0, 1, 0]]}, "Gz must be square (latents x latents), got shape (2, 3)"),
         ({"Gz": PAST, "Ga": [[1]]}, "Gz has 2 rows and Ga has 1; both need one row per latent"),
         ({"Gz": PAST, "latents": ["x"]}, "1 latent names for 2 latents"),
-        ({"Ga": ACTED, "actions": ["a"]}, "1 action names for 3 actions"),
+        ({"Ga": FROM_ACTIONS, "actions": ["a"]}, "1 action names for 3 actions"),
         ({"Gz": PAST, "latents": ["x", "x"]}, "latents 0 and 1 are both named 'x'; names must be unique"),
         ({"Gz": PAST, "latents": ["x", ""]}, "latents name 1 is empty; a name is a non-empty string"),
         ({"Gz": PAST, "latents": ["x", 3]}, "latents name 1 is 3; a name is a non-empty string"),
@@ -172,11 +172,17 @@ def test_networkx_without_kinds_is_all_latents_and_parallel_edges_count_once() -
         ),
         ({"latents": -3}, "latents must be a sequence of names, got -3"),
         ({"latents": "xy"}, "latents must be a sequence of names, got 'xy'"),
-        ({"latents": ["a", "b"], "actions": ["b"]}, "'b' names a latent and an action; names must be unique"),
-        ({"Ga": [[1]], "latents": ["a0"]}, "'a0' names a latent and an action; names must be unique"),
+        (
+            {"latents": ["a", "b"], "actions": ["b"]},
+            "'b' is the name of a latent and of an action; names must be unique",
+        ),
+        (
+            {"Ga": [[1]], "latents": ["a0"]},
+            "'a0' is the name of a latent and of an action; names must be unique",
+        ),
     ],
 )
-def test_what_makes_no_graph_is_refused_in_one_line(arguments: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_refused_in_one_line(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(GraphError, match=re.escape(message)) as caught:
         CausalGraph(**arguments)
     assert "\n" not in str(caught.value)
@@ -197,7 +203,7 @@ def test_a_wrong_edge_is_named_by_its_position(edges: Any, message: str) -> None
         CausalGraph.from_edges(edges, ["x", "y"], ["push"])
 
 
-def test_networkx_graphs_that_make_no_causal_graph() -> None:
+def test_invalid_networkx_graphs_are_refused() -> None:
     with pytest.raises(GraphError, match="undirected; edges must go from parent to child"):
         CausalGraph.from_networkx(nx.Graph([("u", "v")]))
     mixed = nx.DiGraph([("u", "v")])
@@ -211,16 +217,16 @@ def test_networkx_graphs_that_make_no_causal_graph() -> None:
         CausalGraph.from_networkx(nx.DiGraph([(1, "1")]))
 
 
-def test_index_and_permute_refuse_what_is_not_there() -> None:
+def test_index_and_permute_refuse_invalid_arguments() -> None:
     graph = CausalGraph(Gz=PAST, latents=["mass", "speed"])
     assert graph.index("speed") == graph.index(1) == 1
     with pytest.raises(UnknownNameError, match=r"no latent 'sped'; did you mean 'speed'\?"):
         graph.index("sped")
     with pytest.raises(UnknownNameError, match="no latent 'qqq'; the first is 'mass'"):
         graph.index("qqq")
-    for wrong in (2, -1):
-        with pytest.raises(UnknownNameError, match=f"no latent {wrong}; positions go from 0 to 1"):
-            graph.index(wrong)
+    for position in (2, -1):
+        with pytest.raises(UnknownNameError, match=f"no latent {position}; positions go from 0 to 1"):
+            graph.index(position)
     for order in ([0, 0], [0], [1, 2], [0.0, 0.5]):
         with pytest.raises(RequestError, match=r"order must be a permutation of 0..1, got"):
             graph.permute(order)  # type: ignore[arg-type]

@@ -30,22 +30,22 @@ z0, z1, z2, p0, p1, q0, q1 = sympy.symbols("z0 z1 z2 p0 p1 q0 q1")
 sin, cos, exp, log = sympy.sin, sympy.cos, sympy.exp, sympy.log
 
 
-def means(*given: Any, actions: Any = (a,), past: Any = (), **options: Any) -> Mechanisms:
-    latents = (z0, z1, z2)[: len(given)]
-    densities = [gaussian(z, mean) for z, mean in zip(latents, given, strict=True)]
+def means(*expressions: Any, actions: Any = (a,), past: Any = (), **options: Any) -> Mechanisms:
+    latents = (z0, z1, z2)[: len(expressions)]
+    densities = [gaussian(z, mean) for z, mean in zip(latents, expressions, strict=True)]
     return Mechanisms(latents, densities, actions, past, **options)
 
 
 def verified(report: InfluenceReport) -> InfluenceReport:
-    """Every answer with children has a certificate of its kind, which verifies."""
-    for found in report.all:
-        if found.status == "holds" and "no children" not in found.reason:
-            assert isinstance(found.certificate, Independent)
-        if found.status == "fails":
-            assert isinstance(found.certificate, Dependent)
-            assert found.repairs
-        if found.certificate is not None:
-            assert found.certificate.verify()
+    """Check that every answer for a cause with children has a certificate of its kind, which verifies."""
+    for influence in report.all:
+        if influence.status == "holds" and "no children" not in influence.reason:
+            assert isinstance(influence.certificate, Independent)
+        if influence.status == "fails":
+            assert isinstance(influence.certificate, Dependent)
+            assert influence.repairs
+        if influence.certificate is not None:
+            assert influence.certificate.verify()
     return report
 
 
@@ -54,7 +54,7 @@ BY_HAND = [
     ("a linear mean, one child", means(2 * a), "holds"),
     ("linear means, two children", means(2 * a, 3 * a), "fails"),
     ("affine copies", means(sin(a), 2 * sin(a) + 1), "fails"),
-    ("sin^2 beside cos^2", means(sin(a) ** 2, cos(a) ** 2), "fails"),
+    ("sin^2 and cos^2", means(sin(a) ** 2, cos(a) ** 2), "fails"),
     ("logarithms of powers", means(log(1 + a**2), log((1 + a**2) ** 3)), "fails"),
     ("shifted exponentials", means(exp(a), exp(a + 2)), "fails"),
     ("exponentials", means(exp(a), exp(2 * a)), "holds"),
@@ -118,8 +118,8 @@ BY_HAND = [
     ("mechanisms", "status"), [case[1:] for case in BY_HAND], ids=[case[0] for case in BY_HAND]
 )
 def test_actions_worked_out_by_hand(mechanisms: Mechanisms, status: str) -> None:
-    found = verified(check_influence(mechanisms)).actions[a]
-    assert found.status == status
+    influence = verified(check_influence(mechanisms)).actions[a]
+    assert influence.status == status
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("Action")])
@@ -143,13 +143,13 @@ def test_published_time_has_influence_as_an_exponential_family(name: str) -> Non
     assert any("family='exponential'" in repair for repair in nonparametric.past.repairs)
 
 
-def test_what_was_published_as_violating_violates() -> None:
+def test_published_violations_fail() -> None:
     report = verified(check_influence(process("ActionNonDiag_NoSuffInf")))
-    assert {found.status for found in report.actions.values()} == {"fails"}
+    assert {influence.status for influence in report.actions.values()} == {"fails"}
     report = verified(check_influence(process("TimeNonDiag_NoSuffInf"), "exponential"))
     assert report.past is not None
     assert report.past.status == "fails"
-    # the latents themselves are still found up to a linear map
+    # the latents are still identified up to a linear map
     assert report.sufficient_variability
 
 
@@ -172,18 +172,18 @@ def test_state_dependent_variance_is_decided() -> None:
         (means(p0 + p1, p1, actions=(), past=(p0, p1)), "exponential", "fails"),
         (means(a * sin(p0) + p1, p1 * a**2, past=(p0, p1)), "nonparametric", "holds"),
         (means(sin(a), sin(2 * a), past=(p0, p1)), "nonparametric", "holds"),
-        # the second lag does what the first can't: another matrix at the same z
+        # the second lag gives another matrix at the same z, which the first lag can't
         (means(p0 + 2 * q0, p1 + q1, actions=(), past=((p0, p1), (q0, q1))), "nonparametric", "holds"),
         (means(p0 + q0, p1 + q1, actions=(), past=((p0, p1), (q0, q1))), "nonparametric", "fails"),
     ],
 )
 def test_the_past_worked_out_by_hand(mechanisms: Mechanisms, family: Any, status: str) -> None:
-    found = verified(check_influence(mechanisms, family)).past
-    assert found is not None
-    assert found.status == status
+    influence = verified(check_influence(mechanisms, family)).past
+    assert influence is not None
+    assert influence.status == status
 
 
-def test_variability_needs_every_latent_to_move() -> None:
+def test_variability_requires_that_every_latent_moves() -> None:
     report = verified(check_influence(means(sin(a), 3), "exponential"))
     assert report.sufficient_variability is not None
     assert report.sufficient_variability.status == "fails"
@@ -192,17 +192,17 @@ def test_variability_needs_every_latent_to_move() -> None:
     report = verified(check_influence(means(a, 2 * a), "exponential"))
     assert report.sufficient_variability is not None
     assert report.sufficient_variability.status == "fails"
-    with pytest.raises(RequestError, match="the density of z0 is not seen to be of an exponential family"):
+    with pytest.raises(RequestError, match="the density of z0 is not recognised as an exponential family"):
         check_influence(Mechanisms([z0], [logistic(z0, a)], [a]), "exponential")
 
 
-def test_repairs_work() -> None:
-    """What a failing action is told to do makes it hold."""
+def test_repairs_restore_influence() -> None:
+    """Following the repairs of a failing action makes it hold."""
     failing = check_influence(means(2 * a, 3 * a)).actions["a"]
     assert len(failing.repairs) == 3
     assert "a separate action for each of z0 and z1" in failing.repairs
     assert check_influence(means(2 * a, 3 * b, actions=(a, b)))
-    assert "an effect of a on one of z0 and z1 of another form" in failing.repairs[1]
+    assert "an effect of a of another form on one of z0 and z1" in failing.repairs[1]
     assert check_influence(means(2 * a, 3 * a**2))
     assert "interacts with something that varies" in failing.repairs[2]
     assert check_influence(means(2 * a * (1 + p0**2), 3 * a, past=(p0, p1))).actions["a"]
@@ -211,7 +211,7 @@ def test_repairs_work() -> None:
     assert check_influence(means(a, a**2, action_values={a: [0, 1, 3]})).actions["a"]
 
 
-def test_answers_are_words_and_json() -> None:
+def test_answers_have_text_and_json() -> None:
     report = check_influence(means(2 * a, 3 * a))
     assert str(report).startswith("a: fails; its derivatives move z0 and z1 dependently")
     record = report.to_dict()
@@ -235,20 +235,20 @@ def test_an_undecided_edge_leaves_other_causes_decided() -> None:
         assert past.status == "undecided"
 
 
-def test_kinks_are_not_taken_for_proofs() -> None:
+def test_kinks_leave_the_answer_undecided() -> None:
     kinked = Mechanisms([z0], [gaussian(z0, 0, 1) + a * sympy.Abs(z0) * z0], [a])
-    found = check_influence(kinked).actions[a]
-    assert found.status == "undecided"
-    assert "not seen to be analytic" in found.reason
+    influence = check_influence(kinked).actions[a]
+    assert influence.status == "undecided"
+    assert "not recognised as analytic" in influence.reason
 
 
-def test_hard_expressions_end_in_time() -> None:
+def test_hard_expressions_respect_the_time_limit() -> None:
     hard = sum(sin(sympy.sqrt(k) * a) for k in range(2, 12))
     mechanisms = means(sympy.besselj(0, hard), hard, seconds=0.5)
     start = time.monotonic()
-    found = check_influence(mechanisms, seconds=0.5).actions[a]
+    influence = check_influence(mechanisms, seconds=0.5).actions[a]
     assert time.monotonic() - start < 30
-    assert found.status == "undecided"
+    assert influence.status == "undecided"
     with pytest.raises(RequestError, match="it is a time limit"):
         check_influence(mechanisms, seconds=0)
 
@@ -259,9 +259,9 @@ def test_combinations_of_two_waves(rows: list[list[int]]) -> None:
     """Means that combine two independent waves: influence holds iff the children's rows are independent."""
     effects = [row[0] * sin(a) + row[1] * exp(a) for row in rows]
     moved = [row for row in rows if any(row)]
-    found = verified(check_influence(means(*effects))).actions[a]
+    influence = verified(check_influence(means(*effects))).actions[a]
     independent = not moved or sympy.Matrix(moved).rank() == len(moved)
-    assert found.status == ("holds" if independent else "fails")
+    assert influence.status == ("holds" if independent else "fails")
 
 
 @settings(max_examples=15, deadline=None)
@@ -269,7 +269,7 @@ def test_combinations_of_two_waves(rows: list[list[int]]) -> None:
     st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=2, max_size=4, unique=True),
 )
 def test_environments_by_their_differences(values: list[tuple[int, int]]) -> None:
-    """An action whose k-th value sets two means: it has influence iff the differences of the pairs span the plane."""
+    """An action whose k-th value sets two means has influence iff the differences of the pairs span the plane."""
     numbers = list(range(len(values)))
     first, second = (
         sympy.interpolate(list(zip(numbers, column, strict=True)), a) for column in zip(*values, strict=True)
@@ -278,5 +278,5 @@ def test_environments_by_their_differences(values: list[tuple[int, int]]) -> Non
     differences = sympy.Matrix([[x - values[0][0], y - values[0][1]] for x, y in values[1:]])
     children = [k for k in range(2) if any(differences[:, k])]
     rank = differences.extract(list(range(differences.rows)), children).rank() if children else 0
-    found = verified(check_influence(mechanisms)).actions[a]
-    assert found.status == ("holds" if rank == len(children) else "fails")
+    influence = verified(check_influence(mechanisms)).actions[a]
+    assert influence.status == ("holds" if rank == len(children) else "fails")

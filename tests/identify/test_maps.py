@@ -46,60 +46,60 @@ def test_dependence_is_decided(expression: sympy.Expr, expected: list[int]) -> N
     assert dependency_graph([expression], [x, y]).astype(int).tolist() == [expected]
 
 
-def test_what_is_undecided_is_named() -> None:
+def test_undecided_entries_are_named() -> None:
     unknown = sympy.Function("f")(x) + y
     with pytest.raises(
         UndecidedError, match=r"whether component 0 \(y \+ f\(x\)\) depends on x is undecided"
     ):
         dependency_graph([unknown], [x, y])
-    found = dependencies([unknown], [x, y])
-    assert found.undecided.tolist() == [[True, False]]
-    assert found.matrix.tolist() == [[False, True]]
-    assert "neither a point nor" in found.decisions[0][0].reason
+    result = dependencies([unknown], [x, y])
+    assert result.undecided.tolist() == [[True, False]]
+    assert result.matrix.tolist() == [[False, True]]
+    assert "neither a point nor" in result.decisions[0][0].reason
 
 
 @pytest.mark.parametrize(
     ("expressions", "variables", "message"),
     [
-        (["x"], [x], "component 0 \\('x'\\) is no sympy expression"),
-        ([sympy.Eq(x, y)], [x], "is no sympy expression"),
-        ([x], ["x"], "'x' is no sympy symbol"),
+        (["x"], [x], "component 0 \\('x'\\) is not a sympy expression"),
+        ([sympy.Eq(x, y)], [x], "is not a sympy expression"),
+        ([x], ["x"], "'x' is not a sympy symbol"),
         ([x], [x, x], "the variables x, x repeat"),
         ([sympy.I * x], [x], "is not real"),
         ([sympy.Symbol("u", imaginary=True)], [x], "the symbol u is declared not to be real"),
     ],
     ids=str,
 )
-def test_what_bad_input_gets(expressions: list[object], variables: list[object], message: str) -> None:
+def test_invalid_input_is_refused(expressions: list[object], variables: list[object], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         dependency_graph(expressions, variables)  # type: ignore[arg-type]
 
 
 def test_violations_are_named() -> None:
-    found = is_preserving([x, y + x**3], [x, y], CHAIN)
-    assert not found
-    assert (found.status, found.violations) == ("fails", (("z1", "z0"),))
+    result = is_preserving([x, y + x**3], [x, y], CHAIN)
+    assert not result
+    assert (result.status, result.violations) == ("fails", (("z1", "z0"),))
     assert is_preserving([x + sympy.exp(y), y], [x, y], CHAIN)
     undecided = is_preserving([x, y + sympy.Function("f")(x)], [x, y], CHAIN)
     assert not undecided
     assert undecided.status == "undecided"
     assert undecided.undecided[0][:2] == ("z1", "z0")
-    with pytest.raises(RequestError, match="1 components of 2 variables, and a graph of 2 latents"):
+    with pytest.raises(RequestError, match="1 components in 2 variables for a graph with 2 latents"):
         is_preserving([x], [x, y], CHAIN)
 
 
 def test_consistency_up_to_a_permutation() -> None:
     swapped = CausalGraph(Ga=[[1, 1], [1, 0]])
-    found = is_consistent([y + x**3, x], [x, y], CHAIN, swapped)
-    assert found
-    assert found.permutation is not None
-    assert found.permutation.tolist() == [1, 0]
+    result = is_consistent([y + x**3, x], [x, y], CHAIN, swapped)
+    assert result
+    assert result.permutation is not None
+    assert result.permutation.tolist() == [1, 0]
     assert not is_consistent([y, x + y], [x, y], CHAIN, swapped)
 
 
 @st.composite
 def preserving_maps(draw: st.DrawFn) -> tuple[CausalGraph, list[sympy.Symbol], list[list[sympy.Expr]]]:
-    """A graph, and two invertible maps that preserve it: in each, a latent gets functions of what V allows."""
+    """Draw a graph and two invertible maps that preserve it; each component depends only on what V allows."""
     graph = draw(graphs(max_latents=4, max_actions=3))
     n = graph.n_latents
     symbols = list(sympy.symbols(f"v0:{n}", real=True))
@@ -108,16 +108,16 @@ def preserving_maps(draw: st.DrawFn) -> tuple[CausalGraph, list[sympy.Symbol], l
     maps = []
     for _ in range(2):
         order = draw(st.permutations(range(n)))
-        rank = {latent: place for place, latent in enumerate(order)}
+        rank = {latent: position for position, latent in enumerate(order)}
         components = []
         for i in range(n):
-            # of twins, only those later in an order, so that the map can be inverted step by step
+            # a component depends on later twins only, so that the map can be inverted step by step
             others = [
                 j for j in range(n) if j != i and allowed[i, j] and (rank[j] > rank[i] or not allowed[j, i])
             ]
-            chosen = [j for j in others if draw(st.booleans())]
+            parents = [j for j in others if draw(st.booleans())]
             components.append(
-                symbols[i] * draw(st.integers(1, 3)) + sum(draw(kinds)(symbols[j]) for j in chosen)
+                symbols[i] * draw(st.integers(1, 3)) + sum(draw(kinds)(symbols[j]) for j in parents)
             )
         maps.append(components)
     return graph, symbols, maps
@@ -130,13 +130,13 @@ def test_the_group_is_closed(drawn: tuple[CausalGraph, list[sympy.Symbol], list[
     assert is_preserving(first, symbols, graph)
     assert is_preserving(compose(first, second, symbols), symbols, graph)
     try:
-        back = inverse(second, symbols)
+        inverse_map = inverse(second, symbols)
     except UndecidedError:
         return
-    assert is_preserving(back, symbols, graph)
-    identity = compose(second, back, symbols)
-    for found, wanted in zip(identity, symbols, strict=True):
-        assert sympy.simplify(found - wanted) == 0
+    assert is_preserving(inverse_map, symbols, graph)
+    identity = compose(second, inverse_map, symbols)
+    for component, symbol in zip(identity, symbols, strict=True):
+        assert sympy.simplify(component - symbol) == 0
 
 
 @settings(max_examples=20, deadline=None)
@@ -150,7 +150,7 @@ def test_the_graph_of_a_sum_is_its_pattern(bits: int) -> None:
     np.testing.assert_array_equal(dependency_graph(expressions, symbols), pattern)
 
 
-def test_inverse_and_composition_of_what_does_not_fit() -> None:
+def test_maps_without_an_inverse_or_a_composition_are_refused() -> None:
     assert inverse([x + sympy.exp(y), 2 * y + 1], [x, y]) == [
         x - sympy.exp(y / 2 - sympy.Rational(1, 2)),
         y / 2 - sympy.Rational(1, 2),

@@ -20,10 +20,10 @@ from identify.mechanisms import (
     mixture,
     natural_form,
     read_mechanisms,
-    sampled,
+    sample_points,
     student_t,
 )
-from identify.mechanisms.formulas import formula
+from identify.mechanisms.formulas import parse_formula
 
 z, a, b = sympy.symbols("z a b")
 z0, z1, p0, p1, q0, q1 = sympy.symbols("z0 z1 p0 p1 q0 q1")
@@ -37,7 +37,7 @@ DENSITIES = [
 
 
 @pytest.mark.parametrize(("density", "known"), DENSITIES, ids=lambda value: str(value)[:40])
-def test_densities_are_those_of_scipy(density: sympy.Expr, known: Any) -> None:
+def test_densities_agree_with_scipy(density: sympy.Expr, known: Any) -> None:
     for value in (-2.3, 0.1, 1.7):
         assert float(density.subs(z, value)) == pytest.approx(known.logpdf(value), rel=1e-9)
 
@@ -69,16 +69,16 @@ def test_impossible_densities_are_refused(make: Any, message: str) -> None:
 def test_the_graph_is_read_off_the_scores() -> None:
     densities = [
         gaussian(z0, sympy.sin(a) ** 2 + sympy.cos(a) ** 2 + p0),
-        # the action moves the variance, and the constant depends on b: only the first counts
+        # the action moves the variance and the constant depends on b; only the former is an edge
         gaussian(z1, p1 * q0, sympy.exp(a)) + sympy.log(1 + b**2),
     ]
-    found = Mechanisms([z0, z1], densities, [a, b], [[p0, p1], [q0, q1]])
-    assert found.graph.Ga.toarray().astype(int).tolist() == [[0, 0], [1, 0]]
-    assert found.graph.Gz.toarray().astype(int).tolist() == [[1, 0], [1, 1]]
-    assert found.lag_edges(1) == [(0, 0), (1, 1)]
-    assert found.lag_edges(2) == [(1, 0)]
-    assert found.graph.latents == ("z0", "z1")
-    assert repr(found) == "Mechanisms(2 latents, 2 actions, 2 lags)"
+    mechanisms = Mechanisms([z0, z1], densities, [a, b], [[p0, p1], [q0, q1]])
+    assert mechanisms.graph.Ga.toarray().astype(int).tolist() == [[0, 0], [1, 0]]
+    assert mechanisms.graph.Gz.toarray().astype(int).tolist() == [[1, 0], [1, 1]]
+    assert mechanisms.lag_edges(1) == [(0, 0), (1, 1)]
+    assert mechanisms.lag_edges(2) == [(1, 0)]
+    assert mechanisms.graph.latents == ("z0", "z1")
+    assert repr(mechanisms) == "Mechanisms(2 latents, 2 actions, 2 lags)"
 
 
 def test_discrete_actions_act_through_their_values() -> None:
@@ -90,46 +90,49 @@ def test_discrete_actions_act_through_their_values() -> None:
 
 def test_an_undecided_edge_is_named() -> None:
     unknown = sympy.Function("f")(a)
-    found = Mechanisms([z], [gaussian(z, unknown)], [a])
+    mechanisms = Mechanisms([z], [gaussian(z, unknown)], [a])
     with pytest.raises(UndecidedError, match="whether a acts on z is undecided"):
-        _ = found.graph
+        _ = mechanisms.graph
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (([], []), "there are no latents"),
-        ((["z"], [1]), "'z' among the latents is no sympy symbol"),
+        ((["z"], [1]), "'z' among the latents is not a sympy symbol"),
         (([z0, z1], [gaussian(z0, 0)]), "1 log-densities for 2 latents"),
         (
             ([z0, z1], [gaussian(z0, z1), gaussian(z1, 0)]),
             "the density of z0 uses z1, another latent of the same step",
         ),
         (([z0], [gaussian(z0, a)]), "the density of z0 uses the unknown symbol a"),
-        (([z0], [a], [a]), "the log-density of z0 does not contain it"),
+        (([z0], [a], [a]), "the log-density of z0 does not contain z0"),
         (([z0], [sympy.I * z0]), "the log-density of z0 .* is not real"),
-        (([z0], ["z0"]), "the log-density of z0 \\('z0'\\) is no sympy expression"),
-        (([z0], [sympy.log(z0 - z0**2 - 1)]), "is real and finite nowhere that was tried"),
+        (([z0], ["z0"]), "the log-density of z0 \\('z0'\\) is not a sympy expression"),
+        (([z0], [sympy.log(z0 - z0**2 - 1)]), "is not real and finite at any of 12 points"),
         (([z0], [gaussian(z0, a)], [a], [p0, p1]), "lag 1 has 2 symbols for 1 latents"),
-        (([z0], [gaussian(z0, 1)], [z0]), "the name 'z0' stands for two symbols"),
+        (([z0], [gaussian(z0, 1)], [z0]), "two symbols have the name 'z0'"),
         (
             ([z0], [gaussian(z0, 1 / a)], [a], (), {a: [0, 1]}),
             "the density of z0 is not defined where a is 0",
         ),
-        (([z0], [gaussian(z0, a)], [a], (), {b: [0, 1]}), "action_values names b, which is no action"),
-        (([z0], [gaussian(z0, a)], [a], (), {a: [1, 1]}), "a has 1 different values"),
+        (([z0], [gaussian(z0, a)], [a], (), {b: [0, 1]}), "action_values names b, which is not an action"),
+        (([z0], [gaussian(z0, a)], [a], (), {a: [1, 1]}), "a has 1 distinct values"),
         (([z0], [gaussian(z0, a)], [a], (), {a: [1, b]}), "the values of a must be rational numbers"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_makes_no_model_is_refused(arguments: tuple[Any, ...], message: str) -> None:
+def test_invalid_models_are_refused(arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(MechanismError, match=message):
         Mechanisms(*arguments)
 
 
 def test_points_take_every_combination_of_values() -> None:
-    found = Mechanisms([z], [gaussian(z, a * b)], [a, b], action_values={a: [0, 1], b: [0, 1, 2]})
-    drawn = {tuple(point[s] for s in found.actions) for point in sampled(found, found.actions, 60)}
+    mechanisms = Mechanisms([z], [gaussian(z, a * b)], [a, b], action_values={a: [0, 1], b: [0, 1, 2]})
+    drawn = {
+        tuple(point[s] for s in mechanisms.actions)
+        for point in sample_points(mechanisms, mechanisms.actions, 60)
+    }
     assert len(drawn) == 6
 
 
@@ -148,13 +151,13 @@ def test_natural_forms(density: sympy.Expr, n_parameters: int) -> None:
     form = natural_form(score, z, 10)
     assert form is not None
     assert len(form.parameters) == n_parameters
-    rebuilt = sum(s * t for s, t in zip(form.slopes, form.parameters, strict=True))
-    # what is left over does not depend on the conditions
-    assert sympy.simplify(sympy.diff(score - rebuilt, a)) == 0
-    assert sympy.simplify(sympy.diff(score - rebuilt, b)) == 0
+    recombined = sum(s * t for s, t in zip(form.derivatives, form.parameters, strict=True))
+    # the remaining terms do not depend on the conditions
+    assert sympy.simplify(sympy.diff(score - recombined, a)) == 0
+    assert sympy.simplify(sympy.diff(score - recombined, b)) == 0
 
 
-def test_what_is_no_exponential_family_has_no_natural_form() -> None:
+def test_other_densities_have_no_natural_form() -> None:
     assert natural_form(sympy.diff(logistic(z, a), z), z, 5) is None
 
 
@@ -172,32 +175,32 @@ SYMBOLS = {name: sympy.Symbol(name, real=True) for name in ("z0", "z1", "dose", 
          mixture([1, 2], [gaussian(SYMBOLS["z0"], 0), gaussian(SYMBOLS["z0"], SYMBOLS["dose"])])),
     ],
 )  # fmt: skip
-def test_formulas_are_read(text: str, expected: sympy.Expr) -> None:
-    assert formula(text, SYMBOLS) == expected
+def test_formulas_are_parsed(text: str, expected: sympy.Expr) -> None:
+    assert parse_formula(text, SYMBOLS) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1 +", "is no formula"),
+        ("1 +", "is not a valid formula"),
         ("q + 1", "the formula names 'q'"),
         ("dose.real", "can't be part of a formula"),
         ("().__class__", "can't be part of a formula"),
         ("[1][0]", "can't be part of a formula"),
         ("__import__('os')", "there is no function '__import__'"),
-        ("sin(dose, 2)", "makes no sense"),
+        ("sin(dose, 2)", "is not a valid formula"),
         ("lambda: 0", "can't be part of a formula"),
         ("'text'", "can't be part of a formula"),
-        ("True", "True is no number"),
+        ("True", "True is not a number"),
         ("2**100000", "the exponent 100000 is too large"),
-        ("(" * 500 + "1" + ")" * 500, "is no formula"),
-        ("1" * 30_000, "a formula of 30,000 letters is too long"),
+        ("(" * 500 + "1" + ")" * 500, "is not a valid formula"),
+        ("1" * 30_000, "a formula of 30,000 characters is too long"),
     ],
     ids=lambda text: text[:20],
 )
-def test_what_is_no_formula_is_refused(text: str, message: str) -> None:
+def test_invalid_formulas_are_refused(text: str, message: str) -> None:
     with pytest.raises(FormatError, match=message):
-        formula(text, SYMBOLS)
+        parse_formula(text, SYMBOLS)
 
 
 TOML = """
@@ -217,14 +220,14 @@ dose = [0, 1, 2.5]
 def test_a_toml_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "model.toml"
     path.write_text(TOML, encoding="utf-8")
-    found = read_mechanisms(path)
-    assert found.graph.edges() == [("z0", "z0"), ("z1", "z1"), ("dose", "z0"), ("dose", "z1")]
-    assert list(found.action_values.values()) == [(0, 1, sympy.Rational(5, 2))]
+    mechanisms = read_mechanisms(path)
+    assert mechanisms.graph.edges() == [("z0", "z0"), ("z1", "z1"), ("dose", "z0"), ("dose", "z1")]
+    assert list(mechanisms.action_values.values()) == [(0, 1, sympy.Rational(5, 2))]
     path.write_text(TOML.replace('["p0", "p1"]', '[["p0", "p1"], ["q0", "q1"]]'), encoding="utf-8")
     assert len(read_mechanisms(path).past) == 2
 
 
-def test_a_python_file_is_run(tmp_path: Path) -> None:
+def test_a_python_file_is_executed(tmp_path: Path) -> None:
     path = tmp_path / "model.py"
     path.write_text(
         "import sympy\nfrom identify.mechanisms import Mechanisms, gaussian\n"
@@ -238,22 +241,26 @@ def test_a_python_file_is_run(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("m.txt", "", "mechanisms are read from .toml or .py files, not from .txt"),
-        ("m.toml", "latents = ", "is no TOML"),
-        ("m.toml", 'latent = ["z0"]', "has an unknown key 'latent'"),
+        ("m.toml", "latents = ", "is not valid TOML"),
+        ("m.toml", 'latent = ["z0"]', "has the unknown key 'latent'"),
         ("m.toml", 'latents = "z0"', "latents must be a list of names"),
         ("m.toml", 'latents = ["z 0"]', "latents must be a list of names"),
-        ("m.toml", TOML.replace("z1 =", "z2 ="), "must hold one formula for each latent"),
+        ("m.toml", TOML.replace("z1 =", "z2 ="), "must contain one formula for each latent"),
         ("m.toml", TOML.replace("sin(dose)", "sin(dosis)"), "m.toml: the formula names 'dosis'"),
         ("m.toml", TOML.replace("dose = [0", "dosis = [0"), "action_values names 'dosis'"),
-        ("m.toml", TOML.replace("[0, 1, 2.5]", "[true, 1]"), "True among the action_values is no number"),
-        ("m.toml", TOML.replace("[0, 1, 2.5]", "3"), "must hold a list of numbers"),
+        (
+            "m.toml",
+            TOML.replace("[0, 1, 2.5]", "[true, 1]"),
+            "True among the action_values is not a finite number",
+        ),
+        ("m.toml", TOML.replace("[0, 1, 2.5]", "3"), "must contain lists of numbers"),
         ("m.toml", TOML.replace("p0 + sin", "z1 + sin"), "m.toml: the density of z0 uses z1"),
         ("m.py", "1 / 0", r"running it failed \(ZeroDivisionError: division by zero\)"),
-        ("m.py", "mechanisms = 3", "sets no variable 'mechanisms'"),
+        ("m.py", "mechanisms = 3", "does not set the variable 'mechanisms'"),
     ],
     ids=lambda text: text[-25:],
 )
-def test_broken_files_get_one_line(tmp_path: Path, name: str, content: str, message: str) -> None:
+def test_invalid_files_are_refused_in_one_line(tmp_path: Path, name: str, content: str, message: str) -> None:
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
     with pytest.raises((FormatError, MechanismError), match=message) as caught:
@@ -267,9 +274,9 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_scores_are_derivatives() -> None:
-    found = Mechanisms([z], [gaussian(z, a, 2)], [a])
-    value = dict(zip((*found.latents, *found.actions), (0.3, 1.1), strict=True))
+    mechanisms = Mechanisms([z], [gaussian(z, a, 2)], [a])
+    value = dict(zip((*mechanisms.latents, *mechanisms.actions), (0.3, 1.1), strict=True))
     step = 1e-6
-    low, high = ({**value, found.latents[0]: 0.3 + s} for s in (-step, step))
-    slope = (found.log_densities[0].subs(high) - found.log_densities[0].subs(low)) / (2 * step)
-    np.testing.assert_allclose(float(found.scores[0].subs(value)), float(slope), rtol=1e-6)
+    low, high = ({**value, mechanisms.latents[0]: 0.3 + s} for s in (-step, step))
+    slope = (mechanisms.log_densities[0].subs(high) - mechanisms.log_densities[0].subs(low)) / (2 * step)
+    np.testing.assert_allclose(float(mechanisms.scores[0].subs(value)), float(slope), rtol=1e-6)

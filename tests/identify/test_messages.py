@@ -1,4 +1,4 @@
-"""No message carries control characters to a terminal, and none is longer than a person reads."""
+"""Messages contain no control characters and are short enough to read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identify.exceptions import LONGEST_MESSAGE, FileAccessError, FormatError, one_line
+from identify.exceptions import MAX_MESSAGE_LENGTH, FileAccessError, FormatError, one_line
 from identify.names import quoted, shown
 
 HOSTILE = [
@@ -26,11 +26,11 @@ HOSTILE = [
 
 @pytest.mark.parametrize("kind", [FormatError, FileAccessError])
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:16])
-def test_errors_show_nothing_that_a_terminal_obeys(kind: type[Exception], text: str) -> None:
+def test_errors_contain_no_control_characters(kind: type[Exception], text: str) -> None:
     error = kind(f"g.csv: line 2: {text}")
     assert str(error).isprintable()
     assert str(error).startswith("g.csv: line 2: ")
-    assert len(str(error)) <= LONGEST_MESSAGE
+    assert len(str(error)) <= MAX_MESSAGE_LENGTH
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
@@ -42,13 +42,13 @@ def test_a_long_message_keeps_both_ends() -> None:
 
 
 @given(st.text(), st.integers(20, 80))
-def test_one_line_is_printable_short_and_leaves_good_text_alone(text: str, most: int) -> None:
-    found = one_line(text, most)
-    assert found.isprintable()
-    assert len(found) <= most
-    assert one_line(found, most) == found
-    if text.isprintable() and len(text) <= most:
-        assert found == text
+def test_one_line_is_printable_short_and_keeps_good_text(text: str, max_length: int) -> None:
+    line = one_line(text, max_length)
+    assert line.isprintable()
+    assert len(line) <= max_length
+    assert one_line(line, max_length) == line
+    if text.isprintable() and len(text) <= max_length:
+        assert line == text
 
 
 @pytest.mark.parametrize(

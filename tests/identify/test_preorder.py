@@ -1,4 +1,4 @@
-"""The inclusion kernel against its definition, on every road through it."""
+"""The inclusion kernel against its definition, on every code path."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def brute_force(rows: np.ndarray) -> np.ndarray:
     return np.array([[bool((a <= b).all()) for b in rows] for a in rows])
 
 
-def written_out(found: Preorder) -> np.ndarray:
-    related = found.above.toarray() | np.eye(found.n_groups, dtype=bool)
-    return related[np.ix_(found.labels, found.labels)]
+def full_relation(order: Preorder) -> np.ndarray:
+    related = order.above.toarray() | np.eye(order.n_groups, dtype=bool)
+    return related[np.ix_(order.labels, order.labels)]
 
 
 @given(matrices)
 @settings(max_examples=1000)
-def test_it_is_the_definition(rows: np.ndarray) -> None:
-    assert np.array_equal(written_out(row_inclusion(sparse.csr_array(rows))), brute_force(rows))
+def test_row_inclusion_agrees_with_its_definition(rows: np.ndarray) -> None:
+    assert np.array_equal(full_relation(row_inclusion(sparse.csr_array(rows))), brute_force(rows))
 
 
 @given(matrices)
@@ -65,45 +65,45 @@ def few_columns(rng: np.random.Generator) -> np.ndarray:
 @pytest.mark.parametrize("make", [scale_free, nested, half, few_columns])
 @pytest.mark.parametrize("packed_bytes", [0, 1 << 27], ids=["searched", "packed"])
 @pytest.mark.parametrize("pairs_at_once", [1, 100, 1 << 21])
-@pytest.mark.parametrize("many", [1, 20, 2048])
-def test_every_road_gives_the_same_answer(
+@pytest.mark.parametrize("min_candidates", [1, 20, 2048])
+def test_all_code_paths_agree(
     make: Callable[[np.random.Generator], np.ndarray],
     packed_bytes: int,
     pairs_at_once: int,
-    many: int,
+    min_candidates: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(preorder, "_PACKED_BYTES", packed_bytes)
     monkeypatch.setattr(preorder, "_PAIRS_AT_ONCE", pairs_at_once)
-    monkeypatch.setattr(preorder, "_MANY", many)
+    monkeypatch.setattr(preorder, "_MIN_CANDIDATES_SCANNED", min_candidates)
     rows = make(np.random.default_rng(7))[: 60 if pairs_at_once == 1 else None]
-    assert np.array_equal(written_out(row_inclusion(sparse.csr_array(rows))), brute_force(rows))
+    assert np.array_equal(full_relation(row_inclusion(sparse.csr_array(rows))), brute_force(rows))
 
 
 def test_colliding_hashes_do_not_merge_different_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest, seeds = preorder._fold_rows, []
+    fold_rows, seeds = preorder._fold_rows, []
 
-    def weak_at_first(rows: sparse.csr_array, seed: int, fold: np.ufunc) -> np.ndarray:
+    def fold_with_collisions(rows: sparse.csr_array, seed: int, fold: np.ufunc) -> np.ndarray:
         if fold is not np.add:
-            return honest(rows, seed, fold)
+            return fold_rows(rows, seed, fold)
         seeds.append(seed)
-        return honest(rows, seed, fold) if seed else np.zeros(rows.shape[0], dtype=np.uint64)
+        return fold_rows(rows, seed, fold) if seed else np.zeros(rows.shape[0], dtype=np.uint64)
 
-    monkeypatch.setattr(preorder, "_fold_rows", weak_at_first)
+    monkeypatch.setattr(preorder, "_fold_rows", fold_with_collisions)
     rows = np.random.default_rng(3).random((40, 6)) < 0.5
-    assert np.array_equal(written_out(row_inclusion(sparse.csr_array(rows))), brute_force(rows))
+    assert np.array_equal(full_relation(row_inclusion(sparse.csr_array(rows))), brute_force(rows))
     assert seeds == [0, 1]
 
 
-def test_adversaries_stay_small() -> None:
-    """Cases whose written-out relation, or whose products of columns, would not fit into memory."""
-    nobody = row_inclusion(sparse.csr_array((50_000, 10), dtype=bool))
-    assert (nobody.n_groups, nobody.above.nnz) == (1, 0)
-    everybody = row_inclusion(sparse.csr_array(np.ones((2_000, 2_000), dtype=bool)))
-    assert (everybody.n_groups, everybody.above.nnz) == (1, 0)
+def test_adversarial_cases_stay_small() -> None:
+    """The full relation, or the products of columns, would not fit into memory."""
+    empty_rows = row_inclusion(sparse.csr_array((50_000, 10), dtype=bool))
+    assert (empty_rows.n_groups, empty_rows.above.nnz) == (1, 0)
+    full_rows = row_inclusion(sparse.csr_array(np.ones((2_000, 2_000), dtype=bool)))
+    assert (full_rows.n_groups, full_rows.above.nnz) == (1, 0)
     n = 200_000
     own, hub = np.arange(1, n + 1), np.zeros(n, dtype=int)
     pairs = np.stack([hub, own], axis=1).ravel()
     star = sparse.csr_array((np.ones(2 * n, dtype=bool), pairs, np.arange(0, 2 * n + 1, 2)), shape=(n, n + 1))
-    starry = row_inclusion(star)
-    assert (starry.n_groups, starry.above.nnz) == (n, 0)
+    star_preorder = row_inclusion(star)
+    assert (star_preorder.n_groups, star_preorder.above.nnz) == (n, 0)

@@ -1,4 +1,4 @@
-"""TOML: what is read, and what is refused before it costs time or memory."""
+"""TOML: agreement with Python's parser within the limits, and refusal beyond them before it costs time or memory."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identify.exceptions import FileAccessError, FormatError
-from identify.toml_files import MOST_DEPTH, parse_toml, read_toml
+from identify.toml_files import MAX_DEPTH, parse_toml, read_toml
 
 SCALARS = st.text(st.characters(exclude_categories=["Cs"])) | st.integers(-(2**63), 2**63 - 1) | st.booleans()
 
 
-def written(value: object) -> str:
+def toml_value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        return '"' + "".join(f"\\U{ord(letter):08x}" for letter in value) + '"'
+        return '"' + "".join(f"\\U{ord(character):08x}" for character in value) + '"'
     assert isinstance(value, list)
-    return f"[{', '.join(map(written, value))}]"
+    return f"[{', '.join(map(toml_value, value))}]"
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Za-z0-9_-]+", fullmatch=True), SCALARS | st.lists(SCALARS)))
-def test_what_is_within_the_limits_is_read_as_python_reads_it(content: dict[str, object]) -> None:
-    text = "\n".join(f"{key} = {written(value)}  # [[[[" for key, value in content.items())
+def test_within_the_limits_parsing_agrees_with_python(content: dict[str, object]) -> None:
+    text = "\n".join(f"{key} = {toml_value(value)}  # [[[[" for key, value in content.items())
     assert parse_toml(text) == tomllib.loads(text) == content
 
 
@@ -44,20 +44,20 @@ def test_what_is_within_the_limits_is_read_as_python_reads_it(content: dict[str,
         "# " + "[" * 100,
         "# " + ".a" * 100,
         "x = [" + "0.5, " * 500 + "]",
-        "a." * (MOST_DEPTH - 1) + "b = 1",
-        "x = " + "[" * MOST_DEPTH + "]" * MOST_DEPTH,
+        "a." * (MAX_DEPTH - 1) + "b = 1",
+        "x = " + "[" * MAX_DEPTH + "]" * MAX_DEPTH,
     ],
 )
-def test_brackets_and_dots_in_texts_and_comments_nest_nothing(text: str) -> None:
+def test_brackets_and_dots_in_strings_and_comments_are_ignored(text: str) -> None:
     assert parse_toml(text) == tomllib.loads(text)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x = " + "[" * 100_000, "nests brackets 100000 deep; at most 64 are read"),
-        ("x = " + "{a = " * 100_000, "nests brackets 100000 deep; at most 64 are read"),
-        # Python's reader takes time with the square of the length
+        ("x = " + "[" * 100_000, "nests brackets 100000 deep; the limit is 64"),
+        ("x = " + "{a = " * 100_000, "nests brackets 100000 deep; the limit is 64"),
+        # Python's parser takes time quadratic in the length
         ("\na" + ".a" * 200_000 + " = 1", r"has a key of more than 64 parts \(at line 2\)"),
         ("[" + "a . " * 200 + "b]", r"has a key of more than 64 parts \(at line 1\)"),
         ("x = " + "9" * 5000, "has an integer of thousands of digits; TOML has 64 bits for it"),
@@ -65,7 +65,7 @@ def test_brackets_and_dots_in_texts_and_comments_nest_nothing(text: str) -> None
         ("x = 9223372036854775808", "has an integer of 65 bits; TOML has 64 for it"),
     ],
 )
-def test_what_is_beyond_the_limits_is_refused(text: str, message: str) -> None:
+def test_content_beyond_the_limits_is_refused(text: str, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         parse_toml(text)
 
@@ -79,9 +79,9 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path, mark: bytes) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"x = ", r"a\.toml: is no TOML \(Invalid value"),
-        (b"x = '\xff'", r"a\.toml: is no TOML \('utf-8' codec can't decode"),
-        ("x = 1".encode("utf-16"), r"a\.toml: is no TOML"),
+        (b"x = ", r"a\.toml: is not valid TOML \(Invalid value"),
+        (b"x = '\xff'", r"a\.toml: is not valid TOML \('utf-8' codec can't decode"),
+        ("x = 1".encode("utf-16"), r"a\.toml: is not valid TOML"),
         (b"x = " + b"[" * 1000, r"a\.toml: nests brackets 1000 deep"),
     ],
 )
@@ -91,7 +91,7 @@ def test_errors_name_the_file(tmp_path: Path, content: bytes, message: str) -> N
         read_toml(tmp_path / "a.toml")
 
 
-def test_a_large_file_is_not_read(tmp_path: Path) -> None:
+def test_a_large_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_bytes(b"#" * 101)
     with pytest.raises(FileAccessError, match="larger than 100 bytes"):
         read_toml(tmp_path / "a.toml", limit=100)

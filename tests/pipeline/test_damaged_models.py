@@ -121,7 +121,7 @@ def damage(folder: Path, how: str) -> None:
         ("cut tensors", "is damaged .its SHA-256 is not the one in the manifest"),
         ("no json", r"manifest.json: is damaged \(it is no JSON \(line 1, column 2"),
         ("a list", r"manifest.json: is damaged \(not an object\)"),
-        ("nested", r"manifest.json: is damaged \(it nests brackets 1000001 deep; at most 100 are read\)"),
+        ("nested", r"manifest.json: is damaged \(it nests brackets 1000001 deep; the limit is 100\)"),
         ("nested objects", r"manifest.json: is damaged \(it nests brackets 1000000 deep"),
         ("digits", r"manifest.json: is damaged \(it has an integer of thousands of digits\)"),
         ("nan", r"manifest.json: is damaged \(it is no JSON \(it holds NaN\)\)"),

@@ -146,7 +146,7 @@ def written(folder: Path) -> Path:
 def test_the_file_says_what_the_mapping_says(tmp_path: Path) -> None:
     assert read_plan(written(tmp_path)) == plan_of()
     (tmp_path / "bad.toml").write_text("seeds = [")
-    with pytest.raises(ConfigError, match=r"bad\.toml: is no TOML"):
+    with pytest.raises(ConfigError, match=r"bad\.toml: is not valid TOML"):
         read_plan(tmp_path / "bad.toml")
     (tmp_path / "other.toml").write_text("[data]\n")
     with pytest.raises(ConfigError, match=r"other\.toml: the sweep has no"):
@@ -157,7 +157,7 @@ def test_the_file_says_what_the_mapping_says(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("seeds = [" + "9" * 5000 + "]", "has an integer of thousands of digits; TOML has 64 bits for it"),
-        ("seeds = " + "[" * 100_000, "nests brackets 100000 deep; at most 64 are read"),
+        ("seeds = " + "[" * 100_000, "nests brackets 100000 deep; the limit is 64"),
         ("x" * 50_000 + " = 1", r"has an unknown key 'xxx.* \[...\] .*'; known are data, method, seeds"),
         ('[data.a]\nsource = "a"\ntest = 7\n[method.m]', r"\[data.a\]: test is 7; it is the name of a file"),
     ],

@@ -128,7 +128,7 @@ def test_without_tensorboard_one_line_says_what_to_install(
         ("train train.npz -o model --set steps", "'steps' is not a setting; write key=value"),
         ("train train.npz -o model --set preset=slow", "the preset is 'slow'; it is one of fast, published"),
         ("train train.npz -o model --config missing.toml", "missing.toml: no such file"),
-        ("train train.npz -o model --config graph.json", "graph.json: is no TOML"),
+        ("train train.npz -o model --config graph.json", "graph.json: is not valid TOML"),
         ("train train.npz -o graph.json --max-edges-actions 3", "graph.json: is a file; give a folder"),
         ("train train.npz -o model --max-edges-actions 3 --report no/r.html", "no/r.html: no such folder no"),
         pytest.param(

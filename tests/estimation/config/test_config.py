@@ -158,7 +158,7 @@ def test_bad_files_and_changes(tmp_path: Path) -> None:
         read_config(None, ["steps"])
     path = tmp_path / "run.toml"
     path.write_text("steps = ", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"run\.toml: is no TOML"):
+    with pytest.raises(ConfigError, match=r"run\.toml: is not valid TOML"):
         read_config(path)
     path.write_text("steps = 0", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"run\.toml: steps is 0"):
