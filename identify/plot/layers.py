@@ -10,6 +10,7 @@ import numpy as np
 
 from identify.graph import CausalGraph
 from identify.plot.blocks import plot_blocks_instead
+from identify.plot.layer_order import order_layers, reorder
 from identify.plot.paper import draws
 from identify.plot.style import (
     ACTION,
@@ -85,6 +86,7 @@ def plot_graph(graph: CausalGraph, ax: Axes | None = None) -> Axes:
     if max(graph.n_latents, graph.n_actions) > MOST_LATENTS:
         return plot_blocks_instead(graph, ax)
     ax = ax or new_axes(*layers_size(graph))
+    graph = reorder(graph, order_layers(graph))
     width, height = size_in_points(ax)
     outside = _outside(graph)
     row = max(min((height - outside) / layer_rows(graph), _HIGHEST_ROW), 0.2)
