@@ -57,8 +57,8 @@ def run(application: Callable[..., Any], arguments: Sequence[str] | None = None)
     """Run an application and return its exit code; what goes wrong is one line on standard error.
 
     Args:
-        application: the commands, a `typer.Typer` or what calls one.
-        arguments: the words after the program's name; those of this process when left out.
+        application: The commands, a `typer.Typer` or what calls one.
+        arguments: The words after the program's name; those of this process when left out.
 
     Returns:
         0 done, 1 not complete with ``--strict``, 2 bad input, a wrong call or output that is lost, 130 interrupted.

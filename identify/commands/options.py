@@ -114,8 +114,8 @@ def say(*lines: str, aside: bool = False) -> None:
     """Print lines on standard output, control characters escaped.
 
     Args:
-        lines: each without its end.
-        aside: they only tell of files that were written: no standard output is no loss.
+        lines: Each without its end.
+        aside: They only tell of files that were written: no standard output is no loss.
     """
     if not (aside and is_absent()):
         sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
@@ -125,8 +125,8 @@ def show(what: RenderableType, aside: bool = False) -> None:
     """Print something with rich: coloured on a terminal, plain and wide enough when piped.
 
     Args:
-        what: to print.
-        aside: it only tells of files that were written: no standard output is no loss.
+        what: To print.
+        aside: It only tells of files that were written: no standard output is no loss.
     """
     if aside and is_absent():
         return

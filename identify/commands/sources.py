@@ -26,11 +26,11 @@ class Source:
     """A graph with the name to call it by.
 
     Attributes:
-        name: the file, or the name in the catalogue.
-        graph: the graph.
-        note: from the catalogue, what to say about its origin.
-        read_as: from a file, what it was taken for, in a sentence.
-        plain: whether the file is of our own format, which can be taken for one thing only.
+        name: The file, or the name in the catalogue.
+        graph: The graph.
+        note: From the catalogue, what to say about its origin.
+        read_as: From a file, what it was taken for, in a sentence.
+        plain: Whether the file is of our own format, which can be taken for one thing only.
     """
 
     name: str
@@ -44,7 +44,7 @@ def read_one(argument: str, form: str | None = None) -> Source:
     """The graph behind one argument.
 
     Raises:
-        IdentifyError: it can't be read; a folder or a group of the catalogue is no single graph.
+        IdentifyError: If it can't be read; a folder or a group of the catalogue is no single graph.
     """
     if argument.startswith(CATALOGUE):
         return _from_catalogue(argument.removeprefix(CATALOGUE))
@@ -68,9 +68,9 @@ def tell(sources: Iterable[Source], *, instead: bool = False, aside: bool = Fals
     Nothing is said of the catalogue, nor on standard error of what can be taken for one thing only.
 
     Args:
-        sources: graphs with what their files were read as.
-        instead: standard output holds a file.
-        aside: the lines only accompany files that are written: no standard output is no loss.
+        sources: Graphs with what their files were read as.
+        instead: Standard output holds a file.
+        aside: The lines only accompany files that are written: no standard output is no loss.
     """
     for source in sources:
         if not source.read_as or (instead and source.plain) or (aside and not instead and is_absent()):

@@ -38,11 +38,11 @@ class Output(io.TextIOBase):
     Characters that the encoding of the stream lacks are spelled in ASCII or escaped.
 
     Args:
-        stream: the stream to write to; None where there is none (``>&-``, a service, ``pythonw``).
+        stream: The stream to write to; None where there is none (``>&-``, a service, ``pythonw``).
 
     Attributes:
-        failure: the first error of the operating system, or None.
-        lost: whether something was to be written, and there is no stream.
+        failure: The first error of the operating system, or None.
+        lost: Whether something was to be written, and there is no stream.
 
     Example:
         >>> import io
@@ -165,8 +165,8 @@ def verdict_on_output(out: Output, code: int) -> int:
     """The exit code once it is known whether standard output took what was printed; a loss is one line.
 
     Args:
-        out: what stood for standard output.
-        code: the exit code of the command itself.
+        out: What stood for standard output.
+        code: The exit code of the command itself.
 
     Returns:
         2 where something is lost; else the code, also where the reader has gone.

@@ -45,14 +45,14 @@ def read_graph(path: _Path, format: str | None = None) -> CausalGraph:
     """Read a causal graph from a file.
 
     Args:
-        path: the file; ``-`` is standard input.
-        format: a name of `FORMATS`; by default what the suffix says, and JSON for ``-``. A ``.csv`` file is an
+        path: The file; ``-`` is standard input.
+        format: A name of `FORMATS`; by default what the suffix says, and JSON for ``-``. A ``.csv`` file is an
             edge list or an adjacency table, as its header says.
 
     Raises:
-        FormatError: the content is broken; the text has the file, the place and what would be right.
-        FileAccessError: the file can't be read, or is larger than the format's limit.
-        RequestError: there is no such format, or the suffix is unknown.
+        FormatError: If the content is broken; the text has the file, the place and what would be right.
+        FileAccessError: If the file can't be read, or is larger than the format's limit.
+        RequestError: If there is no such format, or the suffix is unknown.
 
     Example:
         >>> import tempfile, pathlib
@@ -68,14 +68,14 @@ def read_described(path: _Path, format: str | None = None) -> Reading:
     """Read a causal graph as `read_graph` does, and say what the file was taken for.
 
     Args:
-        path: the file; ``-`` is standard input.
-        format: as for `read_graph`.
+        path: The file; ``-`` is standard input.
+        format: As for `read_graph`.
 
     Returns:
         The graph, and notes: the form of the file and all that had to be decided to read it.
 
     Raises:
-        FormatError, FileAccessError, RequestError: as `read_graph`.
+        FormatError, FileAccessError, RequestError: If as `read_graph`.
 
     Example:
         >>> import tempfile, pathlib
@@ -109,14 +109,14 @@ def write_graph(graph: CausalGraph, path: _Path, format: str | None = None) -> N
     """Write a causal graph to a file, whole or not at all.
 
     Args:
-        graph: the graph; its names, their order and all edges are kept.
-        path: the file; ``-`` is standard output.
-        format: a name of `FORMATS`; by default what the suffix says, and JSON for ``-``.
+        graph: The graph; its names, their order and all edges are kept.
+        path: The file; ``-`` is standard output.
+        format: A name of `FORMATS`; by default what the suffix says, and JSON for ``-``.
 
     Raises:
-        FileAccessError: the file can't be written.
-        FormatError: the graph is too large for the format.
-        RequestError: there is no such format, or the suffix is unknown.
+        FileAccessError: If the file can't be written.
+        FormatError: If the graph is too large for the format.
+        RequestError: If there is no such format, or the suffix is unknown.
 
     Example:
         >>> write_graph(CausalGraph(Ga=[[1]]), "-", "edges")
@@ -137,7 +137,7 @@ def format_of(path: _Path, format: str | None = None) -> Format:
     """The format of a file: the one that is named, or what its suffix says.
 
     Raises:
-        RequestError: there is no such format, or the suffix is unknown.
+        RequestError: If there is no such format, or the suffix is unknown.
 
     Example:
         >>> format_of("network.GraphML").name, format_of("table.adjacency.csv").name

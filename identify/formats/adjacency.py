@@ -25,14 +25,14 @@ from identify.names import lookalike, quoted
 
 __all__ = ["ADJACENCY", "read_adjacency_table"]
 
-_MOST_CELLS = 200_000_000
+_MAX_CELLS = 200_000_000
 
 
 def read_adjacency_table(table: Table) -> Reading:
     """The graph in a table whose rows are children.
 
     Raises:
-        FormatError: the header does not start with 'child' or an empty cell, a column repeats or differs from a row in
+        FormatError: If the header does not start with 'child' or an empty cell, a column repeats or differs from a row in
             capitals only, some rows have a past column and others none, or an entry is not 0 or 1.
     """
     table = _without_index(table)
@@ -140,7 +140,7 @@ def _write(graph: CausalGraph) -> bytes:
     parts = [graph.Gz, graph.Ga] if with_past else [graph.Ga]
     names = (*graph.latents, *graph.actions) if with_past else graph.actions
     cells = graph.n_latents * len(names)
-    if cells > _MOST_CELLS:
+    if cells > _MAX_CELLS:
         raise FormatError(f"an adjacency table of this graph has {cells:,} cells; write an edge list or NPZ")
     rows = (
         (name, *np.concatenate([part[[i]].toarray()[0] for part in parts]).astype(int).tolist())

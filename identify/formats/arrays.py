@@ -26,7 +26,7 @@ _LIMIT = 4096 * MIB
 # a file may unpack to this and fifty times its own size: a million latents with six million edges unpack to four
 # times their size, ten thousand latents as a plain matrix of bytes to 95 MiB
 _UNPACKED, _RATIO = 128 * MIB, 50
-_MOST_NODES = 20_000_000
+_MAX_NODES = 20_000_000
 _MATRICES = ("Gz", "Ga")
 _PARTS = tuple(f"{key}_{part}" for key in _MATRICES for part in ("shape", "indptr", "indices"))
 _KEYS = (*_MATRICES, *_PARTS, "latents", "actions", "version")
@@ -118,10 +118,8 @@ def _check_header(archive: zipfile.ZipFile, key: str, info: zipfile.ZipInfo) -> 
         start = member.tell()
     if dtype.hasobject:
         raise FormatError(f"is no NPZ file of plain arrays: Object arrays can't be read (key '{key}')")
-    if max(shape, default=0) > _MOST_NODES and key in (*_MATRICES, "latents", "actions"):
-        raise FormatError(
-            f"key '{key}': has shape {quoted(shape)}; a graph has at most {_MOST_NODES:,} nodes"
-        )
+    if max(shape, default=0) > _MAX_NODES and key in (*_MATRICES, "latents", "actions"):
+        raise FormatError(f"key '{key}': has shape {quoted(shape)}; a graph has at most {_MAX_NODES:,} nodes")
     claimed = math.prod(shape) * dtype.itemsize
     if claimed != info.file_size - start:
         raise FormatError(
@@ -137,10 +135,8 @@ def _matrix(arrays: Arrays, key: str) -> Any:
     shape, indptr, indices = (_integers(arrays, f"{key}_{part}") for part in ("shape", "indptr", "indices"))
     if len(shape) != 2 or (shape < 0).any():
         raise FormatError(f"key '{key}_shape': is {quoted(shape.tolist())}; it must be rows and columns")
-    if (shape > _MOST_NODES).any():
-        raise FormatError(
-            f"key '{key}_shape': is {shape.tolist()}; a graph has at most {_MOST_NODES:,} nodes"
-        )
+    if (shape > _MAX_NODES).any():
+        raise FormatError(f"key '{key}_shape': is {shape.tolist()}; a graph has at most {_MAX_NODES:,} nodes")
     if len(indptr) != shape[0] + 1:
         raise FormatError(
             f"key '{key}_indptr': has {len(indptr)} entries; {shape[0]} rows need {shape[0] + 1}"

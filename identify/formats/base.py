@@ -19,10 +19,10 @@ class Reading:
     """A graph, and what had to be decided to read it from a file.
 
     Attributes:
-        graph: the graph.
-        notes: what the file was taken for where it could have meant something else, what was left out, and what
+        graph: The graph.
+        notes: What the file was taken for where it could have meant something else, what was left out, and what
             looks like a mistake; each a few words.
-        form: what the file is, in words; the format's title if the reader leaves it out.
+        form: What the file is, in words; the format's title if the reader leaves it out.
     """
 
     graph: CausalGraph
@@ -35,13 +35,13 @@ class Format:
     """A file format.
 
     Attributes:
-        name: how a person asks for it.
-        title: what people call it.
-        suffixes: endings of file names, lower case.
-        description: one line for help and documentation.
-        limit: the largest file to read, in bytes.
-        parse: the graph in a file's content, with notes. Raises FormatError with the place, without the file's name.
-        write: the file's content for a graph.
+        name: How a person asks for it.
+        title: What people call it.
+        suffixes: Endings of file names, lower case.
+        description: One line for help and documentation.
+        limit: The largest file to read, in bytes.
+        parse: The graph in a file's content, with notes. Raises FormatError with the place, without the file's name.
+        write: The file's content for a graph.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Format:
         """The graph in a file's content.
 
         Raises:
-            FormatError: the content is broken; the text has the place, without the file's name.
+            FormatError: If the content is broken; the text has the place, without the file's name.
         """
         return self.parse(content).graph
 
@@ -65,7 +65,7 @@ def decode(content: bytes) -> str:
     """UTF-8 text, with or without a byte order mark, or UTF-16 text with one.
 
     Raises:
-        FormatError: the content is empty or no such text.
+        FormatError: If the content is empty or no such text.
     """
     if not content.strip():
         raise FormatError("the file is empty")

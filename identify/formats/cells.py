@@ -50,9 +50,9 @@ class Table:
     """A header, the lines below it, and what had to be decided.
 
     Attributes:
-        header: its cells, as many as have a title at the end (the first may be empty).
-        lines: each with as many cells as the header.
-        notes: delimiters other than commas, comments left out.
+        header: Its cells, as many as have a title at the end (the first may be empty).
+        lines: Each with as many cells as the header.
+        notes: Delimiters other than commas, comments left out.
     """
 
     header: Line
@@ -82,7 +82,7 @@ def read_cells(text: str) -> Table:
     begin with ``#`` are left out.
 
     Raises:
-        FormatError: there is no line, quotes don't match, or a line is shorter or longer than the header.
+        FormatError: If there is no line, quotes don't match, or a line is shorter or longer than the header.
     """
     lines, comments = _without_comments(text)
     delimiter, lines = _delimiter(lines)
@@ -237,9 +237,9 @@ def write_cells(header: Sequence[str], rows: Iterable[Sequence[object]], names: 
     """A table between commas; the first ``names`` cells of each row are names, and written so that they read back.
 
     Args:
-        header: titles, as they shall stand.
-        rows: the rows below.
-        names: how many cells of each row are names.
+        header: Titles, as they shall stand.
+        rows: The rows below.
+        names: How many cells of each row are names.
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")

@@ -14,14 +14,14 @@ from identify.wording import listed, plural
 
 __all__ = ["describe"]
 
-_MOST_NAMES, _MOST_EDGES, _MOST_LETTERS = 6, 3, 600
+_MAX_NAMES, _MAX_EDGES, _MAX_LETTERS = 6, 3, 600
 
 
 def describe(reading: Reading) -> str:
     """Latents, actions, the past, examples of edges with their direction, and the notes.
 
     Args:
-        reading: from `identify.formats.read_described`.
+        reading: From `identify.formats.read_described`.
 
     Example:
         >>> from identify.graph import CausalGraph
@@ -37,13 +37,13 @@ def describe(reading: Reading) -> str:
         _edges(graph.Ga, graph.actions, graph.latents, "actions"),
         *reading.notes,
     ]
-    return one_line(f"read as {reading.form}: {'; '.join(part for part in parts if part)}", _MOST_LETTERS)
+    return one_line(f"read as {reading.form}: {'; '.join(part for part in parts if part)}", _MAX_LETTERS)
 
 
 def _counted(names: Sequence[str], noun: str) -> str:
     if not names:
         return f"no {noun}s"
-    return f"{plural(len(names), noun)} ({listed((shown(name, 30) for name in names), _MOST_NAMES)})"
+    return f"{plural(len(names), noun)} ({listed((shown(name, 30) for name in names), _MAX_NAMES)})"
 
 
 def _edges(
@@ -53,11 +53,11 @@ def _edges(
         return ""
     if not matrix.nnz:
         return f"nothing from {source}"
-    first = range(min(matrix.nnz, _MOST_EDGES))
+    first = range(min(matrix.nnz, _MAX_EDGES))
     rows = [int(np.searchsorted(matrix.indptr, place, side="right")) - 1 for place in first]
     examples = [
         f"{shown(parents[matrix.indices[place]], 30)} -> {shown(children[row], 30)}"
         for place, row in zip(first, rows, strict=True)
     ]
-    more = ", ..." if matrix.nnz > _MOST_EDGES else ""
+    more = ", ..." if matrix.nnz > _MAX_EDGES else ""
     return f"{plural(matrix.nnz, 'edge')} from {source} ({', '.join(examples)}{more})"

@@ -27,7 +27,7 @@ __all__ = ["DotEdge", "DotGraph", "DotNode", "Html", "parse_dot"]
 # a subgraph in a subgraph in a subgraph: nobody draws more, and each level costs time for all nodes inside
 _DEEPEST = 50
 # {a b c} -> {d e f} stands for nine edges, so a short file may stand for very many
-_MOST_EDGES = 2_000_000
+_MAX_EDGES = 2_000_000
 
 _LETTER = "A-Za-z_\u0080-\U0010ffff"
 _TOKEN = re.compile(
@@ -107,7 +107,7 @@ def parse_dot(text: str) -> DotGraph:
     """Parse a file with one directed graph.
 
     Raises:
-        FormatError: the text breaks the grammar, holds several graphs or an undirected one, is nested more than
+        FormatError: If the text breaks the grammar, holds several graphs or an undirected one, is nested more than
             50 deep, or stands for more than 2,000,000 edges; the text has the line.
 
     Example:
@@ -237,9 +237,9 @@ class _Parser:
         key = attributes.get("key", "")
         at_first = {**scope.edge, **attributes}
         for tails, heads in pairwise(ends):
-            if len(self._found.edges) + len(tails) * len(heads) > _MOST_EDGES:
+            if len(self._found.edges) + len(tails) * len(heads) > _MAX_EDGES:
                 raise FormatError(
-                    f"line {line}: the file stands for more than {_MOST_EDGES:,} edges; write a .csv or .npz file"
+                    f"line {line}: the file stands for more than {_MAX_EDGES:,} edges; write a .csv or .npz file"
                 )
             for tail in tails:
                 for head in heads:

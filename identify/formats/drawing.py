@@ -34,9 +34,9 @@ class DrawnNode:
     """A node of a drawing.
 
     Attributes:
-        place: where it stands, for messages: ``"line 3"``, or empty where the parser knows no lines.
-        kind: the attribute ``kind``, None when it is missing.
-        labels: by source (``"name"``, ``"label"``, ...), texts that may be its name.
+        place: Where it stands, for messages: ``"line 3"``, or empty where the parser knows no lines.
+        kind: The attribute ``kind``, None when it is missing.
+        labels: By source (``"name"``, ``"label"``, ...), texts that may be its name.
     """
 
     place: str = ""
@@ -58,11 +58,11 @@ class Drawing:
     """Nodes by id, in order, and edges between them.
 
     Attributes:
-        nodes: by id.
-        edges: directed, parent to child.
-        notes: what the parser had to decide.
-        sources: sources of labels that may be names, the best first.
-        always_labels: names are the labels whatever the ids look like, as in GML, where ids are numbers.
+        nodes: By id.
+        edges: Directed, parent to child.
+        notes: What the parser had to decide.
+        sources: Sources of labels that may be names, the best first.
+        always_labels: Names are the labels whatever the ids look like, as in GML, where ids are numbers.
     """
 
     nodes: dict[str, DrawnNode] = field(default_factory=dict)
@@ -75,9 +75,9 @@ class Drawing:
         """The causal graph of the drawing.
 
         Raises:
-            FormatError: kinds are missing or unknown, labels repeat, or an action has a parent; the text names
+            FormatError: If kinds are missing or unknown, labels repeat, or an action has a parent; the text names
                 the nodes.
-            GraphError: there is no latent, or a name can't be one.
+            GraphError: If there is no latent, or a name can't be one.
         """
         names, note = self._names()
         kinds = self._kinds()

@@ -18,7 +18,7 @@ def read_table(content: bytes) -> Reading:
     """Read either form; the header tells which.
 
     Raises:
-        FormatError: the header is of neither form, or the rest does not follow it.
+        FormatError: If the header is of neither form, or the rest does not follow it.
     """
     table = read_cells(decode(content))
     titles = table.titles

@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 __all__ = ["blocks_size", "plot_blocks", "plot_blocks_instead"]
 
 # boxes drawn one by one; more are counted instead, and so are boxes whose text would be smaller
-_MOST_BOXES = 300
+_MAX_BOXES = 300
 _SMALLEST_TEXT, _LARGEST_TEXT = 4.0, 10.0
 # beyond this the order of the blocks is not even looked at
-_MOST_BLOCKS = 3_000
+_MAX_BLOCKS = 3_000
 # disentangled latents without arrows that have a box each
-_MOST_ALONE = 24
+_MAX_ALONE = 24
 # arrows out of one box; a box with more says in words how many latents it is entangled with
-_MOST_ARROWS = 8
+_MAX_ARROWS = 8
 _INSTEAD = "{:,} latents and {:,} actions are too many to draw;\nhere are the blocks of entangled latents"
 
 
@@ -71,9 +71,9 @@ def plot_blocks(entanglement: Entanglement, ax: Axes | None = None, legend: bool
     kind and size.
 
     Args:
-        entanglement: the prediction.
-        ax: where to draw; new axes when left out.
-        legend: explain boxes and arrows below the drawing.
+        entanglement: The prediction.
+        ax: Where to draw; new axes when left out.
+        legend: Explain boxes and arrows below the drawing.
 
     Returns:
         The axes.
@@ -131,13 +131,13 @@ def _plan(entanglement: Entanglement) -> _Plan | None:
     single = (entanglement.sizes == 1) & (np.diff(entanglement.above.indptr) == 0)
     touched = np.zeros(entanglement.n_blocks, dtype=bool)
     touched[entanglement.above.indices] = True
-    if (~single | touched).sum() > _MOST_BLOCKS:
+    if (~single | touched).sum() > _MAX_BLOCKS:
         return None
     dag = entanglement.order(reduced=True)
     more = _cut_hubs(entanglement, dag)
     alone = [b for b in dag if single[b] and not dag.degree(b)]
     dag.remove_nodes_from(alone)
-    if len(dag) > _MOST_BOXES or (not dag and len(alone) > _MOST_BOXES):
+    if len(dag) > _MAX_BOXES or (not dag and len(alone) > _MAX_BOXES):
         return None
     boxes = {b: Box(_words(entanglement, b) + more.get(b, ""), b) for b in dag}
     return _Plan(dag, boxes, _notes(entanglement, alone, bool(boxes)))
@@ -146,7 +146,7 @@ def _plan(entanglement: Entanglement) -> _Plan | None:
 def _cut_hubs(entanglement: Entanglement, dag: nx.DiGraph[int]) -> dict[int, str]:
     """Take out the arrows of boxes that have too many of them; returns the words that replace them."""
     words = {}
-    for hub in [b for b in dag if dag.out_degree(b) > _MOST_ARROWS]:
+    for hub in [b for b in dag if dag.out_degree(b) > _MAX_ARROWS]:
         others = entanglement.sizes[entanglement.blocks_above(hub)].sum()
         words[hub] = f"\n→ {others:,} others"
         dag.remove_edges_from(list(dag.out_edges(hub)))
@@ -161,7 +161,7 @@ def _words(entanglement: Entanglement, block: int) -> str:
 
 
 def _notes(entanglement: Entanglement, alone: Sequence[int], others: bool) -> list[Box]:
-    if len(alone) > _MOST_ALONE:
+    if len(alone) > _MAX_ALONE:
         rest = "more " if others else ""
         return [Box(f"{len(alone):,} {rest}latents, each disentangled,\nnot drawn one by one", -1)]
     return [Box(_words(entanglement, b), b) for b in alone]

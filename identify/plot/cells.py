@@ -29,7 +29,7 @@ __all__ = ["draw_cells", "frame", "label", "shape_cells"]
 # letters of a name; those along the bottom stand upright and take height from the matrix
 _LONGEST = {"x": 18, "y": 26}
 # a matrix of more rows than this has no grid
-_MOST_GRID_ROWS = 60
+_MAX_GRID_ROWS = 60
 # cells are square, but those of a long, narrow matrix may be this much longer than wide
 _LONGEST_CELL = 3.0
 _TITLE = 9.0
@@ -65,7 +65,7 @@ def draw_cells(ax: Axes, kinds: NDArray[Any], start: int, colours: Sequence[str]
         aspect=ax.get_aspect(),
     )
     ax.set(xlim=limits[0], ylim=limits[1])
-    if rows <= _MOST_GRID_ROWS:
+    if rows <= _MAX_GRID_ROWS:
         _grid(ax, rows, columns, start)
     _border(ax, extent)
 
@@ -102,12 +102,12 @@ def label(
     """Names along one side, as large as their room allows, and a title.
 
     Args:
-        ax: the axes, limits set.
-        side: along which axis.
-        places: where the names stand, in data units.
-        names: the names.
-        title: of the axis.
-        rank: which names come first where not all fit; infinite: only where all fit.
+        ax: The axes, limits set.
+        side: Along which axis.
+        places: Where the names stand, in data units.
+        names: The names.
+        title: Of the axis.
+        rank: Which names come first where not all fit; infinite: only where all fit.
     """
     shown = [shorten(name, _LONGEST[side]) for name in names]
     room, along = _room(ax, side, shown)

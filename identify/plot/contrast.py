@@ -18,9 +18,9 @@ class Need(NamedTuple):
     """How much contrast something needs.
 
     Attributes:
-        least: it may have no less.
-        given: it gets so much where it has to be changed, if there is such a colour.
-        tolerance: nor is it changed while it has this share of its contrast on white, for which it was chosen.
+        least: It may have no less.
+        given: It gets so much where it has to be changed, if there is such a colour.
+        tolerance: Nor is it changed while it has this share of its contrast on white, for which it was chosen.
     """
 
     least: float
@@ -66,10 +66,10 @@ def readable(colour: Any, paper: RGB, need: Need = TEXT, but: Sequence[Any] = ()
     """The colour, or on paper where it can't be seen a lighter or darker one of the same hue.
 
     Args:
-        colour: as matplotlib knows it.
-        paper: what is behind it.
-        need: the contrast that it must have.
-        but: colours that stay as they are.
+        colour: As matplotlib knows it.
+        paper: What is behind it.
+        need: The contrast that it must have.
+        but: Colours that stay as they are.
 
     Returns:
         The same object where nothing changes; else red, green, blue and alpha.

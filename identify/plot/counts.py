@@ -18,7 +18,7 @@ __all__ = ["draw_counts", "share"]
 _Look = tuple[str, str, float]
 _WHITE: _Look = ("white", "-", 1.6)
 # a few bars keep the height that they have among many
-_FEWEST_ROWS = 5
+_MIN_ROWS = 5
 
 
 def draw_counts(ax: Axes, entanglement: Entanglement) -> Axes:
@@ -36,7 +36,7 @@ def draw_counts(ax: Axes, entanglement: Entanglement) -> Axes:
     ax.set_xticks([])
     blocks = f"{entanglement.n_blocks:,} block{'' if entanglement.n_blocks == 1 else 's'}"
     ax.set_xlabel(f"latents ({total:,} in {blocks})", fontsize=9, color=INK)
-    ax.set_ylim(max(len(counts), _FEWEST_ROWS) - 0.4, -0.6)
+    ax.set_ylim(max(len(counts), _MIN_ROWS) - 0.4, -0.6)
     ax.spines[["top", "right", "bottom"]].set_visible(False)
     ax.tick_params(length=0)
     ax.grid(False)

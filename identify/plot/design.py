@@ -10,7 +10,7 @@ from identify.design import Design
 from identify.exceptions import RequestError
 from identify.plot.cells import draw_cells, frame, label, shape_cells
 from identify.plot.paper import draws
-from identify.plot.style import ACTION, FREE, INK, MOST_LATENTS, ON_FILL, new_axes, pitch, size_in_points
+from identify.plot.style import ACTION, FREE, INK, MAX_LATENTS, ON_FILL, new_axes, pitch, size_in_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["plot_design"]
 
 # dots one by one make a vector file large
-_MOST_DOTS = 6_000
-_MOST_ACTIONS = 1_000
+_MAX_DOTS = 6_000
+_MAX_ACTIONS = 1_000
 
 
 @draws
@@ -31,14 +31,14 @@ def plot_design(design: Design, ax: Axes | None = None) -> Axes:
     were disentangled already and that no new action targets are left out.
 
     Args:
-        design: the design, with 300 such latents at most.
-        ax: where to draw; new axes when left out.
+        design: The design, with 300 such latents at most.
+        ax: Where to draw; new axes when left out.
 
     Returns:
         The axes.
 
     Raises:
-        RequestError: there are more than 300 latents or 1,000 actions to draw.
+        RequestError: If there are more than 300 latents or 1,000 actions to draw.
 
     Example:
         >>> from matplotlib.figure import Figure
@@ -51,10 +51,10 @@ def plot_design(design: Design, ax: Axes | None = None) -> Axes:
     """
     shown = _columns(design)
     rows, columns = len(design.actions), len(shown)
-    if columns > MOST_LATENTS or rows > _MOST_ACTIONS:
+    if columns > MAX_LATENTS or rows > _MAX_ACTIONS:
         raise RequestError(
-            f"the design is too large to draw: {rows} actions and {columns} latents, more than {_MOST_ACTIONS} or "
-            f"{MOST_LATENTS}; its table and JSON have it all"
+            f"the design is too large to draw: {rows} actions and {columns} latents, more than {_MAX_ACTIONS} or "
+            f"{MAX_LATENTS}; its table and JSON have it all"
         )
     ax = ax or new_axes(pitch(columns, 12.0) * max(columns, 4) + 1.8, pitch(rows) * max(rows, 2) + 1.8)
     if not rows or not columns:
@@ -96,7 +96,7 @@ def _dot(ax: Axes, member: NDArray[np.bool_]) -> None:
     rows, columns = np.nonzero(member)
     width, height = size_in_points(ax)
     cell = min(width / member.shape[1], height / member.shape[0])
-    if len(rows) <= _MOST_DOTS:
+    if len(rows) <= _MAX_DOTS:
         ax.scatter(columns, rows, s=max(0.8, min(0.3 * cell, 6)) ** 2, color=ON_FILL, linewidth=0, zorder=3)
 
 

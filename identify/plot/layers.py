@@ -16,7 +16,7 @@ from identify.plot.style import (
     ACTION,
     INK,
     LARGEST_TEXT,
-    MOST_LATENTS,
+    MAX_LATENTS,
     PAST,
     SMALLEST_TEXT,
     new_axes,
@@ -71,8 +71,8 @@ def plot_graph(graph: CausalGraph, ax: Axes | None = None) -> Axes:
     those with most edges have theirs.
 
     Args:
-        graph: the causal graph; with more than 300 latents or actions the blocks are drawn instead.
-        ax: where to draw; new axes when left out.
+        graph: The causal graph; with more than 300 latents or actions the blocks are drawn instead.
+        ax: Where to draw; new axes when left out.
 
     Returns:
         The axes.
@@ -83,7 +83,7 @@ def plot_graph(graph: CausalGraph, ax: Axes | None = None) -> Axes:
         >>> [text.get_text() for text in ax.texts][:4]
         ['a0', 'a1', 'actions', 'z0']
     """
-    if max(graph.n_latents, graph.n_actions) > MOST_LATENTS:
+    if max(graph.n_latents, graph.n_actions) > MAX_LATENTS:
         return plot_blocks_instead(graph, ax)
     ax = ax or new_axes(*layers_size(graph))
     graph = reorder(graph, order_layers(graph))

@@ -17,7 +17,7 @@ from identify.plot.style import (
     ACTION,
     INK,
     ITSELF,
-    MOST_LATENTS,
+    MAX_LATENTS,
     ON_FILL,
     ONE_WAY,
     PAST,
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["MOST_ACTIONS", "block_order", "matrix_columns", "plot_entanglement", "plot_matrix"]
+__all__ = ["MAX_ACTIONS", "block_order", "matrix_columns", "plot_entanglement", "plot_matrix"]
 
 #: Columns of G^a that are drawn; with more, blocks are drawn instead of matrices.
-MOST_ACTIONS = 1_000
+MAX_ACTIONS = 1_000
 
 # columns left empty between G^a and G^z
 _GAP = 1
 _HEADING = 9.0
 # dots one by one make a vector file large
-_MOST_DOTS = 6_000
+_MAX_DOTS = 6_000
 
 _Part = tuple[Any, Sequence[str], str, str]
 _Side = Literal["left", "center", "right"]
@@ -55,9 +55,9 @@ def plot_matrix(
     """Draw G^a and G^z side by side as matrices with a common row per latent.
 
     Args:
-        graph: the causal graph; with more than 300 latents or 1,000 actions the blocks are drawn instead.
-        ax: where to draw; new axes when left out.
-        which: draw one matrix only; by default those that have a column and an edge.
+        graph: The causal graph; with more than 300 latents or 1,000 actions the blocks are drawn instead.
+        ax: Where to draw; new axes when left out.
+        which: Draw one matrix only; by default those that have a column and an edge.
 
     Returns:
         The axes.
@@ -68,7 +68,7 @@ def plot_matrix(
         >>> ax.get_ylabel(), ax.get_xlabel()
         ('children (latents, time t)', 'parents')
     """
-    if graph.n_latents > MOST_LATENTS or graph.n_actions > MOST_ACTIONS:
+    if graph.n_latents > MAX_LATENTS or graph.n_actions > MAX_ACTIONS:
         return plot_blocks_instead(graph, ax)
     parts = _parts(graph, which)
     rows, columns = graph.n_latents, _columns(parts)
@@ -141,9 +141,9 @@ def plot_entanglement(entanglement: Entanglement, ax: Axes | None = None, legend
     disentangled latents, a ring those of latents that nothing constrains.
 
     Args:
-        entanglement: the prediction; with more than 300 latents its blocks are drawn instead.
-        ax: where to draw; new axes when left out.
-        legend: explain the marks beside the matrix, if there is room.
+        entanglement: The prediction; with more than 300 latents its blocks are drawn instead.
+        ax: Where to draw; new axes when left out.
+        legend: Explain the marks beside the matrix, if there is room.
 
     Returns:
         The axes.
@@ -156,7 +156,7 @@ def plot_entanglement(entanglement: Entanglement, ax: Axes | None = None, legend
         >>> [tick.get_text() for tick in ax.get_yticklabels()]
         ['z0', 'z1 ✓']
     """
-    if entanglement.n_latents > MOST_LATENTS:
+    if entanglement.n_latents > MAX_LATENTS:
         return plot_blocks(entanglement, ax=ax, legend=legend)
     n = entanglement.n_latents
     ax = ax or new_axes(pitch(n) * n + (4.6 if legend else 1.8), max(pitch(n) * n + 1.4, 2.4))
@@ -224,7 +224,7 @@ def _mark(entanglement: Entanglement, i: int) -> str:
 def _dot_one_way(ax: Axes, kinds: NDArray[Any]) -> None:
     rows, columns = np.nonzero(kinds == 1)
     cell = min(size_in_points(ax)) / len(kinds)
-    if len(rows) <= _MOST_DOTS:
+    if len(rows) <= _MAX_DOTS:
         ax.scatter(
             columns, rows, s=max(0.8, min(0.22 * cell, 4.5)) ** 2, color=ON_FILL, linewidth=0, zorder=3
         )

@@ -9,9 +9,9 @@ from identify.criterion import Verdict
 from identify.plot.blocks import blocks_size, plot_blocks
 from identify.plot.layers import layer_rows, layers_size, plot_graph
 from identify.plot.legend import block_legend, matrix_legend
-from identify.plot.matrices import MOST_ACTIONS, block_order, matrix_columns, plot_entanglement, plot_matrix
+from identify.plot.matrices import MAX_ACTIONS, block_order, matrix_columns, plot_entanglement, plot_matrix
 from identify.plot.paper import draws
-from identify.plot.style import INK, MOST_LATENTS, enlarged, pitch, without_glyph_warnings
+from identify.plot.style import INK, MAX_LATENTS, enlarged, pitch, without_glyph_warnings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_verdict"]
 
 # more edges, or more rows, are easier to read as matrices
-_MOST_EDGES, _MOST_ROWS = 150, 90
+_MAX_EDGES, _MAX_ROWS = 150, 90
 # inches
 _MARGIN, _BETWEEN, _GAP = 0.15, 0.5, 0.12
 _TITLE, _SUBTITLE, _LEGEND = 12.0, 10.0, 8.0
@@ -53,8 +53,8 @@ def plot_verdict(verdict: Verdict, fig: Figure | None = None) -> Figure:
     """Draw the graph, what of it stays entangled, and the verdict.
 
     Args:
-        verdict: the answer of `identify.criterion.check`.
-        fig: an empty figure to draw into; its size is set to fit. A new one when left out, unknown to pyplot.
+        verdict: The answer of `identify.criterion.check`.
+        fig: An empty figure to draw into; its size is set to fit. A new one when left out, unknown to pyplot.
 
     Returns:
         The figure. Up to 300 latents it shows the graph (as two layers; or, when it has many edges, as
@@ -79,7 +79,7 @@ def plot_verdict(verdict: Verdict, fig: Figure | None = None) -> Figure:
 
 
 def _drawn_one_by_one(verdict: Verdict) -> bool:
-    return verdict.graph.n_latents <= MOST_LATENTS
+    return verdict.graph.n_latents <= MAX_LATENTS
 
 
 # Panels ---------------------------------------------------------------------------------------------
@@ -106,10 +106,10 @@ def _blocks_panel(fig: Figure, verdict: Verdict) -> _Panel:
 def _side_by_side(fig: Figure, verdict: Verdict) -> list[_Panel]:
     graph = verdict.graph
     side = pitch(graph.n_latents) * graph.n_latents
-    layered = graph.n_edges <= _MOST_EDGES and layer_rows(graph) <= _MOST_ROWS
+    layered = graph.n_edges <= _MAX_EDGES and layer_rows(graph) <= _MAX_ROWS
     if layered:
         left, title = _layers_panel(fig, verdict), "Causal graph"
-    elif graph.n_actions <= MOST_ACTIONS:
+    elif graph.n_actions <= MAX_ACTIONS:
         left, title = _matrix_panel(fig, verdict), "Causal graph (rows are children)"
     else:
         left, title = _blocks_panel(fig, verdict), "Blocks of entangled latents"

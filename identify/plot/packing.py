@@ -27,10 +27,10 @@ class Box:
     """A block, or a note, in the layout.
 
     Attributes:
-        text: what it says, one line per name.
-        block: the block's number; -1 for a note.
-        x, y: its middle; y grows downwards.
-        width: from the text.
+        text: What it says, one line per name.
+        block: The block's number; -1 for a note.
+        x, y: Its middle; y grows downwards.
+        width: From the text.
     """
 
     text: str

@@ -52,7 +52,7 @@ def own_style(colours: bool = True) -> Iterator[None]:
     """Draw and save with matplotlib's defaults while the block runs, whatever the style is; fonts stay the user's.
 
     Args:
-        colours: false keeps the colours of the style's paper.
+        colours: False keeps the colours of the style's paper.
     """
     import matplotlib as mpl
 

@@ -30,13 +30,13 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: int = 160) ->
     """Write a figure to a file, whole or not at all.
 
     Args:
-        figure: the figure, for instance ``ax.figure``.
-        path: a name that ends in ``.png``, ``.svg`` or ``.pdf``.
-        dpi: dots per inch of a PNG.
+        figure: The figure, for instance ``ax.figure``.
+        path: A name that ends in ``.png``, ``.svg`` or ``.pdf``.
+        dpi: Dots per inch of a PNG.
 
     Raises:
-        RequestError: the suffix is none of the three.
-        FileAccessError: the file can't be written.
+        RequestError: If the suffix is none of the three.
+        FileAccessError: If the file can't be written.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in _UNDATED:
@@ -48,8 +48,8 @@ def figure_svg(figure: Figure, salt: str = "mechsparse") -> str:
     """The figure as an ``<svg>`` element to put into a page.
 
     Args:
-        figure: the figure.
-        salt: makes the identifiers inside unique; give each figure of a page its own.
+        figure: The figure.
+        salt: Makes the identifiers inside unique; give each figure of a page its own.
     """
     source = _render(figure, ".svg", 72, salt).decode()
     return source[source.index("<svg") :]

@@ -23,7 +23,7 @@ __all__ = [
     "INK",
     "ITSELF",
     "LARGEST_TEXT",
-    "MOST_LATENTS",
+    "MAX_LATENTS",
     "ONE_WAY",
     "ON_DARK",
     "ON_FILL",
@@ -57,7 +57,7 @@ ON_FILL = "#222221"
 ON_DARK = "#FFFFFE"
 
 #: Beyond this many latents, figures show blocks instead of latents.
-MOST_LATENTS = 300
+MAX_LATENTS = 300
 
 #: Points; names that would have to be smaller are thinned out.
 SMALLEST_TEXT = 4.5
@@ -140,9 +140,9 @@ def thinned(places: Sequence[float], distance: float, rank: NDArray[Any] | None 
     """Positions of as many places as can stand at least so far apart.
 
     Args:
-        places: where the labels would stand.
-        distance: what they need, in the same unit.
-        rank: who goes first (small numbers; equals in order); infinite: never.
+        places: Where the labels would stand.
+        distance: What they need, in the same unit.
+        rank: Who goes first (small numbers; equals in order); infinite: never.
     """
     if distance <= 1:
         return list(range(len(places)))

@@ -11,8 +11,8 @@ from identify.wording import listed, plural
 
 __all__ = ["headline", "proof", "show_design"]
 
-_MOST_ROWS = 60
-_MOST_REASONS = 10
+_MAX_ROWS = 60
+_MAX_REASONS = 10
 
 
 def headline(design: Design) -> str:
@@ -63,7 +63,7 @@ def show_design(name: str, design: Design) -> RenderableType:
         parts.append(Line(proof(design)))
     if design.actions:
         parts += [Line(""), _table(design)]
-    if len(design.actions) > _MOST_ROWS:
+    if len(design.actions) > _MAX_ROWS:
         parts.append(Line("More actions are left out; --json has them all.", style="dim"))
     parts += [Line(line) for line in _reservations(design)]
     if design.actions:
@@ -86,7 +86,7 @@ def _table(design: Design) -> Table:
     ):
         if column != "cost" or priced:
             table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for action in design.actions[:_MOST_ROWS]:
+    for action in design.actions[:_MAX_ROWS]:
         cells = [action.name, listed(action.targets, 12), f"{action.cost:g}", f"{action.n_pairs:,}"]
         # Line, not str: a name with square brackets is no markup
         table.add_row(*(Line(cell) for k, cell in enumerate(cells) if k != 2 or priced))
@@ -103,8 +103,8 @@ def _reservations(design: Design) -> list[str]:
     if design.unseparable:
         lines.append(f"No allowed action separates {plural(len(design.unseparable), 'pair')}:")
         told = _by_reason(design)
-        lines += [f"  {i} from {listed(others)}: {reason}" for i, reason, others in told[:_MOST_REASONS]]
-        if len(told) > _MOST_REASONS:
+        lines += [f"  {i} from {listed(others)}: {reason}" for i, reason, others in told[:_MAX_REASONS]]
+        if len(told) > _MAX_REASONS:
             lines.append("  and more; --json has them all")
     if design.fragile:
         i, j = design.fragile[0]

@@ -23,7 +23,7 @@ __all__ = ["finalized", "to_html"]
 
 _TEMPLATE = "report.html.jinja"
 # a page is for reading: past this many rows it says how many are left out
-_MOST_ROWS = 100
+_MAX_ROWS = 100
 
 
 def to_html(
@@ -37,11 +37,11 @@ def to_html(
     """Write one verdict, or several by name, as one HTML page without outside links.
 
     Args:
-        verdicts: a verdict, or a mapping from the graph's name to its verdict.
-        title: heading of the page.
-        notes: for each graph's name, a note to print under its heading: source, licence.
-        figure: makes the figure of a verdict, as SVG source; by default `identify.plot.plot_verdict`.
-        after_each: called after each graph, for a progress bar.
+        verdicts: A verdict, or a mapping from the graph's name to its verdict.
+        title: Heading of the page.
+        notes: For each graph's name, a note to print under its heading: source, licence.
+        figure: Makes the figure of a verdict, as SVG source; by default `identify.plot.plot_verdict`.
+        after_each: Called after each graph, for a progress bar.
 
     Returns:
         The page. Names and notes are escaped: a graph from a stranger can't put markup into it.
@@ -80,8 +80,8 @@ def _section(number: int, name: str, verdict: Verdict, note: str, figure: str) -
         "figure": figure,
         "promise": promise(verdict),
         "conditions": condition_cells(verdict),
-        "rows": [row.cells() for row in block_rows(verdict, _MOST_ROWS)],
-        "left_out": max(0, n_tangled - _MOST_ROWS),
+        "rows": [row.cells() for row in block_rows(verdict, _MAX_ROWS)],
+        "left_out": max(0, n_tangled - _MAX_ROWS),
     }
 
 

@@ -29,7 +29,7 @@ def to_latex(verdicts: Verdict | Mapping[str, Verdict]) -> str:
     r"""Write one verdict, or several by name, as a ``table`` environment.
 
     Args:
-        verdicts: a verdict (its blocks, one a row), or a mapping from the graph's name to its verdict (one
+        verdicts: A verdict (its blocks, one a row), or a mapping from the graph's name to its verdict (one
             graph a row).
 
     Returns:

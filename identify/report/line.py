@@ -17,8 +17,8 @@ class Line:
     What can't be printed is escaped before the line is laid out, so that tables keep their shape.
 
     Args:
-        text: any text; square brackets are no markup.
-        style: of rich, for instance ``"bold green"``.
+        text: Any text; square brackets are no markup.
+        style: Of rich, for instance ``"bold green"``.
 
     Example:
         >>> from rich import print

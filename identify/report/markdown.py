@@ -16,7 +16,7 @@ def to_markdown(verdicts: Verdict | Mapping[str, Verdict]) -> str:
     """Write one verdict, or several by name, as GitHub-flavoured markdown.
 
     Args:
-        verdicts: a verdict, or a mapping from the graph's name to its verdict; several start with a table.
+        verdicts: A verdict, or a mapping from the graph's name to its verdict; several start with a table.
 
     Returns:
         Text that ends with a newline. Names are escaped, so that ``z_1`` or ``a|b`` read as written.

@@ -37,10 +37,10 @@ class BlockRow:
     """A block that is not disentangled.
 
     Attributes:
-        latents: its latents; several are twins.
-        others: latents of other blocks that it stays entangled with, and not the other way.
-        why: what makes it so.
-        remedy: what would change it.
+        latents: Its latents; several are twins.
+        others: Latents of other blocks that it stays entangled with, and not the other way.
+        why: What makes it so.
+        remedy: What would change it.
     """
 
     latents: tuple[str, ...]

@@ -15,7 +15,7 @@ from identify.wording import plural
 
 __all__ = ["show_many", "show_one"]
 
-_MOST_ROWS = 30
+_MAX_ROWS = 30
 
 
 def show_one(name: str, verdict: Verdict) -> RenderableType:
@@ -27,10 +27,10 @@ def show_one(name: str, verdict: Verdict) -> RenderableType:
         Line(f"{mark} {verdict.headline}", style=style),
         Line(summary(verdict)),
     ]
-    rows = block_rows(verdict, _MOST_ROWS + 1)
+    rows = block_rows(verdict, _MAX_ROWS + 1)
     if rows:
-        parts += [Line(""), _table(BLOCK_COLUMNS, [row.cells() for row in rows[:_MOST_ROWS]])]
-    if len(rows) > _MOST_ROWS:
+        parts += [Line(""), _table(BLOCK_COLUMNS, [row.cells() for row in rows[:_MAX_ROWS]])]
+    if len(rows) > _MAX_ROWS:
         parts.append(Line("More blocks are left out; --json has them all.", style="dim"))
     if verdict.influence is not None:
         style = "bold red" if verdict.refuted else ""

@@ -237,7 +237,7 @@ def test_a_huge_file_is_refused_unread(form: identify.formats.Format, tmp_path: 
 def test_an_adjacency_table_of_a_large_graph_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adjacency, "_MOST_CELLS", 5)
+    monkeypatch.setattr(adjacency, "_MAX_CELLS", 5)
     path = tmp_path / "g.adjacency.csv"
     with pytest.raises(FormatError, match=re.escape(f"{path}: an adjacency table of this graph has 6 cells")):
         write_graph(catalog.load("identical-twins"), path)

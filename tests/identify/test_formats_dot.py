@@ -157,7 +157,7 @@ def test_dot_that_no_causal_graph_can_be(text: str, message: str) -> None:
 def test_a_short_text_that_stands_for_very_many_edges_is_refused_before_they_are_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("identify.formats.dot_grammar._MOST_EDGES", 8)
+    monkeypatch.setattr("identify.formats.dot_grammar._MAX_EDGES", 8)
     parse_dot("digraph { {a b} -> {c d} -> {e f} }")
     with pytest.raises(FormatError, match="line 1: the file stands for more than 8 edges"):
         parse_dot("digraph { {a b} -> {c d} -> {e f} -> g }")
