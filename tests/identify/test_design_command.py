@@ -98,7 +98,7 @@ def test_the_command_writes_the_figure_and_the_graph(capsys: Captured) -> None:
         (["Lac Operon", "--budget", "-1"], "budget is -1"),
         (["Lac Operon", "--budget", "much"], "Invalid value for '--budget'"),
         (["Lac Operon", "--time-limit", "0"], "time_limit is 0"),
-        (["Lac Operon", "-o", "new.xyz"], "new.xyz: the suffix names no format"),
+        (["Lac Operon", "-o", "new.xyz"], "new.xyz: the suffix is unknown"),
         (["Lac Operon", "--figure", "d.xyz"], "d.xyz: a figure's name ends in"),
         (["Lac Operon", "--figure", "nowhere/d.png"], "nowhere/d.png: no such file or folder"),
     ],

@@ -163,7 +163,7 @@ def test_an_empty_file_of_candidates_is_one_line(
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ('{"version": ' + "1" * 5000 + "}", "holds a number of thousands of digits"),
+        ('{"version": ' + "1" * 5000 + "}", "contains a number of thousands of digits"),
         (json.dumps({"format": "mechsparse-candidates", "version": "x" * 50_000}), "key 'version': is 'xxx"),
         ('{"a":' * 100_000, "is nested too deeply"),
     ],
