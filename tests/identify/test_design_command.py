@@ -54,7 +54,7 @@ def test_the_command_tells_what_to_add_and_why(capsys: Captured) -> None:
     ):
         assert part in out
     assert " ".join(INFLUENCE.split()) in " ".join(out.split())
-    assert "Each separated pair is so by two of them" in told(capsys, "identical-twins", "--robust")
+    assert "Two new actions separate each separated pair" in told(capsys, "identical-twins", "--robust")
     assert "Nothing to add: 10 of 10" in told(capsys, "Lac Operon")
 
 

@@ -107,24 +107,24 @@ def test_words_for_every_kind_of_answer() -> None:
     graph = nothing_known(3)
     free = design_interventions(graph)
     assert headline(free) == "Add 3 actions: 3 of 3 latents disentangled, 0 without them"
-    assert proof(free) == "It takes at least 3 actions to do this (proved), so this is optimal."
+    assert proof(free) == "Any such design needs at least 3 actions (proved), so this one is optimal."
     priced = design_interventions(graph, [[0], [1], [2]], costs=[1, 2, 2.5])
     assert headline(priced) == "Add 3 actions at a cost of 5.5: 3 of 3 latents disentangled, 0 without them"
     assert "at least a cost of 5.5 to do this" in proof(priced)
     limited = design_interventions(graph, [[0], [1], [2]], budget=2)
-    assert proof(limited) == "Within the budget no more latents can be disentangled (proved)."
+    assert proof(limited) == "Within the budget, no more latents can be disentangled (proved)."
     assert headline(design_interventions(graph, [])) == (
         "Nothing that is allowed helps: 0 of 3 latents disentangled"
     )
     twice = design_interventions(graph, [[0], [0], [1], [2], [2], [1]], budget=3, robust=True)
     assert proof(twice) == (
-        "Within the budget no more latents can be disentangled, each pair by two actions (proved): 1."
+        "Within the budget, no more latents can be disentangled, each pair by two actions (proved): 1."
     )
     unsure = Design(free.before, free.actions[:2], True, 3.0, 3, 2)
     assert "at most 3 latents can be disentangled (proved); here 2 are." in proof(unsure)
     assert unsure.gap == pytest.approx(1 / 3)
     loose = Design(free.before, free.actions, False, 2.0, 3, 3)
-    assert proof(loose) == "It takes at least 2 actions to do this (proved): the gap is 33.3%."
+    assert proof(loose) == "Any such design needs at least 2 actions (proved): the gap is 33.3%."
     assert repr(loose).startswith("Design(3 new actions, gap 33.3%: 3 of 3")
 
 
