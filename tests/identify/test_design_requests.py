@@ -110,11 +110,11 @@ def test_words_for_every_kind_of_answer() -> None:
     assert proof(free) == "Any such design needs at least 3 actions (proved), so this one is optimal."
     priced = design_interventions(graph, [[0], [1], [2]], costs=[1, 2, 2.5])
     assert headline(priced) == "Add 3 actions at a cost of 5.5: 3 of 3 latents disentangled, 0 without them"
-    assert "at least a cost of 5.5 to do this" in proof(priced)
+    assert "needs at least a cost of 5.5 (proved)" in proof(priced)
     limited = design_interventions(graph, [[0], [1], [2]], budget=2)
     assert proof(limited) == "Within the budget, no more latents can be disentangled (proved)."
     assert headline(design_interventions(graph, [])) == (
-        "Nothing that is allowed helps: 0 of 3 latents disentangled"
+        "No allowed action helps: 0 of 3 latents disentangled"
     )
     twice = design_interventions(graph, [[0], [0], [1], [2], [2], [1]], budget=3, robust=True)
     assert proof(twice) == (
