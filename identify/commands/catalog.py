@@ -1,4 +1,4 @@
-"""``mechsparse catalog``: the graphs that come with the package."""
+"""``mechsparse catalog``: list the graphs of the catalogue, or show one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from identify.commands.options import AsJson, UseWhat, print_json, show
+from identify.commands.options import AsJson, UsingOption, print_json, show
 from identify.commands.sources import complete_graph
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ def catalog(
         ),
     ] = None,
     group: Annotated[Group | None, typer.Option(help="List one group only.", show_default=False)] = None,
-    using: UseWhat = None,
+    using: UsingOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the graphs that come with the package, or show one with its source and licence.
+    """List the graphs of the catalogue, or show one with its source and licence.
 
-    Published: the synthetic data sets of the paper. Textbook: small cases that each teach one thing. Real:
-    gene regulation and signalling networks, and the interventions of Sachs et al.
+    Published: synthetic data sets of the paper. Textbook: small graphs that illustrate one point each. Real: gene
+    regulation and signalling networks, and the interventions of Sachs et al.
 
     \b
     Examples:
@@ -51,30 +51,30 @@ def catalog(
     from identify.catalog import entry, names
 
     if name is not None:
-        found = entry(name)
+        named_entry = entry(name)
         if as_json:
-            print_json(_record(found, using))
+            print_json(_record(named_entry, using))
         else:
-            show(_details(found, using))
+            show(_details(named_entry, using))
         return
-    entries = [entry(each) for each in names(group)]
+    entries = [entry(name) for name in names(group)]
     if as_json:
-        print_json([_record(each, using) for each in entries])
+        print_json([_record(listed_entry, using) for listed_entry in entries])
     else:
         show(_listing(entries, using))
 
 
-def _record(found: Entry, using: str | None) -> dict[str, Any]:
+def _record(entry: Entry, using: str | None) -> dict[str, Any]:
     from identify.criterion import check
 
-    graph, expected, verdict = found.graph, found.expected, check(found.graph, using)
+    graph, expected, verdict = entry.graph, entry.expected, check(entry.graph, using)
     return {
-        "name": found.name,
-        "group": found.group,
-        "description": found.description,
-        "source": found.source,
-        "licence": found.licence,
-        "note": found.note,
+        "name": entry.name,
+        "group": entry.group,
+        "description": entry.description,
+        "source": entry.source,
+        "licence": entry.licence,
+        "note": entry.note,
         "n_latents": graph.n_latents,
         "n_actions": graph.n_actions,
         "n_edges": graph.n_edges,
@@ -99,20 +99,20 @@ def _listing(entries: list[Entry], using: str | None) -> RenderableType:
     table = Table(header_style="bold")
     for column in ("name", "group", "latents", "actions", "edges", "disentangled"):
         table.add_column(column, justify="left" if column in ("name", "group") else "right", overflow="fold")
-    for found in entries:
-        graph = found.graph
+    for entry in entries:
+        graph = entry.graph
         sizes = (graph.n_latents, graph.n_actions, graph.n_edges, check(graph, using).n_disentangled)
-        table.add_row(Line(found.name), found.group, *(f"{size:,}" for size in sizes))
+        table.add_row(Line(entry.name), entry.group, *(f"{size:,}" for size in sizes))
     return table
 
 
-def _details(found: Entry, using: str | None) -> RenderableType:
+def _details(entry: Entry, using: str | None) -> RenderableType:
     from rich.console import Group as Lines
 
     from identify.criterion import check
     from identify.report.line import Line
 
-    lines = [(f"{found.name} ({found.group})", "bold"), (repr(found.graph), "dim"), (found.description, "")]
-    lines += [(f"{check(found.graph, using).headline}.", "")]
-    lines += [(f"Source: {found.source}.", ""), (f"Licence: {found.licence}.", ""), (found.note, "")]
+    lines = [(f"{entry.name} ({entry.group})", "bold"), (repr(entry.graph), "dim"), (entry.description, "")]
+    lines += [(f"{check(entry.graph, using).headline}.", "")]
+    lines += [(f"Source: {entry.source}.", ""), (f"Licence: {entry.licence}.", ""), (entry.note, "")]
     return Lines(*(Line(text, style=style) for text, style in lines if text))

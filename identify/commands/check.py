@@ -1,4 +1,4 @@
-"""``mechsparse check``: is complete disentanglement guaranteed, and if not, what is left and why."""
+"""``mechsparse check``: whether complete disentanglement is guaranteed, and if not, what stays entangled and why."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from identify.commands.options import (
     AsJson,
     Form,
     Graphs,
-    UseWhat,
+    UsingOption,
     print_json,
-    printed_instead,
     progress,
     say,
     show,
+    writes_to_stdout,
 )
-from identify.commands.sources import Source, read_all, reading_of, tell
-from identify.commands.streams import complain
+from identify.commands.sources import Source, print_readings, read_all, reading_of
+from identify.commands.streams import print_error
 
 if TYPE_CHECKING:
     from identify.criterion import Verdict
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
-# Windows takes these for devices, whatever the suffix
+# names of devices on Windows, with any suffix
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))}
 
 
 class Family(StrEnum):
-    """What is known of the densities; named as `identify.influence.FAMILIES`."""
+    """Family of the densities, as in `identify.influence.FAMILIES`."""
 
     nonparametric = "nonparametric"
     exponential = "exponential"
@@ -45,31 +45,31 @@ class Family(StrEnum):
 
 def check(
     graphs: Graphs = None,
-    using: UseWhat = None,
+    using: UsingOption = None,
     mechanisms: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Densities of the latents, .toml or your own .py (which is run): decide sufficient influence too. "
-            "Without GRAPH the graph is read off them.",
+            help="Densities of the latents, a .toml or .py file (which is executed): also decide sufficient influence. "
+            "Without GRAPH, the densities imply the graph.",
         ),
     ] = None,
     family: Annotated[
-        Family, typer.Option(help="What is known of the densities in --mechanisms.")
+        Family, typer.Option(help="Family of the densities in --mechanisms.")
     ] = Family.nonparametric,
     time_limit: Annotated[
         float,
-        typer.Option(metavar="SECONDS", help="For --mechanisms, all causes together; the rest is undecided."),
+        typer.Option(metavar="SECONDS", help="For all causes in --mechanisms; the rest stays undecided."),
     ] = 120.0,
     why: Annotated[
         tuple[str, str] | None,
         typer.Option(
-            metavar="A B", help="Say what separates latent A from B, or what would.", show_default=False
+            metavar="A B", help="Explain what separates latent A from B, or what would.", show_default=False
         ),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.html", help="Write a self-contained page with the figures inside."),
+        typer.Option(metavar="FILE.html", help="Write a self-contained page with figures."),
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE.md", help="Write the verdict as markdown.")
@@ -88,8 +88,8 @@ def check(
 ) -> int:
     """Check which latents a model with sparse mechanisms can disentangle.
 
-    For one graph: the answer, which latents stay entangled with which, why, and what would separate them.
-    For several: a table.
+    For one graph, prints the verdict, which latents stay entangled with which, why, and what would separate them. For
+    several graphs, prints a table.
 
     \b
     Examples:
@@ -108,23 +108,23 @@ def check(
     influence = None
     if mechanisms is not None:
         if len(graphs or ()) > 1 or errors:
-            raise errors[0] if errors else typer.BadParameter("--mechanisms goes with a single graph")
+            raise errors[0] if errors else typer.BadParameter("--mechanisms requires a single graph")
         source, influence = _with_influence(mechanisms, sources, family, time_limit)
         sources = [source]
     verdicts = {source.name: check_graph(source.graph, using, influence) for source in sources}
     single = len(verdicts) == 1 and not errors and len(graphs or ()) <= 1
-    printed = printed_instead(report, markdown, latex)
-    written = any(path is not None for path in (report, markdown, latex, figures))
+    stdout_taken = writes_to_stdout(report, markdown, latex)
+    writes_files = any(path is not None for path in (report, markdown, latex, figures))
     if not as_json:
-        tell(sources, instead=printed, aside=written)
+        print_readings(sources, stdout_taken=stdout_taken, aside=writes_files)
     if why is not None:
-        _explain(_only(verdicts, errors), why, as_json)
-    elif not printed:
+        _explain(_single_verdict(verdicts, errors), why, as_json)
+    elif not stdout_taken:
         readings = {source.name: reading_of(source) for source in sources} if as_json else None
-        _print(verdicts, errors, single, readings, aside=written)
+        _print(verdicts, errors, single, readings, aside=writes_files)
     _write(verdicts, {source.name: source.note for source in sources}, report, markdown, latex, figures)
     for error in errors:
-        complain(str(error))
+        print_error(str(error))
     if errors:
         return 2
     return int(strict and not all(verdicts.values()))
@@ -144,20 +144,20 @@ def _with_influence(
 
         def begin(implied: CausalGraph) -> None:
             if source is not None:
-                _require_same(source, implied, file)
+                _require_same_edges(source, implied, file)
             steps.append(stack.enter_context(progress("Deciding sufficient influence", implied.n_actions)))
 
         implied, report = decide_file(file, family.value, time_limit, begin, step)
     return source or Source(str(file), implied), report
 
 
-def _require_same(source: Source, implied: CausalGraph, file: Path) -> None:
+def _require_same_edges(source: Source, implied: CausalGraph, file: Path) -> None:
     from identify.exceptions import RequestError
 
     for edge in sorted(set(source.graph.edges()) ^ set(implied.edges())):
-        without = file if edge in source.graph.edges() else source.name
+        lacking = file if edge in source.graph.edges() else source.name
         raise RequestError(
-            f"{source.name} and {file} differ: the edge {edge[0]} -> {edge[1]} is not in {without}"
+            f"{source.name} and {file} differ: the edge {edge[0]} -> {edge[1]} is not in {lacking}"
         )
 
 
@@ -168,7 +168,7 @@ def _print(
     readings: Mapping[str, dict[str, str]] | None,
     aside: bool,
 ) -> None:
-    """Print as JSON if the readings are given, else as text."""
+    """Print JSON if readings are passed, and text otherwise."""
     if readings is not None:
         records = [
             {"graph": name, **readings[name], **verdict.to_dict()} for name, verdict in verdicts.items()
@@ -184,19 +184,19 @@ def _print(
         show(show_many(verdicts), aside)
 
 
-def _only(verdicts: Mapping[str, Verdict], errors: list[IdentifyError]) -> Verdict:
+def _single_verdict(verdicts: Mapping[str, Verdict], errors: list[IdentifyError]) -> Verdict:
     if errors:
         raise errors[0]
     if len(verdicts) != 1:
-        raise typer.BadParameter("--why needs a single graph")
+        raise typer.BadParameter("--why requires a single graph")
     return next(iter(verdicts.values()))
 
 
 def _explain(verdict: Verdict, pair: tuple[str, str], as_json: bool) -> None:
-    found: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     for i, j in (pair, pair[::-1]):
         witnesses, remedy = verdict.witnesses(i, j), verdict.remedy(i, j)
-        found.append(
+        records.append(
             {
                 "latent": i,
                 "other": j,
@@ -206,9 +206,9 @@ def _explain(verdict: Verdict, pair: tuple[str, str], as_json: bool) -> None:
             }
         )
     if as_json:
-        print_json(found)
+        print_json(records)
         return
-    for record in found:
+    for record in records:
         if record["separated"]:
             say(*(witness["text"] for witness in record["witnesses"]))
         else:
@@ -226,14 +226,14 @@ def _write(
     latex: Path | None,
     figures: Path | None,
 ) -> None:
-    whole = next(iter(verdicts.values())) if len(verdicts) == 1 else verdicts
+    reported = next(iter(verdicts.values())) if len(verdicts) == 1 else verdicts
     if markdown is not None or latex is not None or report is not None:
         from identify.files import write_whole
         from identify.report import to_html, to_latex, to_markdown
     if markdown is not None:
-        write_whole(markdown, to_markdown(whole))
+        write_whole(markdown, to_markdown(reported))
     if latex is not None:
-        write_whole(latex, to_latex(whole))
+        write_whole(latex, to_latex(reported))
     if report is not None:
         with progress("Drawing the report", len(verdicts)) as step:
             page = to_html(dict(verdicts), notes=notes, after_each=step)
@@ -254,11 +254,11 @@ def _draw_all(verdicts: Mapping[str, Verdict], folder: Path) -> None:
 
 
 def _file_names(named: Iterable[tuple[str, Verdict]]) -> Iterable[tuple[str, Verdict]]:
-    """File names from graph names: letters, digits, dots; numbered where two would be the same."""
-    seen: dict[str, int] = {}
+    """Yield file names of letters, digits, dots and hyphens, numbered if several graphs would share one."""
+    counts: dict[str, int] = {}
     for name, verdict in named:
-        plain = "".join(letter if letter.isalnum() or letter in ".-" else "_" for letter in Path(name).name)
-        if plain.partition(".")[0].casefold() in _DEVICES:
-            plain = f"_{plain}"
-        seen[plain] = seen.get(plain, 0) + 1
-        yield plain if seen[plain] == 1 else f"{plain}-{seen[plain]}", verdict
+        stem = "".join(letter if letter.isalnum() or letter in ".-" else "_" for letter in Path(name).name)
+        if stem.partition(".")[0].casefold() in _DEVICES:
+            stem = f"_{stem}"
+        counts[stem] = counts.get(stem, 0) + 1
+        yield stem if counts[stem] == 1 else f"{stem}-{counts[stem]}", verdict

@@ -1,4 +1,4 @@
-"""``mechsparse classes``: the graphs that differ from a given one by the names of the latents only."""
+"""``mechsparse classes``: the consistency class of a graph, and whether another graph belongs to it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json, say
-from identify.commands.sources import Source, complete_graph, read_one, reading_of, tell
+from identify.commands.options import AsJson, Form, Graph, UsingOption, print_json, say
+from identify.commands.sources import Source, complete_graph, print_readings, read_one, reading_of
 
 if TYPE_CHECKING:
     from identify.consistency import ConsistencyClass
@@ -22,19 +22,19 @@ def classes(
         str | None,
         typer.Argument(
             metavar="OTHER",
-            help="Is this graph in the class?",
+            help="Graph to look up in the class.",
             autocompletion=complete_graph,
             show_default=False,
         ),
     ] = None,
-    using: UseWhat = None,
+    using: UsingOption = None,
     as_json: AsJson = False,
     form: Form = None,
 ) -> int:
-    """Describe the consistency class of a graph: all graphs that differ by the names of the latents.
+    """Describe the consistency class of a graph: all graphs that differ only by a permutation of the latents.
 
-    Prints how many there are and which latents are interchangeable. With OTHER: whether it is one of them,
-    and which of its latents match (exit code 1 when it is not).
+    Prints the size of the class and which latents are interchangeable. With OTHER, prints whether that graph is in the
+    class and which latents match (exit code 1 if it is not).
 
     \b
     Examples:
@@ -45,31 +45,32 @@ def classes(
     from identify.neighbourhoods import restricted
 
     source = read_one(graph, form)
-    mine = restricted(source.graph, using)
-    found = consistency_class(mine)
+    first_graph = restricted(source.graph, using)
+    graph_class = consistency_class(first_graph)
     if not as_json:
-        tell([source])
+        print_readings([source])
     if other is None:
-        _describe(source, found, as_json)
+        _describe(source, graph_class, as_json)
         return 0
     second = read_one(other, form)
     if not as_json:
-        tell([second])
-    theirs = second.graph if using is None else restricted(second.graph, using)
-    order = found.permutation_to(theirs)
-    matches = None if order is None else _matches(mine, theirs, order.tolist())
-    _compare(source, second, matches, found.n_automorphisms, as_json)
+        print_readings([second])
+    second_graph = second.graph if using is None else restricted(second.graph, using)
+    order = graph_class.permutation_to(second_graph)
+    matches = None if order is None else _matches(first_graph, second_graph, order.tolist())
+    _compare(source, second, matches, graph_class.n_automorphisms, as_json)
     return int(matches is None)
 
 
-def _describe(source: Source, found: ConsistencyClass, as_json: bool) -> None:
+def _describe(source: Source, graph_class: ConsistencyClass, as_json: bool) -> None:
     if as_json:
-        print_json({"graph": source.name, **reading_of(source), **found.to_dict()})
+        print_json({"graph": source.name, **reading_of(source), **graph_class.to_dict()})
         return
-    latents = found.graph.latents
-    say(f"{source.name}: {found.graph!r}")
-    say(f"{_count(found.n_graphs)} in the class; {_count(found.n_automorphisms)} permutations keep the graph")
-    groups = [", ".join(latents[i] for i in orbit) for orbit in found.orbits if len(orbit) > 1]
+    latents = graph_class.graph.latents
+    n_graphs, n_automorphisms = _count(graph_class.n_graphs), _count(graph_class.n_automorphisms)
+    say(f"{source.name}: {graph_class.graph!r}")
+    say(f"{n_graphs} in the class; {n_automorphisms} permutations keep the graph")
+    groups = [", ".join(latents[i] for i in orbit) for orbit in graph_class.orbits if len(orbit) > 1]
     if groups:
         say("Interchangeable latents:")
         say(*(f"  {group}" for group in groups))
@@ -83,7 +84,7 @@ def _count(number: int) -> str:
 
 
 def _log10(number: int) -> str:
-    # a float would overflow past 10^308, so scale by the number of bits first
+    # floats overflow beyond 10^308, so scale by the number of bits first
     from math import log10
 
     shift = max(0, number.bit_length() - 60)
@@ -91,7 +92,7 @@ def _log10(number: int) -> str:
 
 
 def _matches(graph: CausalGraph, other: CausalGraph, order: list[int]) -> list[tuple[str, str]]:
-    # graph.permute(order) == other, so latent i of the other graph is latent order[i] of this one
+    # graph.permute(order) == other, so latent i of the other graph is latent order[i] of this graph
     return [(graph.latents[old], other.latents[new]) for new, old in enumerate(order)]
 
 
@@ -110,7 +111,9 @@ def _compare(
     if as_json:
         print_json({**record, "n_permutations": count if matches is not None else 0})
     elif matches is None:
-        say(f"{other} is not in the class of {name}: no relabelling of the latents turns one into the other")
+        say(f"{other} is not in the class of {name}: no permutation of the latents turns one into the other")
     else:
-        say(f"{other} is in the class of {name}; {_count(count)} relabellings do it, one of them:")
-        say(*(f"  {mine} = {theirs}" for mine, theirs in matches))
+        say(
+            f"{other} is in the class of {name}; matching permutations of the latents: {_count(count)}, for instance"
+        )
+        say(*(f"  {latent} = {other_latent}" for latent, other_latent in matches))

@@ -1,4 +1,4 @@
-"""``mechsparse convert``: from one file format to another."""
+"""``mechsparse convert``: convert a graph between file formats."""
 
 from __future__ import annotations
 
@@ -6,35 +6,38 @@ from typing import Annotated
 
 import typer
 
-from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json
-from identify.commands.sources import read_one, reading_of, tell
+from identify.commands.options import AsJson, Form, Graph, UsingOption, print_json
+from identify.commands.sources import print_readings, read_one, reading_of
 
 __all__ = ["convert"]
 
 
 def convert(
     graph: Graph,
-    out: Annotated[str, typer.Argument(metavar="OUT", help="The file to write, or - for standard output.")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="File to write, or - for standard output.")],
     form: Form = None,
     to: Annotated[
         str | None,
         typer.Option(
-            "--to", metavar="FORMAT", help="Format to write when the suffix doesn't tell.", show_default=False
+            "--to",
+            metavar="FORMAT",
+            help="Format to write, if the suffix doesn't imply it.",
+            show_default=False,
         ),
     ] = None,
-    using: UseWhat = None,
+    using: UsingOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Convert a graph between file formats, without loss (--using keeps some of its edges only).
+    """Convert a graph between file formats without loss (--using keeps only some of its edges).
 
     \b
     Formats, by suffix or by name with --from and --to:
-      .json             json        our documented schema
+      .json             json        documented schema of this package
       .graphml          graphml     GraphML
       .gml              gml         GML
       .dot .gv          dot         Graphviz DOT
       .csv              edges       edge list: parent,child,kind
-      .adjacency.csv    adjacency   a row per child, a column per parent
+      .adjacency.csv    adjacency   one row per child, one column per parent
       .npz              npz         numpy, for large graphs
 
     \b
@@ -46,19 +49,19 @@ def convert(
     from identify.neighbourhoods import restricted
 
     source = read_one(graph, form)
-    found = source.graph if using is None else restricted(source.graph, using)
-    write_graph(found, out, to)
-    # with - the graph itself is on standard output
+    converted = source.graph if using is None else restricted(source.graph, using)
+    write_graph(converted, out, to)
+    # with -, standard output holds the graph itself
     if out == "-" or not as_json:
-        tell([source], instead=out == "-", aside=True)
+        print_readings([source], stdout_taken=out == "-", aside=True)
     if as_json and out != "-":
         print_json(
             {
                 "graph": source.name,
                 **reading_of(source),
                 "written": out,
-                "n_latents": found.n_latents,
-                "n_actions": found.n_actions,
-                "n_edges": found.n_edges,
+                "n_latents": converted.n_latents,
+                "n_actions": converted.n_actions,
+                "n_edges": converted.n_edges,
             }
         )

@@ -1,4 +1,4 @@
-"""``mechsparse design``: which interventions to add, so that every latent is disentangled."""
+"""``mechsparse design``: find the interventions to add so that every latent is disentangled."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json, printed_instead, show
-from identify.commands.sources import read_one, reading_of, tell
+from identify.commands.options import AsJson, Form, Graph, UsingOption, print_json, show, writes_to_stdout
+from identify.commands.sources import print_readings, read_one, reading_of
 
 if TYPE_CHECKING:
     from identify.design import Design
@@ -22,45 +22,47 @@ def design(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="What could be done: .csv with the column targets (names between semicolons), or .json. "
-            "Without it any target set may be chosen.",
+            help="Candidate interventions: .csv with the column targets (names separated by semicolons), or .json. "
+            "Without candidates, any target set may be chosen.",
             show_default=False,
         ),
     ] = None,
     max_targets: Annotated[
         int | None,
-        typer.Option(metavar="K", help="An action may have at most K targets.", show_default=False),
+        typer.Option(metavar="K", help="Largest number of targets of an action.", show_default=False),
     ] = None,
     forbid: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="A latent that no action may target; may be repeated.", show_default=False
+            metavar="NAME", help="Latent that no action may target; repeatable.", show_default=False
         ),
     ] = None,
     budget: Annotated[
         float | None,
         typer.Option(
             metavar="N",
-            help="The costs may not exceed N; where nothing is priced, at most N actions. Too little for all: as many "
-            "latents as possible.",
+            help="Largest total cost, or number of actions without costs. If it is too small for all latents, as many "
+            "as possible are disentangled.",
             show_default=False,
         ),
     ] = None,
     max_actions: Annotated[
         int | None,
-        typer.Option(metavar="M", help="At most M actions, whatever they cost.", show_default=False),
+        typer.Option(metavar="M", help="Largest number of actions at any cost.", show_default=False),
     ] = None,
     robust: Annotated[
-        bool, typer.Option("--robust", help="Separate each pair by two new actions, so that one may fail.")
+        bool,
+        typer.Option("--robust", help="Separate each pair by two new actions, so that any one may fail."),
     ] = False,
     time_limit: Annotated[
-        float, typer.Option(metavar="S", help="Seconds; by then the best so far, with the gap left.")
+        float,
+        typer.Option(metavar="S", help="Seconds until the best design so far is returned with its gap."),
     ] = 60.0,
-    seed: Annotated[int, typer.Option(help="Of the search where a proof takes too long.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the search that runs if a proof takes too long.")] = 0,
     figure: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Draw actions and targets: .png, .svg or .pdf.", show_default=False
+            metavar="FILE", help="Draw actions and targets to a .png, .svg or .pdf file.", show_default=False
         ),
     ] = None,
     out: Annotated[
@@ -69,14 +71,14 @@ def design(
             "--out", "-o", metavar="GRAPH", help="Write the graph with the new actions.", show_default=False
         ),
     ] = None,
-    using: UseWhat = None,
+    using: UsingOption = None,
     as_json: AsJson = False,
     form: Form = None,
 ) -> None:
-    """Find the interventions to add so that every latent is disentangled, at the least cost.
+    """Find the cheapest interventions to add so that every latent is disentangled.
 
-    Chosen from candidates, or freely: then the fewest actions. Pairs that no allowed action separates are
-    listed with the reason, and the others are separated all the same.
+    With candidates, finds the cheapest of them; with free choice, the fewest actions. Lists the pairs that no allowed
+    action separates, with the reason, and separates all others.
 
     \b
     Examples:
@@ -89,11 +91,13 @@ def design(
 
     source = read_one(graph, form)
     if not as_json:
-        tell([source], instead=printed_instead(out), aside=figure is not None or out is not None)
+        print_readings(
+            [source], stdout_taken=writes_to_stdout(out), aside=figure is not None or out is not None
+        )
     if out is not None:
-        # a name that can't be written is told before the search, not after it
+        # reject an unknown suffix before the search
         format_of(out)
-    found = design_interventions(
+    result = design_interventions(
         source.graph,
         candidates=None if candidates is None else read_candidates(candidates),
         max_targets=max_targets,
@@ -105,36 +109,36 @@ def design(
         time_limit=time_limit,
         seed=seed,
     )
-    _write(found, figure, out)
-    if printed_instead(out):
+    _write(result, figure, out)
+    if writes_to_stdout(out):
         return
     if as_json:
-        print_json({"graph": source.name, **reading_of(source), **found.to_dict()})
+        print_json({"graph": source.name, **reading_of(source), **result.to_dict()})
     else:
         from identify.report.design import show_design
 
-        show(show_design(source.name, found), aside=figure is not None or out is not None)
+        show(show_design(source.name, result), aside=figure is not None or out is not None)
 
 
-def _write(found: Design, figure: Path | None, out: Path | None) -> None:
+def _write(design: Design, figure: Path | None, out: Path | None) -> None:
     if figure is not None:
-        _draw(found, figure)
+        _draw(design, figure)
     if out is not None:
         from identify.formats import write_graph
 
-        write_graph(found.graph, out)
+        write_graph(design.graph, out)
 
 
-def _draw(found: Design, path: Path) -> None:
+def _draw(design: Design, path: Path) -> None:
     from matplotlib.figure import Figure
 
     from identify.plot import plot_design, save_figure
     from identify.plot.paper import own_style
 
-    rows = max(len(found.actions), 2)
-    columns = int((~found.before.disentangled).sum())
+    rows = max(len(design.actions), 2)
+    columns = int((~design.before.disentangled).sum())
     size = (min(3.0 + 0.36 * columns, 14.0), min(1.8 + 0.3 * rows, 10.0))
     with own_style():
-        drawn = Figure(figsize=size, layout="constrained")
-        plot_design(found, ax=drawn.add_subplot())
-        save_figure(drawn, path)
+        figure = Figure(figsize=size, layout="constrained")
+        plot_design(design, ax=figure.add_subplot())
+        save_figure(figure, path)

@@ -1,4 +1,4 @@
-"""``mechsparse plot``: figures of a graph and of its predicted entanglement."""
+"""``mechsparse plot``: draw a graph and its predicted entanglement."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from identify.commands.options import AsJson, Form, Graph, UseWhat, print_json
-from identify.commands.sources import read_one, reading_of, tell
+from identify.commands.options import AsJson, Form, Graph, UsingOption, print_json
+from identify.commands.sources import print_readings, read_one, reading_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ __all__ = ["plot"]
 
 
 class What(StrEnum):
-    """What to draw."""
+    """Kinds of figures."""
 
     verdict = "verdict"
     graph = "graph"
@@ -31,15 +31,15 @@ class What(StrEnum):
 
 def plot(
     graph: Graph,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: .png, .svg or .pdf.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write: .png, .svg or .pdf.")],
     what: Annotated[
         What,
         typer.Option(
-            help="verdict: graph and entanglement side by side; graph: two layers; matrix: G^a and G^z; "
+            help="verdict: graph next to entanglement; graph: in two layers; matrix: G^a and G^z; "
             "entanglement: V by blocks; blocks: their order."
         ),
     ] = What.verdict,
-    using: UseWhat = None,
+    using: UsingOption = None,
     as_json: AsJson = False,
     form: Form = None,
 ) -> None:
@@ -56,7 +56,7 @@ def plot(
 
     source = read_one(graph, form)
     if not as_json:
-        tell([source], aside=True)
+        print_readings([source], aside=True)
     verdict = check(source.graph, using)
     with own_style():
         save_figure(_draw(verdict, what), out)

@@ -1,4 +1,4 @@
-"""What a person types for a graph -> named graphs: files, folders, the catalogue, standard input."""
+"""Graphs named by command-line arguments: files, folders, the catalogue, standard input."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from identify.terminal import printable
 if TYPE_CHECKING:
     from identify.graph import CausalGraph
 
-__all__ = ["CATALOGUE", "Source", "complete_graph", "read_all", "read_one", "reading_of", "tell"]
+__all__ = ["CATALOGUE", "Source", "complete_graph", "print_readings", "read_all", "read_one", "reading_of"]
 
 CATALOGUE = "catalog:"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A graph with the name to call it by.
+    """A graph with its name and origin.
 
     Attributes:
-        name: the file, or the name in the catalogue.
-        graph: the graph.
-        note: from the catalogue, what to say about its origin.
-        read_as: from a file, what it was taken for, in a sentence.
-        plain: whether the file is of our own format, which can be taken for one thing only.
+        name: Name of the file, or name in the catalogue.
+        graph: The graph.
+        note: Source and licence of a graph of the catalogue.
+        read_as: How a file was interpreted, in a sentence.
+        plain: Whether the file has the package's own JSON format, which is unambiguous.
     """
 
     name: str
@@ -41,10 +41,10 @@ class Source:
 
 
 def read_one(argument: str, form: str | None = None) -> Source:
-    """The graph behind one argument.
+    """Read the graph that an argument names.
 
     Raises:
-        IdentifyError: it can't be read; a folder or a group of the catalogue is no single graph.
+        IdentifyError: If the graph can't be read, or the argument is a folder or a group of the catalogue.
     """
     if argument.startswith(CATALOGUE):
         return _from_catalogue(argument.removeprefix(CATALOGUE))
@@ -53,64 +53,67 @@ def read_one(argument: str, form: str | None = None) -> Source:
     from identify.formats import format_of, read_described
     from identify.formats.described import describe
 
-    found = read_described(argument, form)
+    reading = read_described(argument, form)
     return Source(
         "standard input" if argument == "-" else argument,
-        found.graph,
-        read_as=describe(found),
-        plain=format_of(argument, form).name == "json" and not found.notes,
+        reading.graph,
+        read_as=describe(reading),
+        plain=format_of(argument, form).name == "json" and not reading.notes,
     )
 
 
-def tell(sources: Iterable[Source], *, instead: bool = False, aside: bool = False) -> None:
-    """Print what each file was read as: on standard output, or on standard error where that holds something else.
+def print_readings(sources: Iterable[Source], *, stdout_taken: bool = False, aside: bool = False) -> None:
+    """Print how each file was interpreted.
 
-    Nothing is said of the catalogue, nor on standard error of what can be taken for one thing only.
+    The lines go to standard output, or to standard error if standard output is taken. Graphs of the catalogue have no
+    such line, and files in the unambiguous JSON format have none on standard error.
 
     Args:
-        sources: graphs with what their files were read as.
-        instead: standard output holds a file.
-        aside: the lines only accompany files that are written: no standard output is no loss.
+        sources: Graphs with the interpretation of their files.
+        stdout_taken: Whether standard output holds a file.
+        aside: Whether a missing standard output is acceptable, because the lines only report on written files.
     """
     for source in sources:
-        if not source.read_as or (instead and source.plain) or (aside and not instead and is_absent()):
+        if not source.read_as or (stdout_taken and source.plain):
+            continue
+        if aside and not stdout_taken and is_absent():
             continue
         line = printable(f"{shown(source.name, 200)}: {source.read_as}")
-        if instead and sys.stderr is not None:
+        if stdout_taken and sys.stderr is not None:
             sys.stderr.write(f"{line}\n")
-        elif not instead:
+        elif not stdout_taken:
             sys.stdout.write(f"{line}\n")
 
 
 def reading_of(source: Source, key: str = "read_as") -> dict[str, str]:
-    """For a record in JSON: what the file was read as, where there is something to say."""
+    """Return the interpretation of the file for a JSON record; empty for graphs that need none."""
     return {key: source.read_as} if source.read_as and not source.plain else {}
 
 
 def read_all(arguments: Sequence[str], form: str | None = None) -> tuple[list[Source], list[IdentifyError]]:
-    """The graphs behind all arguments, folders and groups opened up; what can't be read is kept apart."""
-    found: list[Source] = []
+    """Read all graphs that the arguments name, with folders and groups expanded; return graphs and errors."""
+    sources: list[Source] = []
     errors: list[IdentifyError] = []
     for argument in arguments:
         try:
-            for single in _open_up(argument):
+            for name in _expand(argument):
                 try:
-                    found.append(read_one(single, form))
+                    sources.append(read_one(name, form))
                 except IdentifyError as error:
                     errors.append(error)
         except IdentifyError as error:
             errors.append(error)
-    return found, errors
+    return sources, errors
 
 
 def complete_graph(incomplete: str) -> list[str]:
-    """Shell completion: graphs of the catalogue (files are completed by the shell)."""
+    """Complete a name of the catalogue in the shell, which completes files itself."""
     from identify.catalog import names
 
     return [name for name in names() if name.casefold().startswith(incomplete.casefold())]
 
 
-def _open_up(argument: str) -> Iterator[str]:
+def _expand(argument: str) -> Iterator[str]:
     from identify.catalog import GROUPS, names
 
     group = argument.removeprefix(CATALOGUE)
@@ -133,7 +136,7 @@ def _graph_files(folder: Path) -> list[str]:
         raise FileAccessError(f"{folder}: can't be listed ({error.strerror})") from error
     if not files:
         raise FileAccessError(
-            f"{folder}: holds no graph file; known suffixes are {', '.join(sorted(SUFFIXES))}"
+            f"{folder}: contains no graph file; known suffixes are {', '.join(sorted(SUFFIXES))}"
         )
     return [str(path) for path in files]
 
@@ -141,9 +144,9 @@ def _graph_files(folder: Path) -> list[str]:
 def _from_catalogue(name: str) -> Source:
     from identify.catalog import entry
 
-    found = entry(name)
-    note = f"{found.source}. Licence: {found.licence}. {found.note}".strip()
-    return Source(found.name, found.graph, note)
+    named_entry = entry(name)
+    note = f"{named_entry.source}. Licence: {named_entry.licence}. {named_entry.note}".strip()
+    return Source(named_entry.name, named_entry.graph, note)
 
 
 def _is_catalogued(name: str) -> bool:

@@ -1,8 +1,7 @@
-"""The standard streams while a command runs: closed, full or without a reader, they stop no work.
+"""Standard streams that never interrupt a command, even if they are closed, full or without a reader.
 
-A command writes the files that it was asked for whatever becomes of its standard output. What can't be written is
-remembered, and told at the end: nothing where the reader has gone (``| head``), one line and exit code 2 where
-output was asked for and is lost.
+A command writes all requested files even if its standard output fails. The failure is recorded and reported at the end:
+with one line and exit code 2 if requested output is lost, and silently if the reader has closed the pipe (``| head``).
 """
 
 from __future__ import annotations
@@ -20,29 +19,29 @@ from identify.terminal import encodable
 
 __all__ = [
     "Output",
-    "complain",
+    "exit_code_after_output",
     "is_absent",
-    "is_unheard",
-    "reader_is_gone",
+    "is_broken_pipe",
+    "is_discarded",
+    "print_error",
     "standard_streams",
-    "verdict_on_output",
 ]
 
 _BAD_INPUT = 2
-_READER_GONE = (errno.EPIPE, errno.ECONNRESET)
+_BROKEN_PIPE = (errno.EPIPE, errno.ECONNRESET)
 
 
 class Output(io.TextIOBase):
-    """A standard stream that never fails: it keeps the first error, and swallows what comes after it.
+    """A standard stream that never raises: it records the first error and discards all later output.
 
     Characters that the encoding of the stream lacks are spelled in ASCII or escaped.
 
     Args:
-        stream: the stream to write to; None where there is none (``>&-``, a service, ``pythonw``).
+        stream: Stream to write to; None if there is none (``>&-``, a service, ``pythonw``).
 
     Attributes:
-        failure: the first error of the operating system, or None.
-        lost: whether something was to be written, and there is no stream.
+        failure: First error of the operating system, or None.
+        lost: Whether text was written although there is no stream.
 
     Example:
         >>> import io
@@ -61,59 +60,59 @@ class Output(io.TextIOBase):
 
     @property
     def absent(self) -> bool:
-        """Whether there is no stream to write to."""
+        """Whether the stream is missing."""
         return self._stream is None
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """Of the stream; UTF-8 where it has none, as in a notebook."""
+        """Encoding of the stream; UTF-8 if it has none, as in a notebook."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     @property
     def buffer(self) -> _Bytes:
-        """The same stream for bytes."""
+        """Binary side of the stream."""
         return _Bytes(self)
 
     def write(self, text: str) -> int:
-        """Write text, as far as it can be written."""
+        """Write text, or record the failure."""
         self.lost = self.lost or (self.absent and bool(text))
         if self._stream is not None and self.failure is None:
-            with self._remembering():
+            with self._recording_failure():
                 self._stream.write(encodable(text, self.encoding))
         return len(text)
 
     def write_bytes(self, data: bytes) -> int:
-        """Write bytes after the text so far; a stream for text only gets them as UTF-8."""
+        """Write bytes after the text so far; decode them as UTF-8 if the stream accepts only text."""
         binary = getattr(self._stream, "buffer", None)
         if binary is None:
             self.write(data.decode("utf-8"))
         elif self.failure is None:
-            with self._remembering():
+            with self._recording_failure():
                 self._stream.flush()  # type: ignore[union-attr]
                 binary.write(data)
         return len(data)
 
     def flush(self) -> None:
-        """Flush, as far as it can be done."""
+        """Flush the stream, or record the failure."""
         flush = getattr(self._stream, "flush", None)
         if flush is not None and self.failure is None:
-            with self._remembering():
+            with self._recording_failure():
                 flush()
 
     def writable(self) -> bool:
-        """True, whatever becomes of what is written."""
+        """Return True, because writing never raises."""
         return True
 
     def isatty(self) -> bool:
-        """Whether the stream is a terminal."""
-        # a stream of the user's own may lack this, and the next two
+        """Return whether the stream is a terminal."""
+        # a user-supplied stream may lack this method and `fileno`
         return bool(getattr(self._stream, "isatty", lambda: False)())
 
     def fileno(self) -> int:
-        """The file descriptor.
+        """Return the file descriptor.
 
         Raises:
-            io.UnsupportedOperation: there is none.
+            io.UnsupportedOperation: If the stream has none.
         """
         number = getattr(self._stream, "fileno", None)
         if number is None:
@@ -121,16 +120,16 @@ class Output(io.TextIOBase):
         return int(number())
 
     @contextlib.contextmanager
-    def _remembering(self) -> Iterator[None]:
+    def _recording_failure(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             self.failure = error
-            _discard_the_rest(self)
+            _redirect_to_null(self)
 
 
 class _Bytes(io.RawIOBase):
-    """The bytes side of an `Output`."""
+    """Binary side of an `Output`."""
 
     def __init__(self, output: Output) -> None:
         super().__init__()
@@ -148,7 +147,7 @@ class _Bytes(io.RawIOBase):
 
 @contextlib.contextmanager
 def standard_streams() -> Iterator[tuple[Output, Output]]:
-    """Put an `Output` in the place of standard output and standard error while the block runs."""
+    """Replace standard output and standard error by an `Output` while the block runs."""
     _occupy_closed_descriptors()
     before = sys.stdout, sys.stderr
     out, err = Output(sys.stdout), Output(sys.stderr)
@@ -161,44 +160,44 @@ def standard_streams() -> Iterator[tuple[Output, Output]]:
         sys.stdout, sys.stderr = before
 
 
-def verdict_on_output(out: Output, code: int) -> int:
-    """The exit code once it is known whether standard output took what was printed; a loss is one line.
+def exit_code_after_output(out: Output, code: int) -> int:
+    """Return the exit code of a command, after an error message if its output is lost.
 
     Args:
-        out: what stood for standard output.
-        code: the exit code of the command itself.
+        out: Stream that replaced standard output.
+        code: Exit code of the command itself.
 
     Returns:
-        2 where something is lost; else the code, also where the reader has gone.
+        2 if output is lost. Otherwise the code of the command, also if the reader has closed the pipe.
     """
     out.flush()
     if out.lost:
-        return complain("standard output is closed: what was to be printed there is lost")
-    if out.failure is not None and not reader_is_gone(out.failure):
+        return print_error("standard output is closed: the output is lost")
+    if out.failure is not None and not is_broken_pipe(out.failure):
         reason = out.failure.strerror or "can't be written"
-        return complain(f"standard output: {reason[0].lower()}{reason[1:]}; what was printed is not complete")
+        return print_error(f"standard output: {reason[0].lower()}{reason[1:]}; the output is incomplete")
     return code
 
 
-def reader_is_gone(error: OSError) -> bool:
-    """Whether whoever read our output has left, as ``head`` does: then nothing is wrong."""
-    # Windows says "invalid argument" to those who write into a closed pipe
-    return error.errno in _READER_GONE or (os.name == "nt" and error.errno == errno.EINVAL)
+def is_broken_pipe(error: OSError) -> bool:
+    """Return whether the reader has closed the pipe, as ``head`` does, which is not an error."""
+    # Windows reports "invalid argument" for writes to a closed pipe
+    return error.errno in _BROKEN_PIPE or (os.name == "nt" and error.errno == errno.EINVAL)
 
 
 def is_absent() -> bool:
-    """Whether there is no standard output, as in a service or after ``>&-``."""
+    """Return whether there is no standard output, as in a service or after ``>&-``."""
     return sys.stdout is None or (isinstance(sys.stdout, Output) and sys.stdout.absent)
 
 
-def is_unheard() -> bool:
-    """Whether what is printed from here on goes nowhere."""
+def is_discarded() -> bool:
+    """Return whether all further output is discarded."""
     return isinstance(sys.stdout, Output) and (sys.stdout.lost or sys.stdout.failure is not None)
 
 
-def complain(message: str) -> int:
-    """Print one line on standard error, if there is one, and return the exit code 2."""
-    # None would make print() take standard output instead
+def print_error(message: str) -> int:
+    """Print one line on standard error, if it exists, and return the exit code 2."""
+    # print() would use standard output for None
     if sys.stderr is not None:
         line = f"mechsparse: {one_line(message)}"
         with contextlib.suppress(OSError):
@@ -207,28 +206,28 @@ def complain(message: str) -> int:
 
 
 def _occupy_closed_descriptors() -> None:
-    """Open the null device where 0, 1 or 2 is closed.
+    """Open the null device for each closed descriptor among 0, 1 and 2.
 
-    Otherwise the next file that is opened gets the number, and what a library writes to "standard error" goes into it.
+    Otherwise the next opened file gets that number, and libraries that write to standard error write into the file.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # the lowest free number is taken
-            taken = os.open(os.devnull, os.O_RDWR)
-            if taken != number:
-                os.close(taken)
+            # the operating system assigns the lowest free number
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.close(descriptor)
                 return
-            os.set_inheritable(taken, True)
+            os.set_inheritable(descriptor, True)
 
 
-def _discard_the_rest(stream: Output) -> None:
-    """Point the descriptor at the null device: Python writes what is left in its buffers when it ends."""
+def _redirect_to_null(stream: Output) -> None:
+    """Redirect the descriptor to the null device, because Python flushes its buffers when it exits."""
     try:
         number = stream.fileno()
     except (OSError, ValueError):
         return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
-    os.close(nowhere)
+    null_device = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null_device, number)
+    os.close(null_device)

@@ -1,14 +1,22 @@
-"""Which interventions to add, so that every latent can be recovered alone.
+"""Design of interventions: which actions to add so that every latent can be recovered alone.
 
-Latent i is separated from latent j by an action that targets i and not j. What a graph leaves entangled, the
-ordered pairs (i, j), i != j, with V[i, j] = 1, is what new actions must separate:
+An action separates latent i from latent j if it targets i and not j. The new actions must separate the pairs that the
+graph leaves entangled, that is, the ordered pairs (i, j), i != j, with V[i, j] = 1. There are two problems:
 
-- from a list of candidates, the cheapest of them that do: a set cover, solved exactly (``cover.py``);
-- with free choice, the fewest actions: latents get codes, sets of actions, none of which lies inside
-  that of a latent to be told apart (``codes.py``); for latents that nothing separates these are the
-  antichains of Sperner's theorem.
+- With a list of candidates, choose the cheapest candidates that separate all pairs. This is a set cover (``cover.py``).
+- With free choice of targets, use the fewest actions. Each latent gets a code, the set of actions that target it, and
+  the code of i must not be contained in the code of j (``codes.py``). If the graph separates nothing, the codes form an
+  antichain, and Sperner's theorem gives the number of actions.
 
 Separation is necessary, not sufficient: an action with several targets must also move them in enough different ways.
+
+Modules:
+    ``prices``, ``candidates``, ``candidate_files``: exact prices; candidates, checked against the graph; their files.
+    ``demand``, ``greedy``, ``subsets``, ``cover``, ``partial``: set covers. The pairs and how often candidates separate
+    them; greedy covers; enumeration of few candidates; integer programming; the best choice within a budget.
+    ``blocks``, ``bounds``, ``codes``, ``exact_codes``, ``free``: free choice. The latents that need codes; bounds;
+    codes by construction; codes by integer programming; the search. ``result``, ``interventions``: `Design`;
+    `design_interventions`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What free choice has to do, by blocks: which latents need codes, and what each code must differ from."""
+"""Free choice of targets as a problem of codes: which latents need codes, and which codes must not contain them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ Blocks = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class FreeChoice:
-    """Latents that need codes, by blocks of latents entangled with each other.
+    """Latents that need codes, by blocks of mutually entangled latents.
+
+    The code of a latent is the set of new actions that target it.
 
     Attributes:
-        blocks: the latents of each block that actions may target; blocks without any pair are left out.
-        above: for each block the others that it is entangled with one way: its codes must have what theirs lack.
-        ceiling: for each block whether a latent that no action may target must be told apart from it, so
-            that its codes are not empty.
-        margin: how many actions the code of i must have that the code of j lacks.
-        max_targets: how many latents an action may target; None for any number.
+        blocks: Latents of each block that actions may target. Blocks without a pair to separate are left out.
+        above: For each block, the blocks that it is entangled with one way. None of its codes may be contained in
+            theirs.
+        ceiling: For each block, whether it must be separated from a latent that no action may target. Its codes must
+            then not be empty.
+        margin: Number of actions that the code of i must have and the code of j must lack, for each pair (i, j).
+        max_targets: Largest number of latents that an action may target; None for any number.
     """
 
     blocks: Blocks
@@ -37,7 +40,7 @@ class FreeChoice:
 
     @cached_property
     def entangled(self) -> tuple[bool, ...]:
-        """For each block whether its latents have anything to be separated from."""
+        """Whether the latents of each block must be separated from any other latent."""
         return tuple(
             len(block) > 1 or len(above) > 0 or ceiling
             for block, above, ceiling in zip(self.blocks, self.above, self.ceiling, strict=True)
@@ -45,63 +48,69 @@ class FreeChoice:
 
     @cached_property
     def n_entangled(self) -> int:
-        """Number of latents that have something to be separated from."""
-        pairs = zip(self.blocks, self.entangled, strict=True)
-        return sum(len(block) for block, entangled in pairs if entangled)
+        """Number of latents that must be separated from another latent."""
+        return sum(
+            len(block) for block, entangled in zip(self.blocks, self.entangled, strict=True) if entangled
+        )
 
     @cached_property
     def height(self) -> NDArray[np.intp]:
-        """For each block how many blocks the longest chain above it has."""
-        result = np.full(len(self.blocks), -1, dtype=np.intp)
+        """Length of the longest chain above each block, in blocks."""
+        heights = np.full(len(self.blocks), -1, dtype=np.intp)
         for b in self.top_first:
-            result[b] = result[self.above[b]].max() + 1 if len(self.above[b]) else 0
-        return result
+            heights[b] = heights[self.above[b]].max() + 1 if len(self.above[b]) else 0
+        return heights
 
     @property
-    def n_links(self) -> int:
-        """Blocks in the longest chain, a latent out of reach included."""
+    def chain_length(self) -> int:
+        """Length of the longest chain of blocks; a latent that no action may target counts as a block."""
         return int(self.height.max(initial=-1)) + 1 + any(self.ceiling)
 
     @cached_property
     def top_first(self) -> tuple[int, ...]:
-        """Blocks so that each comes after those above it: the order is transitive, so by their number."""
+        """Blocks in an order in which each block follows all blocks above it.
+
+        The order of the blocks is transitive, so it suffices to sort by the number of blocks above.
+        """
         return tuple(sorted(range(len(self.blocks)), key=lambda b: (len(self.above[b]), b)))
 
 
 def free_choice(
     entanglement: Entanglement, forbidden: Collection[int], robust: bool, max_targets: int | None
 ) -> FreeChoice:
-    """What codes must do for the pairs that some action can separate.
+    """Return the problem of codes for all pairs that some action can separate.
 
     Args:
-        entanglement: of the graph as it is.
-        forbidden: latents that no action may target.
-        robust: whether each pair must be separated by two actions.
-        max_targets: how many latents an action may target.
+        entanglement: Predicted entanglement without new actions.
+        forbidden: Latents that no action may target.
+        robust: Whether each pair must be separated by two actions.
+        max_targets: Largest number of latents that an action may target.
     """
-    out = set(forbidden)
-    allowed = [tuple(i for i in block if i not in out) for block in entanglement.blocks]
-    out_of_reach = [len(kept) < len(block) for kept, block in zip(allowed, entanglement.blocks, strict=True)]
+    not_allowed = set(forbidden)
+    allowed = [tuple(i for i in block if i not in not_allowed) for block in entanglement.blocks]
+    has_forbidden = [len(part) < len(block) for part, block in zip(allowed, entanglement.blocks, strict=True)]
     above = [entanglement.blocks_above(b) for b in range(entanglement.n_blocks)]
-    below = np.zeros(entanglement.n_blocks, dtype=bool)
-    for others in above:
-        below[others] = True
-    ceiling = [out_of_reach[b] or any(out_of_reach[c] for c in above[b].tolist()) for b in range(len(above))]
-    kept = [
+    has_below = np.zeros(entanglement.n_blocks, dtype=bool)
+    for blocks in above:
+        has_below[blocks] = True
+    ceiling = [
+        has_forbidden[b] or any(has_forbidden[c] for c in above[b].tolist()) for b in range(len(above))
+    ]
+    selected = [
         b
         for b, block in enumerate(allowed)
-        if block and (len(block) > 1 or len(above[b]) or below[b] or ceiling[b])
+        if block and (len(block) > 1 or len(above[b]) or has_below[b] or ceiling[b])
     ]
-    number = {b: position for position, b in enumerate(kept)}
+    position = {b: k for k, b in enumerate(selected)}
     limit = None if max_targets is None or max_targets >= entanglement.n_latents else max_targets
     return FreeChoice(
-        blocks=tuple(allowed[b] for b in kept),
-        above=tuple(_renumbered(above[b].tolist(), number) for b in kept),
-        ceiling=tuple(ceiling[b] for b in kept),
+        blocks=tuple(allowed[b] for b in selected),
+        above=tuple(_renumber(above[b].tolist(), position) for b in selected),
+        ceiling=tuple(ceiling[b] for b in selected),
         margin=2 if robust else 1,
         max_targets=limit,
     )
 
 
-def _renumbered(blocks: Sequence[int], number: dict[int, int]) -> NDArray[np.intp]:
-    return np.array([number[b] for b in blocks if b in number], dtype=np.intp)
+def _renumber(blocks: Sequence[int], position: dict[int, int]) -> NDArray[np.intp]:
+    return np.array([position[b] for b in blocks if b in position], dtype=np.intp)

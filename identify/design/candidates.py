@@ -1,4 +1,4 @@
-"""Interventions that could be made: target sets with names and costs, checked against the graph."""
+"""Candidate interventions: target sets with names and costs, checked against the graph."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Targets = Iterable[str | int]
 
 @dataclass(frozen=True)
 class Candidate:
-    """An intervention that could be made.
+    """A possible intervention.
 
     Attributes:
-        targets: the latents that it acts on, by name or position.
-        name: what to call it; made up when None.
-        cost: what it costs; not negative.
+        targets: Latents that it targets, by name or position.
+        name: Name of the action; generated when None.
+        cost: Non-negative cost.
     """
 
     targets: tuple[str | int, ...]
@@ -37,12 +37,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Candidates that fit the graph.
+    """Candidates that have been checked against the graph.
 
     Attributes:
-        names: unique, and different from those of the graph.
-        targets: for each candidate the positions of its latents, ascending.
-        costs: shape (n_candidates,).
+        names: Unique names that don't occur in the graph.
+        targets: Positions of the targets of each candidate, in ascending order.
+        costs: Costs, shape (n_candidates,).
     """
 
     names: tuple[str, ...]
@@ -53,11 +53,11 @@ class Candidates:
         return len(self.names)
 
     def matrix(self, n_latents: int) -> NDArray[np.bool_]:
-        """Shape (n_latents, n_candidates): which candidate targets which latent."""
-        result = np.zeros((n_latents, len(self)), dtype=bool)
+        """Return which candidate targets which latent, shape (n_latents, n_candidates)."""
+        matrix = np.zeros((n_latents, len(self)), dtype=bool)
         for column, rows in enumerate(self.targets):
-            result[list(rows), column] = True
-        return result
+            matrix[list(rows), column] = True
+        return matrix
 
 
 def resolve_candidates(
@@ -68,29 +68,31 @@ def resolve_candidates(
     """Check candidates against the graph and give each a name and a cost.
 
     Args:
-        graph: the graph whose latents they target.
-        candidates: a mapping from names to targets, or an iterable of `Candidate` or of bare targets. One with the name
-            of a latent, as a knock-out is called like its gene, becomes the action ``do(name)``.
-        costs: one per candidate, in order, or a mapping from names; replaces those of the candidates.
+        graph: Graph that contains the targets.
+        candidates: Mapping from names to targets, or iterable of `Candidate` or of bare targets. A candidate with the
+            name of a latent (a knock-out named after its gene) becomes the action ``do(name)``.
+        costs: Costs that replace those of the candidates: one per candidate, in order, or a mapping from names.
 
     Raises:
-        RequestError: a candidate has no target, targets a latent twice, or its name or cost can't be used.
-        UnknownNameError: there is no such latent.
+        RequestError: If a candidate has no target, a repeated target, or an invalid name or cost.
+        UnknownNameError: If a target is not a latent of the graph.
 
     Example:
-        >>> found = resolve_candidates(CausalGraph(Ga=[[0], [0]]), {"push": ["z0"], "pull": ["z1", "z0"]})
-        >>> found.targets, found.costs.tolist()
+        >>> candidates = resolve_candidates(CausalGraph(Ga=[[0], [0]]), {"push": ["z0"], "pull": ["z1", "z0"]})
+        >>> candidates.targets, candidates.costs.tolist()
         (((0,), (0, 1)), [1.0, 1.0])
     """
-    listed = _listed(candidates)
-    given = _given_names(graph, listed)
-    names = tuple(f"do({name})" if name in graph.latents else name for name in given)
-    _require_new(graph, names)
-    targets = tuple(_targets(graph, each.targets, name) for each, name in zip(listed, given, strict=True))
+    listed = _as_list(candidates)
+    labels = _labels(graph, listed)
+    names = tuple(f"do({label})" if label in graph.latents else label for label in labels)
+    _require_new_names(graph, names)
+    targets = tuple(
+        _targets(graph, candidate.targets, label) for candidate, label in zip(listed, labels, strict=True)
+    )
     if costs is None:
-        prices = [each.cost for each in listed]
+        prices = [candidate.cost for candidate in listed]
     elif isinstance(costs, Mapping):
-        prices = _priced(costs, given)
+        prices = _costs_by_name(costs, labels)
     else:
         prices = list(costs)
         if len(prices) != len(names):
@@ -98,17 +100,15 @@ def resolve_candidates(
                 f"there are {len(prices)} costs for {len(names)} candidates; give one per candidate, in order"
             )
     checked = [
-        check_cost(cost, f"the cost of {shown(name)}") for cost, name in zip(prices, given, strict=True)
+        check_cost(price, f"the cost of {shown(label)}") for price, label in zip(prices, labels, strict=True)
     ]
     if not math.isfinite(sum(checked)):
-        raise RequestError(
-            "the costs add up to more than a floating-point number can hold; take a larger unit"
-        )
+        raise RequestError("the sum of the costs exceeds the floating-point range; use a larger unit")
     return Candidates(names, targets, np.array(checked, dtype=np.float64))
 
 
 def unused_names(stem: str, count: int, taken: Collection[str]) -> tuple[str, ...]:
-    """``stem`` and a number from 0, the stem made longer until no name is taken already.
+    """Return ``stem`` followed by 0, 1, ..., with underscores appended to the stem until no name is taken.
 
     Example:
         >>> unused_names("new", 2, {"new1"})
@@ -120,14 +120,14 @@ def unused_names(stem: str, count: int, taken: Collection[str]) -> tuple[str, ..
 
 
 def check_cost(cost: object, what: str) -> float:
-    """A cost or a budget as a number.
+    """Return a cost or a budget as a float.
 
     Args:
-        cost: an integer, a float, a fraction or a decimal number; the nearest floating-point number is used.
-        what: what it is, for the error message.
+        cost: Integer, float, fraction or decimal number. The nearest floating-point number is used.
+        what: Subject of the error message.
 
     Raises:
-        RequestError: it is negative, infinite, too large, or no number.
+        RequestError: If the cost is negative, infinite, too large or not a number.
     """
     if isinstance(cost, int | float | np.integer | np.floating | Fraction | Decimal) and not isinstance(
         cost, bool
@@ -141,7 +141,7 @@ def check_cost(cost: object, what: str) -> float:
     raise RequestError(f"{what} is {quoted(cost)}; it must be a finite number, zero or more")
 
 
-def _listed(candidates: Mapping[str, Targets] | Iterable[Candidate | Targets]) -> Sequence[Candidate]:
+def _as_list(candidates: Mapping[str, Targets] | Iterable[Candidate | Targets]) -> Sequence[Candidate]:
     if isinstance(candidates, str) or not isinstance(candidates, Iterable):
         raise RequestError(
             f"candidates is {quoted(candidates)}; it must be a list of target sets, or a mapping from names to them"
@@ -149,8 +149,8 @@ def _listed(candidates: Mapping[str, Targets] | Iterable[Candidate | Targets]) -
     if isinstance(candidates, Mapping):
         return [Candidate(_as_tuple(targets, shown(str(name))), name) for name, targets in candidates.items()]
     return [
-        each if isinstance(each, Candidate) else Candidate(_as_tuple(each, f"candidate {number}"))
-        for number, each in enumerate(candidates)
+        item if isinstance(item, Candidate) else Candidate(_as_tuple(item, f"candidate {number}"))
+        for number, item in enumerate(candidates)
     ]
 
 
@@ -160,43 +160,46 @@ def _as_tuple(targets: Targets, what: str) -> tuple[str | int, ...]:
     return tuple(targets)
 
 
-def _given_names(graph: CausalGraph, candidates: Sequence[Candidate]) -> tuple[str, ...]:
-    """The names of the candidates, made up where none is given."""
-    given = [each.name for each in candidates if each.name is not None]
+def _labels(graph: CausalGraph, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """Return the names of the candidates as given, or generated where None."""
+    labels = [candidate.name for candidate in candidates if candidate.name is not None]
     try:
-        check_names(given, "candidates")
+        check_names(labels, "candidates")
     except GraphError as error:
         raise RequestError(str(error)) from error
-    taken = {*graph.latents, *graph.actions, *given}
-    made_up = unused_names("candidate", len(candidates), taken)
+    taken = {*graph.latents, *graph.actions, *labels}
+    generated = unused_names("candidate", len(candidates), taken)
     return tuple(
-        made_up[number] if each.name is None else each.name for number, each in enumerate(candidates)
+        default if candidate.name is None else candidate.name
+        for candidate, default in zip(candidates, generated, strict=True)
     )
 
 
-def _require_new(graph: CausalGraph, names: Sequence[str]) -> None:
+def _require_new_names(graph: CausalGraph, names: Sequence[str]) -> None:
     for name in names:
         if name in graph.actions or name in graph.latents or names.count(name) > 1:
             kind = "an action" if name in graph.actions else "a latent" if name in graph.latents else None
-            what = f"{kind} of the graph already" if kind else "the name of another one"
-            raise RequestError(f"a candidate is called {quoted(name)}, which is {what}; give it another name")
+            what = f"already {kind} of the graph" if kind else "also the name of another candidate"
+            raise RequestError(f"a candidate is named {quoted(name)}, which is {what}; choose another name")
 
 
 def _targets(graph: CausalGraph, targets: Targets, name: str) -> tuple[int, ...]:
     rows = [graph.index(latent) for latent in targets]
     if not rows:
-        raise RequestError(f"{shown(name)} targets no latent; an action acts on at least one")
+        raise RequestError(f"{shown(name)} targets no latent; an action targets at least one")
     if len(set(rows)) < len(rows):
-        twice = next(row for row in rows if rows.count(row) > 1)
-        raise RequestError(f"{shown(name)} targets {graph.latents[twice]} twice; name each latent once")
+        repeated = next(row for row in rows if rows.count(row) > 1)
+        raise RequestError(f"{shown(name)} targets {graph.latents[repeated]} twice; list each latent once")
     return tuple(sorted(rows))
 
 
-def _priced(costs: Mapping[str, float], names: Sequence[str]) -> list[float]:
+def _costs_by_name(costs: Mapping[str, float], names: Sequence[str]) -> list[float]:
     for name in costs:
         if name not in names:
-            raise RequestError(f"costs names {quoted(name)}, which is no candidate")
+            raise RequestError(f"costs contains {quoted(name)}, which is not a candidate")
     missing = [name for name in names if name not in costs]
     if missing:
-        raise RequestError(f"costs has no entry for {missing[0]!r}; price every candidate, or none")
+        raise RequestError(
+            f"costs has no entry for {missing[0]!r}; give the cost of every candidate, or of none"
+        )
     return [costs[name] for name in names]

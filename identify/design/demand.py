@@ -1,4 +1,4 @@
-"""What candidates have to do: how many of them must separate each pair of latents, and how many do."""
+"""Demand of a cover: how many candidates must separate each pair of latents, and how many do."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from identify.exceptions import RequestError
 
 __all__ = ["Demand", "demand_of"]
 
-# entangled latents; the pairs of so many are counted again and again
-_MOST_LATENTS = 5_000
+# entangled latents; all their pairs are counted repeatedly
+_MAX_LATENTS = 5_000
 
 
 @dataclass(frozen=True, eq=False)
 class Demand:
-    """Pairs to separate and candidates to do it with, among the latents that occur in a pair.
+    """Pairs to separate, and the candidates for it; restricted to the latents that occur in a pair.
 
     Attributes:
-        latents: their positions in the graph, shape (n,).
-        entangled: shape (n, n), true where V[i, j] = 1 and i != j.
-        targets: shape (n, n_candidates), which candidate targets which latent.
-        costs: shape (n_candidates,).
-        margin: how many candidates should separate each pair.
-        required: shape (n, n); how many of the chosen ones must separate each pair. By default ``margin``, or all
-            that there are where these are fewer.
+        latents: Positions of these latents in the graph, shape (n,).
+        entangled: Mask of the pairs with V[i, j] = 1 and i != j, shape (n, n).
+        targets: Mask of the targets of each candidate, shape (n, n_candidates).
+        costs: Costs of the candidates, shape (n_candidates,).
+        margin: Desired number of candidates that separate each pair.
+        required: Required number of chosen candidates that separate each pair, shape (n, n). The default is ``margin``,
+            or the number of available candidates if that is smaller.
     """
 
     latents: NDArray[np.intp]
@@ -41,19 +41,19 @@ class Demand:
 
     @cached_property
     def available(self) -> NDArray[np.int64]:
-        """Shape (n, n): how many candidates separate i from j."""
+        """Number of candidates that separate i from j, shape (n, n)."""
         return np.rint(self.coverage(np.ones(len(self.costs)))).astype(np.int64)
 
     @cached_property
     def needs(self) -> NDArray[np.int64]:
-        """Shape (n, n): how many of the chosen ones must separate i from j, as far as there are any."""
+        """Required number of chosen candidates that separate i from j, shape (n, n)."""
         if self.required is not None:
             return self.required
         return np.where(self.entangled, np.minimum(self.available, self.margin), 0)
 
     @cached_property
     def recoverable(self) -> NDArray[np.bool_]:
-        """Shape (n,): whether all pairs of a latent can be separated."""
+        """Whether each latent can be separated from all latents that it is entangled with, shape (n,)."""
         impossible = self.entangled & (self.available == 0)
         return np.asarray(~impossible.any(axis=1))
 
@@ -62,45 +62,45 @@ class Demand:
         return self.targets.astype(np.float32)
 
     def coverage(self, amounts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """By how much of the candidates, each taken with an amount from 0 to 1, i is separated from j.
+        """Return how many candidates separate i from j, when a candidate counts by the amount that is chosen of it.
 
         Args:
-            amounts: shape (n_candidates,).
+            amounts: Amount of each candidate from 0 to 1, shape (n_candidates,).
 
         Returns:
-            Shape (n, n).
+            The coverage of the pairs, shape (n, n).
         """
         used = np.flatnonzero(amounts)
         weights = self._weights[:, used].astype(np.float64)
-        taken = weights * amounts[used]
-        result: NDArray[np.float64] = taken.sum(axis=1)[:, None] - taken @ weights.T
-        return result
+        weighted = weights * amounts[used]
+        coverage: NDArray[np.float64] = weighted.sum(axis=1)[:, None] - weighted @ weights.T
+        return coverage
 
     def outside(self, missing: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Of the pairs of some latents that miss something, how many have their second latent outside a candidate.
+        """Count the unmet pairs (i, j) of some latents i whose latent j is not a target, for each candidate.
 
         Args:
-            missing: shape (some, n).
+            missing: Missing separations of some rows i, shape (n_rows, n).
 
         Returns:
-            Shape (some, n_candidates).
+            The counts, shape (n_rows, n_candidates).
         """
-        wanted = (missing > 0).astype(np.float32)
-        return np.asarray(wanted.sum(axis=1)[:, None] - wanted @ self._weights)
+        unmet = (missing > 0).astype(np.float32)
+        return np.asarray(unmet.sum(axis=1)[:, None] - unmet @ self._weights)
 
     def inside(self, counts: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Sum, over the targets of each candidate, of counts of shape (n, n_candidates)."""
+        """Return the sums of counts of shape (n, n_candidates) over the targets of each candidate."""
         return np.asarray(np.einsum("ic,ic->c", self._weights, counts), dtype=np.float64)
 
     def only(self, positions: NDArray[np.intp], costs: NDArray[np.float64] | None = None) -> Demand:
-        """The same pairs to separate, as often, with some of the candidates, at their costs or at others."""
+        """Return the same demand with some of the candidates, optionally at other costs."""
         prices = self.costs[positions] if costs is None else costs
         return Demand(
             self.latents, self.entangled, self.targets[:, positions], prices, self.margin, self.needs
         )
 
     def rest(self, chosen: NDArray[np.bool_]) -> Demand:
-        """What is left to do for the other candidates when some are taken."""
+        """Return the remaining demand on the other candidates when some are chosen."""
         missing = self.missing(chosen)
         others = ~chosen
         return Demand(
@@ -108,24 +108,24 @@ class Demand:
         )
 
     def missing(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Shape (n, n): how many candidates more each pair needs."""
+        """Return how many further candidates each pair needs, shape (n, n)."""
         covered = np.rint(self.coverage(chosen.astype(np.float64))).astype(np.int64)
         return np.asarray(np.maximum(self.needs - covered, 0))
 
 
 def demand_of(entanglement: Entanglement, candidates: Candidates, robust: bool) -> Demand:
-    """The pairs of a predicted entanglement, and what candidates do for them.
+    """Return the demand of a predicted entanglement on candidates.
 
     Raises:
-        RequestError: more than 5,000 latents are entangled.
+        RequestError: If more than 5,000 latents are entangled.
     """
     matrix = entanglement.above
-    busy = (entanglement.sizes > 1) | (np.diff(matrix.indptr) > 0)
-    busy[matrix.indices] = True
-    latents = np.flatnonzero(busy[entanglement.labels])
-    if len(latents) > _MOST_LATENTS:
+    has_pairs = (entanglement.sizes > 1) | (np.diff(matrix.indptr) > 0)
+    has_pairs[matrix.indices] = True
+    latents = np.flatnonzero(has_pairs[entanglement.labels])
+    if len(latents) > _MAX_LATENTS:
         raise RequestError(
-            f"{len(latents):,} latents are entangled; choosing from candidates is for at most {_MOST_LATENTS:,}, "
+            f"{len(latents):,} latents are entangled; candidates are supported for at most {_MAX_LATENTS:,}, "
             "free choice (no candidates) for any number"
         )
     blocks = entanglement.labels[latents]

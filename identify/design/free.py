@@ -1,4 +1,4 @@
-"""Free choice of targets: the fewest actions that separate what some action can separate."""
+"""Free choice of targets: the fewest actions that separate all pairs that some action can separate."""
 
 from __future__ import annotations
 
@@ -6,75 +6,75 @@ import time
 from dataclasses import dataclass
 
 from identify.design.blocks import FreeChoice
-from identify.design.bounds import lower_bound, most_recoverable
-from identify.design.codes import Codes, construct, one_each, separated
-from identify.design.exact_codes import affordable, solve_codes
+from identify.design.bounds import lower_bound, max_recoverable
+from identify.design.codes import Codes, construct, dedicated_codes, is_valid
+from identify.design.exact_codes import is_tractable, solve_codes
 
 __all__ = ["FreeAnswer", "choose_freely"]
 
 
 @dataclass(frozen=True)
 class FreeAnswer:
-    """Target sets chosen freely.
+    """Freely chosen target sets.
 
     Attributes:
-        targets: for each new action the positions of its latents, ascending.
-        lower_bound: fewer actions than this can't separate everything.
-        served: how many latents, of those with something to separate, are separated from all they should be.
-        most: no design within the limits serves more.
-        complete: whether all are.
-        optimal: whether that is proved to be the best answer to what was asked.
+        targets: Positions of the targets of each new action, in ascending order.
+        lower_bound: Proved lower bound on the number of actions that separate all pairs.
+        n_separated: Number of entangled latents that are separated from all latents that they must be separated from.
+        upper_bound: Proved upper bound on this number within the limits.
+        complete: Whether all entangled latents are separated.
+        optimal: Whether the target sets are proved optimal.
     """
 
     targets: tuple[tuple[int, ...], ...]
     lower_bound: int
-    served: int
-    most: int
+    n_separated: int
+    upper_bound: int
     complete: bool
     optimal: bool
 
 
 def choose_freely(problem: FreeChoice, max_actions: int | None, time_limit: float) -> FreeAnswer:
-    """The fewest actions, or the best that so many actions can do.
+    """Find the fewest actions that separate all latents, or the target sets that separate most latents within a limit.
 
     Args:
-        problem: what the actions must do.
-        max_actions: how many there may be; None for as many as needed.
-        time_limit: seconds for what is beyond construction.
+        problem: Latents that need codes.
+        max_actions: Largest number of actions; None for any number.
+        time_limit: Time limit in seconds for integer programming.
     """
     deadline = time.monotonic() + time_limit
     bound = lower_bound(problem)
     if max_actions is not None and max_actions < bound:
-        return _at_most(problem, max_actions, bound, deadline)
-    codes, bound = _all(problem, bound, deadline, max_actions)
+        return _best_with(problem, max_actions, bound, deadline)
+    codes, bound = _complete_codes(problem, bound, deadline)
     m = _n_actions(codes)
     if max_actions is not None and m > max_actions:
-        return _at_most(problem, max_actions, bound, deadline)
-    every = problem.n_entangled
-    return FreeAnswer(_targets(problem, codes), bound, every, every, True, m == bound)
+        return _best_with(problem, max_actions, bound, deadline)
+    n = problem.n_entangled
+    return FreeAnswer(_targets(problem, codes), bound, n, n, True, m == bound)
 
 
-def _all(problem: FreeChoice, bound: int, deadline: float, enough: int | None) -> tuple[Codes, int]:
-    """Codes for all latents, and a proved lower bound on their number of actions."""
-    codes = _by_construction(problem, bound, deadline)
-    while (m := _n_actions(codes) - 1) >= bound and affordable(problem, m):
-        if (left := deadline - time.monotonic()) <= 0:
+def _complete_codes(problem: FreeChoice, bound: int, deadline: float) -> tuple[Codes, int]:
+    """Return codes for all latents, and a proved lower bound on their number of actions."""
+    codes = _constructed_codes(problem, bound, deadline)
+    while (m := _n_actions(codes) - 1) >= bound and is_tractable(problem, m):
+        if (time_left := deadline - time.monotonic()) <= 0:
             break
-        answer = solve_codes(problem, m, left)
-        if answer.codes is not None and separated(problem, answer.codes):
-            codes = answer.codes
-        elif answer.most < problem.n_entangled:
+        solution = solve_codes(problem, m, time_left)
+        if solution.codes is not None and is_valid(problem, solution.codes):
+            codes = solution.codes
+        elif solution.upper_bound < problem.n_entangled:
             return codes, m + 1
         else:
             break
     return codes, bound
 
 
-def _by_construction(problem: FreeChoice, bound: int, deadline: float) -> Codes:
-    plain = one_each(problem)
+def _constructed_codes(problem: FreeChoice, bound: int, deadline: float) -> Codes:
+    plain = dedicated_codes(problem)
     for m in range(bound, _n_actions(plain)):
-        for spread in (True, False):
-            codes = construct(problem, m, spread=spread)
+        for balanced in (True, False):
+            codes = construct(problem, m, balanced=balanced)
             if codes is not None:
                 return codes
         if time.monotonic() > deadline:
@@ -82,31 +82,39 @@ def _by_construction(problem: FreeChoice, bound: int, deadline: float) -> Codes:
     return plain
 
 
-def _at_most(problem: FreeChoice, m: int, bound: int, deadline: float) -> FreeAnswer:
-    """As many latents as m actions separate."""
-    tries = [construct(problem, m, partial=True, spread=spread) for spread in (True, False)]
-    codes = max((found for found in tries if found is not None), key=lambda found: _served(problem, found))
-    # that not all can be served is known where m is below the bound
-    most = min(most_recoverable(problem, m), problem.n_entangled - (m < bound))
-    left = deadline - time.monotonic()
-    if _served(problem, codes) < most and left > 0 and affordable(problem, m):
-        answer = solve_codes(problem, m, left, partial=True)
-        most = min(most, answer.most)
+def _best_with(problem: FreeChoice, m: int, bound: int, deadline: float) -> FreeAnswer:
+    """Separate as many latents as possible with m actions."""
+    attempts = [construct(problem, m, partial=True, balanced=balanced) for balanced in (True, False)]
+    codes = max(
+        (attempt for attempt in attempts if attempt is not None),
+        key=lambda attempt: _n_separated(problem, attempt),
+    )
+    # below the bound, at least one latent stays entangled
+    upper_bound = min(max_recoverable(problem, m), problem.n_entangled - (m < bound))
+    time_left = deadline - time.monotonic()
+    if _n_separated(problem, codes) < upper_bound and time_left > 0 and is_tractable(problem, m):
+        solution = solve_codes(problem, m, time_left, partial=True)
+        upper_bound = min(upper_bound, solution.upper_bound)
         if (
-            answer.codes is not None
-            and separated(problem, answer.codes)
-            and _served(problem, answer.codes) > _served(problem, codes)
+            solution.codes is not None
+            and is_valid(problem, solution.codes)
+            and _n_separated(problem, solution.codes) > _n_separated(problem, codes)
         ):
-            codes = answer.codes
-    served = _served(problem, codes)
+            codes = solution.codes
+    n_separated = _n_separated(problem, codes)
     return FreeAnswer(
-        _targets(problem, codes), bound, served, most, served == problem.n_entangled, served == most
+        targets=_targets(problem, codes),
+        lower_bound=bound,
+        n_separated=n_separated,
+        upper_bound=upper_bound,
+        complete=n_separated == problem.n_entangled,
+        optimal=n_separated == upper_bound,
     )
 
 
-def _served(problem: FreeChoice, codes: Codes) -> int:
-    pairs = zip(codes, problem.entangled, strict=True)
-    return sum(code is not None for block, entangled in pairs if entangled for code in block)
+def _n_separated(problem: FreeChoice, codes: Codes) -> int:
+    blocks = zip(codes, problem.entangled, strict=True)
+    return sum(code is not None for block, entangled in blocks if entangled for code in block)
 
 
 def _n_actions(codes: Codes) -> int:
@@ -115,8 +123,8 @@ def _n_actions(codes: Codes) -> int:
 
 def _targets(problem: FreeChoice, codes: Codes) -> tuple[tuple[int, ...], ...]:
     sets: dict[int, list[int]] = {}
-    for block, given in zip(problem.blocks, codes, strict=True):
-        for latent, code in zip(block, given, strict=True):
+    for block, block_codes in zip(problem.blocks, codes, strict=True):
+        for latent, code in zip(block, block_codes, strict=True):
             for action in code or ():
                 sets.setdefault(action, []).append(latent)
     return tuple(tuple(sorted(sets[action])) for action in sorted(sets))

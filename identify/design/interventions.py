@@ -1,4 +1,4 @@
-"""`design_interventions`: from a request, checked at the door, to the design."""
+"""`design_interventions`: validate the request, solve it, and assemble the design."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from identify.names import quoted
 
 __all__ = ["design_interventions"]
 
-# pairs that nothing separates are spelled out, each with its reason
-_MOST_PAIRS = 1_000_000
+# unseparable pairs are listed one by one, each with its reason
+_MAX_PAIRS = 1_000_000
 
 
 def design_interventions(
@@ -52,97 +52,102 @@ def design_interventions(
     time_limit: float = 60.0,
     seed: int = 0,
 ) -> Design:
-    """Find the interventions to add so that every latent is disentangled, at the least cost.
+    """Find the cheapest interventions to add so that every latent is disentangled.
 
-    A new action separates latent i from latent j when it targets i and not j. What must be separated are the
-    ordered pairs with V[i, j] = 1, that nothing in the graph separates yet. Pairs that no allowed action can
-    separate are reported, and the others are separated all the same.
+    A new action separates latent i from latent j if it targets i and not j. The pairs to separate are the ordered pairs
+    with V[i, j] = 1, which the graph leaves entangled. Pairs that no allowed action can separate are reported, and all
+    others are separated.
 
     Args:
-        graph: the graph as it is.
-        candidates: what could be done: target sets, named when a mapping; see `Candidate`. None for free choice:
-            any set of latents, each action at cost 1.
-        max_targets: an action may have at most so many targets; None for any number.
-        forbidden: latents that no action may target, by name or position.
-        costs: of the candidates, in order or by name; 1 each when left out.
-        using: what of the graph separates already: ``"actions"``, ``"past"``, ``"both"``, or None for what it has.
-        budget: the costs may not exceed it. When it is too small for all pairs, as many latents as possible
-            are disentangled.
-        max_actions: at most so many new actions, in the same way.
-        robust: separate every pair by two different new actions, so that the loss of any one of them does no
-            harm. A pair that the graph itself separates needs none.
-        time_limit: seconds. What is found by then is returned, with the gap that is left; a first answer, which
-            takes seconds for thousands of latents, is made in any case.
-        seed: of the search for better choices where a proof takes too long.
+        graph: Graph without the new actions.
+        candidates: Candidate interventions: target sets, or a mapping from names to target sets; see `Candidate`. None
+            for free choice: any set of latents, at cost 1 per action.
+        max_targets: Largest number of targets of an action; None for any number.
+        forbidden: Latents that no action may target, by name or position.
+        costs: Costs of the candidates, in order or by name; 1 each by default.
+        using: Parts of the graph that already separate latents: ``"actions"``, ``"past"``, ``"both"``, or None for all
+            that the graph has.
+        budget: Largest total cost. If it is too small for all pairs, as many latents as possible are disentangled.
+        max_actions: Largest number of new actions, with the same consequence.
+        robust: Whether to separate every pair by two different new actions, so that the design survives the loss of any
+            one of them. Pairs that the graph itself separates need no new action.
+        time_limit: Time limit in seconds. When it is reached, the best design so far is returned with its gap. A first
+            design, which takes seconds for thousands of latents, is computed in any case.
+        seed: Seed of the neighbourhood search that runs when a proof takes too long.
 
     Returns:
-        The design, with what is proved about it.
+        The design, with proved bounds.
 
     Raises:
-        RequestError: an argument is out of its range, or a candidate can't be used.
-        UnknownNameError: there is no such latent.
+        RequestError: If an argument is out of range or a candidate is invalid.
+        UnknownNameError: If a latent does not exist.
 
     Source:
-        The remedy of the graphical criterion (Lachapelle et al., arXiv 2401.04890): V[i, j] = 1 until some
-        action targets i and not j. For free choice, Sperner's theorem.
+        The remedy of the graphical criterion (Lachapelle et al., arXiv 2401.04890): V[i, j] = 1 until some action
+        targets i and not j. Free choice uses Sperner's theorem.
 
     Example:
         >>> design = design_interventions(CausalGraph(latents=["a", "b", "c", "d", "e", "f"]))
         >>> design
         Design(4 new actions, optimal: 6 of 6 latents disentangled, 0 without them)
         >>> graph = CausalGraph(Ga=[[1], [1], [0]], latents=["raf", "mek", "erk"])
-        >>> chosen = design_interventions(graph, {"both": ["raf", "mek"], "one": ["mek"], "last": ["erk"]})
-        >>> chosen.names, chosen.unseparable
+        >>> design = design_interventions(graph, {"both": ["raf", "mek"], "one": ["mek"], "last": ["erk"]})
+        >>> design.names, design.unseparable
         (('one', 'last'), (('raf', 'mek'),))
     """
     _check_numbers(max_targets, max_actions, time_limit)
     if budget is not None:
         budget = check_cost(budget, "budget")
-    out = _positions(graph, forbidden)
+    forbidden_rows = _positions(graph, forbidden)
     before = predict_entanglement(graph, using)
     if candidates is None:
         if costs is not None:
-            raise RequestError("costs needs candidates; with free choice every action costs 1")
+            raise RequestError("costs requires candidates; with free choice every action costs 1")
         limits = [int(limit) for limit in (budget, max_actions) if limit is not None]
-        return _freely(before, out, max_targets, min(limits, default=None), robust, time_limit)
+        return _design_freely(
+            before, forbidden_rows, max_targets, min(limits, default=None), robust, time_limit
+        )
     resolved = resolve_candidates(graph, candidates, costs)
-    allowed, excluded = _allowed(graph, resolved, out, max_targets)
-    return _chosen(before, allowed, excluded, budget, max_actions, robust, time_limit, seed)
+    allowed, excluded = _split_allowed(graph, resolved, forbidden_rows, max_targets)
+    return _design_from_candidates(before, allowed, excluded, budget, max_actions, robust, time_limit, seed)
 
 
 # Free choice ----------------------------------------------------------------------------------------
 
 
-def _freely(
+def _design_freely(
     before: Entanglement,
-    out: frozenset[int],
+    forbidden: frozenset[int],
     max_targets: int | None,
     max_actions: int | None,
     robust: bool,
     time_limit: float,
 ) -> Design:
     graph = before.graph
-    problem = free_choice(before, out, robust, max_targets)
-    pairs = _out_of_reach(before, out)
+    problem = free_choice(before, forbidden, robust, max_targets)
+    pairs = _forbidden_pairs(before, forbidden)
     answer = choose_freely(problem, max_actions, time_limit)
     names = unused_names("new", len(answer.targets), {*graph.latents, *graph.actions})
-    # the others are disentangled as they are, or out of reach and entangled
-    settled = graph.n_latents - problem.n_entangled - sum(not before.disentangled[i] for i in out)
+    # all other latents are disentangled already, or entangled and forbidden
+    n_disentangled = (
+        graph.n_latents - problem.n_entangled - sum(not before.disentangled[i] for i in forbidden)
+    )
     return Design(
         before=before,
         actions=_interventions(before, names, answer.targets, [1.0] * len(names)),
         limited=not answer.complete,
         lower_bound=float(answer.lower_bound),
-        most_disentangled=settled + answer.most,
-        n_secured=settled + answer.served,
+        most_disentangled=n_disentangled + answer.upper_bound,
+        n_secured=n_disentangled + answer.n_separated,
         unseparable=tuple((graph.latents[i], graph.latents[j]) for i, j in pairs),
         reasons=tuple(f"no action may target {graph.latents[i]}" for i, _ in pairs),
         robust=robust,
     )
 
 
-def _out_of_reach(before: Entanglement, out: frozenset[int]) -> list[tuple[int, int]]:
-    rows = {i: before.row(i) for i in sorted(out)}
+def _forbidden_pairs(before: Entanglement, forbidden: frozenset[int]) -> list[tuple[int, int]]:
+    """Return the entangled pairs (i, j) for which no action may target i."""
+    rows = {i: before.row(i) for i in sorted(forbidden)}
     _check_number_of_pairs(sum(len(row) - 1 for row in rows.values()))
     return [(i, j) for i, row in rows.items() for j in row.tolist() if j != i]
 
@@ -150,7 +155,7 @@ def _out_of_reach(before: Entanglement, out: frozenset[int]) -> list[tuple[int, 
 # Candidates -----------------------------------------------------------------------------------------
 
 
-def _chosen(
+def _design_from_candidates(
     before: Entanglement,
     candidates: Candidates,
     excluded: dict[str, str],
@@ -160,38 +165,40 @@ def _chosen(
     time_limit: float,
     seed: int,
 ) -> Design:
-    started = time.monotonic()
+    start = time.monotonic()
     demand = demand_of(before, candidates, robust)
     pairs = np.argwhere(demand.entangled & (demand.available == 0))
     _check_number_of_pairs(len(pairs))
     names = before.graph.latents
-    known = _known_bound(before, candidates, demand, len(pairs))
+    known_bound = _known_bound(before, candidates, demand, len(pairs))
     limits = [
-        limit for limit in (budget, max_actions if _unpriced(candidates) else None) if limit is not None
+        limit for limit in (budget, max_actions if _has_unit_costs(candidates) else None) if limit is not None
     ]
-    cover = cheapest_cover(demand, time_limit, seed, known, min(limits, default=np.inf))
+    cover = cheapest_cover(demand, time_limit, seed, known_bound, min(limits, default=np.inf))
     chosen, limited = cover.chosen, False
-    served = most = int(demand.recoverable.sum())
+    n_separated = upper_bound = int(demand.recoverable.sum())
     if _exceeds(cover.cost, budget) or _exceeds(int(chosen.sum()), max_actions):
-        left = max(time_limit - (time.monotonic() - started), 0.2 * time_limit)
-        partial = best_within(demand, budget, max_actions, left)
-        chosen, served, most, limited = partial.chosen, partial.n_served, partial.most, True
-    picked = np.flatnonzero(chosen).tolist()
+        time_left = max(time_limit - (time.monotonic() - start), 0.2 * time_limit)
+        partial = best_within(demand, budget, max_actions, time_left)
+        chosen, limited = partial.chosen, True
+        n_separated, upper_bound = partial.n_separated, partial.upper_bound
+    columns = np.flatnonzero(chosen).tolist()
     latents = demand.latents
+    n_disentangled = before.n_latents - len(latents)
     return Design(
         before=before,
         actions=_interventions(
             before,
-            [candidates.names[c] for c in picked],
-            [candidates.targets[c] for c in picked],
-            [float(candidates.costs[c]) for c in picked],
+            [candidates.names[c] for c in columns],
+            [candidates.targets[c] for c in columns],
+            [float(candidates.costs[c]) for c in columns],
         ),
         limited=limited,
         lower_bound=cover.lower_bound,
-        most_disentangled=before.n_latents - len(latents) + most,
-        n_secured=before.n_latents - len(latents) + served,
+        most_disentangled=n_disentangled + upper_bound,
+        n_secured=n_disentangled + n_separated,
         unseparable=tuple((names[latents[i]], names[latents[j]]) for i, j in pairs.tolist()),
-        reasons=tuple(_why(before.graph, demand, excluded, i, j) for i, j in pairs.tolist()),
+        reasons=tuple(_reason(before.graph, demand, excluded, i, j) for i, j in pairs.tolist()),
         fragile=_fragile(before, demand),
         robust=robust,
         free=False,
@@ -200,42 +207,47 @@ def _chosen(
 
 
 def _known_bound(before: Entanglement, candidates: Candidates, demand: Demand, n_unseparable: int) -> float:
-    """Free choice can do at least what candidates can, so it needs no more actions; at the least prices."""
+    """Return the cost of as many of the cheapest candidates as free choice needs actions.
+
+    This is a lower bound, because free choice needs no more actions than any choice of candidates.
+    """
     if n_unseparable or not len(candidates) or not demand.needs.any():
         return 0.0
     if (demand.needs[demand.entangled] < demand.margin).any():
         return 0.0
     largest = int(demand.targets.sum(axis=0).max())
-    needed = lower_bound(free_choice(before, (), demand.margin > 1, largest))
-    # rounded down, so that it stays a bound
-    return math.nextafter(total(np.sort(candidates.costs)[:needed].tolist()), 0.0)
+    n_actions = lower_bound(free_choice(before, (), demand.margin > 1, largest))
+    # rounded down, so that it remains a lower bound
+    return math.nextafter(total(np.sort(candidates.costs)[:n_actions].tolist()), 0.0)
 
 
-def _allowed(
-    graph: CausalGraph, candidates: Candidates, out: frozenset[int], max_targets: int | None
+def _split_allowed(
+    graph: CausalGraph, candidates: Candidates, forbidden: frozenset[int], max_targets: int | None
 ) -> tuple[Candidates, dict[str, str]]:
+    """Return the allowed candidates, and the names of the excluded ones with the reason."""
     excluded: dict[str, str] = {}
     for name, targets in zip(candidates.names, candidates.targets, strict=True):
-        hit = [i for i in targets if i in out]
-        if hit:
-            excluded[name] = f"it targets {graph.latents[hit[0]]}, which no action may target"
+        not_allowed = [i for i in targets if i in forbidden]
+        if not_allowed:
+            excluded[name] = f"it targets {graph.latents[not_allowed[0]]}, which no action may target"
         elif max_targets is not None and len(targets) > max_targets:
             excluded[name] = f"it has {len(targets)} targets, more than {max_targets}"
-    kept = [k for k, name in enumerate(candidates.names) if name not in excluded]
+    positions = [k for k, name in enumerate(candidates.names) if name not in excluded]
     allowed = Candidates(
-        tuple(candidates.names[k] for k in kept),
-        tuple(candidates.targets[k] for k in kept),
-        candidates.costs[kept],
+        tuple(candidates.names[k] for k in positions),
+        tuple(candidates.targets[k] for k in positions),
+        candidates.costs[positions],
     )
     return allowed, excluded
 
 
-def _why(graph: CausalGraph, demand: Demand, excluded: Mapping[str, str], i: int, j: int) -> str:
+def _reason(graph: CausalGraph, demand: Demand, excluded: Mapping[str, str], i: int, j: int) -> str:
+    """Return why no allowed candidate separates latent i from latent j."""
     a, b = (graph.latents[demand.latents[k]] for k in (i, j))
-    which = "allowed candidate" if excluded else "candidate"
+    noun = "allowed candidate" if excluded else "candidate"
     if not demand.targets[i].any():
-        return f"no {which} targets {a}"
-    return f"every {which} that targets {a} also targets {b}"
+        return f"no {noun} targets {a}"
+    return f"every {noun} that targets {a} also targets {b}"
 
 
 def _fragile(before: Entanglement, demand: Demand) -> tuple[tuple[str, str], ...]:
@@ -247,7 +259,7 @@ def _fragile(before: Entanglement, demand: Demand) -> tuple[tuple[str, str], ...
     return tuple((names[demand.latents[i]], names[demand.latents[j]]) for i, j in pairs.tolist())
 
 
-def _unpriced(candidates: Candidates) -> bool:
+def _has_unit_costs(candidates: Candidates) -> bool:
     return bool((candidates.costs == 1).all())
 
 
@@ -261,7 +273,7 @@ def _exceeds(value: float, limit: float | None) -> bool:
 def _interventions(
     before: Entanglement, names: Collection[str], targets: Collection[tuple[int, ...]], costs: list[float]
 ) -> tuple[Intervention, ...]:
-    counts = _pairs_separated(before, targets)
+    counts = _n_separated_pairs(before, targets)
     latents = before.graph.latents
     return tuple(
         Intervention(name, tuple(latents[i] for i in rows), cost, count)
@@ -269,8 +281,8 @@ def _interventions(
     )
 
 
-def _pairs_separated(before: Entanglement, targets: Collection[tuple[int, ...]]) -> list[int]:
-    """For each target set, the entangled pairs (i, j) with i inside and j outside; counted by blocks."""
+def _n_separated_pairs(before: Entanglement, targets: Collection[tuple[int, ...]]) -> list[int]:
+    """Count, for each target set, the entangled pairs (i, j) with i inside and j outside, block by block."""
     sizes = before.sizes.astype(np.int64)
     related = before.above.astype(np.int64) + scipy.sparse.eye_array(
         before.n_blocks, dtype=np.int64, format="csr"
@@ -288,18 +300,18 @@ def _positions(graph: CausalGraph, forbidden: Iterable[str | int]) -> frozenset[
 
 
 def _check_numbers(max_targets: object, max_actions: object, time_limit: float) -> None:
-    for name, value, least in (("max_targets", max_targets, 1), ("max_actions", max_actions, 0)):
+    for name, value, minimum in (("max_targets", max_targets, 1), ("max_actions", max_actions, 0)):
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, SupportsIndex) or operator.index(value) < least:
-            raise RequestError(f"{name} is {quoted(value)}; it must be a whole number, {least} or more")
+        if isinstance(value, bool) or not isinstance(value, SupportsIndex) or operator.index(value) < minimum:
+            raise RequestError(f"{name} is {quoted(value)}; it must be a whole number, {minimum} or more")
     if check_cost(time_limit, "time_limit") == 0:
-        raise RequestError("time_limit is 0; it must be more than zero seconds")
+        raise RequestError("time_limit is 0; it must be positive")
 
 
 def _check_number_of_pairs(count: int) -> None:
-    if count > _MOST_PAIRS:
+    if count > _MAX_PAIRS:
         raise RequestError(
-            f"{count:,} pairs of latents can't be separated by what is allowed, more than the {_MOST_PAIRS:,} "
-            "that can be reported; allow more"
+            f"no allowed action separates {count:,} pairs of latents, more than the {_MAX_PAIRS:,} that can be "
+            "reported; allow more candidates or targets"
         )

@@ -1,6 +1,7 @@
-"""Prices as exact numbers: what was written in decimals, added up and compared without rounding.
+"""Exact prices: decimals that are added and compared without rounding.
 
-0.1 is a tenth here, and not the binary fraction beside it, so three candidates at 0.1 cost 0.3 and fit a budget of 0.3.
+A price of 0.1 means one tenth, not the nearest binary fraction, so three candidates at 0.1 cost 0.3 and fit a budget of
+0.3.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ __all__ = ["exact", "in_whole_numbers", "total"]
 
 
 def exact(price: float) -> Fraction:
-    """The shortest decimal that stands for a price.
+    """Return the shortest decimal that represents a price, as a fraction.
 
     Example:
         >>> exact(0.56)
@@ -23,7 +24,7 @@ def exact(price: float) -> Fraction:
 
 
 def total(prices: Iterable[float]) -> float:
-    """The sum of prices, rounded once at its end.
+    """Return the sum of prices, rounded once at the end.
 
     Example:
         >>> sum([0.1, 0.1, 0.1]), total([0.1, 0.1, 0.1])
@@ -33,10 +34,10 @@ def total(prices: Iterable[float]) -> float:
 
 
 def in_whole_numbers(prices: Sequence[float]) -> tuple[list[int], Fraction]:
-    """Prices as multiples of the largest unit of which all of them are multiples.
+    """Express prices as multiples of their largest common unit.
 
     Returns:
-        The multiples, and the unit; 1 where all prices are zero.
+        The multiples, and the unit (1 if all prices are zero).
 
     Example:
         >>> in_whole_numbers([0.56, 1.4, 0])
@@ -44,6 +45,6 @@ def in_whole_numbers(prices: Sequence[float]) -> tuple[list[int], Fraction]:
     """
     fractions = [exact(price) for price in prices]
     denominator = lcm(*(price.denominator for price in fractions))
-    whole = [price.numerator * (denominator // price.denominator) for price in fractions]
-    unit = gcd(*whole) or denominator
-    return [number // unit for number in whole], Fraction(unit, denominator)
+    numerators = [price.numerator * (denominator // price.denominator) for price in fractions]
+    unit = gcd(*numerators) or denominator
+    return [numerator // unit for numerator in numerators], Fraction(unit, denominator)

@@ -1,4 +1,4 @@
-"""The answer: which interventions to add, what they achieve, and what is proved about them."""
+"""Result of a design: the interventions to add, what they achieve, and what is proved about them."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Intervention:
     """An action to add.
 
     Attributes:
-        name: what it is called in the new graph.
-        targets: the latents that it acts on, in the graph's order.
-        cost: what it costs.
-        n_pairs: how many of the entangled ordered pairs it separates.
+        name: Name of the action in the new graph.
+        targets: Latents that the action targets, in the order of the graph.
+        cost: Cost of the action.
+        n_pairs: Number of entangled ordered pairs that the action separates.
     """
 
     name: str
@@ -47,25 +47,25 @@ class Intervention:
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """Interventions to add to a graph; ``bool(design)`` says that they disentangle it completely.
+    """Interventions to add to a graph; ``bool(design)`` is true if they disentangle it completely.
 
     Attributes:
-        before: the predicted entanglement without them.
-        actions: the interventions to add.
-        limited: whether the budget was too small for all that could be separated. If so, the design is about the
-            number of disentangled latents, else about the cost.
-        lower_bound: proved: separating every pair that some allowed action separates costs at least this
-            much (with free choice, the number of actions).
-        most_disentangled: proved: no allowed design within the budget disentangles more latents; when robust,
-            none secures more.
-        n_secured: how many latents are separated from all others as often as was asked: when robust, by two new
-            actions where there are two. Otherwise the number of disentangled latents.
-        unseparable: ordered pairs (i, j) of names that no allowed action separates.
-        reasons: for each of them why, in words.
-        fragile: of a robust design, pairs that only one candidate separates: they don't survive its loss.
-        robust: whether each pair was to be separated by two different new actions.
-        free: whether the targets were chosen freely, rather than from candidates.
-        excluded: candidates that were not allowed, with the reason.
+        before: Predicted entanglement without the interventions.
+        actions: Interventions to add.
+        limited: Whether the budget is too small to separate all pairs that allowed actions could separate. If so, the
+            design maximises the number of disentangled latents; otherwise it minimises the cost.
+        lower_bound: Proved lower bound on the cost of separating every pair that some allowed action separates (on the
+            number of actions with free choice).
+        most_disentangled: Proved upper bound on the number of latents that an allowed design within the budget
+            disentangles; if robust, on the number of secured latents.
+        n_secured: Number of latents that are separated from all others as often as required: by two new actions, where
+            two exist, if robust. Otherwise the number of disentangled latents.
+        unseparable: Ordered pairs (i, j) of names that no allowed action separates.
+        reasons: Reason for each unseparable pair, in words.
+        fragile: Pairs of a robust design that only one candidate separates; the loss of that candidate entangles them.
+        robust: Whether each pair must be separated by two different new actions.
+        free: Whether the targets were chosen freely rather than from candidates.
+        excluded: Candidates that were not allowed, with the reason.
     """
 
     before: Entanglement
@@ -83,33 +83,33 @@ class Design:
 
     @property
     def targets(self) -> list[set[str]]:
-        """The target sets of the new actions, as names of latents."""
+        """Target sets of the new actions, as names of latents."""
         return [set(action.targets) for action in self.actions]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the new actions."""
+        """Names of the new actions."""
         return tuple(action.name for action in self.actions)
 
     @property
     def cost(self) -> float:
-        """What the new actions cost together; with free choice, how many they are."""
+        """Total cost of the new actions; their number with free choice."""
         return total(action.cost for action in self.actions)
 
     @cached_property
     def graph(self) -> CausalGraph:
-        """The graph with the new actions behind those that it had."""
+        """The graph with the new actions appended to its own."""
         return _with_actions(self.before.graph, self.actions)
 
     @cached_property
     def verdict(self) -> Verdict:
-        """The criterion for what the design counts on: what was used of the graph, and the new actions."""
+        """Verdict of the criterion from the parts of the graph that the design uses and the new actions."""
         used = _with_actions(restricted(self.before.graph, self.before.using), self.actions)
         return check(used, {*self.before.using, ACTIONS})
 
     @property
     def complete(self) -> bool:
-        """Whether the new graph is completely disentangled, by what the design counts on."""
+        """Whether the parts of the graph that the design uses and the new actions give complete disentanglement."""
         return self.verdict.complete
 
     def __bool__(self) -> bool:
@@ -117,75 +117,75 @@ class Design:
 
     @property
     def n_disentangled(self) -> int:
-        """How many latents of the new graph are disentangled."""
+        """Number of disentangled latents of the new graph."""
         return self.verdict.n_disentangled
 
     @property
     def n_pairs(self) -> int:
-        """Entangled ordered pairs without the new actions."""
+        """Number of entangled ordered pairs without the new actions."""
         return self.before.n_entries - self.before.n_latents
 
     @property
     def n_separated(self) -> int:
-        """How many of them the new actions separate."""
+        """Number of entangled ordered pairs that the new actions separate."""
         after = self.verdict.entanglement
         return self.n_pairs - (after.n_entries - after.n_latents)
 
     @property
     def coverage(self) -> float:
-        """The share of the entangled pairs that the new actions separate; 1 when there was none."""
+        """Share of the entangled pairs that the new actions separate; 1 if there are none."""
         return self.n_separated / self.n_pairs if self.n_pairs else 1.0
 
     @property
     def gap(self) -> float:
-        """By what share the design might be better at most: cheaper, or with more latents when limited."""
+        """Relative optimality gap: of the cost, or of the number of secured latents if limited."""
         if self.limited:
-            most = self.most_disentangled
-            return (most - self.n_secured) / most if most else 0.0
+            bound = self.most_disentangled
+            return (bound - self.n_secured) / bound if bound else 0.0
         return relative_gap(self.cost, self.lower_bound)
 
     @property
     def optimal(self) -> bool:
-        """Whether the design is proved to be the best: the cheapest, or with most latents when limited.
+        """Whether the design is proved optimal: the cheapest, or with most secured latents if limited.
 
-        Few candidates, and prices that are whole numbers of some unit (cents), are compared exactly. Else a design is
-        called optimal when ``gap`` is at most a millionth.
+        Designs are compared exactly if there are few candidates or if all prices are multiples of a unit such as a
+        cent. Otherwise a design counts as optimal if ``gap`` is at most a millionth.
         """
         return self.gap <= 1e-6
 
     def without(self, action: str) -> CausalGraph:
-        """The new graph after the loss of one of the new actions.
+        """Return the new graph after the loss of one new action.
 
         Raises:
-            UnknownNameError: the design adds no such action.
+            UnknownNameError: If the design adds no such action.
         """
         if action not in self.names:
             raise UnknownNameError(f"the design adds no action {action!r}; it adds {', '.join(self.names)}")
-        left = tuple(each for each in self.actions if each.name != action)
-        return _with_actions(self.before.graph, left)
+        others = tuple(other for other in self.actions if other.name != action)
+        return _with_actions(self.before.graph, others)
 
     def separated_by(self, i: int | str, j: int | str) -> tuple[str, ...]:
-        """Names of the new actions that target latent i and not latent j.
+        """Return the names of the new actions that target latent i and not latent j.
 
         Raises:
-            RequestError: i and j are the same latent.
-            UnknownNameError: there is no such latent.
+            RequestError: If i and j are the same latent.
+            UnknownNameError: If the graph has no latent i or j.
         """
         names = self.before.graph.latents
         a, b = (names[self.before.graph.index(latent)] for latent in (i, j))
         if a == b:
-            raise RequestError(f"{a} and itself can't be separated; name two different latents")
+            raise RequestError(f"a latent can't be separated from itself ({a}); name two different latents")
         return tuple(
             action.name for action in self.actions if a in action.targets and b not in action.targets
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The design as JSON-ready values.
+        """Return the design as JSON-ready values.
 
         Returns:
-            ``complete``, ``optimal``, ``cost``, ``lower_bound``, ``gap``, counts, ``actions`` (name, targets,
-            cost, n_pairs), ``unseparable`` (latent, other, reason), ``fragile``, ``excluded`` and the reminder
-            about ``influence``.
+            A dictionary of ``complete``, ``optimal``, ``cost``, ``lower_bound``, ``gap``, counts, ``actions`` (name,
+            targets, cost, n_pairs), ``unseparable`` (latent, other, reason), ``fragile``, ``excluded`` and the note on
+            ``influence``.
         """
         return {
             "complete": self.complete,
@@ -223,9 +223,9 @@ class Design:
         }
 
     def __repr__(self) -> str:
-        proved = "optimal" if self.optimal else f"gap {self.gap:.1%}"
+        quality = "optimal" if self.optimal else f"gap {self.gap:.1%}"
         return (
-            f"Design({len(self.actions)} new actions, {proved}: {self.n_disentangled} of "
+            f"Design({len(self.actions)} new actions, {quality}: {self.n_disentangled} of "
             f"{self.before.n_latents} latents disentangled, {int(self.before.disentangled.sum())} without them)"
         )
 

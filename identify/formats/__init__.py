@@ -1,6 +1,11 @@
-"""Causal graphs in files: JSON, GraphML, GML, DOT, CSV (two forms) and NPZ, by suffix, without loss.
+"""Causal graphs in files: JSON, GraphML, GML, DOT, CSV (two forms) and NPZ, chosen by suffix, without loss.
 
-The formats are described, with examples, on the documentation's page "File formats".
+The page "File formats" of the documentation describes the formats with examples.
+
+Modules:
+    ``base``: `Format`, `Reading`. ``described``: what a file was read as, in one sentence. ``structured``, ``arrays``:
+    JSON; NPZ. ``cells``, ``adjacency``, ``tables``: cells of text tables; the two forms of CSV. ``drawing``,
+    ``dot_grammar``, ``dot``, ``gml``, ``graphml``: formats of programs that draw graphs.
 """
 
 from __future__ import annotations
@@ -35,7 +40,7 @@ __all__ = [
 #: All formats by name.
 FORMATS = {form.name: form for form in (JSON, GRAPHML, GML, DOT, EDGES, ADJACENCY, NPZ)}
 
-#: The format of each suffix; ``.adjacency.csv`` is longer than ``.csv``, and wins.
+#: Formats by suffix. The longest matching suffix decides, so ``.adjacency.csv`` takes precedence over ``.csv``.
 SUFFIXES = {suffix: form for form in FORMATS.values() for suffix in form.suffixes}
 
 _Path = str | os.PathLike[str]
@@ -45,14 +50,14 @@ def read_graph(path: _Path, format: str | None = None) -> CausalGraph:
     """Read a causal graph from a file.
 
     Args:
-        path: the file; ``-`` is standard input.
-        format: a name of `FORMATS`; by default what the suffix says, and JSON for ``-``. A ``.csv`` file is an
-            edge list or an adjacency table, as its header says.
+        path: Path of the file; ``-`` for standard input.
+        format: Name of a format in `FORMATS`. By default, the suffix decides; ``-`` is JSON. The header of a ``.csv``
+            file decides between an edge list and an adjacency table.
 
     Raises:
-        FormatError: the content is broken; the text has the file, the place and what would be right.
-        FileAccessError: the file can't be read, or is larger than the format's limit.
-        RequestError: there is no such format, or the suffix is unknown.
+        FormatError: If the content is invalid. The message gives the file, the position and what is valid.
+        FileAccessError: If the file can't be read or exceeds the size limit of the format.
+        RequestError: If the format or the suffix is unknown.
 
     Example:
         >>> import tempfile, pathlib
@@ -65,17 +70,19 @@ def read_graph(path: _Path, format: str | None = None) -> CausalGraph:
 
 
 def read_described(path: _Path, format: str | None = None) -> Reading:
-    """Read a causal graph as `read_graph` does, and say what the file was taken for.
+    """Read a causal graph like `read_graph`, and report how the file was interpreted.
 
     Args:
-        path: the file; ``-`` is standard input.
-        format: as for `read_graph`.
+        path: Path of the file; ``-`` for standard input.
+        format: Name of a format, as for `read_graph`.
 
     Returns:
-        The graph, and notes: the form of the file and all that had to be decided to read it.
+        The graph, the form of the file, and notes on every choice that reading it required.
 
     Raises:
-        FormatError, FileAccessError, RequestError: as `read_graph`.
+        FormatError: If the content is invalid.
+        FileAccessError: If the file can't be read or exceeds the size limit of the format.
+        RequestError: If the format or the suffix is unknown.
 
     Example:
         >>> import tempfile, pathlib
@@ -89,34 +96,35 @@ def read_described(path: _Path, format: str | None = None) -> Reading:
     name = "standard input" if os.fspath(path) == STANDARD else os.fspath(path)
     parse = read_table if form is EDGES and format is None else form.parse
     try:
-        found = parse(content)
+        reading = parse(content)
     except (FormatError, GraphError) as error:
         raise FormatError(f"{name}: {error}") from error
-    return Reading(found.graph, (*found.notes, *_lookalikes(found.graph)), found.form or form.title)
+    notes = (*reading.notes, *_note_on_lookalikes(reading.graph))
+    return Reading(reading.graph, notes, reading.form or form.title)
 
 
-def _lookalikes(graph: CausalGraph) -> tuple[str, ...]:
-    """A note on the first two names that differ in capitals or in letters that look the same."""
-    seen: dict[str, str] = {}
+def _note_on_lookalikes(graph: CausalGraph) -> tuple[str, ...]:
+    """Return a note on the first two names that differ only in capitals or look-alike letters."""
+    first: dict[str, str] = {}
     for name in (*graph.latents, *graph.actions):
-        other = seen.setdefault(lookalike(name), name)
+        other = first.setdefault(lookalike(name), name)
         if other != name:
-            return (f"{quoted(other)} and {quoted(name)} look alike, and are two nodes",)
+            return (f"{quoted(other)} and {quoted(name)} look alike but are different nodes",)
     return ()
 
 
 def write_graph(graph: CausalGraph, path: _Path, format: str | None = None) -> None:
-    """Write a causal graph to a file, whole or not at all.
+    """Write a causal graph to a file atomically.
 
     Args:
-        graph: the graph; its names, their order and all edges are kept.
-        path: the file; ``-`` is standard output.
-        format: a name of `FORMATS`; by default what the suffix says, and JSON for ``-``.
+        graph: Graph to write. Names, their order and all edges are preserved.
+        path: Path of the file; ``-`` for standard output.
+        format: Name of a format in `FORMATS`. By default, the suffix decides; ``-`` is JSON.
 
     Raises:
-        FileAccessError: the file can't be written.
-        FormatError: the graph is too large for the format.
-        RequestError: there is no such format, or the suffix is unknown.
+        FileAccessError: If the file can't be written.
+        FormatError: If the graph is too large for the format.
+        RequestError: If the format or the suffix is unknown.
 
     Example:
         >>> write_graph(CausalGraph(Ga=[[1]]), "-", "edges")
@@ -134,10 +142,10 @@ def write_graph(graph: CausalGraph, path: _Path, format: str | None = None) -> N
 
 
 def format_of(path: _Path, format: str | None = None) -> Format:
-    """The format of a file: the one that is named, or what its suffix says.
+    """Return the format of a file: the named one, or the one of its suffix.
 
     Raises:
-        RequestError: there is no such format, or the suffix is unknown.
+        RequestError: If the format or the suffix is unknown.
 
     Example:
         >>> format_of("network.GraphML").name, format_of("table.adjacency.csv").name
@@ -154,5 +162,5 @@ def format_of(path: _Path, format: str | None = None) -> Format:
         if name.endswith(suffix):
             return SUFFIXES[suffix]
     raise RequestError(
-        f"{shown(os.fspath(path), 200)}: the suffix names no format; known are {', '.join(SUFFIXES)}, or name a format"
+        f"{shown(os.fspath(path), 200)}: the suffix is unknown; use one of {', '.join(SUFFIXES)}, or name a format"
     )

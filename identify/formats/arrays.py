@@ -1,7 +1,7 @@
-"""NPZ: numpy arrays in a zip file; compact, and the format for large graphs.
+"""NPZ: numpy arrays in a zip file, a compact format for large graphs.
 
-A short file may unpack to gigabytes, and a header of a hundred bytes may claim any shape. So every size is checked in
-the headers before an array is read.
+A small file can unpack to gigabytes, and a header of a hundred bytes can declare any shape. Every size is therefore
+checked in the headers before an array is read.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = ["NPZ"]
 
 _VERSION = 1
 _LIMIT = 4096 * MIB
-# a file may unpack to this and fifty times its own size: a million latents with six million edges unpack to four
-# times their size, ten thousand latents as a plain matrix of bytes to 95 MiB
-_UNPACKED, _RATIO = 128 * MIB, 50
-_MOST_NODES = 20_000_000
+# a file may unpack to this size plus fifty times its own: a million latents with six million edges unpack to four times
+# their size, ten thousand latents as a dense matrix of bytes to 95 MiB
+_MAX_UNPACKED, _MAX_RATIO = 128 * MIB, 50
+_MAX_NODES = 20_000_000
 _MATRICES = ("Gz", "Ga")
 _PARTS = tuple(f"{key}_{part}" for key in _MATRICES for part in ("shape", "indptr", "indices"))
 _KEYS = (*_MATRICES, *_PARTS, "latents", "actions", "version")
@@ -37,18 +37,18 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 def _read(content: bytes) -> Reading:
     arrays = _unpack(content)
     try:
-        past, acted = (_matrix(arrays, key) for key in _MATRICES)
+        Gz, Ga = (_matrix(arrays, key) for key in _MATRICES)
         latents, actions = (_names(arrays, key) for key in ("latents", "actions"))
-        # shapes and names first: the entries of a plain matrix take many times its room
-        CausalGraph(_without_entries(past), _without_entries(acted), latents, actions)
-        graph = CausalGraph(past, acted, latents, actions)
+        # check shapes and names first: the conversion of a dense matrix takes many times its memory
+        CausalGraph(_without_entries(Gz), _without_entries(Ga), latents, actions)
+        graph = CausalGraph(Gz, Ga, latents, actions)
     except (FormatError, GraphError):
         raise
     except Exception as error:
-        # whatever numpy and scipy make of inconsistent arrays
-        raise FormatError(f"the arrays don't make a graph: {error}") from error
-    plain = any(key in arrays for key in _MATRICES)
-    return Reading(graph, ("rows are children, columns their parents",) if plain else ())
+        # numpy and scipy raise various errors for inconsistent arrays
+        raise FormatError(f"the arrays don't form a graph: {error}") from error
+    is_dense = any(key in arrays for key in _MATRICES)
+    return Reading(graph, ("rows are children, columns their parents",) if is_dense else ())
 
 
 def _write(graph: CausalGraph) -> bytes:
@@ -59,7 +59,7 @@ def _write(graph: CausalGraph) -> bytes:
             f"{key}_indptr": matrix.indptr,
             f"{key}_indices": matrix.indices,
         }
-    # the names that a graph makes up itself need no room
+    # default names need not be stored
     if graph.latents != default_names("z", graph.n_latents):
         arrays["latents"] = np.array(graph.latents)
     if graph.actions != default_names("a", graph.n_actions):
@@ -79,37 +79,37 @@ def _unpack(content: bytes) -> Arrays:
             _check_sizes(members, len(content))
             for key, info in members.items():
                 _check_header(file, key, info)
-        # only what is asked for is read
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            found = {key: arrays[key] for key in members}
+        # unknown keys are not read
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in members}
     except FormatError:
         raise
     except Exception as error:
-        # a damaged zip file raises whatever zipfile, zlib or numpy meet first
-        raise FormatError(f"is no NPZ file of plain arrays: {error}") from error
-    version = found.get("version")
+        # zipfile, zlib and numpy raise various errors for a damaged file
+        raise FormatError(f"is not an NPZ file of plain arrays: {error}") from error
+    version = arrays.get("version")
     if version is not None and (version.shape != () or version.dtype.kind not in "iu" or version > _VERSION):
         raise FormatError(
             f"key 'version': is {quoted(version.tolist())}; this version of mechsparse reads {_VERSION}"
         )
-    return found
+    return arrays
 
 
 def _check_sizes(members: dict[str, zipfile.ZipInfo], size: int) -> None:
     declared = sum(info.file_size for info in members.values())
     if declared > _LIMIT:
         raise FormatError(f"unpacks to {declared:,} bytes, more than the limit of {_LIMIT:,}")
-    if declared > _UNPACKED + _RATIO * size:
+    if declared > _MAX_UNPACKED + _MAX_RATIO * size:
         raise FormatError(
-            f"unpacks from {size:,} to {declared:,} bytes; write a plain matrix as bool, or the parts of a CSR matrix"
+            f"unpacks from {size:,} to {declared:,} bytes; write a dense matrix as bool, or the parts of a CSR matrix"
         )
 
 
 def _check_header(archive: zipfile.ZipFile, key: str, info: zipfile.ZipInfo) -> None:
-    """The header of a member claims what the member has, and shapes that a graph can have."""
+    """Raise FormatError unless the header declares the size of the member and a shape that a graph can have."""
     with archive.open(info) as member:
         if member.read(6) != np.lib.format.MAGIC_PREFIX:
-            raise FormatError(f"key '{key}': is no numpy array")
+            raise FormatError(f"key '{key}': is not a numpy array")
         version = tuple(member.read(2))
         readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         if version not in readers:
@@ -117,15 +117,14 @@ def _check_header(archive: zipfile.ZipFile, key: str, info: zipfile.ZipInfo) -> 
         shape, _, dtype = readers[version](member)
         start = member.tell()
     if dtype.hasobject:
-        raise FormatError(f"is no NPZ file of plain arrays: Object arrays can't be read (key '{key}')")
-    if max(shape, default=0) > _MOST_NODES and key in (*_MATRICES, "latents", "actions"):
+        raise FormatError(f"is not an NPZ file of plain arrays: object arrays can't be read (key '{key}')")
+    if max(shape, default=0) > _MAX_NODES and key in (*_MATRICES, "latents", "actions"):
+        raise FormatError(f"key '{key}': has shape {quoted(shape)}; a graph has at most {_MAX_NODES:,} nodes")
+    declared = math.prod(shape) * dtype.itemsize
+    if declared != info.file_size - start:
         raise FormatError(
-            f"key '{key}': has shape {quoted(shape)}; a graph has at most {_MOST_NODES:,} nodes"
-        )
-    claimed = math.prod(shape) * dtype.itemsize
-    if claimed != info.file_size - start:
-        raise FormatError(
-            f"is no NPZ file of plain arrays: key '{key}' claims {claimed:,} bytes and has {info.file_size - start:,}"
+            f"is not an NPZ file of plain arrays: key '{key}' declares {declared:,} bytes and has "
+            f"{info.file_size - start:,}"
         )
 
 
@@ -136,11 +135,11 @@ def _matrix(arrays: Arrays, key: str) -> Any:
         return None
     shape, indptr, indices = (_integers(arrays, f"{key}_{part}") for part in ("shape", "indptr", "indices"))
     if len(shape) != 2 or (shape < 0).any():
-        raise FormatError(f"key '{key}_shape': is {quoted(shape.tolist())}; it must be rows and columns")
-    if (shape > _MOST_NODES).any():
         raise FormatError(
-            f"key '{key}_shape': is {shape.tolist()}; a graph has at most {_MOST_NODES:,} nodes"
+            f"key '{key}_shape': is {quoted(shape.tolist())}; it must be two numbers, rows and columns"
         )
+    if (shape > _MAX_NODES).any():
+        raise FormatError(f"key '{key}_shape': is {shape.tolist()}; a graph has at most {_MAX_NODES:,} nodes")
     if len(indptr) != shape[0] + 1:
         raise FormatError(
             f"key '{key}_indptr': has {len(indptr)} entries; {shape[0]} rows need {shape[0] + 1}"

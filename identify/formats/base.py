@@ -1,4 +1,4 @@
-"""What a file format is: a name, suffixes, a limit, and a pair of functions between bytes and a graph."""
+"""`Format`: name, suffixes and size limit of a file format, with the conversions between bytes and a graph."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Reading:
-    """A graph, and what had to be decided to read it from a file.
+    """A graph that was read from a file, with notes on how the file was interpreted.
 
     Attributes:
-        graph: the graph.
-        notes: what the file was taken for where it could have meant something else, what was left out, and what
-            looks like a mistake; each a few words.
-        form: what the file is, in words; the format's title if the reader leaves it out.
+        graph: The graph.
+        notes: Short notes on ambiguities and how they were resolved, on what was ignored, and on likely mistakes.
+        form: Form of the file in words. If empty, the title of the format applies.
     """
 
     graph: CausalGraph
@@ -35,13 +34,14 @@ class Format:
     """A file format.
 
     Attributes:
-        name: how a person asks for it.
-        title: what people call it.
-        suffixes: endings of file names, lower case.
-        description: one line for help and documentation.
-        limit: the largest file to read, in bytes.
-        parse: the graph in a file's content, with notes. Raises FormatError with the place, without the file's name.
-        write: the file's content for a graph.
+        name: Name by which users request the format.
+        title: Name in texts.
+        suffixes: Lower-case suffixes of file names.
+        description: One line for help and documentation.
+        limit: Largest size of a file to read, in bytes.
+        parse: Converts the content of a file to a graph with notes. Raises FormatError with the position, without the
+            name of the file.
+        write: Converts a graph to the content of a file.
     """
 
     name: str
@@ -53,29 +53,29 @@ class Format:
     write: Callable[[CausalGraph], bytes]
 
     def read(self, content: bytes) -> CausalGraph:
-        """The graph in a file's content.
+        """Return the graph in the content of a file.
 
         Raises:
-            FormatError: the content is broken; the text has the place, without the file's name.
+            FormatError: If the content is invalid. The message gives the position, without the name of the file.
         """
         return self.parse(content).graph
 
 
 def decode(content: bytes) -> str:
-    """UTF-8 text, with or without a byte order mark, or UTF-16 text with one.
+    """Decode UTF-8 text with or without a byte order mark, or UTF-16 text with one.
 
     Raises:
-        FormatError: the content is empty or no such text.
+        FormatError: If the content is empty or not such text.
     """
     if not content.strip():
         raise FormatError("the file is empty")
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        # what spreadsheets call Unicode text
+        # spreadsheets write UTF-16 as "Unicode text"
         try:
             return content.decode("utf-16")
         except UnicodeDecodeError as error:
             raise FormatError(
-                f"line 1: byte 0 is no UTF-8 text; save the file as UTF-8 (it begins like UTF-16, and breaks at byte "
+                f"line 1: byte 0 is not UTF-8 text; save the file as UTF-8 (it begins as UTF-16 and is invalid at byte "
                 f"{error.start})"
             ) from error
     try:
@@ -83,5 +83,5 @@ def decode(content: bytes) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise FormatError(
-            f"line {line}: byte {error.start} is no UTF-8 text; save the file as UTF-8"
+            f"line {line}: byte {error.start} is not UTF-8 text; save the file as UTF-8"
         ) from error

@@ -1,8 +1,8 @@
-"""Tables in text: which delimiter, which lines are comments, and what the cells say.
+"""Cells of text tables: delimiters, comment lines, and the meaning of cells.
 
-One rule for all cells: white space around them is no part of them, quoted or not. A name that begins or ends with a
-space is therefore written with quotes that belong to the cell (``\"\"\" a \"\"\"`` in the file): what stands between
-such quotes is taken as it is.
+White space around a cell is never part of it, whether the cell is quoted or not. A name that begins or ends with a
+space is therefore written with quotes that belong to the cell (``\"\"\" a \"\"\"`` in the file); text between such
+quotes is read unchanged.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from identify.wording import plural
 __all__ = [
     "Line",
     "Table",
-    "aligned",
-    "entry",
+    "align_names",
+    "cell_of_name",
     "is_entry",
     "is_integer",
     "name_in",
+    "parse_entry",
     "read_cells",
     "write_cells",
 ]
@@ -39,7 +40,7 @@ _RESERVED = ("parent", "child", "kind", "unnamed: 0")
 
 
 class Line(NamedTuple):
-    """The trimmed cells of a line, and its number."""
+    """A line's number and its trimmed cells."""
 
     number: int
     cells: list[str]
@@ -47,12 +48,12 @@ class Line(NamedTuple):
 
 @dataclass
 class Table:
-    """A header, the lines below it, and what had to be decided.
+    """A header and the lines below it, with notes on how the text was interpreted.
 
     Attributes:
-        header: its cells, as many as have a title at the end (the first may be empty).
-        lines: each with as many cells as the header.
-        notes: delimiters other than commas, comments left out.
+        header: The header without empty cells at its end. The first cell may be empty.
+        lines: The lines, each with the same number of cells as the header.
+        notes: Notes on delimiters other than commas and on ignored comments.
     """
 
     header: Line
@@ -61,84 +62,84 @@ class Table:
 
     @property
     def titles(self) -> list[str]:
-        """The header in lower case; the name that pandas gives to a column without one is empty."""
-        found = [cell.lower() for cell in self.header.cells]
-        return ["" if found[0] == "unnamed: 0" else found[0], *found[1:]]
+        """The header in lower case, with an empty title for the index column of pandas."""
+        titles = [cell.lower() for cell in self.header.cells]
+        return ["" if titles[0] == "unnamed: 0" else titles[0], *titles[1:]]
 
     def column(self, position: int) -> list[str]:
         return [line.cells[position] for line in self.lines]
 
     def without_index(self) -> Table:
-        """The table without its first column, which numbers the lines."""
+        """Return the table without its first column, which numbers the lines."""
         lines = [Line(line.number, line.cells[1:]) for line in self.lines]
-        note = "left out the first column, which has no name and numbers the lines"
+        note = "ignored the first column, which has no name and numbers the lines"
         return Table(Line(self.header.number, self.header.cells[1:]), lines, [*self.notes, note])
 
 
 def read_cells(text: str) -> Table:
     """Split a text into cells.
 
-    Commas, semicolons or tabs stand between cells, as the header tells. Lines without a filled cell and lines that
-    begin with ``#`` are left out.
+    The header determines the delimiter: commas, semicolons or tabs. Empty lines and lines that begin with ``#`` are
+    ignored.
 
     Raises:
-        FormatError: there is no line, quotes don't match, or a line is shorter or longer than the header.
+        FormatError: If there is no line, a quote is not closed, or a line is shorter or longer than the header.
     """
-    lines, comments = _without_comments(text)
+    lines, n_comments = _without_comments(text)
     delimiter, lines = _delimiter(lines)
     table: Table | None = None
     for line in _split(lines, delimiter):
         if table is None:
             table = Table(Line(line.number, _without_empty_end(line.cells)), [])
         else:
-            table.lines.append(_fitted(line, len(table.header.cells)))
+            table.lines.append(_fit_to_width(line, len(table.header.cells)))
     if table is None:
         raise FormatError("the file is empty")
     if delimiter != ",":
         table.notes.append(f"cells are separated by {_DELIMITERS.get(delimiter, quoted(delimiter))}")
-    if comments:
-        table.notes.append(f"left out {plural(comments, 'comment line')} (#)")
+    if n_comments:
+        table.notes.append(f"ignored {plural(n_comments, 'comment line')} (#)")
     return table
 
 
 def _without_comments(text: str) -> tuple[list[str], int]:
-    """All lines, those that begin with ``#`` emptied (so that numbers stay right), and how many these are."""
-    lines, comments, inside = [], 0, False
+    """Return all lines, with comments replaced by empty lines to preserve line numbers, and the number of comments."""
+    lines, n_comments, in_quotes = [], 0, False
     for line in io.StringIO(text, newline=""):
-        if not inside and line.lstrip().startswith("#"):
-            comments += 1
+        if not in_quotes and line.lstrip().startswith("#"):
+            n_comments += 1
             lines.append("\n")
             continue
-        lines.append(_without_spaces_after_quotes(line, inside))
-        # a quoted cell may hold the end of a line
-        inside ^= line.count('"') % 2 == 1
-    return lines, comments
+        lines.append(_without_spaces_after_quotes(line, in_quotes))
+        # a quoted cell may span several lines
+        in_quotes ^= line.count('"') % 2 == 1
+    return lines, n_comments
 
 
-def _without_spaces_after_quotes(line: str, inside: bool) -> str:
-    """Spaces between a quoted cell and what separates it from the next, which the csv module would not have."""
+def _without_spaces_after_quotes(line: str, in_quotes: bool) -> str:
+    """Remove spaces between a quoted cell and the next delimiter, which the csv module rejects."""
     if '" ' not in line:
         return line
-    # every second part stands outside of quotes; between two quotes that stand for one it is empty
+    # every second part is outside of quotes; between the two quotes of an escaped quote it is empty
     parts = line.split('"')
-    for k in range(2 - inside, len(parts), 2):
-        rest = parts[k].lstrip(" ")
-        if rest[:1] in (",", ";", "\t", "\r", "\n") or (not rest and k == len(parts) - 1):
-            parts[k] = rest
+    for k in range(2 - in_quotes, len(parts), 2):
+        stripped = parts[k].lstrip(" ")
+        if stripped[:1] in (",", ";", "\t", "\r", "\n") or (not stripped and k == len(parts) - 1):
+            parts[k] = stripped
     return '"'.join(parts)
 
 
 def _delimiter(lines: list[str]) -> tuple[str, list[str]]:
-    """What stands between cells: what Excel's line ``sep=;`` says, or the first that the header has."""
+    """Return the delimiter, declared by Excel's line ``sep=;`` or else the first in the header, and the other lines."""
     for number, line in enumerate(lines):
         declared = re.fullmatch(r'"?sep=(.)"?', line.strip("\r\n "), re.IGNORECASE)
         if declared:
             return declared[1], [*lines[:number], "\n", *lines[number + 1 :]]
         if line.strip(" ,;\t\r\n"):
-            bare = re.sub(r'"[^"]*"', "", line)
-            # a tab beside a comma is white space around a cell
-            found = re.search(r"[ \t]*([,;])|\t", bare)
-            return (found[1] or "\t" if found else ","), lines
+            unquoted = re.sub(r'"[^"]*"', "", line)
+            # a tab next to a comma is white space around a cell
+            match = re.search(r"[ \t]*([,;])|\t", unquoted)
+            return (match[1] or "\t" if match else ","), lines
     return ",", lines
 
 
@@ -150,18 +151,18 @@ def _split(lines: list[str], delimiter: str) -> Iterator[Line]:
             if any(trimmed):
                 yield Line(reader.line_num, trimmed)
     except csv.Error as error:
-        raise FormatError(f"line {reader.line_num}: is no CSV: {error}") from error
+        raise FormatError(f"line {reader.line_num}: is not valid CSV: {error}") from error
 
 
 def _without_empty_end(cells: list[str]) -> list[str]:
-    """Spreadsheets pad lines with empty cells."""
+    """Remove the empty cells with which spreadsheets pad lines."""
     end = len(cells)
     while end > 1 and not cells[end - 1]:
         end -= 1
     return cells[:end]
 
 
-def _fitted(line: Line, width: int) -> Line:
+def _fit_to_width(line: Line, width: int) -> Line:
     cells = (
         line.cells
         if len(line.cells) <= width
@@ -172,14 +173,14 @@ def _fitted(line: Line, width: int) -> Line:
     raise FormatError(f"line {line.number}: has {len(cells)} cells; the header has {width}")
 
 
-# What cells say -------------------------------------------------------------------------------------
+# Meaning of cells -----------------------------------------------------------------------------------
 
 
-def entry(cell: str) -> bool | None:
-    """The entry of a matrix: 0 or 1, true or false, also as 1.0 or 1,0; None when the cell is none of these."""
-    known = _ENTRIES.get(cell.lower())
-    if known is not None:
-        return known
+def parse_entry(cell: str) -> bool | None:
+    """Return the entry of a matrix (0 or 1, true or false, also 1.0 or 1,0), or None if the cell is none of these."""
+    entry = _ENTRIES.get(cell.lower())
+    if entry is not None:
+        return entry
     try:
         value = float(cell.replace(",", "."))
     except ValueError:
@@ -188,74 +189,74 @@ def entry(cell: str) -> bool | None:
 
 
 def is_entry(cell: str) -> bool:
-    """Whether the cell is an entry of a matrix.
+    """Return whether the cell is an entry of a matrix.
 
     Example:
         >>> is_entry("1,0"), is_entry("speed")
         (True, False)
     """
-    return entry(cell) is not None
+    return parse_entry(cell) is not None
 
 
 def is_integer(cell: str) -> bool:
-    """Whether the cell is an integer, as the numbers of lines are."""
+    """Return whether the cell is an integer, as in a column that numbers the lines."""
     return _INTEGER.fullmatch(cell) is not None
 
 
 def name_in(cell: str) -> str:
-    """The name in a cell: between quotes that belong to the cell, or all of it."""
+    """Return the name in a cell, without quotes that belong to the cell."""
     return cell[1:-1] if len(cell) > 2 and cell[0] == cell[-1] == '"' else cell
 
 
-def aligned(first: Sequence[str], second: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
-    """Two lists of names of the same nodes, where one may have floats for integers (1.0 for 1), as pandas writes them.
+def align_names(first: Sequence[str], second: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Align two lists of names of the same nodes, of which pandas may have written integers as floats (1.0 for 1).
 
     Returns:
-        Both lists, floats written as integers where only so the one list names what is in the other; and a note then.
+        Both lists, with floats replaced by integers if only this makes names of the two lists match, and then a note.
 
     Example:
-        >>> aligned(["0", "1"], ["0.0", "1.0"])[:2]
+        >>> align_names(["0", "1"], ["0.0", "1.0"])[:2]
         (['0', '1'], ['0', '1'])
-        >>> aligned(["0.0", "1.5"], ["a", "b"])[:2]
+        >>> align_names(["0.0", "1.5"], ["a", "b"])[:2]
         (['0.0', '1.5'], ['a', 'b'])
     """
     if not any(map(_WHOLE_FLOAT.fullmatch, {*first, *second})):
         return list(first), list(second), []
-    whole = [
+    as_integers = [
         [_WHOLE_FLOAT.sub(r"\1", name) if _WHOLE_FLOAT.fullmatch(name) else name for name in names]
         for names in (first, second)
     ]
-    strangers = set(first) ^ set(second)
-    matched = {name for name in set(whole[0]) & set(whole[1]) if name in strangers}
+    unmatched = set(first) ^ set(second)
+    matched = {name for name in set(as_integers[0]) & set(as_integers[1]) if name in unmatched}
     if not matched:
         return list(first), list(second), []
     example = min(matched)
-    return whole[0], whole[1], [f"took names like {example}.0 for {example}"]
+    return as_integers[0], as_integers[1], [f"read names like {example}.0 as {example}"]
 
 
-def write_cells(header: Sequence[str], rows: Iterable[Sequence[object]], names: int) -> bytes:
-    """A table between commas; the first ``names`` cells of each row are names, and written so that they read back.
+def write_cells(header: Sequence[str], rows: Iterable[Sequence[object]], n_names: int) -> bytes:
+    """Write comma-separated values, with names written so that reading returns them unchanged.
 
     Args:
-        header: titles, as they shall stand.
-        rows: the rows below.
-        names: how many cells of each row are names.
+        header: Cells of the header.
+        rows: Rows below the header.
+        n_names: Number of cells at the beginning of each row that are names.
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
-    keep = cache(kept)
-    writer.writerows((*(keep(str(cell)) for cell in row[:names]), *row[names:]) for row in rows)
+    cell = cache(cell_of_name)
+    writer.writerows((*(cell(str(name)) for name in row[:n_names]), *row[n_names:]) for row in rows)
     return out.getvalue().encode()
 
 
-def kept(name: str) -> str:
-    """The cell for a name: between quotes of its own where reading would change it."""
-    changed = name and (
+def cell_of_name(name: str) -> str:
+    """Return the cell for a name, with quotes of its own if reading would change the name otherwise."""
+    needs_quotes = name and (
         name != name.strip()
         or (name[0] == name[-1] == '"')
         or name.startswith("#")
         or _WHOLE_FLOAT.fullmatch(name)
         or name.lower() in _RESERVED
     )
-    return f'"{name}"' if changed else name
+    return f'"{name}"' if needs_quotes else name

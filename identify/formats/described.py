@@ -1,4 +1,4 @@
-"""What a file was read as, in one sentence, so that a transposed table or a lost name is seen at once."""
+"""Description of a read file in one sentence, so that users notice a transposed table or a lost name at once."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from identify.wording import listed, plural
 
 __all__ = ["describe"]
 
-_MOST_NAMES, _MOST_EDGES, _MOST_LETTERS = 6, 3, 600
+_MAX_NAMES, _MAX_EDGES, _MAX_LETTERS = 6, 3, 600
 
 
 def describe(reading: Reading) -> str:
-    """Latents, actions, the past, examples of edges with their direction, and the notes.
+    """Describe latents, actions and the past, with examples of edges and their direction, and the notes.
 
     Args:
-        reading: from `identify.formats.read_described`.
+        reading: Result of `identify.formats.read_described`.
 
     Example:
         >>> from identify.graph import CausalGraph
         >>> graph = CausalGraph(Ga=[[0], [1]], latents=["speed", "place"], actions=["push"])
         >>> describe(Reading(graph, ("rows are children, columns their parents",), "adjacency table"))
-        'read as adjacency table: 2 latents (speed, place), 1 action (push); nothing from the past; 1 edge from actions
+        'read as adjacency table: 2 latents (speed, place), 1 action (push); no edges from the past; 1 edge from actions
         (push -> place); rows are children, columns their parents'
     """
     graph = reading.graph
@@ -37,13 +37,13 @@ def describe(reading: Reading) -> str:
         _edges(graph.Ga, graph.actions, graph.latents, "actions"),
         *reading.notes,
     ]
-    return one_line(f"read as {reading.form}: {'; '.join(part for part in parts if part)}", _MOST_LETTERS)
+    return one_line(f"read as {reading.form}: {'; '.join(part for part in parts if part)}", _MAX_LETTERS)
 
 
 def _counted(names: Sequence[str], noun: str) -> str:
     if not names:
         return f"no {noun}s"
-    return f"{plural(len(names), noun)} ({listed((shown(name, 30) for name in names), _MOST_NAMES)})"
+    return f"{plural(len(names), noun)} ({listed((shown(name, 30) for name in names), _MAX_NAMES)})"
 
 
 def _edges(
@@ -52,12 +52,12 @@ def _edges(
     if not parents:
         return ""
     if not matrix.nnz:
-        return f"nothing from {source}"
-    first = range(min(matrix.nnz, _MOST_EDGES))
-    rows = [int(np.searchsorted(matrix.indptr, place, side="right")) - 1 for place in first]
+        return f"no edges from {source}"
+    entries = range(min(matrix.nnz, _MAX_EDGES))
+    rows = [int(np.searchsorted(matrix.indptr, entry, side="right")) - 1 for entry in entries]
     examples = [
-        f"{shown(parents[matrix.indices[place]], 30)} -> {shown(children[row], 30)}"
-        for place, row in zip(first, rows, strict=True)
+        f"{shown(parents[matrix.indices[entry]], 30)} -> {shown(children[row], 30)}"
+        for entry, row in zip(entries, rows, strict=True)
     ]
-    more = ", ..." if matrix.nnz > _MOST_EDGES else ""
+    more = ", ..." if matrix.nnz > _MAX_EDGES else ""
     return f"{plural(matrix.nnz, 'edge')} from {source} ({', '.join(examples)}{more})"

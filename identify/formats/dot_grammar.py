@@ -1,14 +1,14 @@
-"""The grammar of DOT, parsed as Graphviz does.
+"""Parser of DOT that follows Graphviz.
 
-No library at hand keeps the order of statements: pydot sorts them into nodes, edges and subgraphs, and a default
-(``node [kind=action]``) holds for what comes after it, so the order is the meaning. Hence a parser of our own for
-the grammar on https://graphviz.org/doc/info/lang.html, with these rules, each checked against ``dot -Tjson``:
+A default (``node [kind=action]``) applies to later statements only, so the order of statements matters. Libraries such
+as pydot lose it: they sort statements into nodes, edges and subgraphs. This module therefore parses the grammar on
+https://graphviz.org/doc/info/lang.html itself, with these rules, each checked against ``dot -Tjson``:
 
-- a default holds for nodes (edges) that are made after it, in its subgraph and those inside, and not outside;
-- a node is made where its name first stands; later statements add to its attributes;
-- a named subgraph that is opened again keeps its nodes and its defaults;
-- an edge with a subgraph at one end stands for an edge to each node in it;
-- in a strict graph, and where edges have the same ``key``, a repeated edge adds to the attributes of the first.
+- A default applies to nodes (edges) that are created after it, in its subgraph and nested ones, and not outside.
+- A node is created where its name first occurs. Later statements add attributes.
+- A named subgraph that is reopened keeps its nodes and defaults.
+- An edge with a subgraph at one end denotes one edge for each node in it.
+- In a strict graph, and for edges with the same ``key``, a repeated edge adds attributes to the first one.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from identify.names import quoted
 
 __all__ = ["DotEdge", "DotGraph", "DotNode", "Html", "parse_dot"]
 
-# a subgraph in a subgraph in a subgraph: nobody draws more, and each level costs time for all nodes inside
-_DEEPEST = 50
-# {a b c} -> {d e f} stands for nine edges, so a short file may stand for very many
-_MOST_EDGES = 2_000_000
+# nesting of subgraphs: each level costs time for all nodes inside
+_MAX_DEPTH = 50
+# {a b c} -> {d e f} denotes nine edges, so a short file can denote a huge number
+_MAX_EDGES = 2_000_000
 
 _LETTER = "A-Za-z_\u0080-\U0010ffff"
 _TOKEN = re.compile(
@@ -45,7 +45,7 @@ Attributes = dict[str, str]
 
 
 class Html(str):
-    """An identifier written as ``<...>``: its value is markup."""
+    """An identifier in angle brackets, ``<...>``, whose value is markup."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class _Token:
         return self.kind == "sign" and self.text in signs
 
     def keyword(self) -> str:
-        """The keyword that the token is, in lower case; empty for anything else."""
+        """Return the token in lower case if it is a keyword, and an empty string otherwise."""
         return self.text.lower() if self.kind == "word" and self.text.lower() in _KEYWORDS else ""
 
 
 @dataclass
 class DotNode:
-    """A node: its attributes, and the line on which it first stands."""
+    """A node, with its attributes and the line of its first occurrence."""
 
     attributes: Attributes
     line: int
@@ -72,7 +72,7 @@ class DotNode:
 
 @dataclass
 class DotEdge:
-    """An edge as it is written: its ends, its attributes, and its line."""
+    """An edge as written, with its ends, attributes and line."""
 
     tail: str
     head: str
@@ -82,7 +82,7 @@ class DotEdge:
 
 @dataclass
 class DotGraph:
-    """What a file says: whether it is strict, its nodes by name in order, its edges."""
+    """A parsed file: whether the graph is strict, its nodes by name in order, and its edges."""
 
     strict: bool = False
     nodes: dict[str, DotNode] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class DotGraph:
 
 @dataclass
 class _Scope:
-    """The graph, or a subgraph: its defaults over those around it, its nodes, and the subgraphs named in it."""
+    """The graph or a subgraph: its defaults on top of those around it, its nodes, and its named subgraphs."""
 
     node: ChainMap[str, str] = field(default_factory=ChainMap)
     edge: ChainMap[str, str] = field(default_factory=ChainMap)
@@ -107,14 +107,14 @@ def parse_dot(text: str) -> DotGraph:
     """Parse a file with one directed graph.
 
     Raises:
-        FormatError: the text breaks the grammar, holds several graphs or an undirected one, is nested more than
-            50 deep, or stands for more than 2,000,000 edges; the text has the line.
+        FormatError: If the text violates the grammar, contains several graphs or an undirected one, is nested more than
+            50 deep, or denotes more than 2,000,000 edges. The message gives the line.
 
     Example:
-        >>> found = parse_dot("digraph { node [kind=action] push; node [kind=latent] push -> {x y} }")
-        >>> {name: node.attributes["kind"] for name, node in found.nodes.items()}
+        >>> graph = parse_dot("digraph { node [kind=action] push; node [kind=latent] push -> {x y} }")
+        >>> {name: node.attributes["kind"] for name, node in graph.nodes.items()}
         {'push': 'action', 'x': 'latent', 'y': 'latent'}
-        >>> [(edge.tail, edge.head) for edge in found.edges]
+        >>> [(edge.tail, edge.head) for edge in graph.edges]
         [('push', 'x'), ('push', 'y')]
     """
     return _Parser(text).graph()
@@ -124,17 +124,17 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._tokens = _tokens(text)
         self._next = next(self._tokens)
-        self._found = DotGraph()
-        # in a strict graph and for edges with a key: which edge of the list a repeated one adds to
-        self._known: dict[tuple[str, str, str], tuple[DotEdge, str]] = {}
+        self._graph = DotGraph()
+        # in a strict graph and for edges with a key: the first edge, to which repeated ones add attributes
+        self._first_edges: dict[tuple[str, str, str], tuple[DotEdge, str]] = {}
 
     def graph(self) -> DotGraph:
         if self._next.keyword() == "strict":
-            self._found.strict = True
+            self._graph.strict = True
             self._take()
         if self._next.keyword() == "graph":
             raise FormatError(
-                f"line {self._next.line}: is a graph; it must be a digraph, edges go from parent to child"
+                f"line {self._next.line}: is a graph; it must be a digraph, with edges from parent to child"
             )
         if self._next.keyword() != "digraph":
             raise self._unexpected("'digraph'")
@@ -143,10 +143,10 @@ class _Parser:
             self._identifier()
         self._body(_Scope())
         if self._next.keyword() in ("strict", "graph", "digraph"):
-            raise FormatError(f"line {self._next.line}: a second graph begins; give one")
+            raise FormatError(f"line {self._next.line}: a second graph begins; the file must contain one")
         if self._next.kind != "end":
             raise self._unexpected("the end of the file")
-        return self._found
+        return self._graph
 
     # Statements ---------------------------------------------------------------------------------
 
@@ -172,53 +172,53 @@ class _Parser:
         line = self._next.line
         first, is_name = self._end(scope)
         if is_name and self._next.is_sign("="):
-            # graph attribute: what was taken for a node is the key, and makes none
+            # a graph attribute: the identifier is its key and not a node
             self._take()
             self._identifier()
             return
-        self._make(first, scope)
+        self._add_nodes(first, scope)
         ends = [first]
         while self._next.is_sign("->"):
             self._take()
             ends.append(self._end(scope)[0])
-            self._make(ends[-1], scope)
+            self._add_nodes(ends[-1], scope)
         if self._next.is_sign("--"):
             raise FormatError(f"line {self._next.line}: '--' in a digraph; edges are written parent -> child")
         attributes = self._attributes()
         if len(ends) > 1:
-            # only now, since a later end may add nodes to the subgraph of an earlier one
+            # collected at the end, because a later end can add nodes to the subgraph of an earlier one
             members = [list(end.members if isinstance(end, _Scope) else end) for end in ends]
             self._add_edges(members, attributes, scope, line)
         elif not isinstance(first, _Scope):
             for name in first:
-                self._found.nodes[name].attributes.update(attributes)
+                self._graph.nodes[name].attributes.update(attributes)
 
     def _end(self, scope: _Scope) -> tuple[_Scope | dict[str, int], bool]:
-        """A subgraph, or nodes between commas with their lines; and whether it is a single name without a port."""
+        """Parse a subgraph or comma-separated nodes, and return whether they are a single name without a port."""
         if self._next.is_sign("{") or self._next.keyword() == "subgraph":
             return self._subgraph(scope), False
         names: dict[str, int] = {}
-        plain = True
+        has_port = False
         while True:
             line = self._next.line
             names.setdefault(self._identifier(), line)
             while self._next.is_sign(":"):
-                # a port is a place on the node's outline, and says nothing about the graph
+                # a port is a position on the outline of the node and irrelevant for the graph
                 self._take()
                 self._identifier()
-                plain = False
+                has_port = True
             if not self._next.is_sign(","):
-                return names, plain and len(names) == 1
+                return names, not has_port and len(names) == 1
             self._take()
 
-    def _make(self, end: _Scope | dict[str, int], scope: _Scope) -> None:
-        """Make the nodes at an end that are new, and count all of them among those of the scope."""
+    def _add_nodes(self, end: _Scope | dict[str, int], scope: _Scope) -> None:
+        """Create the new nodes at an end of an edge, and add all nodes there to the scope."""
         if isinstance(end, _Scope):
             scope.members |= end.members
             return
         for name, line in end.items():
-            if name not in self._found.nodes:
-                self._found.nodes[name] = DotNode(dict(scope.node), line)
+            if name not in self._graph.nodes:
+                self._graph.nodes[name] = DotNode(dict(scope.node), line)
             scope.members[name] = None
 
     def _subgraph(self, scope: _Scope) -> _Scope:
@@ -228,48 +228,48 @@ class _Parser:
             if not self._next.is_sign("{"):
                 name = self._identifier()
         inner = scope.inner() if name is None else scope.named.setdefault(name, scope.inner())
-        if inner.depth > _DEEPEST:
-            raise FormatError(f"line {line}: subgraphs are nested more than {_DEEPEST} deep")
+        if inner.depth > _MAX_DEPTH:
+            raise FormatError(f"line {line}: subgraphs are nested more than {_MAX_DEPTH} deep")
         self._body(inner)
         return inner
 
     def _add_edges(self, ends: list[list[str]], attributes: Attributes, scope: _Scope, line: int) -> None:
         key = attributes.get("key", "")
-        at_first = {**scope.edge, **attributes}
+        initial = {**scope.edge, **attributes}
         for tails, heads in pairwise(ends):
-            if len(self._found.edges) + len(tails) * len(heads) > _MOST_EDGES:
+            if len(self._graph.edges) + len(tails) * len(heads) > _MAX_EDGES:
                 raise FormatError(
-                    f"line {line}: the file stands for more than {_MOST_EDGES:,} edges; write a .csv or .npz file"
+                    f"line {line}: the file denotes more than {_MAX_EDGES:,} edges; write a .csv or .npz file"
                 )
             for tail in tails:
                 for head in heads:
-                    self._add_edge(DotEdge(tail, head, at_first, line), attributes, key)
+                    self._add_edge(DotEdge(tail, head, initial, line), attributes, key)
 
     def _add_edge(self, edge: DotEdge, attributes: Attributes, key: str) -> None:
-        if key or self._found.strict:
-            # a strict graph has one edge between two nodes, whatever the key; another key adds nothing to it
-            place = (edge.tail, edge.head, "" if self._found.strict else key)
-            first, first_key = self._known.setdefault(place, (edge, key))
+        if key or self._graph.strict:
+            # a strict graph has one edge between two nodes, whatever the key; repetitions with another key add nothing
+            ends_and_key = (edge.tail, edge.head, "" if self._graph.strict else key)
+            first, first_key = self._first_edges.setdefault(ends_and_key, (edge, key))
             if first is not edge:
                 if key in ("", first_key):
                     first.attributes = {**first.attributes, **attributes}
                 return
-        self._found.edges.append(edge)
+        self._graph.edges.append(edge)
 
     def _attributes(self) -> Attributes:
-        found: Attributes = {}
+        attributes: Attributes = {}
         while self._next.is_sign("["):
             self._take()
             while not self._next.is_sign("]"):
                 key = self._identifier()
                 self._sign("=")
-                found[key] = self._identifier()
+                attributes[key] = self._identifier()
                 if self._next.is_sign(";", ","):
                     self._take()
             self._take()
-        return found
+        return attributes
 
-    # Words --------------------------------------------------------------------------------------
+    # Tokens -------------------------------------------------------------------------------------
 
     def _identifier(self) -> str:
         token = self._next
@@ -296,37 +296,37 @@ class _Parser:
         if self._next.kind != "end":
             self._next = next(self._tokens)
 
-    def _unexpected(self, wanted: str) -> FormatError:
-        what = "the file ends" if self._next.kind == "end" else f"{quoted(self._next.text, 40)} stands"
-        return FormatError(f"line {self._next.line}: is no DOT: {what} where {wanted} should be")
+    def _unexpected(self, expected: str) -> FormatError:
+        actual = "the end of the file" if self._next.kind == "end" else quoted(self._next.text, 40)
+        return FormatError(f"line {self._next.line}: is not valid DOT: expected {expected}, found {actual}")
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    place, line = 0, 1
-    while place < len(text):
-        match = _TOKEN.match(text, place)
+    start, line = 0, 1
+    while start < len(text):
+        match = _TOKEN.match(text, start)
         if match is None:
-            raise FormatError(f"line {line}: is no DOT: {_broken(text, place)}")
+            raise FormatError(f"line {line}: is not valid DOT: {_syntax_error(text, start)}")
         kind, end = match.lastgroup or "", match.end()
         if kind == "html":
-            end = _end_of_html(text, place, line)
-        raw = text[place:end]
+            end = _end_of_html(text, start, line)
+        raw = text[start:end]
         if kind != "space":
             yield _Token(kind, _value(kind, raw, line, text[end : end + 1]), line)
-        place, line = end, line + raw.count("\n")
+        start, line = end, line + raw.count("\n")
     yield _Token("end", "", line)
 
 
-def _value(kind: str, raw: str, line: int, following: str) -> str:
+def _value(kind: str, raw: str, line: int, next_character: str) -> str:
     if kind == "quoted":
-        # the only escapes at this level: a quote, and a line that goes on; labels know more
+        # the only escapes at this level are quotes and continued lines; labels have more
         return re.sub(r"\\(\\|\"|\r?\n)", lambda match: _ESCAPED.get(match[1], match[0]), raw[1:-1])
     if kind == "html":
         return raw[1:-1]
-    if kind == "number" and re.match(rf"[{_LETTER}.0-9]", following):
-        # Graphviz warns, and goes on with two names
+    if kind == "number" and re.match(rf"[{_LETTER}.0-9]", next_character):
+        # Graphviz warns and continues with two names
         raise FormatError(
-            f"line {line}: {quoted(raw + following)} begins no name; write names that start with a digit in quotes"
+            f"line {line}: a name can't begin with {quoted(raw + next_character)}; quote names that begin with a digit"
         )
     return raw
 
@@ -334,18 +334,18 @@ def _value(kind: str, raw: str, line: int, following: str) -> str:
 _ESCAPED = {'"': '"', "\n": "", "\r\n": ""}
 
 
-def _end_of_html(text: str, place: int, line: int) -> int:
+def _end_of_html(text: str, start: int, line: int) -> int:
     depth = 0
-    for match in re.compile("[<>]").finditer(text, place):
+    for match in re.compile("[<>]").finditer(text, start):
         depth += 1 if match[0] == "<" else -1
         if depth == 0:
             return match.end()
-    raise FormatError(f"line {line}: is no DOT: '<' is never closed")
+    raise FormatError(f"line {line}: is not valid DOT: '<' is never closed")
 
 
-def _broken(text: str, place: int) -> str:
-    if text[place] == '"':
+def _syntax_error(text: str, start: int) -> str:
+    if text[start] == '"':
         return "a quoted string is never closed"
-    if text.startswith("/*", place):
+    if text.startswith("/*", start):
         return "a comment is never closed"
-    return f"{quoted(text[place])} can't stand here"
+    return f"{quoted(text[start])} is not allowed here"

@@ -1,7 +1,7 @@
-"""What GraphML, GML and DOT have in common: nodes with attributes and edges between them -> `CausalGraph`.
+"""Conversion of nodes with attributes and edges, as in GraphML, GML and DOT, to a `CausalGraph`.
 
-Programs that draw graphs tell nodes apart by ids of their own making (``n0``, ``62``) and keep what people see in
-an attribute. So when all ids look made up, the names of the latents are the labels; otherwise they are the ids.
+Programs that draw graphs identify nodes by generated ids (``n0``, ``62``) and store the displayed text in an attribute.
+If all ids look generated, the labels are therefore the names of the nodes; otherwise the ids are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Drawing", "DrawnEdge", "DrawnNode", "without_markup"]
 
 _KINDS = ("latent", "action")
 # n0 and n0::n1 (yEd), 62 (Cytoscape, igraph's DOT), 1.0 (Gephi), node3, v3, UUIDs
-_MADE_UP = re.compile(
+_GENERATED_ID = re.compile(
     r"(?:n|node|v|vertex|id|_)?[0-9]+(?:\.0)?(?:::?(?:n|node)?[0-9]+)*"
     r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     re.IGNORECASE,
@@ -34,9 +34,9 @@ class DrawnNode:
     """A node of a drawing.
 
     Attributes:
-        place: where it stands, for messages: ``"line 3"``, or empty where the parser knows no lines.
-        kind: the attribute ``kind``, None when it is missing.
-        labels: by source (``"name"``, ``"label"``, ...), texts that may be its name.
+        place: Position for messages, such as ``"line 3"``; empty if the parser doesn't know lines.
+        kind: Attribute ``kind``; None if missing.
+        labels: Candidates for the name, by source (``"name"``, ``"label"``, ...).
     """
 
     place: str = ""
@@ -46,7 +46,7 @@ class DrawnNode:
 
 @dataclass(frozen=True)
 class DrawnEdge:
-    """A directed edge from a parent to a child, by node ids, and where it stands."""
+    """A directed edge from a parent to a child, by node ids, with its position for messages."""
 
     parent: str
     child: str
@@ -55,14 +55,14 @@ class DrawnEdge:
 
 @dataclass
 class Drawing:
-    """Nodes by id, in order, and edges between them.
+    """Nodes and the edges between them.
 
     Attributes:
-        nodes: by id.
-        edges: directed, parent to child.
-        notes: what the parser had to decide.
-        sources: sources of labels that may be names, the best first.
-        always_labels: names are the labels whatever the ids look like, as in GML, where ids are numbers.
+        nodes: Nodes by id, in order.
+        edges: Directed edges from parents to children.
+        notes: Notes of the parser on how the file was interpreted.
+        sources: Sources of names, in order of preference.
+        always_labels: Whether labels are names for any ids, as in GML, where ids are numbers.
     """
 
     nodes: dict[str, DrawnNode] = field(default_factory=dict)
@@ -72,25 +72,25 @@ class Drawing:
     always_labels: bool = False
 
     def reading(self) -> Reading:
-        """The causal graph of the drawing.
+        """Return the causal graph of the drawing.
 
         Raises:
-            FormatError: kinds are missing or unknown, labels repeat, or an action has a parent; the text names
-                the nodes.
-            GraphError: there is no latent, or a name can't be one.
+            FormatError: If a kind is missing or unknown, a label is repeated, or an action has a parent. The message
+                names the nodes.
+            GraphError: If there is no latent or a name is invalid.
         """
         names, note = self._names()
         kinds = self._kinds()
         return Reading(
             CausalGraph.from_edges(
-                ((names[edge.parent], names[edge.child]) for edge in self._checked_edges(kinds)),
+                ((names[edge.parent], names[edge.child]) for edge in self._validated_edges(kinds)),
                 latents=[names[node] for node, kind in kinds.items() if kind == "latent"],
                 actions=[names[node] for node, kind in kinds.items() if kind == "action"],
             ),
             (*note, *self.notes, *self._note_on_kinds()),
         )
 
-    def _checked_edges(self, kinds: Mapping[str, str]) -> list[DrawnEdge]:
+    def _validated_edges(self, kinds: Mapping[str, str]) -> list[DrawnEdge]:
         for edge in self.edges:
             for end in (edge.parent, edge.child):
                 if end not in kinds:
@@ -104,7 +104,7 @@ class Drawing:
     def _note_on_kinds(self) -> tuple[str, ...]:
         if any(node.kind for node in self.nodes.values()):
             return ()
-        return ("no node has a 'kind', so all are latents",)
+        return ("no node has a 'kind', so all nodes are latents",)
 
     def _kinds(self) -> dict[str, str]:
         kinds = {key: (node.kind or "").strip().lower() for key, node in self.nodes.items()}
@@ -113,52 +113,54 @@ class Drawing:
         for key, kind in kinds.items():
             if kind not in _KINDS:
                 place = _at(self.nodes[key].place)
-                said = f"has kind {quoted(self.nodes[key].kind)}" if kind else "has no kind, others have"
+                fault = (
+                    f"has kind {quoted(self.nodes[key].kind)}" if kind else "has no kind, but others have one"
+                )
                 raise FormatError(
-                    f"{place}node {shown(key)} {said}; the attribute 'kind' must be 'latent' or 'action'"
+                    f"{place}node {shown(key)} {fault}; the attribute 'kind' must be 'latent' or 'action'"
                 )
         return kinds
 
     def _names(self) -> tuple[dict[str, str], tuple[str, ...]]:
-        if not (self.always_labels or all(map(_MADE_UP.fullmatch, self.nodes))):
+        if not (self.always_labels or all(map(_GENERATED_ID.fullmatch, self.nodes))):
             return {key: key for key in self.nodes}, ()
         for source in self.sources:
             labelled = [key for key, node in self.nodes.items() if node.labels.get(source)]
             if labelled:
                 self._require_all_labelled(source, labelled)
                 names = {key: node.labels[source] for key, node in self.nodes.items()}
-                self._require_different(names, source)
+                self._require_unique(names, source)
                 return names, (f"names are taken from '{source}'",)
         return {key: key for key in self.nodes}, ()
 
     def _require_all_labelled(self, source: str, labelled: Sequence[str]) -> None:
         if len(labelled) < len(self.nodes):
-            bare = next(key for key, node in self.nodes.items() if not node.labels.get(source))
+            unlabelled = next(key for key, node in self.nodes.items() if not node.labels.get(source))
             raise FormatError(
-                f"{_at(self.nodes[bare].place)}node {shown(bare)} has no '{source}', and node {shown(labelled[0])} "
-                f"has; names are taken from '{source}', so give every node one"
+                f"{_at(self.nodes[unlabelled].place)}node {shown(unlabelled)} has no '{source}', but node "
+                f"{shown(labelled[0])} has one; names are taken from '{source}', so give every node one"
             )
 
-    def _require_different(self, names: Mapping[str, str], source: str) -> None:
+    def _require_unique(self, names: Mapping[str, str], source: str) -> None:
         first: dict[str, str] = {}
         for key, name in names.items():
             if first.setdefault(name, key) != key:
-                other = first[name]
+                other = _with_place(first[name], self.nodes[first[name]])
                 raise FormatError(
-                    f"{_at(self.nodes[key].place)}nodes {_placed(other, self.nodes[other])} and {shown(key)} both have "
-                    f"the '{source}' {quoted(name)}; names must be unique"
+                    f"{_at(self.nodes[key].place)}nodes {other} and {shown(key)} both have the '{source}' "
+                    f"{quoted(name)}; names must be unique"
                 )
 
 
 def without_markup(text: str) -> str:
-    """What a person reads of an HTML-like label: tags removed, entities resolved, white space collapsed.
+    """Return the text of an HTML-like label: tags removed, entities resolved, white space collapsed.
 
     Example:
         >>> without_markup("<b>sp</b>eed<br/>&amp; mass")
         'speed & mass'
     """
-    plain = _MARKUP.sub(" ", _INLINE.sub("", text))
-    return " ".join(html.unescape(plain).split())
+    without_tags = _MARKUP.sub(" ", _INLINE.sub("", text))
+    return " ".join(html.unescape(without_tags).split())
 
 
 def _at(place: str) -> str:
@@ -169,5 +171,5 @@ def _arrow(edge: DrawnEdge) -> str:
     return f"the edge {shown(edge.parent)} -> {shown(edge.child)}"
 
 
-def _placed(key: str, node: DrawnNode) -> str:
+def _with_place(key: str, node: DrawnNode) -> str:
     return f"{shown(key)} ({node.place})" if node.place else shown(key)

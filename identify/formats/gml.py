@@ -1,7 +1,7 @@
 """GML as networkx, igraph, Gephi and yEd write it.
 
-Read by a parser of our own: the one of networkx takes the names ``[]`` and ``()`` for empty lists, wants a label on
-every node, and calls itself for each bracket.
+The parser of networkx is not used: it reads the names ``[]`` and ``()`` as empty lists, requires a label on every node,
+and recurses at each bracket.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ _SOURCES = ("label", "name")
 
 @dataclass
 class _Record:
-    """What stands between two brackets: keys with values or records, each with its line."""
+    """Content of a pair of brackets: keys with values or records, each with its line."""
 
     line: int
     values: list[tuple[str, str, int]] = field(default_factory=list)
     records: list[tuple[str, _Record]] = field(default_factory=list)
 
     def value(self, key: str) -> str | None:
-        """The value of a key that may stand once; None when it is missing."""
-        found = [(text, line) for name, text, line in self.values if name.lower() == key]
-        if len(found) > 1:
-            raise FormatError(f"line {found[1][1]}: key '{key}': is given twice; give it once")
-        return found[0][0] if found else None
+        """Return the value of a key that may occur once, or None if it is missing."""
+        values = [(text, line) for name, text, line in self.values if name.lower() == key]
+        if len(values) > 1:
+            raise FormatError(f"line {values[1][1]}: key '{key}': occurs twice; it must occur once")
+        return values[0][0] if values else None
 
     def all(self, key: str) -> list[_Record]:
         return [record for name, record in self.records if name.lower() == key]
@@ -56,28 +56,28 @@ def _read(content: bytes) -> Reading:
     root = _parse(decode(content))
     graphs = root.all("graph")
     if len(graphs) != 1:
-        raise FormatError(f"holds {len(graphs)} graphs; give one 'graph [ ... ]'")
+        raise FormatError(f"contains {len(graphs)} graphs; it must contain one 'graph [ ... ]'")
     graph = graphs[0]
-    if _directed(graph) == 0:
+    if not _is_directed(graph):
         raise FormatError(
             f"line {graph.line}: the graph is undirected; edges must go from parent to child ('directed 1')"
         )
     drawing, groups = Drawing(sources=_SOURCES, always_labels=True), set[str]()
     for record in graph.all("node"):
         _add_node(record, drawing, groups)
-    yed = any("yfiles" in text.lower() for key, text, _ in root.values if key.lower() == "creator")
+    is_yed = any("yfiles" in text.lower() for key, text, _ in root.values if key.lower() == "creator")
     for record in graph.all("edge"):
-        _add_edge(record, drawing, groups, yed)
+        _add_edge(record, drawing, groups, is_yed)
     if groups:
-        drawing.notes.append(f"left out {plural(len(groups), 'group')} of nodes (not their nodes)")
+        drawing.notes.append(f"ignored {plural(len(groups), 'group')} of nodes (but not the nodes inside)")
     return drawing.reading()
 
 
-def _directed(graph: _Record) -> int:
-    said = graph.value("directed") or "0"
-    if said not in ("0", "1"):
-        raise FormatError(f"line {graph.line}: key 'directed': is {quoted(said)}; it must be 0 or 1")
-    return int(said)
+def _is_directed(graph: _Record) -> bool:
+    directed = graph.value("directed") or "0"
+    if directed not in ("0", "1"):
+        raise FormatError(f"line {graph.line}: key 'directed': is {quoted(directed)}; it must be 0 or 1")
+    return directed == "1"
 
 
 def _add_node(record: _Record, drawing: Drawing, groups: set[str]) -> None:
@@ -89,7 +89,7 @@ def _add_node(record: _Record, drawing: Drawing, groups: set[str]) -> None:
     if ident in drawing.nodes or ident in groups:
         raise FormatError(f"{place}: node {shown(ident)} is declared twice; ids must be unique")
     if (record.value("isgroup") or "0") != "0":
-        # a frame around other nodes, from yEd
+        # yEd draws a group as a frame open_records other nodes
         groups.add(ident)
         return
     labels = {source: _on_one_line(text) for source in _SOURCES if (text := record.value(source))}
@@ -100,13 +100,13 @@ def _on_one_line(text: str) -> str:
     return " ".join(text.split()) if "\n" in text else text
 
 
-def _add_edge(record: _Record, drawing: Drawing, groups: set[str], yed: bool) -> None:
+def _add_edge(record: _Record, drawing: Drawing, groups: set[str], is_yed: bool) -> None:
     place = f"line {record.line}"
     source, target = (_end(record, key) for key in ("source", "target"))
     for end in (source, target):
         if end in groups:
             raise FormatError(f"{place}: an edge ends at the group {shown(end)}; draw edges between nodes")
-    forward, back = _directions(record, yed)
+    forward, back = _directions(record, is_yed)
     if not (forward or back):
         raise FormatError(
             f"{place}: the edge {shown(source)} -> {shown(target)} is drawn without an arrow; edges must go from "
@@ -121,87 +121,87 @@ def _add_edge(record: _Record, drawing: Drawing, groups: set[str], yed: bool) ->
         drawing.edges.append(DrawnEdge(source, target, place))
 
 
-def _directions(record: _Record, yed: bool) -> tuple[bool, bool]:
-    """Whether an arrow is drawn at the target, and whether one is drawn at the source."""
+def _directions(record: _Record, is_yed: bool) -> tuple[bool, bool]:
+    """Return whether the edge has an arrow at the target, and whether it has one at the source."""
     for graphics in record.all("graphics"):
         arrow = graphics.value("arrow")
         if arrow is not None:
             return arrow in ("last", "both"), arrow in ("first", "both")
-        if yed:
+        if is_yed:
             at_target, at_source = (graphics.value(key) or "none" for key in ("targetarrow", "sourcearrow"))
             return at_target != "none", at_source != "none"
     return True, False
 
 
 def _end(record: _Record, key: str) -> str:
-    found = record.value(key)
-    if found is None:
+    ident = record.value(key)
+    if ident is None:
         raise FormatError(f"line {record.line}: an edge has no {key}")
-    return _number(found)
+    return _number(ident)
 
 
 def _number(ident: str) -> str:
-    """Ids are integers; some programs write them as 1.0."""
+    """Return an id as an integer; some programs write 1.0."""
     return re.sub(r"\.0*$", "", ident)
 
 
-# The grammar ----------------------------------------------------------------------------------------
+# Parsing --------------------------------------------------------------------------------------------
 
 
 def _parse(text: str) -> _Record:
     root = _Record(1)
-    around = [root]
+    open_records = [root]
     key = ""
     line = 1
     for kind, value, line in _tokens(text):
         if kind == "key":
             if key:
-                raise FormatError(f"line {line}: is no GML: the key {quoted(key)} has no value")
+                raise FormatError(f"line {line}: is not valid GML: the key {quoted(key)} has no value")
             key = value
             continue
         if kind == "close":
-            if key or len(around) == 1:
+            if key or len(open_records) == 1:
                 raise FormatError(
-                    f"line {line}: is no GML: ']' stands where {'a value' if key else 'a key'} should"
+                    f"line {line}: is not valid GML: expected {'a value' if key else 'a key'}, found ']'"
                 )
-            around.pop()
+            open_records.pop()
             continue
         if not key:
-            raise FormatError(f"line {line}: is no GML: {quoted(value, 40)} stands where a key should")
+            raise FormatError(f"line {line}: is not valid GML: expected a key, found {quoted(value, 40)}")
         if kind == "open":
             inner = _Record(line)
-            around[-1].records.append((key, inner))
-            around.append(inner)
+            open_records[-1].records.append((key, inner))
+            open_records.append(inner)
         else:
-            around[-1].values.append((key, value, line))
+            open_records[-1].values.append((key, value, line))
         key = ""
-    if key or len(around) > 1:
-        raise FormatError(f"line {line}: is no GML: the file ends inside of brackets or after a key")
+    if key or len(open_records) > 1:
+        raise FormatError(f"line {line}: is not valid GML: the file ends inside brackets or after a key")
     return root
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
-    place, line = 0, 1
-    while place < len(text):
-        match = _TOKEN.match(text, place)
+    start, line = 0, 1
+    while start < len(text):
+        match = _TOKEN.match(text, start)
         if match is None:
-            what = (
+            fault = (
                 "a string is never closed"
-                if text[place] == '"'
-                else f"{quoted(text[place])} can't stand here"
+                if text[start] == '"'
+                else f"{quoted(text[start])} is not allowed here"
             )
-            raise FormatError(f"line {line}: is no GML: {what}")
+            raise FormatError(f"line {line}: is not valid GML: {fault}")
         kind = match.lastgroup or ""
         if kind == "string":
-            yield kind, _ENTITY.sub(_letter, match["string"]), line
+            yield kind, _ENTITY.sub(_character, match["string"]), line
         elif kind != "space":
             yield kind, match[0], line
         line += match[0].count("\n")
-        place = match.end()
+        start = match.end()
 
 
-def _letter(match: re.Match[str]) -> str:
-    """The letter that an entity stands for; an unknown entity stands for itself."""
+def _character(match: re.Match[str]) -> str:
+    """Return the character that an entity denotes, or the text of an unknown entity."""
     if match["name"]:
         return html.entities.html5.get(f"{match['name']};", match[0])
     number = int(match["decimal"]) if match["decimal"] else int(match["hex"], 16)
@@ -223,9 +223,9 @@ def _write(graph: CausalGraph) -> bytes:
 
 
 def _escaped(name: str) -> str:
-    # GML is ASCII, and an ampersand begins an entity; igraph knows the two named ones only
-    named = name.replace("&", "&amp;").replace('"', "&quot;")
-    return "".join(c if " " <= c <= "~" else f"&#{ord(c)};" for c in named)
+    # GML is ASCII, and an ampersand begins an entity; igraph supports only these two named entities
+    with_entities = name.replace("&", "&amp;").replace('"', "&quot;")
+    return "".join(c if " " <= c <= "~" else f"&#{ord(c)};" for c in with_entities)
 
 
 GML = Format("gml", "GML", (".gml",), "GML", 64 * MIB, _read, _write)

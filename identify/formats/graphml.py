@@ -1,7 +1,8 @@
-"""GraphML as networkx, igraph, Gephi, Cytoscape and yEd write it; the networkx library writes ours.
+"""GraphML as networkx, igraph, Gephi, Cytoscape and yEd write it; networkx writes our files.
 
-Its own readers take the first of several graphs, make nodes that an edge only mentions, pass over ports and groups,
-and call nodes by their ids; here each of these is read as the program that wrote it shows it, or refused.
+The readers of networkx use the first of several graphs, create nodes that only an edge mentions, ignore ports and
+groups, and name nodes by their ids. This module reads each of these as the program that wrote the file displays it, or
+rejects it.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["GRAPHML"]
 
-# sources of names, the best first: yEd draws NodeLabel; Cytoscape and igraph show name; Gephi shows label
-_DRAWN = "node label"
-_SOURCES = (_DRAWN, "name", "shared name", "label", "id")
-_READ = ("kind", *_SOURCES)
+# sources of names in order of preference: yEd displays NodeLabel, Cytoscape and igraph name, Gephi label
+_NODE_LABEL = "node label"
+_SOURCES = (_NODE_LABEL, "name", "shared name", "label", "id")
+_ATTRIBUTES = ("kind", *_SOURCES)
 
 
 @dataclass(frozen=True)
 class _Key:
-    """A declared attribute: its name, whether nodes or edges have it, its default."""
+    """A declared attribute: its name, its domain (nodes, edges or all), and its default."""
 
     name: str
     domain: str
@@ -41,18 +42,18 @@ class _Key:
 def _read(content: bytes) -> Reading:
     root = _parse(content)
     if _local(root) != "graphml":
-        raise FormatError(f"is no GraphML: the root is <{shown(_local(root), 40)}>, not <graphml>")
+        raise FormatError(f"is not GraphML: the root is <{shown(_local(root), 40)}>, not <graphml>")
     keys = _Keys(root)
     graphs = [child for child in root if _local(child) == "graph"]
     if len(graphs) != 1:
-        raise FormatError(f"holds {len(graphs)} graphs; give one")
+        raise FormatError(f"contains {len(graphs)} graphs; it must contain one")
     drawing = Drawing(sources=_SOURCES)
     groups: dict[str, None] = {}
     edges: list[tuple[Element, str]] = []
-    for element, default in _inside(graphs[0]):
+    for element, default in _elements(graphs[0]):
         kind = _local(element)
         if kind == "hyperedge":
-            raise FormatError("holds a hyperedge; an edge has one source and one target")
+            raise FormatError("contains a hyperedge; an edge has one source and one target")
         if kind == "node":
             _add_node(element, keys, drawing, groups)
         elif kind == "edge":
@@ -60,75 +61,77 @@ def _read(content: bytes) -> Reading:
     for element, default in edges:
         _add_edge(element, default, keys, drawing, groups)
     if groups:
-        drawing.notes.append(f"left out {plural(len(groups), 'group')} of nodes (not their nodes)")
+        drawing.notes.append(f"ignored {plural(len(groups), 'group')} of nodes (but not the nodes inside)")
     return drawing.reading()
 
 
 def _parse(content: bytes) -> Element:
-    """The tree. A document type may define entities that expand without end or read other files: refused."""
+    """Parse XML without document types, because these can define entities that expand endlessly or read other files."""
     from defusedxml import ElementTree
     from defusedxml.common import DefusedXmlException
 
     if not content.strip():
         raise FormatError("the file is empty")
     try:
-        found: Element = ElementTree.fromstring(content, forbid_dtd=True)
+        root: Element = ElementTree.fromstring(content, forbid_dtd=True)
     except DefusedXmlException as error:
         raise FormatError("declares a document type or entities; remove the <!DOCTYPE ...> part") from error
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        # ValueError and LookupError: an encoding that is declared and unknown
+        # ValueError and LookupError: the declared encoding is unknown
         line = getattr(error, "position", (1,))[0]
-        raise FormatError(f"line {line}: is no XML: {error}") from error
-    return found
+        raise FormatError(f"line {line}: is not valid XML: {error}") from error
+    return root
 
 
 def _local(element: Element) -> str:
-    """The name of an element without its namespace."""
+    """Return the name of an element without its namespace."""
     tag = element.tag
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
 class _Keys:
-    """The declared attributes. Cytoscape declares one id for nodes, for edges and for the network."""
+    """The declared attributes. Cytoscape declares the same id for nodes, for edges and for the network."""
 
     def __init__(self, root: Element) -> None:
-        self._by_place: dict[tuple[str, str], _Key] = {}
+        self._by_domain: dict[tuple[str, str], _Key] = {}
         self._by_id: dict[str, _Key] = {}
         for element in root:
             if _local(element) == "key":
                 self._declare(element)
         self._unify_capitals()
         self.defaults = {
-            ident: key for ident, key in self._of_nodes() if key.name in _READ and key.default is not None
+            ident: key
+            for ident, key in self._of_nodes()
+            if key.name in _ATTRIBUTES and key.default is not None
         }
 
     def find(self, ident: str, domain: str) -> _Key | None:
-        """The attribute of that id, for nodes or edges; None when no such key is declared."""
-        found = self._by_place.get((ident, domain)) or self._by_place.get((ident, "all"))
-        return found or self._by_id.get(ident)
+        """Return the attribute with an id, for nodes or edges, or None if it is not declared."""
+        key = self._by_domain.get((ident, domain)) or self._by_domain.get((ident, "all"))
+        return key or self._by_id.get(ident)
 
     def _declare(self, element: Element) -> None:
         ident, domain = element.get("id", ""), element.get("for", "all")
-        if (ident, domain) in self._by_place:
+        if (ident, domain) in self._by_domain:
             raise FormatError(f"declares the key {quoted(ident)} twice; ids must be unique")
         default = next((child for child in element if _local(child) == "default"), None)
-        drawn = element.get("yfiles.type") == "nodegraphics"
-        name = _DRAWN if drawn else element.get("attr.name", ident).strip()
+        is_graphics = element.get("yfiles.type") == "nodegraphics"
+        name = _NODE_LABEL if is_graphics else element.get("attr.name", ident).strip()
         text = None if default is None else "".join(default.itertext()).strip()
-        self._by_place[ident, domain] = self._by_id[ident] = _Key(name, domain, text)
+        self._by_domain[ident, domain] = self._by_id[ident] = _Key(name, domain, text)
 
     def _of_nodes(self) -> list[tuple[str, _Key]]:
-        return [(ident, key) for (ident, domain), key in self._by_place.items() if domain in ("node", "all")]
+        return [(ident, key) for (ident, domain), key in self._by_domain.items() if domain in ("node", "all")]
 
     def _unify_capitals(self) -> None:
-        """Read Label as label where there is no label; two of them can't be told apart."""
+        """Read Label as label if there is no label, and raise FormatError if two keys then have the same name."""
         exact = {key.name for _, key in self._of_nodes()}
         first: dict[str, str] = {}
         for ident, key in self._of_nodes():
             name = key.name if key.name.lower() in exact else key.name.lower()
-            if name not in _READ:
+            if name not in _ATTRIBUTES:
                 continue
-            self._by_place[ident, key.domain] = self._by_id[ident] = replace(key, name=name)
+            self._by_domain[ident, key.domain] = self._by_id[ident] = replace(key, name=name)
             if first.setdefault(name, ident) != ident:
                 raise FormatError(
                     f"the keys {quoted(first[name])} and {quoted(ident)} both declare the attribute {quoted(name)} "
@@ -136,20 +139,20 @@ class _Keys:
                 )
 
 
-def _inside(graph: Element) -> Iterator[tuple[Element, str]]:
-    """Nodes and edges of a graph and of the graphs nested in its nodes, each with the graph's default direction."""
-    waiting = [(graph, iter(graph))]
-    while waiting:
-        owner, children = waiting[-1]
+def _elements(graph: Element) -> Iterator[tuple[Element, str]]:
+    """Yield nodes and edges of a graph and of the graphs nested in its nodes, with the default direction of edges."""
+    stack = [(graph, iter(graph))]
+    while stack:
+        owner, children = stack[-1]
         element = next(children, None)
         if element is None:
-            waiting.pop()
+            stack.pop()
             continue
         yield element, owner.get("edgedefault", "undirected")
         nested = [child for child in element if _local(child) == "graph"]
         if nested and _local(element) != "node":
-            raise FormatError(f"holds a graph inside of an {_local(element)}; only nodes may hold one")
-        waiting += [(inner, iter(inner)) for inner in reversed(nested)]
+            raise FormatError(f"contains a graph inside an {_local(element)}; only nodes may contain one")
+        stack += [(inner, iter(inner)) for inner in reversed(nested)]
 
 
 def _add_node(
@@ -164,11 +167,11 @@ def _add_node(
     if ident in drawing.nodes or ident in groups:
         raise FormatError(f"node {shown(ident)} is declared twice; ids must be unique")
     if any(_local(child) == "graph" for child in element) or element.get("yfiles.foldertype"):
-        # a frame around other nodes
+        # a group is drawn as a frame around other nodes
         groups[ident] = None
         return
     if any(_local(child) == "locator" for child in element):
-        raise FormatError(f"node {shown(ident)} is kept in another file (<locator>); give one file")
+        raise FormatError(f"node {shown(ident)} is in another file (<locator>); give a single file")
     place = f"node {shown(ident)}"
     values = _data(element, "node", keys, place)
     for key_ident, key in keys.defaults.items():
@@ -179,48 +182,48 @@ def _add_node(
 
 
 def _data(element: Element, domain: str, keys: _Keys, place: str) -> dict[str, str]:
-    """The attributes that a node or an edge has itself, by name."""
+    """Return the attributes of a node or an edge by name, without defaults."""
     values: dict[str, str] = {}
-    given = set()
+    idents = set()
     for child in element:
         if _local(child) != "data":
             continue
         ident = child.get("key", "")
-        declared = keys.find(ident, domain)
-        if declared is None:
+        key = keys.find(ident, domain)
+        if key is None:
             raise FormatError(f"{place}: has data for the key {quoted(ident)}, which is not declared")
-        if ident in given:
+        if ident in idents:
             raise FormatError(f"{place}: has data for the key {quoted(ident)} twice")
-        given.add(ident)
+        idents.add(ident)
         if len(child):
-            values |= _drawn(child)
-        elif declared.name != _DRAWN:
-            _set(values, declared.name, (child.text or "").strip(), place)
+            values |= _graphics(child)
+        elif key.name != _NODE_LABEL:
+            _set(values, key.name, (child.text or "").strip(), place)
     return values
 
 
 def _set(values: dict[str, str], name: str, text: str, place: str) -> None:
-    # an empty cell is no answer, and a second one of the same name may be
+    # an empty value is ignored, because another key of the same name can have one
     if text and values.setdefault(name, text) != text:
         raise FormatError(
             f"{place}: has two values for {quoted(name)}: {quoted(values[name])} and {quoted(text)}"
         )
 
 
-def _drawn(data: Element) -> dict[str, str]:
-    """What yEd draws: the label of a node, the arrows of an edge."""
-    found: dict[str, str] = {}
+def _graphics(data: Element) -> dict[str, str]:
+    """Return what yEd draws: the label of a node, the arrows of an edge."""
+    graphics: dict[str, str] = {}
     for element in data.iter():
         name = _local(element)
-        if name == "NodeLabel" and _DRAWN not in found:
+        if name == "NodeLabel" and _NODE_LABEL not in graphics:
             text = element.text or ""
-            plain = without_markup(text) if "<html>" in text.lower() else " ".join(text.split())
-            if plain:
-                found[_DRAWN] = plain
+            label = without_markup(text) if "<html>" in text.lower() else " ".join(text.split())
+            if label:
+                graphics[_NODE_LABEL] = label
         elif name == "Arrows":
-            found["arrow at source"] = element.get("source", "none")
-            found["arrow at target"] = element.get("target", "none")
-    return found
+            graphics["arrow at source"] = element.get("source", "none")
+            graphics["arrow at target"] = element.get("target", "none")
+    return graphics
 
 
 def _add_edge(element: Element, default: str, keys: _Keys, drawing: Drawing, groups: dict[str, None]) -> None:

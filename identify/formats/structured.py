@@ -1,8 +1,9 @@
-"""JSON: the package's own format, versioned; `identify/schemas/graph-1.schema.json` is its JSON Schema."""
+"""JSON: the versioned format of this package, with the JSON Schema `identify/schemas/graph-1.schema.json`."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 from identify.exceptions import FormatError
@@ -24,15 +25,17 @@ def _read(content: bytes) -> Reading:
 def _graph(content: bytes) -> CausalGraph:
     record = _parse(decode(content))
     if not isinstance(record, dict):
-        raise FormatError(f"line 1: holds a {_kind(record)}; a graph is an object with 'format': '{_FORMAT}'")
-    _check_head(record)
+        raise FormatError(
+            f"line 1: contains a {_kind(record)}; a graph is an object with 'format': '{_FORMAT}'"
+        )
+    _check_header(record)
     latents, actions = _names(record, "latents"), _names(record, "actions")
     if "edges" not in record:
         return _from_matrices(record, latents, actions)
     if "Gz" in record or "Ga" in record:
-        raise FormatError("key 'edges': stands beside 'Gz' or 'Ga'; give the one or the others")
+        raise FormatError("key 'edges': can't be combined with 'Gz' or 'Ga'; give either edges or matrices")
     if latents is None:
-        raise FormatError("key 'latents': is missing; 'edges' needs the names of the latents")
+        raise FormatError("key 'latents': is missing; 'edges' requires the names of the latents")
     return CausalGraph.from_edges(_edges(record["edges"]), latents, actions or [])
 
 
@@ -56,29 +59,30 @@ def _parse(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        raise FormatError(f"line {error.lineno}, column {error.colno}: is no JSON: {error.msg}") from error
+        raise FormatError(
+            f"line {error.lineno}, column {error.colno}: is not valid JSON: {error.msg}"
+        ) from error
     except RecursionError as error:
         raise FormatError("line 1: is nested too deeply; a graph has lists of names and of pairs") from error
     except FormatError:
         raise
     except ValueError as error:
-        raise FormatError(f"line 1: is no JSON: {error}") from error
+        raise FormatError(f"line 1: is not valid JSON: {error}") from error
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise FormatError(f"key {quoted(twice)}: is given twice; give it once")
+        repeated = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise FormatError(f"key {quoted(repeated)}: occurs twice; it must occur once")
     return result
 
 
 def _no_constant(name: str) -> Any:
-    raise FormatError(f"holds {name}; entries must be 0 or 1")
+    raise FormatError(f"contains {name}; entries must be 0 or 1")
 
 
-def _check_head(record: dict[str, Any]) -> None:
+def _check_header(record: dict[str, Any]) -> None:
     if record.get("format") != _FORMAT:
         raise FormatError(f"key 'format': is {quoted(record.get('format'))}; it must be '{_FORMAT}'")
     version = record.get("version")
@@ -91,7 +95,7 @@ def _check_head(record: dict[str, Any]) -> None:
     for key in record:
         if key not in _KEYS:
             raise FormatError(
-                f"key {quoted(key)}: is unknown; put your own under 'metadata', known are {', '.join(_KEYS)}"
+                f"key {quoted(key)}: is unknown; put your own keys under 'metadata', known are {', '.join(_KEYS)}"
             )
     if not isinstance(record.get("metadata", {}), dict):
         raise FormatError(f"key 'metadata': is a {_kind(record['metadata'])}; it must be an object")
@@ -137,7 +141,7 @@ def _from_matrices(
 
 
 def _kind(value: Any) -> str:
-    kinds = {dict: "object", list: "list", str: "string", bool: "truth value", type(None): "null"}
+    kinds = {dict: "object", list: "list", str: "string", bool: "boolean", type(None): "null"}
     return kinds.get(type(value), "number")
 
 

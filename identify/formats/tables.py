@@ -1,11 +1,11 @@
-"""CSV as a list of edges, and which of the two forms of CSV a file has."""
+"""CSV edge lists, and the choice between the two forms of CSV."""
 
 from __future__ import annotations
 
 from identify.exceptions import FormatError
 from identify.formats.adjacency import read_adjacency_table
 from identify.formats.base import MIB, Format, Reading, decode
-from identify.formats.cells import Table, aligned, is_entry, is_integer, name_in, read_cells, write_cells
+from identify.formats.cells import Table, align_names, is_entry, is_integer, name_in, read_cells, write_cells
 from identify.graph import CausalGraph
 from identify.names import quoted
 
@@ -15,10 +15,10 @@ _TITLES = ({"parent", "child"}, {"parent", "child", "kind"})
 
 
 def read_table(content: bytes) -> Reading:
-    """Read either form; the header tells which.
+    """Read either form of CSV, as the header indicates.
 
     Raises:
-        FormatError: the header is of neither form, or the rest does not follow it.
+        FormatError: If the header has neither form or a line doesn't match the header.
     """
     table = read_cells(decode(content))
     titles = table.titles
@@ -35,7 +35,7 @@ def read_table(content: bytes) -> Reading:
 def _is_edge_list(table: Table) -> bool:
     titles = table.titles
     if set(titles) in _TITLES and len(set(titles)) == len(titles):
-        # an adjacency table may have an action called parent
+        # an adjacency table may have an action named parent
         return titles[0] != "child" or not all(
             is_entry(cell) for line in table.lines for cell in line.cells[1:]
         )
@@ -43,7 +43,7 @@ def _is_edge_list(table: Table) -> bool:
 
 
 def _has_index(table: Table) -> bool:
-    """Whether an unnamed column that numbers the lines stands before the edges, as pandas and R write it."""
+    """Return whether the first column is an unnamed index, as pandas and R write it."""
     first, *rest = table.titles
     return (
         first == ""
@@ -63,7 +63,7 @@ def _read_edges(table: Table) -> Reading:
             "'parent,child,kind'"
         )
     kind = titles.index("kind") if "kind" in titles else None
-    parents, children, notes = aligned(
+    parents, children, notes = align_names(
         table.column(titles.index("parent")), table.column(titles.index("child"))
     )
     kinds: dict[str, str] = {}
@@ -71,7 +71,7 @@ def _read_edges(table: Table) -> Reading:
     for line, parent_cell, child_cell in zip(table.lines, parents, children, strict=True):
         if not parent_cell:
             raise FormatError(
-                f"line {line.number}: has no parent; give one, or leave the child empty to declare a node"
+                f"line {line.number}: has no parent; to declare a node, write it as the parent and leave child empty"
             )
         parent = name_in(parent_cell)
         _declare(kinds, parent, "latent" if kind is None else line.cells[kind], line.number)
@@ -92,16 +92,17 @@ def _read_edges(table: Table) -> Reading:
     )
 
 
-def _declare(kinds: dict[str, str], name: str, said: str, line: int) -> None:
-    kind = said.lower()
+def _declare(kinds: dict[str, str], name: str, cell: str, line: int) -> None:
+    kind = cell.lower()
     if kind not in ("latent", "action"):
         raise FormatError(
-            f"line {line}: has kind {quoted(said, 40)}; the parent's kind is 'latent' or 'action'"
+            f"line {line}: has kind {quoted(cell, 40)}; the kind of the parent must be 'latent' or 'action'"
         )
     if kinds.setdefault(name, kind) != kind:
+        article = {"latent": "a latent", "action": "an action"}
         raise FormatError(
-            f"line {line}: takes {quoted(name)} for a {kind}; an earlier line takes it for a {kinds[name]}, and "
-            "an action is nobody's child"
+            f"line {line}: {quoted(name)} is {article[kind]} here and {article[kinds[name]]} on an earlier line; a "
+            "node has one kind, and actions have no parents"
         )
 
 
@@ -110,7 +111,7 @@ def _write(graph: CausalGraph) -> bytes:
     rows: list[tuple[str, str, str]] = [(name, "", "latent") for name in graph.latents]
     rows += [(name, "", "action") for name in graph.actions]
     rows += [(parent, child, "action" if parent in actions else "latent") for parent, child in graph.edges()]
-    return write_cells(("parent", "child", "kind"), rows, names=2)
+    return write_cells(("parent", "child", "kind"), rows, n_names=2)
 
 
 EDGES = Format(

@@ -1,9 +1,15 @@
 """Figures of a causal graph and of its predicted entanglement; the only package that imports matplotlib.
 
-Every function takes an ``ax`` and returns it. Labels, marks and level of detail follow the size of the graph:
-up to 300 latents each one is drawn, beyond that their blocks are. Kinds are told apart by lightness, marks
-and outlines, never by hue alone. New figures are dark on white in any style of matplotlib; on axes that are given,
-the ink fits their paper.
+Every function takes an ``ax`` and returns it. Labels, marks and level of detail depend on the size of the graph: up to
+300 latents are drawn one by one, and beyond that as blocks. Kinds differ by lightness, marks and outlines, never by hue
+alone. New figures are dark on white in any style of matplotlib. On user-supplied axes, colours are adapted to the
+background.
+
+Modules:
+    ``layers``, ``layer_order``: the graph in two layers; the order of its nodes. ``matrices``, ``cells``: matrices.
+    ``blocks``, ``packing``, ``counts``: blocks of entangled latents; their layout; bar charts for very many.
+    ``overview``, ``design``: a whole verdict; a design of interventions.
+    ``legend``, ``style``, ``contrast``, ``paper``, ``save``: legends; colours and text; contrast; backgrounds; files.
 """
 
 from __future__ import annotations

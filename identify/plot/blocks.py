@@ -1,4 +1,4 @@
-"""The blocks of entangled latents and their order, as boxes and arrows; or, of very many, as counts."""
+"""Blocks of entangled latents and their order, as boxes and arrows, or as bar charts if there are very many."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from identify.entanglement import Entanglement, predict_entanglement
 from identify.graph import CausalGraph
 from identify.plot.counts import draw_counts
 from identify.plot.legend import block_legend
-from identify.plot.packing import GAP_X, GAP_Y, Box, layers_of_parts, pack
+from identify.plot.packing import GAP_X, GAP_Y, Box, component_layers, pack
 from identify.plot.paper import draws
 from identify.plot.style import (
     FREE,
@@ -34,63 +34,68 @@ if TYPE_CHECKING:
 
 __all__ = ["blocks_size", "plot_blocks", "plot_blocks_instead"]
 
-# boxes drawn one by one; more are counted instead, and so are boxes whose text would be smaller
-_MOST_BOXES = 300
-_SMALLEST_TEXT, _LARGEST_TEXT = 4.0, 10.0
-# beyond this the order of the blocks is not even looked at
-_MOST_BLOCKS = 3_000
-# disentangled latents without arrows that have a box each
-_MOST_ALONE = 24
-# arrows out of one box; a box with more says in words how many latents it is entangled with
-_MOST_ARROWS = 8
-_INSTEAD = "{:,} latents and {:,} actions are too many to draw;\nhere are the blocks of entangled latents"
+# more boxes, or boxes with smaller text, are replaced by a bar chart
+_MAX_BOXES = 300
+_MIN_FONT_SIZE, _MAX_FONT_SIZE = 4.0, 10.0
+# more blocks are replaced by a bar chart without computing their order
+_MAX_BLOCKS = 3_000
+# disentangled latents without arrows that get a box each
+_MAX_ISOLATED = 24
+# arrows out of one box; more are replaced by the number of latents
+_MAX_ARROWS = 8
+_TITLE = "{:,} latents and {:,} actions are too many to draw;\nhere are the blocks of entangled latents"
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is drawn: the boxes of blocks, the arrows between them, and boxes without arrows or notes."""
+    """Content of a figure.
+
+    Attributes:
+        dag: Arrows between blocks.
+        boxes: Boxes of the blocks with arrows.
+        isolated: Boxes without arrows, or one note with their number.
+    """
 
     dag: nx.DiGraph[int]
     boxes: dict[int, Box]
-    notes: list[Box]
+    isolated: list[Box]
 
     @property
-    def everything(self) -> list[Box]:
-        return [*self.boxes.values(), *self.notes]
+    def all_boxes(self) -> list[Box]:
+        return [*self.boxes.values(), *self.isolated]
 
 
 @draws
 def plot_blocks(entanglement: Entanglement, ax: Axes | None = None, legend: bool = True) -> Axes:
     """Draw the blocks and the order between them.
 
-    An arrow from one box to another says that the latents of the first stay entangled with those of the
-    second, and not the other way round; arrows that follow from others are left out. Twins share a dark box;
-    a latent that is alone but entangled one way has a light, dashed one; a disentangled latent a white one
-    with a thick outline; latents that nothing constrains a grey, dotted one. Disentangled latents without
-    arrows are counted when there are many. More than 300 boxes, or boxes too small to read, are counted by
-    kind and size.
+    An arrow from one box to another means that the latents of the first stay entangled with those of the second, but
+    not vice versa; arrows implied by others are omitted. Twins share a dark box. A single latent that is entangled one
+    way has a light, dashed box, a disentangled latent a white box with a thick outline, and latents that nothing
+    constrains a grey, dotted box. Many disentangled latents without arrows are replaced by their number. More than 300
+    boxes, or boxes too small to read, are replaced by a bar chart of kinds and sizes.
 
     Args:
-        entanglement: the prediction.
-        ax: where to draw; new axes when left out.
-        legend: explain boxes and arrows below the drawing.
+        entanglement: Predicted entanglement.
+        ax: Axes to draw on; new axes by default.
+        legend: Whether to explain boxes and arrows below the drawing.
 
     Returns:
         The axes.
 
     Example:
         >>> from matplotlib.figure import Figure
-        >>> found = predict_entanglement(CausalGraph(Ga=[[1, 0], [1, 0], [0, 1]]))
-        >>> ax = plot_blocks(found, ax=Figure().add_subplot())
+        >>> entanglement = predict_entanglement(CausalGraph(Ga=[[1, 0], [1, 0], [0, 1]]))
+        >>> ax = plot_blocks(entanglement, ax=Figure().add_subplot())
         >>> [text.get_text().split() for text in ax.texts]
         [['z0', 'z1'], ['z2']]
     """
     plan = _plan(entanglement)
     ax = ax or new_axes(*_size(plan))
-    size = _arrange(plan, *size_in_points(ax)) if plan else 0.0
-    if plan is None or not size:
+    font_size = _arrange(plan, *size_in_points(ax)) if plan else 0.0
+    if plan is None or not font_size:
         return draw_counts(ax, entanglement)
-    _draw(ax, entanglement, plan, size)
+    _draw(ax, entanglement, plan, font_size)
     if legend:
         handles, labels = block_legend(entanglement)
         ax.legend(
@@ -101,14 +106,14 @@ def plot_blocks(entanglement: Entanglement, ax: Axes | None = None, legend: bool
 
 
 def plot_blocks_instead(graph: CausalGraph, ax: Axes | None) -> Axes:
-    """Draw the blocks of a graph that is too large to be drawn itself, and say so."""
+    """Draw the blocks of a graph that is too large to draw, with a title that says so."""
     ax = plot_blocks(predict_entanglement(graph), ax=ax)
-    ax.set_title(_INSTEAD.format(graph.n_latents, graph.n_actions), fontsize=9, color=INK)
+    ax.set_title(_TITLE.format(graph.n_latents, graph.n_actions), fontsize=9, color=INK)
     return ax
 
 
 def blocks_size(entanglement: Entanglement) -> tuple[float, float]:
-    """Width and height in inches that suit the drawing of the blocks."""
+    """Return a suitable width and height of the figure in inches."""
     return _size(_plan(entanglement))
 
 
@@ -116,100 +121,96 @@ def _size(plan: _Plan | None) -> tuple[float, float]:
     if plan is None:
         return 5.5, 2.4
     # at 9 points a unit, and three units of width to two of height
-    area = sum((box.width + GAP_X) * (box.height + GAP_Y) for box in plan.everything) * 1.3
+    area = sum((box.width + GAP_X) * (box.height + GAP_Y) for box in plan.all_boxes) * 1.3
     width = float(np.clip(np.sqrt(area * 1.6) * 9 / 72, 5.0, 15.0))
     height = float(np.clip(area * (9 / 72) ** 2 / width, 1.0, 11.0))
-    return max(width, max(box.width for box in plan.everything) * 9 / 72 + 0.4), height
+    return max(width, max(box.width for box in plan.all_boxes) * 9 / 72 + 0.4), height
 
 
-# What is drawn --------------------------------------------------------------------------------------
+# Content --------------------------------------------------------------------------------------------
 
 
 def _plan(entanglement: Entanglement) -> _Plan | None:
-    """The boxes and arrows, or None for too many."""
-    # latents that are disentangled, with whom nothing is entangled, need no box each
-    single = (entanglement.sizes == 1) & (np.diff(entanglement.above.indptr) == 0)
-    touched = np.zeros(entanglement.n_blocks, dtype=bool)
-    touched[entanglement.above.indices] = True
-    if (~single | touched).sum() > _MOST_BLOCKS:
+    """Return the boxes and arrows, or None if there are too many."""
+    # a disentangled latent without arrows needs no box of its own
+    is_disentangled = (entanglement.sizes == 1) & (np.diff(entanglement.above.indptr) == 0)
+    is_target = np.zeros(entanglement.n_blocks, dtype=bool)
+    is_target[entanglement.above.indices] = True
+    if (~is_disentangled | is_target).sum() > _MAX_BLOCKS:
         return None
     dag = entanglement.order(reduced=True)
-    more = _cut_hubs(entanglement, dag)
-    alone = [b for b in dag if single[b] and not dag.degree(b)]
-    dag.remove_nodes_from(alone)
-    if len(dag) > _MOST_BOXES or (not dag and len(alone) > _MOST_BOXES):
+    hub_texts = _remove_hub_arrows(entanglement, dag)
+    isolated = [b for b in dag if is_disentangled[b] and not dag.degree(b)]
+    dag.remove_nodes_from(isolated)
+    if len(dag) > _MAX_BOXES or (not dag and len(isolated) > _MAX_BOXES):
         return None
-    boxes = {b: Box(_words(entanglement, b) + more.get(b, ""), b) for b in dag}
-    return _Plan(dag, boxes, _notes(entanglement, alone, bool(boxes)))
+    boxes = {b: Box(_block_text(entanglement, b) + hub_texts.get(b, ""), b) for b in dag}
+    return _Plan(dag, boxes, _isolated_boxes(entanglement, isolated, bool(boxes)))
 
 
-def _cut_hubs(entanglement: Entanglement, dag: nx.DiGraph[int]) -> dict[int, str]:
-    """Take out the arrows of boxes that have too many of them; returns the words that replace them."""
-    words = {}
-    for hub in [b for b in dag if dag.out_degree(b) > _MOST_ARROWS]:
-        others = entanglement.sizes[entanglement.blocks_above(hub)].sum()
-        words[hub] = f"\n→ {others:,} others"
+def _remove_hub_arrows(entanglement: Entanglement, dag: nx.DiGraph[int]) -> dict[int, str]:
+    """Remove the arrows of boxes that have too many; return the texts that replace them."""
+    texts = {}
+    for hub in [b for b in dag if dag.out_degree(b) > _MAX_ARROWS]:
+        n_others = entanglement.sizes[entanglement.blocks_above(hub)].sum()
+        texts[hub] = f"\n→ {n_others:,} others"
         dag.remove_edges_from(list(dag.out_edges(hub)))
-    return words
+    return texts
 
 
-def _words(entanglement: Entanglement, block: int) -> str:
+def _block_text(entanglement: Entanglement, block: int) -> str:
     latents = entanglement.blocks[block]
     if len(latents) > 4:
         return f"{len(latents):,} latents"
     return "\n".join(shorten(entanglement.graph.latents[i], 18) for i in latents)
 
 
-def _notes(entanglement: Entanglement, alone: Sequence[int], others: bool) -> list[Box]:
-    if len(alone) > _MOST_ALONE:
-        rest = "more " if others else ""
-        return [Box(f"{len(alone):,} {rest}latents, each disentangled,\nnot drawn one by one", -1)]
-    return [Box(_words(entanglement, b), b) for b in alone]
+def _isolated_boxes(entanglement: Entanglement, blocks: Sequence[int], has_others: bool) -> list[Box]:
+    if len(blocks) > _MAX_ISOLATED:
+        more = "more " if has_others else ""
+        return [Box(f"{len(blocks):,} {more}latents, each disentangled,\nnot drawn one by one", -1)]
+    return [Box(_block_text(entanglement, b), b) for b in blocks]
 
 
-# Where it is drawn ----------------------------------------------------------------------------------
+# Layout ---------------------------------------------------------------------------------------------
 
 
-def _arrange(plan: _Plan, across: float, down: float) -> float:
-    """Give every box its place; returns the size of the text that fits in, or 0 if it is unreadable."""
-    parts = layers_of_parts(plan.dag)
-    broadest = max(box.width for box in plan.everything)
-    area = sum((box.width + GAP_X) * (box.height + GAP_Y) for box in plan.everything)
-    limits = [max(broadest, float(np.sqrt(area * f))) for f in (0.3, 0.6, 1, 1.5, 2.2, 3.2, 4.5, 6.5, 10)]
+def _arrange(plan: _Plan, available_width: float, available_height: float) -> float:
+    """Place all boxes; return the font size that fits, or 0 if it is too small to read."""
+    components = component_layers(plan.dag)
+    broadest = max(box.width for box in plan.all_boxes)
+    area = sum((box.width + GAP_X) * (box.height + GAP_Y) for box in plan.all_boxes)
+    widths = [max(broadest, float(np.sqrt(area * f))) for f in (0.3, 0.6, 1, 1.5, 2.2, 3.2, 4.5, 6.5, 10)]
 
-    def placed(limit: float) -> float:
-        pieces = [[[plan.boxes[b] for b in layer] for layer in layers] for layers in parts]
-        width, height = pack([*pieces, *([[note]] for note in plan.notes)], limit)
-        return min(_LARGEST_TEXT, across / (width + 0.5), down / (height + 1.0))
+    def place(max_width: float) -> float:
+        pieces = [[[plan.boxes[b] for b in layer] for layer in layers] for layers in components]
+        width, height = pack([*pieces, *([[box]] for box in plan.isolated)], max_width)
+        return min(_MAX_FONT_SIZE, available_width / (width + 0.5), available_height / (height + 1.0))
 
-    # where the text has its full size anyway, wide is best: no layer is broken
-    best = max(limits, key=lambda limit: (placed(limit), limit))
-    size = placed(best)
-    return size if size >= _SMALLEST_TEXT else 0.0
+    # among layouts with the largest text, the widest breaks the fewest layers
+    best = max(widths, key=lambda max_width: (place(max_width), max_width))
+    font_size = place(best)
+    return font_size if font_size >= _MIN_FONT_SIZE else 0.0
 
 
 # Drawing --------------------------------------------------------------------------------------------
 
 
-def _draw(ax: Axes, entanglement: Entanglement, plan: _Plan, size: float) -> None:
-    width = max(box.x + box.width / 2 for box in plan.everything)
-    height = max(box.y + box.height / 2 for box in plan.everything)
-    across, down = size_in_points(ax)
-    spare_x, spare_y = across / size - width, down / size - height
-    ax.set(
-        xlim=(-spare_x / 2, width + spare_x / 2),
-        ylim=(height + spare_y / 2, -spare_y / 2),
-        xticks=[],
-        yticks=[],
-    )
+def _draw(ax: Axes, entanglement: Entanglement, plan: _Plan, font_size: float) -> None:
+    width = max(box.x + box.width / 2 for box in plan.all_boxes)
+    height = max(box.y + box.height / 2 for box in plan.all_boxes)
+    available_width, available_height = size_in_points(ax)
+    margin_x = (available_width / font_size - width) / 2
+    margin_y = (available_height / font_size - height) / 2
+    ax.set(xlim=(-margin_x, width + margin_x), ylim=(height + margin_y, -margin_y), xticks=[], yticks=[])
     ax.set_axis_off()
     for a, b in plan.dag.edges:
-        _arrow(ax, plan.boxes[a], plan.boxes[b], size)
-    for box in plan.everything:
-        _draw_box(ax, entanglement, box, size)
+        _draw_arrow(ax, plan.boxes[a], plan.boxes[b], font_size)
+    for box in plan.all_boxes:
+        _draw_box(ax, entanglement, box, font_size)
 
 
-def _arrow(ax: Axes, start: Box, end: Box, size: float) -> None:
+def _draw_arrow(ax: Axes, start: Box, end: Box, font_size: float) -> None:
     ax.annotate(
         "",
         xy=(end.x, end.y - end.height / 2),
@@ -217,8 +218,8 @@ def _arrow(ax: Axes, start: Box, end: Box, size: float) -> None:
         arrowprops={
             "arrowstyle": "-|>",
             "color": ITSELF,
-            "linewidth": max(0.5, size / 10),
-            "mutation_scale": size,
+            "linewidth": max(0.5, font_size / 10),
+            "mutation_scale": font_size,
             "shrinkA": 0,
             "shrinkB": 1,
         },
@@ -226,23 +227,23 @@ def _arrow(ax: Axes, start: Box, end: Box, size: float) -> None:
     )
 
 
-def _draw_box(ax: Axes, entanglement: Entanglement, box: Box, size: float) -> None:
+def _draw_box(ax: Axes, entanglement: Entanglement, box: Box, font_size: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    face, ink, line, width = _look(entanglement, box.block)
+    face, text_colour, line_style, line_width = _box_style(entanglement, box.block)
     corner = (box.x - box.width / 2 + 0.25, box.y - box.height / 2 + 0.25)
     ax.add_patch(
         FancyBboxPatch(
             corner, box.width - 0.5, box.height - 0.5, boxstyle="round,pad=0.25", facecolor=face,
-            edgecolor=INK if box.block >= 0 else "none", linestyle=line, linewidth=width, zorder=2,
+            edgecolor=INK if box.block >= 0 else "none", linestyle=line_style, linewidth=line_width, zorder=2,
         )
     )  # fmt: skip
-    options = text_options(size * 0.95, ha="center", va="center", zorder=3, linespacing=1.1)
-    ax.text(box.x, box.y, box.text, **(options | {"color": ink}))
+    options = text_options(font_size * 0.95, ha="center", va="center", zorder=3, linespacing=1.1)
+    ax.text(box.x, box.y, box.text, **(options | {"color": text_colour}))
 
 
-def _look(entanglement: Entanglement, block: int) -> tuple[str, str, str, float]:
-    """Face, colour of the text, line style and line width."""
+def _box_style(entanglement: Entanglement, block: int) -> tuple[str, str, str, float]:
+    """Return face colour, text colour, line style and line width."""
     if block < 0:
         return "white", ON_FILL, "-", 0.0
     first = entanglement.blocks[block][0]

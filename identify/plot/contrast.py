@@ -1,7 +1,7 @@
-"""Contrast between two colours, as the accessibility guidelines of the web measure it, and ink that has enough of it.
+"""Contrast ratios of colours as in the Web Content Accessibility Guidelines, and colours with enough contrast.
 
-The ratio is (L1 + 0.05) / (L2 + 0.05) with the relative luminances L1 > L2 (WCAG 2.2, 1.4.3): 1 for equal colours, 21
-for black on white. Text needs 4.5, lines and marks need 3.
+The contrast ratio is (L1 + 0.05) / (L2 + 0.05) with the relative luminances L1 > L2 (WCAG 2.2, 1.4.3): 1 for equal
+colours, 21 for black on white. Text requires 4.5, lines and marks require 3.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ RGB = tuple[float, float, float]
 
 
 class Need(NamedTuple):
-    """How much contrast something needs.
+    """Contrast requirement of an element.
 
     Attributes:
-        least: it may have no less.
-        given: it gets so much where it has to be changed, if there is such a colour.
-        tolerance: nor is it changed while it has this share of its contrast on white, for which it was chosen.
+        minimum: Smallest contrast ratio.
+        target: Contrast ratio of a colour that had to be changed, if possible.
+        tolerance: Share of the contrast on white, for which the colour was chosen, that also suffices.
     """
 
-    least: float
-    given: float
+    minimum: float
+    target: float
     tolerance: float = float("inf")
 
 
@@ -32,13 +32,13 @@ TEXT, LINE = Need(4.5, 9.0), Need(3.0, 4.5, 0.6)
 
 _WHITE: RGB = (1.0, 1.0, 1.0)
 _BLACK: RGB = (0.0, 0.0, 0.0)
-# below this nothing can be seen, whatever it has on white
+# invisible below this ratio, whatever the contrast on white
 _INVISIBLE = 1.2
 _STEPS = 20
 
 
 def contrast(one: Any, other: Any) -> float:
-    """The ratio of the luminances of two colours, from 1 to 21.
+    """Return the contrast ratio of two colours, from 1 to 21.
 
     Example:
         >>> round(contrast("black", "white"), 1), contrast("red", "red")
@@ -49,7 +49,7 @@ def contrast(one: Any, other: Any) -> float:
 
 
 def over(colour: Any, paper: RGB) -> RGB:
-    """What a colour that may be transparent looks like on paper.
+    """Return the appearance of a possibly transparent colour on a background.
 
     Example:
         >>> over((0, 0, 0, 0.5), (1.0, 1.0, 1.0)), over("none", (1.0, 1.0, 1.0))
@@ -57,22 +57,22 @@ def over(colour: Any, paper: RGB) -> RGB:
     """
     from matplotlib.colors import to_rgba
 
-    *seen, alpha = to_rgba(colour)
-    red, green, blue = (alpha * c + (1 - alpha) * p for c, p in zip(seen, paper, strict=True))
+    *rgb, alpha = to_rgba(colour)
+    red, green, blue = (alpha * c + (1 - alpha) * p for c, p in zip(rgb, paper, strict=True))
     return red, green, blue
 
 
 def readable(colour: Any, paper: RGB, need: Need = TEXT, but: Sequence[Any] = ()) -> Any:
-    """The colour, or on paper where it can't be seen a lighter or darker one of the same hue.
+    """Return the colour, or a lighter or darker one of the same hue if it has too little contrast.
 
     Args:
-        colour: as matplotlib knows it.
-        paper: what is behind it.
-        need: the contrast that it must have.
-        but: colours that stay as they are.
+        colour: Any colour of matplotlib.
+        paper: Background colour.
+        need: Required contrast.
+        but: Colours that never change.
 
     Returns:
-        The same object where nothing changes; else red, green, blue and alpha.
+        The same object if nothing changes; otherwise red, green, blue and alpha.
 
     Example:
         >>> readable("navy", (1.0, 1.0, 1.0))
@@ -85,17 +85,17 @@ def readable(colour: Any, paper: RGB, need: Need = TEXT, but: Sequence[Any] = ()
     if not is_color_like(colour):
         # "auto" and "inherit" follow another colour
         return colour
-    *seen, alpha = to_rgba(colour)
-    if alpha == 0 or any(tuple(seen) == to_rgba(each)[:3] for each in but):
+    *rgb, alpha = to_rgba(colour)
+    if alpha == 0 or any(tuple(rgb) == to_rgba(fixed)[:3] for fixed in but):
         return colour
-    least = max(min(need.least, need.tolerance * contrast(seen, _WHITE)), _INVISIBLE)
-    if contrast(seen, paper) >= least:
+    minimum = max(min(need.minimum, need.tolerance * contrast(rgb, _WHITE)), _INVISIBLE)
+    if contrast(rgb, paper) >= minimum:
         return colour
-    end = max((_WHITE, _BLACK), key=lambda each: contrast(each, paper))
+    extreme = max((_WHITE, _BLACK), key=lambda candidate: contrast(candidate, paper))
     for step in range(1, _STEPS + 1):
         share = step / _STEPS
-        mixed = [(1 - share) * c + share * e for c, e in zip(seen, end, strict=True)]
-        if contrast(mixed, paper) >= need.given:
+        mixed = [(1 - share) * c + share * e for c, e in zip(rgb, extreme, strict=True)]
+        if contrast(mixed, paper) >= need.target:
             break
     return (*mixed, alpha)
 

@@ -1,4 +1,4 @@
-"""How many latents are disentangled, entangled one way, or in a block of what size: for very many of them."""
+"""Bar chart of very many latents: numbers of disentangled and one-way entangled latents, and of blocks by size."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_counts", "share"]
 
-# (face, line style, line width), as the boxes of blocks
-_Look = tuple[str, str, float]
-_WHITE: _Look = ("white", "-", 1.6)
-# a few bars keep the height that they have among many
-_FEWEST_ROWS = 5
+# (face colour, line style, line width), as for the boxes of blocks
+_Style = tuple[str, str, float]
+_DISENTANGLED: _Style = ("white", "-", 1.6)
+# height of the axes in rows, so that a few bars are not too thick
+_MIN_ROWS = 5
 
 
 def draw_counts(ax: Axes, entanglement: Entanglement) -> Axes:
-    """Draw one bar per kind of latent, with number and share."""
+    """Draw one bar per kind of latent, with their number and share."""
     counts = _counts(entanglement)
     total = entanglement.n_latents
-    for place, (_, number, (face, style, width)) in enumerate(counts):
-        ax.barh(place, number, height=0.6, color=face, edgecolor=INK, linestyle=style, linewidth=width)
+    for row, (_, number, (face, style, width)) in enumerate(counts):
+        ax.barh(row, number, height=0.6, color=face, edgecolor=INK, linestyle=style, linewidth=width)
         ax.annotate(
-            f"{number:,} ({share(number, total)})", (number, place), (5, 0), textcoords="offset points",
+            f"{number:,} ({share(number, total)})", (number, row), (5, 0), textcoords="offset points",
             va="center", fontsize=9, color=INK,
         )  # fmt: skip
     ax.set_yticks(range(len(counts)), [label for label, *_ in counts], fontsize=9, color=INK)
@@ -36,7 +36,7 @@ def draw_counts(ax: Axes, entanglement: Entanglement) -> Axes:
     ax.set_xticks([])
     blocks = f"{entanglement.n_blocks:,} block{'' if entanglement.n_blocks == 1 else 's'}"
     ax.set_xlabel(f"latents ({total:,} in {blocks})", fontsize=9, color=INK)
-    ax.set_ylim(max(len(counts), _FEWEST_ROWS) - 0.4, -0.6)
+    ax.set_ylim(max(len(counts), _MIN_ROWS) - 0.4, -0.6)
     ax.spines[["top", "right", "bottom"]].set_visible(False)
     ax.tick_params(length=0)
     ax.grid(False)
@@ -44,7 +44,7 @@ def draw_counts(ax: Axes, entanglement: Entanglement) -> Axes:
 
 
 def share(number: int, total: int) -> str:
-    """Per cent; never "100 %" of what is not all.
+    """Format a share in per cent; less than all is never "100 %".
 
     Example:
         >>> share(999_999, 1_000_000)
@@ -57,18 +57,18 @@ def share(number: int, total: int) -> str:
     return f"{percent:.{max(digits, 1) if 99 < percent < 100 else 0}f} %"
 
 
-def _counts(entanglement: Entanglement) -> list[tuple[str, int, _Look]]:
+def _counts(entanglement: Entanglement) -> list[tuple[str, int, _Style]]:
     size = entanglement.sizes[entanglement.labels]
-    free = ~entanglement.constrained & ~entanglement.disentangled
-    alone = (size == 1) & ~free & ~entanglement.disentangled
-    found = [
-        ("disentangled", entanglement.disentangled, _WHITE),
-        ("alone, entangled one way", alone, (ONE_WAY, "--", 0.8)),
+    unconstrained = ~entanglement.constrained & ~entanglement.disentangled
+    single = (size == 1) & ~unconstrained & ~entanglement.disentangled
+    kinds = [
+        ("disentangled", entanglement.disentangled, _DISENTANGLED),
+        ("alone, entangled one way", single, (ONE_WAY, "--", 0.8)),
     ]
     for low, high in ((2, 2), (3, 5), (6, 20), (21, 100), (101, None)):
-        inside = (size >= low) & (size <= (high or size.max())) & ~free
-        span = f"{low}" if low == high else f"{low} to {high}" if high else f"over {low - 1}"
-        found.append((f"in a block of {span}", inside, (TWINS, "-", 0.8)))
-    found.append(("nothing constrains it", free, (FREE, ":", 1.2)))
-    counted = [(label, int(np.count_nonzero(mask)), look) for label, mask, look in found]
-    return [row for row in counted if row[1]]
+        in_range = (size >= low) & (size <= (high or size.max())) & ~unconstrained
+        text = f"{low}" if low == high else f"{low} to {high}" if high else f"over {low - 1}"
+        kinds.append((f"in a block of {text}", in_range, (TWINS, "-", 0.8)))
+    kinds.append(("nothing constrains it", unconstrained, (FREE, ":", 1.2)))
+    counts = [(label, int(np.count_nonzero(mask)), style) for label, mask, style in kinds]
+    return [row for row in counts if row[1]]

@@ -1,4 +1,4 @@
-"""A design of interventions: which new action targets which latent."""
+"""Figure of a design of interventions: which new action targets which latent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from identify.design import Design
 from identify.exceptions import RequestError
 from identify.plot.cells import draw_cells, frame, label, shape_cells
 from identify.plot.paper import draws
-from identify.plot.style import ACTION, FREE, INK, MOST_LATENTS, ON_FILL, new_axes, pitch, size_in_points
+from identify.plot.style import ACTION, FREE, INK, MAX_LATENTS, ON_FILL, new_axes, pitch, size_in_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_design"]
 
-# dots one by one make a vector file large
-_MOST_DOTS = 6_000
-_MOST_ACTIONS = 1_000
+# more dots make a vector file large
+_MAX_DOTS = 6_000
+_MAX_ACTIONS = 1_000
 
 
 @draws
 def plot_design(design: Design, ax: Axes | None = None) -> Axes:
-    """Draw the new actions as rows and the latents as columns, a dark cell with a dot for a target.
+    """Draw the new actions as rows and the latents as columns, with a dark cell and a dot for each target.
 
-    The columns of latents that stay entangled are grey, and their names are marked with a ring; latents that
-    were disentangled already and that no new action targets are left out.
+    Columns of latents that stay entangled are grey, with a ring at their names. Latents that were disentangled before
+    and that no new action targets are omitted.
 
     Args:
-        design: the design, with 300 such latents at most.
-        ax: where to draw; new axes when left out.
+        design: Design to draw.
+        ax: Axes to draw on; new axes by default.
 
     Returns:
         The axes.
 
     Raises:
-        RequestError: there are more than 300 latents or 1,000 actions to draw.
+        RequestError: If more than 300 latents or 1,000 actions have to be drawn.
 
     Example:
         >>> from matplotlib.figure import Figure
@@ -51,21 +51,24 @@ def plot_design(design: Design, ax: Axes | None = None) -> Axes:
     """
     shown = _columns(design)
     rows, columns = len(design.actions), len(shown)
-    if columns > MOST_LATENTS or rows > _MOST_ACTIONS:
+    if columns > MAX_LATENTS or rows > _MAX_ACTIONS:
         raise RequestError(
-            f"the design is too large to draw: {rows} actions and {columns} latents, more than {_MOST_ACTIONS} or "
-            f"{MOST_LATENTS}; its table and JSON have it all"
+            f"the design is too large to draw: {rows} actions and {columns} latents, more than {_MAX_ACTIONS} or "
+            f"{MAX_LATENTS}; its table and JSON are complete"
         )
     ax = ax or new_axes(pitch(columns, 12.0) * max(columns, 4) + 1.8, pitch(rows) * max(rows, 2) + 1.8)
     if not rows or not columns:
-        return _say(ax, "nothing to add" if design.complete else "nothing that is allowed helps")
+        return _write_text(ax, "nothing to add" if design.complete else "no allowed action helps")
     shape_cells(ax, rows, columns)
     entangled = ~design.verdict.entanglement.disentangled[shown]
     draw_cells(ax, _kinds(design, shown, entangled), 0, [FREE, ACTION])
-    _dot(ax, _member(design, shown))
+    _draw_dots(ax, _targets(design, shown))
     frame(ax)
     names = [design.before.graph.latents[i] for i in shown.tolist()]
-    marked = [f"{name} ○" if left else name for name, left in zip(names, entangled.tolist(), strict=True)]
+    marked = [
+        f"{name} ○" if is_entangled else name
+        for name, is_entangled in zip(names, entangled.tolist(), strict=True)
+    ]
     title = "latents (○ stays entangled)" if entangled.any() else "latents, all disentangled"
     label(ax, "x", range(columns), marked, title)
     label(ax, "y", range(rows), design.names, "new actions")
@@ -73,34 +76,34 @@ def plot_design(design: Design, ax: Axes | None = None) -> Axes:
 
 
 def _columns(design: Design) -> NDArray[np.intp]:
-    """Latents that something is done for, or that need it."""
-    of_interest = ~design.before.disentangled
+    """Return the latents that were entangled or that a new action targets."""
+    relevant = ~design.before.disentangled
     for action in design.actions:
-        of_interest = of_interest | np.isin(design.before.graph.latents, action.targets)
-    return np.flatnonzero(of_interest)
+        relevant = relevant | np.isin(design.before.graph.latents, action.targets)
+    return np.flatnonzero(relevant)
 
 
-def _member(design: Design, shown: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Shape (n_actions, n_shown): which new action targets which latent."""
-    n_old = design.before.graph.n_actions
-    result: NDArray[np.bool_] = design.graph.Ga[shown][:, n_old:].toarray().T
-    return result
+def _targets(design: Design, shown: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which new action targets which shown latent, shape (n_actions, n_shown)."""
+    n_before = design.before.graph.n_actions
+    targets: NDArray[np.bool_] = design.graph.Ga[shown][:, n_before:].toarray().T
+    return targets
 
 
 def _kinds(design: Design, shown: NDArray[np.intp], entangled: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """0: no target, 1: no target and the latent stays entangled, 2: target."""
-    return np.where(_member(design, shown), 2, entangled[None, :].astype(np.int64))
+    """Return the kinds of cells: 0 no target, 1 no target and the latent stays entangled, 2 target."""
+    return np.where(_targets(design, shown), 2, entangled[None, :].astype(np.int64))
 
 
-def _dot(ax: Axes, member: NDArray[np.bool_]) -> None:
-    rows, columns = np.nonzero(member)
+def _draw_dots(ax: Axes, targets: NDArray[np.bool_]) -> None:
+    rows, columns = np.nonzero(targets)
     width, height = size_in_points(ax)
-    cell = min(width / member.shape[1], height / member.shape[0])
-    if len(rows) <= _MOST_DOTS:
+    cell = min(width / targets.shape[1], height / targets.shape[0])
+    if len(rows) <= _MAX_DOTS:
         ax.scatter(columns, rows, s=max(0.8, min(0.3 * cell, 6)) ** 2, color=ON_FILL, linewidth=0, zorder=3)
 
 
-def _say(ax: Axes, text: str) -> Axes:
+def _write_text(ax: Axes, text: str) -> Axes:
     ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, fontsize=9, color=INK)
     ax.set_axis_off()
     return ax

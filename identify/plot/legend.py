@@ -1,8 +1,11 @@
-"""What the marks of an entanglement figure mean: entries for what is there, and no others."""
+"""Legends of entanglement figures, with entries only for the marks that occur."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from identify.entanglement import Entanglement
 from identify.plot.style import FREE, INK, ITSELF, ON_FILL, ONE_WAY, TWINS
@@ -13,7 +16,7 @@ Entries = tuple[list[Any], list[str]]
 
 
 def matrix_legend(entanglement: Entanglement) -> Entries:
-    """Handles and labels for the entanglement matrix."""
+    """Return handles and labels for the entanglement matrix."""
     from matplotlib.lines import Line2D
 
     entries: list[tuple[Any, str]] = [(_patch(ITSELF), "itself")]
@@ -23,47 +26,47 @@ def matrix_legend(entanglement: Entanglement) -> Entries:
         dot = Line2D([], [], marker="o", markersize=2.5, color=ON_FILL, linestyle="none")
         entries.append(((_patch(ONE_WAY), dot), "entangled one way: row with column"))
     if entanglement.disentangled.any():
-        entries.append((_sign("✓"), "disentangled"))
-    if _free(entanglement):
-        entries.append((_sign("○"), "nothing constrains it"))
+        entries.append((_marker("✓"), "disentangled"))
+    if _unconstrained(entanglement).any():
+        entries.append((_marker("○"), "nothing constrains it"))
     return _split(entries)
 
 
 def block_legend(entanglement: Entanglement) -> Entries:
-    """Handles and labels for the boxes and arrows of the blocks."""
+    """Return handles and labels for the boxes and arrows of the blocks."""
     from matplotlib.lines import Line2D
 
-    free = ~entanglement.constrained & ~entanglement.disentangled
+    unconstrained = _unconstrained(entanglement)
     entries: list[tuple[Any, str]] = []
     if entanglement.disentangled.any():
         entries.append((_patch("white", linewidth=1.6), "disentangled"))
-    blocks = entanglement.sizes[entanglement.labels] > 1
-    if (blocks & ~free).any():
+    is_twin = entanglement.sizes[entanglement.labels] > 1
+    if (is_twin & ~unconstrained).any():
         entries.append((_patch(TWINS), "entangled with each other"))
-    if (~blocks & ~entanglement.disentangled & ~free).any():
+    if (~is_twin & ~entanglement.disentangled & ~unconstrained).any():
         entries.append((_patch(ONE_WAY, linestyle="--"), "alone, but entangled one way"))
-    if free.any():
+    if unconstrained.any():
         entries.append((_patch(FREE, linestyle=":", linewidth=1.2), "nothing constrains it"))
     if entanglement.above.nnz:
         arrow = Line2D([], [], color=ITSELF, marker=">", markevery=[1], markersize=5)
-        entries.append((arrow, "also entangled with the box at its tip, not the other way"))
+        entries.append((arrow, "also entangled with the box at its tip, not vice versa"))
     return _split(entries)
 
 
-def _free(entanglement: Entanglement) -> bool:
-    return bool((~entanglement.constrained & ~entanglement.disentangled).any())
+def _unconstrained(entanglement: Entanglement) -> NDArray[np.bool_]:
+    return ~entanglement.constrained & ~entanglement.disentangled
 
 
-def _patch(face: str, **more: Any) -> Any:
+def _patch(face: str, **options: Any) -> Any:
     from matplotlib.patches import Patch
 
-    return Patch(**{"facecolor": face, "edgecolor": INK, "linewidth": 0.8, **more})
+    return Patch(**{"facecolor": face, "edgecolor": INK, "linewidth": 0.8, **options})
 
 
-def _sign(sign: str) -> Any:
+def _marker(character: str) -> Any:
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], marker=f"${sign}$", color=INK, linestyle="none")
+    return Line2D([], [], marker=f"${character}$", color=INK, linestyle="none")
 
 
 def _split(entries: list[tuple[Any, str]]) -> Entries:

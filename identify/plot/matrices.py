@@ -1,4 +1,4 @@
-"""G^a, G^z and the entanglement graph as matrices; rows are children."""
+"""G^a, G^z and the entanglement graph as matrices, with children in rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from identify.plot.style import (
     ACTION,
     INK,
     ITSELF,
-    MOST_LATENTS,
+    MAX_LATENTS,
     ON_FILL,
     ONE_WAY,
     PAST,
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["MOST_ACTIONS", "block_order", "matrix_columns", "plot_entanglement", "plot_matrix"]
+__all__ = ["MAX_ACTIONS", "block_order", "matrix_columns", "plot_entanglement", "plot_matrix"]
 
-#: Columns of G^a that are drawn; with more, blocks are drawn instead of matrices.
-MOST_ACTIONS = 1_000
+#: Largest number of columns of G^a; with more, blocks are drawn instead of matrices.
+MAX_ACTIONS = 1_000
 
-# columns left empty between G^a and G^z
+# empty columns between G^a and G^z
 _GAP = 1
-_HEADING = 9.0
-# dots one by one make a vector file large
-_MOST_DOTS = 6_000
+_HEADING_SIZE = 9.0
+# more dots make a vector file large
+_MAX_DOTS = 6_000
 
 _Part = tuple[Any, Sequence[str], str, str]
 _Side = Literal["left", "center", "right"]
@@ -55,9 +55,9 @@ def plot_matrix(
     """Draw G^a and G^z side by side as matrices with a common row per latent.
 
     Args:
-        graph: the causal graph; with more than 300 latents or 1,000 actions the blocks are drawn instead.
-        ax: where to draw; new axes when left out.
-        which: draw one matrix only; by default those that have a column and an edge.
+        graph: Causal graph; with more than 300 latents or 1,000 actions, its blocks are drawn instead.
+        ax: Axes to draw on; new axes by default.
+        which: Matrix to draw; by default, all matrices that have an edge.
 
     Returns:
         The axes.
@@ -68,7 +68,7 @@ def plot_matrix(
         >>> ax.get_ylabel(), ax.get_xlabel()
         ('children (latents, time t)', 'parents')
     """
-    if graph.n_latents > MOST_LATENTS or graph.n_actions > MOST_ACTIONS:
+    if graph.n_latents > MAX_LATENTS or graph.n_actions > MAX_ACTIONS:
         return plot_blocks_instead(graph, ax)
     parts = _parts(graph, which)
     rows, columns = graph.n_latents, _columns(parts)
@@ -82,7 +82,7 @@ def plot_matrix(
 
 
 def matrix_columns(graph: CausalGraph) -> int:
-    """Columns that `plot_matrix` draws, the gap included."""
+    """Return the number of columns that `plot_matrix` draws, including the gap."""
     return _columns(_parts(graph, None))
 
 
@@ -91,59 +91,61 @@ def _columns(parts: Sequence[_Part]) -> int:
 
 
 def _parts(graph: CausalGraph, which: str | None) -> Sequence[_Part]:
-    acted = (graph.Ga, graph.actions, ACTION, "$G^a$: actions")
+    actions = (graph.Ga, graph.actions, ACTION, "$G^a$: actions")
     past = (graph.Gz, graph.latents, PAST, "$G^z$: past latents (time t−1)")
     if which is not None:
-        return [acted if which == "actions" else past]
-    found = [part for part in (acted, past) if part[0].nnz]
-    return found or [acted if graph.n_actions else past]
+        return [actions if which == "actions" else past]
+    with_edges = [part for part in (actions, past) if part[0].nnz]
+    return with_edges or [actions if graph.n_actions else past]
 
 
 def _draw_parts(ax: Axes, parts: Sequence[_Part]) -> list[float]:
-    """Draw the matrices beside each other; returns the place of every column."""
+    """Draw the matrices side by side; return the positions of all columns."""
     start = 0
     places: list[float] = []
     headings: list[tuple[str, float, _Side]] = []
     for matrix, names, colour, heading in parts:
         draw_cells(ax, matrix.toarray(), start, [colour])
-        outwards: _Side = "right" if start == 0 and len(parts) > 1 else "left"
-        headings.append((heading, *_beside(ax, heading, start, len(names), outwards)))
+        alignment: _Side = "right" if start == 0 and len(parts) > 1 else "left"
+        headings.append((heading, *_heading_position(ax, heading, start, len(names), alignment)))
         places += [float(start + j) for j in range(len(names))]
         start += len(names) + _GAP
-    _head(ax, headings)
+    _draw_headings(ax, headings)
     return places
 
 
-def _beside(ax: Axes, heading: str, start: int, columns: int, outwards: _Side) -> tuple[float, _Side]:
-    """Where a heading stands; over a narrow matrix it reaches outwards, so that two never meet."""
-    cell = size_in_points(ax)[0] / float(abs(np.subtract(*ax.get_xlim())))
-    if widest([heading], _HEADING) < columns * cell:
+def _heading_position(
+    ax: Axes, heading: str, start: int, columns: int, alignment: _Side
+) -> tuple[float, _Side]:
+    """Return position and alignment of a heading: centred, or extending outwards if it is wider than its matrix."""
+    cell_width = size_in_points(ax)[0] / float(abs(np.subtract(*ax.get_xlim())))
+    if widest([heading], _HEADING_SIZE) < columns * cell_width:
         return start + (columns - 1) / 2, "center"
-    return (start + columns - 0.5, "right") if outwards == "right" else (start - 0.5, "left")
+    return (start + columns - 0.5, "right") if alignment == "right" else (start - 0.5, "left")
 
 
-def _head(ax: Axes, headings: Sequence[tuple[str, float, _Side]]) -> None:
-    # as labels of an axis: a title that is set later goes above them
+def _draw_headings(ax: Axes, headings: Sequence[tuple[str, float, _Side]]) -> None:
+    # headings are labels of an axis, so that a later title is placed above them
     top = ax.secondary_xaxis("top")
     top.set_ticks([x for _, x, _ in headings], [heading for heading, *_ in headings])
-    top.tick_params(length=0, pad=3, labelsize=_HEADING, labelcolor=INK)
+    top.tick_params(length=0, pad=3, labelsize=_HEADING_SIZE, labelcolor=INK)
     top.spines[:].set_visible(False)
-    for label_, (_, _, side) in zip(top.get_xticklabels(), headings, strict=True):
-        label_.set_horizontalalignment(side)
+    for text, (_, _, alignment) in zip(top.get_xticklabels(), headings, strict=True):
+        text.set_horizontalalignment(alignment)
 
 
 @draws
 def plot_entanglement(entanglement: Entanglement, ax: Axes | None = None, legend: bool = True) -> Axes:
-    """Draw the predicted entanglement graph V as a matrix, latents ordered by block.
+    """Draw the predicted entanglement graph V as a matrix, with latents ordered by block.
 
-    Blocks stand together and follow their order, so V is block triangular. Cells within a block are dark and
-    outlined, one-way entanglement is light with a dot, the diagonal is grey. A tick marks the rows of
-    disentangled latents, a ring those of latents that nothing constrains.
+    Blocks are consecutive and follow their partial order, so V is block triangular. Cells within a block are dark and
+    outlined, one-way entanglement is light with a dot, and the diagonal is grey. A tick marks rows of disentangled
+    latents, a ring rows of latents that nothing constrains.
 
     Args:
-        entanglement: the prediction; with more than 300 latents its blocks are drawn instead.
-        ax: where to draw; new axes when left out.
-        legend: explain the marks beside the matrix, if there is room.
+        entanglement: Predicted entanglement; with more than 300 latents, its blocks are drawn instead.
+        ax: Axes to draw on; new axes by default.
+        legend: Whether to explain the marks next to the matrix, if there is space.
 
     Returns:
         The axes.
@@ -151,12 +153,12 @@ def plot_entanglement(entanglement: Entanglement, ax: Axes | None = None, legend
     Example:
         >>> from matplotlib.figure import Figure
         >>> from identify.entanglement import predict_entanglement
-        >>> found = predict_entanglement(CausalGraph(Ga=[[1, 0], [1, 1]]))
-        >>> ax = plot_entanglement(found, ax=Figure().add_subplot())
+        >>> entanglement = predict_entanglement(CausalGraph(Ga=[[1, 0], [1, 1]]))
+        >>> ax = plot_entanglement(entanglement, ax=Figure().add_subplot())
         >>> [tick.get_text() for tick in ax.get_yticklabels()]
         ['z0', 'z1 ✓']
     """
-    if entanglement.n_latents > MOST_LATENTS:
+    if entanglement.n_latents > MAX_LATENTS:
         return plot_blocks(entanglement, ax=ax, legend=legend)
     n = entanglement.n_latents
     ax = ax or new_axes(pitch(n) * n + (4.6 if legend else 1.8), max(pitch(n) * n + 1.4, 2.4))
@@ -165,8 +167,8 @@ def plot_entanglement(entanglement: Entanglement, ax: Axes | None = None, legend
     shape_cells(ax, n, n)
     kinds = _kinds(entanglement, order)
     draw_cells(ax, kinds, 0, [ONE_WAY, TWINS, ITSELF])
-    _dot_one_way(ax, kinds)
-    _outline(ax, [len(entanglement.blocks[b]) for b in blocks])
+    _draw_dots(ax, kinds)
+    _outline_blocks(ax, [len(entanglement.blocks[b]) for b in blocks])
     frame(ax)
     _name_rows_and_columns(ax, entanglement, order, kinds % 3 != 0)
     if legend:
@@ -186,14 +188,14 @@ def _add_legend(ax: Axes, entanglement: Entanglement) -> None:
 
 
 def block_order(entanglement: Entanglement) -> list[int]:
-    """Blocks so that each comes before those that it stays entangled with, else by number."""
+    """Return the blocks in topological order: each precedes those it stays entangled with; ties by number."""
     import networkx as nx
 
     return list(nx.lexicographical_topological_sort(entanglement.order(), key=int))
 
 
 def _kinds(entanglement: Entanglement, order: Sequence[int]) -> NDArray[np.int64]:
-    """0: not entangled, 1: one way, 2: within a block, 3: itself."""
+    """Return the kinds of cells: 0 not entangled, 1 one way, 2 within a block, 3 diagonal."""
     v = entanglement.matrix.toarray()[np.ix_(order, order)]
     labels = entanglement.labels[order]
     twins = labels[:, None] == labels[None, :]
@@ -205,14 +207,14 @@ def _kinds(entanglement: Entanglement, order: Sequence[int]) -> NDArray[np.int64
 def _name_rows_and_columns(
     ax: Axes, entanglement: Entanglement, order: Sequence[int], entangled: NDArray[np.bool_]
 ) -> None:
-    """Where not all names fit, those of latents that are entangled with others."""
+    """Name rows and columns; if not all names fit, only those of entangled latents."""
     names = [entanglement.graph.latents[i] for i in order]
     marks = [_mark(entanglement, i) for i in order]
     marked = [f"{shorten(name)} {mark}".rstrip() for name, mark in zip(names, marks, strict=True)]
     places = range(len(names))
-    across, down = (np.where(entangled.any(axis=axis), 0.0, np.inf) for axis in (0, 1))
-    label(ax, "x", places, names, "… is a function of the learned latents matched to", across)
-    label(ax, "y", places, marked, "true latent …", down)
+    column_rank, row_rank = (np.where(entangled.any(axis=axis), 0.0, np.inf) for axis in (0, 1))
+    label(ax, "x", places, names, "… is a function of the learned latents matched to", column_rank)
+    label(ax, "y", places, marked, "true latent …", row_rank)
 
 
 def _mark(entanglement: Entanglement, i: int) -> str:
@@ -221,16 +223,16 @@ def _mark(entanglement: Entanglement, i: int) -> str:
     return "" if entanglement.constrained[i] else "○"
 
 
-def _dot_one_way(ax: Axes, kinds: NDArray[Any]) -> None:
+def _draw_dots(ax: Axes, kinds: NDArray[Any]) -> None:
     rows, columns = np.nonzero(kinds == 1)
     cell = min(size_in_points(ax)) / len(kinds)
-    if len(rows) <= _MOST_DOTS:
+    if len(rows) <= _MAX_DOTS:
         ax.scatter(
             columns, rows, s=max(0.8, min(0.22 * cell, 4.5)) ** 2, color=ON_FILL, linewidth=0, zorder=3
         )
 
 
-def _outline(ax: Axes, sizes: Sequence[int]) -> None:
+def _outline_blocks(ax: Axes, sizes: Sequence[int]) -> None:
     from matplotlib.patches import Rectangle
 
     start = 0

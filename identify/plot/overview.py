@@ -1,4 +1,4 @@
-"""The graph and its predicted entanglement side by side, with the verdict as title."""
+"""A verdict in one figure: the graph and its predicted entanglement side by side."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from identify.criterion import Verdict
 from identify.plot.blocks import blocks_size, plot_blocks
 from identify.plot.layers import layer_rows, layers_size, plot_graph
 from identify.plot.legend import block_legend, matrix_legend
-from identify.plot.matrices import MOST_ACTIONS, block_order, matrix_columns, plot_entanglement, plot_matrix
+from identify.plot.matrices import MAX_ACTIONS, block_order, matrix_columns, plot_entanglement, plot_matrix
 from identify.plot.paper import draws
-from identify.plot.style import INK, MOST_LATENTS, enlarged, pitch, without_glyph_warnings
+from identify.plot.style import INK, MAX_LATENTS, enlarged, pitch, without_glyph_warnings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_verdict"]
 
-# more edges, or more rows, are easier to read as matrices
-_MOST_EDGES, _MOST_ROWS = 150, 90
-# inches
-_MARGIN, _BETWEEN, _GAP = 0.15, 0.5, 0.12
-_TITLE, _SUBTITLE, _LEGEND = 12.0, 10.0, 8.0
+# graphs with more edges or rows are drawn as matrices
+_MAX_EDGES, _MAX_ROWS = 150, 90
+# inches: margin of the figure, gap between panels, gap between legend and panels
+_MARGIN, _PANEL_GAP, _LEGEND_GAP = 0.15, 0.5, 0.12
+_TITLE_SIZE, _SUBTITLE_SIZE, _LEGEND_SIZE = 12.0, 10.0, 8.0
 
 _Sides = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """Axes of a size in inches; what they hold outside themselves is measured once it is drawn."""
+    """Axes with their size in inches."""
 
     ax: Axes
     width: float
     height: float
 
     def outside(self) -> _Sides:
-        """Inches that names and titles take on the left, below, on the right and above."""
+        """Return the space of names and titles outside the axes in inches: left, below, right, above."""
         inner, outer = self.ax.get_window_extent(), self.ax.get_tightbbox()
         if outer is None:
             return 0.0, 0.0, 0.0, 0.0
@@ -50,16 +50,16 @@ class _Panel:
 
 @draws
 def plot_verdict(verdict: Verdict, fig: Figure | None = None) -> Figure:
-    """Draw the graph, what of it stays entangled, and the verdict.
+    """Draw the graph next to its predicted entanglement, with the verdict as title.
 
     Args:
-        verdict: the answer of `identify.criterion.check`.
-        fig: an empty figure to draw into; its size is set to fit. A new one when left out, unknown to pyplot.
+        verdict: Verdict of `identify.criterion.check`.
+        fig: Empty figure, which is resized to its content. By default a new one that pyplot doesn't manage.
 
     Returns:
-        The figure. Up to 300 latents it shows the graph (as two layers; or, when it has many edges, as
-        matrices with rows in the order of the entanglement matrix) beside the entanglement matrix; of
-        larger graphs it shows the blocks.
+        The figure. Up to 300 latents, it shows the graph and the entanglement matrix: the graph in two layers or, if it
+        has many edges, as matrices with rows in the order of the entanglement matrix. Larger graphs are shown as
+        blocks.
 
     Example:
         >>> from identify.criterion import check
@@ -70,30 +70,30 @@ def plot_verdict(verdict: Verdict, fig: Figure | None = None) -> Figure:
     from matplotlib.figure import Figure
 
     fig = fig or Figure()
-    # places are computed here, from what is measured
+    # positions are computed here from measured sizes
     fig.set_layout_engine("none")
-    panels = _side_by_side(fig, verdict) if _drawn_one_by_one(verdict) else _blocks_alone(fig, verdict)
+    panels = _graph_panels(fig, verdict) if _shows_latents(verdict) else _blocks_only(fig, verdict)
     with without_glyph_warnings():
         _arrange(fig, verdict, panels)
     return fig
 
 
-def _drawn_one_by_one(verdict: Verdict) -> bool:
-    return verdict.graph.n_latents <= MOST_LATENTS
+def _shows_latents(verdict: Verdict) -> bool:
+    return verdict.graph.n_latents <= MAX_LATENTS
 
 
 # Panels ---------------------------------------------------------------------------------------------
 
 
 def _panel(fig: Figure, width: float, height: float) -> _Panel:
-    across, down = fig.get_size_inches()
-    ax = fig.add_axes((0, 0, width / across, height / down), label=f"panel {len(fig.axes)}")
+    figure_width, figure_height = fig.get_size_inches()
+    ax = fig.add_axes((0, 0, width / figure_width, height / figure_height), label=f"panel {len(fig.axes)}")
     return _Panel(ax, width, height)
 
 
-def _blocks_alone(fig: Figure, verdict: Verdict) -> list[_Panel]:
+def _blocks_only(fig: Figure, verdict: Verdict) -> list[_Panel]:
     panel = _blocks_panel(fig, verdict)
-    panel.ax.set_title("Blocks of entangled latents", fontsize=_SUBTITLE, color=INK, pad=8)
+    panel.ax.set_title("Blocks of entangled latents", fontsize=_SUBTITLE_SIZE, color=INK, pad=8)
     return [panel]
 
 
@@ -103,22 +103,22 @@ def _blocks_panel(fig: Figure, verdict: Verdict) -> _Panel:
     return panel
 
 
-def _side_by_side(fig: Figure, verdict: Verdict) -> list[_Panel]:
+def _graph_panels(fig: Figure, verdict: Verdict) -> list[_Panel]:
     graph = verdict.graph
     side = pitch(graph.n_latents) * graph.n_latents
-    layered = graph.n_edges <= _MOST_EDGES and layer_rows(graph) <= _MOST_ROWS
+    layered = graph.n_edges <= _MAX_EDGES and layer_rows(graph) <= _MAX_ROWS
     if layered:
         left, title = _layers_panel(fig, verdict), "Causal graph"
-    elif graph.n_actions <= MOST_ACTIONS:
+    elif graph.n_actions <= MAX_ACTIONS:
         left, title = _matrix_panel(fig, verdict), "Causal graph (rows are children)"
     else:
         left, title = _blocks_panel(fig, verdict), "Blocks of entangled latents"
     right = _panel(fig, side, side)
     plot_entanglement(verdict.entanglement, ax=right.ax, legend=False)
-    looks: dict[str, Any] = {"fontsize": enlarged(_SUBTITLE, left.width + side), "color": INK}
-    looks["pad"] = 10 if layered else 24
-    left.ax.set_title(title, **looks)
-    right.ax.set_title("Predicted entanglement", **looks)
+    style: dict[str, Any] = {"fontsize": enlarged(_SUBTITLE_SIZE, left.width + side), "color": INK}
+    style["pad"] = 10 if layered else 24
+    left.ax.set_title(title, **style)
+    right.ax.set_title("Predicted entanglement", **style)
     return [left, right]
 
 
@@ -129,56 +129,57 @@ def _layers_panel(fig: Figure, verdict: Verdict) -> _Panel:
 
 
 def _matrix_panel(fig: Figure, verdict: Verdict) -> _Panel:
-    graph, found = verdict.graph, verdict.entanglement
-    columns, step = matrix_columns(graph), pitch(graph.n_latents)
-    across = min(step, 12.0 / columns)
-    panel = _panel(fig, across * columns, min(step, 3 * across) * graph.n_latents)
-    # rows stand level with those of the entanglement matrix
-    plot_matrix(graph.permute([i for b in block_order(found) for i in found.blocks[b]]), ax=panel.ax)
+    graph, entanglement = verdict.graph, verdict.entanglement
+    columns, row_height = matrix_columns(graph), pitch(graph.n_latents)
+    column_width = min(row_height, 12.0 / columns)
+    panel = _panel(fig, column_width * columns, min(row_height, 3 * column_width) * graph.n_latents)
+    # rows are level with those of the entanglement matrix
+    order = [i for b in block_order(entanglement) for i in entanglement.blocks[b]]
+    plot_matrix(graph.permute(order), ax=panel.ax)
     return panel
 
 
-# Places ---------------------------------------------------------------------------------------------
+# Layout ---------------------------------------------------------------------------------------------
 
 
 def _arrange(fig: Figure, verdict: Verdict, panels: list[_Panel]) -> None:
-    """Size of the figure and places in it: title, panels with their tops level, legend; each is centred."""
+    """Set the size of the figure and centre title, panels (aligned at the top) and legend in it."""
     outside = [panel.outside() for panel in panels]
     above = max(sides[3] for sides in outside)
-    taken = [panel.width + sides[0] + sides[2] for panel, sides in zip(panels, outside, strict=True)]
-    tall = max(panel.height + sides[1] for panel, sides in zip(panels, outside, strict=True))
-    content = sum(taken) + _BETWEEN * (len(panels) - 1)
-    size = enlarged(_TITLE, content)
+    widths = [panel.width + sides[0] + sides[2] for panel, sides in zip(panels, outside, strict=True)]
+    panel_height = max(panel.height + sides[1] for panel, sides in zip(panels, outside, strict=True))
+    content = sum(widths) + _PANEL_GAP * (len(panels) - 1)
+    size = enlarged(_TITLE_SIZE, content)
     title = fig.suptitle(verdict.headline, va="top", fontsize=size, fontweight="bold", color=INK)
-    extent, line = title.get_window_extent(), size * 1.2 / 72
-    # bars bear their own names
-    counted = any(panel.ax.containers for panel in panels)
-    legend = None if counted else _legend(fig, verdict, max(content, extent.width / fig.dpi))
+    extent, title_height = title.get_window_extent(), size * 1.2 / 72
+    # a bar chart needs no legend
+    has_bars = any(panel.ax.containers for panel in panels)
+    legend = None if has_bars else _legend(fig, verdict, max(content, extent.width / fig.dpi))
     legend_width, legend_height = _inches(legend) if legend else (0.0, 0.0)
     width = max(content, extent.width / fig.dpi, legend_width) + 2 * _MARGIN
-    top = 2 * _MARGIN + legend_height + _GAP + tall
-    height = top + above + _GAP + line
+    top = 2 * _MARGIN + legend_height + _LEGEND_GAP + panel_height
+    height = top + above + _LEGEND_GAP + title_height
     fig.set_size_inches(width, height)
     title.set_y(1 - _MARGIN / height)
     if legend:
         legend.set_bbox_to_anchor((0.5, _MARGIN / height), transform=fig.transFigure)
     x = (width - content) / 2
-    for panel, sides, space in zip(panels, outside, taken, strict=True):
+    for panel, sides, outer_width in zip(panels, outside, widths, strict=True):
         corner = ((x + sides[0]) / width, (top - _MARGIN - panel.height) / height)
         panel.ax.set_position((*corner, panel.width / width, panel.height / height))
-        x += space + _BETWEEN
+        x += outer_width + _PANEL_GAP
 
 
-def _legend(fig: Figure, verdict: Verdict, room: float) -> Legend:
-    """The legend in as many rows as the room asks for."""
-    entries = matrix_legend if _drawn_one_by_one(verdict) else block_legend
+def _legend(fig: Figure, verdict: Verdict, max_width: float) -> Legend:
+    """Add the legend in the fewest rows that fit the width."""
+    entries = matrix_legend if _shows_latents(verdict) else block_legend
     handles, labels = entries(verdict.entanglement)
     for columns in range(len(labels), 0, -1):
         legend = fig.legend(
-            handles, labels, loc="lower center", ncols=columns, fontsize=enlarged(_LEGEND, room),
+            handles, labels, loc="lower center", ncols=columns, fontsize=enlarged(_LEGEND_SIZE, max_width),
             frameon=False, borderaxespad=0, borderpad=0.2,
         )  # fmt: skip
-        if columns == 1 or _inches(legend)[0] <= room:
+        if columns == 1 or _inches(legend)[0] <= max_width:
             break
         legend.remove()
     return legend

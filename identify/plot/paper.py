@@ -1,9 +1,9 @@
-"""Paper and ink: figures of ours are dark on white in every style, and on axes of the user's the ink fits their paper.
+"""Backgrounds: new figures are dark on white in every style; on user-supplied axes, colours adapt to the background.
 
-A style of matplotlib changes what is not said outright: a dark one gives black paper and white legends, others add a
-grid, markers, or turn images over. So every function that draws is marked with `draws`. It draws with matplotlib's
-defaults; a figure that it makes gets white paper, which stays white when it is saved. Axes that it is given keep
-their paper, and what is drawn on it is made lighter or darker until it can be read.
+A style of matplotlib changes every property that is not set explicitly: dark styles give black backgrounds and white
+legends, others add a grid or markers, or flip images. The decorator `draws` therefore makes a function draw with the
+defaults of matplotlib. A figure that the function creates has a white background ("paper"), also when it is saved.
+User-supplied axes keep their background, and everything drawn on them is made lighter or darker until it is readable.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ __all__ = ["draws", "own_style", "paper_of"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# what a style may change of a drawing, but for the fonts and the resolution of notebooks
+# settings of a drawing that a style can change, except fonts and the resolution of notebooks
 _GROUPS = (
     "axes.", "contour.", "errorbar.", "figure.", "grid.", "hatch.", "image.", "legend.", "lines.", "markers.",
     "mathtext.", "patch.", "path.", "savefig.", "scatter.", "text.", "xtick.", "ytick.",
 )  # fmt: skip
 _MORE = ("_internal.classic_mode", "font.size")
 _KEPT = ("figure.dpi", "figure.hooks", "figure.max_open_warning", "savefig.directory", "text.latex.preamble")
-# the user's paper, and what stands on it by default
+# colours of the background and of the elements that matplotlib draws on it
 _COLOURS = (
     "axes.edgecolor", "axes.facecolor", "axes.labelcolor", "axes.titlecolor", "figure.edgecolor", "figure.facecolor",
     "text.color", "xtick.color", "xtick.labelcolor", "ytick.color", "ytick.labelcolor",
 )  # fmt: skip
 _WHITE: RGB = (1.0, 1.0, 1.0)
-# contrast of paper that passes for white
-_NEARLY = 1.5
-# stand on cells and boxes of ours, which have their own colour on any paper
+# largest contrast with white of a background that counts as white
+_MAX_WHITE_CONTRAST = 1.5
+# colours on our cells and boxes, whose fill is the same on any background
 _ON_OUR_FILL = (ON_FILL, ON_DARK, GRID)
 
 
 @contextlib.contextmanager
 def own_style(colours: bool = True) -> Iterator[None]:
-    """Draw and save with matplotlib's defaults while the block runs, whatever the style is; fonts stay the user's.
+    """Draw and save with matplotlib's defaults in any style while the block runs, except for fonts.
 
     Args:
-        colours: false keeps the colours of the style's paper.
+        colours: Whether to reset the colours of the background too.
     """
     import matplotlib as mpl
 
@@ -70,18 +70,17 @@ def own_style(colours: bool = True) -> Iterator[None]:
 
 
 def draws(function: Callable[P, R]) -> Callable[P, R]:
-    """Mark a function that draws: on white paper where it makes the figure, readably on axes that it is given."""
+    """Decorate a function that draws on new axes with a white background, or readably on user-supplied axes."""
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        given = list(_axes_and_figures((*args, *kwargs.values())))
-        before = {id(artist) for each in given for artist in each.get_children()}
-        with own_style(colours=not given):
+        supplied = list(_axes_and_figures((*args, *kwargs.values())))
+        before = {id(artist) for place in supplied for artist in place.get_children()}
+        with own_style(colours=not supplied):
             result = function(*args, **kwargs)
-            if given:
-                for each in given:
-                    _fit_to_paper(each, before)
-        if not given:
+            for place in supplied:
+                _fit_to_paper(place, before)
+        if not supplied:
             _keep_paper(_axes_and_figures([result]))
         return result
 
@@ -89,7 +88,7 @@ def draws(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def paper_of(place: Any) -> RGB:
-    """The colour behind a figure, or outside the frame of axes; transparent paper counts as white."""
+    """Return the background colour of a figure, or of axes outside their frame, on white if it is transparent."""
     from matplotlib.figure import FigureBase
 
     figure: Any = place if isinstance(place, FigureBase) else place.get_figure(root=False)
@@ -98,9 +97,9 @@ def paper_of(place: Any) -> RGB:
         figure = figure._parent
         figures.append(figure)
     colour = _WHITE
-    for each in reversed(figures):
-        if each.patch.get_visible():
-            colour = over(each.get_facecolor(), colour)
+    for ancestor in reversed(figures):
+        if ancestor.patch.get_visible():
+            colour = over(ancestor.get_facecolor(), colour)
     return colour
 
 
@@ -112,29 +111,31 @@ def _axes_and_figures(values: Iterable[Any]) -> Iterator[Any]:
         if isinstance(value, (Axes, FigureBase)):
             yield value
         elif isinstance(value, np.ndarray) and value.dtype == object:
-            yield from (each for each in value.ravel() if isinstance(each, Axes))
+            yield from (item for item in value.ravel() if isinstance(item, Axes))
         elif isinstance(value, Sequence) and len(value) and isinstance(value[0], Axes):
             yield from value
 
 
 def _keep_paper(places: Iterable[Any]) -> None:
-    """Put a white sheet below where the style would save the figure on other paper than it shows."""
+    """Add a background rectangle if the style saves figures with another background than it displays."""
     import matplotlib as mpl
     from matplotlib.patches import Rectangle
 
     saved = mpl.rcParams["savefig.facecolor"]
-    if saved == "auto" or contrast(over(saved, _WHITE), _WHITE) <= _NEARLY:
+    if saved == "auto" or contrast(over(saved, _WHITE), _WHITE) <= _MAX_WHITE_CONTRAST:
         return
-    for figure in {id(figure): figure for figure in (each.get_figure(root=True) for each in places)}.values():
-        sheet = Rectangle(
+    for figure in {
+        id(figure): figure for figure in (place.get_figure(root=True) for place in places)
+    }.values():
+        background = Rectangle(
             (0, 0), 1, 1, transform=figure.transFigure, facecolor=figure.get_facecolor(), zorder=-1
         )
-        sheet.set_in_layout(False)
-        figure.add_artist(sheet)
+        background.set_in_layout(False)
+        figure.add_artist(background)
 
 
 def _fit_to_paper(place: Any, before: set[int]) -> None:
-    """Make readable what was drawn since: on axes, or on a figure with all its axes."""
+    """Make new artists readable, on axes or on a figure with all its axes."""
     from matplotlib.figure import FigureBase
 
     if isinstance(place, FigureBase):
@@ -160,11 +161,11 @@ def _fit_axes(ax: Axes, before: set[int]) -> None:
     _fit_frame(ax, outside)
     for artist in (*ax.lines, *ax.collections, *ax.patches):
         if id(artist) not in before:
-            _fit_drawn(artist, inside)
+            _fit_artist(artist, inside)
     for text in ax.texts:
         if id(text) not in before:
-            _fit_text(text, inside if _lies_inside(ax, text) else outside)
-            _fit_drawn(getattr(text, "arrow_patch", None), inside)
+            _fit_text(text, inside if _is_inside(ax, text) else outside)
+            _fit_artist(getattr(text, "arrow_patch", None), inside)
     legend = ax.get_legend()
     if legend is not None:
         _fit_legend(legend, inside if inside == outside or _legend_is_inside(ax, legend) else outside)
@@ -173,7 +174,7 @@ def _fit_axes(ax: Axes, before: set[int]) -> None:
 
 
 def _fit_frame(ax: Any, outside: RGB) -> None:
-    """Titles, labels, ticks and spines. Ticks are told their colour: some are made when the figure is drawn."""
+    """Fit titles, labels, ticks and spines. Ticks get parameters, because drawing can create further ticks."""
     ink = readable(INK, outside, TEXT)
     ax.tick_params(which="both", color=ink, labelcolor=ink)
     for axis in (ax.xaxis, ax.yaxis):
@@ -191,50 +192,50 @@ def _fit_legend(legend: Legend, paper: RGB) -> None:
         paper = over(legend.get_frame().get_facecolor(), paper)
     for text in (*legend.get_texts(), legend.get_title()):
         _fit_text(text, paper)
-    for artist in legend.findobj(lambda each: each is not legend.get_frame()):
+    for artist in legend.findobj(lambda child: child is not legend.get_frame()):
         if not hasattr(artist, "get_text"):
-            _fit_drawn(artist, paper)
+            _fit_artist(artist, paper)
 
 
 def _fit_text(text: Any, paper: RGB) -> None:
-    _change(text.get_color(), text.set_color, paper, TEXT)
+    _set_readable(text.get_color(), text.set_color, paper, TEXT)
 
 
-def _fit_drawn(artist: Artist | None, paper: RGB) -> None:
-    """The colour of a line, the edge of a patch or marker, or the face where there is no edge."""
+def _fit_artist(artist: Artist | None, paper: RGB) -> None:
+    """Fit the colour of a line, the edge of a patch or marker, or the face if it has no edge."""
     from matplotlib.collections import Collection
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     if isinstance(artist, Line2D):
-        for get, put in (
+        for getter, setter in (
             (artist.get_color, artist.set_color),
             (artist.get_markeredgecolor, artist.set_markeredgecolor),
         ):
-            _change(get(), put, paper)
+            _set_readable(getter(), setter, paper)
     elif isinstance(artist, Collection) and artist.get_array() is None:
         if len(artist.get_edgecolor()) and np.max(artist.get_linewidth()) > 0:
-            _change_all(artist.get_edgecolor(), artist.set_edgecolor, paper)
+            _set_all_readable(artist.get_edgecolor(), artist.set_edgecolor, paper)
         else:
-            _change_all(artist.get_facecolor(), artist.set_facecolor, paper)
+            _set_all_readable(artist.get_facecolor(), artist.set_facecolor, paper)
     elif isinstance(artist, Patch):
-        _change(artist.get_edgecolor(), artist.set_edgecolor, paper)
+        _set_readable(artist.get_edgecolor(), artist.set_edgecolor, paper)
 
 
-def _change(colour: Any, put: Callable[[Any], None], paper: RGB, need: Need = LINE) -> None:
-    fitting = readable(colour, paper, need, but=_ON_OUR_FILL)
-    if fitting is not colour:
-        put(fitting)
+def _set_readable(colour: Any, setter: Callable[[Any], None], paper: RGB, need: Need = LINE) -> None:
+    fitted = readable(colour, paper, need, but=_ON_OUR_FILL)
+    if fitted is not colour:
+        setter(fitted)
 
 
-def _change_all(colours: Any, put: Callable[[Any], None], paper: RGB) -> None:
-    fitting = [readable(tuple(colour), paper, LINE, but=_ON_OUR_FILL) for colour in colours]
-    if any(new != tuple(old) for new, old in zip(fitting, colours, strict=True)):
-        put(fitting)
+def _set_all_readable(colours: Any, setter: Callable[[Any], None], paper: RGB) -> None:
+    fitted = [readable(tuple(colour), paper, LINE, but=_ON_OUR_FILL) for colour in colours]
+    if any(new != tuple(old) for new, old in zip(fitted, colours, strict=True)):
+        setter(fitted)
 
 
-def _lies_inside(ax: Axes, text: Any) -> bool:
-    """Whether the place that a text belongs to lies within the frame."""
+def _is_inside(ax: Axes, text: Any) -> bool:
+    """Return whether the anchor of a text is within the frame."""
     from matplotlib.text import Annotation
 
     if isinstance(text, Annotation):

@@ -1,4 +1,4 @@
-"""Figures to files: PNG, SVG or PDF by suffix, whole, and the same bytes for the same figure."""
+"""Reproducible figure files: PNG, SVG or PDF by suffix, written atomically, with the same bytes for the same figure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["figure_svg", "save_figure"]
 
-# no date of creation, so that the same figure gives the same file
+# without a creation date, so that the same figure gives the same file
 _UNDATED: dict[str, dict[str, Any]] = {
     ".png": {},
     ".svg": {"Date": None},
@@ -27,29 +27,29 @@ _UNDATED: dict[str, dict[str, Any]] = {
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: int = 160) -> None:
-    """Write a figure to a file, whole or not at all.
+    """Write a figure to a file atomically.
 
     Args:
-        figure: the figure, for instance ``ax.figure``.
-        path: a name that ends in ``.png``, ``.svg`` or ``.pdf``.
-        dpi: dots per inch of a PNG.
+        figure: Figure, for instance ``ax.figure``.
+        path: Path that ends in ``.png``, ``.svg`` or ``.pdf``.
+        dpi: Dots per inch of a PNG file.
 
     Raises:
-        RequestError: the suffix is none of the three.
-        FileAccessError: the file can't be written.
+        RequestError: If the suffix is none of these.
+        FileAccessError: If the file can't be written.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in _UNDATED:
-        raise RequestError(f"{os.fspath(path)}: a figure's name ends in {', '.join(_UNDATED)}")
+        raise RequestError(f"{os.fspath(path)}: the suffix of a figure must be one of {', '.join(_UNDATED)}")
     write_whole(path, _render(figure, suffix, dpi, "mechsparse"))
 
 
 def figure_svg(figure: Figure, salt: str = "mechsparse") -> str:
-    """The figure as an ``<svg>`` element to put into a page.
+    """Return the figure as an ``<svg>`` element for a page.
 
     Args:
-        figure: the figure.
-        salt: makes the identifiers inside unique; give each figure of a page its own.
+        figure: Figure to convert.
+        salt: Salt of the identifiers; different figures of a page need different salts.
     """
     source = _render(figure, ".svg", 72, salt).decode()
     return source[source.index("<svg") :]
@@ -60,7 +60,7 @@ def _render(figure: Figure, suffix: str, dpi: int, salt: str) -> bytes:
 
     out = io.BytesIO()
     settings: dict[Any, Any] = {"svg.hashsalt": salt, "svg.fonttype": "path", "pdf.fonttype": 42}
-    # its own paper, for which its ink was chosen; where that lets light through, on white
+    # the background for which the colours were chosen; white shows through a transparent one
     paper = paper_of(figure)
     with warnings.catch_warnings(record=True) as caught, own_style(colours=False), mpl.rc_context(settings):
         warnings.simplefilter("always")
@@ -70,7 +70,7 @@ def _render(figure: Figure, suffix: str, dpi: int, salt: str) -> bytes:
 
 
 def _warn_once(caught: list[warnings.WarningMessage]) -> None:
-    """One warning for all characters that no font has, instead of one each and for every drawing."""
+    """Merge the warnings about characters that no font has into one, and pass on all other warnings."""
     missing = set()
     for warning in caught:
         if code := re.match(r"Glyph (\d+) .*missing from", str(warning.message)):

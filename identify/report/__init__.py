@@ -1,7 +1,10 @@
-"""The verdict for people and for programs: terminal text, markdown, LaTeX and a self-contained HTML page.
+"""Reports of verdicts and designs: terminal text, markdown, LaTeX and a self-contained HTML page.
 
-`Verdict.to_dict` is the JSON; everything here says the same in other forms, from one set of sentences
-(``words.py``) and one set of rows (``rows.py``).
+`Verdict.to_dict` gives the JSON. All reports share one set of sentences (``sentences``) and one set of rows (``rows``).
+
+Modules:
+    ``sentences``, ``rows``: sentences and table rows of a verdict. ``line``: one line of text for rich.
+    ``terminal``, ``markdown``, ``latex``, ``html``: a verdict in each form. ``design``: a design on a terminal.
 """
 
 from __future__ import annotations

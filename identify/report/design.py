@@ -1,4 +1,4 @@
-"""A design of interventions on a terminal: the answer, a table of the new actions, and what they can't do."""
+"""Terminal report of a design: headline, proved bounds, table of the new actions, and pairs that stay entangled."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from identify.wording import listed, plural
 
 __all__ = ["headline", "proof", "show_design"]
 
-_MOST_ROWS = 60
-_MOST_REASONS = 10
+_MAX_ROWS = 60
+_MAX_REASONS = 10
 
 
 def headline(design: Design) -> str:
-    """What to add and what it achieves, in one line.
+    """Return in one line what to add and what it achieves.
 
     Example:
         >>> from identify.design import design_interventions
@@ -26,33 +26,33 @@ def headline(design: Design) -> str:
     """
     after = f"{design.n_disentangled:,} of {plural(design.before.n_latents, 'latent')} disentangled"
     if not design.actions:
-        why = "nothing to add" if design.complete else "nothing that is allowed helps"
-        return f"{why[0].upper()}{why[1:]}: {after}"
+        reason = "Nothing to add" if design.complete else "No allowed action helps"
+        return f"{reason}: {after}"
     cost = "" if _by_count(design) else f" at a cost of {design.cost:g}"
     before = int(design.before.disentangled.sum())
     return f"Add {plural(len(design.actions), 'action')}{cost}: {after}, {before:,} without them"
 
 
 def proof(design: Design) -> str:
-    """What is proved about the design, in a sentence."""
+    """Return in a sentence what is proved about the design."""
     if design.limited:
-        done = "disentangled, each pair by two actions" if design.robust else "disentangled"
+        goal = "disentangled, each pair by two actions" if design.robust else "disentangled"
         if design.optimal:
-            here = f": {design.n_secured:,}" if design.robust else ""
-            return f"Within the budget no more latents can be {done} (proved){here}."
+            count = f": {design.n_secured:,}" if design.robust else ""
+            return f"Within the budget, no more latents can be {goal} (proved){count}."
         return (
-            f"Within the budget at most {plural(design.most_disentangled, 'latent')} can be {done} (proved); "
-            f"here {design.n_secured:,} are."
+            f"Within the budget, at most {plural(design.most_disentangled, 'latent')} can be {goal} (proved); "
+            f"this design achieves {design.n_secured:,}."
         )
     unit = "action" if _by_count(design) else ""
     bound = plural(round(design.lower_bound), unit) if unit else f"a cost of {design.lower_bound:g}"
     if design.optimal:
-        return f"It takes at least {bound} to do this (proved), so this is optimal."
-    return f"It takes at least {bound} to do this (proved): the gap is {design.gap:.1%}."
+        return f"Any such design needs at least {bound} (proved), so this one is optimal."
+    return f"Any such design needs at least {bound} (proved): the gap is {design.gap:.1%}."
 
 
 def show_design(name: str, design: Design) -> RenderableType:
-    """Headline, what is proved, the new actions, the pairs that stay entangled, and what separation is worth."""
+    """Return headline, proved bounds, new actions, pairs that stay entangled, and the note on influence."""
     style = "bold green" if design.complete else "bold yellow"
     mark = "✓" if design.complete else "◑"
     parts: list[RenderableType] = [
@@ -63,8 +63,8 @@ def show_design(name: str, design: Design) -> RenderableType:
         parts.append(Line(proof(design)))
     if design.actions:
         parts += [Line(""), _table(design)]
-    if len(design.actions) > _MOST_ROWS:
-        parts.append(Line("More actions are left out; --json has them all.", style="dim"))
+    if len(design.actions) > _MAX_ROWS:
+        parts.append(Line("More actions are not shown; --json lists all.", style="dim"))
     parts += [Line(line) for line in _reservations(design)]
     if design.actions:
         parts += [Line(""), Line(INFLUENCE, style="italic")]
@@ -76,7 +76,7 @@ def _by_count(design: Design) -> bool:
 
 
 def _table(design: Design) -> Table:
-    priced = not _by_count(design)
+    has_costs = not _by_count(design)
     table = Table(header_style="bold")
     for column, justify in (
         ("new action", "left"),
@@ -84,12 +84,12 @@ def _table(design: Design) -> Table:
         ("cost", "right"),
         ("pairs", "right"),
     ):
-        if column != "cost" or priced:
+        if column != "cost" or has_costs:
             table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for action in design.actions[:_MOST_ROWS]:
+    for action in design.actions[:_MAX_ROWS]:
         cells = [action.name, listed(action.targets, 12), f"{action.cost:g}", f"{action.n_pairs:,}"]
-        # Line, not str: a name with square brackets is no markup
-        table.add_row(*(Line(cell) for k, cell in enumerate(cells) if k != 2 or priced))
+        # Line and not str, because square brackets in a name are not markup
+        table.add_row(*(Line(cell) for k, cell in enumerate(cells) if k != 2 or has_costs))
     return table
 
 
@@ -98,27 +98,29 @@ def _reservations(design: Design) -> list[str]:
     if design.excluded:
         name, reason = next(iter(design.excluded.items()))
         lines.append(
-            f"{plural(len(design.excluded), 'candidate')} not allowed; for instance {name}: {reason}."
+            f"{plural(len(design.excluded), 'candidate')} not allowed, for instance {name}: {reason}."
         )
     if design.unseparable:
         lines.append(f"No allowed action separates {plural(len(design.unseparable), 'pair')}:")
-        told = _by_reason(design)
-        lines += [f"  {i} from {listed(others)}: {reason}" for i, reason, others in told[:_MOST_REASONS]]
-        if len(told) > _MOST_REASONS:
-            lines.append("  and more; --json has them all")
+        groups = _by_reason(design)
+        lines += [f"  {i} from {listed(others)}: {reason}" for i, reason, others in groups[:_MAX_REASONS]]
+        if len(groups) > _MAX_REASONS:
+            lines.append("  More pairs are not shown; --json lists all.")
     if design.fragile:
         i, j = design.fragile[0]
         lines.append(
             f"Only one candidate separates {plural(len(design.fragile), 'pair')}, for instance {i} from {j}: "
-            "the loss of it can't be made up."
+            "the design does not survive its loss."
         )
     elif design.robust and design.actions and not design.limited:
-        lines.append("Each separated pair is so by two of them, and the loss of any one does no harm.")
+        lines.append(
+            "Two new actions separate each separated pair, so the design survives the loss of any one."
+        )
     return lines
 
 
 def _by_reason(design: Design) -> list[tuple[str, str, list[str]]]:
-    """Pairs that can't be separated: the latent, the reason, and from whom."""
+    """Group the unseparable pairs by latent and reason; return latent, reason and the other latents."""
     groups: dict[tuple[str, str], list[str]] = {}
     for (i, j), reason in zip(design.unseparable, design.reasons, strict=True):
         groups.setdefault((i, reason), []).append(j)

@@ -1,4 +1,4 @@
-"""A self-contained HTML page: verdict, figures and tables in one file, fit to send to a colleague."""
+"""A self-contained HTML page with verdict, figures and tables, which can be sent as one file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from identify.report.sentences import (
     CONDITION_COLUMNS,
     CONVENTION,
     condition_cells,
-    promise,
+    influence_sentence,
     summary,
 )
 from identify.terminal import printable
@@ -22,8 +22,8 @@ from identify.wording import plural
 __all__ = ["finalized", "to_html"]
 
 _TEMPLATE = "report.html.jinja"
-# a page is for reading: past this many rows it says how many are left out
-_MOST_ROWS = 100
+# rows beyond this number are only counted, to keep the page readable
+_MAX_ROWS = 100
 
 
 def to_html(
@@ -34,17 +34,17 @@ def to_html(
     figure: Callable[[Verdict], str] | None = None,
     after_each: Callable[[], None] = lambda: None,
 ) -> str:
-    """Write one verdict, or several by name, as one HTML page without outside links.
+    """Write one or several verdicts as one HTML page without external links.
 
     Args:
-        verdicts: a verdict, or a mapping from the graph's name to its verdict.
-        title: heading of the page.
-        notes: for each graph's name, a note to print under its heading: source, licence.
-        figure: makes the figure of a verdict, as SVG source; by default `identify.plot.plot_verdict`.
-        after_each: called after each graph, for a progress bar.
+        verdicts: Verdict, or mapping from names of graphs to verdicts.
+        title: Heading of the page.
+        notes: Notes to print under the headings, by name of the graph: source, licence.
+        figure: Returns the figure of a verdict as SVG source; `identify.plot.plot_verdict` by default.
+        after_each: Called after each graph, for a progress bar.
 
     Returns:
-        The page. Names and notes are escaped: a graph from a stranger can't put markup into it.
+        The page. Names and notes are escaped, so an untrusted graph can't add markup.
     """
     named = {"": verdicts} if isinstance(verdicts, Verdict) else dict(verdicts)
     draw = figure or _draw
@@ -67,8 +67,8 @@ def to_html(
 
 
 def _section(number: int, name: str, verdict: Verdict, note: str, figure: str) -> dict[str, Any]:
-    found = verdict.entanglement
-    n_tangled = len(set(found.labels[~found.disentangled].tolist()))
+    entanglement = verdict.entanglement
+    n_entangled = len(set(entanglement.labels[~entanglement.disentangled].tolist()))
     return {
         "anchor": f"graph-{number}",
         "name": name,
@@ -78,10 +78,10 @@ def _section(number: int, name: str, verdict: Verdict, note: str, figure: str) -
         "summary": summary(verdict),
         "graph": repr(verdict.graph),
         "figure": figure,
-        "promise": promise(verdict),
+        "influence_sentence": influence_sentence(verdict),
         "conditions": condition_cells(verdict),
-        "rows": [row.cells() for row in block_rows(verdict, _MOST_ROWS)],
-        "left_out": max(0, n_tangled - _MOST_ROWS),
+        "rows": [row.cells() for row in block_rows(verdict, _MAX_ROWS)],
+        "n_hidden": max(0, n_entangled - _MAX_ROWS),
     }
 
 
@@ -108,11 +108,11 @@ def _template() -> Any:
 
 
 def finalized(value: Any) -> Any:
-    r"""What a template puts on a page: of text no control characters, which no page may hold; all else as it is.
+    r"""Escape the control characters of a text, which a page must not contain; return other values unchanged.
 
     Example:
         >>> finalized("raf\x1b.csv"), finalized(3)
         ('raf\\x1b.csv', 3)
     """
-    # markup of ours, as of figures, is a subclass
+    # our own markup, such as a figure, is an instance of a subclass
     return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value

@@ -1,4 +1,4 @@
-"""The verdict as a LaTeX table (package ``booktabs``), for a paper."""
+"""A verdict as a LaTeX table (package ``booktabs``)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from identify.wording import listed
 
 __all__ = ["to_latex"]
 
-# columns that break long lists of names
+# columns with line breaks for long lists of names
 _WIDE = r"p{0.45\linewidth}p{0.45\linewidth}"
 
 _SPECIAL = {
@@ -26,14 +26,13 @@ _SPECIAL = {
 
 
 def to_latex(verdicts: Verdict | Mapping[str, Verdict]) -> str:
-    r"""Write one verdict, or several by name, as a ``table`` environment.
+    r"""Write one or several verdicts as a ``table`` environment.
 
     Args:
-        verdicts: a verdict (its blocks, one a row), or a mapping from the graph's name to its verdict (one
-            graph a row).
+        verdicts: Verdict (one row per block), or mapping from names of graphs to verdicts (one row per graph).
 
     Returns:
-        LaTeX source that needs ``\usepackage{booktabs}``; names are escaped.
+        LaTeX source that requires ``\usepackage{booktabs}``. Names are escaped.
 
     Example:
         >>> from identify.catalog import load
@@ -56,17 +55,19 @@ def to_latex(verdicts: Verdict | Mapping[str, Verdict]) -> str:
     if isinstance(verdicts, Verdict):
         return _table(f"{verdicts.headline}.", _WIDE, ("latents", "stay entangled with"), _blocks(verdicts))
     rows = [row.cells() for row in graph_rows(verdicts)]
-    return _table("What mechanism sparsity can disentangle.", r"p{0.4\linewidth}rrrrrl", GRAPH_COLUMNS, rows)
+    return _table("Disentanglement by mechanism sparsity.", r"p{0.4\linewidth}rrrrrl", GRAPH_COLUMNS, rows)
 
 
 def _blocks(verdict: Verdict) -> list[tuple[str, str]]:
-    free = [
+    disentangled = [
         name
-        for name, alone in zip(verdict.graph.latents, verdict.entanglement.disentangled, strict=True)
-        if alone
+        for name, is_disentangled in zip(
+            verdict.graph.latents, verdict.entanglement.disentangled, strict=True
+        )
+        if is_disentangled
     ]
-    rows = [(listed(row.latents, 12), row.tangled_with(12)) for row in block_rows(verdict)]
-    return [(listed(free, 12), "none"), *rows] if free else rows
+    rows = [(listed(row.latents, 12), row.entangled_with(12)) for row in block_rows(verdict)]
+    return [(listed(disentangled, 12), "none"), *rows] if disentangled else rows
 
 
 def _table(caption: str, align: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""A line of text in what rich prints: names in it are no markup, obey no control character, and fit the encoding."""
+"""A line of text for rich, without markup and control characters, in characters that the encoding has."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["Line"]
 
 
 class Line:
-    """One line of text, as far as the terminal can show it.
+    """One line of text that the terminal can display.
 
-    What can't be printed is escaped before the line is laid out, so that tables keep their shape.
+    Characters that can't be printed are escaped before the layout, so that tables keep their shape.
 
     Args:
-        text: any text; square brackets are no markup.
-        style: of rich, for instance ``"bold green"``.
+        text: Any text. Square brackets are not markup.
+        style: Style of rich, for instance ``"bold green"``.
 
     Example:
         >>> from rich import print
@@ -34,12 +34,12 @@ class Line:
         return self.text
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Called by rich to print it."""
-        yield self._as_shown(options)
+        """Yield the text that rich prints."""
+        yield self._text(options)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        """Called by rich for the width of a column."""
-        return Measurement.get(console, options, self._as_shown(options))
+        """Return the width that rich needs for the text."""
+        return Measurement.get(console, options, self._text(options))
 
-    def _as_shown(self, options: ConsoleOptions) -> Text:
+    def _text(self, options: ConsoleOptions) -> Text:
         return Text(encodable(printable(self.text), options.encoding), style=self.style)

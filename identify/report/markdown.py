@@ -1,4 +1,4 @@
-"""The verdict as markdown, for an issue, a notebook or a README."""
+"""A verdict as markdown, for an issue, a notebook or a README."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ from collections.abc import Mapping
 
 from identify.criterion import Verdict
 from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
-from identify.report.sentences import ASSUMPTIONS, CONDITION_COLUMNS, condition_cells, promise, summary
+from identify.report.sentences import (
+    ASSUMPTIONS,
+    CONDITION_COLUMNS,
+    condition_cells,
+    influence_sentence,
+    summary,
+)
 from identify.terminal import printable
 
 __all__ = ["to_markdown"]
 
 
 def to_markdown(verdicts: Verdict | Mapping[str, Verdict]) -> str:
-    """Write one verdict, or several by name, as GitHub-flavoured markdown.
+    """Write one or several verdicts as GitHub-flavoured markdown.
 
     Args:
-        verdicts: a verdict, or a mapping from the graph's name to its verdict; several start with a table.
+        verdicts: Verdict, or mapping from names of graphs to verdicts. Several verdicts begin with a table.
 
     Returns:
-        Text that ends with a newline. Names are escaped, so that ``z_1`` or ``a|b`` read as written.
+        Text that ends with a newline. Names are escaped, so ``z_1`` and ``a|b`` appear as written.
 
     Example:
         >>> from identify.catalog import load
@@ -40,7 +46,10 @@ def _single(verdict: Verdict) -> str:
     rows = [row.cells() for row in block_rows(verdict)]
     parts = [text, _table(BLOCK_COLUMNS, rows)] if rows else [text]
     if verdict.influence is not None:
-        parts += [_escape(promise(verdict)), _table(CONDITION_COLUMNS, list(condition_cells(verdict)))]
+        parts += [
+            _escape(influence_sentence(verdict)),
+            _table(CONDITION_COLUMNS, list(condition_cells(verdict))),
+        ]
     return "\n\n".join(parts)
 
 
@@ -49,7 +58,8 @@ def _overview(verdicts: Mapping[str, Verdict]) -> str:
 
 
 def _conditions() -> str:
-    return "What this promises holds when:\n\n" + "\n".join(f"- {what}, {why}." for what, why in ASSUMPTIONS)
+    assumptions = "\n".join(f"- {assumption}, {purpose}." for assumption, purpose in ASSUMPTIONS)
+    return f"The verdict holds under these assumptions:\n\n{assumptions}"
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -1,4 +1,4 @@
-"""The tables of a report as plain rows of text, the same for every form of output."""
+"""Tables of a report as rows of text, shared by all forms of output."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from identify.wording import listed
 __all__ = ["BLOCK_COLUMNS", "GRAPH_COLUMNS", "BlockRow", "GraphRow", "block_rows", "graph_rows"]
 
 GRAPH_COLUMNS = ("graph", "latents", "actions", "edges", "disentangled", "blocks", "complete")
-BLOCK_COLUMNS = ("latents", "stay entangled with", "because", "what would separate them")
+BLOCK_COLUMNS = ("latents", "stay entangled with", "because", "remedy")
 
 
 @dataclass(frozen=True)
 class GraphRow:
-    """One graph in a table of several; the fields are `GRAPH_COLUMNS`."""
+    """Row of one graph in a table of several; the fields are `GRAPH_COLUMNS`."""
 
     graph: str
     latents: int
@@ -27,40 +27,40 @@ class GraphRow:
     complete: bool
 
     def cells(self) -> tuple[str, ...]:
-        """The row as text, in the order of `GRAPH_COLUMNS`."""
+        """Return the row as text, in the order of `GRAPH_COLUMNS`."""
         numbers = (self.latents, self.actions, self.edges, self.disentangled, self.blocks)
         return (self.graph, *(f"{number:,}" for number in numbers), "yes" if self.complete else "no")
 
 
 @dataclass(frozen=True)
 class BlockRow:
-    """A block that is not disentangled.
+    """Row of a block that is not disentangled.
 
     Attributes:
-        latents: its latents; several are twins.
-        others: latents of other blocks that it stays entangled with, and not the other way.
-        why: what makes it so.
-        remedy: what would change it.
+        latents: Latents of the block. Several latents of one block are twins: they have the same neighbours.
+        others: Latents of other blocks with which it stays entangled one way.
+        reason: Why it stays entangled.
+        remedy: Interventions that would separate its latents.
     """
 
     latents: tuple[str, ...]
     others: tuple[str, ...]
-    why: str
+    reason: str
     remedy: str
 
     def cells(self) -> tuple[str, ...]:
-        """The row as text, in the order of `BLOCK_COLUMNS`; long lists of names are cut."""
-        return listed(self.latents), self.tangled_with(), self.why, self.remedy
+        """Return the row as text, in the order of `BLOCK_COLUMNS`, with long lists of names abbreviated."""
+        return listed(self.latents), self.entangled_with(), self.reason, self.remedy
 
-    def tangled_with(self, most: int = 6) -> str:
-        """With whom the latents of the block stay entangled, in words."""
+    def entangled_with(self, n_max: int = 6) -> str:
+        """Return in words what the latents of the block stay entangled with."""
         if len(self.latents) == 1:
-            return listed(self.others, most)
-        return f"each other and {listed(self.others, most)}" if self.others else "each other"
+            return listed(self.others, n_max)
+        return f"each other and {listed(self.others, n_max)}" if self.others else "each other"
 
 
 def graph_rows(verdicts: Mapping[str, Verdict]) -> list[GraphRow]:
-    """One row per graph, in the order given."""
+    """Return one row per graph, in the given order."""
     return [
         GraphRow(
             graph=name,
@@ -75,30 +75,32 @@ def graph_rows(verdicts: Mapping[str, Verdict]) -> list[GraphRow]:
     ]
 
 
-def block_rows(verdict: Verdict, most: int | None = None) -> list[BlockRow]:
-    """The blocks that are not disentangled, by their first latent; at most ``most`` of them."""
-    found = verdict.entanglement
-    tangled = [b for b, block in enumerate(found.blocks) if not found.disentangled[block[0]]]
-    return [_block_row(verdict, b) for b in tangled[:most]]
+def block_rows(verdict: Verdict, n_max: int | None = None) -> list[BlockRow]:
+    """Return the first ``n_max`` blocks that are not disentangled, ordered by their first latent."""
+    entanglement = verdict.entanglement
+    entangled = [b for b, block in enumerate(entanglement.blocks) if not entanglement.disentangled[block[0]]]
+    return [_block_row(verdict, b) for b in entangled[:n_max]]
 
 
 def _block_row(verdict: Verdict, number: int) -> BlockRow:
-    found, names = verdict.entanglement, verdict.graph.latents
-    latents = tuple(names[i] for i in found.blocks[number])
-    others = tuple(names[i] for b in found.blocks_above(number).tolist() for i in found.blocks[b])
-    return BlockRow(latents, others, _why(verdict, number, others), _remedy(latents, others))
+    entanglement, names = verdict.entanglement, verdict.graph.latents
+    latents = tuple(names[i] for i in entanglement.blocks[number])
+    others = tuple(
+        names[i] for b in entanglement.blocks_above(number).tolist() for i in entanglement.blocks[b]
+    )
+    return BlockRow(latents, others, _reason(verdict, number, others), _remedy(latents, others))
 
 
-def _why(verdict: Verdict, number: int, others: tuple[str, ...]) -> str:
-    found = verdict.entanglement
-    block = found.blocks[number]
-    if not found.constrained[block[0]]:
-        return "nothing that is used acts on it" if len(block) == 1 else "nothing that is used acts on them"
-    neighbours = found.neighbourhoods.neighbours(block[0])
-    told = listed([_name(kind, name) for kind, name in neighbours], 4)
+def _reason(verdict: Verdict, number: int, others: tuple[str, ...]) -> str:
+    entanglement = verdict.entanglement
+    block = entanglement.blocks[number]
+    if not entanglement.constrained[block[0]]:
+        return "nothing constrains it" if len(block) == 1 else "nothing constrains them"
+    neighbours = entanglement.neighbourhoods.neighbours(block[0])
+    names = listed([_name(kind, name) for kind, name in neighbours], 4)
     if len(block) == 1:
-        return f"all its neighbours ({told}) are theirs too"
-    return f"the same neighbours ({told}){'; the others have these too' if others else ''}"
+        return f"the others share all its neighbours ({names})"
+    return f"the same neighbours ({names}){', which the others share' if others else ''}"
 
 
 def _name(kind: str, name: str) -> str:
@@ -108,6 +110,6 @@ def _name(kind: str, name: str) -> str:
 def _remedy(latents: tuple[str, ...], others: tuple[str, ...]) -> str:
     if len(latents) == 1:
         return f"an action on {latents[0]} and not on {listed(others)}"
-    # twins need one each: an action on i alone separates i from j, and leaves j entangled with i
+    # twins need one action each: an action on i alone separates i from j but not j from i
     rest = f"the rest or {listed(others)}" if others else "the rest"
     return f"for each of {listed(latents)}: an action on it and not on {rest}"

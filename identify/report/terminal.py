@@ -1,4 +1,4 @@
-"""The verdict on a terminal, as rich renderables."""
+"""Verdicts on a terminal, as rich renderables."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rich.table import Table
 from identify.criterion import Verdict
 from identify.report.line import Line
 from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
-from identify.report.sentences import CONDITION_COLUMNS, condition_cells, promise, summary
+from identify.report.sentences import CONDITION_COLUMNS, condition_cells, influence_sentence, summary
 from identify.wording import plural
 
 __all__ = ["show_many", "show_one"]
 
-_MOST_ROWS = 30
+_MAX_ROWS = 30
 
 
 def show_one(name: str, verdict: Verdict) -> RenderableType:
-    """Headline, what it means, and a table of the blocks that are not disentangled."""
+    """Return headline, summary, and a table of the blocks that are not disentangled."""
     style = "bold green" if verdict.complete else "bold yellow"
     mark = "✓" if verdict.complete else "◑"
     parts: list[RenderableType] = [
@@ -27,26 +27,26 @@ def show_one(name: str, verdict: Verdict) -> RenderableType:
         Line(f"{mark} {verdict.headline}", style=style),
         Line(summary(verdict)),
     ]
-    rows = block_rows(verdict, _MOST_ROWS + 1)
+    rows = block_rows(verdict, _MAX_ROWS + 1)
     if rows:
-        parts += [Line(""), _table(BLOCK_COLUMNS, [row.cells() for row in rows[:_MOST_ROWS]])]
-    if len(rows) > _MOST_ROWS:
-        parts.append(Line("More blocks are left out; --json has them all.", style="dim"))
+        parts += [Line(""), _table(BLOCK_COLUMNS, [row.cells() for row in rows[:_MAX_ROWS]])]
+    if len(rows) > _MAX_ROWS:
+        parts.append(Line("More blocks are not shown; --json lists all.", style="dim"))
     if verdict.influence is not None:
         style = "bold red" if verdict.refuted else ""
         parts += [
             Line(""),
-            Line(promise(verdict), style=style),
+            Line(influence_sentence(verdict), style=style),
             _table(CONDITION_COLUMNS, condition_cells(verdict)),
         ]
     return Group(*parts)
 
 
 def show_many(verdicts: Mapping[str, Verdict]) -> RenderableType:
-    """One row per graph, and how many are complete."""
-    complete = sum(verdict.complete for verdict in verdicts.values())
+    """Return a table with one row per graph, and the number of complete ones."""
+    n_complete = sum(verdict.complete for verdict in verdicts.values())
     table = _table(GRAPH_COLUMNS, [row.cells() for row in graph_rows(verdicts)], numbers=range(1, 6))
-    return Group(table, Line(f"{complete} of {plural(len(verdicts), 'graph')} completely disentangled"))
+    return Group(table, Line(f"{n_complete} of {plural(len(verdicts), 'graph')} completely disentangled"))
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> Table:
@@ -54,6 +54,6 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Seque
     for position, column in enumerate(columns):
         table.add_column(column, justify="right" if position in numbers else "left", overflow="fold")
     for row in rows:
-        # Line, not str: a name with square brackets is no markup
+        # Line and not str, because square brackets in a name are not markup
         table.add_row(*(Line(cell) for cell in row))
     return table

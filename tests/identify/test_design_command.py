@@ -54,14 +54,14 @@ def test_the_command_tells_what_to_add_and_why(capsys: Captured) -> None:
     ):
         assert part in out
     assert " ".join(INFLUENCE.split()) in " ".join(out.split())
-    assert "Each separated pair is so by two of them" in told(capsys, "identical-twins", "--robust")
+    assert "Two new actions separate each separated pair" in told(capsys, "identical-twins", "--robust")
     assert "Nothing to add: 10 of 10" in told(capsys, "Lac Operon")
 
 
 @pytest.mark.usefixtures("folder")
 def test_the_command_chooses_from_candidates(capsys: Captured) -> None:
     out = told(capsys, "Sachs interventions", "--candidates", "c.csv", "--max-targets", "2")
-    assert "1 candidate not allowed; for instance wide: it has 3 targets, more than 2." in out
+    assert "1 candidate not allowed, for instance wide: it has 3 targets, more than 2." in out
     assert "Add 2 actions at a cost of 11: 7 of 11 latents disentangled" in out
     assert "  plcg from raf, mek, pip2, pip3, erk, akt and 4 more: no allowed candidate targets plcg" in out
     out = told(capsys, "Sachs interventions", "--candidates", "c.csv", "--robust")
@@ -98,8 +98,8 @@ def test_the_command_writes_the_figure_and_the_graph(capsys: Captured) -> None:
         (["Lac Operon", "--budget", "-1"], "budget is -1"),
         (["Lac Operon", "--budget", "much"], "Invalid value for '--budget'"),
         (["Lac Operon", "--time-limit", "0"], "time_limit is 0"),
-        (["Lac Operon", "-o", "new.xyz"], "new.xyz: the suffix names no format"),
-        (["Lac Operon", "--figure", "d.xyz"], "d.xyz: a figure's name ends in"),
+        (["Lac Operon", "-o", "new.xyz"], "new.xyz: the suffix is unknown"),
+        (["Lac Operon", "--figure", "d.xyz"], "d.xyz: the suffix of a figure must be one of"),
         (["Lac Operon", "--figure", "nowhere/d.png"], "nowhere/d.png: no such file or folder"),
     ],
 )
@@ -141,5 +141,5 @@ def test_the_figure_shows_every_target_and_who_stays_entangled() -> None:
 def test_the_figure_of_nothing_says_so() -> None:
     assert words(plot_design(design_interventions(load("Lac Operon")), ax=axes())) == ["nothing to add"]
     none = design_interventions(nothing_known(2), [])
-    assert words(plot_design(none, ax=Figure().add_subplot())) == ["nothing that is allowed helps"]
+    assert words(plot_design(none, ax=Figure().add_subplot())) == ["no allowed action helps"]
     assert plot_design(design_interventions(nothing_known(3))).get_xlabel() == "latents, all disentangled"

@@ -97,7 +97,7 @@ def test_asking_a_design_for_what_it_has_not() -> None:
     design: Design = design_interventions(nothing_known(2))
     with pytest.raises(UnknownNameError, match="the design adds no action 'push'; it adds new0, new1"):
         design.without("push")
-    with pytest.raises(RequestError, match="q0 and itself can't be separated"):
+    with pytest.raises(RequestError, match=r"a latent can't be separated from itself \(q0\)"):
         design.separated_by("q0", 0)
     with pytest.raises(UnknownNameError, match="there is no latent 'raf'"):
         design.separated_by("raf", "q0")
@@ -107,24 +107,24 @@ def test_words_for_every_kind_of_answer() -> None:
     graph = nothing_known(3)
     free = design_interventions(graph)
     assert headline(free) == "Add 3 actions: 3 of 3 latents disentangled, 0 without them"
-    assert proof(free) == "It takes at least 3 actions to do this (proved), so this is optimal."
+    assert proof(free) == "Any such design needs at least 3 actions (proved), so this one is optimal."
     priced = design_interventions(graph, [[0], [1], [2]], costs=[1, 2, 2.5])
     assert headline(priced) == "Add 3 actions at a cost of 5.5: 3 of 3 latents disentangled, 0 without them"
-    assert "at least a cost of 5.5 to do this" in proof(priced)
+    assert "needs at least a cost of 5.5 (proved)" in proof(priced)
     limited = design_interventions(graph, [[0], [1], [2]], budget=2)
-    assert proof(limited) == "Within the budget no more latents can be disentangled (proved)."
+    assert proof(limited) == "Within the budget, no more latents can be disentangled (proved)."
     assert headline(design_interventions(graph, [])) == (
-        "Nothing that is allowed helps: 0 of 3 latents disentangled"
+        "No allowed action helps: 0 of 3 latents disentangled"
     )
     twice = design_interventions(graph, [[0], [0], [1], [2], [2], [1]], budget=3, robust=True)
     assert proof(twice) == (
-        "Within the budget no more latents can be disentangled, each pair by two actions (proved): 1."
+        "Within the budget, no more latents can be disentangled, each pair by two actions (proved): 1."
     )
     unsure = Design(free.before, free.actions[:2], True, 3.0, 3, 2)
     assert "at most 3 latents can be disentangled (proved); here 2 are." in proof(unsure)
     assert unsure.gap == pytest.approx(1 / 3)
     loose = Design(free.before, free.actions, False, 2.0, 3, 3)
-    assert proof(loose) == "It takes at least 2 actions to do this (proved): the gap is 33.3%."
+    assert proof(loose) == "Any such design needs at least 2 actions (proved): the gap is 33.3%."
     assert repr(loose).startswith("Design(3 new actions, gap 33.3%: 3 of 3")
 
 
@@ -140,25 +140,25 @@ def test_words_for_every_kind_of_answer() -> None:
         ({"max_actions": -1}, "max_actions is -1; it must be a whole number, 0 or more"),
         ({"budget": -1}, "budget is -1; it must be a finite number, zero or more"),
         ({"budget": float("nan")}, "budget is nan; it must be a finite number"),
-        ({"time_limit": 0}, "time_limit is 0; it must be more than zero seconds"),
+        ({"time_limit": 0}, "time_limit is 0; it must be positive"),
         ({"time_limit": "long"}, "time_limit is 'long'; it must be a finite number"),
         ({"forbidden": "x"}, "forbidden is 'x'; it must be a list of latents"),
         ({"forbidden": 3}, "forbidden is 3; it must be a list of latents"),
         ({"forbidden": ["w"]}, "there is no latent 'w'"),
         ({"using": "future"}, "using is 'future'"),
-        ({"costs": [1]}, "costs needs candidates; with free choice every action costs 1"),
+        ({"costs": [1]}, "costs requires candidates; with free choice every action costs 1"),
         ({"candidates": "x"}, "candidates is 'x'; it must be a list of target sets, or a mapping"),
         ({"candidates": 3}, "candidates is 3; it must be a list of target sets"),
         ({"candidates": ["x"]}, "candidate 0 is 'x'; its targets must be a list of latents"),
         ({"candidates": {"c": "x"}}, "c is 'x'; its targets must be a list of latents"),
-        ({"candidates": [[0], []]}, "candidate1 targets no latent; an action acts on at least one"),
-        ({"candidates": [[0, "x"]]}, "candidate0 targets x twice; name each latent once"),
+        ({"candidates": [[0], []]}, "candidate1 targets no latent; an action targets at least one"),
+        ({"candidates": [[0, "x"]]}, "candidate0 targets x twice; list each latent once"),
         ({"candidates": [["w"]]}, "there is no latent 'w'"),
         ({"candidates": [[7]]}, "there is no latent 7; positions go from 0 to 2"),
-        ({"candidates": {"push": [0]}}, "called 'push', which is an action of the graph already"),
+        ({"candidates": {"push": [0]}}, "named 'push', which is already an action of the graph"),
         (
             {"candidates": {"x": [0], "do(x)": [1]}},
-            "called 'do(x)', which is the name of another one; give it",
+            "named 'do(x)', which is also the name of another candidate; choose",
         ),
         ({"candidates": {"": [0]}}, "candidates name 0 is empty"),
         ({"candidates": [Candidate((0,), "c"), Candidate((1,), "c")]}, "are both named 'c'"),
@@ -171,10 +171,10 @@ def test_words_for_every_kind_of_answer() -> None:
             "there are 2 costs for 1 candidates; give one per candidate",
         ),
         ({"candidates": [[0]], "costs": ["1"]}, "the cost of candidate0 is '1'; it must be a finite number"),
-        ({"candidates": {"c": [0]}, "costs": {"d": 1}}, "costs names 'd', which is no candidate"),
+        ({"candidates": {"c": [0]}, "costs": {"d": 1}}, "costs contains 'd', which is not a candidate"),
         (
             {"candidates": {"c": [0]}, "costs": {}},
-            "costs has no entry for 'c'; price every candidate, or none",
+            "costs has no entry for 'c'; give the cost of every candidate, or of none",
         ),
     ],
 )
@@ -184,8 +184,8 @@ def test_bad_requests(arguments: dict[str, Any], message: str) -> None:
         design_interventions(graph, **arguments)
 
 
-def test_a_candidate_may_be_called_like_its_latent() -> None:
-    """As a knock-out is called like its gene."""
+def test_a_candidate_may_have_the_name_of_its_latent() -> None:
+    """Knock-outs are named after their genes."""
     graph = CausalGraph(Ga=[[0], [0], [1]], latents=["x", "y", "z"], actions=["push"])
     knock_outs = {name: [name] for name in graph.latents}
     found = design_interventions(graph, knock_outs, costs={"x": 3, "y": 1, "z": 5})
@@ -193,19 +193,17 @@ def test_a_candidate_may_be_called_like_its_latent() -> None:
     assert found.graph.actions == ("push", "do(x)", "do(y)")
     taken = CausalGraph(Ga=[[0], [0]], latents=["x", "do(x)"], actions=["push"])
     with pytest.raises(
-        RequestError, match=r"called 'do\(x\)', which is a latent of the graph already; give it another name"
+        RequestError, match=r"named 'do\(x\)', which is already a latent of the graph; choose another name"
     ):
         design_interventions(taken, {"x": ["x"]})
 
 
 def test_what_is_too_large_is_refused() -> None:
     with pytest.raises(
-        RequestError, match="6,000 latents are entangled; choosing from candidates is for at most"
+        RequestError, match="6,000 latents are entangled; candidates are supported for at most 5,000"
     ):
         design_interventions(nothing_known(6_000), [[0]])
-    with pytest.raises(
-        RequestError, match="3,996,001 pairs of latents can't be separated by what is allowed"
-    ):
+    with pytest.raises(RequestError, match="no allowed action separates 3,996,001 pairs of latents"):
         design_interventions(nothing_known(2_000), forbidden=range(1_999))
     with pytest.raises(RequestError, match="the design is too large to draw: 11 actions and 400 latents"):
         plot_design(design_interventions(nothing_known(400)), ax=axes())
@@ -249,9 +247,9 @@ def test_candidates_from_files(tmp_path: Path) -> None:
         ),
         ("targets,targets\nraf,mek\n", "line 1: is 'targets,targets'"),
         ("targets,cost\nraf\n", "line 2: has 1 cells; the header has 2"),
-        ("targets\n;\n", "line 2: has no target; name latents between ';'"),
+        ("targets\n;\n", "line 2: has no target; separate the names of latents by ';'"),
         ("targets,cost\nraf,dear\n", "line 2: has cost 'dear'; a cost is a number"),
-        ('targets\n"raf\n', "is no CSV"),
+        ('targets\n"raf\n', "is not valid CSV"),
     ],
 )
 def test_broken_tables(content: str, message: str, tmp_path: Path) -> None:
@@ -269,18 +267,18 @@ def broken(**changes: Any) -> str:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "line 1, column 2: is no JSON"),
+        ("{", "line 1, column 2: is not valid JSON"),
         ("[" * 100_000, "line 1: is nested too deeply"),
-        ("[]", "line 1: holds no object with 'format': 'mechsparse-candidates'"),
-        (broken(format="other"), "holds no object with 'format'"),
+        ("[]", "line 1: does not contain an object with 'format': 'mechsparse-candidates'"),
+        (broken(format="other"), "does not contain an object with 'format'"),
         (broken(version=2), "key 'version': is 2; it must be 1"),
         (broken(version=True), "key 'version': is True; it must be 1"),
         (broken(extra=1), "key 'extra': is unknown; known are format, version, candidates, metadata"),
         (broken(candidates={}), "key 'candidates': must be a list of objects with 'targets'"),
         (broken(candidates=[["raf"]]), "candidates[0]: must be an object with 'targets'"),
         (broken(candidates=[{"target": "raf"}]), "candidates[0]: has the unknown key 'target'"),
-        (broken(candidates=[{"targets": []}]), "candidates[0]: 'targets' must be a list of names"),
-        (broken(candidates=[{"targets": [1]}]), "candidates[0]: 'targets' must be a list of names"),
+        (broken(candidates=[{"targets": []}]), "candidates[0]: 'targets' must be a non-empty list of names"),
+        (broken(candidates=[{"targets": [1]}]), "candidates[0]: 'targets' must be a non-empty list of names"),
         (
             broken(candidates=[{"targets": ["raf"], "name": 1}]),
             "candidates[0]: has name 1; a name is a string",

@@ -128,17 +128,17 @@ def test_accepted_by_the_schema_and_by_us(record: dict[str, Any]) -> None:
 
 
 REFUSED = [
-    ([], "line 1: holds a list; a graph is an object with 'format': 'mechsparse-graph'"),
-    (None, "line 1: holds a null"),
+    ([], "line 1: contains a list; a graph is an object with 'format': 'mechsparse-graph'"),
+    (None, "line 1: contains a null"),
     ({"version": 1, "latents": ["x"]}, "key 'format': is None; it must be 'mechsparse-graph'"),
     ({"format": "mechsparse-graph", "latents": ["x"]}, "key 'version': is None; it must be 1"),
     ({**HEAD, "version": True, "latents": ["x"]}, "key 'version': is True; it must be 1"),
     ({**HEAD, "version": 2, "latents": ["x"]}, "key 'version': is 2, newer than 1; update mechsparse"),
-    ({**HEAD, "latents": ["x"], "edgse": []}, "key 'edgse': is unknown; put your own under 'metadata'"),
+    ({**HEAD, "latents": ["x"], "edgse": []}, "key 'edgse': is unknown; put your own keys under 'metadata'"),
     ({**HEAD, "latents": ["x"], "metadata": 3}, "key 'metadata': is a number; it must be an object"),
     ({**HEAD}, "key 'latents': is missing; a graph has 'latents' and 'edges', or 'Gz' and 'Ga'"),
-    ({**HEAD, "edges": []}, "key 'latents': is missing; 'edges' needs the names of the latents"),
-    ({**HEAD, "latents": ["x"], "edges": [], "Gz": [[1]]}, "key 'edges': stands beside 'Gz' or 'Ga'"),
+    ({**HEAD, "edges": []}, "key 'latents': is missing; 'edges' requires the names of the latents"),
+    ({**HEAD, "latents": ["x"], "edges": [], "Gz": [[1]]}, "key 'edges': can't be combined with 'Gz' or 'Ga'"),
     ({**HEAD, "latents": "xy"}, "key 'latents': is a string; it must be a list of names"),
     ({**HEAD, "latents": ["x", 3]}, "latents[1]: is 3; a name is a non-empty string"),
     ({**HEAD, "latents": -3}, "key 'latents': is a number; it must be a list of names"),

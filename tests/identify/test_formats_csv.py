@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from identify.exceptions import FormatError
 from identify.formats import FORMATS, read_graph
-from identify.formats.cells import entry
+from identify.formats.cells import parse_entry
 from identify.graph import CausalGraph
 from tests.identify.named_graphs import named_graphs, quick
 
@@ -72,20 +72,20 @@ def test_cells_are_read_alike(
 
 REFUSED = [
     ("t.adjacency.csv", ",Speed,Place,push\nspeed,0,1,0\nplace,0,0,1\n", "line 2: the row 'speed' and the column 'S"),
-    ("t.adjacency.csv", f",{MU}\n{MICRO},1\n", f"line 2: the row '{MICRO}' and the column '{MU}' differ in"),
+    ("t.adjacency.csv", f",{MU}\n{MICRO},1\n", f"line 2: the row '{MICRO}' and the column '{MU}' differ only in"),
     ("t.adjacency.csv", ",a,b\na,0,1\nb,0,0\npush,1,0\n", "line 1: has no column 'push'; give a past column"),
     ("t.adjacency.csv", ",a,\na,0,1\n", "line 2: has 3 cells; the header has 2"),
     ("t.adjacency.csv", ",a,,b\na,0,1,0\n", "line 1: a column has no name; name each parent"),
     ("t.adjacency.csv", ",a\na,0.5\n", "line 2, column 'a': is '0.5'; entries must be 0 or 1"),
     ("t.adjacency.csv", ",a\na,\n", "line 2, column 'a': is ''; entries must be 0 or 1"),
-    ("t.adjacency.csv", ",child,a\n0,0,1\n1,1,0\n", "line 1: the first column has no name and the second is called"),
+    ("t.adjacency.csv", ",child,a\n0,0,1\n1,1,0\n", "line 1: the first column has no name and the second is named"),
     ("t.adjacency.csv", ",1,1.0\n1,0,0\n1.0,0,1\nx,0,0\n", "line 1: has no column 'x'"),
     ("e.csv", "parent,child,weight\na,b,0.3\n", "line 1: is 'parent,child,weight'; it must be 'parent,child'"),
     ("e.csv", "parent,child\na,b,c\n", "line 2: has 3 cells; the header has 2"),
     ("e.csv", "source,target\na,b\n", "line 1: starts with 'source'; it must be 'parent,child,kind'"),
     ("e.csv", "parent child\na b\n", "line 1: starts with 'parent child'; it must be"),
-    ("e.csv", 'parent,child\n"a" "b",c\n', "line 2: is no CSV"),
-    ("e.csv", '# comment\n\nparent,child\na,"b\n', "line 4: is no CSV: unexpected end of data"),
+    ("e.csv", 'parent,child\n"a" "b",c\n', "line 2: is not valid CSV"),
+    ("e.csv", '# comment\n\nparent,child\na,"b\n', "line 4: is not valid CSV: unexpected end of data"),
     ("e.csv", "# nothing\n,,\n", "the file is empty"),
 ]  # fmt: skip
 
@@ -111,9 +111,9 @@ def test_white_space_around_cells_never_counts(form, graph: CausalGraph, padding
 
 @pytest.mark.parametrize("cell", ["0", "1", "1.0", "1,0", "0,00", "TRUE", "False", "1e0", "+1"])
 def test_entries_in_all_spellings(cell: str) -> None:
-    assert entry(cell) == (cell not in ("0", "0,00", "False"))
+    assert parse_entry(cell) == (cell not in ("0", "0,00", "False"))
 
 
 @pytest.mark.parametrize("cell", ["", "2", "-1", "0.5", "nan", "inf", "yes", "1 0", "9" * 5000])
 def test_other_cells_are_no_entries(cell: str) -> None:
-    assert entry(cell) is None
+    assert parse_entry(cell) is None

@@ -123,24 +123,27 @@ REFUSED = [
     ("digraph {\n a -> b [dir=none] }", "line 2: the edge a -> b has no arrow (dir or arrowhead is none)"),
     ("digraph { a -> b [arrowhead=none] }", "line 1: the edge a -> b has no arrow"),
     ("digraph { a -> b [dir=up] }", "line 1: the edge a -> b has dir='up'; it must be forward, back or both"),
-    ("digraph { a -> b [style=invis] }", "line 1: the edge a -> b is invisible (style=invis), which only moves nodes"),
+    (
+        "digraph { a -> b [style=invis] }",
+        "line 1: the edge a -> b is invisible (style=invis) and affects only the layout",
+    ),
     ('digraph {\n\n a [style="filled,invis"] }', "line 3: node a is invisible (style=invis)"),
-    ("digraph { a } digraph { b }", "line 1: a second graph begins; give one"),
-    ("digraph { a } b", "line 1: is no DOT: 'b' stands where the end of the file should be"),
-    ("digraph { a", "line 1: is no DOT: the file ends where a name should be"),
-    ("digraph { 1a }", "line 1: '1a' begins no name; write names that start with a digit in quotes"),
-    ("digraph { a [kind] }", "line 1: is no DOT: ']' stands where '=' should be"),
-    ("digraph { node; a }", "line 1: is no DOT: ';' stands where '[' after 'node' should be"),
-    ("digraph { edge -> a }", "line 1: is no DOT: '->' stands where '[' after 'edge' should be"),
-    ('digraph { "a" + b }', "line 1: is no DOT: 'b' stands where a quoted string after '+' should be"),
-    ('digraph {\n "a }', "line 2: is no DOT: a quoted string is never closed"),
-    ("digraph { /* a }", "line 1: is no DOT: a comment is never closed"),
-    ("digraph { <a }", "line 1: is no DOT: '<' is never closed"),
-    ("digraph { a > b }", "line 1: is no DOT: '>' can't stand here"),
-    ("digraph { subgraph s -> a }", "line 1: is no DOT: '->' stands where '{' should be"),
-    ("graphs { a }", "line 1: is no DOT: 'graphs' stands where 'digraph' should be"),
+    ("digraph { a } digraph { b }", "line 1: a second graph begins; the file must contain one"),
+    ("digraph { a } b", "line 1: is not valid DOT: expected the end of the file, found 'b'"),
+    ("digraph { a", "line 1: is not valid DOT: expected a name, found the end of the file"),
+    ("digraph { 1a }", "line 1: a name can't begin with '1a'; quote names that begin with a digit"),
+    ("digraph { a [kind] }", "line 1: is not valid DOT: expected '=', found ']'"),
+    ("digraph { node; a }", "line 1: is not valid DOT: expected '[' after 'node', found ';'"),
+    ("digraph { edge -> a }", "line 1: is not valid DOT: expected '[' after 'edge', found '->'"),
+    ('digraph { "a" + b }', "line 1: is not valid DOT: expected a quoted string after '+', found 'b'"),
+    ('digraph {\n "a }', "line 2: is not valid DOT: a quoted string is never closed"),
+    ("digraph { /* a }", "line 1: is not valid DOT: a comment is never closed"),
+    ("digraph { <a }", "line 1: is not valid DOT: '<' is never closed"),
+    ("digraph { a > b }", "line 1: is not valid DOT: '>' is not allowed here"),
+    ("digraph { subgraph s -> a }", "line 1: is not valid DOT: expected '{', found '->'"),
+    ("graphs { a }", "line 1: is not valid DOT: expected 'digraph', found 'graphs'"),
     ("digraph {" + "{" * 60 + "}" * 60 + "}", "line 1: subgraphs are nested more than 50 deep"),
-    ("digraph { a [kind=action] \n b }", "line 2: node b has no kind, others have"),
+    ("digraph { a [kind=action] \n b }", "line 2: node b has no kind, but others have one"),
     ("digraph { n0 [label=x]\n n1 [label=x] }", "line 2: nodes n0 (line 1) and n1 both have the 'label' 'x'"),
     ('digraph { "a" [mechsparse_name="x"]; x }', "line 1: node x has the mechsparse_name of another node"),
     ("digraph { a [kind=action] b [kind=latent]\n b -> a }", "line 2: the edge b -> a points at an action"),
@@ -157,11 +160,11 @@ def test_dot_that_no_causal_graph_can_be(text: str, message: str) -> None:
 def test_a_short_text_that_stands_for_very_many_edges_is_refused_before_they_are_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("identify.formats.dot_grammar._MOST_EDGES", 8)
+    monkeypatch.setattr("identify.formats.dot_grammar._MAX_EDGES", 8)
     parse_dot("digraph { {a b} -> {c d} -> {e f} }")
-    with pytest.raises(FormatError, match="line 1: the file stands for more than 8 edges"):
+    with pytest.raises(FormatError, match="line 1: the file denotes more than 8 edges"):
         parse_dot("digraph { {a b} -> {c d} -> {e f} -> g }")
     monkeypatch.undo()
     many = " ".join(f"a{i}" for i in range(10_000))
-    with pytest.raises(FormatError, match="stands for more than 2,000,000 edges"):
+    with pytest.raises(FormatError, match="denotes more than 2,000,000 edges"):
         parse_dot(f"digraph {{ {{{many}}} -> {{{many}}} }}")

@@ -35,12 +35,12 @@ def test_every_program_writes_the_same_graph(path: Path) -> None:
         ("excel.csv", "cells are separated by semicolons"),
         ("excel_unicode.adjacency.csv", "rows are children, columns their parents"),
         ("gephi.graphml", "names are taken from 'label'"),
-        ("graphviz.dot", "dir or arrowheads turn 1 edge"),
+        ("graphviz.dot", "dir or arrowheads reverse 1 edge"),
         ("igraph.gml", "names are taken from 'name'"),
-        ("r_edges.csv", "left out the first column, which has no name and numbers the lines"),
+        ("r_edges.csv", "ignored the first column, which has no name and numbers the lines"),
         ("yed.graphml", "the arrow of n0::n1 -> n1 points back"),
         ("yed.graphml", "names are taken from 'node label'"),
-        ("yed.gml", "left out 1 group of nodes (not their nodes)"),
+        ("yed.gml", "ignored 1 group of nodes (but not the nodes inside)"),
     ],
 )
 def test_what_was_decided_is_said(file: str, note: str) -> None:
@@ -107,15 +107,21 @@ GRAPHML_REFUSED = [
     (graphml(AB + "<edge/>"), "edge '': has no source or no target"),
     (graphml(AB + node("a")), "node a is declared twice; ids must be unique"),
     (graphml("<node/>"), "a node has no id"),
-    (graphml(AB + '<hyperedge><endpoint node="a"/></hyperedge>'), "holds a hyperedge; an edge has one source"),
-    (graphml(AB + edge("a", "b", inside="<graph/>")), "holds a graph inside of an edge; only nodes may hold one"),
-    (graphml('<node id="a"><locator/></node>'), "node a is kept in another file (<locator>); give one file"),
+    (graphml(AB + '<hyperedge><endpoint node="a"/></hyperedge>'), "contains a hyperedge; an edge has one source"),
+    (graphml(AB + edge("a", "b", inside="<graph/>")), "contains a graph inside an edge; only nodes may contain one"),
+    (graphml('<node id="a"><locator/></node>'), "node a is in another file (<locator>); give a single file"),
     (graphml(node("a", z="1")), "node a: has data for the key 'z', which is not declared"),
     (graphml('<node id="a"><data key="k"/><data key="k"/></node>'), "node a: has data for the key 'k' twice"),
-    (graphml(node("a", k="latent") + node("b")), "node b has no kind, others have; the attribute 'kind' must be"),
+    (
+        graphml(node("a", k="latent") + node("b")),
+        "node b has no kind, but others have one; the attribute 'kind' must be",
+    ),
     (graphml(node("a", k="thing")), "node a has kind 'thing'; the attribute 'kind' must be 'latent' or 'action'"),
     (graphml(node("n0", l="x") + node("n1", l="x")), "nodes n0 and n1 both have the 'label' 'x'; names must be"),
-    (graphml(node("n0", l="x") + node("n1")), "node n1 has no 'label', and node n0 has; names are taken from 'label'"),
+    (
+        graphml(node("n0", l="x") + node("n1")),
+        "node n1 has no 'label', but node n0 has one; names are taken from 'label'",
+    ),
     (graphml(node("a"), KEYS + KEYS), "declares the key 'k' twice; ids must be unique"),
     (
         graphml(node("a"), '<key id="1" for="node" attr.name="Kind"/><key id="2" for="node" attr.name="KIND"/>'),
@@ -125,7 +131,7 @@ GRAPHML_REFUSED = [
         graphml(f'<node id="g"><graph edgedefault="directed">{node("a")}</graph></node>' + edge("a", "g")),
         "the edge a -> g ends at the group g; draw edges between nodes",
     ),
-    (graphml(node("a")).replace(b"</graphml>", b"<graph/></graphml>"), "holds 2 graphs; give one"),
+    (graphml(node("a")).replace(b"</graphml>", b"<graph/></graphml>"), "contains 2 graphs; it must contain one"),
     (
         graphml('<node id="a"><data key="l">x</data></node>', '<key id="l" for="node" attr.name="label"/>').replace(
             b'id="a"><data key="l">', b'id="n1"><data key="q">y</data><data key="l">'
@@ -177,14 +183,14 @@ GML_REFUSED = [
     (gml(TWO + "node [ id 1.0 ]"), "line 5: node 1 is declared twice; ids must be unique"),
     (gml("node [ label 3 ]"), "line 3: a node has no id"),
     (gml('node [ id 1 isGroup 1 ] node [ id 2 label "x" ] edge [ source 1 target 2 ]'), "line 3: an edge ends at the"),
-    (gml('node [ id 1 label "a" label "b" ]'), "line 3: key 'label': is given twice; give it once"),
+    (gml('node [ id 1 label "a" label "b" ]'), "line 3: key 'label': occurs twice; it must occur once"),
     (gml("").replace(b"directed 1", b"directed 2"), "line 1: key 'directed': is '2'; it must be 0 or 1"),
-    (gml("") + gml(""), "holds 2 graphs; give one 'graph [ ... ]'"),
-    (gml("node node [ ]"), "line 3: is no GML: the key 'node' has no value"),
-    (gml("3"), "line 3: is no GML: '3' stands where a key should"),
-    (gml("node [ id ]"), "line 3: is no GML: ']' stands where a value should"),
-    (gml("") + b"]", "line 4: is no GML: ']' stands where a key should"),
-    (gml('node [ label "x ]'), "line 3: is no GML: a string is never closed"),
+    (gml("") + gml(""), "contains 2 graphs; it must contain one 'graph [ ... ]'"),
+    (gml("node node [ ]"), "line 3: is not valid GML: the key 'node' has no value"),
+    (gml("3"), "line 3: is not valid GML: expected a key, found '3'"),
+    (gml("node [ id ]"), "line 3: is not valid GML: expected a value, found ']'"),
+    (gml("") + b"]", "line 4: is not valid GML: expected a key, found ']'"),
+    (gml('node [ label "x ]'), "line 3: is not valid GML: a string is never closed"),
 ]  # fmt: skip
 
 
@@ -213,7 +219,7 @@ def test_a_transposed_table_is_seen_at_once(tmp_path: Path) -> None:
 def test_names_that_look_alike_are_pointed_out(tmp_path: Path) -> None:
     path = tmp_path / "g.csv"
     path.write_text("parent,child\n\N{MICRO SIGN},\N{GREEK SMALL LETTER MU}\n", encoding="utf-8")
-    assert any("look alike, and are two nodes" in note for note in read_described(path).notes)
+    assert any("look alike but are different nodes" in note for note in read_described(path).notes)
     assert read_graph(path).n_latents == 2
 
 

@@ -190,7 +190,7 @@ def test_figures_are_saved_whole_and_reproducibly(suffix: str, start: bytes, tmp
 
 def test_what_can_not_be_saved(tmp_path: Path) -> None:
     figure = plot_verdict(check(load("identical-twins")))
-    with pytest.raises(RequestError, match=r"f.bmp: a figure's name ends in .png, .svg, .pdf"):
+    with pytest.raises(RequestError, match=r"f.bmp: the suffix of a figure must be one of .png, .svg, .pdf"):
         save_figure(figure, tmp_path / "f.bmp")
     with pytest.raises(FileAccessError, match=r"nowhere/f.png: no such file or folder"):
         save_figure(figure, tmp_path / "nowhere" / "f.png")

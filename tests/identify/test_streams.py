@@ -16,14 +16,14 @@ import pytest
 from estimation.commands import main
 from identify.catalog import load
 from identify.commands.check import _file_names
-from identify.commands.streams import Output, reader_is_gone, standard_streams
+from identify.commands.streams import Output, is_broken_pipe, standard_streams
 from identify.criterion import check
 from identify.formats import read_graph, write_graph
 from identify.terminal import encodable, json_encodable, printable
 
 GRAPH = "parent,child,kind\nspeed,place,latent\nplace,speed,latent\npush,place,action\n"
 GREEK = "parent,child\nβ,β\nβ,x\nx,β\nx,x\n"
-CLOSED = "mechsparse: standard output is closed: what was to be printed there is lost\n"
+CLOSED = "mechsparse: standard output is closed: the output is lost\n"
 COMMAND = [sys.executable, "-c", "import sys; from estimation.commands import main; sys.exit(main())"]
 LINE = [
     ["check", "greek.csv"],
@@ -183,7 +183,7 @@ def test_lost_output_is_one_line_and_a_code(monkeypatch: pytest.MonkeyPatch, wor
     assert ran(monkeypatch, words, closed) == (2, CLOSED)
     code, told = ran(monkeypatch, words, Stream(failure=errno.ENOSPC))
     assert code == 2
-    assert told == "mechsparse: standard output: no space left on device; what was printed is not complete\n"
+    assert told == "mechsparse: standard output: no space left on device; the output is incomplete\n"
 
 
 @pytest.mark.parametrize(
@@ -220,10 +220,10 @@ def test_a_reader_that_leaves_changes_no_verdict(monkeypatch: pytest.MonkeyPatch
 
 def test_windows_calls_a_closed_pipe_an_invalid_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     error = OSError(errno.EINVAL, "Invalid argument")
-    assert not reader_is_gone(error)
+    assert not is_broken_pipe(error)
     with monkeypatch.context() as patched:
         patched.setattr(os, "name", "nt")
-        assert reader_is_gone(error)
+        assert is_broken_pipe(error)
 
 
 def test_no_standard_error_leaves_the_code(
