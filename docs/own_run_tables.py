@@ -116,12 +116,12 @@ def _adaptive_against_sweep(runs: dict[str, list[Row]]) -> str:
     head = [
         "data set",
         "true edges",
-        "adaptive: edges of each seed",
-        "R_con",
-        "minutes per run",
+        "adaptive: edges, by seed",
+        "adaptive: R_con",
+        "adaptive: minutes per run",
         "sweep: selected budget",
-        "R_con",
-        "minutes of the sweep",
+        "sweep: R_con",
+        "sweep: total minutes",
     ]
     return _table_with_cost(head, lines, runs["adaptive"])
 

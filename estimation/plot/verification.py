@@ -69,7 +69,7 @@ def plot_verification(verification: Verification, ax: Axes | None = None) -> Axe
     ax.set_ylabel(f"latent of {reference}", fontsize=_LABEL_SIZE, parse_math=False)
     ax.set_title(
         # two lines: with one other run, the figure is narrow
-        f"strongest dependency not\nallowed (✗: above {threshold:g})",
+        f"strongest extra dependency\n(✗: above {threshold:g})",
         fontsize=_LABEL_SIZE,
         loc="left",
         color=INK,
