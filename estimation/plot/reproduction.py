@@ -67,14 +67,14 @@ def _draw_ours(
     shift: float,
     style: dict[str, Any],
 ) -> None:
-    scored = [(line, row + shift) for row, line in enumerate(lines) if line.ours[key] is not None]
-    for line, height in scored:
-        score_range = line.ranges[key]
-        assert score_range is not None
-        ax.plot(score_range, [height, height], color=colour, linewidth=3, alpha=0.45, solid_capstyle="round")
+    points = [(score, row + shift) for row, line in enumerate(lines) if (score := line.ours[key]) is not None]
+    for row, line in enumerate(lines):
+        if (score_range := line.ranges[key]) is not None:
+            y = [row + shift, row + shift]
+            ax.plot(score_range, y, color=colour, linewidth=3, alpha=0.45, solid_capstyle="round")
     ax.plot(
-        [line.ours[key] for line, _ in scored],
-        [height for _, height in scored],
+        [score for score, _ in points],
+        [height for _, height in points],
         markerfacecolor=colour,
         markersize=6,
         label=label,
