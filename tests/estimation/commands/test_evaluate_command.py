@@ -86,7 +86,7 @@ def test_evaluate_where_no_truth_is_known(capsys: Captured) -> None:
     write_table("fewer.csv", ("A", "none"))
     write_table("other.csv", ("A", "C"))
     out = told(capsys, "evaluate", "model", "fewer.csv", *columns, "--allow-constant")
-    assert "The data hold no true latents" in out
+    assert "The data contain no true latents" in out
     record = told_json(capsys, "evaluate", "model", "fewer.csv", *columns, "--allow-constant")
     assert (record["mcc"], record["comparison"]) == (None, None)
     assert "'C'; the categories are A, B, none" in refused(capsys, "evaluate", "model", "other.csv", *columns)
