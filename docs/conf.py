@@ -1,4 +1,4 @@
-"""Configuration of the documentation."""
+"""Sphinx configuration of the documentation."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from latex2mathml.converter import convert
 sys.path.insert(0, str(Path(__file__).parent))
 import baseline_tables
 import own_run_tables
+import result_tables
 import selection_tables
-from result_tables import FILES, filled, stored
 
 project = "mechsparse"
 author = "The mechsparse developers"
@@ -67,7 +67,7 @@ sphinx_gallery_conf = {
 
 
 def _write_math(display: str) -> Any:
-    """Formulas as MathML, which browsers draw themselves: the pages need nothing from the network."""
+    """Return a visitor that writes formulas as MathML, which browsers render without network access."""
 
     def visit(translator: Any, node: Any) -> None:
         translator.body.append(convert(node.astext(), display=display))
@@ -77,22 +77,23 @@ def _write_math(display: str) -> Any:
 
 
 def _fill_tables(app: Any, name: str, content: list[str]) -> None:
-    """Put stored results into the page that shows them."""
+    """Fill the tables of a page from stored results."""
     if name == "published_table":
-        content[0] = baseline_tables.filled(filled(content[0], *stored()))
-        for path in (*FILES, baseline_tables.FILE):
+        page = result_tables.fill_page(content[0], *result_tables.read_results())
+        content[0] = baseline_tables.fill_page(page)
+        for path in (*result_tables.FILES, baseline_tables.FILE):
             app.env.note_dependency(str(path))
     if name == "how_sparse":
-        content[0] = own_run_tables.sparsity(selection_tables.filled(content[0]))
+        content[0] = own_run_tables.fill_sparsity_page(selection_tables.fill_page(content[0]))
         for path in (selection_tables.RUNS_FILE, *own_run_tables.FILES):
             app.env.note_dependency(str(path))
     if name == "which_latents":
-        content[0] = own_run_tables.trust(content[0])
+        content[0] = own_run_tables.fill_trust_page(content[0])
         app.env.note_dependency(str(own_run_tables.TRUST))
 
 
 def setup(app: Any) -> None:
-    """Called by sphinx."""
+    """Register the tables and the formulas; Sphinx calls this function."""
     app.connect("source-read", _fill_tables)
     app.add_node(nodes.math, override=True, html=_write_math("inline"))
     app.add_node(nodes.math_block, override=True, html=_write_math("block"))

@@ -1,4 +1,4 @@
-"""Draws the figures of the README from the catalogue: ``make figures``."""
+"""Draw the figures of the README from graphs of the catalogue: ``make figures``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of `how_sparse.md` on our own runs, and those of `which_latents.md`: from stored results."""
+"""The tables of `how_sparse.md` on our own runs, and those of `which_latents.md`, from stored results."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from statistics import mean
 from typing import Any
 
-from result_tables import newest, stored
-from stored_runs import FOLDER, read, replaced, table
+from result_tables import latest_runs, read_results
+from stored_runs import FOLDER, fill_markers, markdown_table, read_rows
 
 from estimation.selection import select
 
-__all__ = ["FILES", "SWEEPS", "by_data", "sparsity", "trust"]
+__all__ = ["FILES", "SWEEPS", "fill_sparsity_page", "fill_trust_page", "group_by_data"]
 
 SWEEPS = {
     name: FOLDER / "selection" / f"{name}.csv"
@@ -21,84 +21,86 @@ SWEEPS = {
 TRUST = FOLDER / "trust.json"
 FILES = (*SWEEPS.values(), TRUST)
 _TRUE_EDGES = {"ActionNonDiag": 20, "ActionBlockDiag": 10, "TimeDiag": 10}
-# that the authors tried on each data set
-_PUBLISHED_BUDGETS = 8
+# number of budgets that the authors tried on each data set
+_N_PUBLISHED_BUDGETS = 8
+_RULES = ("elbow_and_stability", "udr", "elbo")
 _NOT_RUN = "not run"
 Row = dict[str, Any]
 
 
-def sparsity(page: str) -> str:
-    """The page with the markers of our own runs filled: ``own runs``, ``adaptive``, ``full length`` and ``others``."""
-    runs = {name: read(path) if path.exists() else [] for name, path in SWEEPS.items()}
+def fill_sparsity_page(page: str) -> str:
+    """Fill the markers ``own runs``, ``adaptive``, ``full length`` and ``others`` of a page."""
+    runs = {name: read_rows(path) if path.exists() else [] for name, path in SWEEPS.items()}
     tables = {
-        "own runs": _choices(runs),
-        "adaptive": _adaptive(runs),
-        "full length": _full_length(runs["adaptive_published"]),
-        "others": _others(runs["adaptive_others"]),
+        "own runs": _selected_settings(runs),
+        "adaptive": _adaptive_against_sweep(runs),
+        "full length": _adaptive_against_true_budget(runs["adaptive_published"]),
+        "others": _other_processes(runs["adaptive_others"]),
     }
-    return replaced(page, tables)
+    return fill_markers(page, tables)
 
 
-def trust(page: str) -> str:
-    """The page with the markers ``<!-- trust -->``, ``<!-- counts -->`` and ``<!-- made -->`` filled."""
+def fill_trust_page(page: str) -> str:
+    """Fill the markers ``trust``, ``counts`` and ``made`` of a page."""
     content = json.loads(TRUST.read_text(encoding="utf-8")) if TRUST.exists() else {}
     settings = content.get("settings", [])
-    return replaced(page, {"trust": _verdicts(settings), "counts": _counts(settings), "made": _made(content)})
+    tables = {
+        "trust": _trust_by_setting(settings),
+        "counts": _trust_counts(settings),
+        "made": _environment(content),
+    }
+    return fill_markers(page, tables)
 
 
-def by_data(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows that are done, the value of the one thing that varies as their setting."""
-    found: dict[str, list[Row]] = {}
+def group_by_data(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Group the finished runs by data set, and replace each setting by the value of its only entry."""
+    groups: dict[str, list[Row]] = {}
     for row in rows:
         if row["status"] == "done":
-            found.setdefault(row["data"], []).append({**row, "setting": _only(row["setting"])})
-    return found
+            value = next(iter(row["setting"].values()), 0.0)
+            groups.setdefault(row["data"], []).append({**row, "setting": value})
+    return groups
 
 
-def _only(setting: dict[str, Any]) -> float:
-    return next(iter(setting.values()), 0.0)
-
-
-def _worth(rows: Sequence[Row], setting: float) -> float:
+def _mean_r_con(rows: Sequence[Row], setting: float) -> float:
     return mean(row["r_con"] for row in rows if row["setting"] == setting)
 
 
-def _choices(runs: dict[str, list[Row]]) -> str:
+def _selected_settings(runs: dict[str, list[Row]]) -> str:
     lines = []
     for axis in ("budgets", "penalties"):
-        for data, rows in by_data(runs[axis]).items():
+        for data, rows in group_by_data(runs[axis]).items():
             settings = sorted({row["setting"] for row in rows})
-            cells = [_chosen(rows, rule) for rule in ("bend", "udr", "elbo")]
-            best = max(settings, key=lambda k: _worth(rows, k))
-            tried = ", ".join(f"{k:g}" for k in settings)
-            lines.append([data, axis, tried, *cells, f"{best:g}: {_worth(rows, best):.3f}"])
-    head = ["data set", "axis", "tried", "bend", "udr", "elbo", "best of all, with the truth known"]
-    return _shown(head, lines, [*runs["budgets"], *runs["penalties"]])
+            cells = [_selected_setting(rows, rule) for rule in _RULES]
+            best = max(settings, key=lambda k: _mean_r_con(rows, k))
+            grid = ", ".join(f"{k:g}" for k in settings)
+            lines.append([data, axis, grid, *cells, f"{best:g}: {_mean_r_con(rows, best):.3f}"])
+    head = ["data set", "axis", "settings", *_RULES, "best setting, given the ground truth"]
+    return _table_with_cost(head, lines, [*runs["budgets"], *runs["penalties"]])
 
 
-def _shown(head: Sequence[str], lines: Sequence[Sequence[str]], rows: Sequence[Row]) -> str:
-    """A table, and below it where its runs were made and how long they took."""
+def _selected_setting(rows: Sequence[Row], rule: str) -> str:
+    setting = select(rows, rule).setting
+    return f"{setting:g}: {_mean_r_con(rows, setting):.3f}"
+
+
+def _table_with_cost(head: Sequence[str], lines: Sequence[Sequence[str]], rows: Sequence[Row]) -> str:
+    """Return a table, followed by the machine and the total duration of its runs."""
     if not lines:
         return _NOT_RUN
     machines = "; ".join(sorted({f"{row['machine']}, torch {row['torch']}" for row in rows}))
-    together = (
-        f"{len(rows)} runs of one thread each, {sum(row['minutes'] for row in rows):.0f} minutes in all"
-    )
-    return f"{table(head, lines)}\n\nMade on: {machines}; {together}."
+    minutes = sum(row["minutes"] for row in rows)
+    cost = f"{len(rows)} single-threaded runs took {minutes:.0f} minutes in total"
+    return f"{markdown_table(head, lines)}\n\nMachine: {machines}; {cost}."
 
 
-def _chosen(rows: Sequence[Row], rule: str) -> str:
-    setting = select(rows, rule).setting
-    return f"{setting:g}: {_worth(rows, setting):.3f}"
-
-
-def _adaptive(runs: dict[str, list[Row]]) -> str:
-    swept, lines = by_data(runs["budgets"]), []
-    for data, rows in by_data(runs["adaptive"]).items():
-        others = swept.get(data, [])
-        if not others:
+def _adaptive_against_sweep(runs: dict[str, list[Row]]) -> str:
+    swept, lines = group_by_data(runs["budgets"]), []
+    for data, rows in group_by_data(runs["adaptive"]).items():
+        sweep = swept.get(data, [])
+        if not sweep:
             continue
-        setting = select(others).setting
+        setting = select(sweep).setting
         lines.append(
             [
                 data,
@@ -107,38 +109,55 @@ def _adaptive(runs: dict[str, list[Row]]) -> str:
                 f"{mean(row['r_con'] for row in rows):.3f}",
                 f"{mean(row['minutes'] for row in rows):.1f}",
                 f"{setting:g}",
-                f"{_worth(others, setting):.3f}",
-                f"{sum(row['minutes'] for row in others):.0f}",
+                f"{_mean_r_con(sweep, setting):.3f}",
+                f"{sum(row['minutes'] for row in sweep):.0f}",
             ]
         )
-    head = ["data set", "true edges", "found, by seed", "R_con", "min a run", "the sweep's choice", "R_con"]
-    return _shown([*head, "min of the sweep"], lines, runs["adaptive"])
+    head = [
+        "data set",
+        "true edges",
+        "adaptive: edges, by seed",
+        "adaptive: R_con",
+        "adaptive: minutes per run",
+        "sweep: selected budget",
+        "sweep: R_con",
+        "sweep: total minutes",
+    ]
+    return _table_with_cost(head, lines, runs["adaptive"])
 
 
-def _full_length(rows: Sequence[Row]) -> str:
-    """Runs that count edges, beside those of the same seed that were given the true number."""
-    given = {key: run for key, run in newest(stored()[0]).items() if key[0].endswith("Diag")}
+def _adaptive_against_true_budget(rows: Sequence[Row]) -> str:
+    """Compare adaptive runs with runs of the same seed whose budget is the true number of edges."""
+    budget_runs = {key: run for key, run in latest_runs(read_results()[0]).items() if key[0].endswith("Diag")}
     lines = []
-    for data, runs in by_data(rows).items():
+    for data, runs in group_by_data(rows).items():
         for row in runs:
-            known = given[data, None, None, row["seed"]]
-            budget = known["settings"]["max_edges_actions"] or known["settings"]["max_edges_past"]
+            budget_run = budget_runs[data, None, None, row["seed"]]
+            settings = budget_run["settings"]
             lines.append(
                 [
                     data,
-                    f"{budget}",
+                    f"{settings['max_edges_actions'] or settings['max_edges_past']}",
                     f"{row['edges']:g}",
-                    f"{row['shd']:g} / {known['shd']:g}",
-                    f"{row['r_con']:.4f} / {known['r_con']:.4f}",
+                    f"{row['shd']:g} / {budget_run['shd']:g}",
+                    f"{row['r_con']:.4f} / {budget_run['r_con']:.4f}",
                     f"{row['minutes']:.1f}",
-                    f"{_PUBLISHED_BUDGETS * known['minutes']:.0f}",
+                    f"{_N_PUBLISHED_BUDGETS * budget_run['minutes']:.0f}",
                 ]
             )
-    head = ["data set", "true edges", "found", "SHD, counted / given", "R_con, counted / given", "min"]
-    return _shown([*head, f"min of {_PUBLISHED_BUDGETS} budgets"], lines, rows)
+    head = [
+        "data set",
+        "true edges",
+        "learned edges",
+        "SHD, adaptive / true budget",
+        "R_con, adaptive / true budget",
+        "minutes, adaptive",
+        f"minutes, {_N_PUBLISHED_BUDGETS} budgets",
+    ]
+    return _table_with_cost(head, lines, rows)
 
 
-def _others(rows: Sequence[Row]) -> str:
+def _other_processes(rows: Sequence[Row]) -> str:
     lines = [
         [
             data,
@@ -148,45 +167,48 @@ def _others(rows: Sequence[Row]) -> str:
             f"{row['r_con']:.4f}",
             f"{row['minutes']:.1f}",
         ]
-        for data, runs in by_data(rows).items()
+        for data, runs in group_by_data(rows).items()
         for row in runs
     ]
-    return _shown(["data", "true edges", "found", "missing / extra", "R_con", "min"], lines, rows)
+    head = ["data set", "true edges", "learned edges", "missing / extra", "R_con", "minutes"]
+    return _table_with_cost(head, lines, rows)
 
 
-def _made(content: Row) -> str:
+def _environment(content: Row) -> str:
     if not content:
         return _NOT_RUN
     machine = content["machine"]
-    return f"Made on: {machine['cpu']}, {machine['cores']} cores, torch {content['versions']['torch']}."
+    return f"Machine: {machine['cpu']}, {machine['cores']} cores, torch {content['versions']['torch']}."
 
 
-def _verdicts(settings: Sequence[Row]) -> str:
-    lines = [
-        [
-            each["data"],
-            each["method"],
-            (", ".join(f"{key}={value:g}" for key, value in each["setting"].items()) or "-")
-            + (" ★" if each["chosen"] else ""),
-            f"{sum(latent['trusted'] for latent in each['latents'])} of {len(each['latents'])}",
-            f"{sum(bool(latent['right']) for latent in each['latents'])} of {len(each['latents'])}",
-            f"{each['mcc']:.3f}",
-            f"{each['r_con']:.3f}",
-            f"{each['shd']:g}",
-        ]
-        for each in settings
-    ]
+def _trust_by_setting(settings: Sequence[Row]) -> str:
+    lines = []
+    for row in settings:
+        latents = row["latents"]
+        setting = ", ".join(f"{key}={value:g}" for key, value in row["setting"].items()) or "-"
+        lines.append(
+            [
+                row["data"],
+                row["method"],
+                setting + (" ★" if row["chosen"] else ""),
+                f"{sum(latent['trusted'] for latent in latents)} of {len(latents)}",
+                f"{sum(bool(latent['right']) for latent in latents)} of {len(latents)}",
+                f"{row['mcc']:.3f}",
+                f"{row['r_con']:.3f}",
+                f"{row['shd']:g}",
+            ]
+        )
     head = ["data set", "method", "setting", "trusted", "right", "MCC", "R_con", "SHD"]
-    return table(head, lines) if lines else _NOT_RUN
+    return markdown_table(head, lines) if lines else _NOT_RUN
 
 
-def _counts(settings: Sequence[Row]) -> str:
+def _trust_counts(settings: Sequence[Row]) -> str:
     if not settings:
         return _NOT_RUN
     lines = []
-    for place, chosen in (("as sparse as `select` says (★)", True), ("sparser or denser", False)):
-        latents = [latent for each in settings if each["chosen"] is chosen for latent in each["latents"]]
-        for label, trusted in (("trusted by all seeds", True), ("not trusted", False)):
-            those = [bool(latent["right"]) for latent in latents if latent["trusted"] is trusted]
-            lines.append([place, label, str(sum(those)), str(len(those) - sum(those))])
-    return table(["graph", "latents", "right", "wrong"], lines)
+    for setting, chosen in (("selected by `select` (★)", True), ("sparser or denser", False)):
+        latents = [latent for row in settings if row["chosen"] is chosen for latent in row["latents"]]
+        for verdict, trusted in (("trusted by all seeds", True), ("not trusted", False)):
+            right = [bool(latent["right"]) for latent in latents if latent["trusted"] is trusted]
+            lines.append([setting, verdict, str(sum(right)), str(len(right) - sum(right))])
+    return markdown_table(["setting", "latents", "right", "wrong"], lines)

@@ -1,4 +1,4 @@
-"""Stored results of sweeps, for the pages that show them, and the tables of markdown."""
+"""Stored results of sweeps, markers in pages, and markdown tables."""
 
 from __future__ import annotations
 
@@ -8,33 +8,40 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FOLDER", "read", "replaced", "table"]
+__all__ = ["FOLDER", "fill_markers", "markdown_table", "read_rows"]
 
 FOLDER = Path(__file__).parent / "results"
-_TEXTS = ("data", "method", "status", "machine", "torch", "error", "folder")
+_TEXT_COLUMNS = ("data", "method", "status", "machine", "torch", "error", "folder")
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a `results.csv`, numbers as numbers and what is not known as None."""
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read the rows of a `results.csv`, with numbers as numbers and empty cells as None."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    return [{key: _value(key, text) for key, text in row.items()} for row in csv.DictReader(lines)]
+    return [{column: _parse(column, text) for column, text in row.items()} for row in csv.DictReader(lines)]
 
 
-def _value(key: str, text: str) -> Any:
-    if key in _TEXTS:
+def _parse(column: str, text: str) -> Any:
+    if column in _TEXT_COLUMNS:
         return text
     if text == "":
         return None
     return {"True": True, "False": False}.get(text) if text in ("True", "False") else json.loads(text)
 
 
-def replaced(page: str, tables: Mapping[str, str]) -> str:
-    """A page with its markers ``<!-- name -->`` replaced.
+def fill_markers(page: str, contents: Mapping[str, str]) -> str:
+    """Replace the markers ``<!-- name -->`` of a page.
+
+    Args:
+        page: The page, in markdown.
+        contents: What to put in the place of each marker, by name.
+
+    Returns:
+        The page with the contents.
 
     Raises:
-        ValueError: a marker is missing.
+        ValueError: If a marker is missing.
     """
-    for name, content in tables.items():
+    for name, content in contents.items():
         marker = f"<!-- {name} -->"
         if marker not in page:
             raise ValueError(f"the page has no {marker}")
@@ -42,6 +49,6 @@ def replaced(page: str, tables: Mapping[str, str]) -> str:
     return page
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of markdown."""
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in markdown."""
     return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])

@@ -10,7 +10,7 @@ from estimation.config import TrainingConfig
 from estimation.evaluation import evaluate
 from estimation.evaluation.verification import verify
 from estimation.plot import plot_selection, plot_verification
-from estimation.selection import measured, select
+from estimation.selection import measure_runs, select
 from estimation.simulate import simulate
 from estimation.training import fit
 
@@ -30,7 +30,7 @@ models = [
     for budget in (4, 10, 40)
     for seed in (0, 1)
 ]
-runs = measured(models, held_out)
+runs = measure_runs(models, held_out)
 for run in runs:
     print(run)
 

@@ -1,4 +1,4 @@
-"""The modules that fill the tables of the documentation; they lie beside the pages, in no package."""
+"""Access to the pages of the documentation and to the modules that fill their tables, which are in no package."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 
 def docs_module(name: str) -> ModuleType:
-    """The module, which may import those beside it."""
+    """Import a module from the folder of the documentation."""
     if str(DOCS) not in sys.path:
         sys.path.insert(0, str(DOCS))
     return importlib.import_module(name)
 
 
 def page(name: str) -> str:
-    """The text of a page, with its markers."""
+    """Read the text of a page, with its markers."""
     return (DOCS / f"{name}.md").read_text(encoding="utf-8")

@@ -77,13 +77,15 @@ def _figures(results: Results) -> dict[str, bytes]:
 
 def _choices(results: Results, data: str, method: str) -> dict[str, Any]:
     """What would be chosen without the truth; the agreement of seeds alone where there are several."""
+    from estimation.selection.rules import DEFAULT_RULE
+
     rows = results.groups[data, method]
-    rules = ["bend", "udr"] if all(row["udr"] is not None for row in rows) else ["bend"]
-    return {rule: results.chosen(data, method, rule) for rule in rules}
+    rules = [DEFAULT_RULE, "udr"] if all(row["udr"] is not None for row in rows) else [DEFAULT_RULE]
+    return {rule: results.select(data, method, rule) for rule in rules}
 
 
 def _tell(outcome: Outcome, results: Results, paths: list[Path], as_json: bool) -> None:
-    chosen = {key: results.chosen(*key) for key in results.groups}
+    chosen = {key: results.select(*key) for key in results.groups}
     if as_json:
         print_json(
             {

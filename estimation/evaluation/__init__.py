@@ -1,11 +1,11 @@
-"""What a trained model has learned, held against the theory and against the truth where that is known.
+"""Evaluation of trained models: against the theory, and against the ground truth where it is known.
 
 ================  ==============================================================================
-module            what it holds
+module            contents
 ================  ==============================================================================
-``comparison``    `compare`: the predicted entanglement beside the learned one
+``comparison``    `compare`: the learned entanglement against the predicted one
 ``scores``        `evaluate`: all scores of one model
-``verification``  `verify`: several runs against the prediction of the best one
+``verification``  `verify`: several runs against the prediction of the best run
 ================  ==============================================================================
 """
 

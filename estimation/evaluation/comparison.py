@@ -1,12 +1,12 @@
-"""The prediction held against what was learned, pair by pair and block by block.
+"""Comparison of predicted and learned entanglement, pair by pair and block by block.
 
-The prediction V says which learned latents MAY enter a true latent, in the worst case that fits the theory. So the two
-kinds of disagreement differ in meaning::
+The predicted entanglement graph V states which learned latents a true latent MAY depend on, in the worst case that the
+theory permits. The two kinds of disagreement therefore differ in meaning::
 
-    missing   allowed, and not learned: the model did better than it had to; harmless
-    extra     learned, and not allowed: contradicts the prediction, or its assumptions, or the training
+    missing   allowed but not learned: the model is better than guaranteed; harmless
+    extra     learned but not allowed: contradicts the prediction, its assumptions, or the training
 
-A block of the prediction is confirmed when nothing extra enters any of its latents.
+A block of the prediction is confirmed when none of its latents has an extra dependency.
 """
 
 from __future__ import annotations
@@ -29,61 +29,61 @@ __all__ = ["BOTH", "EXTRA", "MISSING", "NEITHER", "BlockComparison", "Comparison
 
 BOTH, NEITHER, MISSING, EXTRA = "both", "neither", "missing", "extra"
 
-# blocks that the verdict spells out
-_MOST_SPELLED = 3
+# number of contradicted blocks that the verdict lists
+_MAX_LISTED_BLOCKS = 3
 
 
 @dataclass(frozen=True)
 class BlockComparison:
-    """What was learned of the latents of one predicted block.
+    """The learned entanglement of the latents in one predicted block.
 
     Attributes:
-        number: of the block.
-        latents: names of its latents.
-        allowed: names of the true latents whose learned latents may enter them: the block's own, and those that it
-            stays entangled with one way.
-        intruders: names of those whose learned latents enter and may not; of a learned latent that is matched to no
-            true one, its own name.
-        lost: latents of the block that no learned latent enters: the model doesn't know them.
-        unused: how many of the allowed pairs were not learned.
+        number: Index of the block.
+        latents: Names of its latents.
+        allowed: Names of the true latents whose matched learned latents the block may depend on: those of the block
+            itself, and those that it stays entangled with one way.
+        extra: Names of the true latents whose matched learned latents the block depends on although the prediction
+            excludes them. An unmatched learned latent appears under its own name.
+        unrecovered: Names of the latents in the block that depend on no learned latent.
+        n_missing: Number of allowed pairs that were not learned.
     """
 
     number: int
     latents: tuple[str, ...]
     allowed: tuple[str, ...]
-    intruders: tuple[str, ...]
-    lost: tuple[str, ...]
-    unused: int
+    extra: tuple[str, ...]
+    unrecovered: tuple[str, ...]
+    n_missing: int
 
     @property
     def confirmed(self) -> bool:
-        """Whether nothing enters the block from outside what is allowed, and none of its latents is lost."""
-        return not self.intruders and not self.lost
+        """Whether the block has no extra dependency and every one of its latents is recovered."""
+        return not self.extra and not self.unrecovered
 
     def __str__(self) -> str:
         names, mixes = listed(self.latents, rest="others"), "mix" if len(self.latents) > 1 else "mixes"
-        said = []
-        if self.intruders:
-            said.append(f"{names} also {mixes} with {listed(self.intruders, rest='others')}")
-        if self.lost:
-            said.append(f"no learned latent shows {listed(self.lost, rest='others')}")
-        if said:
-            return "; ".join(said)
-        others = [name for name in self.allowed if name not in self.latents]
-        within = f" with {listed(others, rest='others')} at most" if others else " with nothing outside"
-        return f"{names} {mixes}{within}"
+        contradictions = []
+        if self.extra:
+            contradictions.append(f"{names} also {mixes} with {listed(self.extra, rest='others')}")
+        if self.unrecovered:
+            contradictions.append(f"no learned latent recovers {listed(self.unrecovered, rest='others')}")
+        if contradictions:
+            return "; ".join(contradictions)
+        outside = [name for name in self.allowed if name not in self.latents]
+        partners = f"at most with {listed(outside, rest='others')}" if outside else "with no other latent"
+        return f"{names} {mixes} {partners}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """A prediction beside what was learned; ``bool(comparison)`` says that every block is confirmed.
+    """Predicted against learned entanglement; ``bool(comparison)`` is true if every block is confirmed.
 
     Rows and columns of the matrices are the true latents of the prediction; column j stands for the learned latent
     that is matched to true latent j.
 
     Attributes:
-        predicted: the prediction.
-        learned: the measured entanglement.
+        predicted: The predicted entanglement.
+        learned: The measured entanglement.
     """
 
     predicted: Entanglement
@@ -96,96 +96,95 @@ class Comparison:
 
     @property
     def permutation(self) -> NDArray[np.int64]:
-        """The learned latent matched to each true one; -1 where none is left."""
+        """Index of the learned latent matched to each true latent; -1 for a true latent without a match."""
         return self.learned.permutation
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """For each true latent the name of the learned one matched to it; empty where none is left."""
+    def matched_names(self) -> tuple[str, ...]:
+        """Name of the learned latent matched to each true latent; empty for a true latent without a match."""
         return tuple("" if k < 0 else self.learned.learned[k] for k in self.permutation.tolist())
 
     @cached_property
     def matched(self) -> NDArray[np.bool_]:
         """The learned entanglement with its columns in the order of the true latents, shape (n, n)."""
-        present = self.permutation >= 0
-        result: NDArray[np.bool_] = np.where(present, self.learned.matrix[:, self.permutation], False)
-        return result
+        has_match = self.permutation >= 0
+        matrix: NDArray[np.bool_] = np.where(has_match, self.learned.matrix[:, self.permutation], False)
+        return matrix
 
     @cached_property
-    def surplus(self) -> tuple[str, ...]:
-        """Names of the learned latents that are matched to no true one."""
-        return tuple(self.learned.learned[k] for k in self._surplus.tolist())
+    def unmatched(self) -> tuple[str, ...]:
+        """Names of the learned latents that are matched to no true latent."""
+        return tuple(self.learned.learned[k] for k in self._unmatched_indices.tolist())
 
     @property
-    def _surplus(self) -> NDArray[np.int64]:
+    def _unmatched_indices(self) -> NDArray[np.int64]:
         return np.setdiff1d(np.arange(len(self.learned.learned)), self.permutation)
 
     @cached_property
     def allowed(self) -> NDArray[np.bool_]:
-        """The predicted entanglement graph V as an array, shape (n, n)."""
+        """The predicted entanglement graph V as a dense array, shape (n, n)."""
         return np.asarray(self.predicted.matrix.toarray(), dtype=bool)
 
     @cached_property
     def agreement(self) -> NDArray[np.str_]:
         """``"both"``, ``"neither"``, ``"missing"`` or ``"extra"`` for every pair, shape (n, n)."""
-        here, there = self.allowed, self.matched
-        return np.where(here, np.where(there, BOTH, MISSING), np.where(there, EXTRA, NEITHER))
+        allowed, learned = self.allowed, self.matched
+        return np.where(allowed, np.where(learned, BOTH, MISSING), np.where(learned, EXTRA, NEITHER))
 
     def count(self, kind: str) -> int:
-        """How many pairs are of a kind; what learned latents without a match enter is extra."""
-        of_surplus = self.learned.matrix[:, self._surplus].sum() if kind == EXTRA else 0
-        return int(np.count_nonzero(self.agreement == kind) + of_surplus)
+        """Count the pairs of a kind. Every dependency on an unmatched learned latent counts as extra."""
+        n_unmatched = self.learned.matrix[:, self._unmatched_indices].sum() if kind == EXTRA else 0
+        return int(np.count_nonzero(self.agreement == kind) + n_unmatched)
 
     def pairs(self, kind: str) -> tuple[tuple[str, str], ...]:
-        """Names (true latent, true latent whose learned latent enters or may enter it) of the pairs of a kind."""
+        """List the pairs (i, j) of a kind by name: true latent i depends, or may depend, on the match of latent j."""
         names = self.latents
         return tuple((names[i], names[j]) for i, j in np.argwhere(self.agreement == kind).tolist())
 
     @property
     def precision(self) -> float:
-        """The share of the learned pairs that are allowed; 1 when nothing was learned."""
-        return _share(self.count(BOTH), self.count(BOTH) + self.count(EXTRA))
+        """Fraction of the learned pairs that are allowed; 1 if no pair was learned."""
+        return _ratio(self.count(BOTH), self.count(BOTH) + self.count(EXTRA))
 
     @property
     def recall(self) -> float:
-        """The share of the allowed pairs that were learned; below 1 is harmless."""
-        return _share(self.count(BOTH), self.count(BOTH) + self.count(MISSING))
+        """Fraction of the allowed pairs that were learned; a value below 1 is harmless."""
+        return _ratio(self.count(BOTH), self.count(BOTH) + self.count(MISSING))
 
     @property
     def distance(self) -> int:
-        """Missing and extra pairs together: the structural Hamming distance of the two entanglement graphs."""
+        """Structural Hamming distance of the two entanglement graphs: the number of missing and extra pairs."""
         return self.count(MISSING) + self.count(EXTRA)
 
     @cached_property
     def blocks(self) -> tuple[BlockComparison, ...]:
-        """Every block of the prediction, in its order."""
-        return tuple(self._block(number) for number in range(self.predicted.n_blocks))
+        """The comparison of every predicted block, in the order of the prediction."""
+        return tuple(self._compare_block(number) for number in range(self.predicted.n_blocks))
 
-    def _block(self, number: int) -> BlockComparison:
+    def _compare_block(self, number: int) -> BlockComparison:
         rows = np.array(self.predicted.blocks[number])
-        row = self.allowed[rows[0]]
-        entering = np.asarray(self.matched[rows].any(axis=0)) & ~row
-        unmatched = np.asarray(self.learned.matrix[rows][:, self._surplus].any(axis=0))
-        intruders = (*_chosen(self.latents, entering), *_chosen(self.surplus, unmatched))
-        lost = rows[~np.asarray(self.learned.matrix[rows].any(axis=1))]
+        allowed = self.allowed[rows[0]]
+        extra = np.asarray(self.matched[rows].any(axis=0)) & ~allowed
+        extra_unmatched = np.asarray(self.learned.matrix[rows][:, self._unmatched_indices].any(axis=0))
+        unrecovered = rows[~np.asarray(self.learned.matrix[rows].any(axis=1))]
         return BlockComparison(
             number=number,
             latents=tuple(self.latents[i] for i in rows.tolist()),
-            allowed=_chosen(self.latents, row),
-            intruders=intruders,
-            lost=tuple(self.latents[i] for i in lost.tolist()),
-            unused=int(np.count_nonzero(row & ~self.matched[rows])),
+            allowed=_select_names(self.latents, allowed),
+            extra=(*_select_names(self.latents, extra), *_select_names(self.unmatched, extra_unmatched)),
+            unrecovered=tuple(self.latents[i] for i in unrecovered.tolist()),
+            n_missing=int(np.count_nonzero(allowed & ~self.matched[rows])),
         )
 
     @property
     def strongest_extra(self) -> float:
-        """The largest relative strength of a pair that is not allowed, at any threshold; 0 without such pairs.
+        """Largest relative strength of a pair that is not allowed; 0 without such pairs.
 
-        Nothing extra is learned at thresholds from here on, and something at every one below.
+        At thresholds from this value on, no extra pair is learned; at every smaller threshold, at least one is.
         """
         allowed = np.zeros(self.learned.matrix.shape, dtype=bool)
-        present = self.permutation >= 0
-        allowed[:, self.permutation[present]] = self.allowed[:, present]
+        has_match = self.permutation >= 0
+        allowed[:, self.permutation[has_match]] = self.allowed[:, has_match]
         return float(np.where(allowed, 0.0, self.learned.relative).max())
 
     @property
@@ -199,38 +198,37 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """The outcome in one or two sentences."""
-        return self._agrees() if self.confirmed else self._contradicts()
+        return self._describe_agreement() if self.confirmed else self._describe_contradiction()
 
-    def _agrees(self) -> str:
-        unused, n = self.count(MISSING), len(self.latents)
+    def _describe_agreement(self) -> str:
+        n_missing, n = self.count(MISSING), len(self.latents)
         if self.predicted.complete:
-            which = "the only latent is" if n == 1 else f"all {n} latents are"
-            return f"Confirmed: {which} disentangled, as predicted."
+            subject = "the only latent is" if n == 1 else f"all {n} latents are"
+            return f"Confirmed: {subject} disentangled, as predicted."
         blocks = plural(self.predicted.n_blocks, "block")
-        if not unused:
+        if not n_missing:
             return f"Confirmed: the {n} latents mix exactly as predicted, in {blocks}."
         return (
-            f"Confirmed: nothing mixes that the prediction keeps apart ({n} latents in {blocks}). "
-            f"Of {int(self.allowed.sum())} allowed pairs {unused} did not mix: better than guaranteed."
+            f"Confirmed: no latents mix that the prediction separates ({n} latents in {blocks}). "
+            f"Of {int(self.allowed.sum())} allowed pairs, {n_missing} did not mix: better than guaranteed."
         )
 
-    def _contradicts(self) -> str:
-        wrong = [block for block in self.blocks if not block.confirmed]
-        spelled = "; ".join(str(block) for block in wrong[:_MOST_SPELLED])
-        more = len(wrong) - _MOST_SPELLED
-        rest = f"; and {plural(more, 'block')} more" if more > 0 else ""
-        found = (
-            f"Not confirmed in {len(wrong)} of {plural(self.predicted.n_blocks, 'block')}: {spelled}{rest}."
-        )
+    def _describe_contradiction(self) -> str:
+        contradicted = [block for block in self.blocks if not block.confirmed]
+        reasons = "; ".join(str(block) for block in contradicted[:_MAX_LISTED_BLOCKS])
+        n_omitted = len(contradicted) - _MAX_LISTED_BLOCKS
+        omitted = f"; and {plural(n_omitted, 'other block')}" if n_omitted > 0 else ""
+        n_blocks = plural(self.predicted.n_blocks, "block")
+        summary = f"Not confirmed in {len(contradicted)} of {n_blocks}: {reasons}{omitted}."
         if self.strongest_extra <= self.learned.threshold:
-            return found
+            return summary
         return (
-            f"{found} The strongest pair that should not mix has a relative strength of {self.strongest_extra:.2f}; "
+            f"{summary} The strongest pair that should not mix has a relative strength of {self.strongest_extra:.2f}; "
             f"the threshold is {self.learned.threshold:g}."
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return everything as a dictionary that JSON can hold."""
         return {
             "confirmed": self.confirmed,
             "verdict": self.verdict,
@@ -245,35 +243,38 @@ class Comparison:
                     "latents": list(block.latents),
                     "confirmed": block.confirmed,
                     "allowed": list(block.allowed),
-                    "intruders": list(block.intruders),
-                    "lost": list(block.lost),
-                    "unused": block.unused,
+                    "extra": list(block.extra),
+                    "unrecovered": list(block.unrecovered),
+                    "n_missing": block.n_missing,
                 }
                 for block in self.blocks
             ],
-            "unmatched": list(self.surplus),
+            "unmatched": list(self.unmatched),
             "learned": self.learned.to_dict(),
         }
 
     def __repr__(self) -> str:
-        right = sum(block.confirmed for block in self.blocks)
+        n_confirmed = sum(block.confirmed for block in self.blocks)
         return (
-            f"Comparison({right} of {plural(len(self.blocks), 'block')} confirmed, {self.count(MISSING)} missing, "
-            f"{self.count(EXTRA)} extra)"
+            f"Comparison({n_confirmed} of {plural(len(self.blocks), 'block')} confirmed, "
+            f"{self.count(MISSING)} missing, {self.count(EXTRA)} extra)"
         )
 
 
 @default_errors
 def compare(predicted: Entanglement, learned: LearnedEntanglement) -> Comparison:
-    """Hold a prediction against what was learned.
+    """Compare the learned entanglement with the predicted one.
 
     Args:
-        predicted: from the true graph; or from the first model's learned graph, when two models were measured
-            against each other.
-        learned: what was measured. Its rows are the latents of the prediction.
+        predicted: The prediction from the true graph or, when two models were measured against each other, from the
+            learned graph of the first model.
+        learned: The measured entanglement. Its rows are the latents of the prediction.
+
+    Returns:
+        The comparison of every pair and every block.
 
     Raises:
-        DataError: they are about different numbers of latents.
+        DataError: If the two have different numbers of latents.
 
     Example:
         >>> from identify.entanglement import predict_entanglement
@@ -281,25 +282,26 @@ def compare(predicted: Entanglement, learned: LearnedEntanglement) -> Comparison
         >>> predicted = predict_entanglement(CausalGraph(Ga=[[1, 0], [1, 0], [0, 1]]))
         >>> strengths = np.array([[0.0, 1.0, 0.4], [0.0, 0.3, 0.9], [0.7, 0.0, 0.2]])
         >>> names = predicted.graph.latents
-        >>> found = compare(predicted, LearnedEntanglement(strengths, 0.1, "jacobian", names, ("v0", "v1", "v2")))
-        >>> found.agreement.tolist()
+        >>> learned = LearnedEntanglement(strengths, 0.1, "jacobian", names, ("v0", "v1", "v2"))
+        >>> comparison = compare(predicted, learned)
+        >>> comparison.agreement.tolist()
         [['both', 'both', 'neither'], ['both', 'both', 'neither'], ['neither', 'extra', 'both']]
-        >>> print(found.verdict)
+        >>> print(comparison.verdict)
         Not confirmed in 1 of 2 blocks: z2 also mixes with z1. The strongest pair that should not mix has a relative
         strength of 0.29; the threshold is 0.1.
     """
     n = len(learned.strengths)
     if predicted.n_latents != n:
         raise DataError(
-            f"the prediction is about {predicted.n_latents} latents, what was learned about {n}; give the "
-            "prediction of the graph whose latents are its rows"
+            f"the prediction has {predicted.n_latents} latents, the learned entanglement has {n}; give the prediction "
+            "of the graph whose latents are the rows of the learned entanglement"
         )
     return Comparison(predicted, learned)
 
 
-def _chosen(names: Sequence[str], chosen: NDArray[np.bool_]) -> tuple[str, ...]:
-    return tuple(names[k] for k in np.flatnonzero(chosen).tolist())
+def _select_names(names: Sequence[str], selected: NDArray[np.bool_]) -> tuple[str, ...]:
+    return tuple(names[k] for k in np.flatnonzero(selected).tolist())
 
 
-def _share(part: int, whole: int) -> float:
+def _ratio(part: int, whole: int) -> float:
     return part / whole if whole else 1.0

@@ -1,4 +1,4 @@
-"""`evaluate`: everything that can be said of a trained model on a dataset, with the truth or without.
+"""`evaluate`: all scores of a trained model on a dataset, with or without ground truth.
 
 Source: Lachapelle et al., arXiv 2401.04890, the section on evaluation (MCC, R, R_con, SHD).
 """
@@ -36,12 +36,13 @@ __all__ = ["Evaluation", "Scores", "evaluate"]
 
 @dataclass(frozen=True)
 class Scores:
-    """How well the learned latents show the true ones.
+    """How well the learned latents recover the true ones.
 
     Attributes:
-        mcc: mean correlation coefficient.
-        r: multiple correlation, each true latent on all learned ones.
-        r_con: the same on those that the prediction allows; None without a true graph.
+        mcc: Mean correlation coefficient.
+        r: Multiple correlation of each true latent with all learned latents.
+        r_con: Multiple correlation of each true latent with the learned latents that the prediction allows; None
+            without a true graph.
     """
 
     mcc: float
@@ -51,21 +52,22 @@ class Scores:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
-    """What `evaluate` found. Where the truth isn't known, what needs it is None.
+    """The result of `evaluate`. An attribute that needs ground truth is None where that is not known.
 
     Attributes:
-        negative_elbo: ``total``, ``reconstruction`` and ``divergence``, per observed dimension; None for a method
-            without an ELBO.
-        learned_graph: with its latents in the true order and under the true names, learned latents without a match
-            (``"learned v7"``) behind them; the model's own graph when the true latents are not known.
-        graph: the true graph.
-        scores: on the rows that matching and regression have seen, as published.
-        held_out: fitted on one half of the rows and scored on the other.
-        permutation: the learned latent matched to each true one by correlation; -1 where none is left.
-        errors: missing and extra edges of the learned graph.
-        prediction: the verdict on the true graph.
-        learned: the measured entanglement.
-        comparison: the prediction beside it; its matching is that of the measured entanglement.
+        negative_elbo: The terms ``total``, ``reconstruction`` and ``divergence``, per observed dimension; None for a
+            method without an ELBO.
+        learned_graph: The learned graph with its latents in the order and under the names of the true latents, followed
+            by the unmatched learned latents (``"learned v7"``). Without true latents, the model's own graph.
+        graph: The true graph.
+        scores: Scores with matching and regression fitted on the same rows that they are scored on, as published.
+        held_out: Scores with matching and regression fitted on one half of the rows and scored on the other half.
+        permutation: Index of the learned latent matched to each true latent by correlation; -1 for a true latent
+            without a match.
+        errors: Missing and extra edges of the learned graph.
+        prediction: The verdict on the true graph.
+        learned: The measured entanglement.
+        comparison: The measured entanglement against the prediction. Its matching is that of the measured entanglement.
     """
 
     negative_elbo: dict[str, float] | None
@@ -86,31 +88,31 @@ class Evaluation:
 
     @property
     def r(self) -> float | None:
-        """Multiple correlation on all learned latents."""
+        """Multiple correlation with all learned latents."""
         return None if self.scores is None else self.scores.r
 
     @property
     def r_con(self) -> float | None:
-        """Multiple correlation on those that the prediction allows."""
+        """Multiple correlation with the learned latents that the prediction allows."""
         return None if self.scores is None else self.scores.r_con
 
     @property
     def shd(self) -> int | None:
-        """Missing plus extra edges of the learned graph."""
+        """Structural Hamming distance: the number of missing and extra edges of the learned graph."""
         return None if self.errors is None else self.errors.distance
 
     @property
     def missing(self) -> int | None:
-        """True edges that were not learned."""
+        """Number of true edges that were not learned."""
         return None if self.errors is None else self.errors.missing
 
     @property
     def extra(self) -> int | None:
-        """Learned edges that are not true."""
+        """Number of learned edges that are not true."""
         return None if self.errors is None else self.errors.extra
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return everything as a dictionary that JSON can hold."""
         return {
             "negative_elbo": None if self.negative_elbo is None else dict(self.negative_elbo),
             "mcc": self.mcc,
@@ -154,25 +156,29 @@ def evaluate(
     n_samples: int | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Score a trained model and hold it against the prediction.
+    """Score a trained model and compare its learned entanglement with the prediction.
 
-    Every step of every row counts as one point.
+    Every time step of every row counts as one point.
 
     Args:
-        model: the trained model.
-        dataset: of the same kind as the training data, other rows if they are to show how well it generalises. What
-            it knows of the truth decides what can be said: nothing gives the negative ELBO and the learned graph, true
-            latents give scores and entanglement, and with the true graph everything follows.
-        threshold: of the learned entanglement.
-        using: what the prediction uses of the true graph: ``"actions"``, ``"past"``, or both; None for what it has.
-        method: how to measure the entanglement; see `estimation.learned.learned_entanglement`.
-        n_samples: points to measure it at.
-        seed: of the posterior's sample, the halves and the points.
+        model: The trained model.
+        dataset: Data of the same kind as the training data; unseen rows measure generalisation. Without ground truth,
+            the result holds the negative ELBO and the learned graph. True latents add the scores and the learned
+            entanglement; the true graph adds the prediction, R_con and SHD.
+        threshold: Threshold on the relative strengths of the learned entanglement.
+        using: Part of the true graph that the prediction uses: ``"actions"``, ``"past"``, or both; None for whatever
+            the graph contains.
+        method: How to measure the entanglement; see `estimation.learned.learned_entanglement`.
+        n_samples: Number of points at which to measure the entanglement.
+        seed: Seed of the posterior's samples, the held-out split and the points.
+
+    Returns:
+        The scores, graphs and comparison.
 
     Raises:
-        DataError: the dataset doesn't fit the model, or a number is not finite.
-        ConfigError: a threshold, method or number of points out of range.
-        RequestError: ``using`` is none of the allowed values.
+        DataError: If the dataset does not fit the model, or a score is not finite.
+        ConfigError: If the threshold, the method or the number of points is out of range.
+        RequestError: If ``using`` is not one of the allowed values.
     """
     dataset = align(dataset, model)
     _require_fit(model, dataset)
@@ -195,7 +201,7 @@ def evaluate(
         scores=_scores(dataset.latents, z_hat, prediction, held_out=False, seed=seed),
         held_out=_scores(dataset.latents, z_hat, prediction, held_out=True, seed=seed),
         permutation=permutation,
-        # a baseline has no graph that could be wrong
+        # a baseline learns no graph
         errors=None
         if graph is None or not model.model.edges
         else structural_hamming(graph, model.graph, permutation),
@@ -216,29 +222,31 @@ def _scores(
     if prediction is not None:
         allowed = prediction.entanglement
         r_con = multiple_correlation(z, z_hat, allowed, held_out=held_out, seed=seed).score
-    found = Scores(
+    scores = Scores(
         mean_correlation(z, z_hat, held_out=held_out, seed=seed).score,
         multiple_correlation(z, z_hat, held_out=held_out, seed=seed).score,
         r_con,
     )
-    for name, value in asdict(found).items():
+    for name, value in asdict(scores).items():
         if value is not None and not math.isfinite(value):
-            raise DataError(f"the score {name} is {value}; latents, true or learned, have no finite variance")
-    return found
+            raise DataError(
+                f"the score {name} is {value}; the true or the learned latents have no finite variance"
+            )
+    return scores
 
 
 def _in_true_order(graph: CausalGraph, permutation: NDArray[np.int64], names: tuple[str, ...]) -> CausalGraph:
-    """The learned graph with true latents first, then the learned ones that nothing was matched to."""
-    others = np.setdiff1d(np.arange(graph.n_latents), permutation)
-    places = np.concatenate([permutation, others]).astype(int)
-    there = places >= 0
-    past = np.zeros((len(places), len(places)), dtype=bool)
-    past[np.ix_(there, there)] = graph.Gz.toarray()[np.ix_(places[there], places[there])]
-    acted = np.zeros((len(places), graph.n_actions), dtype=bool)
-    acted[there] = graph.Ga.toarray()[places[there]]
-    # as `structural_hamming` calls them
-    surplus = [f"learned {graph.latents[k]}" for k in others.tolist()]
-    return CausalGraph(Gz=past, Ga=acted, latents=[*names, *surplus], actions=graph.actions)
+    """Reorder the learned graph: the match of each true latent first, then the unmatched learned latents."""
+    unmatched = np.setdiff1d(np.arange(graph.n_latents), permutation)
+    order = np.concatenate([permutation, unmatched]).astype(int)
+    has_match = order >= 0
+    Gz = np.zeros((len(order), len(order)), dtype=bool)
+    Gz[np.ix_(has_match, has_match)] = graph.Gz.toarray()[np.ix_(order[has_match], order[has_match])]
+    Ga = np.zeros((len(order), graph.n_actions), dtype=bool)
+    Ga[has_match] = graph.Ga.toarray()[order[has_match]]
+    # the same names as in `structural_hamming`
+    unmatched_names = [f"learned {graph.latents[k]}" for k in unmatched.tolist()]
+    return CausalGraph(Gz=Gz, Ga=Ga, latents=[*names, *unmatched_names], actions=graph.actions)
 
 
 def _pairs(edges: Iterable[tuple[str, str]]) -> list[list[str]]:
@@ -246,7 +254,7 @@ def _pairs(edges: Iterable[tuple[str, str]]) -> list[list[str]]:
 
 
 def _reversed(errors: Iterable[tuple[str, str]]) -> list[list[str]]:
-    """(child, parent) as (parent, child), the order of the edges of a graph."""
+    """Return pairs (child, parent) as (parent, child), the order of the edges of a graph."""
     return [[parent, child] for child, parent in errors]
 
 
@@ -254,9 +262,10 @@ def _require_fit(model: TrainedModel, dataset: Dataset) -> None:
     shape = model.model.shape
     if shape.past and dataset.n_steps == 1:
         raise DataError(
-            "the model knows a past, but the data have one step per row; give sequences of 2 or more"
+            "the model was trained on sequences, but the data have one step per row; give sequences of 2 steps or more"
         )
     if not shape.past and dataset.n_steps > 1:
         raise DataError(
-            f"the model knows no past, but the data have {dataset.n_steps} steps per row; give rows of 1"
+            f"the model was trained on single steps, but the data have {dataset.n_steps} steps per row; give rows of "
+            "one step"
         )

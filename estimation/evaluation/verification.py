@@ -1,10 +1,11 @@
-"""Which latents can be trusted, when nobody knows the true ones? Several seeds held against the prediction.
+"""Verification without ground truth: several runs against the prediction from the best run's graph.
 
-By the theorem, two models that both found a graph as sparse as the true one have latents that are functions of each
-other within the entanglement that their graph predicts: v = encoder_A o decoder_B is consistent with the graph of A
-(Lachapelle et al., arXiv 2401.04890, the composition of two maps that preserve a graph). So take the best run and hold
-every other one against what its graph predicts. Where all agree, the latent is what the theory promises; where one
-does not, that run or the best one is wrong there, or the assumptions are.
+Suppose that two models both learned a graph as sparse as the true one. By the identifiability theorem, their latents
+are functions of each other within the entanglement that the graph predicts: v = encoder_A o decoder_B is consistent
+with the graph of A (Lachapelle et al., arXiv 2401.04890, the composition of two maps that preserve a graph). We
+therefore compare every other run with the prediction from the graph of the best run. A latent that all runs confirm
+satisfies what the theorem guarantees. A contradiction means that one of the two runs is wrong about this latent, or
+that an assumption fails.
 """
 
 from __future__ import annotations
@@ -31,22 +32,23 @@ if TYPE_CHECKING:
 
 __all__ = ["LatentTrust", "Verification", "verify"]
 
-_ROWS = 10_000
-ALONE, WITHIN, PARTLY, NOT = "trusted", "trusted within its block", "trusted by most runs", "not trusted"
+_MAX_ROWS = 10_000
+TRUSTED, TRUSTED_WITHIN_BLOCK = "trusted", "trusted within its block"
+TRUSTED_BY_MOST, NOT_TRUSTED = "trusted by most runs", "not trusted"
 
 
 @dataclass(frozen=True)
 class LatentTrust:
-    """What the other runs say of one latent of the best run.
+    """How far the other runs confirm one latent of the best run.
 
     Attributes:
-        latent: its name.
-        may_mix_with: other latents that the prediction lets it mix with.
-        confirmed_by: how many of the other runs have nothing in it that is not allowed.
-        runs: how many others there are.
-        correlation: the median over the other runs of its absolute correlation with its match.
-        strongest: the largest relative strength, over the other runs, of a latent that may not enter it.
-        intruders: latents that enter it in some run and may not.
+        latent: Name of the latent.
+        may_mix_with: Names of the other latents that the prediction allows it to mix with.
+        confirmed_by: Number of other runs in which the latent has no extra dependency.
+        runs: Number of other runs.
+        correlation: Median over the other runs of the absolute correlation with its match.
+        strongest: Largest relative strength, over the other runs, of a dependency that is not allowed.
+        extra: Names of the latents that it depends on in some run although the prediction excludes them.
     """
 
     latent: str
@@ -55,31 +57,32 @@ class LatentTrust:
     runs: int
     correlation: float
     strongest: float
-    intruders: tuple[str, ...]
+    extra: tuple[str, ...]
 
     @property
     def verdict(self) -> str:
-        """In words: trusted, trusted within its block, trusted by most runs, or not trusted."""
+        """The verdict: trusted, trusted within its block, trusted by most runs, or not trusted."""
         if self.confirmed_by == self.runs:
-            return WITHIN if self.may_mix_with else ALONE
-        return PARTLY if 2 * self.confirmed_by > self.runs else NOT
+            return TRUSTED_WITHIN_BLOCK if self.may_mix_with else TRUSTED
+        return TRUSTED_BY_MOST if 2 * self.confirmed_by > self.runs else NOT_TRUSTED
 
     @property
     def trusted(self) -> bool:
-        """Whether every other run confirms it."""
+        """Whether every other run confirms the latent."""
         return self.confirmed_by == self.runs
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Verification:
-    """Several runs held against the prediction of the best one.
+    """Several runs compared with the prediction of the best run.
 
     Attributes:
-        reference: name of the run with the lowest negative ELBO.
-        negative_elbo: of every run on the data, by name.
-        comparisons: of the reference with every other run, by name.
-        distances: between their graphs, by name.
-        correlations: absolute correlation of each of the reference's latents with its match, by name, shape (n,).
+        reference: Name of the best run, which has the lowest negative ELBO.
+        negative_elbo: Negative ELBO of every run on the data, by run.
+        comparisons: Comparison of the reference with every other run, by run.
+        distances: Distance between the learned graphs of the reference and every other run, by run.
+        correlations: Absolute correlation of each of the reference's latents with its match in every other run, by
+            run, shape (n,).
     """
 
     reference: str
@@ -90,49 +93,52 @@ class Verification:
 
     @property
     def predicted(self) -> Entanglement:
-        """What the reference's graph predicts."""
+        """The entanglement that the reference's graph predicts."""
         return next(iter(self.comparisons.values())).predicted
 
     @cached_property
     def extra_strengths(self) -> NDArray[np.float64]:
-        """The largest relative strength of what may not enter a latent, for each other run; shape (n, others)."""
-        return np.stack([_extra(each).max(axis=1) for each in self.comparisons.values()], axis=1)
+        """Largest relative strength of a dependency that is not allowed, per latent and other run; shape (n, runs)."""
+        return np.stack(
+            [_extra_strengths(comparison).max(axis=1) for comparison in self.comparisons.values()], axis=1
+        )
 
     @cached_property
     def latents(self) -> tuple[LatentTrust, ...]:
-        """Every latent of the reference, in its order."""
-        names = self.predicted.graph.latents
-        threshold = next(iter(self.comparisons.values())).learned.threshold
-        return tuple(self._trust(i, name, threshold) for i, name in enumerate(names))
+        """How far the other runs confirm every latent of the reference, in its order."""
+        return tuple(self._assess_latent(i) for i in range(self.predicted.n_latents))
 
-    def _trust(self, i: int, name: str, threshold: float) -> LatentTrust:
+    def _assess_latent(self, i: int) -> LatentTrust:
         names = self.predicted.graph.latents
         allowed = next(iter(self.comparisons.values())).allowed[i]
-        intruders: dict[str, None] = {}
-        confirmed = 0
-        for each in self.comparisons.values():
-            entering = [names[j] for j in np.flatnonzero(each.matched[i] & ~allowed).tolist()]
-            entering += [s for s in each.surplus if each.learned.matrix[i, each.learned.learned.index(s)]]
-            intruders.update(dict.fromkeys(entering))
-            confirmed += not entering and bool(each.learned.matrix[i].any())
+        extra: dict[str, None] = {}
+        n_confirming = 0
+        for comparison in self.comparisons.values():
+            learned = comparison.learned
+            run_extra = [names[j] for j in np.flatnonzero(comparison.matched[i] & ~allowed).tolist()]
+            run_extra += [
+                name for name in comparison.unmatched if learned.matrix[i, learned.learned.index(name)]
+            ]
+            extra.update(dict.fromkeys(run_extra))
+            n_confirming += not run_extra and bool(learned.matrix[i].any())
         return LatentTrust(
-            latent=name,
+            latent=names[i],
             may_mix_with=tuple(names[j] for j in np.flatnonzero(allowed).tolist() if j != i),
-            confirmed_by=confirmed,
+            confirmed_by=n_confirming,
             runs=len(self.comparisons),
-            correlation=float(np.median([each[i] for each in self.correlations.values()])),
+            correlation=float(np.median([correlation[i] for correlation in self.correlations.values()])),
             strongest=float(self.extra_strengths[i].max()),
-            intruders=tuple(intruders),
+            extra=tuple(extra),
         )
 
     @cached_property
     def combined(self) -> Comparison:
-        """The median over the other runs of all relative strengths, beside the prediction."""
+        """The prediction against the median of the relative strengths over the other runs."""
         names = self.predicted.graph.latents
         aligned = []
-        for each in self.comparisons.values():
-            present = each.permutation >= 0
-            aligned.append(np.where(present, each.learned.relative[:, each.permutation], 0.0))
+        for comparison in self.comparisons.values():
+            has_match = comparison.permutation >= 0
+            aligned.append(np.where(has_match, comparison.learned.relative[:, comparison.permutation], 0.0))
         threshold = next(iter(self.comparisons.values())).learned.threshold
         median = np.median(np.stack(aligned), axis=0)
         return compare(self.predicted, LearnedEntanglement(median, threshold, "models", names, names))
@@ -140,7 +146,7 @@ class Verification:
     @property
     def confirmed(self) -> bool:
         """Whether every other run confirms every latent."""
-        return all(each.trusted for each in self.latents)
+        return all(latent.trusted for latent in self.latents)
 
     def __bool__(self) -> bool:
         return self.confirmed
@@ -148,60 +154,65 @@ class Verification:
     @property
     def summary(self) -> str:
         """The outcome in a sentence."""
-        n, trusted = len(self.latents), sum(each.trusted for each in self.latents)
-        alone = sum(each.trusted and not each.may_mix_with for each in self.latents)
+        n, n_trusted = len(self.latents), sum(latent.trusted for latent in self.latents)
+        n_within_block = sum(latent.trusted and bool(latent.may_mix_with) for latent in self.latents)
         runs = len(self.comparisons)
-        others = "the other run confirms" if runs == 1 else f"all {runs} other runs confirm"
-        if trusted == 0:
+        if n_trusted == 0:
             return f"No latent of {self.reference} is confirmed by {'the other run' if runs == 1 else 'all runs'}."
+        subject = "the other run confirms" if runs == 1 else f"all {runs} other runs confirm"
         within = (
-            f", {trusted - alone} of them up to the mixing that the graph allows" if trusted > alone else ""
+            f", {n_within_block} of them up to the mixing that the graph allows" if n_within_block else ""
         )
-        return f"Of {n} latents of {self.reference}, {others} {trusted}{within}."
+        return f"Of {n} latents of {self.reference}, {subject} {n_trusted}{within}."
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return everything as a dictionary that JSON can hold."""
         return {
             "format": "mechsparse-verification",
-            "version": 1,
+            "version": 2,
             "reference": self.reference,
             "confirmed": self.confirmed,
             "summary": self.summary,
             "negative_elbo": dict(self.negative_elbo),
             "latents": [
-                {**asdict(each), "verdict": each.verdict, "trusted": each.trusted} for each in self.latents
+                {**asdict(latent), "verdict": latent.verdict, "trusted": latent.trusted}
+                for latent in self.latents
             ],
             "runs": {
                 name: {
-                    "confirmed": each.confirmed,
+                    "confirmed": comparison.confirmed,
                     "shd": self.distances[name].distance,
                     "mcc": float(self.correlations[name].mean()),
-                    "permutation": each.permutation.tolist(),
-                    "relative_strengths": each.learned.relative.tolist(),
+                    "permutation": comparison.permutation.tolist(),
+                    "relative_strengths": comparison.learned.relative.tolist(),
                 }
-                for name, each in self.comparisons.items()
+                for name, comparison in self.comparisons.items()
             },
         }
 
     def __repr__(self) -> str:
-        trusted = sum(each.trusted for each in self.latents)
-        return f"Verification({len(self.comparisons) + 1} runs, {trusted} of {len(self.latents)} latents trusted)"
+        n_trusted = sum(latent.trusted for latent in self.latents)
+        return f"Verification({len(self.comparisons) + 1} runs, {n_trusted} of {len(self.latents)} latents trusted)"
 
 
 @default_modes
 def verify(
     models: Mapping[str, TrainedModel], dataset: Dataset, threshold: float = 0.1, seed: int = 0
 ) -> Verification:
-    """Hold several runs against the prediction of the best one, without any truth.
+    """Compare several runs with the prediction of the best run, without ground truth.
 
     Args:
-        models: two or more, by name; for instance the same settings with other seeds.
-        dataset: data that none of them was trained on, of the same kind.
-        threshold: from which share of the strongest entry of its row an entry counts as an edge.
-        seed: of the points at which derivatives are taken.
+        models: Two models or more, by name; for instance, the same settings with different seeds.
+        dataset: Data of the same kind that none of the models was trained on.
+        threshold: Threshold on the relative strengths: an entry above this fraction of the largest entry of its row
+            counts as an edge.
+        seed: Seed of the posterior's samples and of the points at which derivatives are evaluated.
+
+    Returns:
+        The comparisons of the best run with every other run.
 
     Raises:
-        DataError: fewer than two models, one without a graph, or data that don't fit them.
+        DataError: If there are fewer than two models, a model has no graph, or the data do not fit the models.
 
     Example:
         >>> from estimation.config.training import TrainingConfig
@@ -210,44 +221,44 @@ def verify(
         >>> data = simulate("ActionBlockDiag", 200)
         >>> tiny = {"steps": 2, "width": 8, "transition_width": 4, "unmixing": False}
         >>> models = {f"seed {k}": fit(data, TrainingConfig(max_edges_actions=10, seed=k, **tiny)) for k in (0, 1)}
-        >>> found = verify(models, data)
-        >>> len(found.latents), found.latents[0].runs
+        >>> verification = verify(models, data)
+        >>> len(verification.latents), verification.latents[0].runs
         (10, 1)
     """
     if len(models) < 2:
-        raise DataError(f"verifying takes two runs or more; {len(models)} given")
-    elbo = {name: _elbo(name, model, dataset, seed) for name, model in models.items()}
+        raise DataError(f"verification needs two runs or more; got {len(models)}")
+    elbo = {name: _negative_elbo(name, model, dataset, seed) for name, model in models.items()}
     reference = min(elbo, key=lambda name: (not np.isfinite(elbo[name]), elbo[name]))
     best = models[reference]
     predicted = predict_entanglement(best.graph)
-    ours = _encoded(best, dataset)
+    reference_latents = _encode(best, dataset)
     comparisons, distances, correlations = {}, {}, {}
     for name, other in models.items():
         if name == reference:
             continue
         learned = learned_entanglement(best, dataset, other=other, threshold=threshold, seed=seed)
         comparisons[name] = compare(predicted, learned)
-        theirs = with_actions_of(other.graph, best.graph, name)
-        distances[name] = structural_hamming(best.graph, theirs, learned.permutation)
-        correlations[name] = mean_correlation(ours, _encoded(other, dataset)).per_latent
+        other_graph = with_actions_of(other.graph, best.graph, name)
+        distances[name] = structural_hamming(best.graph, other_graph, learned.permutation)
+        correlations[name] = mean_correlation(reference_latents, _encode(other, dataset)).per_latent
     return Verification(reference, elbo, comparisons, distances, correlations)
 
 
-def _encoded(model: TrainedModel, dataset: Dataset) -> NDArray[np.floating]:
-    return model.encode(align_observed(dataset, model).observations[:_ROWS])
+def _encode(model: TrainedModel, dataset: Dataset) -> NDArray[np.floating]:
+    return model.encode(align_observed(dataset, model).observations[:_MAX_ROWS])
 
 
-def _elbo(name: str, model: TrainedModel, dataset: Dataset, seed: int) -> float:
+def _negative_elbo(name: str, model: TrainedModel, dataset: Dataset, seed: int) -> float:
     model.require_graph(name)
-    found = model.negative_elbo(dataset, seed)
-    assert found is not None
-    return found["total"]
+    terms = model.negative_elbo(dataset, seed)
+    assert terms is not None
+    return terms["total"]
 
 
-def _extra(comparison: Comparison) -> NDArray[np.float64]:
-    """Relative strengths of what is not allowed, shape (n, n_learned), 0 elsewhere."""
+def _extra_strengths(comparison: Comparison) -> NDArray[np.float64]:
+    """Return the relative strengths of the pairs that are not allowed, shape (n, n_learned), 0 elsewhere."""
     relative = comparison.learned.relative
     allowed = np.zeros(relative.shape, dtype=bool)
-    present = comparison.permutation >= 0
-    allowed[:, comparison.permutation[present]] = comparison.allowed[:, present]
+    has_match = comparison.permutation >= 0
+    allowed[:, comparison.permutation[has_match]] = comparison.allowed[:, has_match]
     return np.where(allowed, 0.0, relative)

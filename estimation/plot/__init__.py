@@ -1,6 +1,20 @@
-"""Figures of what was learned, beside what is predicted and true. In the style of `identify.plot`.
+"""Figures of trained models, sweeps and training runs, in the style of `identify.plot`.
 
-Every function takes axes and returns them. Kinds are told apart by lightness and marks, never by hue alone.
+Every function takes axes and returns them. Categories differ in lightness and marks, never in hue alone.
+
+================  ===================================================================================
+module            contents
+================  ===================================================================================
+``marks``         marks in the cells of a matrix and their legend, shared by two modules
+``entanglement``  `plot_comparison`: predicted and learned entanglement
+``graphs``        `plot_graphs`: the true and the learned graph
+``latents``       `plot_latents`: true against learned latents
+``training``      `plot_training`, `plot_edge_probabilities`: loss and edges over the training steps
+``selection``     `plot_selection`: ELBO, stability and score of every setting
+``sweep``         `plot_scores`: scores against the number of edges
+``verification``  `plot_verification`: which latents the other runs confirm
+``reproduction``  `plot_reproduction`: our scores and the published ones
+================  ===================================================================================
 """
 
 from __future__ import annotations

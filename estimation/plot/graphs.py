@@ -1,4 +1,4 @@
-"""The learned graph beside the true one, with missing and extra edges marked."""
+"""`plot_graphs`: the true and the learned graph, with missing and extra edges marked."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_graphs"]
 
-_TITLE, _HEADING = 10.0, 9.0
-# columns left empty between G^a and G^z
+_TITLE_SIZE, _HEADING_SIZE = 10.0, 9.0
+# number of empty columns between G^a and G^z
 _GAP = 1
 
 
@@ -43,22 +43,23 @@ def plot_graphs(
     axes: Sequence[Axes] | None = None,
     legend: bool = True,
 ) -> tuple[Axes, Axes]:
-    """Draw the learned graph beside the true one, as matrices whose rows are children.
+    """Draw the true and the learned graph side by side, as matrices whose rows are children.
 
-    In the learned one a ring marks an edge that is missing, a cross on yellow one that is extra.
+    In the learned graph, a ring marks a missing edge and a cross on yellow marks an extra edge.
 
     Args:
-        true_graph: n latents.
-        learned_graph: its latents in the true order, such as `Evaluation.learned_graph`; more of them may follow.
-        axes: two, for the true and the learned graph; new ones when left out.
-        legend: explain the marks beside the learned graph.
+        true_graph: The true graph, with n latents.
+        learned_graph: The learned graph, such as `Evaluation.learned_graph`, with its latents in the true order.
+            Unmatched learned latents may follow.
+        axes: Two axes, for the true and the learned graph; None to create a figure.
+        legend: Whether to explain the marks in a legend to the right of the learned graph.
 
     Returns:
-        The axes.
+        The two axes.
 
     Raises:
-        DataError: the graphs have other numbers of actions, the learned one has fewer latents, or there are not two
-            axes.
+        DataError: If the graphs have different numbers of actions, the learned graph has fewer latents, or there are
+            not two axes.
 
     Example:
         >>> from matplotlib.figure import Figure
@@ -67,31 +68,31 @@ def plot_graphs(
         >>> ax.get_title()
         'learned: 1 missing, 1 extra'
     """
-    parts = _parts(true_graph, learned_graph)
-    columns = _columns(parts)
+    matrices = _nonempty_matrices(true_graph, learned_graph)
+    columns = _columns(matrices)
     left, right = two_axes(axes, learned_graph.latents, columns, columns, legend)
-    missing = sum(int(part.missing.sum()) for part in parts)
-    extra = sum(int(part.extra.sum()) for part in parts)
-    spare = [""] * (learned_graph.n_latents - true_graph.n_latents)
-    _draw(left, parts, [*true_graph.latents, *spare], marked=False)
-    left.set_title("true", fontsize=_TITLE, color=INK, pad=8)
-    _draw(right, parts, learned_graph.latents, marked=True)
-    right.set_title(f"learned: {missing} missing, {extra} extra", fontsize=_TITLE, color=INK, pad=8)
+    n_missing = sum(int(matrix.missing.sum()) for matrix in matrices)
+    n_extra = sum(int(matrix.extra.sum()) for matrix in matrices)
+    padding = [""] * (learned_graph.n_latents - true_graph.n_latents)
+    _draw(left, matrices, [*true_graph.latents, *padding], mark_errors=False)
+    left.set_title("true", fontsize=_TITLE_SIZE, color=INK, pad=8)
+    _draw(right, matrices, learned_graph.latents, mark_errors=True)
+    right.set_title(f"learned: {n_missing} missing, {n_extra} extra", fontsize=_TITLE_SIZE, color=INK, pad=8)
     if legend:
-        add_legend(right, _entries(parts, missing, extra))
+        add_legend(right, _legend_entries(matrices, n_missing, n_extra))
     return left, right
 
 
 @dataclass(frozen=True)
-class _Part:
-    """G^a or G^z of both graphs, rows and columns alike."""
+class _MatrixPair:
+    """G^a or G^z of both graphs, with the same rows and columns."""
 
     true: NDArray[np.bool_]
     learned: NDArray[np.bool_]
-    names: tuple[str, ...]
+    parents: tuple[str, ...]
     colour: str
     heading: str
-    kind: str
+    origin: str
 
     @property
     def common(self) -> NDArray[np.bool_]:
@@ -106,67 +107,72 @@ class _Part:
         return self.learned & ~self.true
 
 
-def _parts(true: CausalGraph, learned: CausalGraph) -> list[_Part]:
-    """The matrices with an edge in one of the graphs; one of them if there is no edge at all."""
+def _nonempty_matrices(true: CausalGraph, learned: CausalGraph) -> list[_MatrixPair]:
+    """Return the matrices with an edge in one of the graphs; without any edge, one matrix."""
     if true.n_actions != learned.n_actions or true.n_latents > learned.n_latents:
         raise DataError(
-            f"the true graph has {true.n_latents} latents and {true.n_actions} actions, the learned one "
-            f"{learned.n_latents} and {learned.n_actions}; bring the learned one into the true order first"
+            f"the true graph has {true.n_latents} latents and {true.n_actions} actions, the learned graph has "
+            f"{learned.n_latents} and {learned.n_actions}; reorder the learned graph to match the true one first"
         )
-    more = learned.n_latents - true.n_latents
-    acted, past = np.pad(true.Ga.toarray(), ((0, more), (0, 0))), np.pad(true.Gz.toarray(), (0, more))
-    every = [
-        _Part(acted, learned.Ga.toarray(), true.actions, ACTION, "$G^a$: actions", "from actions"),
-        _Part(past, learned.Gz.toarray(), learned.latents, PAST, "$G^z$: past latents", "from the past"),
+    padding = learned.n_latents - true.n_latents
+    true_Ga = np.pad(true.Ga.toarray(), ((0, padding), (0, 0)))
+    true_Gz = np.pad(true.Gz.toarray(), (0, padding))
+    pairs = [
+        _MatrixPair(true_Ga, learned.Ga.toarray(), true.actions, ACTION, "$G^a$: actions", "from actions"),
+        _MatrixPair(
+            true_Gz, learned.Gz.toarray(), learned.latents, PAST, "$G^z$: past latents", "from the past"
+        ),
     ]
-    found = [part for part in every if part.true.any() or part.learned.any()]
-    return found or [every[0] if true.n_actions else every[1]]
+    nonempty = [pair for pair in pairs if pair.true.any() or pair.learned.any()]
+    return nonempty or [pairs[0] if true.n_actions else pairs[1]]
 
 
-def _columns(parts: Sequence[_Part]) -> list[str]:
-    """Names of all columns, with empty ones between two matrices."""
+def _columns(matrices: Sequence[_MatrixPair]) -> list[str]:
+    """Return the names of all columns, with empty names between two matrices."""
     names: list[str] = []
-    for part in parts:
-        names += [*([""] * _GAP if names else []), *part.names]
+    for matrix in matrices:
+        names += [*([""] * _GAP if names else []), *matrix.parents]
     return names
 
 
-def _draw(ax: Axes, parts: Sequence[_Part], rows: Sequence[str], marked: bool) -> None:
-    """The true matrices, or the learned ones with their errors marked."""
-    shape_cells(ax, len(rows), len(_columns(parts)))
+def _draw(ax: Axes, matrices: Sequence[_MatrixPair], rows: Sequence[str], mark_errors: bool) -> None:
+    """Draw the true matrices, or the learned ones with their errors marked."""
+    shape_cells(ax, len(rows), len(_columns(matrices)))
     start = 0
-    places: list[float] = []
+    ticks: list[float] = []
     headings: list[tuple[float, str]] = []
-    for part in parts:
-        kinds = part.common + 2 * part.missing + 3 * part.extra if marked else part.true.astype(int)
-        draw_cells(ax, kinds, start, [part.colour, "white", EXTRA_COLOUR])
-        if marked:
-            mark_missing(ax, part.missing, start)
-            mark_extra(ax, part.extra, start)
-        headings.append((start + (len(part.names) - 1) / 2, part.heading))
-        places += [float(start + j) for j in range(len(part.names))]
-        start += len(part.names) + _GAP
-    _head(ax, headings)
+    for matrix in matrices:
+        kinds = matrix.true.astype(int)
+        if mark_errors:
+            kinds = matrix.common + 2 * matrix.missing + 3 * matrix.extra
+        draw_cells(ax, kinds, start, [matrix.colour, "white", EXTRA_COLOUR])
+        if mark_errors:
+            mark_missing(ax, matrix.missing, start)
+            mark_extra(ax, matrix.extra, start)
+        headings.append((start + (len(matrix.parents) - 1) / 2, matrix.heading))
+        ticks += [float(start + j) for j in range(len(matrix.parents))]
+        start += len(matrix.parents) + _GAP
+    _draw_headings(ax, headings)
     frame(ax)
-    label(ax, "x", places, [name for part in parts for name in part.names], "parents")
+    label(ax, "x", ticks, [name for matrix in matrices for name in matrix.parents], "parents")
     label(ax, "y", range(len(rows)), rows, "children (latents, time t)")
 
 
-def _head(ax: Axes, headings: Sequence[tuple[float, str]]) -> None:
-    # as labels of an axis, so that the title goes above them
+def _draw_headings(ax: Axes, headings: Sequence[tuple[float, str]]) -> None:
+    # as tick labels of an axis, so that the title goes above them
     top = ax.secondary_xaxis("top")
     top.set_ticks([x for x, _ in headings], [heading for _, heading in headings])
-    top.tick_params(length=0, pad=3, labelsize=_HEADING, labelcolor=INK)
+    top.tick_params(length=0, pad=3, labelsize=_HEADING_SIZE, labelcolor=INK)
     top.spines[:].set_visible(False)
 
 
-def _entries(parts: Sequence[_Part], missing: int, extra: int) -> Entries:
+def _legend_entries(matrices: Sequence[_MatrixPair], n_missing: int, n_extra: int) -> Entries:
     entries: Entries = []
-    for part in parts:
-        of = f", {part.kind}" if len(parts) > 1 else ""
-        entries.append((patch(part.colour), f"true and learned{of}"))
-    if missing:
+    for matrix in matrices:
+        origin = f", {matrix.origin}" if len(matrices) > 1 else ""
+        entries.append((patch(matrix.colour), f"true and learned{origin}"))
+    if n_missing:
         entries.append(missing_entry("missing: true, not learned"))
-    if extra:
+    if n_extra:
         entries.append(extra_entry("extra: learned, not true"))
     return entries

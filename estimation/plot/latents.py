@@ -1,4 +1,4 @@
-"""True against learned latents, matched, as a grid of scatter plots."""
+"""`plot_latents`: scatter plots of every true latent against the learned latent matched to it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["MOST_PANELS", "plot_latents"]
+__all__ = ["MAX_PANELS", "plot_latents"]
 
-#: Panels that are drawn; with more latents, those that match worst.
-MOST_PANELS = 36
+#: Largest number of panels. With more latents, only those with the lowest correlations are drawn.
+MAX_PANELS = 36
 
-_MOST_POINTS = 1_500
-_PANEL = 1.35
-_TEXT = 8.0
+_MAX_POINTS = 1_500
+_PANEL_INCHES = 1.35
+_TEXT_SIZE = 8.0
 
 
 @draws
@@ -36,41 +36,42 @@ def plot_latents(
     names: Sequence[str] | None = None,
     seed: int = 0,
 ) -> list[Axes]:
-    """Draw each true latent against the learned latent matched to it, with their correlation.
+    """Draw every true latent against the learned latent matched to it, with their absolute correlation.
 
-    A disentangled latent is a thin curve that rises or falls throughout; any shape of the curve is fine.
+    A disentangled latent appears as a thin monotone curve, of any shape.
 
     Args:
-        z: true latents, shape (N, n) or (N, T, n).
-        z_hat: learned latents of the same points.
-        permutation: shape (n,), the learned latent matched to each true one; -1 for none.
-        axes: one per latent, in order; a new grid when left out. With more than 36 latents the grid shows the 36
-            that match worst.
-        names: of the true latents; ``z0, z1, ...`` when left out.
-        seed: which 1,500 points are drawn.
+        z: True latents, shape (N, n) or (N, T, n).
+        z_hat: Learned latents of the same points.
+        permutation: Index of the learned latent matched to each true latent, -1 for none; shape (n,).
+        axes: One axes per latent, in order; None to create a grid. With more than 36 latents, the grid shows the 36
+            with the lowest correlations.
+        names: Names of the true latents; None for ``z0, z1, ...``.
+        seed: Seed that selects the at most 1,500 points to draw.
 
     Returns:
         The axes, one per latent that is drawn.
 
     Raises:
-        DataError: the shapes don't fit each other.
+        DataError: If the shapes do not match.
     """
-    true, learned = _flat(z, "z"), _flat(z_hat, "z_hat")
+    true, learned = _flatten_steps(z, "z"), _flatten_steps(z_hat, "z_hat")
     order = np.asarray(permutation, dtype=int)
     n = true.shape[1]
     labels = tuple(names) if names is not None else default_names("z", n)
     _require_fit(true, learned, order, labels)
     correlations = [_correlation(true[:, i], learned[:, k]) if k >= 0 else 0.0 for i, k in enumerate(order)]
-    shown = list(range(n))
+    panels = list(range(n))
     if axes is None:
-        shown = sorted(sorted(shown, key=lambda i: (abs(correlations[i]), i))[:MOST_PANELS])
-        axes = _grid(len(shown))
-    if len(axes) != len(shown):
-        raise DataError(f"{len(axes)} axes are given for {len(shown)} latents; give one per latent")
-    rows = np.random.default_rng(seed).permutation(len(true))[:_MOST_POINTS]
-    for ax, i in zip(axes, shown, strict=True):
+        panels = sorted(sorted(panels, key=lambda i: (abs(correlations[i]), i))[:MAX_PANELS])
+        axes = _new_grid(len(panels))
+    if len(axes) != len(panels):
+        raise DataError(f"got {len(axes)} axes for {len(panels)} latents; give one per latent")
+    rows = np.random.default_rng(seed).permutation(len(true))[:_MAX_POINTS]
+    for ax, i in zip(axes, panels, strict=True):
         _draw(ax, true[rows, i], learned[rows, order[i]] if order[i] >= 0 else None)
-        ax.set_title(f"{shorten(labels[i], 14)}  {abs(correlations[i]):.3f}", **text_options(_TEXT), pad=3)
+        title = f"{shorten(labels[i], 14)}  {abs(correlations[i]):.3f}"
+        ax.set_title(title, **text_options(_TEXT_SIZE), pad=3)
     return list(axes)
 
 
@@ -80,18 +81,18 @@ def _draw(ax: Axes, true: NDArray[np.float64], learned: NDArray[np.float64] | No
     ax.set_box_aspect(1)
     if learned is None:
         ax.text(
-            0.5, 0.5, "no match", transform=ax.transAxes, ha="center", va="center", fontsize=_TEXT, color=INK
-        )
+            0.5, 0.5, "no match", transform=ax.transAxes, ha="center", va="center", fontsize=_TEXT_SIZE, color=INK
+        )  # fmt: skip
         return
     ax.scatter(true, learned, s=1.6, color=PAST, alpha=0.35, linewidth=0, rasterized=True)
 
 
-def _grid(count: int) -> list[Axes]:
+def _new_grid(count: int) -> list[Axes]:
     from matplotlib import pyplot as plt
 
     columns = min(count, 5 if count <= 20 else 6)
     rows = -(-count // columns)
-    size = (_PANEL * columns + 0.5, (_PANEL + 0.25) * rows + 0.5)
+    size = (_PANEL_INCHES * columns + 0.5, (_PANEL_INCHES + 0.25) * rows + 0.5)
     figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
     flat = list(axes.ravel())
     for ax in flat[count:]:
@@ -101,10 +102,10 @@ def _grid(count: int) -> list[Axes]:
     return flat[:count]
 
 
-def _flat(values: ArrayLike, what: str) -> NDArray[np.float64]:
+def _flatten_steps(values: ArrayLike, name: str) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=float)
     if array.ndim not in (2, 3):
-        raise DataError(f"{what} has shape {array.shape}; it needs (N, n) or (N, T, n)")
+        raise DataError(f"{name} has shape {array.shape}; it must be (N, n) or (N, T, n)")
     return array.reshape(-1, array.shape[-1])
 
 
@@ -115,15 +116,16 @@ def _require_fit(
         raise DataError(f"z has {len(true)} points, z_hat has {len(learned)}; they must be the same points")
     if order.shape != (true.shape[1],) or len(names) != true.shape[1]:
         raise DataError(
-            f"{true.shape[1]} true latents, but a permutation of shape {order.shape} and {len(names)} names; "
-            "give one of each per true latent"
+            f"there are {true.shape[1]} true latents, but the permutation has shape {order.shape} and there are "
+            f"{len(names)} names; give one of each per true latent"
         )
     if order.size and not -1 <= order.min() <= order.max() < learned.shape[1]:
         raise DataError(
-            f"the permutation reaches {order.max()}; there are {learned.shape[1]} learned latents"
+            f"the permutation has entries from {order.min()} to {order.max()}; they must be from -1 to "
+            f"{learned.shape[1] - 1}, for {learned.shape[1]} learned latents"
         )
 
 
 def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    spread = a.std() * b.std()
-    return float(np.mean((a - a.mean()) * (b - b.mean())) / spread) if spread > 0 else 0.0
+    scale = a.std() * b.std()
+    return float(np.mean((a - a.mean()) * (b - b.mean())) / scale) if scale > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Marks in the cells of a matrix, and what they mean: a ring where something is missing, a cross where it is extra."""
+"""Marks in the cells of a matrix, and their legend: a ring for a missing entry, a cross for an extra one."""
 
 from __future__ import annotations
 
@@ -29,89 +29,103 @@ __all__ = [
     "two_axes",
 ]
 
-#: Of cells that are extra; they bear a cross too, so that the colour may go. CIE L* 89.
+#: Colour of extra cells. They have a cross as well, so the figure is readable without colour. CIE L* 89.
 EXTRA_COLOUR = "#F0E442"
 
-_TEXT = 8.0
-# inches: titles above and below, the legend, a title at the side, and one that lies flat beside few rows
-_HEADS, _LEGEND, _SIDE, _FLAT_SIDE = 1.6, 2.9, 0.7, 1.5
-_FEW = 1.9
-_POINTS = 72
+_TEXT_SIZE = 8.0
+# inches for the titles above and below, and for the legend
+_TITLES_INCHES, _LEGEND_INCHES = 1.6, 2.9
+# inches for the title of the rows, which is upright unless the matrix is lower than this
+_UPRIGHT_INCHES, _FLAT_INCHES, _FLAT_BELOW_INCHES = 0.7, 1.5, 1.9
+_POINTS_PER_INCH = 72
 
 Entries = list[tuple[Any, str]]
 
 
 def mark_one_way(ax: Axes, where: NDArray[np.bool_]) -> None:
-    """A dot, as in the matrix of predicted entanglement."""
-    _ovals(ax, where, 0, 0.11, "one way", facecolor=ON_FILL, linewidth=0)
+    """Draw a dot in the cells, as in the matrix of predicted entanglement."""
+    _draw_ovals(ax, where, 0, 0.11, "one way", facecolor=ON_FILL, linewidth=0)
 
 
 def mark_missing(ax: Axes, where: NDArray[np.bool_], start: int = 0) -> None:
-    """A ring in the cells, from column ``start`` on."""
-    _ovals(ax, where, start, 0.22, "missing", facecolor="none", edgecolor=ON_FILL, linewidth=1.1)
+    """Draw a ring in the cells of a matrix whose first column is at ``start``."""
+    _draw_ovals(ax, where, start, 0.22, "missing", facecolor="none", edgecolor=ON_FILL, linewidth=1.1)
 
 
 def mark_extra(
     ax: Axes, where: NDArray[np.bool_], start: int = 0, strength: NDArray[np.float64] | None = None
 ) -> None:
-    """A cross in the cells, from column ``start`` on; the larger, the stronger (0 to 1) where that is given."""
+    """Draw a cross in the cells of a matrix whose first column is at ``start``.
+
+    Args:
+        ax: Where to draw.
+        where: The cells.
+        start: Position of the first column.
+        strength: Strength of every cell, 0 to 1, which determines the size of the cross; None for equal sizes.
+    """
     from matplotlib.collections import LineCollection
 
     lines = []
     for row, column in np.argwhere(where).tolist():
         x, y = column + start, row
-        across, down = _half(ax, 0.22 if strength is None else 0.1 + 0.3 * float(strength[row, column]))
-        lines += [[(x - across, y - sign * down), (x + across, y + sign * down)] for sign in (-1, 1)]
+        radius = 0.22 if strength is None else 0.1 + 0.3 * float(strength[row, column])
+        half_width, half_height = _half_size(ax, radius)
+        lines += [
+            [(x - half_width, y - sign * half_height), (x + half_width, y + sign * half_height)]
+            for sign in (-1, 1)
+        ]
     if lines:
         ax.add_collection(LineCollection(lines, colors=ON_FILL, linewidths=1.4, zorder=3, label="extra"))
 
 
-def _ovals(ax: Axes, where: NDArray[np.bool_], start: int, share: float, label: str, **looks: Any) -> None:
-    """In units of the cells, so that marks keep their size in a cell whatever the layout does to it."""
+def _draw_ovals(
+    ax: Axes, where: NDArray[np.bool_], start: int, radius: float, label: str, **style: Any
+) -> None:
+    """Draw ovals in units of the cells, so that they scale with the cells when the layout changes."""
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Ellipse
 
-    across, down = _half(ax, share)
-    places = np.argwhere(where).tolist()
-    if places:
-        ovals = [Ellipse((column + start, row), 2 * across, 2 * down) for row, column in places]
-        ax.add_collection(PatchCollection(ovals, zorder=3, label=label, **looks))
+    half_width, half_height = _half_size(ax, radius)
+    cells = np.argwhere(where).tolist()
+    if cells:
+        ovals = [Ellipse((column + start, row), 2 * half_width, 2 * half_height) for row, column in cells]
+        ax.add_collection(PatchCollection(ovals, zorder=3, label=label, **style))
 
 
-def _half(ax: Axes, share: float) -> tuple[float, float]:
-    """Half the width and height of a mark that looks as wide as high, in cells."""
+def _half_size(ax: Axes, radius: float) -> tuple[float, float]:
+    """Return half the width and half the height, in cells, of a mark with equal width and height on the figure."""
     aspect = float(ax.get_aspect())
-    return share * min(aspect, 1.0), share / max(aspect, 1.0)
+    return radius * min(aspect, 1.0), radius / max(aspect, 1.0)
 
 
 def patch(face: str) -> Any:
-    """A sample of a colour for the legend."""
+    """Return a patch of a colour for the legend."""
     from matplotlib.patches import Patch
 
     return Patch(facecolor=face, edgecolor=INK, linewidth=0.8)
 
 
 def one_way_entry(colour: str, text: str) -> tuple[Any, str]:
-    """A line of the legend for dots on a colour."""
-    return (patch(colour), _sign("o", 2.5, ON_FILL, ON_FILL)), text
+    """Return the legend entry for dots on a colour."""
+    return (patch(colour), _marker("o", 2.5, ON_FILL, ON_FILL)), text
 
 
 def sign_entry(sign: str, text: str) -> tuple[Any, str]:
-    """A line of the legend for a sign beside a name."""
-    return _sign(f"${sign}$", 6, INK, INK), text
+    """Return the legend entry for a sign that follows a name."""
+    return _marker(f"${sign}$", 6, INK, INK), text
 
 
 def missing_entry(text: str) -> tuple[Any, str]:
-    """A line of the legend for rings."""
-    return (patch("white"), _sign("o", 6, "none", ON_FILL)), text
+    """Return the legend entry for rings."""
+    return (patch("white"), _marker("o", 6, "none", ON_FILL)), text
 
 
 def extra_entry(text: str) -> tuple[Any, str]:
-    """A line of the legend for crosses."""
-    return (patch(EXTRA_COLOUR), _sign("x", 5, ON_FILL, ON_FILL)), text
+    """Return the legend entry for crosses."""
+    return (patch(EXTRA_COLOUR), _marker("x", 5, ON_FILL, ON_FILL)), text
 
 
-def _sign(marker: str, size: float, face: str, edge: str) -> Any:
+def _marker(marker: str, size: float, face: str, edge: str) -> Any:
     from matplotlib.lines import Line2D
 
     return Line2D(
@@ -120,33 +134,33 @@ def _sign(marker: str, size: float, face: str, edge: str) -> Any:
 
 
 def add_legend(ax: Axes, entries: Entries) -> None:
-    """The legend beside the axes, if there is anything to explain."""
+    """Add a legend to the right of the axes, unless there are no entries."""
     if entries:
         ax.legend(
             [handle for handle, _ in entries], [text for _, text in entries], loc="upper left",
-            bbox_to_anchor=(1.02, 1), borderaxespad=0, frameon=False, fontsize=_TEXT,
+            bbox_to_anchor=(1.02, 1), borderaxespad=0, frameon=False, fontsize=_TEXT_SIZE,
         )  # fmt: skip
 
 
 def two_axes(
     axes: Sequence[Axes] | None, rows: Sequence[str], left: Sequence[str], right: Sequence[str], legend: bool
 ) -> tuple[Axes, Axes]:
-    """The axes given, or new ones beside each other with room for two matrices and their names.
+    """Return the given axes, or new ones side by side with room for two matrices and their names.
 
     Args:
-        axes: two, or None.
-        rows: names of the rows of both.
-        left: names of the columns of the first.
-        right: names of the columns of the second.
-        legend: make room for it.
+        axes: Two axes, or None.
+        rows: Names of the rows of both matrices.
+        left: Names of the columns of the first matrix.
+        right: Names of the columns of the second matrix.
+        legend: Whether to leave room for a legend.
 
     Raises:
-        DataError: there are not two axes.
+        DataError: If there are not two axes.
     """
     if axes is None:
         axes = _new_pair(rows, left, right, legend)
     if len(axes) != 2:
-        raise DataError(f"{len(axes)} axes are given; two matrices need two")
+        raise DataError(f"got {len(axes)} axes; two matrices need two")
     return axes[0], axes[1]
 
 
@@ -155,15 +169,16 @@ def _new_pair(rows: Sequence[str], left: Sequence[str], right: Sequence[str], le
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     cell = pitch(max(len(rows), len(left), len(right)))
-    names, upright = (_inches(texts) for texts in (rows, [*left, *right]))
+    row_names, column_names = (_widest_inches(names) for names in (rows, [*left, *right]))
     widths, height = [cell * len(columns) for columns in (left, right)], cell * len(rows)
-    side = names + (_FLAT_SIDE if height < _FEW else _SIDE)
-    size = (sum(widths) + 2 * side + _LEGEND * legend, height + upright + _HEADS)
-    # the layout takes names and legend from both alike, so that cells come out alike; its own margin cuts letters
+    side = row_names + (_FLAT_INCHES if height < _FLAT_BELOW_INCHES else _UPRIGHT_INCHES)
+    size = (sum(widths) + 2 * side + _LEGEND_INCHES * legend, height + column_names + _TITLES_INCHES)
+    # the layout takes the room for names and legend equally from both matrices, so their cells have the same size; its
+    # default margin cuts off letters
     layout = ConstrainedLayoutEngine(rect=(0.01, 0.01, 0.98, 0.98))
-    _, made = plt.subplots(1, 2, figsize=size, layout=layout, width_ratios=widths)
-    return list(made)
+    _, axes = plt.subplots(1, 2, figsize=size, layout=layout, width_ratios=widths)
+    return list(axes)
 
 
-def _inches(texts: Sequence[str]) -> float:
-    return widest([shorten(text) for text in texts], LARGEST_TEXT) / _POINTS
+def _widest_inches(names: Sequence[str]) -> float:
+    return widest([shorten(name) for name in names], LARGEST_TEXT) / _POINTS_PER_INCH

@@ -1,4 +1,4 @@
-"""Scores against the number of edges, seeds as points, with what would be chosen without the truth."""
+"""`plot_scores`: scores against the number of edges, with the settings that selection rules choose."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_scores"]
 
-_LABEL, _TEXT = 9.0, 8.0
+_LABEL_SIZE, _TEXT_SIZE = 9.0, 8.0
+# by key: label, colour, marker, line style
 _SCORES = {
     "mcc": ("MCC", INK, "o", "-"),
     "r_con": ("R_con", PAST, "s", "--"),
@@ -32,52 +33,53 @@ def plot_scores(
     choices: Mapping[str, Selection | None] | None = None,
     axes: Sequence[Axes] | None = None,
 ) -> tuple[Axes, Axes]:
-    """Draw MCC, R_con and R above, SHD below, against the edges of the learned graph.
+    """Draw MCC, R_con and R (top) and SHD (bottom) against the number of edges in the learned graph.
 
-    A point is a run; lines go through the means of each setting.
+    Every point is a run; the lines connect the means of the settings.
 
     Args:
-        rows: of one data set and method (`estimation.sweep.results.Results.groups`), with the truth known.
-        choices: what rules would take, by name; a vertical line each.
-        axes: two; new ones when left out.
+        rows: Rows of one data set and method, with scores against ground truth; see
+            `estimation.sweep.results.Results.groups`.
+        choices: Selections by the name of their rule, each drawn as a vertical line.
+        axes: Two axes, one above the other; None to create a figure.
 
     Returns:
-        The axes.
+        The two axes.
 
     Raises:
-        DataError: there is no row with scores, or there are not two axes.
+        DataError: If no row has scores and edges, or there are not two axes.
     """
     scored = [row for row in rows if row["mcc"] is not None and row["edges"] is not None]
     if not scored:
         raise DataError(
-            "no run has scores and edges: the data hold no true latents, or the method learns no graph"
+            "no run has both scores and edges: the data have no true latents, or the method learns no graph"
         )
     if axes is None:
         axes = _new_pair()
     if len(axes) != 2:
-        raise DataError(f"{len(axes)} axes are given; the scores and the SHD need two")
-    above, below = axes
+        raise DataError(f"got {len(axes)} axes; the scores and the SHD need two")
+    top, bottom = axes
     for key, (label, colour, marker, style) in _SCORES.items():
-        _draw(above, scored, key, label, colour, marker, style)
-    _draw(below, scored, "shd", "SHD", INK, "o", "-")
-    for number, (name, choice) in enumerate((choices or {}).items()):
+        _draw_score(top, scored, key, label, colour, marker, style)
+    _draw_score(bottom, scored, "shd", "SHD", INK, "o", "-")
+    for number, (rule, choice) in enumerate((choices or {}).items()):
         if choice is not None:
             edges = choice.settings[choice.chosen].edges
             style = ("-", "--", ":", "-.")[number % 4]
             for ax in axes:
-                ax.axvline(edges, color=ACTION, linewidth=1.4, linestyle=style, label=f"chosen by {name!r}")
-    above.set_ylabel("score", fontsize=_LABEL)
-    below.set_ylabel("SHD", fontsize=_LABEL)
-    below.set_xlabel("edges of the learned graph", fontsize=_LABEL)
-    above.legend(fontsize=_TEXT, frameon=False, loc="best")
+                ax.axvline(edges, color=ACTION, linewidth=1.4, linestyle=style, label=f"selected by {rule!r}")
+    top.set_ylabel("score", fontsize=_LABEL_SIZE)
+    bottom.set_ylabel("SHD", fontsize=_LABEL_SIZE)
+    bottom.set_xlabel("edges of the learned graph", fontsize=_LABEL_SIZE)
+    top.legend(fontsize=_TEXT_SIZE, frameon=False, loc="best")
     for ax in axes:
-        ax.tick_params(labelsize=_TEXT)
+        ax.tick_params(labelsize=_TEXT_SIZE)
         for side in ("top", "right"):
             ax.spines[side].set_visible(False)
-    return above, below
+    return top, bottom
 
 
-def _draw(
+def _draw_score(
     ax: Axes,
     rows: Sequence[Mapping[str, Any]],
     key: str,
@@ -86,19 +88,19 @@ def _draw(
     marker: str,
     style: str,
 ) -> None:
-    known = [row for row in rows if row[key] is not None]
-    if not known:
+    scored = [row for row in rows if row[key] is not None]
+    if not scored:
         return
     ax.plot(
-        [row["edges"] for row in known], [row[key] for row in known], linestyle="none", marker=marker,
+        [row["edges"] for row in scored], [row[key] for row in scored], linestyle="none", marker=marker,
         markersize=4, markerfacecolor="white", markeredgecolor=colour,
     )  # fmt: skip
     groups: dict[str, list[Mapping[str, Any]]] = {}
-    for row in known:
+    for row in scored:
         groups.setdefault(str(row["setting"]), []).append(row)
     means = sorted(
-        (float(np.mean([row["edges"] for row in each])), float(np.mean([row[key] for row in each])))
-        for each in groups.values()
+        (float(np.mean([row["edges"] for row in group])), float(np.mean([row[key] for row in group])))
+        for group in groups.values()
     )
     ax.plot(
         *zip(*means, strict=True),

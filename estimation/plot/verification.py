@@ -1,4 +1,4 @@
-"""Which latents can be trusted: for every latent and run, the strongest latent that may not enter it."""
+"""`plot_verification`: for every latent and run, the strongest dependency that the prediction excludes."""
 
 from __future__ import annotations
 
@@ -16,66 +16,68 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_verification"]
 
-_LABEL, _TEXT = 9.0, 8.0
-_LONGEST = 18
-# past so many rows and columns the numbers don't fit
-_MOST_NUMBERS = 25
-_DARK = 0.55
+_LABEL_SIZE, _TEXT_SIZE = 9.0, 8.0
+_MAX_NAME_LENGTH = 18
+# with more rows or columns, the numbers do not fit
+_MAX_ROWS_WITH_NUMBERS = 25
+# cells with a larger strength are dark
+_DARK_ABOVE = 0.55
 
 
 @draws
 def plot_verification(verification: Verification, ax: Axes | None = None) -> Axes:
     """Draw a cell for every latent of the best run (rows) and every other run (columns).
 
-    A cell is the darker the more strongly a latent enters that the prediction keeps out, and holds the number; a cross
-    says that it exceeds the threshold. Rows that every run confirms have a tick.
+    A cell shows the relative strength of the strongest dependency that the prediction excludes, as a number and as a
+    shade of grey. A cross marks strengths above the threshold, and a tick marks latents that every run confirms.
 
     Args:
-        verification: of `estimation.evaluation.verification.verify`.
-        ax: where to draw; new axes when left out.
+        verification: The result of `estimation.evaluation.verification.verify`.
+        ax: Where to draw; None to create a figure.
 
     Returns:
         The axes.
     """
     strengths = verification.extra_strengths
     n, runs = strengths.shape
-    ax = ax or _new(n, runs)
+    ax = ax or _new_axes(n, runs)
     threshold = next(iter(verification.comparisons.values())).learned.threshold
     ax.imshow(strengths, cmap="Greys", vmin=0, vmax=1, aspect="auto", origin="upper", interpolation="nearest")
-    for i, k in np.argwhere(np.ones_like(strengths, dtype=bool)).tolist():
-        value = strengths[i, k]
-        cross = "✗ " if value > threshold else ""
-        if max(n, runs) <= _MOST_NUMBERS:
+    for i, k in np.ndindex(n, runs):
+        strength = strengths[i, k]
+        cross = "✗ " if strength > threshold else ""
+        colour = ON_DARK if strength > _DARK_ABOVE else ON_FILL
+        if max(n, runs) <= _MAX_ROWS_WITH_NUMBERS:
             ax.text(
-                k, i, f"{cross}{value:.2f}", ha="center", va="center", fontsize=_TEXT,
-                color=ON_DARK if value > _DARK else ON_FILL,
-            )  # fmt: skip
+                k, i, f"{cross}{strength:.2f}", ha="center", va="center", fontsize=_TEXT_SIZE, color=colour
+            )
         elif cross:
-            ax.plot(k, i, marker="x", markersize=3, color=ON_DARK if value > _DARK else ON_FILL)
+            ax.plot(k, i, marker="x", markersize=3, color=colour)
     rows = [
-        f"{shorten(each.latent, _LONGEST)} {'✓' if each.trusted else '✗'}" for each in verification.latents
+        f"{shorten(latent.latent, _MAX_NAME_LENGTH)} {'✓' if latent.trusted else '✗'}"
+        for latent in verification.latents
     ]
-    ax.set_yticks(range(n), rows, fontsize=_TEXT, parse_math=False)
-    names = [shorten(name, _LONGEST) for name in verification.comparisons]
-    ax.set_xticks(range(runs), names, fontsize=_TEXT, rotation=30, ha="right", parse_math=False)
+    ax.set_yticks(range(n), rows, fontsize=_TEXT_SIZE, parse_math=False)
+    names = [shorten(name, _MAX_NAME_LENGTH) for name in verification.comparisons]
+    ax.set_xticks(range(runs), names, fontsize=_TEXT_SIZE, rotation=30, ha="right", parse_math=False)
     ax.set_xticks(np.arange(runs + 1) - 0.5, minor=True)
     ax.set_yticks(np.arange(n + 1) - 0.5, minor=True)
     ax.grid(False)
     ax.grid(which="minor", color=ITSELF, linewidth=0.6)
     ax.tick_params(which="both", length=0)
-    reference = shorten(verification.reference, _LONGEST)
-    ax.set_ylabel(f"latent of {reference}", fontsize=_LABEL, parse_math=False)
+    reference = shorten(verification.reference, _MAX_NAME_LENGTH)
+    ax.set_ylabel(f"latent of {reference}", fontsize=_LABEL_SIZE, parse_math=False)
     ax.set_title(
-        # in two lines: with one other run the figure is narrow
-        f"strongest latent that\nmay not enter (✗: above {threshold:g})",
-        fontsize=_LABEL,
+        # two lines: with one other run, the figure is narrow
+        f"strongest extra dependency\n(✗: above {threshold:g})",
+        fontsize=_LABEL_SIZE,
         loc="left",
         color=INK,
     )
     return ax
 
 
-def _new(n: int, runs: int) -> Axes:
+def _new_axes(n: int, runs: int) -> Axes:
     import matplotlib.pyplot as plt
 
     size = (min(2.6 + 0.75 * runs, 14), min(1.4 + 0.3 * n, 14))

@@ -1,6 +1,16 @@
-"""What training and comparing found, for people: tables on a terminal and self-contained HTML pages.
+"""Reports of training, evaluation and comparison: tables on a terminal, and self-contained HTML pages.
 
-The same rows (``rows.py``) and sentences stand behind both.
+================  ==========================================================================
+module            contents
+================  ==========================================================================
+``rows``          facts and tables as text, shared by terminal and page; records for JSON
+``sentences``     explanatory sentences, shared by terminal and page
+``terminal``      a trained model, an evaluation, a comparison or a verification, on a terminal
+``sweep``         the results of a sweep, on a terminal
+``reproduction``  our scores and the published ones, on a terminal
+``figures``       the figures of a page, as SVG
+``html``          the pages
+================  ==========================================================================
 """
 
 from __future__ import annotations

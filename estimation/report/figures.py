@@ -1,4 +1,4 @@
-"""The figures of a page, as SVG source. Drawn on bare figures: nothing is left open, no display is needed."""
+"""The figures of a page, as SVG source. Drawn without pyplot, they leave no figure open and need no display."""
 
 from __future__ import annotations
 
@@ -38,12 +38,15 @@ __all__ = [
     "draw_verification",
 ]
 
-# inches beside the names: titles at the left (flat beside few rows), headings above and titles below, and the legend
-_TITLES, _HEADS, _LEGEND = 1.4, 1.6, 2.6
-# letters of the name of a model, and of a latent or action
-_LONGEST, _MOST_SHOWN = 16, 28
-_PANEL, _LEAST = 1.35, 1.6
-_WIDEST_GRID = 5
+# inches for the title of the rows on the left, for headings and titles above and below, and for the legend
+_ROW_TITLE_INCHES, _TITLES_INCHES, _LEGEND_INCHES = 1.4, 1.6, 2.6
+# number of letters shown of the name of a model, and of the name of a latent or action
+_MAX_MODEL_NAME, _MAX_NAME = 16, 28
+_PANEL_INCHES, _MIN_MATRIX_INCHES = 1.35, 1.6
+_MAX_GRID_COLUMNS = 5
+_MAX_ENCODED_ROWS = 5_000
+# with more runs, the figure of a verification is wide
+_MAX_NARROW_RUNS = 8
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,10 @@ class Picture:
     """A figure on a page.
 
     Attributes:
-        svg: the source.
-        label: what it shows, for those who can't see it.
-        wide: it needs room: on a narrow screen it is scrolled, not shrunk.
-        caption: below it.
+        svg: SVG source.
+        label: Description of the figure for screen readers.
+        wide: Whether a narrow screen scrolls the figure instead of shrinking it.
+        caption: Text below the figure.
     """
 
     svg: str
@@ -65,7 +68,11 @@ class Picture:
 
 @own_style()
 def draw_comparison(comparison: Comparison, models: tuple[str, str] | None = None) -> Picture:
-    """Predicted beside learned entanglement; of two models when they are named.
+    """Draw predicted and learned entanglement side by side.
+
+    Args:
+        comparison: The comparison.
+        models: Names of two models that were compared with each other; None for a model against the truth.
 
     Example:
         >>> from estimation.evaluation.comparison import compare
@@ -74,52 +81,53 @@ def draw_comparison(comparison: Comparison, models: tuple[str, str] | None = Non
         >>> from identify.graph import CausalGraph
         >>> predicted = predict_entanglement(CausalGraph(Ga=[[1, 0], [1, 1]], latents=["speed", "mass"]))
         >>> strengths = np.array([[0.2, 1.0], [0.9, 0.0]])
-        >>> found = compare(predicted, LearnedEntanglement(strengths, 0.1, "jacobian", ("speed", "mass"), ("v0", "v1")))
-        >>> draw_comparison(found).label
-        'Predicted beside learned entanglement. Confirmed: the 2 latents mix exactly as predicted, in 2 blocks.'
+        >>> learned = LearnedEntanglement(strengths, 0.1, "jacobian", ("speed", "mass"), ("v0", "v1"))
+        >>> draw_comparison(compare(predicted, learned)).label
+        'Predicted and learned entanglement. Confirmed: the 2 latents mix exactly as predicted, in 2 blocks.'
     """
     from estimation.plot import plot_comparison
 
-    n, surplus = len(comparison.latents), comparison.surplus
-    below = [*comparison.latents, *comparison.columns, *surplus]
-    figure = _figure(comparison.latents, n, n + (len(surplus) + 1) * bool(surplus), below)
+    n, unmatched = len(comparison.latents), comparison.unmatched
+    columns = [*comparison.latents, *comparison.matched_names, *unmatched]
+    figure = _new_figure(comparison.latents, n, n + (len(unmatched) + 1) * bool(unmatched), columns)
     axes = plot_comparison(comparison, axes=figure.subplots(1, 2))
     if models is not None:
+        first, second = (shorten(name, _MAX_MODEL_NAME) for name in models)
         for ax in axes:
-            ax.set_ylabel(f"latent of {shorten(models[0], _LONGEST)} …", parse_math=False)
-        axes[1].set_xlabel(f"… is a function of latent of {shorten(models[1], _LONGEST)}", parse_math=False)
-    label = f"Predicted beside learned entanglement. {comparison.verdict}"
+            ax.set_ylabel(f"latent of {first} …", parse_math=False)
+        axes[1].set_xlabel(f"… is a function of latent of {second}", parse_math=False)
+    label = f"Predicted and learned entanglement. {comparison.verdict}"
     return Picture(figure_svg(figure, "comparison"), label)
 
 
 @own_style()
 def draw_graphs(graph: CausalGraph, learned: CausalGraph) -> Picture:
-    """The learned graph beside the true one.
+    """Draw the true and the learned graph side by side.
 
     Example:
         >>> from identify.graph import CausalGraph
         >>> picture = draw_graphs(CausalGraph(Ga=[[1], [1]]), CausalGraph(Ga=[[1], [0]]))
         >>> picture.svg[:4], picture.label
-        ('<svg', 'The true graph beside the learned one')
+        ('<svg', 'The true graph and the learned graph')
     """
     from estimation.plot import plot_graphs
 
-    figure = _figure_of(graph, learned)
+    figure = _figure_of_graphs(graph, learned)
     plot_graphs(graph, learned, axes=figure.subplots(1, 2))
-    return Picture(figure_svg(figure, "graphs"), "The true graph beside the learned one")
+    return Picture(figure_svg(figure, "graphs"), "The true graph and the learned graph")
 
 
 @own_style()
 def draw_models(
-    models: tuple[str, str], ours: CausalGraph, theirs: CausalGraph, distance: GraphDistance
+    models: tuple[str, str], first: CausalGraph, second: CausalGraph, distance: GraphDistance
 ) -> Picture:
-    """The learned graphs of two models; latents of the second in the order of the first.
+    """Draw the learned graphs of two models side by side.
 
     Args:
-        models: their names.
-        ours: the graph of the first.
-        theirs: that of the second.
-        distance: between them.
+        models: Names of the models.
+        first: Learned graph of the first model.
+        second: Learned graph of the second model, with its latents in the order of the first.
+        distance: Distance between the graphs.
 
     Example:
         >>> from estimation.metrics import structural_hamming
@@ -131,11 +139,11 @@ def draw_models(
     """
     from estimation.plot import plot_graphs
 
-    figure = _figure_of(ours, theirs)
-    left, right = plot_graphs(ours, theirs, axes=figure.subplots(1, 2), legend=False)
-    left.set_title(shorten(models[0], _LONGEST), fontsize=10, pad=8, parse_math=False)
+    figure = _figure_of_graphs(first, second)
+    left, right = plot_graphs(first, second, axes=figure.subplots(1, 2), legend=False)
+    left.set_title(shorten(models[0], _MAX_MODEL_NAME), fontsize=10, pad=8, parse_math=False)
     right.set_title(
-        f"{shorten(models[1], _LONGEST)}: {distance.missing} missing, {distance.extra} extra",
+        f"{shorten(models[1], _MAX_MODEL_NAME)}: {distance.missing} missing, {distance.extra} extra",
         fontsize=10,
         pad=8,
         parse_math=False,
@@ -145,7 +153,7 @@ def draw_models(
 
 @own_style()
 def draw_graph(graph: CausalGraph) -> Picture:
-    """The learned graph alone.
+    """Draw the learned graph.
 
     Example:
         >>> from identify.graph import CausalGraph
@@ -155,19 +163,19 @@ def draw_graph(graph: CausalGraph) -> Picture:
     """
     from identify.plot import plot_matrix
 
-    figure = _figure_of(graph, panels=1)
+    figure = _figure_of_graphs(graph, panels=1)
     plot_matrix(graph, ax=figure.subplots())
     return Picture(figure_svg(figure, "graph"), "The learned graph", wide=False)
 
 
 @own_style()
 def draw_latents(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> Picture:
-    """True against learned latents; the 36 that match worst when there are more.
+    """Draw true against learned latents; of more than 36 latents, the 36 with the lowest correlations.
 
     Args:
-        model: the trained model.
-        dataset: with true latents.
-        outcome: of `estimation.evaluation.evaluate` on that dataset.
+        model: The trained model.
+        dataset: Data with true latents.
+        outcome: Result of `estimation.evaluation.evaluate` on these data.
 
     Example:
         >>> from estimation.config.training import TrainingConfig
@@ -185,40 +193,41 @@ def draw_latents(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> 
 
     from estimation.dataset.alignment import align_observed
     from estimation.plot import plot_latents
-    from estimation.plot.latents import MOST_PANELS
+    from estimation.plot.latents import MAX_PANELS
 
     assert outcome.learned is not None
     assert dataset.latents is not None
     assert outcome.permutation is not None
-    rows = slice(0, 5_000)
+    rows = slice(0, _MAX_ENCODED_ROWS)
     z = dataset.latents[rows].reshape(-1, dataset.latents.shape[-1])
     z_hat = model.encode(align_observed(dataset, model).observations[rows]).reshape(len(z), -1)
-    chosen = _worst(z, z_hat, outcome.permutation, MOST_PANELS)
-    columns = min(len(chosen), _WIDEST_GRID)
-    lines = -(-len(chosen) // columns)
-    size = (_PANEL * columns + 0.5, (_PANEL + 0.25) * lines + 0.5)
+    panels = _least_correlated(z, z_hat, outcome.permutation, MAX_PANELS)
+    n_columns = min(len(panels), _MAX_GRID_COLUMNS)
+    n_rows = -(-len(panels) // n_columns)
+    size = (_PANEL_INCHES * n_columns + 0.5, (_PANEL_INCHES + 0.25) * n_rows + 0.5)
     figure = Figure(figsize=size, layout="constrained")
-    grid = list(figure.subplots(lines, columns, squeeze=False).ravel())
-    for ax in grid[len(chosen) :]:
+    grid = list(figure.subplots(n_rows, n_columns, squeeze=False).ravel())
+    for ax in grid[len(panels) :]:
         ax.remove()
-    names = [outcome.learned.latents[i] for i in chosen]
-    plot_latents(z[:, chosen], z_hat, outcome.permutation[chosen], axes=grid[: len(chosen)], names=names)
+    names = [outcome.learned.latents[i] for i in panels]
+    plot_latents(z[:, panels], z_hat, outcome.permutation[panels], axes=grid[: len(panels)], names=names)
     caption = (
-        "Across: the true latent. Up: the learned latent matched to it. Above: their absolute correlation."
+        "Horizontal axis: the true latent. Vertical axis: the learned latent matched to it. "
+        "The number is their absolute correlation."
     )
     return Picture(figure_svg(figure, "latents"), "True against learned latents", wide=False, caption=caption)
 
 
 @own_style()
 def draw_training(history: History) -> Picture:
-    """Loss and edges over the steps.
+    """Draw loss and number of edges over the training steps.
 
     Example:
         >>> from estimation.history import History, Record
         >>> record = Record(2, "dense", 1.0, 0.5, 0.5, {"past": 4.0}, {}, {"past": [[1.0, 1.0], [1.0, 1.0]]}, 0.1)
         >>> picture = draw_training(History([record]))
         >>> picture.svg[:4], picture.label
-        ('<svg', 'Loss on held-out data and number of edges over the steps')
+        ('<svg', 'Loss on held-out data and number of edges over the training steps')
     """
     from matplotlib.figure import Figure
 
@@ -226,21 +235,20 @@ def draw_training(history: History) -> Picture:
 
     figure = Figure(figsize=(7.0, 5.4), layout="constrained")
     plot_training(history, axes=figure.subplots(2, 1, sharex=True))
-    return Picture(
-        figure_svg(figure, "training"), "Loss on held-out data and number of edges over the steps", wide=False
-    )
+    label = "Loss on held-out data and number of edges over the training steps"
+    return Picture(figure_svg(figure, "training"), label, wide=False)
 
 
 @own_style()
 def draw_edges(history: History) -> Picture:
-    """The probability of every edge over the steps.
+    """Draw the probability of every edge over the training steps.
 
     Example:
         >>> from estimation.history import History, Record
         >>> record = Record(2, "dense", 1.0, 0.5, 0.5, {"past": 4.0}, {}, {"past": [[1.0, 1.0], [1.0, 1.0]]}, 0.1)
         >>> picture = draw_edges(History([record]))
         >>> picture.svg[:4], picture.label
-        ('<svg', 'The probability of every edge over the steps')
+        ('<svg', 'The probability of every edge over the training steps')
     """
     from matplotlib.figure import Figure
 
@@ -248,12 +256,13 @@ def draw_edges(history: History) -> Picture:
 
     figure = Figure(figsize=(7.0, 3.2), layout="constrained")
     plot_edge_probabilities(history, ax=figure.subplots())
-    return Picture(figure_svg(figure, "edges"), "The probability of every edge over the steps", wide=False)
+    label = "The probability of every edge over the training steps"
+    return Picture(figure_svg(figure, "edges"), label, wide=False)
 
 
 @own_style()
 def draw_verification(verification: Verification) -> Picture:
-    """For every latent of the best run and every other run, the strongest latent that may not enter."""
+    """Draw, for every latent of the best run and every other run, the strongest dependency that is not allowed."""
     from matplotlib.figure import Figure
 
     from estimation.plot import plot_verification
@@ -262,48 +271,47 @@ def draw_verification(verification: Verification) -> Picture:
     size = (min(2.6 + 0.75 * runs, 14.0), min(1.6 + 0.3 * n, 14.0))
     figure = Figure(figsize=size, layout="constrained")
     plot_verification(verification, ax=figure.subplots())
-    return Picture(figure_svg(figure, "verification"), verification.summary, wide=runs > 8)
+    return Picture(figure_svg(figure, "verification"), verification.summary, wide=runs > _MAX_NARROW_RUNS)
 
 
-def _figure_of(*graphs: CausalGraph, panels: int = 2) -> Figure:
-    """Room for the matrices of graphs beside each other, the last of which is the largest."""
+def _figure_of_graphs(*graphs: CausalGraph, panels: int = 2) -> Figure:
+    """Create a figure for the matrices of graphs side by side, of which the last is the largest."""
     last = graphs[-1]
     counts = [
         len(names) for names, matrix in ((last.actions, last.Ga), (last.latents, last.Gz)) if matrix.nnz
     ]
     rows = [name for graph in graphs for name in graph.latents]
-    below = [name for graph in graphs for name in graph.actions] + rows * bool(last.Gz.nnz)
-    return _figure(rows, last.n_latents, max(sum(counts) + len(counts) - 1, 1), below, panels)
+    columns = [name for graph in graphs for name in graph.actions] + rows * bool(last.Gz.nnz)
+    return _new_figure(rows, last.n_latents, max(sum(counts) + len(counts) - 1, 1), columns, panels)
 
 
-def _figure(
-    rows: Sequence[str], n_rows: int, n_columns: int, below: Sequence[str], panels: int = 2
+def _new_figure(
+    rows: Sequence[str], n_rows: int, n_columns: int, columns: Sequence[str], panels: int = 2
 ) -> Figure:
-    """Room for matrices beside each other, with names at the left and, upright if they are long, below."""
+    """Create a figure for matrices side by side, with room for the names of rows and (long, upright) columns."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    width = panels * (max(pitch(n_columns) * n_columns, _LEAST) + _TITLES + _inches(rows)) + _LEGEND * (
-        panels > 1
-    )
-    size = (width, max(pitch(n_rows) * n_rows + _HEADS + _inches(below), 2.4))
-    # a margin: the engine's own leaves a pixel, and letters get cut
-    return Figure(figsize=size, layout=ConstrainedLayoutEngine(rect=(0.015, 0.015, 0.97, 0.97)))
+    matrix_width = max(pitch(n_columns) * n_columns, _MIN_MATRIX_INCHES)
+    width = panels * (matrix_width + _ROW_TITLE_INCHES + _widest_inches(rows)) + _LEGEND_INCHES * (panels > 1)
+    height = max(pitch(n_rows) * n_rows + _TITLES_INCHES + _widest_inches(columns), 2.4)
+    # the engine's default margin is one pixel, which cuts off letters
+    layout = ConstrainedLayoutEngine(rect=(0.015, 0.015, 0.97, 0.97))
+    return Figure(figsize=(width, height), layout=layout)
 
 
-def _inches(names: Sequence[str]) -> float:
-    """The room that the widest name takes."""
-    return widest([shorten(name, _MOST_SHOWN) for name in names], LARGEST_TEXT) / 72
+def _widest_inches(names: Sequence[str]) -> float:
+    return widest([shorten(name, _MAX_NAME) for name in names], LARGEST_TEXT) / 72
 
 
-def _worst(
-    z: NDArray[np.float32], z_hat: NDArray[np.float32], permutation: NDArray[np.int64], most: int
+def _least_correlated(
+    z: NDArray[np.float32], z_hat: NDArray[np.float32], permutation: NDArray[np.int64], n_max: int
 ) -> list[int]:
-    """The true latents to show, in order: all, or those that correlate least with their match."""
-    if z.shape[1] <= most:
+    """Return at most ``n_max`` true latents, in order: those with the lowest correlation with their match."""
+    if z.shape[1] <= n_max:
         return list(range(z.shape[1]))
     from estimation.metrics import mean_correlation
 
-    found = mean_correlation(z, z_hat).correlations
-    matched = np.where(permutation >= 0, found[np.arange(len(permutation)), permutation], 0.0)
-    return sorted(np.argsort(matched, kind="stable")[:most].tolist())
+    correlations = mean_correlation(z, z_hat).correlations
+    matched = np.where(permutation >= 0, correlations[np.arange(len(permutation)), permutation], 0.0)
+    return sorted(np.argsort(matched, kind="stable")[:n_max].tolist())

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: what training found, what it is worth, and two models beside each other."""
+"""Self-contained HTML pages: a training run, an evaluation, two models compared, and several runs verified."""
 
 from __future__ import annotations
 
@@ -51,25 +51,26 @@ if TYPE_CHECKING:
 __all__ = ["Section", "comparison_page", "evaluation_page", "training_page", "verification_page"]
 
 _TEMPLATE = "report.html.jinja"
-# a page is for reading: past this many rows it says how many are left out
-_MOST_ROWS = 100
+# of a longer table, the page shows this many rows and the number of the others
+_MAX_ROWS = 100
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page; what is left empty is left out.
+    """A section of a page. The page omits empty fields.
 
     Attributes:
-        heading: above it.
-        verdict: a sentence, marked by ``good``.
-        good: whether the prediction is confirmed.
-        paragraphs: text.
-        facts: pairs of what and value.
-        figures: pictures.
-        columns, rows: a table.
-        notes: small text below.
-        graph: a line in fixed width.
-        details: pairs that are shown when asked for.
+        heading: Heading of the section.
+        verdict: The verdict in a sentence.
+        good: Whether the prediction is confirmed, which determines the mark of the verdict.
+        paragraphs: Explanatory text.
+        facts: Pairs of name and value.
+        figures: Figures.
+        columns: Headers of the table.
+        rows: Rows of the table.
+        notes: Small text below the table.
+        graph: A line of fixed-width text.
+        details: Pairs of name and value that are collapsed by default.
     """
 
     heading: str
@@ -86,16 +87,16 @@ class Section:
 
 
 def training_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation | None, where: str) -> str:
-    """What came out of training.
+    """Return the page of a training run.
 
     Args:
-        model: the trained model.
-        dataset: what ``outcome`` was measured on, or the training data.
-        outcome: None when the truth isn't known.
-        where: what the outcome was measured on, for instance ``"the training data"``.
+        model: The trained model.
+        dataset: The data that ``outcome`` was measured on, or the training data.
+        outcome: The evaluation; None without ground truth.
+        where: Description of the data that the outcome was measured on, for instance ``"the training data"``.
 
     Returns:
-        the page, without outside links; names are escaped.
+        HTML without external links, with all names escaped.
 
     Example:
         >>> from estimation.config.training import TrainingConfig
@@ -110,20 +111,24 @@ def training_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation | N
     """
     name = dataset.name or "your data"
     facts = training_facts(model) if outcome is None else [*training_facts(model), ("measured on", where)]
-    sections = [_learned(model, outcome, facts), *_truth(model, dataset, outcome)]
-    return _page(f"Trained on {name}", _answer(model, outcome), [*sections, _training(model, dataset.notes)])
+    sections = [
+        _result_section(model, outcome, facts),
+        *_ground_truth_sections(model, dataset, outcome),
+        _training_section(model, dataset.notes),
+    ]
+    return _render(f"Trained on {name}", _headline(model, outcome), sections)
 
 
 def evaluation_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> str:
-    """A trained model held against the truth.
+    """Return the page of the evaluation of a trained model.
 
     Args:
-        model: the trained model.
-        dataset: what ``outcome`` was measured on.
-        outcome: of `estimation.evaluation.evaluate`.
+        model: The trained model.
+        dataset: The data that ``outcome`` was measured on.
+        outcome: Result of `estimation.evaluation.evaluate`.
 
     Returns:
-        the page, without outside links; names are escaped.
+        HTML without external links, with all names escaped.
 
     Example:
         >>> from estimation.config.training import TrainingConfig
@@ -139,12 +144,11 @@ def evaluation_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation) 
     """
     where = f"{len(dataset)} samples of {dataset.name or 'your data'}"
     sections = [
-        _learned(model, outcome, [("measured on", where), *elbo_facts(outcome.negative_elbo)]),
-        *_truth(model, dataset, outcome),
+        _result_section(model, outcome, [("measured on", where), *elbo_facts(outcome.negative_elbo)]),
+        *_ground_truth_sections(model, dataset, outcome),
+        _training_section(model, dataset.notes),
     ]
-    return _page(
-        "A trained model, evaluated", _answer(model, outcome), [*sections, _training(model, dataset.notes)]
-    )
+    return _render("Evaluation of a trained model", _headline(model, outcome), sections)
 
 
 def comparison_page(
@@ -153,16 +157,16 @@ def comparison_page(
     comparison: Comparison,
     distance: GraphDistance,
 ) -> str:
-    """Two trained models held against each other.
+    """Return the page of two trained models compared with each other.
 
     Args:
-        names: what to call them.
-        models: the models.
-        comparison: the entanglement between them beside that predicted from the first one's graph.
-        distance: between their graphs.
+        names: Names of the models.
+        models: The models.
+        comparison: Comparison of the entanglement between the models with the prediction from the first one's graph.
+        distance: Distance between their graphs.
 
     Returns:
-        the page, without outside links; names are escaped.
+        HTML without external links, with all names escaped.
 
     Example:
         >>> from estimation.config.training import TrainingConfig
@@ -182,12 +186,11 @@ def comparison_page(
     """
     figures = [draw_comparison(comparison, names)]
     order = comparison.permutation.tolist()
-    ours, theirs = (model.graph for model in models)
-    if sorted(order) == list(range(theirs.n_latents)):
-        renamed = theirs.permute(order)
-        figures.append(draw_models(names, ours, renamed, distance))
+    first, second = (model.graph for model in models)
+    if sorted(order) == list(range(second.n_latents)):
+        figures.append(draw_models(names, first, second.permute(order), distance))
     section = Section(
-        heading=f"{names[0]} against {names[1]}",
+        heading=f"{names[0]} compared with {names[1]}",
         verdict=comparison.verdict,
         good=comparison.confirmed,
         paragraphs=(BETWEEN_MODELS,),
@@ -195,25 +198,20 @@ def comparison_page(
         figures=tuple(figures),
         **_latent_table(comparison),
     )
-    answer = (
-        f"{names[0]} and {names[1]} agree."
-        if comparison.confirmed
-        else f"{names[0]} and {names[1]} disagree."
-    )
-    return _page("Two trained models compared", answer, [section])
+    headline = f"{names[0]} and {names[1]} {'agree' if comparison.confirmed else 'disagree'}."
+    return _render("Two trained models compared", headline, [section])
 
 
 def verification_page(verification: Verification) -> str:
-    """Several runs held against the prediction of the best one.
+    """Return the page of several runs compared with the prediction of the best run.
 
     Args:
-        verification: of `estimation.evaluation.verification.verify`.
+        verification: Result of `estimation.evaluation.verification.verify`.
 
     Returns:
-        the page, without outside links; names are escaped.
+        HTML without external links, with all names escaped.
     """
     rows = trust_rows(verification)
-    more = len(rows) - _MOST_ROWS
     section = Section(
         heading="Which latents can be trusted?",
         verdict=verification.summary,
@@ -222,30 +220,30 @@ def verification_page(verification: Verification) -> str:
         facts=tuple(verification_facts(verification)),
         figures=(draw_verification(verification),),
         columns=TRUST_COLUMNS,
-        rows=tuple(rows[:_MOST_ROWS]),
-        notes=(f"{more} more latents are left out; the JSON output has them all.",) if more > 0 else (),
+        rows=tuple(rows[:_MAX_ROWS]),
+        notes=_omission_note(len(rows)),
     )
     runs = len(verification.comparisons)
     names = (verification.reference, f"the median of {runs} other run{'s' * (runs > 1)}")
-    between = Section(
-        heading="Predicted, and between the runs",
+    between_runs = Section(
+        heading="Predicted entanglement, and entanglement between the runs",
         paragraphs=(BETWEEN_MODELS,),
         figures=(draw_comparison(verification.combined, names),),
     )
-    return _page("Several runs verified", verification.summary, [section, between])
+    return _render("Verification of several runs", verification.summary, [section, between_runs])
 
 
-def _learned(model: TrainedModel, outcome: Evaluation | None, facts: Facts) -> Section:
+def _result_section(model: TrainedModel, outcome: Evaluation | None, facts: Facts) -> Section:
     scored = outcome is not None and outcome.scores is not None
     comparison = None if outcome is None else outcome.comparison
     if outcome is not None and outcome.graph is not None and outcome.errors is not None:
         figure = draw_graphs(outcome.graph, outcome.learned_graph)
     else:
         figure = draw_graph(model.graph)
-    # a baseline has no graph to show
+    # a baseline learns no graph
     has_graph = bool(model.model.edges)
     return Section(
-        heading="What was learned",
+        heading="Result",
         verdict="" if comparison is None else comparison.verdict,
         good=comparison is not None and comparison.confirmed,
         paragraphs=(SCORES,) if scored else (UNKNOWN,),
@@ -256,8 +254,10 @@ def _learned(model: TrainedModel, outcome: Evaluation | None, facts: Facts) -> S
     )
 
 
-def _truth(model: TrainedModel, dataset: Dataset, outcome: Evaluation | None) -> list[Section]:
-    """Entanglement and scatter plots, as far as the truth is known."""
+def _ground_truth_sections(
+    model: TrainedModel, dataset: Dataset, outcome: Evaluation | None
+) -> list[Section]:
+    """Return the sections that need ground truth: entanglement and scatter plots of the latents."""
     sections = []
     if outcome is not None and outcome.comparison is not None:
         sections.append(
@@ -273,12 +273,12 @@ def _truth(model: TrainedModel, dataset: Dataset, outcome: Evaluation | None) ->
     return sections
 
 
-def _training(model: TrainedModel, notes: tuple[str, ...]) -> Section:
+def _training_section(model: TrainedModel, notes: tuple[str, ...]) -> Section:
     history = model.history
     drawings = (draw_training, draw_edges) if model.model.edges else (draw_training,)
     return Section(
         heading="Training",
-        figures=tuple(drawn(history) for drawn in drawings) if history.records else (),
+        figures=tuple(draw(history) for draw in drawings) if history.records else (),
         notes=(*notes, *history.notes),
         details=tuple(
             (name, str(value)) for name, value in model.config.to_dict().items() if value is not None
@@ -288,28 +288,35 @@ def _training(model: TrainedModel, notes: tuple[str, ...]) -> Section:
 
 def _latent_table(comparison: Comparison) -> dict[str, Any]:
     rows = latent_rows(comparison)
-    more = len(rows) - _MOST_ROWS
     return {
         "columns": LATENT_COLUMNS,
-        "rows": tuple(row.cells() for row in rows[:_MOST_ROWS]),
-        "notes": (f"{more} more latents are left out; the JSON output has them all.",) if more > 0 else (),
+        "rows": tuple(row.cells() for row in rows[:_MAX_ROWS]),
+        "notes": _omission_note(len(rows)),
     }
 
 
-def _answer(model: TrainedModel, outcome: Evaluation | None) -> str:
+def _omission_note(n_rows: int) -> tuple[str, ...]:
+    n_omitted = n_rows - _MAX_ROWS
+    if n_omitted <= 0:
+        return ()
+    return (f"{n_omitted} more latents are omitted here; the JSON output contains them all.",)
+
+
+def _headline(model: TrainedModel, outcome: Evaluation | None) -> str:
     if outcome is None or outcome.scores is None:
         return f"{model!r}"
-    scores = [(name, getattr(outcome, name.lower())) for name in ("MCC", "R_con", "R")]
-    said = [f"{name} {value:.3f}" for name, value in scores if value is not None]
-    return ", ".join([*said, *([] if outcome.shd is None else [f"SHD {outcome.shd}"])])
+    values = [(name, getattr(outcome, name.lower())) for name in ("MCC", "R_con", "R")]
+    scores = [f"{name} {value:.3f}" for name, value in values if value is not None]
+    return ", ".join([*scores, *([] if outcome.shd is None else [f"SHD {outcome.shd}"])])
 
 
-def _page(title: str, answer: str, sections: list[Section]) -> str:
+def _render(title: str, headline: str, sections: list[Section]) -> str:
     import jinja2
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=finalized
     )
-    page: str = environment.get_template(_TEMPLATE).render(title=title, answer=answer, sections=sections)
+    template = environment.get_template(_TEMPLATE)
+    page: str = template.render(title=title, headline=headline, sections=sections)
     return page

@@ -1,4 +1,4 @@
-"""Our runs beside the published numbers, on a terminal."""
+"""`show_reproduction`: our scores and the published ones, on a terminal."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ _SCORES = (("MCC", "mcc", 3), ("R_con", "r_con", 3), ("R", "r", 3), ("SHD", "shd
 def show_reproduction(
     lines: Sequence[SideBySide], failed: Iterable[str], written: Iterable[str]
 ) -> RenderableType:
-    """Two rows per data set and method: ours, and the published means below. It fits a terminal of 80 columns.
+    """Return a table with two rows per data set and method: our means, and the published means below.
+
+    The table fits a terminal of 80 columns.
 
     Args:
-        lines: of `estimation.reproduction.side_by_side.side_by_side`.
-        failed: names of runs that ended with an error.
-        written: files to name.
+        lines: Rows of the table; see `estimation.reproduction.side_by_side.side_by_side`.
+        failed: Names of the runs that ended with an error.
+        written: Paths of the files that were written.
     """
     table = Table(
         header_style="bold",
@@ -37,20 +39,20 @@ def show_reproduction(
         caption_justify="left",
     )
     for column in ("data", "method", "runs", "edges", *(label for label, _, _ in _SCORES), "min"):
-        left = column in ("data", "method")
-        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+        is_text = column in ("data", "method")
+        table.add_column(column, justify="left" if is_text else "right", no_wrap=True)
     for line in lines:
-        ours, theirs = (
-            [_number(values[key], decimals) for _, key, decimals in _SCORES]
+        ours, published = (
+            [_format_number(values[key], decimals) for _, key, decimals in _SCORES]
             for values in (line.ours, line.published)
         )
-        facts = (line.data, line.method, str(line.runs), _number(line.edges, 1))
+        facts = (line.data, line.method, str(line.runs), _format_number(line.edges, 1))
         table.add_row(*facts, *ours, f"{line.minutes:.1f}")
         if any(value is not None for value in line.published.values()):
-            table.add_row("", "published", "", "", *theirs, "", style="dim")
+            table.add_row("", "published", "", "", *published, "", style="dim")
     failures = [Line(f"failed: {name}", style="bold red") for name in failed]
     return Group(table, *failures, *(Line(f"written: {path}", style="dim") for path in written))
 
 
-def _number(value: float | None, decimals: int) -> str:
+def _format_number(value: float | None, decimals: int) -> str:
     return "-" if value is None else f"{value:.{decimals}f}"

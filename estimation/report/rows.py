@@ -1,4 +1,4 @@
-"""Facts and tables of a report as plain text, the same for the terminal and the page, and as records for JSON."""
+"""Facts and tables as plain text, shared by the terminal and the pages, and records for JSON."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ __all__ = [
     "verification_facts",
 ]
 
+#: Pairs of name and value.
 Facts = list[tuple[str, str]]
 
 LATENT_COLUMNS = ("latent", "learned as", "may mix with", "mixes with", "outcome")
@@ -45,7 +46,15 @@ _MATRICES = {"actions": "G^a", "past": "G^z"}
 
 @dataclass(frozen=True)
 class LatentRow:
-    """One latent of the prediction and what was learned of it; the fields are `LATENT_COLUMNS`."""
+    """The predicted and the learned mixing of one latent. The fields correspond to `LATENT_COLUMNS`.
+
+    Attributes:
+        latent: Name of the latent.
+        learned: Name of the learned latent matched to it; empty without a match.
+        allowed: Names of the latents that it may mix with.
+        mixed: Names of the latents that it mixes with.
+        outcome: The comparison in words.
+    """
 
     latent: str
     learned: str
@@ -54,13 +63,13 @@ class LatentRow:
     outcome: str
 
     def cells(self) -> tuple[str, ...]:
-        """The row as text, in the order of `LATENT_COLUMNS`."""
+        """Return the row as text, in the order of `LATENT_COLUMNS`."""
         allowed, mixed = (listed(names) or "nothing" for names in (self.allowed, self.mixed))
         return self.latent, self.learned or "nothing", allowed, mixed, self.outcome
 
 
 def latent_rows(comparison: Comparison) -> list[LatentRow]:
-    """Every latent of the prediction, in its order; learned latents bear the names of those matched to them.
+    """Return a row for every latent of the prediction. Learned latents appear under the names of their matches.
 
     Example:
         >>> from estimation.evaluation.comparison import compare
@@ -69,64 +78,55 @@ def latent_rows(comparison: Comparison) -> list[LatentRow]:
         >>> from identify.graph import CausalGraph
         >>> predicted = predict_entanglement(CausalGraph(Ga=[[1, 0], [1, 1]], latents=["speed", "mass"]))
         >>> strengths = np.array([[0.2, 1.0], [0.9, 0.0]])
-        >>> found = compare(predicted, LearnedEntanglement(strengths, 0.1, "jacobian", ("speed", "mass"), ("v0", "v1")))
-        >>> [row.cells() for row in latent_rows(found)]
+        >>> learned = LearnedEntanglement(strengths, 0.1, "jacobian", ("speed", "mass"), ("v0", "v1"))
+        >>> [row.cells() for row in latent_rows(compare(predicted, learned))]
         [('speed', 'v1', 'mass', 'mass', 'as predicted'), ('mass', 'v0', 'nothing', 'nothing', 'as predicted')]
     """
-    names = comparison.latents
-    spare = np.isin(np.array(comparison.learned.learned), np.array(comparison.surplus, dtype=str))
+    names, learned = comparison.latents, comparison.learned
+    is_unmatched = np.isin(np.array(learned.learned), np.array(comparison.unmatched, dtype=str))
     rows = []
     for i, name in enumerate(names):
         allowed = [names[j] for j in np.flatnonzero(comparison.allowed[i]).tolist() if j != i]
         mixed = [names[j] for j in np.flatnonzero(comparison.matched[i]).tolist() if j != i]
-        mixed += [
-            comparison.learned.learned[k]
-            for k in np.flatnonzero(comparison.learned.matrix[i] & spare).tolist()
-        ]
-        lost = not comparison.learned.matrix[i].any()
-        outcome = "lost" if lost else _outcome(allowed, mixed)
-        rows.append(LatentRow(name, comparison.columns[i], tuple(allowed), tuple(mixed), outcome))
+        mixed += [learned.learned[k] for k in np.flatnonzero(learned.matrix[i] & is_unmatched).tolist()]
+        outcome = _outcome(allowed, mixed) if learned.matrix[i].any() else "not recovered"
+        rows.append(LatentRow(name, comparison.matched_names[i], tuple(allowed), tuple(mixed), outcome))
     return rows
 
 
 def trust_rows(verification: Verification) -> list[tuple[str, ...]]:
-    """What the other runs say of every latent of the best one, as text; the fields are `TRUST_COLUMNS`."""
+    """Return, for every latent of the best run, how far the other runs confirm it, in the order of `TRUST_COLUMNS`."""
     return [
         (
-            each.latent,
-            listed(each.may_mix_with) or "nothing",
-            f"{each.confirmed_by} of {each.runs}",
-            f"{each.correlation:.3f}",
-            f"{each.strongest:.2f}",
-            each.verdict if not each.intruders else f"{each.verdict}: {listed(each.intruders)} enters",
+            latent.latent,
+            listed(latent.may_mix_with) or "nothing",
+            f"{latent.confirmed_by} of {latent.runs}",
+            f"{latent.correlation:.3f}",
+            f"{latent.strongest:.2f}",
+            f"{latent.verdict}: mixes with {listed(latent.extra)}" if latent.extra else latent.verdict,
         )
-        for each in verification.latents
+        for latent in verification.latents
     ]
 
 
 def verification_facts(verification: Verification) -> Facts:
-    """The runs, the best first: held-out ELBO, and how many edges and latents differ from the best one's."""
-    facts: Facts = [
-        (f"{verification.reference} (the best)", _elbo(verification.negative_elbo[verification.reference]))
-    ]
-    for name, each in verification.comparisons.items():
-        confirmed = sum(block.confirmed for block in each.blocks)
+    """Return held-out ELBO, differing edges and confirmed blocks of every run, starting with the best run."""
+    elbo = {name: f"negative ELBO {value:.4g}" for name, value in verification.negative_elbo.items()}
+    facts: Facts = [(f"{verification.reference} (the best run)", elbo[verification.reference])]
+    for name, comparison in verification.comparisons.items():
+        n_confirmed = sum(block.confirmed for block in comparison.blocks)
         facts.append(
             (
                 name,
-                f"{_elbo(verification.negative_elbo[name])}, {verification.distances[name].distance} edges differ, "
-                f"{confirmed} of {len(each.blocks)} blocks confirmed",
+                f"{elbo[name]}, {verification.distances[name].distance} edges differ, "
+                f"{n_confirmed} of {len(comparison.blocks)} blocks confirmed",
             )
         )
     return facts
 
 
-def _elbo(value: float) -> str:
-    return f"negative ELBO {value:.4g}"
-
-
 def training_facts(model: TrainedModel) -> Facts:
-    """Edges, negative ELBO on held-out data and time of a trained model.
+    """Return edges, negative ELBO on held-out data and training time of a model.
 
     Example:
         >>> from estimation.config.training import TrainingConfig
@@ -140,19 +140,19 @@ def training_facts(model: TrainedModel) -> Facts:
     """
     facts: Facts = []
     budgets = {name: getattr(model.config, f"max_edges_{name}", None) for name in ("actions", "past")}
-    for name, count in _edges(model.graph, model).items():
+    for name, count in _edge_counts(model).items():
         budget = "no budget" if budgets[name] is None else f"budget {budgets[name]}"
         facts.append((f"edges of {_MATRICES[name]}", f"{count} ({budget})"))
     if model.history.records:
         last = model.history.records[-1]
         if last.has_bound:
             facts += elbo_facts({"reconstruction": last.reconstruction, "divergence": last.divergence})
-        facts.append(("time", f"{last.seconds / 60:.1f} minutes, {last.step} steps"))
+        facts.append(("training time", f"{last.seconds / 60:.1f} minutes, {last.step} steps"))
     return facts
 
 
 def elbo_facts(terms: dict[str, float] | None) -> Facts:
-    """The negative ELBO and its two terms; nothing for a method without.
+    """Return the negative ELBO and its two terms; empty for a method without an ELBO.
 
     Example:
         >>> elbo_facts({"reconstruction": -2.0, "divergence": 0.5})
@@ -166,7 +166,7 @@ def elbo_facts(terms: dict[str, float] | None) -> Facts:
 
 
 def score_facts(outcome: Evaluation) -> Facts:
-    """MCC, R_con, R and SHD, as far as the truth is known.
+    """Return MCC, R_con, R and SHD, as far as ground truth is known.
 
     Example:
         >>> from estimation.evaluation.scores import Evaluation, Scores
@@ -174,9 +174,9 @@ def score_facts(outcome: Evaluation) -> Facts:
         >>> from estimation.metrics import structural_hamming
         >>> truth, learned = CausalGraph(Ga=[[1, 0], [1, 1]]), CausalGraph(Ga=[[1, 0], [0, 1]])
         >>> terms = {"total": -1.5, "reconstruction": -2.0, "divergence": 0.5}
-        >>> wrong = structural_hamming(truth, learned)
+        >>> errors = structural_hamming(truth, learned)
         >>> scores = Scores(0.9, 0.95, 0.94), Scores(0.8, 0.85, 0.84)
-        >>> outcome = Evaluation(terms, learned, truth, *scores, errors=wrong)
+        >>> outcome = Evaluation(terms, learned, truth, *scores, errors=errors)
         >>> score_facts(outcome)[0]
         ('MCC', '0.900 (held out 0.800)')
         >>> score_facts(outcome)[-2:]
@@ -188,40 +188,35 @@ def score_facts(outcome: Evaluation) -> Facts:
             value, held_out = getattr(outcome.scores, field), getattr(outcome.held_out, field)
             if value is not None:
                 facts.append((name, f"{value:.3f} (held out {held_out:.3f})"))
-    if outcome.errors is not None:
-        facts += [
-            (
-                "SHD",
-                f"{outcome.errors.distance} ({outcome.errors.missing} missing, {outcome.errors.extra} extra)",
-            )
-        ]
-        facts += _edge_facts("missing edges", outcome.errors.missing_edges)
-        facts += _edge_facts("extra edges", outcome.errors.extra_edges)
+    if (errors := outcome.errors) is not None:
+        facts.append(("SHD", f"{errors.distance} ({errors.missing} missing, {errors.extra} extra)"))
+        facts += _edge_facts("missing edges", errors.missing_edges)
+        facts += _edge_facts("extra edges", errors.extra_edges)
     return facts
 
 
 def distance_facts(names: tuple[str, str], distance: GraphDistance) -> Facts:
-    """The learned graphs of two models beside each other.
+    """Return the common and the differing edges of the learned graphs of two models.
 
     Args:
-        names: of the models.
-        distance: from the graph of the first to that of the second.
+        names: Names of the models.
+        distance: Distance from the graph of the first model to that of the second.
 
     Example:
         >>> from estimation.metrics import structural_hamming
         >>> from identify.graph import CausalGraph
-        >>> found = structural_hamming(CausalGraph(Ga=[[1, 0], [1, 1]]), CausalGraph(Ga=[[1, 0], [0, 1]]))
-        >>> distance_facts(("one", "two"), found)
-        [('edges in both graphs', '2'), ('edges of one alone', '1: a0 → z1'), ('edges of two alone', '0')]
+        >>> distance = structural_hamming(CausalGraph(Ga=[[1, 0], [1, 1]]), CausalGraph(Ga=[[1, 0], [0, 1]]))
+        >>> distance_facts(("one", "two"), distance)
+        [('edges in both graphs', '2'), ('edges only in one', '1: a0 → z1'), ('edges only in two', '0')]
     """
     facts = [("edges in both graphs", f"{distance.common}")]
     for name, edges in zip(names, (distance.missing_edges, distance.extra_edges), strict=True):
-        facts.append((f"edges of {name} alone", f"{len(edges)}{': ' * bool(edges)}{_arrows(edges)}"))
+        facts.append((f"edges only in {name}", f"{len(edges)}{': ' * bool(edges)}{_arrows(edges)}"))
     return facts
 
 
 def training_record(model: TrainedModel) -> dict[str, Any]:
-    """A trained model, ready for JSON.
+    """Return the result of training as a dictionary that JSON can hold.
 
     Example:
         >>> from estimation.config.training import TrainingConfig
@@ -235,16 +230,17 @@ def training_record(model: TrainedModel) -> dict[str, Any]:
         ({'actions': 10}, 2, ['actions', 'edges', 'latents'])
     """
     last = model.history.records[-1] if model.history.records else None
-    return {
-        "edges": _edges(model.graph, model),
-        "graph": graph_record(model.graph),
-        "negative_elbo": None
-        if last is None or not last.has_bound
-        else {
+    elbo = None
+    if last is not None and last.has_bound:
+        elbo = {
             "total": last.negative_elbo,
             "reconstruction": last.reconstruction,
             "divergence": last.divergence,
-        },
+        }
+    return {
+        "edges": _edge_counts(model),
+        "graph": graph_record(model.graph),
+        "negative_elbo": elbo,
         "steps": 0 if last is None else last.step,
         "minutes": 0.0 if last is None else last.seconds / 60,
         "config": model.config.to_dict(),
@@ -252,7 +248,7 @@ def training_record(model: TrainedModel) -> dict[str, Any]:
 
 
 def graph_record(graph: CausalGraph) -> dict[str, Any]:
-    """A graph, ready for JSON: names, and edges as pairs of parent and child.
+    """Return a graph as a dictionary that JSON can hold: names, and edges as pairs of parent and child.
 
     Example:
         >>> from identify.graph import CausalGraph
@@ -266,23 +262,23 @@ def graph_record(graph: CausalGraph) -> dict[str, Any]:
     }
 
 
-def _edges(graph: CausalGraph, model: TrainedModel) -> dict[str, int]:
-    counts = {"actions": int(graph.Ga.nnz), "past": int(graph.Gz.nnz)}
+def _edge_counts(model: TrainedModel) -> dict[str, int]:
+    counts = {"actions": int(model.graph.Ga.nnz), "past": int(model.graph.Gz.nnz)}
     return {name: count for name, count in counts.items() if name in model.model.edges}
 
 
 def _outcome(allowed: list[str], mixed: list[str]) -> str:
-    wrong = [name for name in mixed if name not in allowed]
-    if wrong:
-        return f"contradicted by {listed(wrong)}"
+    extra = [name for name in mixed if name not in allowed]
+    if extra:
+        return f"contradicted by {listed(extra)}"
     return "as predicted" if len(mixed) == len(allowed) else "better than guaranteed"
 
 
-def _edge_facts(what: str, edges: Iterable[tuple[str, str]]) -> Facts:
-    listed = _arrows(edges)
-    return [(what, listed)] if listed else []
+def _edge_facts(name: str, edges: Iterable[tuple[str, str]]) -> Facts:
+    arrows = _arrows(edges)
+    return [(name, arrows)] if arrows else []
 
 
 def _arrows(edges: Iterable[tuple[str, str]]) -> str:
-    # pairs of the metrics are (child, parent)
+    # the metrics return pairs (child, parent)
     return listed([f"{parent} → {child}" for child, parent in edges])

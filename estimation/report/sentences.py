@@ -1,33 +1,38 @@
-"""The sentences of a report, said once for the terminal and the page."""
+"""Explanatory sentences of the reports, shared by the terminal and the pages."""
 
 from __future__ import annotations
 
 __all__ = ["BETWEEN_MODELS", "CAUTION", "ENTANGLEMENT", "NO_GRAPH", "SCORES", "TRUST", "UNKNOWN"]
 
 SCORES = (
-    "MCC: mean correlation of each true latent with the learned one matched to it. R: multiple correlation of each "
-    "true latent with all learned ones. R_con: with those only that the prediction allows; consistency shows as R_con "
-    "near R, complete disentanglement as MCC near R. SHD: edges missing or extra in the learned graph. "
-    "Held out: fitted on one half of the rows, scored on the other."
+    "MCC: mean absolute correlation between each true latent and the learned latent matched to it. R: multiple "
+    "correlation of each true latent with all learned latents. R_con: multiple correlation with only those learned "
+    "latents that the prediction allows. R_con close to R indicates consistency; MCC close to R indicates complete "
+    "disentanglement. SHD: number of missing and extra edges in the learned graph. Held out: fitted on one half of the "
+    "rows and scored on the other half."
 )
 ENTANGLEMENT = (
-    "A latent mixes with another when the learned latent matched to that other one enters it. The prediction says what "
-    "may mix in the worst case: less is better than guaranteed, more contradicts the prediction, its assumptions or "
-    "the training."
+    "A latent mixes with another if it depends on the learned latent matched to that other one. The prediction states "
+    "which latents may mix in the worst case. Less mixing is better than guaranteed; more mixing contradicts the "
+    "prediction, its assumptions, or the training."
 )
 BETWEEN_MODELS = (
-    "Nothing is known of the truth here. If both models found it, then each latent of the first model is a function of "
-    "those latents of the second only that the first model's own graph allows. Agreement is evidence, not proof: two "
-    "models may be wrong in the same way."
+    "The ground truth is unknown here. If both models have learned it, each latent of the first model is a function of "
+    "only those latents of the second that the first model's own graph allows. Agreement is evidence, not proof: two "
+    "models can be wrong in the same way."
 )
 TRUST = (
-    "The run with the best held-out ELBO is held against every other one. If both found the truth, a latent depends on "
-    "those latents of the other run only that the learned graph lets it mix with. What all runs confirm is what the "
-    "theory promises; a contradiction says that one of the two is wrong there. Agreement is evidence, not proof."
+    "The run with the best held-out ELBO is compared with every other run. If both runs have learned the ground truth, "
+    "each latent depends on only those latents of the other run that the learned graph allows it to mix with. The "
+    "latents that all runs confirm satisfy what the theory guarantees; a contradiction means that one of the two runs "
+    "is wrong about this latent. Agreement is evidence, not proof."
 )
 UNKNOWN = (
-    "The data hold no true latents, so there is nothing to score against. "
-    "'mechsparse verify' holds several models against each other."
+    "The data contain no true latents, so no scores can be computed. 'mechsparse verify' compares several models with "
+    "each other instead."
 )
-NO_GRAPH = "{method} is a baseline: it learns no graph, and theory predicts nothing of its latents."
-CAUTION = "Edges are the strongest within the budget, not tested one by one; other budgets give other graphs."
+NO_GRAPH = "{method} is a baseline: it learns no graph, so the theory makes no prediction about its latents."
+CAUTION = (
+    "The edges are the strongest ones within the budget and are not tested individually; other budgets give other "
+    "graphs."
+)

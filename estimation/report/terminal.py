@@ -1,8 +1,8 @@
-"""What training and comparing found, on a terminal, as rich renderables."""
+"""Results of training, evaluation, comparison and verification on a terminal, as rich renderables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 __all__ = ["show_comparison", "show_evaluation", "show_training", "show_verification"]
 
-_MOST_ROWS = 30
+_MAX_ROWS = 30
 
 
 def show_training(
     name: str, model: TrainedModel, outcome: Evaluation | None, where: str, notes: Iterable[str] = ()
 ) -> RenderableType:
-    """What came out of training, and how right it is where the truth is known.
+    """Return the result of training, with scores where ground truth is known.
 
     Args:
-        name: where the model is.
-        model: the trained model.
-        outcome: None when the truth isn't known.
-        where: what the outcome was measured on, for instance ``"the training data"``.
-        notes: one line each.
+        name: Folder of the model.
+        model: The trained model.
+        outcome: The evaluation; None without ground truth.
+        where: Description of the data that the outcome was measured on, for instance ``"the training data"``.
+        notes: Notes, each on a line.
 
     Example:
         >>> from estimation.config.training import TrainingConfig
@@ -62,19 +62,19 @@ def show_training(
     facts = training_facts(model)
     if outcome is not None:
         facts += [
-            (f"{what} on {where}" if what == "MCC" else what, value) for what, value in score_facts(outcome)
+            (f"{fact} on {where}" if fact == "MCC" else fact, value) for fact, value in score_facts(outcome)
         ]
         parts += _verdict(outcome.comparison)
-    parts.append(_facts(facts))
+    parts.append(_facts_table(facts))
     return Group(*parts, *(Line(note, style="dim") for note in (*notes, *model.history.notes)))
 
 
 def show_evaluation(name: str, outcome: Evaluation) -> RenderableType:
-    """Verdict, scores, and for every latent the predicted mixing beside the learned one.
+    """Return the verdict, the scores, and the predicted and learned mixing of every latent.
 
     Args:
-        name: what was evaluated.
-        outcome: of `estimation.evaluation.evaluate`.
+        name: Description of the evaluated model and data.
+        outcome: Result of `estimation.evaluation.evaluate`.
 
     Example:
         >>> from estimation.evaluation.scores import Evaluation
@@ -85,23 +85,23 @@ def show_evaluation(name: str, outcome: Evaluation) -> RenderableType:
         a model
     """
     parts: list[RenderableType] = [Line(name, style="dim"), *_verdict(outcome.comparison)]
-    parts.append(_facts([*elbo_facts(outcome.negative_elbo), *score_facts(outcome)]))
+    parts.append(_facts_table([*elbo_facts(outcome.negative_elbo), *score_facts(outcome)]))
     if outcome.scores is None:
         parts.append(Line(UNKNOWN))
     if outcome.comparison is not None:
-        parts += _latents(outcome.comparison)
+        parts += _latent_table(outcome.comparison)
     return Group(*parts)
 
 
 def show_comparison(
     names: tuple[str, str], comparison: Comparison, distance: GraphDistance
 ) -> RenderableType:
-    """Two models: verdict, their graphs, and for every latent of the first what it depends on in the second.
+    """Return the comparison of two models: verdict, graphs, and the predicted and learned mixing of every latent.
 
     Args:
-        names: of the models.
-        comparison: the entanglement between them beside that predicted from the first one's graph.
-        distance: between their graphs.
+        names: Names of the models.
+        comparison: Comparison of the entanglement between the models with the prediction from the first one's graph.
+        distance: Distance between their graphs.
 
     Example:
         >>> import numpy as np
@@ -111,40 +111,29 @@ def show_comparison(
         >>> from identify.graph import CausalGraph
         >>> predicted = predict_entanglement(CausalGraph(Ga=[[1, 0], [1, 1]], latents=["speed", "mass"]))
         >>> strengths = np.array([[0.2, 1.0], [0.9, 0.0]])
-        >>> found = compare(predicted, LearnedEntanglement(strengths, 0.1, "jacobian", ("speed", "mass"), ("v0", "v1")))
+        >>> learned = LearnedEntanglement(strengths, 0.1, "jacobian", ("speed", "mass"), ("v0", "v1"))
         >>> from estimation.metrics import structural_hamming
         >>> from rich import print
-        >>> same = structural_hamming(predicted.graph, predicted.graph)
-        >>> print(show_comparison(("one", "two"), found, same).renderables[1])
+        >>> distance = structural_hamming(predicted.graph, predicted.graph)
+        >>> print(show_comparison(("one", "two"), compare(predicted, learned), distance).renderables[1])
         ✓ Confirmed: the 2 latents mix exactly as predicted, in 2 blocks.
     """
     return Group(
-        Line(f"{names[0]} against {names[1]}", style="dim"),
+        Line(f"{names[0]} compared with {names[1]}", style="dim"),
         *_verdict(comparison),
-        _facts(distance_facts(names, distance)),
-        *_latents(comparison),
+        _facts_table(distance_facts(names, distance)),
+        *_latent_table(comparison),
     )
 
 
 def show_verification(verification: Verification) -> RenderableType:
-    """Several runs: the outcome, the runs, and for every latent of the best one what the others say of it."""
+    """Return the verification of several runs: summary, runs, and how far every latent is confirmed."""
     mark, style = ("✓", "bold green") if verification.confirmed else ("◑", "bold yellow")
-    table = Table(header_style="bold")
-    for column in TRUST_COLUMNS:
-        table.add_column(column, overflow="fold")
-    rows = trust_rows(verification)
-    for row in rows[:_MOST_ROWS]:
-        table.add_row(*(Line(cell) for cell in row))
-    parts: list[RenderableType] = [
+    return Group(
         Line(f"{mark} {verification.summary}", style=style),
-        _facts(verification_facts(verification)),
-        table,
-    ]
-    if len(rows) > _MOST_ROWS:
-        parts.append(
-            Line(f"{len(rows) - _MOST_ROWS} more latents are left out; --json has them all.", style="dim")
-        )
-    return Group(*parts)
+        _facts_table(verification_facts(verification)),
+        *_table(TRUST_COLUMNS, trust_rows(verification)),
+    )
 
 
 def _verdict(comparison: Comparison | None) -> list[RenderableType]:
@@ -154,26 +143,29 @@ def _verdict(comparison: Comparison | None) -> list[RenderableType]:
     return [Line(f"{mark} {comparison.verdict}", style=style)]
 
 
-def _facts(facts: Facts) -> Table:
+def _facts_table(facts: Facts) -> Table:
     table = Table(show_header=False)
     table.add_column(style="bold", overflow="fold")
     table.add_column(overflow="fold")
-    for what, value in facts:
-        # Line, not str: a name with square brackets is no markup
-        table.add_row(Line(what), Line(value))
+    for fact, value in facts:
+        # Line, not str: rich would read square brackets in a name as markup
+        table.add_row(Line(fact), Line(value))
     return table
 
 
-def _latents(comparison: Comparison) -> list[RenderableType]:
+def _latent_table(comparison: Comparison) -> list[RenderableType]:
+    return _table(LATENT_COLUMNS, [row.cells() for row in latent_rows(comparison)])
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[RenderableType]:
+    """Return a table of the first rows and, if it omits some, a line with their number."""
     table = Table(header_style="bold")
-    for column in LATENT_COLUMNS:
+    for column in columns:
         table.add_column(column, overflow="fold")
-    rows = latent_rows(comparison)
-    for row in rows[:_MOST_ROWS]:
-        table.add_row(*(Line(cell) for cell in row.cells()))
-    more = len(rows) - _MOST_ROWS
-    return (
-        [table, Line(f"{more} more latents are left out; --json has them all.", style="dim")]
-        if more > 0
-        else [table]
-    )
+    for row in rows[:_MAX_ROWS]:
+        table.add_row(*(Line(cell) for cell in row))
+    n_omitted = len(rows) - _MAX_ROWS
+    if n_omitted <= 0:
+        return [table]
+    note = f"{n_omitted} more latents are omitted here; --json contains them all."
+    return [table, Line(note, style="dim")]

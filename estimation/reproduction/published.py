@@ -1,4 +1,4 @@
-"""The published numbers."""
+"""`published_scores`: the published numbers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ PUBLISHED = Path(__file__).parent / "published_scores.json"
 
 
 def published_scores(data: str, method: str = SPARSE_VAE) -> dict[str, Any] | None:
-    """What Lachapelle et al. published for a method on a data set; None where there is nothing.
+    """Return the scores that Lachapelle et al. published for a method on a data set.
 
     Args:
-        data: one of the eight data sets.
-        method: ``"sparse_vae"``, or a baseline.
+        data: Name of one of the eight data sets.
+        method: ``"sparse_vae"``, or the name of a baseline.
 
     Returns:
-        means over seeds: ``mcc`` and mostly ``r_con``; of the sparse VAE also ``r``, ``shd``, ``negative_elbo``, and
-        ``budget``, the number of edges that they found best.
+        Means over seeds: ``mcc`` and, for most baselines, ``r_con``. For the sparse VAE also ``r``, ``shd``,
+        ``negative_elbo`` and ``budget``, the number of edges that the authors selected. None if nothing was published.
 
     Example:
         >>> published_scores("TimeDiag")["mcc"], published_scores("ActionBlockDiag", "ivae")["r_con"]
@@ -32,12 +32,12 @@ def published_scores(data: str, method: str = SPARSE_VAE) -> dict[str, Any] | No
     """
     content = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     if method == SPARSE_VAE:
-        return next((each for each in content["datasets"] if each["data"] == data), None)
-    for each in content["baselines"]:
-        if (each["data"], each["method"]) == (data, method):
-            return dict(each)
-    for each in content["bounds"]:
-        if each["method"] == method:
-            # a range over the data sets
-            return {"method": method, "mcc": sum(each["mcc"]) / 2}
+        return next((row for row in content["datasets"] if row["data"] == data), None)
+    for row in content["baselines"]:
+        if (row["data"], row["method"]) == (data, method):
+            return dict(row)
+    for row in content["bounds"]:
+        if row["method"] == method:
+            # published as a range over the data sets: return its midpoint
+            return {"method": method, "mcc": sum(row["mcc"]) / 2}
     return None

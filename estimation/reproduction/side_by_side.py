@@ -1,4 +1,4 @@
-"""Our runs beside the published numbers."""
+"""`side_by_side`: our mean scores and the published ones."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ SCORES = ("mcc", "r_con", "r", "shd")
 
 @dataclass(frozen=True)
 class SideBySide:
-    """One line of the table: means over seeds.
+    """One row of the table: means over seeds.
 
     Attributes:
-        data: the data set.
-        method: the method.
-        runs: how many of ours are done.
-        edges: of our learned graphs, on average; None for a baseline.
-        minutes: of one of our runs, on average.
-        ours: by score: ``mcc``, ``r_con``, ``r``, ``shd``; None where a method has none.
-        spread: lowest and highest of ours, by score.
-        published: the same means; None where nothing was published.
+        data: Name of the data set.
+        method: Name of the method.
+        runs: Number of our finished runs.
+        edges: Mean number of edges in our learned graphs; None for a baseline.
+        minutes: Mean duration of our runs.
+        ours: Our mean of every score: ``mcc``, ``r_con``, ``r`` and ``shd``. None if the method has no such score.
+        ranges: Lowest and highest of our values, by score.
+        published: Published mean of every score; None if it was not published.
     """
 
     data: str
@@ -38,26 +38,26 @@ class SideBySide:
     edges: float | None
     minutes: float
     ours: Mapping[str, float | None]
-    spread: Mapping[str, tuple[float, float] | None]
+    ranges: Mapping[str, tuple[float, float] | None]
     published: Mapping[str, float | None]
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return the row as a dictionary that JSON can hold."""
         return asdict(self)
 
 
 def side_by_side(results: Results) -> tuple[SideBySide, ...]:
-    """The table, data sets in the published order.
+    """Return the rows of the table, with the data sets in the published order.
 
     Args:
-        results: of a sweep over `reproduction_plan`.
+        results: Results of a sweep over `reproduction_plan`.
     """
-    order = {name: place for place, name in enumerate(DATA_SETS)}
+    order = {name: index for index, name in enumerate(DATA_SETS)}
     groups = sorted(results.groups.items(), key=lambda group: order.get(group[0][0], len(order)))
     lines = []
     for (data, method), rows in groups:
-        theirs = published_scores(data, method) or {}
-        values = {key: [row[key] for row in rows if row[key] is not None] for key in SCORES}
+        published = published_scores(data, method) or {}
+        scores = {key: [row[key] for row in rows if row[key] is not None] for key in SCORES}
         edges = [row["edges"] for row in rows if row["edges"] is not None]
         lines.append(
             SideBySide(
@@ -66,9 +66,9 @@ def side_by_side(results: Results) -> tuple[SideBySide, ...]:
                 len(rows),
                 float(np.mean(edges)) if edges else None,
                 float(np.mean([row["minutes"] for row in rows])),
-                {key: float(np.mean(each)) if each else None for key, each in values.items()},
-                {key: (min(each), max(each)) if each else None for key, each in values.items()},
-                {key: theirs.get(key) for key in SCORES},
+                {key: float(np.mean(values)) if values else None for key, values in scores.items()},
+                {key: (min(values), max(values)) if values else None for key, values in scores.items()},
+                {key: published.get(key) for key in SCORES},
             )
         )
     return tuple(lines)

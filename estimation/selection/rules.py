@@ -1,18 +1,21 @@
-"""Rules: a score for every setting, the highest wins.
+"""Selection rules: each gives every setting a score, and the setting with the highest score is selected.
 
 ::
 
-    bend    (share of the ELBO's gain - share of the edges) x agreement of the seeds     the default
-    knee    share of the ELBO's gain - share of the edges
-    udr     agreement of the seeds
-    elbo    the held-out ELBO
+    elbow_and_stability   (fraction of the ELBO gain - fraction of the edges) x stability     the default
+    elbow                 fraction of the ELBO gain - fraction of the edges
+    udr                   stability: the agreement of the seeds
+    elbo                  held-out ELBO
 
-Too few edges can't explain the data, and edges beyond the true ones explain nothing more: the held-out ELBO against the
-number of edges bends at the true number. The share of the gain less the share of the edges is the height above
-the straight line from the sparsest to the densest setting, and is largest at the bend (the "knee" of Satopaa et
-al. 2011). Where an edge is one too many, seeds begin to place it differently, so agreement falls; but seeds also agree
-on too sparse a graph, and there the height is small. The product is large where the data ask for no more edges *and*
-the seeds agree. It has no constant to choose, and no unit: neither scale nor offset of the ELBO matters.
+Too few edges cannot explain the data, and edges beyond the true ones explain nothing more. So the curve of the held-out
+ELBO against the number of edges has an elbow at the true number. The fraction of the gain minus the fraction of the
+edges is the height of the curve above the chord from the sparsest to the densest setting; at the elbow, this height is
+largest (the "knee" of Satopaa et al. 2011). When a graph has too many edges, the seeds place the superfluous ones
+differently, which lowers the stability. Seeds also agree on graphs that are too sparse, but there the height is small.
+The product is large where additional edges gain nothing *and* the seeds agree. It has no free constant and no unit:
+neither scale nor offset of the ELBO matters.
+
+The former names ``bend`` (elbow_and_stability) and ``knee`` (elbow) are still accepted.
 """
 
 from __future__ import annotations
@@ -26,47 +29,65 @@ from numpy.typing import NDArray
 from estimation.exceptions import DataError
 from estimation.selection.runs import SettingSummary
 
-__all__ = ["RULES", "Rule", "gains", "heights"]
+__all__ = ["DEFAULT_RULE", "RULES", "Rule", "canonical_name", "elbow_heights", "relative_gains"]
 
 Rule = Callable[[Sequence[SettingSummary]], NDArray[np.float64]]
 
-
-def gains(settings: Sequence[SettingSummary]) -> NDArray[np.float64]:
-    """The share of the ELBO's gain that each setting has, 0 for the worst and 1 for the best; all 0 without a gain."""
-    return _share(-np.array([each.negative_elbo for each in settings]))
+DEFAULT_RULE = "elbow_and_stability"
+_FORMER_NAMES = {"bend": "elbow_and_stability", "knee": "elbow"}
 
 
-def heights(settings: Sequence[SettingSummary]) -> NDArray[np.float64]:
-    """The share of the gain less the share of the edges."""
-    return gains(settings) - _share(np.array([each.edges for each in settings]))
+def canonical_name(rule: str) -> str:
+    """Return the present name of a rule, given its present or its former name; other names stay as they are.
+
+    Example:
+        >>> canonical_name("bend"), canonical_name("knee"), canonical_name("udr")
+        ('elbow_and_stability', 'elbow', 'udr')
+    """
+    return _FORMER_NAMES.get(rule, rule)
 
 
-def _bend(settings: Sequence[SettingSummary]) -> NDArray[np.float64]:
-    height = heights(settings)
-    if any(each.udr is None for each in settings):
-        return height
-    # below the line agreement must not make a setting worse
-    return np.where(height > 0, height * _agreement(settings), height)
+def relative_gains(settings: Sequence[SettingSummary]) -> NDArray[np.float64]:
+    """Return the held-out ELBO of each setting, scaled from 0 (worst) to 1 (best); all 0 if they are equal."""
+    return _scale_to_unit(-np.array([summary.negative_elbo for summary in settings]))
 
 
-def _agreement(settings: Sequence[SettingSummary]) -> NDArray[np.float64]:
-    missing = [each.setting for each in settings if each.udr is None]
-    if missing:
+def elbow_heights(settings: Sequence[SettingSummary]) -> NDArray[np.float64]:
+    """Return the height of each setting above the chord: the fraction of the gain minus the fraction of the edges."""
+    return relative_gains(settings) - _scale_to_unit(np.array([summary.edges for summary in settings]))
+
+
+def _elbow_and_stability(settings: Sequence[SettingSummary]) -> NDArray[np.float64]:
+    heights = elbow_heights(settings)
+    if any(summary.udr is None for summary in settings):
+        return heights
+    # below the chord, a factor under 1 would raise the score
+    return np.where(heights > 0, heights * _stability(settings), heights)
+
+
+def _stability(settings: Sequence[SettingSummary]) -> NDArray[np.float64]:
+    unknown = [summary.setting for summary in settings if summary.udr is None]
+    if unknown:
         raise DataError(
-            f"setting {missing[0]!r} has no udr; train two seeds or more, or take the rule 'knee' or 'elbo'"
+            f"setting {unknown[0]!r} has no udr; train two seeds or more, or use the rule 'elbow' or 'elbo'"
         )
-    return np.array([each.udr for each in settings], dtype=float)
+    return np.array([summary.udr for summary in settings], dtype=float)
 
 
 def _elbo(settings: Sequence[SettingSummary]) -> NDArray[np.float64]:
-    return -np.array([each.negative_elbo for each in settings])
+    return -np.array([summary.negative_elbo for summary in settings])
 
 
-def _share(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    span = float(np.ptp(values))
-    return (values - values.min()) / span if span > 0 else np.zeros_like(values)
+def _scale_to_unit(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    value_range = float(np.ptp(values))
+    return (values - values.min()) / value_range if value_range > 0 else np.zeros_like(values)
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(
-    {"bend": _bend, "knee": heights, "udr": _agreement, "elbo": _elbo}
+    {
+        "elbow_and_stability": _elbow_and_stability,
+        "elbow": elbow_heights,
+        "udr": _stability,
+        "elbo": _elbo,
+    }
 )

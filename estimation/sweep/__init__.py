@@ -1,4 +1,20 @@
-"""Many runs: data sets x methods x settings x seeds, one folder each, resumable, on one machine or a cluster."""
+"""Sweeps: data sets x methods x settings x seeds, one folder per run, resumable, on one machine or a cluster.
+
+===============  =====================================================================================
+module           contents
+===============  =====================================================================================
+``checks``       validation of a sweep before anything is trained
+``plan``         `SweepPlan`, `Trial`: the runs of a sweep, read from TOML
+``environment``  the machine and the library versions of a run
+``folders``      the folder of a run: status, records, lock
+``data``         the data of a run, and their fingerprints
+``trial``        `run_trial`: one run
+``workers``      processes of this machine that run trials
+``cluster``      workers of a Dask or SLURM cluster
+``running``      `run_sweep`: all runs of a plan
+``results``      `collect`: the results of a folder as one table
+===============  =====================================================================================
+"""
 
 from __future__ import annotations
 

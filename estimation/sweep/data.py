@@ -1,4 +1,4 @@
-"""The data of a run, and whether they are those that it began with."""
+"""The data of a run, and the check that they have not changed since the run started."""
 
 from __future__ import annotations
 
@@ -17,92 +17,104 @@ if TYPE_CHECKING:
     from estimation.dataset.dataset import Dataset
     from estimation.simulate.sampling import Split
 
-__all__ = ["begin", "datasets", "require_same_data"]
+__all__ = ["load_data", "record_data", "require_same_data"]
 
-_RECORD = Fields({"training": Text(), "test": Text()})
+_FINGERPRINTS_SCHEMA = Fields({"training": Text(), "test": Text()})
 
 
-def datasets(spec: DataSpec) -> tuple[Dataset, Dataset]:
-    """What a trial is trained and scored on.
+def load_data(spec: DataSpec) -> tuple[Dataset, Dataset]:
+    """Load or simulate the training data and the test data of a trial.
+
+    Args:
+        spec: The description of the data.
+
+    Returns:
+        Training data and test data.
 
     Raises:
-        ConfigError: the source is neither a published process nor a file.
+        ConfigError: If the source is neither a published process nor a file.
     """
     from estimation.dataset.dataset import Dataset
     from estimation.simulate.published_processes import NAMES
 
     if spec.source in NAMES:
-        return _drawn(spec, spec.samples, "train"), _drawn(spec, spec.test_samples, "test")
+        return _simulate(spec, spec.samples, "train"), _simulate(spec, spec.test_samples, "test")
     if not Path(spec.source).is_file():
         raise ConfigError(
             f"[data.{spec.name}]: source is {spec.source!r}, neither a published process nor a file; "
-            f"the former are {', '.join(NAMES)}"
+            f"the published processes are {', '.join(NAMES)}"
         )
     train = Dataset.read(spec.source)
     return train, train if spec.test is None else Dataset.read(spec.test, like=train)
 
 
-def begin(folder: Path, train: Dataset, test: Dataset) -> None:
-    """Write down what the run of a folder is trained and scored on, before it is.
+def record_data(folder: Path, train: Dataset, test: Dataset) -> None:
+    """Store the fingerprints of the data before a run starts.
 
-    A state on other data is forgotten: only a run that failed gets here with one, and is begun anew.
+    If the folder has a training state on other data, that state is removed. This happens only after a failed run, which
+    then starts again from the first step.
+
+    Args:
+        folder: The folder of the run.
+        train: The training data.
+        test: The test data.
     """
-    found = _fingerprints(train, test)
-    if (known := _known(folder)) is not None and known != found:
+    fingerprints = _compute_fingerprints(train, test)
+    if (stored := _read_fingerprints(folder)) is not None and stored != fingerprints:
         forget_folder(folder / STATE)
-    write_record(folder, DATA, found)
+    write_record(folder, DATA, fingerprints)
 
 
 def require_same_data(trials: Sequence[Trial], root: Path) -> None:
-    """Refuse to go on with a sweep whose files hold other data than those that its runs were trained or scored on.
+    """Check that the data files of a sweep have not changed since its runs were trained and scored.
 
-    A published process is drawn from its seeds and needs no look; a file is read once. Where it is gone, there is
-    nothing to compare with; and runs of versions that wrote down no fingerprints are taken as they are.
+    A published process follows from its seeds and needs no check. A file that no longer exists cannot be compared. Runs
+    without fingerprints, which early versions did not store, are accepted.
 
     Args:
-        trials: of the sweep.
-        root: its folder.
+        trials: The trials of the sweep.
+        root: The folder of the sweep.
 
     Raises:
-        ConfigError: a file has changed; the text names a run.
-        DataError: a file can't be read any more.
+        ConfigError: If a file has changed. The message names a run.
+        DataError: If a file can no longer be read.
     """
     from estimation.simulate.published_processes import NAMES
 
-    now: dict[DataSpec, dict[str, str]] = {}
+    current: dict[DataSpec, dict[str, str]] = {}
     for trial in trials:
         folder, spec = root / trial.name, trial.data
         if spec.source in NAMES or not Path(spec.source).is_file() or status_of(folder) == "failed":
             continue
-        known = _known(folder)
-        if known is None or (spec.test is not None and not Path(spec.test).is_file()):
+        stored = _read_fingerprints(folder)
+        if stored is None or (spec.test is not None and not Path(spec.test).is_file()):
             continue
-        if spec not in now:
-            now[spec] = _fingerprints(*datasets(spec))
+        if spec not in current:
+            current[spec] = _compute_fingerprints(*load_data(spec))
         for part, source in (("training", spec.source), ("test", spec.test or spec.source)):
-            if known[part] != now[spec][part]:
-                deed = "trained" if part == "training" else "scored"
+            if stored[part] != current[spec][part]:
+                verb = "trained" if part == "training" else "scored"
                 raise ConfigError(
-                    f"{folder}: was {deed} on other data than {shown(source)} holds now; remove it to run the trial "
-                    "again, or give another folder"
+                    f"{folder}: the run was {verb} on other data than {shown(source)} contains now; remove the folder "
+                    "to run the trial again, or give another output folder"
                 )
 
 
-def _known(folder: Path) -> dict[str, str] | None:
+def _read_fingerprints(folder: Path) -> dict[str, str] | None:
     path = folder / DATA
     if not path.is_file():
         return None
-    return read_record(path, _RECORD)
+    return read_record(path, _FINGERPRINTS_SCHEMA)
 
 
-def _fingerprints(train: Dataset, test: Dataset) -> dict[str, str]:
+def _compute_fingerprints(train: Dataset, test: Dataset) -> dict[str, str]:
     from estimation.dataset.fingerprint import fingerprint
 
     training = fingerprint(train)
     return {"training": training, "test": training if test is train else fingerprint(test)}
 
 
-def _drawn(spec: DataSpec, n_samples: int, split: Split) -> Dataset:
+def _simulate(spec: DataSpec, n_samples: int, split: Split) -> Dataset:
     from estimation.simulate.sampling import published, simulate
 
     density, graph_seed = spec.density, spec.graph_seed

@@ -1,4 +1,4 @@
-"""Where a run ran, and with which versions."""
+"""The machine and the library versions of a run."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["surroundings"]
+__all__ = ["describe_environment"]
 
 _LIBRARIES = ("mechsparse", "numpy", "scipy", "torch", "cooper-optim")
 
 
-def surroundings() -> dict[str, Any]:
-    """Machine and versions, ready for JSON.
+def describe_environment() -> dict[str, Any]:
+    """Return the machine and the library versions as a dictionary that JSON can hold.
 
     Example:
-        >>> sorted(surroundings()), surroundings()["machine"]["cores"] > 0
+        >>> environment = describe_environment()
+        >>> sorted(environment), environment["machine"]["cores"] > 0
         (['machine', 'versions'], True)
     """
     return {
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "system": platform.system()},
+        "machine": {"cpu": _cpu_model(), "cores": os.cpu_count(), "system": platform.system()},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
     }
 
 
-def _cpu() -> str:
+def _cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,16 +1,16 @@
-"""The folder of a run: what is in it says whether the run is done, failed, under way, or yet to be begun.
+"""The folder of a run. Its files determine the status of the run: done, failed or pending.
 
 ::
 
-    trial.json          what the run is
-    data.json           fingerprints of what it is trained and scored on
-    configuration.json  all its settings, those left at their defaults too
+    trial.json          the trial: data, method, setting and seed
+    data.json           fingerprints of the training data and the test data
+    configuration.json  all settings, including those left at their defaults
     result.json         written last: the run is done
     failed.json         the run ended with an error
-    encodings.npy       latents of some held-out rows, for the agreement of seeds
+    encodings.npy       latents of some held-out rows, for the stability across seeds
     model/              the trained model
-    state/              of a run under way: it goes on from there
-    lock                of a run under way: who has it; its time is renewed as long as that process lives
+    state/              checkpoint of a run in progress, from which it resumes
+    lock                owner of a run in progress; the owner's process refreshes the modification time
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from identify.json_files import parse_json
 __all__ = [
     "DATA",
     "FAILED",
-    "OUTCOME",
     "RESULT",
+    "RESULT_SCHEMA",
     "STATE",
     "TRIAL",
     "Status",
-    "holding",
-    "known_trial",
     "read_record",
+    "read_trial",
     "require_same_settings",
     "status_of",
+    "try_lock",
     "write_record",
     "write_trial",
 ]
@@ -54,10 +54,10 @@ Status = Literal["done", "failed", "pending"]
 RESULT, FAILED, TRIAL, LOCK = "result.json", "failed.json", "trial.json", "lock"
 DATA, STATE = "data.json", "state"
 _CONFIGURATION = "configuration.json"
-_MOST_BYTES = 1 << 24
-_RECORD = Fields({})
-_OWNER = Fields({"host": Text(), "process": Whole(1, 2**31)})
-_TRIAL = Fields(
+_MAX_BYTES = 1 << 24
+_ANY_OBJECT = Fields({})
+_OWNER_SCHEMA = Fields({"host": Text(), "process": Whole(1, 2**31)})
+_TRIAL_SCHEMA = Fields(
     {
         "data": Fields({"name": Text(), "source": Text()}),
         "method": Text(),
@@ -67,8 +67,8 @@ _TRIAL = Fields(
         "seed": Whole(0),
     }
 )
-#: What ``result.json`` holds.
-OUTCOME = Fields(
+#: The contents of ``result.json``.
+RESULT_SCHEMA = Fields(
     {"steps": Whole(0), "minutes": Real(0)},
     {
         "edges": Maybe(Whole(0)),
@@ -79,121 +79,144 @@ OUTCOME = Fields(
         "versions": Fields({"torch": Text()}),
     },
 )
-# a lock that was not renewed for so long belongs to nobody
+# the owner of a lock that was not refreshed for this long is taken to be dead
 _STALE_SECONDS = 60.0
-_RENEWED_EVERY = 10.0
+_REFRESH_SECONDS = 10.0
 
 
 def status_of(folder: Path) -> Status:
-    """What has become of a run."""
+    """Return the status of the run in a folder."""
     if (folder / RESULT).is_file():
         return "done"
     return "failed" if (folder / FAILED).is_file() else "pending"
 
 
 def write_record(folder: Path, name: str, record: Mapping[str, Any]) -> None:
-    """Write one of the JSON files, whole."""
+    """Write one of the JSON files atomically."""
     make_folder(folder)
     write_whole(folder / name, json.dumps(record, indent=1))
 
 
-def read_record(path: Path, form: Form = _RECORD) -> dict[str, Any]:
+def read_record(path: Path, form: Form = _ANY_OBJECT) -> dict[str, Any]:
     """Read one of the JSON files.
 
     Args:
-        path: the file.
-        form: what it should hold.
+        path: Path of the file.
+        form: Schema of its contents.
+
+    Returns:
+        The contents.
 
     Raises:
-        CheckpointError: it is damaged.
+        CheckpointError: If the file is damaged.
     """
     try:
-        record = parse_json(read_bytes(path, _MOST_BYTES))
-        check(record, form)
+        content = parse_json(read_bytes(path, _MAX_BYTES))
+        check(content, form)
     except FormatError as error:
         raise CheckpointError(f"{path}: is damaged (it {error}); remove it to run the trial again") from error
     except CheckpointError as error:
         raise CheckpointError(f"{path}: is damaged ({error}); remove it to run the trial again") from error
-    found: dict[str, Any] = record
-    return found
+    record: dict[str, Any] = content
+    return record
 
 
-def known_trial(folder: Path) -> Trial | None:
-    """The trial of a folder, None when it is none."""
+def read_trial(folder: Path) -> Trial | None:
+    """Read the trial of a folder.
+
+    Args:
+        folder: The folder of a run.
+
+    Returns:
+        The trial, or None if the folder has none.
+
+    Raises:
+        CheckpointError: If the file is damaged.
+    """
     path = folder / TRIAL
     if not path.is_file():
         return None
     try:
-        return Trial.from_dict(read_record(path, _TRIAL))
+        return Trial.from_dict(read_record(path, _TRIAL_SCHEMA))
     except (TypeError, KeyError) as error:
         raise CheckpointError(f"{path}: is damaged ({error}); remove it to run the trial again") from error
 
 
 def write_trial(folder: Path, trial: Trial) -> None:
-    """Write down what the run of a folder is, with all settings."""
+    """Write the trial of a folder and all its settings."""
     write_record(folder, _CONFIGURATION, trial.config().to_dict())
     write_record(folder, TRIAL, trial.to_dict())
 
 
 def require_same_settings(folder: Path, trial: Trial) -> None:
-    """A folder's name tells the settings that were given; those that were not are another version's, perhaps.
+    """Check that the run in a folder used the same settings as a trial would use now.
+
+    The name of the folder identifies the settings that were given. The other settings may have had different defaults
+    in another version.
+
+    Args:
+        folder: The folder of the run.
+        trial: The trial.
 
     Raises:
-        ConfigError: the run in the folder was made with others.
+        ConfigError: If a setting differs.
     """
     if not (folder / _CONFIGURATION).is_file():
         return
-    was = read_record(folder / _CONFIGURATION)
-    now = json.loads(json.dumps(trial.config().to_dict()))
-    different = [
-        f"{name} was {was.get(name)!r} and is {now.get(name)!r}"
-        for name in sorted(was.keys() | now.keys())
-        if was.get(name) != now.get(name)
+    stored = read_record(folder / _CONFIGURATION)
+    current = json.loads(json.dumps(trial.config().to_dict()))
+    differences = [
+        f"{name} was {stored.get(name)!r} and is now {current.get(name)!r}"
+        for name in sorted(stored.keys() | current.keys())
+        if stored.get(name) != current.get(name)
     ]
-    if different:
+    if differences:
         raise ConfigError(
-            f"{folder}: is a run with other defaults ({', '.join(different)}); remove it to run the trial again, "
-            "or give another folder"
+            f"{folder}: the run used other defaults ({', '.join(differences)}); remove the folder to run the trial "
+            "again, or give another output folder"
         )
 
 
 @contextlib.contextmanager
-def holding(folder: Path) -> Iterator[bool]:
-    """Hold a run's folder while the block runs, if nobody else does.
+def try_lock(folder: Path) -> Iterator[bool]:
+    """Lock the folder of a run for the duration of the block, unless another process has locked it.
+
+    Args:
+        folder: The folder of the run, which may be on a disk shared by several machines.
 
     Yields:
-        whether it is held. Another process, here or on another machine of the same disk, gets False.
+        True if this process has the lock; False if another process has it.
     """
     make_folder(folder)
     lock = folder / LOCK
-    if not _acquired(lock):
+    if not _acquire(lock):
         yield False
         return
-    done = threading.Event()
-    renewing = threading.Thread(target=_renew, args=(lock, done), daemon=True)
-    renewing.start()
+    released = threading.Event()
+    refresher = threading.Thread(target=_refresh_until, args=(released, lock), daemon=True)
+    refresher.start()
     try:
         yield True
     finally:
-        done.set()
-        renewing.join()
+        released.set()
+        refresher.join()
         with contextlib.suppress(OSError):
             lock.unlink()
 
 
-def _acquired(lock: Path) -> bool:
+def _acquire(lock: Path) -> bool:
     for _ in range(2):
         try:
             handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
             if not _is_stale(lock):
                 return False
-            # Windows removes no file that somebody has open
+            # Windows does not remove an open file
             with contextlib.suppress(FileNotFoundError, PermissionError):
                 lock.unlink()
             continue
         except PermissionError:
-            # so Windows calls one that is just being removed
+            # on Windows, the file is just being removed
             if os.name != "nt":
                 raise
             return False
@@ -206,24 +229,24 @@ def _acquired(lock: Path) -> bool:
 def _is_stale(lock: Path) -> bool:
     try:
         age = time.time() - lock.stat().st_mtime
-        owner = parse_json(read_bytes(lock, _MOST_BYTES))
-        check(owner, _OWNER)
+        owner = parse_json(read_bytes(lock, _MAX_BYTES))
+        check(owner, _OWNER_SCHEMA)
     except FileNotFoundError:
         return True
     except (CheckpointError, FileAccessError, FormatError):
-        # being written, cut short, or just removed
+        # the file is being written, truncated, or just removed
         return age > _STALE_SECONDS
-    if owner["host"] == socket.gethostname() and not _lives(owner["process"]):
+    if owner["host"] == socket.gethostname() and not _is_alive(owner["process"]):
         return True
     return age > _STALE_SECONDS
 
 
-def _lives(process: int) -> bool:
+def _is_alive(pid: int) -> bool:
     if os.name == "nt":
-        # there, os.kill ends the process that it asks about; the age of the lock must do
+        # on Windows, os.kill would end the process: rely on the age of the lock
         return True
     try:
-        os.kill(process, 0)
+        os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
@@ -231,7 +254,7 @@ def _lives(process: int) -> bool:
     return True
 
 
-def _renew(lock: Path, done: threading.Event) -> None:
-    while not done.wait(_RENEWED_EVERY):
+def _refresh_until(released: threading.Event, lock: Path) -> None:
+    while not released.wait(_REFRESH_SECONDS):
         with contextlib.suppress(OSError):
             os.utime(lock)

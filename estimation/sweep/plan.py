@@ -1,4 +1,4 @@
-"""What a sweep runs, read from TOML.
+"""`SweepPlan`: the trials of a sweep, read from TOML.
 
 ::
 
@@ -8,7 +8,7 @@
     source = "ActionBlockDiag"      # a published process, or a file
     samples = 20000                 # of a published process
     test_samples = 5000
-    # test = "test.npz"             # for a file: what is scored
+    # test = "test.npz"             # for a file: the test data
     grid.max_edges_actions = [5, 10, 20]
 
     [method.sparse]                 # any name
@@ -17,10 +17,10 @@
     grid.width = [64, 128]
 
     [method.others]
-    kind = "ivae"                   # a baseline; what the data give for the sparse VAE alone is left out
+    kind = "ivae"                   # a baseline; settings of the data for the sparse VAE alone are ignored
     settings.steps = 2000           # fields of BaselineConfig
 
-A trial is one point of the product of both grids, with one seed.
+A trial is one point in the product of both grids, with one seed.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from estimation.config.methods import METHODS
 from estimation.config.training import TrainingConfig
 from estimation.exceptions import ConfigError
 from estimation.sweep.checks import (
-    MOST_SEED,
-    is_whole,
+    MAX_SEED,
+    is_integer_in,
     require_data,
-    require_few,
-    require_keys,
+    require_feasible,
+    require_known_keys,
     require_settings,
 )
 from identify.exceptions import FormatError
@@ -60,15 +60,17 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Where the data of a trial come from.
+    """The source of the data of a trial.
 
     Attributes:
-        name: what the sweep calls them.
-        source: a published process, or a file.
-        test: a file to score on; None for a file takes the training file.
-        samples, test_samples: of a published process.
-        density, graph_seed: of a random graph; with a ``seed``, that is the graph's too when it has none.
-        seed: None for the process exactly as published, else `estimation.simulate.simulate` with this seed.
+        name: Name of the data in the sweep.
+        source: Name of a published process, or path of a file.
+        test: Path of a file with test data; None to score on the training file.
+        samples: Number of training samples of a published process.
+        test_samples: Number of test samples of a published process.
+        density: Density of a random graph.
+        graph_seed: Seed of a random graph; None to draw the graph with ``seed``.
+        seed: Seed for `estimation.simulate.simulate`; None for the process exactly as published.
     """
 
     name: str
@@ -83,15 +85,15 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class Trial:
-    """One run.
+    """One run of a sweep.
 
     Attributes:
-        data: what is trained on.
-        method: name of the method.
-        kind: one of ``METHODS``.
-        setting: the point of the grid; what is compared.
-        settings: all settings given, the grid's among them, without the seed.
-        seed: of the training.
+        data: The source of the data.
+        method: Name of the method in the sweep.
+        kind: The method, one of ``METHODS``.
+        setting: The point of the grid, which is what a sweep compares.
+        settings: All settings that were given, including those of the grid, without the seed.
+        seed: Seed of the training.
     """
 
     data: DataSpec
@@ -103,21 +105,21 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """A folder's name: readable, and different for every trial."""
+        """Name of the folder of the run: readable, and unique to the trial."""
         point = "-".join(f"{key}={value}" for key, value in self.setting.items())
         readable = re.sub(r"[^A-Za-z0-9.=_-]+", "_", "-".join(part for part in (self.method, point) if part))
         digest = hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:10]
         return f"{self.data.name}-{readable[:80]}-seed{self.seed}-{digest}"
 
     def config(self) -> TrainingConfig | BaselineConfig:
-        """The settings as a configuration, with the seed and one thread unless it says otherwise."""
-        given = {"threads": 1, **self.settings, "seed": self.seed}
+        """Return the settings as a configuration, with the seed and, unless set otherwise, one thread."""
+        settings = {"threads": 1, **self.settings, "seed": self.seed}
         if self.kind in BASELINES:
-            return BaselineConfig.from_dict({**given, "method": self.kind})
-        return TrainingConfig.from_dict(given)
+            return BaselineConfig.from_dict({**settings, "method": self.kind})
+        return TrainingConfig.from_dict(settings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return the trial as a dictionary that JSON can hold."""
         return {
             "data": asdict(self.data),
             "method": self.method,
@@ -129,22 +131,32 @@ class Trial:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Trial:
-        """What `to_dict` gave."""
+        """Return the trial that `to_dict` was called on."""
         return cls(**{**record, "data": DataSpec(**record["data"])})
 
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """All trials of a sweep, in the order in which they are begun: every setting with the first seed first."""
+    """All trials of a sweep.
+
+    Attributes:
+        trials: The trials in the order in which they start: every setting with the first seed, then with the second.
+    """
 
     trials: tuple[Trial, ...] = field(default_factory=tuple)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> SweepPlan:
-        """The plan of a TOML document's content.
+        """Build the plan from the content of a TOML document.
+
+        Args:
+            content: The tables of the document.
+
+        Returns:
+            The plan.
 
         Raises:
-            ConfigError: something is missing, unknown or out of its range; the text names it.
+            ConfigError: If a value is missing, unknown or out of range. The message names it.
 
         Example:
             >>> plan = SweepPlan.from_dict(
@@ -157,23 +169,21 @@ class SweepPlan:
             >>> [(trial.setting["max_edges_actions"], trial.seed) for trial in plan.trials]
             [(5, 0), (10, 0), (5, 1), (10, 1)]
         """
-        require_keys("the sweep", content, {"seeds", "data", "method"})
-        seeds = _seeds(content.get("seeds"))
+        require_known_keys("the sweep", content, {"seeds", "data", "method"})
+        seeds = _read_seeds(content.get("seeds"))
         data, methods = (_tables(content, kind) for kind in ("data", "method"))
-        require_few(
-            len(seeds)
-            * sum(
-                math.prod(map(len, _grids(name, data[name], method, methods[method]).values()))
-                for name in data
-                for method in methods
-            )
+        n_points = sum(
+            math.prod(map(len, _grids(name, data[name], method, methods[method]).values()))
+            for name in data
+            for method in methods
         )
+        require_feasible(len(seeds) * n_points)
         trials = [
             _trial(name, data[name], method, methods[method], point, seed)
             for seed in seeds
             for name in data
             for method in methods
-            for point in _points(name, data[name], method, methods[method])
+            for point in _grid_points(name, data[name], method, methods[method])
         ]
         for spec in {trial.data.name: trial.data for trial in trials}.values():
             require_data(spec)
@@ -183,11 +193,17 @@ class SweepPlan:
 
 
 def read_plan(path: str | os.PathLike[str]) -> SweepPlan:
-    """Read a sweep from a TOML file.
+    """Read the plan of a sweep from a TOML file.
+
+    Args:
+        path: Path of the file. The paths of data in it are relative to its folder.
+
+    Returns:
+        The plan.
 
     Raises:
-        FileAccessError: it can't be read.
-        ConfigError: it is no TOML, or no sweep.
+        FileAccessError: If the file can't be read.
+        ConfigError: If the file is not TOML, or does not describe a sweep.
     """
     try:
         content = read_toml(path)
@@ -197,46 +213,41 @@ def read_plan(path: str | os.PathLike[str]) -> SweepPlan:
         plan = SweepPlan.from_dict(content)
     except ConfigError as error:
         raise ConfigError(f"{os.fspath(path)}: {error}") from error
-    return _beside(plan, Path(path).parent)
+    return _resolve_paths(plan, Path(path).parent)
 
 
-def _beside(plan: SweepPlan, folder: Path) -> SweepPlan:
-    """Files are meant relative to the file that names them."""
+def _resolve_paths(plan: SweepPlan, folder: Path) -> SweepPlan:
+    """Make the paths of data absolute; relative paths start from the folder of the TOML file."""
     from dataclasses import replace
 
-    def found(name: str | None) -> str | None:
+    def resolve(name: str | None) -> str | None:
         if name is None or Path(name).is_absolute() or not _is_file(folder / name):
             return name
         return str((folder / name).resolve())
 
-    return SweepPlan(
-        tuple(
-            replace(
-                trial,
-                data=replace(trial.data, source=str(found(trial.data.source)), test=found(trial.data.test)),
-            )
-            for trial in plan.trials
-        )
-    )
+    def resolve_data(spec: DataSpec) -> DataSpec:
+        return replace(spec, source=str(resolve(spec.source)), test=resolve(spec.test))
+
+    return SweepPlan(tuple(replace(trial, data=resolve_data(trial.data)) for trial in plan.trials))
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError:
-        # a name that is too long, for instance: whoever opens it says so
+        # for instance, the name is too long: opening the file raises the error
         return False
 
 
-def _seeds(value: object) -> list[int]:
+def _read_seeds(value: object) -> list[int]:
     if value is None:
         return [0]
-    if not isinstance(value, list) or not value or not all(is_whole(v, 0, MOST_SEED) for v in value):
+    if not isinstance(value, list) or not value or not all(is_integer_in(v, 0, MAX_SEED) for v in value):
         raise ConfigError(
-            f"seeds is {quoted(value)}; it is a list of whole numbers from 0 to {MOST_SEED}, for instance [0, 1, 2]"
+            f"seeds is {quoted(value)}; it must be a list of integers from 0 to {MAX_SEED}, for instance [0, 1, 2]"
         )
     if len(set(value)) < len(value):
-        raise ConfigError(f"seeds is {quoted(value)}; name each seed once")
+        raise ConfigError(f"seeds is {quoted(value)}; list each seed once")
     return value
 
 
@@ -246,7 +257,9 @@ def _tables(content: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
         raise ConfigError(f"the sweep has no [{kind}.NAME]; give one or more")
     for name, table in tables.items():
         if not _NAME.fullmatch(name):
-            raise ConfigError(f"[{kind}.{shown(name)}]: a name has letters, digits, dots and dashes only")
+            raise ConfigError(
+                f"[{kind}.{shown(name)}]: a name may contain only letters, digits, dots, dashes and underscores"
+            )
         if not isinstance(table, dict):
             raise ConfigError(f"[{kind}.{name}] is {quoted(table)}; it must be a table")
     return tables
@@ -255,34 +268,34 @@ def _tables(content: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
 def _grids(
     name: str, data: Mapping[str, Any], method: str, table: Mapping[str, Any]
 ) -> dict[str, Sequence[Any]]:
-    """The values of both grids, by setting."""
+    """Return the values of both grids, by setting."""
     grids: dict[str, Sequence[Any]] = {}
     kind = _kind(method, table)
     for where, source in ((f"[method.{method}]", table), (f"[data.{name}]", data)):
         grid = source.get("grid", {})
         if not isinstance(grid, dict):
             raise ConfigError(f"{where}: grid is {quoted(grid)}; it must be a table of lists")
-        for key, values in (grid if source is table else _known_to(kind, grid)).items():
+        for key, values in (grid if source is table else _applicable_settings(kind, grid)).items():
             if not isinstance(values, list) or not values:
                 raise ConfigError(
                     f"{where}: grid.{shown(key)} is {quoted(values)}; it must be a list of values to try"
                 )
             if key in ("seed", "method"):
                 raise ConfigError(
-                    f"{where}: grid.{shown(key)} is set; a sweep has its own seeds and kinds of method"
+                    f"{where}: grid.{shown(key)} is set; use the sweep's list of seeds, and the kind of a method"
                 )
             if key in grids:
                 raise ConfigError(
-                    f"{where}: grid.{shown(key)} is in the grid of the method and of the data; keep one"
+                    f"{where}: grid.{shown(key)} is in the grids of both the method and the data; keep one"
                 )
             grids[key] = values
     return grids
 
 
-def _points(
+def _grid_points(
     name: str, data: Mapping[str, Any], method: str, table: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """All combinations of both grids."""
+    """Return all combinations of the values of both grids."""
     grids = _grids(name, data, method, table)
     return [dict(zip(grids, values, strict=True)) for values in itertools.product(*grids.values())]
 
@@ -295,39 +308,43 @@ def _trial(
     point: Mapping[str, Any],
     seed: int,
 ) -> Trial:
-    require_keys(f"[method.{method}]", table, {"kind", "settings", "grid"})
-    known = {"source", "test", "samples", "test_samples", "density", "graph_seed", "seed", "grid", "settings"}
-    require_keys(f"[data.{name}]", data, known)
+    require_known_keys(f"[method.{method}]", table, {"kind", "settings", "grid"})
+    spec_keys = {field.name for field in fields(DataSpec)} - {"name"}
+    require_known_keys(f"[data.{name}]", data, spec_keys | {"grid", "settings"})
     kind = _kind(method, table)
     if "source" not in data:
         raise ConfigError(f"[data.{name}] has no source; give a published process or a file")
-    given = {key: value for key, value in data.items() if key not in ("grid", "settings")}
-    of_data = _known_to(kind, _settings(f"[data.{name}]", data))
-    settings = {**_settings(f"[method.{method}]", table), **of_data, **point}
-    return Trial(DataSpec(name, **given), method, kind, point, settings, seed)
+    spec = DataSpec(name, **{key: value for key, value in data.items() if key in spec_keys})
+    method_settings = _read_settings(f"[method.{method}]", table)
+    data_settings = _applicable_settings(kind, _read_settings(f"[data.{name}]", data))
+    return Trial(spec, method, kind, point, {**method_settings, **data_settings, **point}, seed)
 
 
 def _kind(method: str, table: Mapping[str, Any]) -> str:
     kind = table.get("kind", METHODS[0])
     if kind not in METHODS:
-        raise ConfigError(f"[method.{method}]: kind is {quoted(kind)}; it is one of {', '.join(METHODS)}")
+        raise ConfigError(
+            f"[method.{method}]: kind is {quoted(kind)}; it must be one of {', '.join(METHODS)}"
+        )
     return str(kind)
 
 
-def _known_to(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the data give for the sparse VAE alone, budgets above all, is nothing that a baseline could take."""
+def _applicable_settings(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a data set without those that only the sparse VAE has, such as edge budgets."""
     if kind not in BASELINES:
         return dict(settings)
-    ours, theirs = ({field.name for field in fields(c)} for c in (BaselineConfig, TrainingConfig))
-    return {key: value for key, value in settings.items() if key in ours or key not in theirs}
+    baseline, sparse_vae = (
+        {field.name for field in fields(config)} for config in (BaselineConfig, TrainingConfig)
+    )
+    return {key: value for key, value in settings.items() if key in baseline or key not in sparse_vae}
 
 
-def _settings(where: str, table: Mapping[str, Any]) -> dict[str, Any]:
+def _read_settings(where: str, table: Mapping[str, Any]) -> dict[str, Any]:
     settings = table.get("settings", {})
     if not isinstance(settings, dict):
         raise ConfigError(f"{where}: settings is {quoted(settings)}; it must be a table")
     if "method" in settings:
-        raise ConfigError(f"{where}: settings.method is set; the method of a sweep is its kind")
+        raise ConfigError(f"{where}: settings.method is set; set the kind of the method instead")
     if "seed" in settings:
-        raise ConfigError(f"{where}: settings.seed is set; seeds of a sweep are in its list of seeds")
+        raise ConfigError(f"{where}: settings.seed is set; use the sweep's list of seeds instead")
     return settings

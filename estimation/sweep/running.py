@@ -1,4 +1,4 @@
-"""`run_sweep`: all trials that are not done, over processes of this machine or of a cluster."""
+"""`run_sweep`: run all trials that are not done, in processes of this machine or of a cluster."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from identify.files import make_folder
 
 __all__ = ["Outcome", "run_sweep"]
 
-# a trial whose worker died so often is given up
-_MOST_DEATHS = 3
-# seconds between two looks at what another process has
-_WAIT = 2.0
+# a trial has failed once its worker has died this often
+_MAX_WORKER_DEATHS = 3
+# time between two checks of the runs that other processes have locked
+_POLL_SECONDS = 2.0
 
 OnChange = Callable[[Trial, Status], None]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the trials of a sweep.
+    """The outcome of a sweep.
 
     Attributes:
-        done: names of those with a result.
-        failed: names of those that ended with an error.
-        seconds: that it took.
+        done: Names of the trials with a result.
+        failed: Names of the trials that ended with an error.
+        seconds: Wall-clock time in seconds.
     """
 
     done: tuple[str, ...]
@@ -48,22 +48,26 @@ def run_sweep(
     retry_failed: bool = False,
     on_change: OnChange | None = None,
 ) -> Outcome:
-    """Run what is not done yet; may be killed at any moment and called again.
+    """Run the trials that are not done yet. A sweep can be killed at any time and started again.
 
     Args:
-        plan: the trials.
-        folder: holds one folder per trial.
-        jobs: processes on this machine, each with one thread of torch unless the settings say otherwise.
-        workers: who runs the trials instead: `estimation.sweep.cluster.cluster_workers` of a Dask scheduler, or
-            ``slurm_workers``. They must see the same folder.
-        retry_failed: run trials anew that failed before.
-        on_change: called with every trial whose status is known: at the start with those done before, then as they end.
+        plan: The trials.
+        folder: Where to create one folder per trial.
+        jobs: Number of processes on this machine. Each uses one torch thread unless the settings say otherwise.
+        workers: Workers to use instead: `estimation.sweep.cluster.cluster_workers` for a Dask scheduler, or
+            ``slurm_workers``. They must share the folder.
+        retry_failed: If true, run the trials again that failed before.
+        on_change: Function that is called once for every trial and its status: at the start for the trials that
+            are done or have failed already, and for every other trial when it ends.
+
+    Returns:
+        The names of the finished and the failed trials.
 
     Raises:
-        ConfigError: ``jobs`` is less than 1, two trials are the same, or the folder has one of them with settings
-            that were the defaults of another version, or on other data than their file holds now.
-        CheckpointError: what a folder says of its settings is damaged.
-        TrainingError: a cluster can't be reached.
+        ConfigError: If ``jobs`` is less than 1, two trials are the same, or the folder contains a run of a trial that
+            used other defaults or other data.
+        CheckpointError: If the configuration file of a run is damaged.
+        TrainingError: If a cluster can't be reached.
 
     Example:
         >>> import tempfile
@@ -76,7 +80,7 @@ def run_sweep(
         (1, True, True)
     """
     if jobs < 1:
-        raise ConfigError(f"jobs is {jobs}; it is a number of processes, 1 or more")
+        raise ConfigError(f"jobs is {jobs}; it must be 1 or more")
     _require_different(plan.trials)
     start = time.monotonic()
     root = make_folder(folder)
@@ -86,16 +90,16 @@ def run_sweep(
     if retry_failed:
         for trial in plan.trials:
             (root / trial.name / FAILED).unlink(missing_ok=True)
-    told = on_change or (lambda trial, status: None)
+    notify = on_change or (lambda trial, status: None)
     pending = []
     for trial in plan.trials:
         status = status_of(root / trial.name)
         if status == "pending":
             pending.append(trial)
         else:
-            told(trial, status)
-    for trial, status in _all(pending, root, workers or local_workers(jobs)):
-        told(trial, status)
+            notify(trial, status)
+    for trial, status in _run_pending(pending, root, workers or local_workers(jobs)):
+        notify(trial, status)
     statuses = {trial.name: status_of(root / trial.name) for trial in plan.trials}
     return Outcome(
         tuple(name for name, status in statuses.items() if status == "done"),
@@ -104,40 +108,43 @@ def run_sweep(
     )
 
 
-def _all(pending: Sequence[Trial], root: Path, workers: Workers) -> Iterator[tuple[Trial, Status]]:
-    """Every trial with its end, whatever happens to workers. What is done on disk is done, whoever says so."""
-    left = {trial.name: trial for trial in pending}
+def _run_pending(pending: Sequence[Trial], root: Path, workers: Workers) -> Iterator[tuple[Trial, Status]]:
+    """Yield every trial and its final status, even if workers die. The files in the folders decide the status."""
+    remaining = {trial.name: trial for trial in pending}
     deaths: dict[str, int] = {}
-    while left:
-        tasks = [(run_trial, (trial, str(root / name))) for name, trial in left.items()]
-        names = list(left)
+    while remaining:
+        tasks = [(run_trial, (trial, str(root / name))) for name, trial in remaining.items()]
+        names = list(remaining)
         try:
-            for place, status in workers(tasks):
+            for index, status in workers(tasks):
                 if status != "pending":
-                    yield left.pop(names[place]), status
+                    yield remaining.pop(names[index]), status
         except WorkerDiedError as death:
-            for name in [name for name in left if status_of(root / name) != "pending"]:
-                yield left[name], status_of(root / name)
-                del left[name]
-            # which of those under way killed it can't be known
-            for name in [names[place] for place in death.running if names[place] in left]:
+            yield from _pop_ended(remaining, root)
+            # any of the running trials may have killed the worker
+            for name in [names[index] for index in death.running if names[index] in remaining]:
                 deaths[name] = deaths.get(name, 0) + 1
-                if deaths[name] >= _MOST_DEATHS:
-                    error = f"its worker died {deaths[name]} times; for instance for want of memory"
+                if deaths[name] >= _MAX_WORKER_DEATHS:
+                    error = f"its worker died {deaths[name]} times; it may have run out of memory"
                     write_record(root / name, FAILED, {"error": error, "kind": "WorkerDied"})
-                    yield left.pop(name), "failed"
+                    yield remaining.pop(name), "failed"
         else:
-            # the rest is under way in other processes
-            if left:
-                time.sleep(_WAIT)
-                for name in [name for name in left if status_of(root / name) != "pending"]:
-                    yield left[name], status_of(root / name)
-                    del left[name]
+            # other processes run the remaining trials
+            if remaining:
+                time.sleep(_POLL_SECONDS)
+                yield from _pop_ended(remaining, root)
+
+
+def _pop_ended(remaining: dict[str, Trial], root: Path) -> Iterator[tuple[Trial, Status]]:
+    """Remove the trials that have ended, and yield each with its status."""
+    for name in list(remaining):
+        if (status := status_of(root / name)) != "pending":
+            yield remaining.pop(name), status
 
 
 def _require_different(trials: Sequence[Trial]) -> None:
     seen: set[str] = set()
     for trial in trials:
         if trial.name in seen:
-            raise ConfigError(f"two trials are the same: {trial.name}; list every value of a grid once")
+            raise ConfigError(f"two trials are the same: {trial.name}; list each value of a grid only once")
         seen.add(trial.name)

@@ -1,4 +1,4 @@
-"""One run of a sweep, in a process of its own."""
+"""`run_trial`: one run of a sweep."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from estimation.sweep.data import begin, datasets
-from estimation.sweep.environment import surroundings
+from estimation.sweep.data import load_data, record_data
+from estimation.sweep.environment import describe_environment
 from estimation.sweep.folders import (
     FAILED,
     RESULT,
     STATE,
     Status,
-    holding,
     status_of,
+    try_lock,
     write_record,
     write_trial,
 )
@@ -35,32 +35,32 @@ if TYPE_CHECKING:
 
 __all__ = ["run_trial"]
 
-# rows of the test data whose latents are kept
-_ENCODED = 2_000
-_STATE_EVERY = 500
+# rows of the test data whose encodings are stored
+_MAX_ENCODED_ROWS = 2_000
+_CHECKPOINT_EVERY = 500
 
 
-def run_trial(trial: Trial, folder: str, checkpoint_every: int = _STATE_EVERY) -> Status:
-    """Run a trial unless it is done, has failed, or is under way elsewhere.
+def run_trial(trial: Trial, folder: str, checkpoint_every: int = _CHECKPOINT_EVERY) -> Status:
+    """Run a trial unless it is done, has failed, or is running in another process.
 
-    A run that was interrupted goes on from its state. An error is written down and not raised.
+    An interrupted run resumes from its last checkpoint. An error is recorded in the folder, not raised.
 
     Args:
-        trial: what to run.
-        folder: its folder.
-        checkpoint_every: steps between two states.
+        trial: The trial.
+        folder: The folder of the run.
+        checkpoint_every: Number of steps between two checkpoints.
 
     Returns:
-        what has become of it; ``"pending"`` when another process has it.
+        The status of the run; ``"pending"`` if another process runs it.
     """
-    place = Path(folder)
-    with holding(place) as held:
-        if not held or status_of(place) != "pending":
-            return status_of(place)
-        write_trial(place, trial)
+    path = Path(folder)
+    with try_lock(path) as locked:
+        if not locked or status_of(path) != "pending":
+            return status_of(path)
+        write_trial(path, trial)
         start = time.monotonic()
         try:
-            record = _trained(trial, place, checkpoint_every)
+            record = _train_and_score(trial, path, checkpoint_every)
         except (
             IdentifyError,
             ArithmeticError,
@@ -70,17 +70,17 @@ def run_trial(trial: Trial, folder: str, checkpoint_every: int = _STATE_EVERY) -
             TypeError,
             ValueError,
         ) as error:
-            write_record(place, FAILED, _failure(error, start))
+            write_record(path, FAILED, _failure_record(error, start))
         else:
-            write_record(place, RESULT, {**record, "minutes": (time.monotonic() - start) / 60})
-            shutil.rmtree(place / STATE, ignore_errors=True)
-        return status_of(place)
+            write_record(path, RESULT, {**record, "minutes": (time.monotonic() - start) / 60})
+            shutil.rmtree(path / STATE, ignore_errors=True)
+        return status_of(path)
 
 
-def _trained(trial: Trial, folder: Path, checkpoint_every: int) -> dict[str, Any]:
-    train, test = datasets(trial.data)
-    begin(folder, train, test)
-    model = _fitted(
+def _train_and_score(trial: Trial, folder: Path, checkpoint_every: int) -> dict[str, Any]:
+    train, test = load_data(trial.data)
+    record_data(folder, train, test)
+    model = _fit(
         train,
         trial.config(),
         checkpoint=folder / STATE,
@@ -88,47 +88,48 @@ def _trained(trial: Trial, folder: Path, checkpoint_every: int) -> dict[str, Any
         progress=False,
     )
     model.save(folder / "model")
-    _keep_encodings(model, test, folder)
-    return {**_scores(model, test), "steps": _steps(model), **surroundings()}
+    _save_encodings(model, test, folder)
+    return {**_scores(model, test), "steps": _n_steps(model), **describe_environment()}
 
 
-def _fitted(train: Dataset, config: TrainingConfig | BaselineConfig, **state: Any) -> TrainedModel:
+def _fit(train: Dataset, config: TrainingConfig | BaselineConfig, **options: Any) -> TrainedModel:
     from estimation.training import fit
 
-    return fit(train, config, **state)
+    return fit(train, config, **options)
 
 
-def _steps(model: TrainedModel) -> int:
+def _n_steps(model: TrainedModel) -> int:
     return model.history.records[-1].step if model.history.records else 0
 
 
 def _scores(model: TrainedModel, test: Dataset) -> dict[str, Any]:
-    """What is known without the truth, and with it where there is one."""
+    """Return edges and negative ELBO, and the scores against ground truth where it is known."""
     from estimation.evaluation.scores import evaluate
 
-    found = evaluate(model, test)
+    evaluation = evaluate(model, test)
+    elbo, comparison = evaluation.negative_elbo, evaluation.comparison
     return {
         "edges": model.graph.n_edges if model.model.edges else None,
-        "negative_elbo": None if found.negative_elbo is None else found.negative_elbo["total"],
-        **{name: getattr(found, name) for name in ("mcc", "r_con", "r", "shd", "missing", "extra")},
-        "confirmed": None if found.comparison is None else bool(found.comparison),
+        "negative_elbo": None if elbo is None else elbo["total"],
+        **{name: getattr(evaluation, name) for name in ("mcc", "r_con", "r", "shd", "missing", "extra")},
+        "confirmed": None if comparison is None else bool(comparison),
     }
 
 
-def _keep_encodings(model: TrainedModel, test: Dataset, folder: Path) -> None:
+def _save_encodings(model: TrainedModel, test: Dataset, folder: Path) -> None:
     from estimation.dataset.alignment import align_observed
 
-    latents = model.encode(np.asarray(align_observed(test, model).observations[:_ENCODED]))
+    latents = model.encode(np.asarray(align_observed(test, model).observations[:_MAX_ENCODED_ROWS]))
     data = io.BytesIO()
     np.save(data, latents, allow_pickle=False)
     write_whole(folder / "encodings.npy", data.getvalue())
 
 
-def _failure(error: BaseException, start: float) -> dict[str, Any]:
+def _failure_record(error: BaseException, start: float) -> dict[str, Any]:
     return {
         "error": one_line(error, 1000),
         "kind": type(error).__name__,
         "traceback": traceback.format_exc(),
         "minutes": (time.monotonic() - start) / 60,
-        **surroundings(),
+        **describe_environment(),
     }

@@ -1,4 +1,4 @@
-"""Who runs the trials: processes of this machine."""
+"""Workers: processes of this machine that run trials."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from typing import Any
 
 __all__ = ["WorkerDiedError", "Workers", "local_workers"]
 
+#: A function and its arguments.
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
-# of the tasks, in any order: position and result
+#: Runs tasks, and yields index and result of each task in any order.
 Workers = Callable[[Sequence[Task]], Iterator[tuple[int, Any]]]
 
-# a few tasks at a time, so that few can have been the reason when a worker dies
-_BATCHES = 64
+# tasks per worker and batch: few, so that few tasks come into question when a worker dies
+_TASKS_PER_WORKER = 64
 
 
 class WorkerDiedError(RuntimeError):
-    """Workers died before all tasks were done.
+    """A worker died before all tasks were done.
 
     Attributes:
-        running: positions of tasks that may have been the reason.
+        running: Indices of the tasks that may have caused it.
     """
 
     def __init__(self, message: str, running: Sequence[int]) -> None:
@@ -28,35 +29,39 @@ class WorkerDiedError(RuntimeError):
 
 
 def local_workers(jobs: int) -> Workers:
-    """Processes of this machine."""
+    """Return workers that are processes of this machine.
+
+    Args:
+        jobs: Number of processes. With 1, the tasks run in the calling process.
+    """
 
     def run(tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
         if jobs == 1:
-            for place, (function, arguments) in enumerate(tasks):
-                yield place, function(*arguments)
+            for index, (function, arguments) in enumerate(tasks):
+                yield index, function(*arguments)
             return
-        yield from _in_processes(tasks, jobs)
+        yield from _run_in_processes(tasks, jobs)
 
     return run
 
 
-def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[int, Any]]:
+def _run_in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[int, Any]]:
     from joblib import Parallel, delayed  # type: ignore[import-untyped]
     from joblib.externals.loky.process_executor import BrokenProcessPool  # type: ignore[import-untyped]
 
-    left = set(range(len(tasks)))
-    for start in range(0, len(tasks), jobs * _BATCHES):
-        batch = range(start, min(start + jobs * _BATCHES, len(tasks)))
-        calls = (delayed(_placed)(place, *tasks[place]) for place in batch)
+    remaining = set(range(len(tasks)))
+    for start in range(0, len(tasks), jobs * _TASKS_PER_WORKER):
+        batch = range(start, min(start + jobs * _TASKS_PER_WORKER, len(tasks)))
+        calls = (delayed(_call_with_index)(index, *tasks[index]) for index in batch)
         parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch=jobs, batch_size=1)
         try:
-            for place, result in parallel(calls):
-                left.discard(place)
-                yield place, result
+            for index, result in parallel(calls):
+                remaining.discard(index)
+                yield index, result
         except BrokenProcessPool as error:
-            running = [place for place in batch if place in left][: 2 * jobs]
+            running = [index for index in batch if index in remaining][: 2 * jobs]
             raise WorkerDiedError(f"a worker process died ({error.__class__.__name__})", running) from error
 
 
-def _placed(place: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[int, Any]:
-    return place, function(*arguments)
+def _call_with_index(index: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[int, Any]:
+    return index, function(*arguments)

@@ -1,4 +1,4 @@
-"""Benchmarks run on demand (``make bench``); each prints its figures beside the claim that it checks."""
+"""Timing for the benchmarks. ``make bench`` runs them; each prints its measurements and checks a claim."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 
 def seconds(action: Callable[[], Any], repeats: int = 5) -> float:
-    """Median wall time of an action after one warm-up."""
+    """Return the median wall time of an action, after one warm-up call."""
     action()
     return median(once(action)[0] for _ in range(repeats))
 
 
 def once(action: Callable[[], Any]) -> tuple[float, Any]:
-    """Wall time of one call, and its result."""
+    """Return the wall time of one call, and its result."""
     start = time.perf_counter()
     result = action()
     return time.perf_counter() - start, result

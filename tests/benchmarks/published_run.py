@@ -1,4 +1,4 @@
-"""One run of the published table: train on a published data set, evaluate on its test split, say where and how."""
+"""One run of the published table: train and evaluate on a published data set, and record scores and settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from estimation.config import TrainingConfig
 from estimation.simulate.published_processes import NAMES, PROCESS_SEED, build
-from estimation.sweep.environment import surroundings
+from estimation.sweep.environment import describe_environment
 
 __all__ = ["Case", "cases", "commit", "config_of", "measure"]
 
@@ -32,20 +32,21 @@ DATA_SETS = (
 RANDOM = ("ActionRandom", "TimeRandom")
 DENSITIES = (0.1, 0.2, 0.4)
 GRAPH_SEEDS = (11, 22, 33, 44, 55)
-# every published split is standardised by its own samples: of 10,000, means and scales are off by as much as the noise
+# each split is standardised by its own samples: with 10,000, mean and scale are off by as much as the noise
 SAMPLES, TEST_SAMPLES = 200_000, 100_000
 
 
 @dataclass(frozen=True)
 class Case:
-    """What to train on.
+    """One run of the table.
 
     Attributes:
-        data: a published process.
-        density, graph_seed: of a random graph, else None.
-        model_seed: `TrainingConfig.seed`.
-        samples: to train on.
-        test_samples: to evaluate on.
+        data: Name of a published process.
+        density: Density of a random graph, else None.
+        graph_seed: Seed of a random graph, else None.
+        model_seed: Seed of the training, `TrainingConfig.seed`.
+        samples: Number of training samples.
+        test_samples: Number of test samples.
     """
 
     data: str
@@ -63,32 +64,35 @@ class Case:
 def cases(
     names: Sequence[str] | None = None, seeds: Sequence[int] = (0, 1, 2), **sizes: int
 ) -> Iterator[Case]:
-    """The runs of the table: every data set with the first model seed, the random graphs, then the other seeds.
+    """Yield the runs of the table: the data sets with the first model seed, the random graphs, then the other seeds.
 
     Args:
-        names: which data sets, ``"ActionRandom"`` and ``"TimeRandom"`` among them; None for all.
-        seeds: model seeds of the data sets; random graphs have the first one.
-        sizes: ``samples`` and ``test_samples``.
+        names: Names of data sets, which may include ``"ActionRandom"`` and ``"TimeRandom"``; None for all.
+        seeds: Model seeds of the data sets. The random graphs use only the first seed.
+        sizes: Values of ``samples`` and ``test_samples``.
+
+    Yields:
+        One case per run.
 
     Raises:
-        ValueError: a name is none of the table.
+        ValueError: If a name is not in the table.
     """
-    chosen = (*DATA_SETS, *RANDOM) if names is None else names
-    unknown = sorted(set(chosen) - {*DATA_SETS, *RANDOM})
+    names = (*DATA_SETS, *RANDOM) if names is None else names
+    unknown = sorted(set(names) - {*DATA_SETS, *RANDOM})
     if unknown:
         raise ValueError(f"the table has no {unknown[0]!r}; it has {', '.join((*DATA_SETS, *RANDOM))}")
-    fixed = [name for name in DATA_SETS if name in chosen]
-    yield from (Case(name, model_seed=seeds[0], **sizes) for name in fixed)
+    data_sets = [name for name in DATA_SETS if name in names]
+    yield from (Case(name, model_seed=seeds[0], **sizes) for name in data_sets)
     for density in DENSITIES:
         for graph_seed in GRAPH_SEEDS:
             for name in RANDOM:
-                if name in chosen:
+                if name in names:
                     yield Case(name, density, graph_seed, seeds[0], **sizes)
-    yield from (Case(name, model_seed=seed, **sizes) for seed in seeds[1:] for name in fixed)
+    yield from (Case(name, model_seed=seed, **sizes) for seed in seeds[1:] for name in data_sets)
 
 
 def config_of(case: Case, changes: Mapping[str, Any]) -> TrainingConfig:
-    """The default settings with the true number of edges as the budget, and these changes."""
+    """Return the default settings with the true number of edges as the budget, and with some settings changed."""
     import numpy as np
 
     assert case.data in NAMES
@@ -99,58 +103,61 @@ def config_of(case: Case, changes: Mapping[str, Any]) -> TrainingConfig:
 
 
 def measure(case: Case, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Train and evaluate; everything that the table needs to know, ready for JSON."""
+    """Train and evaluate a case.
+
+    Args:
+        case: The case.
+        changes: Settings that differ from the defaults.
+
+    Returns:
+        Scores, settings and environment, as a dictionary that JSON can hold.
+    """
     from estimation.evaluation import evaluate
     from estimation.simulate import published
     from estimation.training import fit
 
     config = config_of(case, changes)
-    began = datetime.now(UTC).isoformat(timespec="seconds")
+    start_time = datetime.now(UTC).isoformat(timespec="seconds")
     train = published(case.data, case.samples, "train", case.density, case.graph_seed)
     start = time.monotonic()
     model = fit(train, config)
     minutes = (time.monotonic() - start) / 60
     test = published(case.data, case.test_samples, "test", case.density, case.graph_seed)
-    found = evaluate(model, test)
-    assert found.scores is not None
-    assert found.held_out is not None
+    evaluation = evaluate(model, test)
+    assert evaluation.scores is not None
+    assert evaluation.held_out is not None
     return {
         **asdict(case),
-        "mcc": found.mcc,
-        "r_con": found.r_con,
-        "r": found.r,
-        "shd": found.shd,
-        "missing": found.missing,
-        "extra": found.extra,
-        "held_out": asdict(found.held_out),
-        "negative_elbo": found.negative_elbo,
-        "confirmed": bool(found.comparison),
+        **{name: getattr(evaluation, name) for name in ("mcc", "r_con", "r", "shd", "missing", "extra")},
+        "held_out": asdict(evaluation.held_out),
+        "negative_elbo": evaluation.negative_elbo,
+        "confirmed": bool(evaluation.comparison),
         "minutes": round(minutes, 3),
         "steps": model.history.records[-1].step,
         "notes": model.history.notes,
-        "began": began,
+        "began": start_time,
         "changes": dict(changes),
         "settings": config.to_dict(),
-        **surroundings(),
+        **describe_environment(),
         "commit": commit(),
     }
 
 
 def commit() -> str | None:
-    """The commit, with a plus where the packages differ from it; None outside a repository."""
+    """Return the commit, with a plus sign if the packages have uncommitted changes; None outside a repository."""
 
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
+    def git(*arguments: str) -> str:
+        process = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+        return process.stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--", "identify", "estimation")
-        return git("rev-parse", "HEAD") + ("+" if changed else "")
+        has_changes = git("status", "--porcelain", "--", "identify", "estimation")
+        return git("rev-parse", "HEAD") + ("+" if has_changes else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
 
 if __name__ == "__main__":
-    # what is printed beside the result, for instance by a library, is not taken for it
-    asked = json.loads(sys.argv[1])
-    print(json.dumps(measure(Case(**asked["case"]), asked["changes"])))
+    request = json.loads(sys.argv[1])
+    # the caller reads the last line only: libraries may print other lines before
+    print(json.dumps(measure(Case(**request["case"]), request["changes"])))

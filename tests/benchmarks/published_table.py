@@ -1,7 +1,7 @@
-"""Make the table of published data sets: ``python -m tests.benchmarks.published_table --out FILE``.
+"""Run the table of published data sets: ``python -m tests.benchmarks.published_table --out FILE``.
 
-Every run is a process of its own with one thread. A run that is finished is one line of JSON at the end of the file.
-Runs that are there already, with the same settings, are not repeated: the table can be made in several sittings.
+Every run is a separate process with one thread. A finished run is appended to the file as one line of JSON. Runs that
+the file already contains with the same settings are not repeated, so the table can be computed in several sessions.
 """
 
 from __future__ import annotations
@@ -26,41 +26,41 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make what is missing of the table.
+    """Compute the missing runs of the table.
 
     Args:
-        arguments: of the command line.
+        arguments: Arguments of the command line; None for those of the process.
 
     Returns:
-        how many runs failed.
+        The number of failed runs.
     """
     options = _parser().parse_args(arguments)
     sizes = {"samples": options.samples, "test_samples": options.test_samples}
-    changes = _changes(options.set)
-    wanted = list(cases(options.only, options.seeds, **sizes))
-    missing = [case for case in wanted if not _is_done(case, changes, options.out)]
-    print(f"{len(wanted)} runs, {len(wanted) - len(missing)} of them done", flush=True)
-    failed = 0
+    changes = _read_changes(options.set)
+    requested = list(cases(options.only, options.seeds, **sizes))
+    missing = [case for case in requested if not _is_done(case, changes, options.out)]
+    print(f"{len(requested)} runs, {len(requested) - len(missing)} of them done", flush=True)
+    n_failed = 0
     with ThreadPoolExecutor(options.jobs) as pool:
-        running = {pool.submit(_run, case, changes): case for case in missing}
+        futures = {pool.submit(_run, case, changes): case for case in missing}
         try:
-            for done in as_completed(running):
-                line, complaint = done.result()
+            for future in as_completed(futures):
+                line, errors = future.result()
                 if line is None:
-                    failed += 1
-                    print(f"{running[done]}: failed\n{complaint}", file=sys.stderr, flush=True)
+                    n_failed += 1
+                    print(f"{futures[future]}: failed\n{errors}", file=sys.stderr, flush=True)
                     continue
                 _append(options.out, line)
-                print(_told(running[done], json.loads(line)), flush=True)
+                print(_summary(futures[future], json.loads(line)), flush=True)
         except BaseException:
-            # processes under way get the interruption too; those not begun never are
+            # an interruption reaches the running processes as well; cancel those that have not started
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return failed
+    return n_failed
 
 
 def results(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
-    """The runs in a file, oldest first; a line cut short is skipped, so that its run is made again."""
+    """Yield the results in a file, oldest first. A truncated line is skipped, so its run is repeated."""
     if not Path(path).exists():
         return
     for line in Path(path).read_text(encoding="utf-8").splitlines():
@@ -73,40 +73,41 @@ def results(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
 
 
 def _is_done(case: Case, changes: dict[str, Any], path: Path) -> bool:
-    # all settings, not the changes alone: other defaults are another run
-    wanted = asdict(case) | {"settings": config_of(case, changes).to_dict()}
-    return any(all(result.get(key) == value for key, value in wanted.items()) for result in results(path))
+    # compare all settings, not only the changes: the defaults may have changed
+    expected = asdict(case) | {"settings": config_of(case, changes).to_dict()}
+    return any(all(result.get(key) == value for key, value in expected.items()) for result in results(path))
 
 
 def _run(case: Case, changes: dict[str, Any]) -> tuple[str | None, str]:
-    asked = json.dumps({"case": asdict(case), "changes": changes})
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.published_run", asked],
+    """Run a case in a new process, and return its last line of output, None after a failure, and its errors."""
+    request = json.dumps({"case": asdict(case), "changes": changes})
+    process = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.published_run", request],
         cwd=ROOT,
         env=os.environ | _ONE_THREAD,
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode or not done.stdout.strip():
-        return None, done.stderr
-    return done.stdout.splitlines()[-1], done.stderr
+    if process.returncode or not process.stdout.strip():
+        return None, process.stderr
+    return process.stdout.splitlines()[-1], process.stderr
 
 
 def _append(path: Path, line: str) -> None:
-    """The line as a whole, in one write."""
+    """Append a line in a single write."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(max(end - 1, 0))
-        # behind a line that was cut short
+        # the last line may be truncated
         start = "" if file.read(1) in (b"", b"\n") else "\n"
         file.write(f"{start}{line}\n".encode())
         file.flush()
         os.fsync(file.fileno())
 
 
-def _told(case: Case, result: dict[str, Any]) -> str:
+def _summary(case: Case, result: dict[str, Any]) -> str:
     scores = ", ".join(
         f"{name} {result[key]:.3f}" for name, key in (("MCC", "mcc"), ("R_con", "r_con"), ("R", "r"))
     )
@@ -116,8 +117,8 @@ def _told(case: Case, result: dict[str, Any]) -> str:
     )
 
 
-def _changes(settings: list[str]) -> dict[str, Any]:
-    """The settings of key=value texts, read and checked as the command line does."""
+def _read_changes(settings: list[str]) -> dict[str, Any]:
+    """Read and check settings of the form key=value, as the command line does."""
     names = [setting.partition("=")[0].strip() for setting in settings]
     config = read_config(None, settings).to_dict()
     return {name: config[name] for name in names}
@@ -131,20 +132,20 @@ def _parser() -> argparse.ArgumentParser:
         "--only",
         nargs="+",
         metavar="NAME",
-        help="these data sets; ActionRandom and TimeRandom are random graphs",
+        help="names of data sets; ActionRandom and TimeRandom are the random graphs",
     )
     add("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N", help="model seeds of the data sets")
-    add("--jobs", type=int, choices=(1, 2), default=1, help="runs at once")
+    add("--jobs", type=int, choices=(1, 2), default=1, help="number of parallel runs")
     add(
         "--set",
         nargs="+",
         action="extend",
         default=[],
         metavar="KEY=VALUE",
-        help="settings other than the defaults",
+        help="settings that differ from the defaults",
     )
-    add("--samples", type=int, default=SAMPLES, metavar="N", help="to train on")
-    add("--test-samples", type=int, default=TEST_SAMPLES, metavar="N", help="to evaluate on")
+    add("--samples", type=int, default=SAMPLES, metavar="N", help="number of training samples")
+    add("--test-samples", type=int, default=TEST_SAMPLES, metavar="N", help="number of test samples")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Speed and memory of the predicted entanglement, as ratios within one run."""
+"""Speed and memory of `predict_entanglement`, as ratios within one run."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.benchmark
 
 def sparse_past(n: int, degree: int = 6, seed: int = 0) -> CausalGraph:
     rng = np.random.default_rng(seed)
-    places = np.repeat(np.arange(n), degree), rng.integers(0, n, n * degree)
-    return CausalGraph(Gz=sparse.coo_array((np.ones(n * degree, dtype=bool), places), shape=(n, n)))
+    edges = np.repeat(np.arange(n), degree), rng.integers(0, n, n * degree)
+    return CausalGraph(Gz=sparse.coo_array((np.ones(n * degree, dtype=bool), edges), shape=(n, n)))
 
 
 def with_hub(graph: CausalGraph, n_targets: int) -> CausalGraph:
@@ -33,7 +33,7 @@ def with_hub(graph: CausalGraph, n_targets: int) -> CausalGraph:
 
 
 def dense_formula(past: np.ndarray) -> np.ndarray:
-    """The formula of the theory, as two products of single-precision matrices."""
+    """Evaluate the formula of the theory with two products of single-precision matrices."""
     absent = 1 - past
     return np.asarray((past @ absent.T == 0) & (past.T @ absent == 0))
 
@@ -58,17 +58,19 @@ def test_growth_is_near_linear() -> None:
 
 
 def test_a_hub_costs_at_most_a_factor_of_two() -> None:
-    plain = sparse_past(1_000_000)
-    hub = with_hub(plain, 100_000)
-    without, with_it = (
-        seconds(lambda: predict_entanglement(plain), 3),
-        seconds(lambda: predict_entanglement(hub), 3),
+    graph = sparse_past(1_000_000)
+    hub_graph = with_hub(graph, 100_000)
+    without_hub, with_hub_seconds = (
+        seconds(lambda: predict_entanglement(graph), 3),
+        seconds(lambda: predict_entanglement(hub_graph), 3),
     )
-    print(f"\na million latents: {without:.2f} s; one action on 100,000 of them: {with_it:.2f} s")
-    assert with_it / without < 2
+    print(
+        f"\na million latents: {without_hub:.2f} s; one action on 100,000 of them: {with_hub_seconds:.2f} s"
+    )
+    assert with_hub_seconds / without_hub < 2
 
 
-ADVERSARIES = {
+WORST_CASES = {
     "every entry 1, 5,000 latents": "Gz=np.ones((5000, 5000), dtype=bool)",
     "no edge, 50,000 latents": "Gz=sparse.csr_array((50000, 50000), dtype=bool)",
     "lower triangle of actions, 5,000 latents": "Ga=np.tri(5000, dtype=bool)",
@@ -76,7 +78,7 @@ ADVERSARIES = {
     "a million latents, six million edges": "Gz=sparse.random_array((10**6, 10**6), density=6e-6, "
     "rng=np.random.default_rng(0), data_sampler=lambda size: np.ones(size), dtype=bool)",
 }
-MEASURED = r"""
+SCRIPT = r"""
 import re, time, numpy as np
 from pathlib import Path
 from scipy import sparse
@@ -84,20 +86,20 @@ from identify.entanglement import predict_entanglement
 from identify.graph import CausalGraph
 graph = CausalGraph({arguments})
 start = time.perf_counter()
-found = predict_entanglement(graph)
-found.disentangled.sum()
+entanglement = predict_entanglement(graph)
+entanglement.disentangled.sum()
 wall = time.perf_counter() - start
-# the high-water mark of this program alone; getrusage would carry over that of the process that started it
+# peak memory of this process alone; getrusage would include that of the parent process
 peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1e6
-print(wall, peak, found.n_blocks)
+print(wall, peak, entanglement.n_blocks)
 """
 
 
-@pytest.mark.parametrize("name", ADVERSARIES)
-def test_adversaries_neither_hang_nor_exhaust_memory(name: str) -> None:
-    code = MEASURED.format(arguments=ADVERSARIES[name])
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    wall, peak, blocks = done.stdout.split()
+@pytest.mark.parametrize("name", WORST_CASES)
+def test_worst_cases_neither_hang_nor_exhaust_memory(name: str) -> None:
+    code = SCRIPT.format(arguments=WORST_CASES[name])
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    wall, peak, blocks = process.stdout.split()
     print(f"\n{name}: {float(wall):.2f} s, {float(peak):.2f} GB at the peak, {blocks} blocks")
     assert float(wall) < 60
     assert float(peak) < 2
@@ -108,10 +110,10 @@ def test_adversaries_neither_hang_nor_exhaust_memory(name: str) -> None:
     [("import identify.criterion", 0.5), ("from estimation.commands import main; main(['--help'])", 0.7)],
     ids=["import", "help"],
 )
-def test_starting_up_is_quick(statement: str, limit: float) -> None:
-    wall, bare = (
+def test_start_up_time(statement: str, limit: float) -> None:
+    wall, empty = (
         seconds(lambda: subprocess.run([sys.executable, "-c", code], capture_output=True, check=True))  # noqa: B023
         for code in (statement, "")
     )
-    print(f"\n{statement}: {wall:.2f} s, {wall / bare:.0f}x an empty Python")
+    print(f"\n{statement}: {wall:.2f} s, {wall / empty:.0f}x an empty Python")
     assert wall < limit

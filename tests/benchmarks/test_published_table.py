@@ -1,4 +1,4 @@
-"""The table of published data sets, made by ``make bench``: hours, in as many sittings as it takes."""
+"""The table of published data sets, which ``make bench`` computes: several hours, in one session or more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speed and memory of training: the default model against one of the published size, memory against the data."""
+"""Speed of training compared with the published model size, and memory compared with the size of the data."""
 
 from __future__ import annotations
 
@@ -24,54 +24,59 @@ from estimation.training.optimisers import build
 pytestmark = pytest.mark.benchmark
 
 
-class EnoughError(Exception):
+class StopTrainingError(Exception):
     pass
 
 
 def seconds_per_step(dataset: Dataset, config: TrainingConfig, steps: int) -> float:
-    """In the middle of training, without what comes before the first step.
+    """Return the time of a step in the middle of training, without the preparation before the first step.
 
     Args:
-        dataset: to train on.
-        config: of a whole run, which is stopped when this many steps have been timed.
-        steps: to time, after as many to warm up.
+        dataset: Training data.
+        config: Settings of a full run, which is stopped after the timed steps.
+        steps: Number of steps to time, after the same number of warm-up steps.
     """
     records: list[Record] = []
 
-    def look(record: Record) -> None:
+    def stop_after_two(record: Record) -> None:
         records.append(record)
         if len(records) == 2:
-            raise EnoughError
+            raise StopTrainingError
 
-    few = dataset.take(slice(0, 16))
-    with pytest.raises(EnoughError):
-        fit(dataset, config.replace(validate_every=steps), validation=few, on_record=look)
+    validation = dataset.take(slice(0, 16))
+    with pytest.raises(StopTrainingError):
+        fit(
+            dataset,
+            config.replace(validate_every=steps),
+            validation=validation,
+            on_record=stop_after_two,
+        )
     return (records[1].seconds - records[0].seconds) / steps
 
 
 @pytest.mark.parametrize(
     ("name", "budget"), [("ActionNonDiag", "max_edges_actions"), ("TimeNonDiag", "max_edges_past")]
 )
-def test_a_step_against_one_of_the_published_size(name: str, budget: str) -> None:
+def test_a_step_compared_with_the_published_model_size(name: str, budget: str) -> None:
     data, edges = published(name, 20_000), {budget: 20}
     default = seconds_per_step(data, TrainingConfig(**edges), 80)
-    # the same work a step: the published batches
+    # the published batch size, so that a step processes the same number of rows
     ours = seconds_per_step(data, TrainingConfig(**edges, batch_size=1024), 80)
-    theirs = seconds_per_step(data, TrainingConfig(preset="published", **edges), 2)
+    published_size = seconds_per_step(data, TrainingConfig(preset="published", **edges), 2)
+    ratio = published_size / ours
     print(
-        f"\n{name}, one thread, batches of 1,024: {1 / ours:.1f} steps a second ({ours * 1e3:.0f} ms each); published "
-        f"size {1 / theirs:.2f} ({theirs:.2f} s each): {theirs / ours:.0f}x; "
-        f"in the default batches {default * 1e3:.0f} ms each"
+        f"\n{name}, one thread, batches of 1,024: {ours * 1e3:.0f} ms per step; published model size "
+        f"{published_size:.2f} s per step: {ratio:.0f}x; with the default batch size {default * 1e3:.0f} ms per step"
     )
-    assert theirs / ours > 25
+    assert ratio > 25
 
 
 @pytest.mark.parametrize(("name", "n_actions", "past"), [("actions", 10, False), ("past", 0, True)])
-def test_a_step_of_soap_against_the_librarys(name: str, n_actions: int, past: bool) -> None:
-    """The default model's weights with gradients that don't change, in turns."""
+def test_a_step_of_soap_compared_with_pytorch_optimizer(name: str, n_actions: int, past: bool) -> None:
+    """Both optimisers update the weights of the default model with constant gradients, in alternation."""
     config, shape = TrainingConfig(max_edges_past=20), Shape(20, 10, n_actions, past)
     optimisers = {}
-    for which in ("ours", "library's"):
+    for which in ("ours", "pytorch_optimizer"):
         generator = torch.Generator().manual_seed(0)
         parameters = list(SparseVAE(shape, config, generator).parameters())
         for parameter in parameters:
@@ -89,21 +94,22 @@ def test_a_step_of_soap_against_the_librarys(name: str, n_actions: int, past: bo
     try:
         for _ in range(5):
             for which, optimiser in optimisers.items():
-                begin = time.perf_counter()
+                start = time.perf_counter()
                 for _ in range(40):
                     optimiser.step()
-                seconds[which] = min(seconds[which], (time.perf_counter() - begin) / 40)
+                seconds[which] = min(seconds[which], (time.perf_counter() - start) / 40)
     finally:
         torch.set_num_threads(threads)
-    ours, theirs = seconds["ours"], seconds["library's"]
+    ours, library = seconds["ours"], seconds["pytorch_optimizer"]
     print(
-        f"\n{name}: a step of SOAP {ours * 1e3:.1f} ms, the library's {theirs * 1e3:.1f} ms: {theirs / ours:.1f}x"
+        f"\n{name}: a step of SOAP {ours * 1e3:.1f} ms, of pytorch_optimizer {library * 1e3:.1f} ms: "
+        f"{library / ours:.1f}x"
     )
-    assert theirs / ours > 1.3
+    assert library / ours > 1.3
 
 
-# a process of its own: the high-water mark is that of a whole process
-MEASURED = """
+# a separate process, because the peak memory is that of a whole process
+PEAK_SCRIPT = """
 import re, sys
 from pathlib import Path
 import numpy as np
@@ -128,22 +134,22 @@ def test_memory_against_the_size_of_the_data(tmp_path: Path) -> None:
         np.save(paths[-1], values.astype(np.float32))
 
     def peak(count: int) -> int:
-        words = [sys.executable, "-c", MEASURED, *paths, str(count)]
-        return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+        command = [sys.executable, "-c", PEAK_SCRIPT, *paths, str(count)]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
     size = sum(values.size * 4 for values in arrays.values())
-    # more than any part of training looks at together, so that the difference is what grows with the data
-    few, every = peak(20_000), peak(rows)
-    growth = (every - few) / (0.9 * size)
+    # both sizes exceed what any part of training processes at once, so the difference is due to the data
+    tenth, whole = peak(20_000), peak(rows)
+    growth = (whole - tenth) / (0.9 * size)
     print(
-        f"\n200,000 pairs of 20 observed with 10 actions, {size / 1e6:.0f} MB: {every / 1e6:.0f} MB at the peak, "
-        f"{few / 1e6:.0f} MB with a tenth of them; {growth:.1f} bytes for each byte of data"
+        f"\n200,000 pairs of 20 observed variables with 10 actions, {size / 1e6:.0f} MB: peak {whole / 1e6:.0f} MB, "
+        f"with a tenth of the data {tenth / 1e6:.0f} MB; {growth:.1f} bytes per byte of data"
     )
     assert growth < 4
 
 
-# RLIMIT_DATA is what a process may have beside its files; pages of a mapped file are the system's to drop
-LIMITED = """
+# RLIMIT_DATA does not count the pages of mapped files, which the system can drop
+LIMITED_SCRIPT = """
 import re, resource, sys
 from pathlib import Path
 import numpy as np
@@ -153,7 +159,7 @@ from estimation.training import fit
 status = lambda key: 1024 * int(re.search(key + r":\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 path, extra, mapped = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "mapped"
 config = TrainingConfig(n_latents=4, max_edges_past=4, steps=60, rounds=1)
-# whatever is imported or set up late is there before the limit is set
+# a first training, so that late imports and initialisation come before the limit
 fit(Dataset.from_arrays(np.random.default_rng(0).normal(size=(5000, 2, 20))), config)
 data = Dataset.read(path, memory_map=mapped)
 resource.setrlimit(resource.RLIMIT_DATA, (status("VmData") + extra,) * 2)
@@ -162,8 +168,8 @@ print(model.graph.Gz.nnz, status("RssAnon"))
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_DATA as Linux has it")
-def test_data_larger_than_the_memory_there_is(tmp_path: Path) -> None:
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_DATA as on Linux")
+def test_data_larger_than_the_available_memory(tmp_path: Path) -> None:
     path, rows, extra = tmp_path / "x.npy", 6_000_000, 256 << 20
     stored = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(rows, 2, 20))
     rng = np.random.default_rng(0)
@@ -173,19 +179,19 @@ def test_data_larger_than_the_memory_there_is(tmp_path: Path) -> None:
     size = stored.nbytes
     del stored
 
-    def run(how: str) -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, "-c", LIMITED, str(path), str(extra), how]
-        return subprocess.run(words, capture_output=True, text=True, check=False)
+    def run(mode: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", LIMITED_SCRIPT, str(path), str(extra), mode]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
-    done = run("mapped")
-    assert done.returncode == 0, done.stderr
-    edges, anonymous = map(int, done.stdout.split())
+    mapped = run("mapped")
+    assert mapped.returncode == 0, mapped.stderr
+    edges, anonymous = map(int, mapped.stdout.split())
     print(
-        f"\n{size / 1e9:.2f} GB on disk, {extra / 1e9:.2f} GB of memory beyond that of the program: trained, "
+        f"\n{size / 1e9:.2f} GB on disk, limit of {extra / 1e9:.2f} GB in addition to the program: trained, with "
         f"{anonymous / 1e9:.2f} GB in memory at the end"
     )
     assert edges == 4
     assert size > 3 * extra
-    refused = run("read")
-    assert refused.returncode != 0
-    assert "MemoryError" in refused.stderr
+    in_memory = run("read")
+    assert in_memory.returncode != 0
+    assert "MemoryError" in in_memory.stderr

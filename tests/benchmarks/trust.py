@@ -1,7 +1,7 @@
-"""What `verify` says of runs whose truth is known: ``python -m tests.benchmarks.trust --runs FOLDER --out FILE``.
+"""Compare `verify` with ground truth: ``python -m tests.benchmarks.trust --runs FOLDER --out FILE``.
 
-The runs are those of a sweep over simulated data. The seeds of every setting judge each other, as on data without a
-truth; beside it stands what the truth says of the reference: which of its latents mix as theory allows.
+The runs are those of a sweep over simulated data. `verify` compares the seeds of every setting, as on data without
+ground truth. The ground truth then shows which latents of the reference mix only as the theory allows.
 """
 
 from __future__ import annotations
@@ -17,36 +17,41 @@ from estimation.checkpoint import load
 from estimation.evaluation import Evaluation, evaluate
 from estimation.evaluation.verification import verify
 from estimation.sweep import collect
-from estimation.sweep.data import datasets
-from estimation.sweep.environment import surroundings
-from estimation.sweep.folders import known_trial
+from estimation.sweep.data import load_data
+from estimation.sweep.environment import describe_environment
+from estimation.sweep.folders import read_trial
 from identify.files import write_whole
 from tests.benchmarks.published_run import commit
 
-__all__ = ["judged", "main"]
+__all__ = ["compare_settings", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Judge every setting of a sweep and write what came of it.
+    """Compare `verify` with ground truth for every setting of some sweeps, and write the results.
 
     Args:
-        arguments: of the command line.
+        arguments: Arguments of the command line; None for those of the process.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.trust", description=__doc__)
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, metavar="FOLDER", help="of sweeps")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON")
-    options = parser.parse_args(arguments)
-    records = [record for folder in options.runs for record in judged(folder)]
-    write_whole(
-        options.out, json.dumps({"settings": records, **surroundings(), "commit": commit()}, indent=1) + "\n"
+    parser.add_argument(
+        "--runs", type=Path, nargs="+", required=True, metavar="FOLDER", help="folders of sweeps"
     )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON file to write")
+    options = parser.parse_args(arguments)
+    records = [record for folder in options.runs for record in compare_settings(folder)]
+    content = {"settings": records, **describe_environment(), "commit": commit()}
+    write_whole(options.out, json.dumps(content, indent=1) + "\n")
     return 0
 
 
-def judged(folder: Path) -> list[dict[str, Any]]:
-    """For every data set, method and setting with two seeds or more: what the seeds say, and what the truth says.
+def compare_settings(folder: Path) -> list[dict[str, Any]]:
+    """Compare `verify` with ground truth for every data set, method and setting with two seeds or more.
 
-    Beside it stands whether `select` would choose this setting, which nobody needs the truth for either.
+    Args:
+        folder: The folder of a sweep.
+
+    Returns:
+        One record per setting, which also says whether `select` chooses the setting.
     """
     groups: dict[str, list[str]] = {}
     results = collect(folder)
@@ -54,35 +59,35 @@ def judged(folder: Path) -> list[dict[str, Any]]:
         if row["status"] == "done":
             key = json.dumps([row["data"], row["method"], row["setting"]], sort_keys=True)
             groups.setdefault(key, []).append(row["folder"])
-    found = []
+    records = []
     for key, names in groups.items():
         if len(names) > 1:
             data, method, setting = json.loads(key)
-            choice = results.chosen(data, method)
-            record = _judged(data, method, setting, [folder / name for name in names])
-            found.append({**record, "chosen": choice is None or choice.setting == setting})
-    return found
+            choice = results.select(data, method)
+            record = _compare_setting(data, method, setting, [folder / name for name in names])
+            records.append({**record, "chosen": choice is None or choice.setting == setting})
+    return records
 
 
-def _judged(data: str, method: str, setting: dict[str, Any], places: list[Path]) -> dict[str, Any]:
-    trial = known_trial(places[0])
+def _compare_setting(data: str, method: str, setting: dict[str, Any], folders: list[Path]) -> dict[str, Any]:
+    trial = read_trial(folders[0])
     assert trial is not None
-    _, test = datasets(trial.data)
-    models = {place.name: load(place / "model") for place in places}
-    found = verify(models, test)
-    # local derivatives of a short training are rough; a regression sees what a latent depends on as a whole
-    truth = evaluate(models[found.reference], test, method="regression")
-    right = _right(truth)
+    _, test = load_data(trial.data)
+    models = {folder.name: load(folder / "model") for folder in folders}
+    verification = verify(models, test)
+    # after a short training the derivatives are rough; a regression measures the dependence over all points
+    evaluation = evaluate(models[verification.reference], test, method="regression")
+    right = _right_by_latent(evaluation)
     latents = [
         {
-            "latent": each.latent,
-            "verdict": each.verdict,
-            "trusted": each.trusted,
-            "right": right.get(each.latent),
+            "latent": latent.latent,
+            "verdict": latent.verdict,
+            "trusted": latent.trusted,
+            "right": right.get(latent.latent),
         }
-        for each in found.latents
+        for latent in verification.latents
     ]
-    scores = {"mcc": truth.mcc, "r_con": truth.r_con, "r": truth.r, "shd": truth.shd}
+    scores = {name: getattr(evaluation, name) for name in ("mcc", "r_con", "r", "shd")}
     return {
         "data": data,
         "method": method,
@@ -93,14 +98,15 @@ def _judged(data: str, method: str, setting: dict[str, Any], places: list[Path])
     }
 
 
-def _right(truth: Evaluation) -> dict[str, bool]:
-    """For each learned latent with a match, whether the block that it is matched to is as theory predicts."""
-    assert truth.comparison is not None
-    confirmed = {name: block.confirmed for block in truth.comparison.blocks for name in block.latents}
+def _right_by_latent(evaluation: Evaluation) -> dict[str, bool]:
+    """Return, for each matched learned latent, whether the prediction is confirmed for the block of its match."""
+    comparison = evaluation.comparison
+    assert comparison is not None
+    confirmed = {name: block.confirmed for block in comparison.blocks for name in block.latents}
     return {
-        column: confirmed[latent]
-        for latent, column in zip(truth.comparison.latents, truth.comparison.columns, strict=True)
-        if column
+        learned: confirmed[latent]
+        for latent, learned in zip(comparison.latents, comparison.matched_names, strict=True)
+        if learned
     }
 
 

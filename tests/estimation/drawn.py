@@ -1,4 +1,4 @@
-"""What a figure shows, read back from its axes."""
+"""Reading back from the axes what a figure shows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
     "marked",
     "pair",
     "rings",
-    "words",
+    "texts",
 ]
 
 Array = NDArray[np.float64]
@@ -35,19 +35,19 @@ def pair(width: float = 10, height: float = 5) -> list[Axes]:
     return list(Figure(figsize=(width, height), layout="constrained").subplots(1, 2))
 
 
-def words(ax: Axes) -> list[str]:
+def texts(ax: Axes) -> list[str]:
     return [text.get_text() for text in ax.findobj(Text) if text.get_visible() and text.get_text()]
 
 
 def marked(ax: Axes, kind: str) -> set[tuple[int, int]]:
-    """(row, column) of the middles of the marks of a kind."""
-    found = set()
+    """The cells (row, column) with marks of a kind."""
+    cells = set()
     for collection in ax.collections:
         if collection.get_label() == kind:
             for path in collection.get_paths():
                 x, y = (path.vertices.min(axis=0) + path.vertices.max(axis=0)) / 2  # type: ignore[union-attr]
-                found.add((round(y), round(x)))
-    return found
+                cells.add((round(y), round(x)))
+    return cells
 
 
 def rings(ax: Axes) -> set[tuple[int, int]]:
@@ -71,12 +71,13 @@ def lightness(colour: str) -> float:
     return float(116 * np.cbrt(0.2126 * red + 0.7152 * green + 0.0722 * blue) - 16)
 
 
-def comparison_of(graph: CausalGraph, seed: int, surplus: int = 0) -> Comparison:
+def comparison_of(graph: CausalGraph, seed: int, n_unmatched: int = 0) -> Comparison:
+    """A comparison with random strengths, learned latents in the true order, and some unmatched learned latents."""
     rng = np.random.default_rng(training_seed(seed))
     n = graph.n_latents
-    strengths = np.where(rng.random((n, n + surplus)) < 0.4, 0.4, 0.0)
+    strengths = np.where(rng.random((n, n + n_unmatched)) < 0.4, 0.4, 0.0)
     strengths[np.diag_indices(n)] = 1.0
     learned = LearnedEntanglement(
-        strengths, 0.1, "jacobian", graph.latents, tuple(f"v{k}" for k in range(n + surplus))
+        strengths, 0.1, "jacobian", graph.latents, tuple(f"v{k}" for k in range(n + n_unmatched))
     )
     return compare(predict_entanglement(graph), learned)

@@ -1,4 +1,4 @@
-"""The published runs over edge budgets, as records for `select`; what it must not see apart."""
+"""The published runs over edge budgets: records for `select`, and separately the scores that it must not use."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Record = dict[str, Any]
 
 
 def published_runs() -> dict[str, list[Record]]:
-    """For each data set its runs: eight budgets, five seeds."""
-    found: dict[str, list[Record]] = defaultdict(list)
+    """The runs of each data set: eight budgets with five seeds."""
+    runs: dict[str, list[Record]] = defaultdict(list)
     for row in csv.DictReader(FILE.read_text(encoding="utf-8").splitlines()):
-        found[row["dataset"]].append(
+        runs[row["dataset"]].append(
             {
                 "setting": float(row["edge_budget"]),
                 "seed": int(row["seed"]),
@@ -25,12 +25,15 @@ def published_runs() -> dict[str, list[Record]]:
                 "udr": float(row["udr_median"]),
             }
         )
-    return dict(found)
+    return dict(runs)
 
 
 def published_scores() -> dict[str, dict[float, float]]:
-    """For each data set the mean R_con of each budget: what a choice is worth."""
-    values: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
+    """The mean R_con of each budget, by data set."""
+    scores: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in csv.DictReader(FILE.read_text(encoding="utf-8").splitlines()):
-        values[row["dataset"]][float(row["edge_budget"])].append(float(row["r_con"]))
-    return {name: {budget: mean(each) for budget, each in of.items()} for name, of in values.items()}
+        scores[row["dataset"]][float(row["edge_budget"])].append(float(row["r_con"]))
+    return {
+        name: {budget: mean(values) for budget, values in by_budget.items()}
+        for name, by_budget in scores.items()
+    }

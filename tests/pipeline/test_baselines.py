@@ -21,7 +21,7 @@ from estimation.history import Record
 from estimation.influence import learned_influence
 from estimation.learned import learned_entanglement
 from estimation.models.convolutional import ConvDecoder, ConvEncoder
-from estimation.selection import measured
+from estimation.selection import measure_runs
 from estimation.simulate import simulate
 from estimation.sweep import SweepPlan, collect, run_sweep
 from estimation.trained import TrainedModel
@@ -116,7 +116,7 @@ def test_what_needs_a_graph_refuses_a_model_without(actions: Dataset) -> None:
 
 def test_seeds_of_a_baseline_can_be_compared(time: Dataset) -> None:
     """Agreement needs latents alone; a method without an ELBO has none to offer."""
-    runs = measured([(0, fit(time, tiny("pcl", seed=training_seed(seed)))) for seed in (0, 1)], time)
+    runs = measure_runs([(0, fit(time, tiny("pcl", seed=training_seed(seed)))) for seed in (0, 1)], time)
     assert [np.isnan(run.negative_elbo) for run in runs] == [True, True]
     assert runs[0].udr == runs[1].udr
     assert runs[0].udr is not None
@@ -212,7 +212,7 @@ def test_a_sweep_over_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert (rows["pure", 1]["negative_elbo"], rows["pure", 1]["steps"]) == (None, 0)
     assert rows["pure", 1]["udr"] is not None
     # no edges, nothing to choose between
-    assert results.chosen("pairs", "pure") is None
+    assert results.select("pairs", "pure") is None
     path = tmp_path / "plan.toml"
     path.write_text(
         f"seeds = [{training_seed(0)}, {training_seed(1)}]\n"

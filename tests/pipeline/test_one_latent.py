@@ -17,7 +17,7 @@ from estimation.evaluation.verification import verify
 from estimation.exceptions import ConfigError
 from estimation.influence import learned_influence
 from estimation.selection import select
-from estimation.selection.measuring import measured
+from estimation.selection.measurement import measure_runs
 from estimation.training import fit
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
@@ -66,8 +66,8 @@ def test_it_is_trained_measured_and_kept(data: Dataset, tmp_path: Path) -> None:
     assert found.shd is not None
     assert found.comparison is not None
     assert verify({"a": model, "b": other}, data).latents[0].may_mix_with == ()
-    assert [run.udr is None for run in measured([("one", model), ("one", other)], data)] == [False, False]
-    assert select(measured([("one", model), ("two", other)], data)).setting in ("one", "two")
+    assert [run.udr is None for run in measure_runs([("one", model), ("one", other)], data)] == [False, False]
+    assert select(measure_runs([("one", model), ("two", other)], data)).setting in ("one", "two")
     if data.n_actions:
         assert set(learned_influence(model, data, n_conditions=50)) == set(data.action_names)
     model.save(tmp_path)

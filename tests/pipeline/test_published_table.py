@@ -1,4 +1,4 @@
-"""The runner of the published table: which runs, that one is whole, and that none is made twice."""
+"""The benchmark of the published table: its runs, the record of a run, and that no run is repeated."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def counted(monkeypatch: pytest.MonkeyPatch, failing: str = "") -> list[Case]:
-    """Runs that are only counted, and fail for one data set."""
-    made: list[Case] = []
+def fake_runs(monkeypatch: pytest.MonkeyPatch, failing: str = "") -> list[Case]:
+    """Replace the runs by fakes that fail for one data set, and return the list in which they are recorded."""
+    runs: list[Case] = []
 
     def run(case: Case, changes: dict[str, Any]) -> tuple[str | None, str]:
-        made.append(case)
+        runs.append(case)
         if case.data == failing:
             return None, "the cause"
         scores = {"mcc": 0.9, "r_con": 0.9, "r": 0.9, "shd": 1, "missing": 1, "extra": 0, "minutes": 3.0}
         settings = config_of(case, changes).to_dict()
-        kept = {**vars(case), **scores, "negative_elbo": {"total": -1.0}, "settings": settings}
-        return json.dumps(kept), ""
+        record = {**vars(case), **scores, "negative_elbo": {"total": -1.0}, "settings": settings}
+        return json.dumps(record), ""
 
     monkeypatch.setattr(published_table, "_run", run)
-    return made
+    return runs
 
 
-def test_the_table_is_all_that_was_published() -> None:
-    every = list(cases())
-    assert len(every) == len(set(every)) == 8 * 3 + 2 * 3 * 5
+def test_the_table_has_all_published_data_sets_and_random_graphs() -> None:
+    all_cases = list(cases())
+    assert len(all_cases) == len(set(all_cases)) == 8 * 3 + 2 * 3 * 5
     assert [case.data for case in cases(["TimeDiag", "ActionDiag"], [4, 5])] == ["ActionDiag", "TimeDiag"] * 2
-    assert {case.model_seed for case in every if case.density is not None} == {0}
+    assert {case.model_seed for case in all_cases if case.density is not None} == {0}
     with pytest.raises(ValueError, match="the table has no 'TimeDig'; it has ActionDiag, "):
         list(cases(["TimeDig"]))
 
@@ -76,11 +76,11 @@ def test_the_budget_is_the_true_number_of_edges(case: Case) -> None:
     assert config == config_of(case, {}).replace(steps=7)
 
 
-def test_a_run_says_all_that_the_table_needs(tmp_path: Path, capsys: Captured) -> None:
-    """In a process of its own; and a second time it is there already."""
+def test_a_run_records_all_values_of_the_table(tmp_path: Path, capsys: Captured) -> None:
+    """The run happens in a separate process, and a second call does not repeat it."""
     out = tmp_path / "made" / "table.jsonl"
-    words = ["--out", str(out), "--only", "ActionBlockDiag", "--seeds", "3", "--set", *TINY, *SIZES]
-    assert main(words) == 0
+    arguments = ["--out", str(out), "--only", "ActionBlockDiag", "--seeds", "3", "--set", *TINY, *SIZES]
+    assert main(arguments) == 0
     (result,) = lines(out)
     again = measure(Case("ActionBlockDiag", None, None, 3, 400, 100), result["changes"])
     assert result.keys() == again.keys()
@@ -91,52 +91,50 @@ def test_a_run_says_all_that_the_table_needs(tmp_path: Path, capsys: Captured) -
     assert result["machine"]["cores"] >= 1
     assert result["versions"]["torch"]
     assert capsys.readouterr().out.startswith("1 runs, 0 of them done\nActionBlockDiag model seed 3: MCC 0.")
-    assert main(words) == 0
+    assert main(arguments) == 0
     assert capsys.readouterr().out == "1 runs, 1 of them done\n"
     assert len(lines(out)) == 1
 
 
-def test_only_what_is_missing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_missing_runs_are_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "table.jsonl"
-    made = counted(monkeypatch)
-    words = ["--out", str(out), "--only", "TimeDiag", "TimeRandom"]
-    assert main([*words, "--seeds", "0"]) == 0
-    assert len(made) == 1 + 15
-    assert main([*words, "--seeds", "0", "1", "--jobs", "2"]) == 0
-    assert made[16:] == [Case("TimeDiag", model_seed=1)]
-    # other settings, or samples, are other runs
-    assert main([*words, "--seeds", "0", "--set", "steps=9"]) == 0
-    assert main([*words, "--seeds", "0", "--samples", "50"]) == 0
-    assert len(made) == 17 + 16 + 16 == len(lines(out))
+    runs = fake_runs(monkeypatch)
+    arguments = ["--out", str(out), "--only", "TimeDiag", "TimeRandom"]
+    assert main([*arguments, "--seeds", "0"]) == 0
+    assert len(runs) == 1 + 15
+    assert main([*arguments, "--seeds", "0", "1", "--jobs", "2"]) == 0
+    assert runs[16:] == [Case("TimeDiag", model_seed=1)]
+    # runs with other settings or sample sizes are different runs
+    assert main([*arguments, "--seeds", "0", "--set", "steps=9"]) == 0
+    assert main([*arguments, "--seeds", "0", "--samples", "50"]) == 0
+    assert len(runs) == 17 + 16 + 16 == len(lines(out))
 
 
-def test_a_line_cut_short_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_run_of_a_truncated_line_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "table.jsonl"
-    made = counted(monkeypatch)
-    words = ["--out", str(out), "--only", "ActionDiag"]
-    assert main(words) == 0
-    whole = out.read_text()
-    out.write_text(whole[:-40])
+    runs = fake_runs(monkeypatch)
+    arguments = ["--out", str(out), "--only", "ActionDiag"]
+    assert main(arguments) == 0
+    content = out.read_text()
+    out.write_text(content[:-40])
     assert len(list(results(out))) == 2
-    assert main(words) == 0
-    assert made[3:] == [Case("ActionDiag", model_seed=2)]
+    assert main(arguments) == 0
+    assert runs[3:] == [Case("ActionDiag", model_seed=2)]
     assert len(list(results(out))) == 3
 
 
-def test_a_run_that_fails_is_told_and_left_for_later(
+def test_a_failed_run_is_reported_and_not_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     out = tmp_path / "table.jsonl"
-    counted(monkeypatch, failing="TimeDiag")
+    fake_runs(monkeypatch, failing="TimeDiag")
     assert main(["--out", str(out), "--only", "ActionDiag", "TimeDiag", "--seeds", "0"]) == 1
     assert capsys.readouterr().err == "TimeDiag model seed 0: failed\nthe cause\n"
     assert [result["data"] for result in lines(out)] == ["ActionDiag"]
 
 
-def test_settings_are_checked_before_anything_is_trained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = counted(monkeypatch)
+def test_settings_are_checked_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = fake_runs(monkeypatch)
     with pytest.raises(ConfigError, match=r"no setting is called 'stesp'; did you mean steps\?"):
         main(["--out", str(tmp_path / "table.jsonl"), "--set", "stesp=3"])
-    assert not made
+    assert not runs

@@ -1,4 +1,4 @@
-"""The published table made again: the runs it takes, and ours beside the published numbers."""
+"""Reproduction of the published table: its runs, and our scores next to the published ones."""
 
 from __future__ import annotations
 
@@ -34,20 +34,29 @@ TINY = [
     "--set",
     "batch_size=64",
 ]
-WORDS = ["reproduce", "--quick", "--only", "ActionBlockDiag", "--method", "sparse_vae", "--method", "ivae"]
+ARGUMENTS = [
+    "reproduce",
+    "--quick",
+    "--only",
+    "ActionBlockDiag",
+    "--method",
+    "sparse_vae",
+    "--method",
+    "ivae",
+]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("table")
-    assert main([*WORDS, *TINY, "-o", str(folder)]) == 0
+    assert main([*ARGUMENTS, *TINY, "-o", str(folder)]) == 0
     return folder
 
 
-# which runs -----------------------------------------------------------------------------------------
+# plan -----------------------------------------------------------------------------------------------
 
 
-def test_the_whole_table_is_eight_data_sets_with_five_seeds() -> None:
+def test_the_table_has_eight_data_sets_with_five_seeds() -> None:
     trials = reproduction_plan().trials
     assert {(trial.data.name, trial.seed) for trial in trials} == {
         (name, seed) for name in DATA_SETS for seed in range(5)
@@ -55,7 +64,7 @@ def test_the_whole_table_is_eight_data_sets_with_five_seeds() -> None:
     for trial in trials:
         key = "max_edges_actions" if trial.data.source.startswith("Action") else "max_edges_past"
         assert trial.settings == {key: (published_scores(trial.data.source) or {})["budget"]}
-        # exactly as published, not one like it
+        # the process exactly as published
         assert trial.data.seed is None
         assert (trial.data.samples, trial.data.test_samples) == (200_000, 100_000)
 
@@ -74,12 +83,12 @@ def test_the_true_number_of_edges_differs_from_the_published_budget_on_three_set
     }
 
 
-def test_baselines_are_run_where_the_data_serve_them() -> None:
+def test_baselines_run_only_on_data_with_what_they_need() -> None:
     methods = ["random", "supervised", "vae", "tcvae", "ivae", "slowvae", "pcl"]
     trials = reproduction_plan(["ActionDiag", "TimeDiag"], methods, seeds=1).trials
-    run = {(trial.data.name, trial.kind) for trial in trials}
-    everywhere = {(name, kind) for name in ("ActionDiag", "TimeDiag") for kind in methods[:4]}
-    assert run == everywhere | {("ActionDiag", "ivae"), ("TimeDiag", "slowvae"), ("TimeDiag", "pcl")}
+    runs = {(trial.data.name, trial.kind) for trial in trials}
+    on_all_data = {(name, kind) for name in ("ActionDiag", "TimeDiag") for kind in methods[:4]}
+    assert runs == on_all_data | {("ActionDiag", "ivae"), ("TimeDiag", "slowvae"), ("TimeDiag", "pcl")}
     assert all("max_edges_actions" not in trial.settings for trial in trials)
 
 
@@ -88,39 +97,39 @@ def test_baselines_are_run_where_the_data_serve_them() -> None:
     [
         ({"names": ["ActionDiagonal"]}, "the table has no data set 'ActionDiagonal'; it has ActionDiag, "),
         ({"methods": ["gan"]}, "the table has no method 'gan'; it has sparse_vae, random, "),
-        ({"seeds": 0}, "seeds is 0; it is how many, 1 or more"),
+        ({"seeds": 0}, "seeds is 0; it must be a number of seeds from 1 to"),
         ({"settings": {"stepps": 3}}, "no setting is called 'stepps'; did you mean steps"),
     ],
 )
-def test_what_the_plan_refuses(options: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_of_the_plan(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         reproduction_plan(**options)
 
 
-# the published numbers ------------------------------------------------------------------------------
+# published numbers ----------------------------------------------------------------------------------
 
 
 def test_published_means_are_those_of_the_published_runs() -> None:
     for name, by_budget in mean_of_runs().items():
-        found = published_scores(name)
-        assert found is not None
-        assert found["r_con"] == pytest.approx(by_budget[float(found["budget"])], abs=6e-5)
+        scores = published_scores(name)
+        assert scores is not None
+        assert scores["r_con"] == pytest.approx(by_budget[float(scores["budget"])], abs=6e-5)
 
 
-def test_what_was_published_of_baselines() -> None:
+def test_published_scores_of_baselines() -> None:
     assert (published_scores("TimeBlockDiag", "pcl") or {})["mcc"] == 0.74
     assert published_scores("TimeBlockDiag", "ivae") is None
     assert published_scores("nowhere") is None
-    # a bound holds for all data sets
+    # published as a range over all data sets
     assert published_scores("TimeDiag", "supervised") == {"method": "supervised", "mcc": 0.999}
     assert "arXiv 2401.04890" in json.loads(PUBLISHED.read_text(encoding="utf-8"))["source"]
 
 
-# beside ours ----------------------------------------------------------------------------------------
+# side by side ---------------------------------------------------------------------------------------
 
 
-def test_a_line_holds_our_mean_and_theirs(made: Path) -> None:
-    results = collect(made)
+def test_a_line_holds_our_mean_and_the_published_one(finished: Path) -> None:
+    results = collect(finished)
     lines = {line.method: line for line in side_by_side(results)}
     assert set(lines) == {"sparse_vae", "ivae"}
     row = next(row for row in results.rows if row["method"] == "sparse_vae")
@@ -135,46 +144,49 @@ def test_a_line_holds_our_mean_and_theirs(made: Path) -> None:
     )
 
 
-def test_the_command_again_repeats_nothing_and_prints_the_table(
-    made: Path, capsys: pytest.CaptureFixture[str]
+def test_a_second_call_of_the_command_repeats_no_run_and_prints_the_table(
+    finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = {path: path.stat().st_mtime_ns for path in made.glob("*/result.json")}
-    assert main([*WORDS, *TINY, "-o", str(made)]) == 0
+    before = {path: path.stat().st_mtime_ns for path in finished.glob("*/result.json")}
+    assert main([*ARGUMENTS, *TINY, "-o", str(finished)]) == 0
     text = capsys.readouterr().out
     for part in ("ActionBlockDiag", "0.988", "published", "0.690", "reproduction.svg"):
         assert part in text
-    assert {path: path.stat().st_mtime_ns for path in made.glob("*/result.json")} == before
-    assert main([*WORDS, *TINY, "-o", str(made), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert [line["method"] for line in told["table"]] == ["ivae", "sparse_vae"]
-    assert told["failed"] == []
-    assert all(Path(path).is_file() for path in told["written"])
+    assert {path: path.stat().st_mtime_ns for path in finished.glob("*/result.json")} == before
+    assert main([*ARGUMENTS, *TINY, "-o", str(finished), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [line["method"] for line in record["table"]] == ["ivae", "sparse_vae"]
+    assert record["table"][1]["ranges"]["mcc"] == [record["table"][1]["ours"]["mcc"]] * 2
+    assert record["failed"] == []
+    assert all(Path(path).is_file() for path in record["written"])
 
 
-def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments_are_reported_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "table"
-    for words, message in (
+    for arguments, message in (
         (["--only", "Nowhere"], "the table has no data set 'Nowhere'"),
         (["--set", "steps"], "'steps' is no setting"),
         (["--quick", "--seeds", "2"], "--quick and --seeds 2 are both given; --quick is --seeds 1"),
         (["--scheduler", "tcp://a", "--slurm", "2"], "--scheduler and --slurm are both given"),
     ):
-        assert main(["reproduce", "-o", str(out), *words]) == 2
+        assert main(["reproduce", "-o", str(out), *arguments]) == 2
         err = capsys.readouterr().err
         assert message in err
         assert err.count("\n") == 1
     assert not out.exists()
 
 
-def test_the_figure_has_ours_and_theirs(made: Path) -> None:
-    lines = side_by_side(collect(made))
+def test_the_figure_shows_our_scores_and_the_published_ones(finished: Path) -> None:
+    lines = side_by_side(collect(finished))
     ax = plot_reproduction(lines)
-    shown = {
+    markers = {
         artist.get_label(): artist for artist in ax.get_lines() if not str(artist.get_label()).startswith("_")
     }
-    assert list(shown) == ["MCC, ours", "MCC, published", "R_con, ours", "R_con, published"]
-    assert list(shown["MCC, ours"].get_xdata()) == [line.ours["mcc"] for line in lines]
-    assert list(shown["R_con, published"].get_xdata()) == [0.69, 0.9879]
+    assert list(markers) == ["MCC, ours", "MCC, published", "R_con, ours", "R_con, published"]
+    assert list(markers["MCC, ours"].get_xdata()) == [line.ours["mcc"] for line in lines]
+    assert list(markers["R_con, published"].get_xdata()) == [0.69, 0.9879]
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names == ["ActionBlockDiag, ivae", "ActionBlockDiag, sparse_vae"]
     plt.close(ax.figure)

@@ -1,4 +1,4 @@
-"""Sweeps over files: runs belong to the data that they were trained and scored on."""
+"""Sweeps over files: a run is valid only for the data that it was trained and scored on."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.seeds import training_seed
 QUICK = {"steps": 3, "max_edges_actions": 10, "unmixing": False, "flow_blocks": 0, "refinements": 0}
 
 
-def drawn(seed: int, split: str = "train") -> Dataset:
+def simulated(seed: int, split: str = "train") -> Dataset:
     return simulate("ActionBlockDiag", 200, training_seed(seed), split)  # type: ignore[arg-type]
 
 
 def plan_in(folder: Path, test: bool = False, **settings: object) -> SweepPlan:
-    given = {**TINY, **QUICK, **settings}
-    lines = [f"settings.{name} = {json.dumps(value)}" for name, value in given.items()]
+    settings = {**TINY, **QUICK, **settings}
+    lines = [f"settings.{name} = {json.dumps(value)}" for name, value in settings.items()]
     data = ['source = "own.npz"', 'test = "test.npz"' if test else ""]
     (folder / "sweep.toml").write_text("\n".join(["[data.own]", *data, "[method.sparse]", *lines]))
     return read_plan(folder / "sweep.toml")
@@ -35,96 +35,97 @@ def plan_in(folder: Path, test: bool = False, **settings: object) -> SweepPlan:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished sweep over a file, with another one to score on."""
+    """A finished sweep over a file, with test data in another file."""
     folder = tmp_path_factory.mktemp("files")
-    drawn(1).write(folder / "own.npz")
-    drawn(1, "test").write(folder / "test.npz")
+    simulated(1).write(folder / "own.npz")
+    simulated(1, "test").write(folder / "test.npz")
     outcome = run_sweep(plan_in(folder, test=True), folder / "runs")
     assert len(outcome.done) == 1
     return folder
 
 
-def moved(done: Path) -> SweepPlan:
-    return plan_in(done, test=True)
-
-
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("own.npz", r"was trained on other data than .*own\.npz holds now; remove it to run the trial again"),
+        (
+            "own.npz",
+            r"was trained on other data than .*own\.npz contains now; remove the folder to run the trial again",
+        ),
         (
             "test.npz",
-            r"was scored on other data than .*test\.npz holds now; remove it to run the trial again",
+            r"was scored on other data than .*test\.npz contains now; remove the folder to run the trial again",
         ),
     ],
 )
-def test_a_file_that_has_changed_is_refused(
+def test_a_changed_file_is_refused(
     done: Path, name: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = (done / name).read_bytes()
+    original = (done / name).read_bytes()
     try:
-        drawn(2).write(done / name)
+        simulated(2).write(done / name)
         with pytest.raises(ConfigError, match=message):
-            run_sweep(moved(done), done / "runs")
+            run_sweep(plan_in(done, test=True), done / "runs")
         assert main(["sweep", str(done / "sweep.toml"), "-o", str(done / "runs")]) == 2
         assert capsys.readouterr().err.count("\n") == 1
     finally:
-        (done / name).write_bytes(kept)
+        (done / name).write_bytes(original)
     before = {path: path.stat().st_mtime_ns for path in (done / "runs").rglob("*")}
-    assert len(run_sweep(moved(done), done / "runs").done) == 1
+    assert len(run_sweep(plan_in(done, test=True), done / "runs").done) == 1
     assert {path: path.stat().st_mtime_ns for path in (done / "runs").rglob("*")} == before
 
 
-def test_the_same_data_in_another_file_are_the_same(done: Path) -> None:
-    kept = (done / "own.npz").read_bytes()
+def test_the_same_data_in_a_different_file_are_accepted(done: Path) -> None:
+    original = (done / "own.npz").read_bytes()
     try:
         with np.load(done / "own.npz") as arrays:
             np.savez_compressed(done / "own.npz", **arrays)
-        assert (done / "own.npz").read_bytes() != kept
-        assert len(run_sweep(moved(done), done / "runs").done) == 1
-        # nothing to compare with
-        plan = moved(done)
+        assert (done / "own.npz").read_bytes() != original
+        assert len(run_sweep(plan_in(done, test=True), done / "runs").done) == 1
+        # without the file, the data cannot be compared
+        plan = plan_in(done, test=True)
         (done / "own.npz").unlink()
         assert len(run_sweep(plan, done / "runs").done) == 1
     finally:
-        (done / "own.npz").write_bytes(kept)
+        (done / "own.npz").write_bytes(original)
 
 
-def test_runs_of_a_version_without_fingerprints_are_taken_as_they_are(done: Path, tmp_path: Path) -> None:
+def test_runs_of_a_version_without_fingerprints_are_accepted(done: Path, tmp_path: Path) -> None:
     shutil.copytree(done / "runs", tmp_path / "runs")
     for path in (tmp_path / "runs").glob("*/data.json"):
         path.unlink()
-    assert len(run_sweep(moved(done), tmp_path / "runs").done) == 1
+    assert len(run_sweep(plan_in(done, test=True), tmp_path / "runs").done) == 1
 
 
-def test_a_run_that_failed_begins_anew_on_mended_data(tmp_path: Path) -> None:
-    """Its state is on the other data, and would be refused."""
-    drawn(1).write(tmp_path / "own.npz")
+def test_a_failed_run_starts_again_on_changed_data(tmp_path: Path) -> None:
+    """Its checkpoint belongs to the old data, so training would refuse to resume from it."""
+    simulated(1).write(tmp_path / "own.npz")
     plan = plan_in(tmp_path)
     assert len(run_sweep(plan, tmp_path / "runs").done) == 1
-    (place,) = (tmp_path / "runs").iterdir()
-    # as if training had broken off
+    (folder,) = (tmp_path / "runs").iterdir()
+    # simulate a failure during training
     from estimation.training import fit
 
-    fit(drawn(1), plan.trials[0].config(), checkpoint=place / STATE)  # type: ignore[arg-type]
-    (place / RESULT).rename(place / FAILED)
-    drawn(2).write(tmp_path / "own.npz")
+    fit(simulated(1), plan.trials[0].config(), checkpoint=folder / STATE)  # type: ignore[arg-type]
+    (folder / RESULT).rename(folder / FAILED)
+    simulated(2).write(tmp_path / "own.npz")
     assert len(run_sweep(plan, tmp_path / "runs").failed) == 1
     outcome = run_sweep(plan, tmp_path / "runs", retry_failed=True)
     assert (len(outcome.done), outcome.failed) == (1, ())
-    assert not (place / STATE).exists()
+    assert not (folder / STATE).exists()
     assert len(collect(tmp_path / "runs").rows) == 1
 
 
-def test_tables_and_figures_of_an_earlier_plan_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    drawn(1).write(tmp_path / "own.npz")
+def test_tables_and_figures_of_an_earlier_plan_are_removed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulated(1).write(tmp_path / "own.npz")
     plan_in(tmp_path)
     text = (tmp_path / "sweep.toml").read_text()
-    words = ["sweep", str(tmp_path / "sweep.toml"), "-o", str(tmp_path / "runs")]
-    assert main(words) == 0
+    arguments = ["sweep", str(tmp_path / "sweep.toml"), "-o", str(tmp_path / "runs")]
+    assert main(arguments) == 0
     assert (tmp_path / "runs" / "own-sparse.svg").is_file()
-    (tmp_path / "runs" / "mine.svg").write_text("a figure of the user's")
+    (tmp_path / "runs" / "mine.svg").write_text("a figure that the user saved")
     (tmp_path / "sweep.toml").write_text(text.replace("[method.sparse]", "[method.other]"))
-    assert main(words) == 0
+    assert main(arguments) == 0
     assert {path.name for path in (tmp_path / "runs").glob("*.svg")} == {"own-other.svg", "mine.svg"}
     capsys.readouterr()

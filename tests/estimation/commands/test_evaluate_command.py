@@ -86,7 +86,7 @@ def test_evaluate_where_no_truth_is_known(capsys: Captured) -> None:
     write_table("fewer.csv", ("A", "none"))
     write_table("other.csv", ("A", "C"))
     out = told(capsys, "evaluate", "model", "fewer.csv", *columns, "--allow-constant")
-    assert "The data hold no true latents" in out
+    assert "The data contain no true latents" in out
     record = told_json(capsys, "evaluate", "model", "fewer.csv", *columns, "--allow-constant")
     assert (record["mcc"], record["comparison"]) == (None, None)
     assert "'C'; the categories are A, B, none" in refused(capsys, "evaluate", "model", "other.csv", *columns)
@@ -110,7 +110,7 @@ def test_compare_holds_two_models_against_each_other(capsys: Captured) -> None:
     assert edges["common"] + edges["only_model"] == edges["common"] + edges["only_other"] == 3
     out = told(capsys, "compare", "a", "b", "test.npz", "--threshold", 0.2)
     assert record["verdict"].split(":")[0] in out
-    for part in ("a against b", "edges in both graphs", "edges of a alone", "v0", "w0"):
+    for part in ("a compared with b", "edges in both graphs", "edges only in a", "v0", "w0"):
         assert part in out
 
 
@@ -120,7 +120,7 @@ def test_verify_holds_several_models_against_the_best(capsys: Captured) -> None:
     expected = verify({"a": load("a"), "b": load("b")}, Dataset.read("test.npz"), 0.2).to_dict()
     assert record == json.loads(json.dumps(expected))
     out = told(capsys, "verify", "a", "b", "--data", "test.npz", "--threshold", 0.2)
-    for part in (record["summary"].split()[0], f"{record['reference']} (the best)", "confirmed by", "v0"):
+    for part in (record["summary"].split()[0], f"{record['reference']} (the best run)", "confirmed by", "v0"):
         assert part in out
     for threshold in (0, 0.2, 0.9999):
         words = ("verify", "a", "b", "--data", "test.npz", "--threshold", threshold)
@@ -154,12 +154,12 @@ def test_what_verify_refuses(words: tuple[str, ...], message: str, capsys: Captu
         ),
         (
             ("evaluate", "a", "test.npz"),
-            ("A trained model, evaluated", "True and learned latents", "Training"),
+            ("Evaluation of a trained model", "True and learned latents", "Training"),
         ),
-        (("compare", "a", "b", "test.npz"), ("Two trained models compared", "a against b")),
+        (("compare", "a", "b", "test.npz"), ("Two trained models compared", "a compared with b")),
         (
             ("verify", "a", "b", "--data", "test.npz"),
-            ("Several runs verified", "Which latents can be trusted?", "between the runs"),
+            ("Verification of several runs", "Which latents can be trusted?", "between the runs"),
         ),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",

@@ -21,9 +21,9 @@ from estimation.evaluation import evaluate
 from estimation.evaluation.verification import verify
 from estimation.exceptions import CheckpointError, DataError
 from estimation.learned import learned_entanglement
-from estimation.selection.measuring import measured
+from estimation.selection.measurement import measure_runs
+from estimation.sweep.data import load_data
 from estimation.sweep.plan import DataSpec
-from estimation.sweep.trial import datasets
 from estimation.trained import TrainedModel, names_of, names_record
 from estimation.training import fit
 from identify.graph import CausalGraph
@@ -87,7 +87,7 @@ def test_every_reader_of_data_goes_by_name() -> None:
     models = {"one": model(), "two": model(seed=1)}
     assert verify(models, other).to_dict() == verify(models, same).to_dict()
     pairs = [(1, each) for each in models.values()]
-    assert measured(pairs, other) == measured(pairs, same)
+    assert measure_runs(pairs, other) == measure_runs(pairs, same)
     strengths = [learned_entanglement(model(), each).strengths for each in (same, other)]
     np.testing.assert_array_equal(*strengths)
 
@@ -313,6 +313,6 @@ def test_a_sweep_reads_its_test_data_like_its_training_data(tmp_path: Path) -> N
         table = pd.DataFrame(rows, columns=["x0", "x1", "a0"]).iloc[:, order]
         table.assign(x9=1.0).iloc[:, : 3 + (name == "test")].to_csv(tmp_path / f"{name}.csv", index=False)
     spec = DataSpec("own", str(tmp_path / "train.csv"), test=str(tmp_path / "test.csv"))
-    train, test = datasets(spec)
+    train, test = load_data(spec)
     np.testing.assert_array_equal(train.observations, test.observations)
     np.testing.assert_array_equal(train.actions, test.actions)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Which latents can be trusted: runs whose maps are known."""
+"""`verify`: runs whose latents are a known linear map of the true latents."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from tests.seeds import training_seed
 matplotlib.use("Agg")
 
 N = 4
-# z0 and z1 share their only action: they may mix; z2 and z3 are alone
+# z0 and z1 share their only action, so they may mix; z2 and z3 are disentangled
 GRAPH = CausalGraph(Ga=[[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
 TRUTH = Truth(N, 6)
-CPU_FLOAT32 = np.eye(N)
+IDENTITY = np.eye(N)
 
 
 def data() -> Dataset:
@@ -36,120 +36,130 @@ def data() -> Dataset:
 
 
 def run(mixing: NDArray[np.float64], order: tuple[int, ...] = (0, 1, 2, 3)) -> TrainedModel:
-    """A run whose latents, in this order, are these combinations of the true ones."""
+    """A run whose latents are the given linear combinations of the true latents, in the given order."""
     return linear_model(TRUTH, np.linalg.inv(mixing[list(order)]), GRAPH.permute(list(order)))
 
 
-def turned() -> NDArray[np.float64]:
+def rotated_block() -> NDArray[np.float64]:
+    """A rotation of z0 and z1, which the graph allows."""
     mixing = np.eye(N)
     mixing[:2, :2] = [[0.8, 0.6], [-0.6, 0.8]]
     return mixing
 
 
-def wrong() -> NDArray[np.float64]:
-    """z2 also has some of z3 in it."""
+def not_allowed() -> NDArray[np.float64]:
+    """A mixing of z3 into z2, which the graph does not allow."""
     mixing = np.eye(N)
     mixing[2, 3] = 0.7
     return mixing
 
 
 def best_first(models: dict[str, TrainedModel], monkeypatch: pytest.MonkeyPatch) -> Verification:
-    """The first model is the one with the best ELBO."""
+    """Verify models, with the ELBO patched so that the first model is the best."""
     order = {id(model): float(k) for k, model in enumerate(models.values())}
     monkeypatch.setattr(TrainedModel, "negative_elbo", lambda self, *_: {"total": order[id(self)]})
     return verify(models, data())
 
 
 def test_mixing_that_the_graph_allows_is_trusted_within_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    models = {"a": run(CPU_FLOAT32), "b": run(turned(), (3, 0, 2, 1)), "c": run(CPU_FLOAT32, (2, 3, 1, 0))}
-    found = best_first(models, monkeypatch)
-    assert found.confirmed
-    assert bool(found)
-    assert [each.verdict for each in found.latents] == ["trusted within its block"] * 2 + ["trusted"] * 2
-    assert [each.may_mix_with for each in found.latents] == [("v1",), ("v0",), (), ()]
-    assert all(each.confirmed_by == each.runs == 2 for each in found.latents)
-    assert found.summary == (
+    models = {"a": run(IDENTITY), "b": run(rotated_block(), (3, 0, 2, 1)), "c": run(IDENTITY, (2, 3, 1, 0))}
+    verification = best_first(models, monkeypatch)
+    assert verification.confirmed
+    assert bool(verification)
+    latents = verification.latents
+    assert [latent.verdict for latent in latents] == ["trusted within its block"] * 2 + ["trusted"] * 2
+    assert [latent.may_mix_with for latent in latents] == [("v1",), ("v0",), (), ()]
+    assert all(latent.confirmed_by == latent.runs == 2 for latent in latents)
+    assert verification.summary == (
         "Of 4 latents of a, all 2 other runs confirm 4, 2 of them up to the mixing that the graph allows."
     )
-    assert [each.distance for each in found.distances.values()] == [0, 0]
-    assert found.latents[2].correlation == pytest.approx(1, abs=1e-3)
-    assert found.extra_strengths.max() < 0.05
+    assert [distance.distance for distance in verification.distances.values()] == [0, 0]
+    assert verification.latents[2].correlation == pytest.approx(1, abs=1e-3)
+    assert verification.extra_strengths.max() < 0.05
 
 
-def test_a_run_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    models = {"a": run(CPU_FLOAT32), "b": run(CPU_FLOAT32), "c": run(CPU_FLOAT32), "d": run(wrong())}
-    found = best_first(models, monkeypatch)
-    assert not found.confirmed
-    assert [each.trusted for each in found.latents] == [True, True, False, True]
-    third = found.latents[2]
+def test_a_single_wrong_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = {"a": run(IDENTITY), "b": run(IDENTITY), "c": run(IDENTITY), "d": run(not_allowed())}
+    verification = best_first(models, monkeypatch)
+    assert not verification.confirmed
+    assert [latent.trusted for latent in verification.latents] == [True, True, False, True]
+    third = verification.latents[2]
     assert (third.confirmed_by, third.runs, third.verdict) == (2, 3, "trusted by most runs")
-    assert third.intruders == ("v3",)
+    assert third.extra == ("v3",)
     assert third.strongest > 0.5
-    assert [found.comparisons[name].confirmed for name in "bcd"] == [True, True, False]
-    # the median of the runs is right
-    assert found.combined.confirmed
+    assert [verification.comparisons[name].confirmed for name in "bcd"] == [True, True, False]
+    # the median over the runs agrees with the prediction
+    assert verification.combined.confirmed
 
 
-def test_where_the_best_run_is_wrong_nobody_confirms_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = best_first({"a": run(wrong()), "b": run(CPU_FLOAT32), "c": run(CPU_FLOAT32)}, monkeypatch)
-    assert [each.verdict for each in found.latents][2] == "not trusted"
-    assert found.summary.startswith("Of 4 latents of a, all 2 other runs confirm 3")
+def test_if_the_best_run_is_wrong_no_run_confirms_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    verification = best_first({"a": run(not_allowed()), "b": run(IDENTITY), "c": run(IDENTITY)}, monkeypatch)
+    assert [latent.verdict for latent in verification.latents][2] == "not trusted"
+    assert verification.summary.startswith("Of 4 latents of a, all 2 other runs confirm 3")
 
 
 def test_the_run_with_the_lowest_negative_elbo_is_the_reference() -> None:
-    models = {"far": run(wrong()), "near": run(CPU_FLOAT32)}
-    models["near"].model.log_variance_x.fill_(-12)
-    models["far"].model.log_variance_x.fill_(4)
-    found = verify(models, data())
-    assert found.reference == min(found.negative_elbo, key=lambda name: found.negative_elbo[name])
-    assert set(found.comparisons) == set(models) - {found.reference}
+    models = {"poor fit": run(not_allowed()), "good fit": run(IDENTITY)}
+    models["good fit"].model.log_variance_x.fill_(-12)
+    models["poor fit"].model.log_variance_x.fill_(4)
+    verification = verify(models, data())
+    assert verification.reference == min(
+        verification.negative_elbo, key=lambda name: verification.negative_elbo[name]
+    )
+    assert set(verification.comparisons) == set(models) - {verification.reference}
 
 
-def test_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = best_first({"a": run(CPU_FLOAT32), "b": run(wrong())}, monkeypatch)
-    told = json.loads(json.dumps(found.to_dict()))
-    assert told["format"] == "mechsparse-verification"
-    assert [each["trusted"] for each in told["latents"]] == [True, True, False, True]
-    assert np.shape(told["runs"]["b"]["relative_strengths"]) == (N, N)
-    assert repr(found) == "Verification(2 runs, 3 of 4 latents trusted)"
-    assert found.summary.startswith("Of 4 latents of a, the other run confirms 3, 2 of them up to the mixing")
+def test_the_record_for_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    verification = best_first({"a": run(IDENTITY), "b": run(not_allowed())}, monkeypatch)
+    record = json.loads(json.dumps(verification.to_dict()))
+    assert (record["format"], record["version"]) == ("mechsparse-verification", 2)
+    assert [latent["trusted"] for latent in record["latents"]] == [True, True, False, True]
+    assert [latent["extra"] for latent in record["latents"]] == [[], [], ["v3"], []]
+    assert np.shape(record["runs"]["b"]["relative_strengths"]) == (N, N)
+    assert repr(verification) == "Verification(2 runs, 3 of 4 latents trusted)"
+    assert verification.summary.startswith(
+        "Of 4 latents of a, the other run confirms 3, 2 of them up to the mixing"
+    )
 
 
 def test_the_figure_and_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = best_first({"a": run(CPU_FLOAT32), "b": run(CPU_FLOAT32), "<c>": run(wrong())}, monkeypatch)
-    ax = plot_verification(found)
+    verification = best_first(
+        {"a": run(IDENTITY), "b": run(IDENTITY), "<c>": run(not_allowed())}, monkeypatch
+    )
+    ax = plot_verification(verification)
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["v0 ✓", "v1 ✓", "v2 ✗", "v3 ✓"]
     assert [text.get_text().startswith("✗") for text in ax.texts] == [False] * 5 + [True] + [False] * 2
     plt.close("all")
-    page = verification_page(found)
+    page = verification_page(verification)
     assert page.count("<svg") == 2
     assert "trusted by most runs" not in page
-    assert "not trusted: v3 enters" in page
+    assert "not trusted: mixes with v3" in page
     assert "&lt;c&gt;" in page
     assert "<c>" not in page
 
 
 def test_many_latents_are_drawn_without_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = best_first({"a": run(CPU_FLOAT32), "b": run(CPU_FLOAT32)}, monkeypatch)
-    wide = {f"r{k}": found.comparisons["b"] for k in range(30)}
-    ax = plot_verification(replace(found, comparisons=wide, correlations=dict.fromkeys(wide, np.ones(N))))
+    verification = best_first({"a": run(IDENTITY), "b": run(IDENTITY)}, monkeypatch)
+    comparisons = {f"r{k}": verification.comparisons["b"] for k in range(30)}
+    correlations = dict.fromkeys(comparisons, np.ones(N))
+    ax = plot_verification(replace(verification, comparisons=comparisons, correlations=correlations))
     assert not ax.texts
     plt.close("all")
 
 
 def test_the_title_fits_where_there_is_one_other_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    ax = plot_verification(best_first({"a": run(CPU_FLOAT32), "b": run(CPU_FLOAT32)}, monkeypatch))
+    ax = plot_verification(best_first({"a": run(IDENTITY), "b": run(IDENTITY)}, monkeypatch))
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.canvas.draw()
-    found, room = ax._left_title.get_window_extent(), figure.bbox  # type: ignore[attr-defined]
+    title, canvas = ax._left_title.get_window_extent(), figure.bbox  # type: ignore[attr-defined]
     assert ax.get_title(loc="left")
-    assert room.x0 <= found.x0
-    assert found.x1 <= room.x1
-    assert found.y1 <= room.y1
+    assert canvas.x0 <= title.x0
+    assert title.x1 <= canvas.x1
+    assert title.y1 <= canvas.y1
     plt.close("all")
 
 
-def test_one_run_verifies_nothing() -> None:
-    with pytest.raises(DataError, match="verifying takes two runs or more; 1 given"):
-        verify({"a": run(CPU_FLOAT32)}, data())
+def test_verification_needs_two_runs() -> None:
+    with pytest.raises(DataError, match="verification needs two runs or more; got 1"):
+        verify({"a": run(IDENTITY)}, data())

@@ -1,4 +1,4 @@
-"""Figures of what was learned, in dark styles and on dark axes."""
+"""Figures of trained models in dark styles and on dark axes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ HISTORY = History(
     ]
 )
 TRUE, LEARNED = CausalGraph(Ga=[[1, 0], [1, 1]]), CausalGraph(Ga=[[1, 1], [0, 1]])
-FOUND = compare(
+COMPARISON = compare(
     predict_entanglement(TRUE),
     LearnedEntanglement(np.array([[0.2, 1.0], [0.9, 0.0]]), 0.1, "jacobian", TRUE.latents, ("v0", "v1")),
 )
@@ -54,7 +54,7 @@ ROWS = [{"mcc": 0.9, "r_con": 0.9, "r": 1.0, "shd": k, "edges": k, "setting": {"
 DRAWN: dict[str, Any] = {
     "training": (2, lambda axes: plot_training(HISTORY, axes)),
     "edges": (1, lambda axes: plot_edge_probabilities(HISTORY, axes and axes[0])),
-    "comparison": (2, lambda axes: plot_comparison(FOUND, axes)),
+    "comparison": (2, lambda axes: plot_comparison(COMPARISON, axes)),
     "graphs": (2, lambda axes: plot_graphs(TRUE, LEARNED, axes)),
     "latents": (1, lambda axes: plot_latents(Z, Z**3, [0], axes)),
     "no match": (1, lambda axes: plot_latents(Z, Z**3, [-1], axes)),
@@ -63,13 +63,13 @@ DRAWN: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def none_left_open() -> Iterator[None]:
+def close_figures() -> Iterator[None]:
     yield
     plt.close("all")
 
 
-def least_contrast(figure: Figure, paper: str) -> float:
-    """Of the texts on a figure, all of which stand on its paper."""
+def lowest_contrast(figure: Figure, paper: str) -> float:
+    """The lowest contrast between a text of a figure and the paper."""
     figure.canvas.draw()
     texts = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
     assert texts
@@ -82,23 +82,23 @@ def test_a_new_figure_is_dark_on_white_in_a_dark_style(name: str) -> None:
         DRAWN[name][1](None)
         figure = plt.gcf()
         assert to_rgb(figure.get_facecolor()) == (1, 1, 1)
-        assert least_contrast(figure, "white") > 4.5
+        assert lowest_contrast(figure, "white") > 4.5
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_ink_fits_the_paper_of_given_axes(name: str) -> None:
+def test_given_axes_determine_the_ink(name: str) -> None:
     count, draw = DRAWN[name]
     with plt.style.context("dark_background"):
         figure = plt.figure(layout="constrained")
         draw(list(figure.subplots(1, count, squeeze=False).ravel()))
-    # a style that has gone by the time that the figure is drawn changes nothing
-    assert least_contrast(figure, "black") > 4.5
+    # the style no longer applies when the figure is drawn
+    assert lowest_contrast(figure, "black") > 4.5
     for line in (line for ax in figure.axes for line in ax.lines):
         if line.get_linestyle() != "None":
             assert contrast(line.get_color(), "black") > 3
 
 
-def test_the_grid_of_a_style_does_not_lie_over_cells() -> None:
+def test_the_grid_of_a_style_does_not_cover_cells() -> None:
     with plt.style.context("ggplot"):
         for name in ("edges", "comparison", "graphs"):
             count, draw = DRAWN[name]
@@ -109,7 +109,7 @@ def test_the_grid_of_a_style_does_not_lie_over_cells() -> None:
                 assert not any(line.get_visible() for line in (*ax.get_xgridlines(), *ax.get_ygridlines()))
 
 
-def test_a_report_does_not_follow_the_style() -> None:
-    plain = draw_training(HISTORY)
+def test_a_report_ignores_the_style() -> None:
+    default = draw_training(HISTORY)
     with plt.style.context("dark_background"):
-        assert draw_training(HISTORY) == plain
+        assert draw_training(HISTORY) == default

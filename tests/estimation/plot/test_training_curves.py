@@ -1,4 +1,4 @@
-"""Figures of training and of matched latents, and what they refuse."""
+"""Figures of training and of matched latents, and their errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from estimation.plot import (
     plot_latents,
     plot_training,
 )
-from estimation.plot.latents import MOST_PANELS
+from estimation.plot.latents import MAX_PANELS
 from identify.graph import CausalGraph
 from identify.plot.style import ITSELF, PAST
 from tests.estimation.drawn import (
@@ -24,19 +24,19 @@ from tests.estimation.drawn import (
     comparison_of,
     is_colour,
     pair,
-    words,
+    texts,
 )
 from tests.seeds import training_seed
 
-# Training -------------------------------------------------------------------------------------------
+# training -------------------------------------------------------------------------------------------
 
 
 def history_of(masks: tuple[str, ...] = ("actions",), edges: int = 4) -> History:
-    """Two looks at each stage; at the end the first half of the edges is there."""
+    """Two records of each stage; the final graph has the first half of the edges."""
     records = []
     for k, stage in enumerate(["dense", "dense", "sparse", "sparse", "frozen", "frozen"]):
-        share = [1.0, 1.0, 0.8, 0.6, 0.0, 0.0][k]
-        probabilities = [1.0] * (edges // 2) + [share] * (edges - edges // 2)
+        probability = [1.0, 1.0, 0.8, 0.6, 0.0, 0.0][k]
+        probabilities = [1.0] * (edges // 2) + [probability] * (edges - edges // 2)
         records.append(
             Record(
                 step=(k + 1) * 100,
@@ -70,12 +70,12 @@ def test_the_terms_of_the_loss_and_the_edges_are_drawn() -> None:
     assert len(styles) == 3
 
 
-def test_stages_are_named_where_they_begin() -> None:
+def test_the_stages_are_marked_and_named() -> None:
     for ax in (
         *plot_training(history_of(), axes=pair()),
         plot_edge_probabilities(history_of(), ax=pair()[0]),
     ):
-        assert {"dense", "sparse", "frozen"} <= set(words(ax))
+        assert {"dense", "sparse", "frozen"} <= set(texts(ax))
         bounds = [line.get_xdata() for line in ax.lines if line.get_color() == ITSELF]
         assert [x[0] for x in bounds if len(x) == 2] == [200, 400]  # type: ignore[arg-type, index]
 
@@ -83,7 +83,7 @@ def test_stages_are_named_where_they_begin() -> None:
 def test_one_record_is_enough() -> None:
     history = History(history_of().records[:1])
     loss, _ = plot_training(history, axes=pair())
-    assert "dense" in words(loss)
+    assert "dense" in texts(loss)
     plot_edge_probabilities(history, ax=pair()[0])
 
 
@@ -94,10 +94,10 @@ def test_every_edge_has_a_row() -> None:
     assert all((row == 1).all() for row in rows[::2])
     assert all((row == [1, 1, 0.8, 0.6, 0, 0]).all() for row in rows[1::2])
     assert [text.get_text() for text in ax.get_yticklabels()] == [
-        "$G^a$: actions\n3 there at the end",
-        "$G^a$: actions\n3 gone",
-        "$G^z$: past latents\n3 there at the end",
-        "$G^z$: past latents\n3 gone",
+        "$G^a$: actions\n3 in the final graph",
+        "$G^a$: actions\n3 removed",
+        "$G^z$: past latents\n3 in the final graph",
+        "$G^z$: past latents\n3 removed",
     ]
 
 
@@ -108,26 +108,26 @@ def test_a_probable_edge_is_dark_and_an_improbable_one_white() -> None:
     assert is_colour(shades[1], PAST)
 
 
-def test_edges_decided_early_come_before_those_decided_late() -> None:
+def test_removed_edges_are_sorted_by_their_mean_probability() -> None:
     history = history_of(edges=2)
     probabilities = [[1, 1, 1], [1, 0.9, 0.2], [1, 0.8, 0], [1, 0.1, 0], [1, 0, 0], [1, 0, 0]]
     for record, row in zip(history.records, probabilities, strict=True):
         record.probabilities["actions"] = [[row[2], row[0], row[1]]]
-    gone = np.asarray(plot_edge_probabilities(history, ax=pair()[0]).collections[1].get_array())
-    assert gone.tolist() == [[row[1] for row in probabilities], [row[2] for row in probabilities]]
+    removed = np.asarray(plot_edge_probabilities(history, ax=pair()[0]).collections[1].get_array())
+    assert removed.tolist() == [[row[1] for row in probabilities], [row[2] for row in probabilities]]
 
 
-def test_without_history_there_is_nothing_to_draw() -> None:
+def test_an_empty_history_and_a_wrong_number_of_axes() -> None:
     for draw in (plot_training, plot_edge_probabilities):
         with pytest.raises(
-            DataError, match=r"the history has no record; train longer than config.validate_every"
+            DataError, match=r"the history has no records; train for more than config.validate_every"
         ):
             draw(History())
-    with pytest.raises(DataError, match="1 axes are given; the loss and the edges need two"):
+    with pytest.raises(DataError, match="got 1 axes; the loss and the edges need two"):
         plot_training(history_of(), axes=pair()[:1])
 
 
-# Latents --------------------------------------------------------------------------------------------
+# latents --------------------------------------------------------------------------------------------
 
 
 def grid(count: int) -> list[Axes]:
@@ -144,7 +144,7 @@ def test_each_latent_is_drawn_against_its_match() -> None:
         assert ax.get_title() == f"{'xyw'[i]}  1.000"
 
 
-def test_steps_are_flattened_and_points_thinned() -> None:
+def test_steps_are_flattened_and_points_are_subsampled() -> None:
     z = np.random.default_rng(training_seed()).normal(size=(3_000, 2, 1))
     axes = plot_latents(z, z, [0], axes=grid(1))
     points = np.asarray(axes[0].collections[0].get_offsets())
@@ -152,18 +152,18 @@ def test_steps_are_flattened_and_points_thinned() -> None:
     assert set(points[:, 0]) <= set(z.ravel())
 
 
-def test_a_latent_without_a_match_says_so() -> None:
+def test_a_latent_without_a_match() -> None:
     z = np.random.default_rng(training_seed()).normal(size=(20, 2))
     axes = plot_latents(z, z[:, :1], [0, -1], axes=grid(2))
     assert not axes[1].collections
-    assert "no match" in words(axes[1])
+    assert "no match" in texts(axes[1])
     assert axes[1].get_title() == "z1  0.000"
 
 
-def test_a_new_grid_shows_those_that_match_worst() -> None:
+def test_a_new_grid_shows_the_latents_with_the_lowest_correlations() -> None:
     from matplotlib import pyplot as plt
 
-    n = MOST_PANELS + 2
+    n = MAX_PANELS + 2
     rng = np.random.default_rng(training_seed())
     z = rng.normal(size=(50, n))
     z_hat = z + rng.normal(size=z.shape)
@@ -184,35 +184,41 @@ def test_a_new_grid_shows_those_that_match_worst() -> None:
             2,
             "z has 4 points, z_hat has 3; they must be the same points",
         ),
-        (np.zeros(4), np.zeros((4, 2)), [0, 1], 2, r"z has shape \(4,\); it needs \(N, n\) or \(N, T, n\)"),
-        (np.zeros((4, 2)), np.zeros((4, 2)), [0], 2, r"2 true latents, but a permutation of shape \(1,\)"),
+        (np.zeros(4), np.zeros((4, 2)), [0, 1], 2, r"z has shape \(4,\); it must be \(N, n\) or \(N, T, n\)"),
+        (
+            np.zeros((4, 2)),
+            np.zeros((4, 2)),
+            [0],
+            2,
+            r"2 true latents, but the permutation has shape \(1,\)",
+        ),
         (
             np.zeros((4, 2)),
             np.zeros((4, 2)),
             [0, 2],
             2,
-            "the permutation reaches 2; there are 2 learned latents",
+            "the permutation has entries from 0 to 2; they must be from -1 to 1, for 2 learned latents",
         ),
         (
             np.zeros((4, 2)),
             np.zeros((4, 2)),
             [0, 1],
             1,
-            "1 axes are given for 2 latents; give one per latent",
+            "got 1 axes for 2 latents; give one per latent",
         ),
     ],
 )
-def test_shapes_that_don_t_fit(
+def test_shapes_that_do_not_match(
     z: Array, z_hat: Array, permutation: list[int], count: int, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
         plot_latents(z, z_hat, permutation, axes=grid(count))
 
 
-def test_axes_and_graphs_that_don_t_fit() -> None:
-    with pytest.raises(DataError, match="1 axes are given; two matrices need two"):
+def test_a_wrong_number_of_axes_and_graphs_of_different_size() -> None:
+    with pytest.raises(DataError, match="got 1 axes; two matrices need two"):
         plot_comparison(comparison_of(CausalGraph(Ga=[[1]]), 0), axes=pair()[:1])
     with pytest.raises(
-        DataError, match="2 latents and 1 actions, the learned one 1 and 1; bring the learned one"
+        DataError, match="2 latents and 1 actions, the learned graph has 1 and 1; reorder the learned graph"
     ):
         plot_graphs(CausalGraph(Ga=[[1], [1]]), CausalGraph(Ga=[[1]]))
