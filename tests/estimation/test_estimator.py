@@ -191,12 +191,12 @@ def test_budgets_by_default_are_those_of_the_masks_there_are(asked: list[SimpleN
 @pytest.mark.parametrize(
     ("order", "actions", "groups", "steps", "note"),
     [
-        ("auto", True, False, 1, "rows were taken as independent"),
-        ("independent", True, False, 1, "rows were taken as independent"),
-        ("auto", False, False, 2, "rows were taken as one sequence in time"),
-        ("sequence", True, False, 2, "rows were taken as one sequence in time"),
-        ("auto", False, True, 2, "rows were taken as sequences in time, 3 in all"),
-        ("sequence", True, True, 2, "rows were taken as sequences in time, 3 in all"),
+        ("auto", True, False, 1, "rows were treated as independent"),
+        ("independent", True, False, 1, "rows were treated as independent"),
+        ("auto", False, False, 2, "rows were treated as one sequence in time"),
+        ("sequence", True, False, 2, "rows were treated as one sequence in time"),
+        ("auto", False, True, 2, "rows were treated as 3 sequences in time"),
+        ("sequence", True, True, 2, "rows were treated as 3 sequences in time"),
     ],
 )
 def test_what_the_order_of_rows_means(

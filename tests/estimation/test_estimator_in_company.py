@@ -130,7 +130,7 @@ def test_names_of_data_frames() -> None:
     assert estimator.get_feature_names_out().tolist() == ["v0", "v1"]
     assert estimator.transform(x).columns.tolist() == ["v0", "v1"]
     assert estimator.score(x, actions=a[["heat", "dose"]]) == estimator.score(x, actions=a)
-    with pytest.raises(DataError, match=r"actions are not those of fit: .* heat; .*lack 'dose'"):
+    with pytest.raises(DataError, match=r"actions differ from those in fit: .* heat; .*lack 'dose'"):
         estimator.score(x, actions=a[["heat"]])
 
 
@@ -170,7 +170,7 @@ X, A = numbers(30, 3), numbers(30, 2, seed=1)
         (
             {"order": "independent"},
             {},
-            r"there are no actions, so that nothing can be sparse; give actions, or",
+            r"there are no actions, so there are no mechanisms to learn; give actions, or",
         ),
         (
             {"order": "independent"},

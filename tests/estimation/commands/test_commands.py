@@ -140,7 +140,7 @@ def test_without_tensorboard_one_line_says_what_to_install(
         ),
         (
             "train train.npz -o model --max-edges-actions 3 --validation graph.json",
-            "graph.json: a file ending in",
+            "graph.json: the suffix",
         ),
         ("train train.npz -o model --max-edges-actions 3 --validation TimeDiag", "they must be alike"),
         ("evaluate missing test.npz", "missing: is no checkpoint; it has no manifest.json"),

@@ -180,12 +180,12 @@ def test_a_model_keeps_its_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"observation_names": ["x0"] * 5}, "holds a text twice"),
+        ({"observation_names": ["x0"] * 5}, "holds the same text twice"),
         ({"observation_names": ["x0"]}, "1 observation names for 5 observed columns"),
-        ({"observation_names": 3}, "observation_names is no list of texts"),
+        ({"observation_names": 3}, "observation_names is not a list of texts"),
         ({"actions_named": 1}, "actions_named is neither true nor false"),
-        ({"roles": {"episode": None}}, "the parts of the columns are damaged; they are actions"),
-        ({"roles": "x0"}, "the parts of the columns are damaged"),
+        ({"roles": {"episode": None}}, "the roles of the columns are damaged; they must be actions"),
+        ({"roles": "x0"}, "the roles of the columns are damaged"),
     ],
 )
 def test_damaged_names_of_a_model(change: dict[str, object], message: str, tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_the_command_line_finds_the_columns_of_the_model_again(cells: pd.DataFra
     assert "column 'drug', row 3 (the names are row 1) is 'd'; the categories are a, b, c" in error
     write("fewer.csv", cells.drop(columns=["gene1", "dose"]))
     error = refused(capsys, "evaluate", "m", "fewer.csv")
-    assert "fewer.csv: lacks columns 'gene1', 'dose' of the training data; there are 'drug'" in error
+    assert "fewer.csv: lacks columns 'gene1', 'dose' of the training data; the columns are 'drug'" in error
 
 
 def test_categories_that_do_not_occur_are_zero_and_unknown_ones_refused(cells: pd.DataFrame) -> None:
@@ -279,7 +279,7 @@ def test_categories_that_do_not_occur_are_zero_and_unknown_ones_refused(cells: p
     assert some.actions is not None
     assert some.actions.sum(axis=0).tolist() == [20, 0, 20]
     with pytest.raises(
-        DataError, match=r"column 'drug' is 'd' in row 1, a category that .* it knows a, b, c"
+        DataError, match=r"column 'drug' is 'd' in row 1, a category that .* its categories are a, b, c"
     ):
         align(Dataset.read("strange.csv", **how), training)  # type: ignore[arg-type]
     assert Dataset.read("some.csv", like=training).actions_named
@@ -292,7 +292,7 @@ def test_sequences_are_found_again(tmp_path: Path) -> None:
     assert Dataset.read(tmp_path / "train.csv", like=training).n_steps == 2
     (tmp_path / "other.csv").write_text(f"id,day,x0\n{rows}")
     with pytest.raises(
-        DataError, match="lacks column 'who' of the training data; there are 'id', 'day', 'x0'"
+        DataError, match="lacks column 'who' of the training data; the columns are 'id', 'day', 'x0'"
     ):
         Dataset.read(tmp_path / "other.csv", like=training)
     assert Dataset.read(tmp_path / "other.csv", like=training, episode="id", time="day").n_steps == 2

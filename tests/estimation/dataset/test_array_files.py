@@ -52,7 +52,7 @@ def test_an_npy_in_memory_and_on_disk(tmp_path: Path) -> None:
     assert not isinstance(read.observations, np.memmap)
     mapped.observations[:] = 0
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), x)
-    with pytest.raises(DataError, match=r"wide.npy: holds float64; only float32 can be left on disk"):
+    with pytest.raises(DataError, match=r"wide.npy: holds float64; only float32 can stay on disk"):
         Dataset.read(tmp_path / "wide.npy", memory_map=True)
     with pytest.raises(FileAccessError, match=r"none.npy: no such file$"):
         Dataset.read(tmp_path / "x.npy", actions="none.npy")
@@ -73,12 +73,12 @@ OURS |= {"notes": np.array([], str), "observations": numbers(3, 1, 2)}
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("d.npz", b"", "is no NPZ file of plain arrays: No data left"),
-        ("d.npz", b"x,y\n1,2\n", "is no NPZ file of plain arrays: it is damaged, or another kind of file$"),
-        ("d.npz", damaged_npz(), "is no NPZ file of plain arrays: Bad CRC-32"),
-        ("d.npz", damaged_npz()[:200], "is no NPZ file of plain arrays"),
+        ("d.npz", b"", "is not an NPZ file of plain arrays: No data left"),
+        ("d.npz", b"x,y\n1,2\n", "is not an NPZ file of plain arrays: it is damaged, or another kind of file$"),
+        ("d.npz", damaged_npz(), "is not an NPZ file of plain arrays: Bad CRC-32"),
+        ("d.npz", damaged_npz()[:200], "is not an NPZ file of plain arrays"),
         ("d.npz", npy(numbers(2, 2)), r"is one array; name the file \.npy"),
-        ("d.npz", npz(x=np.array([{}])), "is no NPZ file of plain arrays: Object arrays cannot be loaded"),
+        ("d.npz", npz(x=np.array([{}])), "is not an NPZ file of plain arrays: Object arrays cannot be loaded"),
         ("d.npz", npz(y=[1]), "has no array 'observations' or 'x'; it has 'y'$"),
         ("d.npz", npz(), "has no array 'observations' or 'x'; it has none$"),
         ("d.npz", npz(x=[[1.0], [np.nan]]), r"observations\[1, 0, 0\] is nan"),
@@ -90,21 +90,21 @@ OURS |= {"notes": np.array([], str), "observations": numbers(3, 1, 2)}
         (
             "d.npz",
             npz(**{k: v for k, v in OURS.items() if k != "notes"}),
-            "no NPZ file of plain arrays: .*notes",
+            "not an NPZ file of plain arrays: .*notes",
         ),
         (
             "d.npz",
             npz(**OURS, Gz=[[2]], Ga=[[1]], graph_latents=["z"], graph_actions=["a"]),
             r"Gz\[0, 0\] is 2",
         ),
-        ("d.npy", b"rubbish", "is no NPY file"),
-        ("d.npy", b"", "is no NPY file"),
+        ("d.npy", b"rubbish", "is not an NPY file"),
+        ("d.npy", b"", "is not an NPY file"),
         ("d.npy", npz(x=[1]), r"holds several arrays; name the file \.npz"),
         ("d.npy", npy(np.array(["a"])), "observations holds text"),
         (
             "d.xlsx",
             b"",
-            r"a file ending in '\.xlsx' is not known; use \.npz, \.npy, \.csv, \.parquet or a folder",
+            r"the suffix '\.xlsx' is unknown; use \.npz, \.npy, \.csv, \.parquet or a folder",
         ),
     ],
 )
@@ -128,7 +128,7 @@ def test_arrays_that_are_none(name: str, content: bytes, message: str, tmp_path:
     ],
 )
 def test_options_that_do_not_go_with_the_file(name: str, options: dict[str, Any], tmp_path: Path) -> None:
-    message = f"{name}: the option {next(iter(options))} doesn't go with this kind of file; leave it out"
+    message = f"{name}: the option {next(iter(options))} doesn't apply to this kind of file; leave it out"
     with pytest.raises(DataError, match=message):
         Dataset.read(tmp_path / name, **options)
 
@@ -157,11 +157,11 @@ def test_an_array_that_claims_to_be_large_is_refused_before_memory_is_spent(
     shape: tuple[int, ...], tmp_path: Path
 ) -> None:
     path = put(tmp_path / "x.npy", claiming(shape))
-    with pytest.raises(DataError, match=r"x.npy: (an array says that it has shape|is no NPY file)"):
+    with pytest.raises(DataError, match=r"x.npy: (an array declares the shape|is not an NPY file)"):
         Dataset.read(path)
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("x.npy", claiming(shape))
-    with pytest.raises(DataError, match=r"x.npz: (an array says that it has shape|is no NPZ file)"):
+    with pytest.raises(DataError, match=r"x.npz: (an array declares the shape|is not an NPZ file)"):
         Dataset.read(tmp_path / "x.npz")
 
 
@@ -174,12 +174,12 @@ def test_files_that_unpack_to_much_more_than_they_are(tmp_path: Path) -> None:
         for _ in range(80):
             file.write(bytes(2**20))
     with pytest.raises(
-        DataError, match=r"says that it holds 84 MB, in 0.\d+ MB; it is damaged, or compressed"
+        DataError, match=r"declares 84 MB of content in 0.\d+ MB; it is damaged, or its compression"
     ):
         Dataset.read(tmp_path / "x.npz")
     table = pa.table({"x0": pa.array(np.zeros(10**7, dtype=np.int8))})
     pq.write_table(table, tmp_path / "x.parquet")
-    with pytest.raises(DataError, match=r"x.parquet: says that it holds 80 MB"):
+    with pytest.raises(DataError, match=r"x.parquet: declares 80 MB of content"):
         Dataset.read(tmp_path / "x.parquet")
 
 

@@ -129,7 +129,7 @@ def test_constant_columns_are_refused_unless_allowed() -> None:
     assert len(Dataset.from_arrays(x, allow_constant=True)) == 9
     assert len(Dataset.from_arrays(x, observation_shape=(2, 7))) == 9
     x[..., :12] = 1
-    with pytest.raises(DataError, match=r"columns 0, 1, .*, 9 and 2 more are constant"):
+    with pytest.raises(DataError, match=r"columns 0, 1, .*, 5 and 6 more are constant"):
         Dataset.from_arrays(x)
     a = numbers(9, 2)
     a[:, 1] = 0
@@ -151,10 +151,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"observations": [1.0, 2.0]},
         r"observations have shape \(2,\); they must be \(N, T, d_x\) or \(N, d_x\)",
     ),
-    ({"observations": np.zeros((2, 1, 3, 4, 4), np.uint8)}, r"\(2, 1, 3, 4, 4\); images come as float rows"),
+    ({"observations": np.zeros((2, 1, 3, 4, 4), np.uint8)}, r"\(2, 1, 3, 4, 4\); give images as float rows"),
     ({"observations": np.zeros((2, 0, 3))}, r"shape \(2, 0, 3\); there must be at least one number"),
-    ({"observations": [[1.0], [2.0, 3.0]]}, "observations is no array of numbers: .*inhomogeneous"),
-    ({"observations": torch.ones(2, 2, requires_grad=True)}, "no array of numbers: .*requires grad"),
+    ({"observations": [[1.0], [2.0, 3.0]]}, "observations can't be converted to an array: .*inhomogeneous"),
+    ({"observations": torch.ones(2, 2, requires_grad=True)}, "can't be converted to an array: .*requires grad"),
     ({"observations": [["a", "b"]]}, "observations holds text; it must hold real numbers"),
     ({"observations": [[1j]]}, "observations holds complex numbers"),
     ({"observations": [[None]]}, r"observations\[0, 0\] is empty; every cell must be"),
@@ -187,7 +187,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"actions": numbers(4, 2), "action_names": ["a", "a"]},
         "action_names: actions 0 and 1 are both named 'a'",
     ),
-    ({"observation_shape": (3, 4)}, r"observation_shape \(3, 4\) makes 12 numbers; the observations have 3"),
+    ({"observation_shape": (3, 4)}, r"observation_shape \(3, 4\) means 12 numbers; the observations have 3"),
     ({"observation_shape": (-1, -3)}, r"observation_shape is \(-1, -3\); it must be positive whole numbers"),
     ({"episodes": [1, 2]}, r"episodes have shape \(2,\); one number per row is \(4,\)"),
     ({"episodes": [0.5] * 4}, "episodes are of type float64; they must be whole numbers"),
@@ -221,7 +221,7 @@ def acting(*columns: list[float], names: list[str] | None = None) -> Dataset:
 def test_an_action_value_that_training_never_saw() -> None:
     train = acting([0, 1, 0, 1], [0, 2, 4, 4], names=["push", "dose"])
     train.check_actions_seen(acting([1, 1], [4, 0], names=["push", "dose"]))
-    message = r"^action 'dose' is 3 in row 1, a value that training never saw; it saw 0, 2, 4$"
+    message = r"^action 'dose' is 3 in row 1, a value that doesn't occur in training; it must be one of 0, 2, 4$"
     with pytest.raises(DataError, match=message):
         train.check_actions_seen(acting([1, 1, 1], [4, 3, 5], names=["push", "dose"]))
 

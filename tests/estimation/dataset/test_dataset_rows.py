@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimation.dataset import Dataset
-from estimation.dataset.windows import shares
+from estimation.dataset.windows import split_counts
 from estimation.exceptions import DataError
 from tests.estimation.datasets import assert_same, numbers, sequences
 from tests.seeds import training_seed
@@ -22,9 +22,9 @@ def test_shares_lose_nothing(weights: list[float], count: int) -> None:
     fractions = [weight / sum(weights) for weight in weights]
     if count < len(fractions):
         with pytest.raises(DataError, match=rf"{len(fractions)} parts need at least {len(fractions)} rows"):
-            shares(fractions, count, "rows")
+            split_counts(fractions, count, "rows")
         return
-    counts = shares(fractions, count, "rows")
+    counts = split_counts(fractions, count, "rows")
     assert sum(counts) == count
     assert min(counts) >= 1
     # a part of less than one row is rounded up to one, at the cost of the others
@@ -33,8 +33,8 @@ def test_shares_lose_nothing(weights: list[float], count: int) -> None:
 
 
 def test_shares_of_round_numbers_are_exact() -> None:
-    assert shares((0.8, 0.1, 0.1), 2000, "rows") == [1600, 200, 200]
-    assert shares((0.7, 0.3), 10, "rows") == [7, 3]
+    assert split_counts((0.8, 0.1, 0.1), 2000, "rows") == [1600, 200, 200]
+    assert split_counts((0.7, 0.3), 10, "rows") == [7, 3]
 
 
 @given(n=st.integers(3, 40), seed=st.integers(0, 99), shuffle=st.booleans())
@@ -158,11 +158,11 @@ def test_take(indices: Any, rows: list[int]) -> None:
     [
         ([4], "row 4 is out of range; there are 4 rows, counted from 0"),
         ([-5], "row -5 is out of range"),
-        ([], r"rows to take have shape \(0,\)"),
-        ([[1]], r"rows to take have shape \(1, 1\)"),
-        ([0.5], "rows to take are of type float64"),
-        ([True], "rows to take are of type bool; give positions, or one boolean for each row"),
-        (slice(4, None), "takes no row of 4"),
+        ([], r"rows to select have shape \(0,\)"),
+        ([[1]], r"rows to select have shape \(1, 1\)"),
+        ([0.5], "rows to select are of type float64"),
+        ([True], "rows to select are of type bool; give positions, or one boolean for each row"),
+        (slice(4, None), "selects no row of 4"),
     ],
 )
 def test_rows_that_are_not_there(indices: Any, message: str) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from estimation.dataset import Dataset
 from estimation.dataset.readers.episodes import window_rows
 from estimation.dataset.readers.numpy_files import read_npz
+from estimation.dataset.readers.options import ReadOptions
 from estimation.exceptions import DataError
 from tests.estimation.table_files import Write, numbers, patients
 
@@ -127,7 +128,7 @@ def test_episodes_in_an_npz(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.observations[:, :, 0] / 2, [[3, 0], [0, 4], [2, 1], [1, 5]])
     np.testing.assert_array_equal(data.actions, [[0], [4], [1], [5]])  # type: ignore[arg-type]
     np.testing.assert_array_equal(data.latents, z[[[3, 0], [0, 4], [2, 1], [1, 5]]])  # type: ignore[arg-type]
-    alone = read_npz(tmp_path / "d.npz", time="day", episode=None, actions=None, window=6).observations
+    alone = read_npz(tmp_path / "d.npz", ReadOptions(time="day", window=6)).observations
     assert alone.shape == (1, 6, 2)
 
 
