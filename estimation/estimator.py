@@ -217,7 +217,9 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         needs_float64 = self.model_.model.x_centring is not None
         return x if needs_float64 else x.astype(z.dtype, copy=False)
 
-    def score(self, X: ArrayLike, y: object = None, actions: Metadata = None, groups: Metadata = None) -> float:
+    def score(
+        self, X: ArrayLike, y: object = None, actions: Metadata = None, groups: Metadata = None
+    ) -> float:
         """Return the evidence lower bound per observed column and row, or pair of rows; higher is better.
 
         Observations are standardised as in training, so that scores of models fitted to the same X, or to folds of
@@ -360,7 +362,9 @@ def _cut_pairs(raw: RawData, groups: Metadata) -> RawData:
     return cut_episodes(raw, codes, labels, None, 2, lambda row: f"row {row}")
 
 
-def _action_columns(actions: ArrayLike) -> tuple[NDArray[Any], tuple[str, ...] | None, dict[str, tuple[str, ...]]]:
+def _action_columns(
+    actions: ArrayLike,
+) -> tuple[NDArray[Any], tuple[str, ...] | None, dict[str, tuple[str, ...]]]:
     """Return the actions, their names if they have any, and the categories of columns of text."""
     if is_frame(actions):
         return frame_actions(actions, "actions")

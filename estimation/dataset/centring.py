@@ -18,7 +18,7 @@ __all__ = ["Centring", "centred", "centring_of"]
 Array = NDArray[np.float64]
 
 _CHUNK = 65_536
-# columns whose deviation is above 2^40 or below 2^-40 are scaled by a power of two, so that squared distances fit float32
+# a deviation above 2^40 or below 2^-40 is scaled by a power of two, so that squared distances fit float32
 _MAX_EXPONENT = 40
 # the shift is a multiple of 2^3 deviations
 _GRID_EXPONENT = 3
@@ -69,7 +69,9 @@ class Centring:
         for name, values in content.items():
             is_list = isinstance(values, list) and all(type(value) in (int, float) for value in values)
             if not is_list or len(values) != count or not np.isfinite(np.array(values, dtype=float)).all():
-                raise DataError(f"the centring is damaged; its {name} is not a list of {count} finite numbers")
+                raise DataError(
+                    f"the centring is damaged; its {name} is not a list of {count} finite numbers"
+                )
         if min(content["unit"], default=1) <= 0:
             raise DataError("the centring is damaged; a unit is not positive")
         return cls(np.array(content["shift"], dtype=float), np.array(content["unit"], dtype=float))

@@ -356,7 +356,9 @@ class Dataset:
         if length == self.n_steps:
             return self
         if length == 1 and self.actions is not None:
-            raise DataError("windows of 1 step: the first step of a row has no action; use windows of 2 or more")
+            raise DataError(
+                "windows of 1 step: the first step of a row has no action; use windows of 2 or more"
+            )
         n_windows = self.n_steps - length + 1
         episodes = np.arange(len(self)) if self.episodes is None else self.episodes
         return replace(

@@ -40,7 +40,9 @@ def as_rows(indices: Any, n_samples: int) -> slice | NDArray[np.intp]:
     if rows.ndim != 1 or not rows.size:
         raise DataError(f"rows to select have shape {rows.shape}; give a list of at least one position")
     if rows.dtype.kind not in "iu":
-        raise DataError(f"rows to select are of type {rows.dtype}; give positions, or one boolean for each row")
+        raise DataError(
+            f"rows to select are of type {rows.dtype}; give positions, or one boolean for each row"
+        )
     out_of_range = rows[(rows < -n_samples) | (rows >= n_samples)]
     if out_of_range.size:
         raise DataError(f"row {out_of_range[0]} is out of range; there are {n_samples} rows, counted from 0")

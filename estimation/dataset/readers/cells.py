@@ -102,7 +102,9 @@ def parse_number(value: Any) -> float:
         return _parse_text(value.strip())
     if isinstance(value, numbers.Integral) or type(value).__name__ in ("bool", "bool_"):
         if abs(int(value)) > LARGEST_EXACT_INTEGER:
-            text = str(value) if int(value).bit_length() < _MAX_SHOWN_BITS else "a whole number of many digits"
+            text = (
+                str(value) if int(value).bit_length() < _MAX_SHOWN_BITS else "a whole number of many digits"
+            )
             raise BadCellError(_inexact(text))
         return float(int(value))
     if isinstance(value, numbers.Real | decimal.Decimal):
@@ -113,7 +115,9 @@ def parse_number(value: Any) -> float:
     if isinstance(value, numbers.Complex):
         raise BadCellError(f"{shortened(value)}, a complex number; it must be a real number")
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta):
-        raise BadCellError(f"{shortened(value)}, a date or time; convert it to a number, such as elapsed seconds")
+        raise BadCellError(
+            f"{shortened(value)}, a date or time; convert it to a number, such as elapsed seconds"
+        )
     raise BadCellError(f"{shortened(value)}, a {type(value).__name__}; it must be a number")
 
 

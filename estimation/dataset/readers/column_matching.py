@@ -14,7 +14,14 @@ from estimation.exceptions import DataError
 from identify.names import shown
 from identify.wording import listed
 
-__all__ = ["ABSENT", "match_actions", "match_columns", "quoted_names", "select_columns"]
+__all__ = [
+    "ABSENT",
+    "categories_in_names",
+    "match_actions",
+    "match_columns",
+    "quoted_names",
+    "select_columns",
+]
 
 Indices = NDArray[np.intp]
 Categories = Mapping[str, Sequence[Any] | None]
@@ -70,6 +77,25 @@ def select_columns(names: Sequence[str], patterns: str | Sequence[str], role: st
             )
         selected |= dict.fromkeys(matches)
     return list(selected)
+
+
+def categories_in_names(action_names: Sequence[str], patterns: Sequence[str]) -> dict[str, list[str]]:
+    """Return the categories of categorical columns, as the names of their actions give them.
+
+    Args:
+        action_names: Names of actions, like ``drug=ibuprofen`` for a category.
+        patterns: Names or patterns of categorical columns.
+
+    Example:
+        >>> categories_in_names(["dose", "drug=a", "drug=b"], ["d*"])
+        {'drug': ['a', 'b']}
+    """
+    categories: dict[str, list[str]] = {}
+    for name in action_names:
+        column, separator, category = name.partition("=")
+        if separator and any(fnmatch.fnmatchcase(column, pattern) for pattern in patterns):
+            categories.setdefault(column, []).append(category)
+    return categories
 
 
 def match_columns(
@@ -154,7 +180,9 @@ def match_actions(
             listed([_abbreviated(name) for name in side], 8) or "none" for side in (names, wanted)
         )
         lack = f"; the data lack {quoted_names(missing, '')}" if missing else ""
-        raise DataError(f"the data have the actions {in_data}; {shown(label)} was trained on {in_model}{lack}")
+        raise DataError(
+            f"the data have the actions {in_data}; {shown(label)} was trained on {in_model}{lack}"
+        )
     return _none_if_identity([positions.get(name, ABSENT) for name in wanted], len(names))
 
 

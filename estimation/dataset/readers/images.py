@@ -83,23 +83,24 @@ def _read_row(names: Sequence[str], row: int, folder: Path, place: Callable[[int
 def _read_image(path: Path, name: str) -> Array:
     pillow = import_optional("PIL.Image", "pillow", "an image")
     require_readable(path)
+    decoder_errors = (*_DECODER_ERRORS, pillow.DecompressionBombError)
     # the message names the table, which is in the same folder: the name of the image suffices here
-    with parsing(name, "an image", (*_DECODER_ERRORS, pillow.DecompressionBombError)):
+    with parsing(name, "an image", decoder_errors), warnings.catch_warnings():
         # Pillow warns about images that are refused here, or about harmless details
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                image = pillow.open(path)
-            except import_optional("PIL", "pillow", "an image").UnidentifiedImageError as error:
-                raise DataError("is not an image of a supported format") from error
-            with image:
-                return _pixels(image)
+        warnings.simplefilter("ignore")
+        try:
+            image = pillow.open(path)
+        except import_optional("PIL", "pillow", "an image").UnidentifiedImageError as error:
+            raise DataError("is not an image of a supported format") from error
+        with image:
+            return _pixels(image)
 
 
 def _pixels(image: Any) -> Array:
     _require_single_picture(image)
     # rotated as viewers show it
-    upright = _without_palette_or_alpha(import_optional("PIL.ImageOps", "pillow", "an image").exif_transpose(image))
+    image_ops = import_optional("PIL.ImageOps", "pillow", "an image")
+    upright = _without_palette_or_alpha(image_ops.exif_transpose(image))
     grey_maximum = _GREY_MAXIMUM.get(upright.mode)
     if grey_maximum is not None:
         return (np.asarray(upright).astype(np.float32) / np.float32(grey_maximum))[np.newaxis]
@@ -115,7 +116,9 @@ def _require_single_picture(image: Any) -> None:
     pages = getattr(image, "n_frames", 1)
     # cameras store a preview after the picture in an MPO file
     if pages > 1 and image.format != "MPO":
-        raise DataError(f"has {pages} pages or frames; save each of them as its own image, or all as one array")
+        raise DataError(
+            f"has {pages} pages or frames; save each of them as its own image, or all as one array"
+        )
     raw_modes = " ".join(str(tile[3]) for tile in image.tile)
     if image.mode in ("L", "LA", "RGB", "RGBA") and ";16" in raw_modes:
         raise DataError(

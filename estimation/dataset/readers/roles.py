@@ -180,17 +180,13 @@ def assign_roles(names: Sequence[str], options: ReadOptions) -> Roles:
             select_columns(names, name.replace("[", "[[]"), role)
     if options.images is not None and options.observations is not None:
         raise DataError("observations and images are both given; with images, these are what is observed")
-    selected = {
-        role: _selected_or_default(names, getattr(options, role), role) for role in _DEFAULT_PATTERNS
-    }
+    selected = {role: _selected_or_default(names, getattr(options, role), role) for role in _DEFAULT_PATTERNS}
     if options.images is not None:
         selected["observations"] = []
     elif not selected["observations"]:
         select_columns(names, _DEFAULT_PATTERNS["observations"], "observations (name them)")
     selected["actions"] += [name for name in categorical if name not in selected["actions"]]
-    _require_one_role_each(
-        selected | {role: [name] for role, name in single.items() if name is not None}
-    )
+    _require_one_role_each(selected | {role: [name] for role, name in single.items() if name is not None})
     return Roles(
         observations=tuple(selected["observations"]),
         actions=tuple(selected["actions"]),

@@ -205,9 +205,7 @@ class Table:
         try:
             values = np.array(compute.cast(texts, arrow.float64()).to_numpy(zero_copy_only=False))
         except arrow.ArrowInvalid:
-            return np.array(
-                [self._parse_cell(text, name, row) for row, text in enumerate(texts.to_pylist())]
-            )
+            return np.array([self._parse_cell(text, name, row) for row, text in enumerate(texts.to_pylist())])
         for row in np.flatnonzero(~(np.abs(values) < LARGEST_EXACT_INTEGER)).tolist():
             # a word for missing, an infinity, or a whole number that is too large
             values[row] = self._parse_cell(texts[row].as_py(), name, row)

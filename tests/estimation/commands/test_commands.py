@@ -95,7 +95,7 @@ def test_without_tensorboard_one_line_says_what_to_install(
         ),
         ("simulate TimeDiag -n 9 -o x.npz --length 1", "a graph with a past needs 2 or more"),
         ("simulate TimeDiag -n 9 -o x.npz --decoder art", "'art' is not one of"),
-        ("simulate TimeDiag -n 9 -o x.npz --published --seed 2", "--seed doesn't go with --published"),
+        ("simulate TimeDiag -n 9 -o x.npz --published --seed 2", "--seed doesn't apply with --published"),
         ("simulate TimDiag -n 9 -o x.npz --published", "no published process is called 'TimDiag'"),
         ("simulate TimeRandom -n 9 -o x.npz --published", "TimeRandom needs density and graph_seed"),
         (
@@ -107,7 +107,7 @@ def test_without_tensorboard_one_line_says_what_to_install(
         ("train missing -o model", "missing: no such file; published processes are ActionDiag, "),
         (
             "train TimeDiag -o model",
-            "TimeDiag is a published process; say how many samples, for instance -n 10000",
+            "TimeDiag is a published process; set the number of samples, for instance -n 10000",
         ),
         ("train TimeDiag -n 9 --observations x -o model", "--observations is for files"),
         (
@@ -176,7 +176,7 @@ def test_other_actions_than_in_training_are_refused(capsys: Captured) -> None:
 def test_data_without_actions_and_past_have_no_budget_to_give(capsys: Captured) -> None:
     Dataset.from_arrays(Dataset.read("test.npz").observations).write("bare.npz")
     error = refused(capsys, "train", "bare.npz", "-o", "model", "--set", "n_latents=3")
-    assert "no actions and no past, so that nothing can be sparse" in error
+    assert "no actions and no past, so there are no mechanisms to learn" in error
 
 
 @pytest.mark.usefixtures("inside")

@@ -226,7 +226,7 @@ def test_a_resumed_run_ends_where_an_undisturbed_one_does(
 @pytest.mark.usefixtures("interrupted")
 def test_an_unfinished_run_is_neither_lost_nor_taken_up_unasked(capsys: Captured) -> None:
     error = refused(capsys, "train", "train.npz", "-o", "model", *TINY)
-    assert "model/state: holds an unfinished run; give --resume to go on with it, or --restart" in error
+    assert "model/state: holds an unfinished run; give --resume to continue it, or --restart" in error
     error = refused(
         capsys, "train", "train.npz", "-o", "model", *TINY, "--seed", training_seed(9), "--resume"
     )

@@ -74,11 +74,19 @@ OURS |= {"notes": np.array([], str), "observations": numbers(3, 1, 2)}
     ("name", "content", "message"),
     [
         ("d.npz", b"", "is not an NPZ file of plain arrays: No data left"),
-        ("d.npz", b"x,y\n1,2\n", "is not an NPZ file of plain arrays: it is damaged, or another kind of file$"),
+        (
+            "d.npz",
+            b"x,y\n1,2\n",
+            "is not an NPZ file of plain arrays: it is damaged, or another kind of file$",
+        ),
         ("d.npz", damaged_npz(), "is not an NPZ file of plain arrays: Bad CRC-32"),
         ("d.npz", damaged_npz()[:200], "is not an NPZ file of plain arrays"),
         ("d.npz", npy(numbers(2, 2)), r"is one array; name the file \.npy"),
-        ("d.npz", npz(x=np.array([{}])), "is not an NPZ file of plain arrays: Object arrays cannot be loaded"),
+        (
+            "d.npz",
+            npz(x=np.array([{}])),
+            "is not an NPZ file of plain arrays: Object arrays cannot be loaded",
+        ),
         ("d.npz", npz(y=[1]), "has no array 'observations' or 'x'; it has 'y'$"),
         ("d.npz", npz(), "has no array 'observations' or 'x'; it has none$"),
         ("d.npz", npz(x=[[1.0], [np.nan]]), r"observations\[1, 0, 0\] is nan"),

@@ -43,7 +43,9 @@ def test_whole_numbers_are_exact_or_refused(value: int) -> None:
         if abs(value) <= 2**53:
             assert parse_number(cell) == value
         elif not isinstance(cell, decimal.Decimal):
-            with pytest.raises(BadCellError, match=r"whole numbers above 2\^53 are not exact in floating point"):
+            with pytest.raises(
+                BadCellError, match=r"whole numbers above 2\^53 are not exact in floating point"
+            ):
                 parse_number(cell)
 
 
@@ -137,9 +139,7 @@ def test_times_sort(times: list[str], order: list[int], write: Write, tmp_path: 
 
 
 def test_times_that_can_not_be_sorted(tmp_path: Path) -> None:
-    message = (
-        "'2024-01-01T00:00:00Z'; it must be a number .* a time like .*, with a time zone in every row or in none"
-    )
+    message = "'2024-01-01T00:00:00Z'; it must be a number .* a time like .*, with a time zone in every row or in none"
     with pytest.raises(DataError, match=message):
         Dataset.read(csv(tmp_path, "x0,t\n1,2024-01-01T00:00:00Z\n2,2024-01-01T00:00:01\n"), time="t")
 

@@ -154,7 +154,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"observations": np.zeros((2, 1, 3, 4, 4), np.uint8)}, r"\(2, 1, 3, 4, 4\); give images as float rows"),
     ({"observations": np.zeros((2, 0, 3))}, r"shape \(2, 0, 3\); there must be at least one number"),
     ({"observations": [[1.0], [2.0, 3.0]]}, "observations can't be converted to an array: .*inhomogeneous"),
-    ({"observations": torch.ones(2, 2, requires_grad=True)}, "can't be converted to an array: .*requires grad"),
+    (
+        {"observations": torch.ones(2, 2, requires_grad=True)},
+        "can't be converted to an array: .*requires grad",
+    ),
     ({"observations": [["a", "b"]]}, "observations holds text; it must hold real numbers"),
     ({"observations": [[1j]]}, "observations holds complex numbers"),
     ({"observations": [[None]]}, r"observations\[0, 0\] is empty; every cell must be"),
@@ -221,7 +224,9 @@ def acting(*columns: list[float], names: list[str] | None = None) -> Dataset:
 def test_an_action_value_that_training_never_saw() -> None:
     train = acting([0, 1, 0, 1], [0, 2, 4, 4], names=["push", "dose"])
     train.check_actions_seen(acting([1, 1], [4, 0], names=["push", "dose"]))
-    message = r"^action 'dose' is 3 in row 1, a value that doesn't occur in training; it must be one of 0, 2, 4$"
+    message = (
+        r"^action 'dose' is 3 in row 1, a value that doesn't occur in training; it must be one of 0, 2, 4$"
+    )
     with pytest.raises(DataError, match=message):
         train.check_actions_seen(acting([1, 1, 1], [4, 3, 5], names=["push", "dose"]))
 

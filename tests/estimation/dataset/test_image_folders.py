@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from estimation.dataset import Dataset
-from estimation.dataset.readers.images import read_images
 from estimation.dataset.readers.files import parsing
+from estimation.dataset.readers.images import read_images
 from estimation.exceptions import DataError
 from identify.exceptions import FileAccessError
 from tests.estimation.table_files import put
@@ -113,7 +113,8 @@ def test_images_that_can_not_be_read(tmp_path: Path) -> None:
     pictures(tmp_path)
     put(tmp_path / "png" / "2.png", b"rubbish")
     with pytest.raises(
-        DataError, match=r"table.csv: column 'image', row 4 .*png.2.png: is not an image of a supported format"
+        DataError,
+        match=r"table.csv: column 'image', row 4 .*png.2.png: is not an image of a supported format",
     ):
         Dataset.read(tmp_path)
     (tmp_path / "png" / "2.png").unlink()
@@ -169,7 +170,9 @@ def test_what_does_not_fit_in_memory(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^100000000000000 images of 18 numbers don't fit in memory$"):
         read_images(Endless(["png/0.png"]), tmp_path, str)
     with (
-        pytest.raises(DataError, match=r"^d.npz: doesn't fit in memory; save the array as NPY and use memory_map$"),
+        pytest.raises(
+            DataError, match=r"^d.npz: doesn't fit in memory; save the array as NPY and use memory_map$"
+        ),
         parsing("d.npz", "an NPZ file", (ValueError,)),
     ):
         raise MemoryError
@@ -256,7 +259,10 @@ def png(header: bytes, rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
             png(struct.pack(">IIBBBBB", 3, 2, 8, 2, 0, 0, 0), bytes(2 * 10), (b"tRNS", bytes(6))),
             "is partly transparent",
         ),
-        (png(struct.pack(">IIBBBBB", 9000, 9000, 8, 2, 0, 0, 0), b""), "has 9000 x 9000 pixels; the limit is"),
+        (
+            png(struct.pack(">IIBBBBB", 9000, 9000, 8, 2, 0, 0, 0), b""),
+            "has 9000 x 9000 pixels; the limit is",
+        ),
         (png(struct.pack(">IIBBBBB", 10**6, 10**6, 8, 2, 0, 0, 0), b""), "is not an image: .*exceeds limit"),
     ],
     ids=["16 bits", "transparent colour", "large", "huge"],

@@ -59,7 +59,10 @@ def test_no_actions_when_none_are_wanted(write: Write, tmp_path: Path) -> None:
         ({"time": "w[h]o"}, "time: no column"),
         ({"images": "picture"}, "images: no column is called or matches 'picture'"),
         ({"actions": "x*"}, "column 'x0' is selected for observations and for actions; select it once"),
-        ({"observations": "*", "episode": "who"}, "column 'who' is selected for observations and for episode"),
+        (
+            {"observations": "*", "episode": "who"},
+            "column 'who' is selected for observations and for episode",
+        ),
         (
             {"observations": "x0", "images": "drug"},
             "observations and images are both given; with images, these are what is obs",
@@ -72,7 +75,10 @@ def test_no_actions_when_none_are_wanted(write: Write, tmp_path: Path) -> None:
             {"categorical": {"drug": ["a", "b"]}},
             r"column 'drug', row [35] .* is 'none'; the categories are a, b$",
         ),
-        ({"categorical": {"drug": ["a", "a", "b"]}}, "column 'drug': the declared categories repeat: a, a, b"),
+        (
+            {"categorical": {"drug": ["a", "a", "b"]}},
+            "column 'drug': the declared categories repeat: a, a, b",
+        ),
     ],
 )
 def test_columns_that_can_not_be(options: dict[str, Any], message: str, write: Write, tmp_path: Path) -> None:
@@ -228,7 +234,9 @@ def test_two_files_get_the_same_columns_from_given_categories(write: Write, tmp_
     frame, kinds = patients(), {"drug": ["none", "a", "b"]}
     train = Dataset.read(write(frame[frame.drug != "none"], tmp_path), categorical=kinds, allow_constant=True)
     test = Dataset.read(write(frame, tmp_path), categorical=kinds)
-    with pytest.raises(DataError, match="action 'drug=none' is 1 in row 3, a value that doesn't occur in training"):
+    with pytest.raises(
+        DataError, match="action 'drug=none' is 1 in row 3, a value that doesn't occur in training"
+    ):
         train.check_actions_seen(test)
 
 
