@@ -116,8 +116,8 @@ def damage(folder: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("no manifest", "is no checkpoint; it has no manifest.json"),
-        ("no tensors", "is missing; the manifest beside it names this file"),
+        ("no manifest", "is not a checkpoint; it has no manifest.json"),
+        ("no tensors", "is missing; the manifest names this file"),
         ("cut tensors", "is damaged .its SHA-256 is not the one in the manifest"),
         ("no json", r"manifest.json: is damaged \(it is no JSON \(line 1, column 2"),
         ("a list", r"manifest.json: is damaged \(not an object\)"),
@@ -129,7 +129,7 @@ def damage(folder: Path, how: str) -> None:
         ("another kind", "holds 'something else', not 'mechsparse model'"),
         ("a number for a kind", r"holds 1000000.* \[...\] 0.*, not 'mechsparse model'"),
         ("a terminal's kind", r"holds '\\x1b\[31m', not 'mechsparse model'"),
-        ("no kind", "is no checkpoint; its manifest.json does not say 'mechsparse model'"),
+        ("no kind", "is not a checkpoint; its manifest.json does not state the kind 'mechsparse model'"),
         ("another version", "is version 99 of this format; this release reads 3 to 4"),
         ("a wrong version", r"is version 4\.0 of this format; this release reads 3 to 4"),
         ("a path", r"is damaged \(tensors is '../model'; it must be the name of a file\)"),

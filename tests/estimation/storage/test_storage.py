@@ -140,9 +140,9 @@ def test_tensors_lie_in_memory_as_they_did(shape: list[int], order: Any) -> None
             r"strides of x are \[1000000000000, 1\], which don't fit",
         ),
         ({"__tensor__": "x", "strides": [0, 0]}, r"strides of x are \[0, 0\], which don't fit \[2, 3\]"),
-        ({"a": 1}, "what is nested.dict is missing; it must be a list"),
-        ({"dict": [1]}, r"what is nested.dict\[0\] is 1; it must be a list of 2"),
-        ({"dict": [[[], 1]]}, "what is nested has a key that is neither text nor number"),
+        ({"a": 1}, "the nesting.dict is missing; it must be a list"),
+        ({"dict": [1]}, r"the nesting.dict\[0\] is 1; it must be a list of 2"),
+        ({"dict": [[[], 1]]}, "the nesting has a key that is neither text nor a number"),
     ],
 )
 def test_nesting_that_was_never_written_is_refused(value: Any, message: str) -> None:
