@@ -43,7 +43,9 @@ def check(value: Any, form: Form, where: str = "it") -> None:
         raise CheckpointError(f"{where} is {quoted(value)}; it must be {form.described}")
     for place, entry, entry_form in form.entries(value, where):
         check(entry, entry_form, place)
-    form.require_consistent(value, where)
+    problem = form.problem(value)
+    if problem is not None:
+        raise CheckpointError(f"{where}{problem}")
 
 
 class Form(ABC):
@@ -62,8 +64,9 @@ class Form(ABC):
         """Yield the place, the value and the required form of each entry of an accepted value."""
         yield from ()
 
-    def require_consistent(self, value: Any, where: str) -> None:
-        """Require that the entries are consistent with each other, once each of them is checked."""
+    def problem(self, value: Any) -> str | None:
+        """Return what is wrong with a value whose entries are valid, as text that follows its name; None if nothing is."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -169,9 +172,10 @@ class Many(Form):
         for k, entry in enumerate(value):
             yield f"{where}[{k}]", entry, self.form
 
-    def require_consistent(self, value: Any, where: str) -> None:
+    def problem(self, value: Any) -> str | None:
         if self.distinct and len(set(value)) < len(value):
-            raise CheckpointError(f"{where} is {quoted(value)}; its entries must be distinct")
+            return f" is {quoted(value)}; its entries must be distinct"
+        return None
 
 
 class _Object(Form):
@@ -213,10 +217,9 @@ class Fields(_Object):
             if key in value:
                 yield f"{where}.{key}", value[key], form
 
-    def require_consistent(self, value: Any, where: str) -> None:
+    def problem(self, value: Any) -> str | None:
         unknown = next((key for key in value if key not in {**self.required, **self.optional}), None)
-        if self.closed and unknown is not None:
-            raise CheckpointError(f"{where}.{shown(unknown)} is unknown")
+        return f".{shown(unknown)} is unknown" if self.closed and unknown is not None else None
 
 
 @dataclass(frozen=True)

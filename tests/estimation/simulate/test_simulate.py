@@ -222,7 +222,7 @@ TIME = CausalGraph(Gz=np.eye(3))
         ),
         (
             lambda: simulate(GRAPH, 5, actions=lambda n, rng: np.ones(n)),
-            "the actions drawn have shape",
+            "the sampled actions have shape",
         ),
         (
             lambda: simulate(GRAPH, 5, variance=0.0),
@@ -234,7 +234,7 @@ TIME = CausalGraph(Gz=np.eye(3))
         ),
         (
             lambda: simulate(GRAPH, 5, mechanism=sines(TIME)),
-            "made for another graph than the one given",
+            "the mechanism has another graph than the one given",
         ),
         (
             lambda: simulate(GRAPH, 5, n_observed=2),
@@ -249,7 +249,7 @@ TIME = CausalGraph(Gz=np.eye(3))
         (lambda: from_sympy(GRAPH, [0]), "1 means given; this graph needs 3"),
         (
             lambda: from_sympy(GRAPH, [sympy.Symbol("b"), 0, 0], actions=sympy.symbols("a b c")),
-            "the expression of z0 uses b, which is no parent of it",
+            "the expression of z0 uses b, which is not a parent of it",
         ),
         (
             lambda: simulate(
