@@ -168,6 +168,8 @@ def simulate(
 
 @dataclass(frozen=True)
 class _Process:
+    """A resolved process, without the samples."""
+
     name: str
     graph: CausalGraph
     mechanism: Mechanism

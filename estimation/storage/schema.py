@@ -65,7 +65,7 @@ class Form(ABC):
         yield from ()
 
     def problem(self, value: Any) -> str | None:
-        """Return what is wrong with a value whose entries are valid, as text that follows its name; None if nothing is."""
+        """Return what is wrong with a value whose entries are valid, as text that follows its name, or None."""
         return None
 
 

@@ -1,4 +1,4 @@
-"""All training commands: help without torch, and one clear line for whatever goes wrong."""
+"""All training commands: help without torch, and one clear line for every error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.seeds import training_seed
 
 
 @pytest.mark.parametrize("command", ["simulate", "train", "evaluate", "compare"])
-def test_help_teaches(command: str, capsys: Captured) -> None:
+def test_help_shows_examples(command: str, capsys: Captured) -> None:
     out = told(capsys, command, "--help")
     assert "Examples" in out
     assert f"mechsparse {command} " in out
@@ -73,7 +73,7 @@ def test_without_tensorboard_one_line_says_what_to_install(
     assert not Path("model").exists()
 
 
-# what goes wrong ------------------------------------------------------------------------------------
+# errors --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("inside")
@@ -173,7 +173,7 @@ def test_other_actions_than_in_training_are_refused(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("inside")
-def test_data_without_actions_and_past_have_no_budget_to_give(capsys: Captured) -> None:
+def test_data_without_actions_and_past_have_no_budget(capsys: Captured) -> None:
     Dataset.from_arrays(Dataset.read("test.npz").observations).write("bare.npz")
     error = refused(capsys, "train", "bare.npz", "-o", "model", "--set", "n_latents=3")
     assert "no actions and no past, so there are no mechanisms to learn" in error
@@ -190,7 +190,7 @@ def test_data_without_actions_and_past_have_no_budget_to_give(capsys: Captured) 
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_the_machine_refuses_is_one_line_too(
+def test_errors_of_the_machine_are_one_line(
     error: Exception, message: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "fit", _raising(error))

@@ -1,4 +1,4 @@
-"""One rule for cells: in CSV, Parquet, NPZ and data frames, white space, missing values and numbers are the same."""
+"""One rule for cells: white space, missing values and numbers are read alike from CSV, Parquet, NPZ and frames."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_pandas_takes_the_same_words_for_missing() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_cells_that_are_no_numbers(cell: Any, message: str) -> None:
+def test_cells_that_are_not_numbers(cell: Any, message: str) -> None:
     with pytest.raises(BadCellError, match=f"^{message}"):
         parse_number(cell)
 
@@ -91,7 +91,7 @@ def test_cells_that_are_no_numbers(cell: Any, message: str) -> None:
 # tables ---------------------------------------------------------------------------------------------
 
 
-def test_white_space_does_not_count(write: Write, tmp_path: Path) -> None:
+def test_surrounding_white_space_is_ignored(write: Write, tmp_path: Path) -> None:
     frame = pd.DataFrame({" x0 ": [" 1 ", "2", "3 "], "drug ": ["a", " a", "b"], "who": ["p", "p ", " p"]})
     data = Dataset.read(write(frame, tmp_path), categorical="drug", episode="who")
     assert data.observation_names == ("x0",)
@@ -102,7 +102,7 @@ def test_white_space_does_not_count(write: Write, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", sorted(MISSING))
-def test_the_same_words_mean_missing_in_every_part(word: str, write: Write, tmp_path: Path) -> None:
+def test_the_same_words_mean_missing_in_every_role(word: str, write: Write, tmp_path: Path) -> None:
     frame = pd.DataFrame({"x0": ["1", f" {word}", "3"], "d": ["a", f"{word} ", "b"], "x1": [1.0, 2.0, 3.0]})
     path = write(frame, tmp_path)
     row = "row 3|row 1"
@@ -111,7 +111,7 @@ def test_the_same_words_mean_missing_in_every_part(word: str, write: Write, tmp_
             Dataset.read(path, **options)  # type: ignore[arg-type]
 
 
-def test_an_index_without_a_name_is_no_column(tmp_path: Path) -> None:
+def test_an_index_without_a_name_is_not_a_column(tmp_path: Path) -> None:
     frame = pd.DataFrame({"x0": [1.0, 2.0, 3.0], "a0": [0, 1, 0]}, index=["p", "q", "r"])
     frame.to_csv(tmp_path / "t.csv")
     pd.read_csv(tmp_path / "t.csv").to_csv(tmp_path / "again.csv")
@@ -146,7 +146,7 @@ def test_times_that_can_not_be_sorted(tmp_path: Path) -> None:
 
 def test_times_of_parquet(tmp_path: Path) -> None:
     clock = [pd.Timestamp(f"2020-01-01 {hour}:00") for hour in (10, 9, 11)]
-    frame = pd.DataFrame({"x0": [0.0, 1, 2], "zone": clock, "time": [each.time() for each in clock]})
+    frame = pd.DataFrame({"x0": [0.0, 1, 2], "zone": clock, "time": [stamp.time() for stamp in clock]})
     frame["zone"] = frame["zone"].dt.tz_localize("Europe/Berlin")
     frame["lag"] = frame["zone"] - frame["zone"][0]
     frame.to_parquet(tmp_path / "t.parquet")
@@ -234,7 +234,7 @@ def test_frames_that_are_refused(frame: pd.DataFrame, message: str) -> None:
         Dataset.from_arrays(frame)
 
 
-def test_frames_without_names_go_by_position() -> None:
+def test_frames_without_names_have_no_observation_names() -> None:
     assert Dataset.from_arrays(pd.DataFrame(np.eye(3))).observation_names == ()
 
 
@@ -248,7 +248,7 @@ def test_text_among_actions_becomes_one_action_per_value() -> None:
     assert data.roles.categorical == {"drug": ("c", "b", "a"), "place": ("x", "y")}
 
 
-def test_the_estimator_takes_mixed_frames_and_finds_actions_by_name() -> None:
+def test_the_estimator_accepts_mixed_frames_and_matches_actions_by_name() -> None:
     rng = np.random.default_rng(training_seed())
     table = pd.DataFrame({"drug": rng.choice(list("abc"), 100), "dose": rng.random(100)})
     mixed = pd.get_dummies(table).assign(k=pd.array(rng.integers(0, 2, 100), dtype="Int64"))

@@ -1,4 +1,4 @@
-"""Damaged files of data: each one reads, or is refused in one line; no error of a library gets through."""
+"""Damaged files of data read, or are refused in one line; no exception of a library gets through."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dataset refuses on entry, and that it reads as it was written."""
+"""Checks of a dataset on entry, and datasets written to a file and read again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_shapes_and_numbers_on_entry() -> None:
     assert repr(data) == "Dataset('toy', 6 samples, 2 steps, 5 observed, 3 actions, 4 latents)"
 
 
-def test_without_a_past_and_with_nothing_else_known() -> None:
+def test_observations_alone() -> None:
     data = Dataset.from_arrays(np.arange(6).reshape(3, 2).tolist())
     assert data.observations.shape == (3, 1, 2)
     assert data.observations.dtype == np.float32
@@ -54,10 +54,10 @@ def test_float32_is_shared_and_other_numbers_become_float32() -> None:
     assert np.shares_memory(Dataset.from_arrays(torch.from_numpy(x)).observations, x)
     for kind in (np.float64, np.int32, np.uint8, np.float16, ">f4", bool):
         values = np.array([[0, 1], [1, 0]], dtype=kind)
-        made = Dataset.from_arrays(values).observations
-        assert made.dtype == np.float32
-        assert made.dtype.isnative
-        np.testing.assert_array_equal(made[:, 0], [[0, 1], [1, 0]])
+        observations = Dataset.from_arrays(values).observations
+        assert observations.dtype == np.float32
+        assert observations.dtype.isnative
+        np.testing.assert_array_equal(observations[:, 0], [[0, 1], [1, 0]])
 
 
 def test_data_on_disk_stay_there(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_data_on_disk_stay_there(tmp_path: Path) -> None:
     assert np.shares_memory(one_long.windows(2).observations, x)
 
 
-def test_the_check_sees_no_more_than_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_read_one_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrays_module, "_BLOCK_ENTRIES", 12)
     seen = []
     blocks = arrays_module._blocks
@@ -198,7 +198,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("wrong", "message"), BAD, ids=[message[:40] for _, message in BAD])
-def test_what_is_wrong_is_one_line(wrong: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_refused_in_one_line(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
         Dataset.from_arrays(**{"observations": numbers(4, 3)} | wrong)
     assert "\n" not in str(caught.value)
@@ -221,7 +221,7 @@ def acting(*columns: list[float], names: list[str] | None = None) -> Dataset:
     return Dataset.from_arrays(numbers(len(a), 2), actions=a, action_names=names, allow_constant=True)
 
 
-def test_an_action_value_that_training_never_saw() -> None:
+def test_an_action_value_that_does_not_occur_in_training() -> None:
     train = acting([0, 1, 0, 1], [0, 2, 4, 4], names=["push", "dose"])
     train.check_actions_seen(acting([1, 1], [4, 0], names=["push", "dose"]))
     message = (
@@ -238,7 +238,7 @@ def test_continuous_actions_may_take_new_values() -> None:
         train.take(slice(0, 20)).check_actions_seen(acting([0.5, 100]))
 
 
-def test_every_step_of_a_sequence_is_looked_at() -> None:
+def test_every_step_of_a_sequence_is_checked() -> None:
     x = numbers(2, 3, 2)
     train = Dataset.from_arrays(x, actions=[[[0], [1]], [[1], [0]]])
     with pytest.raises(DataError, match="action 'a0' is 2 in row 1"):
@@ -283,7 +283,7 @@ def full() -> Dataset:
     ],
     ids=["full", "least", "sequences", "constant"],
 )
-def test_what_is_written_reads_the_same(data: Dataset, tmp_path: Path) -> None:
+def test_a_written_dataset_reads_the_same(data: Dataset, tmp_path: Path) -> None:
     data.write(tmp_path / "data.npz")
     read = Dataset.read(tmp_path / "data.npz")
     assert_same(data, read, but=("decoder",))
@@ -306,7 +306,7 @@ def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pyte
     assert os.listdir(tmp_path) == ["data.npz"]
 
 
-def test_where_a_dataset_can_not_be_written(tmp_path: Path) -> None:
+def test_a_dataset_that_can_not_be_written(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data.csv: a dataset is written as NPZ; end the name in .npz"):
         sequences().write(tmp_path / "data.csv")
     with pytest.raises(FileAccessError, match=r"data.npz: No such file or directory; nothing was written"):

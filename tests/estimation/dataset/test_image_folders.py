@@ -1,4 +1,4 @@
-"""Folders of images with a table, and whatever is wrong with them in one line."""
+"""Folders of images with a table; invalid ones are refused in one line."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_folders_without_one_table(tmp_path: Path) -> None:
         Dataset.read(tmp_path, memory_map=True)
 
 
-def test_names_of_images_that_are_none(tmp_path: Path) -> None:
+def test_invalid_names_of_images(tmp_path: Path) -> None:
     path = put(tmp_path / "d.csv", 'image,x0\n"",1\n')
     with pytest.raises(DataError, match=r"column 'image', row 2 .* is ''; it must be the name of a file"):
         Dataset.read(path, images="image")
@@ -184,7 +184,7 @@ def tiff(image: Image.Image, **options: Any) -> bytes:
     return out.getvalue()
 
 
-def test_pictures_are_turned_as_viewers_show_them(tmp_path: Path) -> None:
+def test_images_are_rotated_as_viewers_show_them(tmp_path: Path) -> None:
     pictures(tmp_path)
     upright = Image.fromarray(
         np.random.default_rng(training_seed(1)).integers(0, 256, (2, 3, 3), dtype=np.uint8)
@@ -229,7 +229,9 @@ def pages(kind: str, mode: str = "L") -> bytes:
     ],
     ids=["tiff", "gif", "apng", "webp", "cmyk", "float", "white is zero"],
 )
-def test_pictures_that_would_be_read_in_part_or_wrong(content: bytes, message: str, tmp_path: Path) -> None:
+def test_images_that_pillow_reads_in_part_or_wrongly_are_refused(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
     pictures(tmp_path)
     put(tmp_path / "png" / "2.png", content)
     with pytest.raises(DataError, match=message):
@@ -267,7 +269,7 @@ def png(header: bytes, rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
     ],
     ids=["16 bits", "transparent colour", "large", "huge"],
 )
-def test_pictures_of_png_that_are_refused(content: bytes, message: str, tmp_path: Path) -> None:
+def test_png_images_that_are_refused(content: bytes, message: str, tmp_path: Path) -> None:
     pictures(tmp_path)
     put(tmp_path / "png" / "2.png", content)
     with pytest.raises(DataError, match=f"2.png: {message}"):

@@ -1,4 +1,4 @@
-"""CSV and Parquet: both say the same, and whatever is wrong is a line with the place."""
+"""CSV and Parquet tables read alike; errors are one line with the position."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_columns_by_name_and_pattern(write: Write, tmp_path: Path) -> None:
     assert data.action_names == ("flag", "n")
 
 
-def test_no_actions_when_none_are_wanted(write: Write, tmp_path: Path) -> None:
+def test_no_actions_when_an_empty_list_is_given(write: Write, tmp_path: Path) -> None:
     frame = pd.DataFrame({"x0": [1.0, 2], "a0": [3.0, 4]})
     assert Dataset.read(write(frame, tmp_path)).n_actions == 1
     assert Dataset.read(write(frame, tmp_path), actions=[]).n_actions == 0
@@ -81,13 +81,13 @@ def test_no_actions_when_none_are_wanted(write: Write, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_columns_that_can_not_be(options: dict[str, Any], message: str, write: Write, tmp_path: Path) -> None:
+def test_invalid_columns(options: dict[str, Any], message: str, write: Write, tmp_path: Path) -> None:
     path = write(patients(), tmp_path)
     with pytest.raises(DataError, match=rf"{path.name}: {message}"):
         Dataset.read(path, **options)
 
 
-def test_a_table_with_no_usual_names(write: Write, tmp_path: Path) -> None:
+def test_a_table_without_default_names(write: Write, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"observations \(name them\): no column .* 'x\[0-9\]\*'; the columns are 'gene'$"
     ):
@@ -173,7 +173,7 @@ def test_many_kinds_of_numbers_in_parquet(tmp_path: Path) -> None:
         (b"x0,a0\n1,5\n2,5\n", "action column a0 is constant"),
     ],
 )
-def test_csv_files_that_are_none(content: bytes, message: str, tmp_path: Path) -> None:
+def test_invalid_csv_files(content: bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=rf"d.csv: .*{message}|d.csv: {message}") as caught:
         Dataset.read(put(tmp_path / "d.csv", content))
     assert "\n" not in str(caught.value)
@@ -190,7 +190,7 @@ def test_csv_as_spreadsheets_write_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1rubbish", b"x0\n1\n"])
-def test_parquet_files_that_are_none(content: bytes, tmp_path: Path) -> None:
+def test_invalid_parquet_files(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"d.parquet: is not a Parquet table: ") as caught:
         Dataset.read(put(tmp_path / "d.parquet", content))
     assert "\n" not in str(caught.value)
@@ -230,7 +230,7 @@ def test_a_categorical_column_is_an_action_by_itself(write: Write, tmp_path: Pat
     assert data.action_names == ("drug=b", "drug=a", "drug=none")
 
 
-def test_two_files_get_the_same_columns_from_given_categories(write: Write, tmp_path: Path) -> None:
+def test_two_files_get_the_same_columns_from_declared_categories(write: Write, tmp_path: Path) -> None:
     frame, kinds = patients(), {"drug": ["none", "a", "b"]}
     train = Dataset.read(write(frame[frame.drug != "none"], tmp_path), categorical=kinds, allow_constant=True)
     test = Dataset.read(write(frame, tmp_path), categorical=kinds)
