@@ -95,11 +95,11 @@ def simulate(
       mechsparse simulate graph.json --seed 3 --actions interventions -o data.npz
       mechsparse simulate TimeRandom --published --density 0.2 --graph-seed 11 -o random.npz
     """
-    given = {"seed": seed, "decoder": decoder, "actions": actions, "noise": noise, "length": length}
+    options = {"seed": seed, "decoder": decoder, "actions": actions, "noise": noise, "length": length}
     if published:
-        dataset = _published(process, samples, split, density, graph_seed, given)
+        dataset = _published(process, samples, split, density, graph_seed, options)
     else:
-        dataset = _simulated(process, form, samples, split, density, graph_seed, given)
+        dataset = _simulated(process, form, samples, split, density, graph_seed, options)
     dataset.write(out)
     record = _record(dataset, out, split, published, None if published else seed or 0)
     if as_json:
@@ -114,11 +114,11 @@ def _published(
     split: Split,
     density: float | None,
     graph_seed: int | None,
-    given: dict[str, Any],
+    options: dict[str, Any],
 ) -> Dataset:
     from estimation.simulate.sampling import published
 
-    for name, value in given.items():
+    for name, value in options.items():
         if value is not None:
             raise RequestError(
                 f"--{name} doesn't apply with --published: these data are fixed; leave one of the two out"
@@ -133,16 +133,16 @@ def _simulated(
     split: Split,
     density: float | None,
     graph_seed: int | None,
-    given: dict[str, Any],
+    options: dict[str, Any],
 ) -> Dataset:
     from estimation.simulate.sampling import simulate as simulate_process
 
     source, name = _source(process, form)
-    options = {
-        "n_steps" if key == "length" else key: value for key, value in given.items() if value is not None
+    keywords = {
+        "n_steps" if name == "length" else name: value for name, value in options.items() if value is not None
     }
     dataset = simulate_process(
-        source, samples, split=split.value, density=density, graph_seed=graph_seed, **options
+        source, samples, split=split.value, density=density, graph_seed=graph_seed, **keywords
     )
     return replace(dataset, name=name)
 

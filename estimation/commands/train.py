@@ -123,14 +123,14 @@ def train(
       mechsparse train table.csv -o model --images file --actions push --convolutional \\
           --set n_latents=4 --max-edges-past 6 --set steps=3000
     """
-    given = {
+    overrides = {
         "max_edges_actions": max_edges_actions,
         "max_edges_past": max_edges_past,
         "steps": steps,
         "seed": seed,
     }
     run = _Run(out, report, tensorboard, resume, checkpoint_every)
-    resolved = _config(method, config, settings or [], given)
+    resolved = _config(method, config, settings or [], overrides)
     dataset = read_data(data, options)
     held_out = _validation_data(validation, options, dataset)
     _require_budgets(dataset, resolved)
@@ -237,12 +237,12 @@ class _Run:
 
 
 def _config(
-    method: str, file: Path | None, settings: list[str], options: dict[str, int | None]
+    method: str, file: Path | None, settings: list[str], overrides: dict[str, int | None]
 ) -> TrainingConfig | BaselineConfig:
     from estimation.config.settings import read_settings
     from estimation.config.training import read_config
 
-    changes = [*settings, *(f"{name}={value}" for name, value in options.items() if value is not None)]
+    changes = [*settings, *(f"{name}={value}" for name, value in overrides.items() if value is not None)]
     if method == SPARSE_VAE:
         return read_config(file, changes)
     if method not in BASELINES:

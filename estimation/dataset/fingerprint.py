@@ -37,7 +37,7 @@ _WORDS, _RESIDUES = 1024, 1009
 _BLOCK = 8 * _WORDS
 # bytes: arrays up to this size are hashed directly; larger ones are read in parts of this size
 _SMALL, _PART = 1 << 16, 1 << 24
-# bytes of an array on disk above which only every so many blocks are read
+# bytes of an array on disk above which only every 32nd block is read
 _LARGE, _STRIDE = 1 << 28, 32
 # the raw bits of a bit generator are the same in every version of numpy
 _WEIGHTS = np.random.PCG64(25).random_raw(_WORDS) | np.uint64(1)

@@ -38,7 +38,7 @@ from estimation.dataset.readers.table_files import read_table
 from estimation.exceptions import DataError
 from identify.exceptions import FileAccessError
 
-__all__ = ["ReadOptions", "read_raw_data"]
+__all__ = ["RawData", "ReadOptions", "read_raw_data"]
 
 _TABLE_OPTIONS = ("categorical", "images")
 _SEQUENCE_OPTIONS = ("episode", "time")

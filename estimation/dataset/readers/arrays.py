@@ -167,7 +167,7 @@ def is_memory_mapped(array: Any) -> bool:
 
 
 def _blocks(array: Array) -> Iterator[tuple[tuple[int, ...], Array]]:
-    """Yield blocks of at most some million entries with the index of their first entry, in the order of the array."""
+    """Yield blocks of a few million entries with the index of their first entry, in the order of the array."""
     per_row = int(np.prod(array.shape[1:]))
     if per_row <= _BLOCK_ENTRIES or array.ndim == 2:
         rows = max(1, _BLOCK_ENTRIES // per_row)
