@@ -1,6 +1,7 @@
-"""`SparseMechanismVAE`: the same training as a scikit-learn estimator, for pipelines, clones and grid searches.
+"""`SparseMechanismVAE`: training as a scikit-learn estimator, for pipelines, clones and grid searches.
 
-Rows of X are observations. What makes mechanisms sparse comes in beside them: actions, and the order of the rows.
+Rows of X are observations. Mechanisms are sparse with respect to actions, or to the past, which the order of the rows
+gives.
 
 ::
 
@@ -9,14 +10,14 @@ Rows of X are observations. What makes mechanisms sparse comes in beside them: a
     fit(X, actions=A, groups=g)   both
     fit(X)                        all rows are one sequence; G^z is learned
 
-With ``sklearn.set_config(enable_metadata_routing=True)`` actions and groups reach the estimator through a pipeline or
-a search without further ado; without it, a pipeline takes them as ``fit(X, STEP__actions=A)``. Groups that are meant
-for the splits of a search only are kept out by ``set_fit_request(groups=False).set_score_request(groups=False)``.
+With ``sklearn.set_config(enable_metadata_routing=True)``, a pipeline or a search passes actions and groups on to the
+estimator; without it, a pipeline takes them as ``fit(X, STEP__actions=A)``. If groups are meant for the splits of a
+search only, exclude them by ``set_fit_request(groups=False).set_score_request(groups=False)``.
 
-scikit-learn's own checks (``sklearn.utils.estimator_checks``) call ``fit(X)``, so that they see the last of the four.
-They pass, but for one that can't be promised: ``check_methods_subset_invariance`` wants `transform` of a row alone
-and among others to agree to 1e-7, which is what float32 carries; torch adds up in another order for other numbers of
-rows.
+scikit-learn's own checks (``sklearn.utils.estimator_checks``) call ``fit(X)``, so they test the last of the four.
+All pass, except one that can't be guaranteed: ``check_methods_subset_invariance`` requires `transform` of a single row
+and of the same row in a batch to agree to 1e-7, the precision of float32; but the order of torch's summation depends
+on the number of rows.
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ from estimation.config.training import TrainingConfig
 from estimation.dataset.alignment import align
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.readers.arrays import as_numbers
-from estimation.dataset.readers.episodes import codes_of_groups, cut_episodes
+from estimation.dataset.readers.episodes import cut_episodes, encode_groups
 from estimation.dataset.readers.frames import (
     frame_actions,
     frame_names,
     frame_numbers,
     is_frame,
-    require_whole,
+    require_exact_integers,
 )
-from estimation.dataset.readers.raw_data import Parts
+from estimation.dataset.readers.raw_data import RawData
 from estimation.dataset.readers.roles import roles_of_frames
 from estimation.exceptions import ConfigError, DataError
 from estimation.training.loop import fit as train
@@ -51,13 +52,12 @@ from estimation.training.loop import fit as train
 __all__ = ["SparseMechanismVAE"]
 
 Order = Literal["sequence", "independent"]
-# what comes in beside X
-Extra = ArrayLike | None
+Metadata = ArrayLike | None
 
 _FLOATS = (np.float64, np.float32)
 _ORDERS = ("auto", "sequence", "independent")
 _BUDGETS = {"max_edges_actions": "actions", "max_edges_past": "past"}
-# parameters called like one of these mean what it means there
+# parameters with the name of a setting are passed on to `TrainingConfig`
 _SETTINGS = {field.name for field in dataclasses.fields(TrainingConfig)}
 
 
@@ -65,36 +65,37 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     """A sparse-mechanism VAE that learns latents and their causal graph.
 
     Args:
-        n_latents: of the model. None: as many as X has columns, the most that a decoder can keep apart; set it.
-        order: what the order of the rows of X means. ``"sequence"``: the rows of a group, or all rows without groups,
-            follow each other in time. ``"independent"``: nothing; actions are needed. ``"auto"``: independent when
-            there are actions and no groups, else a sequence. Rows that were shuffled are no sequence.
-        max_edges_actions: the budget: most edges of G^a. ``"auto"``: n_latents, one parent for each latent on
-            average. That is a place to start from, not something found in the data: a graph with more edges is cut.
-            None: no limit on G^a. Not used by ``sparsity="penalty"`` and ``"none"``.
-        max_edges_past: the budget of G^z, likewise.
+        n_latents: Number of latents. None: the number of columns of X, which is the largest number that a decoder
+            can distinguish; set it.
+        order: Meaning of the order of the rows of X. ``"sequence"``: The rows of a group, or all rows without groups,
+            follow each other in time. ``"independent"``: The order has no meaning; actions are required. ``"auto"``:
+            Independent if there are actions and no groups, else a sequence. Don't use a sequence for shuffled rows.
+        max_edges_actions: Budget: the largest number of edges of G^a. ``"auto"``: n_latents, one parent per latent on
+            average. This is a starting point, not an estimate: a graph with more edges is pruned to the budget. None:
+            no limit on G^a. ``sparsity="penalty"`` and ``"none"`` ignore it.
+        max_edges_past: Budget of G^z, likewise.
         preset: ``"fast"`` or ``"published"``.
         sparsity: ``"budget"``, ``"constraint"``, ``"penalty"``, ``"adaptive"`` or ``"none"``; None: as in the preset.
-        steps: optimisation steps; None: as in the preset.
-        batch_size: samples in a step; None: as in the preset.
-        learning_rate: of the main optimiser; None: as in the preset.
-        unmixing: change to the linear basis with the sparsest mechanisms; None: as in the preset.
-        random_state: a seed, the same one giving the same model; or a ``numpy.random.RandomState``, or None for
-            numpy's global one, each of which gives another model at every fit.
-        threads: for torch's computations in `fit`.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
-        verbose: show the progress of training on standard error.
-        allow_constant: accept columns of X and of the actions that never change.
-        settings: any other setting of `estimation.config.TrainingConfig`, by name.
+        steps: Optimisation steps; None: as in the preset.
+        batch_size: Samples per step; None: as in the preset.
+        learning_rate: Learning rate of the main optimiser; None: as in the preset.
+        unmixing: Whether to change to the linear basis with the sparsest mechanisms; None: as in the preset.
+        random_state: Seed; the same seed gives the same model. A ``numpy.random.RandomState``, or None for numpy's
+            global one, gives a different model at every fit.
+        threads: Number of threads of torch in `fit`.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        verbose: Whether to show the progress of training on standard error.
+        allow_constant: Whether columns of X and of the actions may be constant.
+        settings: Any other settings of `estimation.config.TrainingConfig`, by name.
 
     Attributes:
-        model_: the `TrainedModel`; ``model_.config`` holds all settings, budgets included.
-        graph_: the learned `CausalGraph`. Latents are called v0, v1, ... as in `get_feature_names_out`; actions like
+        model_: The `TrainedModel`; ``model_.config`` holds all settings, budgets included.
+        graph_: The learned `CausalGraph`. Latents are called v0, v1, ... as in `get_feature_names_out`; actions like
             the columns of their DataFrame, or a0, a1, ...
-        history_: the `History` of training; its notes say how the rows were understood.
+        history_: The `History` of training; its notes say how the order of the rows was interpreted.
         order_: ``"sequence"`` or ``"independent"``.
-        n_features_in_: columns of X.
-        feature_names_in_: their names, when X was a DataFrame.
+        n_features_in_: Number of columns of X.
+        feature_names_in_: Names of the columns of X, if X was a DataFrame.
 
     Example:
         >>> from estimation.simulate.sampling import simulate
@@ -107,9 +108,9 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         (300, 10)
     """
 
-    # asked for unless told otherwise: without them there is nothing to be sparse
+    # requested by default, because mechanisms are sparse with respect to them
     __metadata_request__fit: ClassVar = {"actions": True, "groups": True}
-    # a Pipeline asks its last step about sample_weight, also when none is given
+    # a Pipeline checks whether its last step requests sample_weight, even if none is given
     __metadata_request__score: ClassVar = {"actions": True, "groups": True, "sample_weight": None}
 
     def __init__(
@@ -149,26 +150,26 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.allow_constant = allow_constant
         self.settings = settings
 
-    def fit(self, X: ArrayLike, y: object = None, actions: Extra = None, groups: Extra = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, actions: Metadata = None, groups: Metadata = None) -> Self:
         """Train the model.
 
-        A twentieth of the data is held out to be looked at during training: rows, or whole groups, or with fewer
-        than 20 groups the end of each.
+        5 % of the data are held out for validation during training: rows, or whole groups, or with fewer than 20
+        groups the end of each.
 
         Args:
-            X: observations, shape (n_samples, d_x).
-            y: ignored.
-            actions: shape (n_samples, d_a), or (n_samples,) for one action. In a sequence, the action of a row acts
-                on the step that leads to it; that of the first row is not used.
-            groups: labels, shape (n_samples,); the rows of a group are in time order, not necessarily adjacent.
+            X: Observations, shape (n_samples, d_x).
+            y: Ignored.
+            actions: Shape (n_samples, d_a), or (n_samples,) for one action. In a sequence, the action of a row acts
+                on the step that leads to it; the action of the first row is not used.
+            groups: Labels, shape (n_samples,); the rows of a group are in time order, not necessarily adjacent.
 
         Raises:
-            ConfigError: a parameter is unknown, out of its range, or at odds with the data.
-            DataError: X, actions and groups don't fit each other, or hold values that they shouldn't.
-            TrainingError: training went wrong.
-            ValueError: X is not what scikit-learn accepts.
+            ConfigError: If a parameter is unknown, out of its range, or conflicts with the data.
+            DataError: If X, actions and groups don't fit each other, or hold invalid values.
+            TrainingError: If training fails.
+            ValueError: If scikit-learn doesn't accept X.
         """
-        x = _checked(self, X, ensure_min_samples=2)
+        x = _checked_observations(self, X, ensure_min_samples=2)
         order = _order(self.order, actions, groups)
         names = tuple(getattr(self, "feature_names_in_", ()))
         dataset = _dataset(x, names, actions, groups, order, bool(self.allow_constant))
@@ -179,80 +180,82 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
-        """Posterior means of the latents.
+        """Return the posterior means of the latents.
 
         Args:
-            X: observations, shape (n_samples, d_x).
+            X: Observations, shape (n_samples, d_x).
 
         Returns:
-            shape (n_samples, n_latents), computed in float32 and returned in the type of X.
+            Latents, shape (n_samples, n_latents), computed in float32 and returned in the type of X.
 
         Raises:
-            ValueError: X is not what scikit-learn accepts, or has other columns than in `fit`.
-            sklearn.exceptions.NotFittedError: before `fit`.
+            ValueError: If scikit-learn doesn't accept X, or its columns differ from those in `fit`.
+            sklearn.exceptions.NotFittedError: If the estimator isn't fitted.
         """
         check_is_fitted(self, "model_")
-        x = _checked(self, X, reset=False)
+        x = _checked_observations(self, X, reset=False)
         return self.model_.encode(x).astype(x.dtype, copy=False)
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
-        """Mean observations that latents decode to.
+        """Decode latents to the mean of the observations.
 
         Args:
-            X: latents, shape (n_samples, n_latents).
+            X: Latents, shape (n_samples, n_latents).
 
         Returns:
-            shape (n_samples, d_x), computed in float32 and returned in the type of X, or in float64 where float32
-            can't tell the values of a column apart.
+            Observations, shape (n_samples, d_x), computed in float32 and returned in the type of X, or in float64
+            where float32 would merge distinct values of a column.
 
         Raises:
-            DataError: another number of latents.
-            sklearn.exceptions.NotFittedError: before `fit`.
+            DataError: If the number of latents is wrong.
+            sklearn.exceptions.NotFittedError: If the estimator isn't fitted.
         """
         check_is_fitted(self, "model_")
         z = check_array(X, dtype=_FLOATS, estimator=self, input_name="X")
-        found = self.model_.decode(z)
-        # float32 would not tell the values of columns apart that are centred in double precision
-        wide = self.model_.model.x_centring is not None
-        return found if wide else found.astype(z.dtype, copy=False)
+        x = self.model_.decode(z)
+        # columns that are centred in double precision need it
+        needs_float64 = self.model_.model.x_centring is not None
+        return x if needs_float64 else x.astype(z.dtype, copy=False)
 
-    def score(self, X: ArrayLike, y: object = None, actions: Extra = None, groups: Extra = None) -> float:
-        """The evidence lower bound per row or pair of rows and observed column; higher is better.
+    def score(
+        self, X: ArrayLike, y: object = None, actions: Metadata = None, groups: Metadata = None
+    ) -> float:
+        """Return the evidence lower bound per observed column and row, or pair of rows; higher is better.
 
-        It is that of observations standardised as in training, so that models compare when they were fitted to the
-        same X, or folds of it. It prefers more edges: compare at equal budgets.
+        Observations are standardised as in training, so that scores of models fitted to the same X, or to folds of
+        it, are comparable. The score favours more edges: compare models with equal budgets.
 
         Args:
-            X: observations, shape (n_samples, d_x).
-            y: ignored.
-            actions: as in `fit`; needed if they were given there.
-            groups: as in `fit`; without them the rows are one sequence, unless the model takes rows as independent.
+            X: Observations, shape (n_samples, d_x).
+            y: Ignored.
+            actions: As in `fit`; required if they were given there.
+            groups: As in `fit`; without them the rows are one sequence, unless the rows are independent for the model.
 
         Raises:
-            ConfigError: groups are given, and the model takes rows as independent.
-            DataError: X, actions and groups don't fit each other or the model.
-            ValueError: X is not what scikit-learn accepts, or has other columns than in `fit`.
-            sklearn.exceptions.NotFittedError: before `fit`.
+            ConfigError: If groups are given, and the rows are independent for the model.
+            DataError: If X, actions and groups don't fit each other or the model.
+            ValueError: If scikit-learn doesn't accept X, or its columns differ from those in `fit`.
+            sklearn.exceptions.NotFittedError: If the estimator isn't fitted.
         """
         check_is_fitted(self, "model_")
-        x = _checked(self, X, reset=False)
+        x = _checked_observations(self, X, reset=False)
         self._require_actions(actions)
         order = _order(self.order_, actions, groups)
         names = tuple(getattr(self, "feature_names_in_", ()))
         dataset = _dataset(x, names, actions, groups, order, allow_constant=True)
-        found = self.model_.negative_elbo(self._like_in_fit(dataset))
-        assert found is not None
-        return -found["total"]
+        negative_elbo = self.model_.negative_elbo(self._align(dataset))
+        assert negative_elbo is not None
+        return -negative_elbo["total"]
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
-        """Names of the latents, v0, v1, ..., as in ``graph_``.
+        """Return the names of the latents, v0, v1, ..., as in ``graph_``.
 
         Args:
-            input_features: names of the columns of X, only compared with those seen in `fit`.
+            input_features: Names of the columns of X, which are only compared with those in `fit`.
 
         Raises:
-            ValueError: these are other columns.
-            sklearn.exceptions.NotFittedError: before `fit`.
+            ValueError: If the names differ from those in `fit`.
+            sklearn.exceptions.NotFittedError: If the estimator isn't fitted.
         """
         super().get_feature_names_out(input_features)
         return np.array(self.graph_.latents, dtype=object)
@@ -268,44 +271,44 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     def _config(self, dataset: Dataset) -> TrainingConfig:
         parameters = self.get_params(deep=False).items()
-        own = {name: _plain(value) for name, value in parameters if name in _SETTINGS}
-        own["seed"] = _seed(self.random_state)
-        if own["n_latents"] is None:
-            own["n_latents"] = dataset.n_observed
-        others = _others(self.settings, own)
-        budgets = {name: own.pop(name) for name in _BUDGETS}
-        config = TrainingConfig.from_dict(own | others)
-        present = {"actions": dataset.n_actions > 0, "past": dataset.n_steps > 1}
+        settings = {name: _as_python_number(value) for name, value in parameters if name in _SETTINGS}
+        settings["seed"] = _seed(self.random_state)
+        if settings["n_latents"] is None:
+            settings["n_latents"] = dataset.n_observed
+        further_settings = _further_settings(self.settings, settings)
+        budgets = {name: settings.pop(name) for name in _BUDGETS}
+        config = TrainingConfig.from_dict(settings | further_settings)
+        has_mask = {"actions": dataset.n_actions > 0, "past": dataset.n_steps > 1}
         for name, mask in _BUDGETS.items():
             if budgets[name] == "auto":
-                used = config.sparsity in ("budget", "constraint") and present[mask]
-                budgets[name] = config.n_latents if used else None
+                is_used = config.sparsity in ("budget", "constraint") and has_mask[mask]
+                budgets[name] = config.n_latents if is_used else None
         return config.replace(**budgets)
 
-    def _require_actions(self, actions: Extra) -> None:
-        """Refuse another number of columns, where they have no names."""
+    def _require_actions(self, actions: Metadata) -> None:
+        """Require the number of action columns in `fit`, unless the columns have names."""
         if actions is not None and is_frame(actions) and frame_names(actions, "actions") is not None:
             return
-        count = 0 if actions is None else _columns(actions)[0].shape[1]
+        count = 0 if actions is None else _action_columns(actions)[0].shape[1]
         if count != len(self.model_.action_names):
             raise DataError(f"fit had {len(self.model_.action_names)} columns of actions; score has {count}")
 
-    def _like_in_fit(self, dataset: Dataset) -> Dataset:
-        """The data of `score`, with the actions that `fit` had, by name."""
+    def _align(self, dataset: Dataset) -> Dataset:
+        """Return the data of `score` with the actions of `fit`, matched by name."""
         try:
             return align(dataset, self.model_, "the estimator")
         except DataError as error:
-            raise DataError(f"actions are not those of fit: {error}") from error
+            raise DataError(f"actions differ from those in fit: {error}") from error
 
 
-def _order(order: str, actions: Extra, groups: Extra) -> Order:
+def _order(order: str, actions: Metadata, groups: Metadata) -> Order:
     if order not in _ORDERS:
         raise ConfigError(f"order is {order!r}; it is one of {', '.join(_ORDERS)}")
     if order == "independent" and groups is not None:
         raise ConfigError("groups are given, but rows are independent here; leave the groups out")
     if order == "independent" and actions is None:
         raise ConfigError(
-            "rows are independent here and there are no actions, so that nothing can be sparse; give actions, or "
+            "rows are independent here and there are no actions, so there are no mechanisms to learn; give actions, or "
             "order='sequence' if the rows follow each other in time"
         )
     if order == "independent" or (order == "auto" and actions is not None and groups is None):
@@ -313,11 +316,11 @@ def _order(order: str, actions: Extra, groups: Extra) -> Order:
     return "sequence"
 
 
-def _checked(estimator: SparseMechanismVAE, X: ArrayLike, **options: Any) -> NDArray[Any]:
-    """X as an array of floats, after scikit-learn's own checks; cells of frames are read as those of tables."""
+def _checked_observations(estimator: SparseMechanismVAE, X: ArrayLike, **options: Any) -> NDArray[Any]:
+    """Return X as an array of floats, after scikit-learn's own checks; cells of frames are parsed like table cells."""
     if not is_frame(X) or all(getattr(kind, "kind", "O") in "fb" for kind in getattr(X, "dtypes", ["O"])):
         if isinstance(X, np.ndarray) and X.dtype.kind in "iu":
-            require_whole(X, "X")
+            require_exact_integers(X, "X")
         return np.asarray(validate_data(estimator, X, dtype=_FLOATS, **options))
     validate_data(estimator, X, skip_check_array=True, reset=options.pop("reset", True))
     numbers = frame_numbers(X, "X")
@@ -327,43 +330,42 @@ def _checked(estimator: SparseMechanismVAE, X: ArrayLike, **options: Any) -> NDA
 def _dataset(
     x: NDArray[Any],
     x_names: tuple[str, ...],
-    actions: Extra,
-    groups: Extra,
+    actions: Metadata,
+    groups: Metadata,
     order: Order,
     allow_constant: bool,
 ) -> Dataset:
-    a, names, levels = (None, None, {}) if actions is None else _columns(actions)
+    a, names, categories = (None, None, {}) if actions is None else _action_columns(actions)
     if a is not None and len(a) != len(x):
         raise DataError(f"actions have {len(a)} rows and X has {len(x)}; every row of X needs its action")
-    parts = Parts(x, actions=a, notes=("rows were taken as independent",))
-    if order == "sequence":
-        parts = _pairs(parts, groups)
-    dataset = Dataset.from_arrays(
-        parts.observations,
-        actions=parts.actions,
+    raw = RawData(
+        x,
+        actions=a,
         action_names=names,
-        episodes=parts.episodes,
-        notes=parts.notes,
+        notes=("rows were treated as independent",),
         observation_names=tuple(str(name) for name in x_names),
+        roles=roles_of_frames(x_names, names, categories) if categories else None,
         allow_constant=allow_constant,
     )
-    return dataclasses.replace(dataset, roles=roles_of_frames(x_names, names, levels) if levels else None)
+    return Dataset.from_raw_data(_cut_pairs(raw, groups) if order == "sequence" else raw)
 
 
-def _pairs(parts: Parts, groups: Extra) -> Parts:
-    n_rows = len(parts.observations)
+def _cut_pairs(raw: RawData, groups: Metadata) -> RawData:
+    n_rows = len(raw.observations)
     if groups is None:
         codes, labels = np.zeros(n_rows, dtype=np.int64), ["X"]
-        note = "rows were taken as one sequence in time"
+        note = "rows were treated as one sequence in time"
     else:
-        codes, labels = codes_of_groups(groups, n_rows)
-        note = f"rows were taken as sequences in time, {len(labels)} in all"
-    whole = Parts(parts.observations, actions=parts.actions, notes=(note,))
-    return cut_episodes(whole, codes, labels, None, 2, lambda row: f"row {row}")
+        codes, labels = encode_groups(groups, n_rows)
+        note = f"rows were treated as {len(labels)} sequences in time"
+    raw = dataclasses.replace(raw, notes=(note,))
+    return cut_episodes(raw, codes, labels, None, 2, lambda row: f"row {row}")
 
 
-def _columns(actions: ArrayLike) -> tuple[NDArray[Any], tuple[str, ...] | None, dict[str, tuple[str, ...]]]:
-    """The columns of the actions, their names if they have any, and the values of columns of text."""
+def _action_columns(
+    actions: ArrayLike,
+) -> tuple[NDArray[Any], tuple[str, ...] | None, dict[str, tuple[str, ...]]]:
+    """Return the actions, their names if they have any, and the categories of columns of text."""
     if is_frame(actions):
         return frame_actions(actions, "actions")
     array = as_numbers(actions, "actions")
@@ -372,20 +374,20 @@ def _columns(actions: ArrayLike) -> tuple[NDArray[Any], tuple[str, ...] | None, 
     return array[:, np.newaxis] if array.ndim == 1 else array, None, {}
 
 
-def _others(settings: object, own: Mapping[str, Any]) -> dict[str, Any]:
+def _further_settings(settings: object, parameters: Mapping[str, Any]) -> dict[str, Any]:
     if settings is None:
         return {}
     if not isinstance(settings, Mapping):
         raise ConfigError(f"settings is {settings!r}; it must be a mapping from names to values")
     for name in settings:
-        if name in own:
+        if name in parameters:
             parameter = "random_state" if name == "seed" else name
             raise ConfigError(f"settings holds {name!r}; set the estimator's parameter {parameter} instead")
-    return {name: _plain(value) for name, value in settings.items()}
+    return {name: _as_python_number(value) for name, value in settings.items()}
 
 
-def _plain(value: Any) -> Any:
-    """The Python number in a numpy one, as searches over parameters give."""
+def _as_python_number(value: Any) -> Any:
+    """Return a numpy number as a Python number: searches over parameters give numpy numbers."""
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -23,7 +23,7 @@ from estimation.dataset.checks import checked_observation_names
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.readers.arrays import as_numbers
 from estimation.dataset.readers.column_matching import match_columns
-from estimation.dataset.readers.frames import frame_names, frame_numbers, is_frame, require_whole
+from estimation.dataset.readers.frames import frame_names, frame_numbers, is_frame, require_exact_integers
 from estimation.dataset.readers.roles import Roles, checked_texts
 from estimation.device import CPU_FLOAT32, default_modes
 from estimation.exceptions import DataError
@@ -309,7 +309,7 @@ def _numbers(values: ArrayLike, names: tuple[str, ...], width: int, what: str) -
     if not is_frame(values):
         array = np.asarray(values)
         if array.dtype.kind in "iu":
-            require_whole(array, what)
+            require_exact_integers(array, what)
         return array if array.dtype.kind in "biuf" else as_numbers(values, what)
     numbers = frame_numbers(values, what)
     columns = frame_names(values, what) or ()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TypeGuard
 
+import networkx as nx
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -104,6 +105,35 @@ def test_imports_go_one_way(path: Path) -> None:
         return
     reached = {room(name) for name in imported(path)} - {None, here}
     assert all(FLOORS.index(name) < FLOORS.index(here) for name in reached), (here, reached)
+
+
+# cycles that are still to be removed, each as the sorted names of its modules
+KNOWN_CYCLES = {("estimation.sweep.checks", "estimation.sweep.plan")}
+
+
+def imported_modules(path: Path, modules: set[str]) -> set[str]:
+    """The modules of the project that a file imports at module level, including those for type checkers only."""
+    names: set[str] = set()
+    pending: list[ast.stmt] = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names} & modules
+            names |= submodules
+            if len(submodules) < len(node.names):
+                names.add(node.module or "")
+        elif isinstance(node, ast.If):
+            pending += [*node.body, *node.orelse]
+    return (names & modules) - {module_of(path)}
+
+
+def test_no_modules_import_each_other_in_a_cycle() -> None:
+    modules = {module_of(path) for path in FILES}
+    imports = nx.DiGraph({module_of(path): imported_modules(path, modules) for path in FILES})
+    cycles = {tuple(sorted(group)) for group in nx.strongly_connected_components(imports) if len(group) > 1}
+    assert not cycles - KNOWN_CYCLES
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)

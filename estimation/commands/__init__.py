@@ -1,7 +1,24 @@
-"""The whole command line: the commands of the graph side, and ``simulate``, ``train``, ``evaluate``, ``compare``.
+"""The whole command line: the commands on graphs, and the training commands.
 
-torch and what needs it are imported inside the commands, so that ``--help`` and completion answer at once, and so that
-the graph side works where the extra ``mechsparse[estimation]`` is not installed.
+==================  ===================================================================
+module              what it holds
+==================  ===================================================================
+``app``             the application, and errors of missing packages and full memory
+``options``         arguments and options that several commands share
+``data_options``    options that select data, for all commands that read data
+``worker_options``  options of commands that run many trainings, and their live table
+``sources``         the DATA argument -> a dataset
+``simulate``        data with a known ground truth
+``train``           from data to a model in a folder
+``evaluate``        a model compared with the ground truth
+``compare``         two models compared with each other
+``verify``          several models compared with one prediction
+``sweep``           many runs from one file
+``reproduce``       the published table, reproduced
+==================  ===================================================================
+
+torch and the modules that need it are imported inside the commands, so that ``--help`` and completion are fast, and so
+that the commands on graphs work where the extra ``mechsparse[estimation]`` is not installed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The application: all commands, and what happens where a part of the package is not installed."""
+"""The application: all commands, and one-line errors for missing packages and exhausted memory or disks."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from identify.exceptions import IdentifyError, RequestError
 __all__ = ["app", "main"]
 
 _TRAINING = "Training"
-_NO_MEMORY = "not enough memory for this; ask for fewer samples, a smaller batch or a smaller model"
+_OUT_OF_MEMORY = "not enough memory for this; use fewer samples, a smaller batch or a smaller model"
 
-# the extra that brings a module
+# the extra that installs a module
 _EXTRAS = {
     **dict.fromkeys(("torch", "cooper", "safetensors", "sklearn", "joblib", "sympy"), "estimation"),
     "tensorboard": "tensorboard",
@@ -37,7 +37,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-# the graph side's commands and its --version; an unnamed sub-application would lose the latter
+# the commands on graphs and --version; an unnamed sub-application would lose the latter
 app.registered_commands += graph_side.registered_commands
 app.registered_callback = graph_side.registered_callback
 for command in (simulate, train, evaluate, compare, verify, sweep, reproduce):
@@ -48,10 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``mechsparse``.
 
     Args:
-        arguments: the words after the program's name; those of this process when left out.
+        arguments: Arguments after the name of the program; by default those of this process.
 
     Returns:
-        The exit code: 0 done, 1 not complete or contradicted with ``--strict``, 2 bad input or lost output.
+        Exit code: 0 done, 1 not complete or contradicted with ``--strict``, 2 bad input or lost output.
 
     Example:
         >>> main(["--version"])  # doctest: +ELLIPSIS
@@ -60,13 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         >>> main(["train", "ActionDiag", "--out", "model"])
         2
     """
-    return run(_explained, arguments)
+    return run(_run_app, arguments)
 
 
-def _explained(words: Sequence[str], **options: Any) -> Any:
-    """The application, with what the machine can't do told as an error of ours."""
+def _run_app(arguments: Sequence[str], **options: Any) -> Any:
+    """Run the application, and turn missing packages, exhausted memory and failed writes into one-line errors."""
     try:
-        return app(words, **options)
+        return app(arguments, **options)
     except (IdentifyError, BrokenPipeError):
         raise
     except ModuleNotFoundError as error:
@@ -77,11 +77,11 @@ def _explained(words: Sequence[str], **options: Any) -> Any:
             f"this needs {module}, which is missing: pip install 'mechsparse[{_EXTRAS[module]}]'"
         ) from error
     except MemoryError as error:
-        raise RequestError(_NO_MEMORY) from error
+        raise RequestError(_OUT_OF_MEMORY) from error
     except OSError as error:
         raise RequestError(f"{error.filename or 'a file'}: {error.strerror or error}") from error
     except RuntimeError as error:
-        # torch has no class of its own for this on a CPU
-        if not any(words in str(error) for words in ("out of memory", "can't allocate memory")):
+        # torch has no exception class for exhausted memory of a CPU
+        if not any(phrase in str(error) for phrase in ("out of memory", "can't allocate memory")):
             raise
-        raise RequestError(_NO_MEMORY) from error
+        raise RequestError(_OUT_OF_MEMORY) from error

@@ -1,4 +1,4 @@
-"""``mechsparse compare``: two trained models held against each other, with nothing known of the truth."""
+"""``mechsparse compare``: two trained models compared with each other, without ground truth."""
 
 from __future__ import annotations
 
@@ -7,26 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from estimation.commands.options import (
-    Actions,
-    AllowConstant,
-    Categorical,
-    Data,
-    Density,
-    Episode,
-    GraphSeed,
-    Images,
-    Latents,
-    Observations,
-    Report,
-    Samples,
-    Split,
-    SplitOf,
-    Strict,
-    Threshold,
-    Time,
-)
-from estimation.commands.sources import Columns, Draw, fitting, read_data, require_place
+from estimation.commands.data_options import DataOptions, takes_data_options
+from estimation.commands.options import Data, Report, Split, Strict, Threshold
+from estimation.commands.sources import aligned, read_data, require_folder_of
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
@@ -40,6 +23,7 @@ __all__ = ["compare"]
 _FOLDER = "A folder that 'mechsparse train' wrote."
 
 
+@takes_data_options(Split.test)
 def compare(
     model_a: Annotated[Path, typer.Argument(metavar="MODEL_A", help=_FOLDER)],
     model_b: Annotated[
@@ -49,24 +33,14 @@ def compare(
     threshold: Threshold = 0.1,
     strict: Strict = False,
     report: Report = None,
-    samples: Samples = None,
-    split: SplitOf = Split.test,
-    density: Density = None,
-    graph_seed: GraphSeed = None,
-    observations: Observations = None,
-    actions: Actions = None,
-    latents: Latents = None,
-    categorical: Categorical = None,
-    episode: Episode = None,
-    time: Time = None,
-    images: Images = None,
-    allow_constant: AllowConstant = False,
+    *,
+    options: DataOptions,
     as_json: AsJson = False,
 ) -> int:
-    """Check a representation without knowing the truth: train twice, and hold one model against the other.
+    """Check a representation without ground truth: train twice, and compare one model with the other.
 
-    If both models found the truth, then a latent of A depends on those latents of B only that the graph learned by A
-    allows. The more seeds agree, the better; a disagreement says that at least one of the two is wrong.
+    If both models are correct, then a latent of A depends only on those latents of B that the learned graph of A
+    allows. The more seeds agree, the better; a disagreement means that at least one of the two models is wrong.
 
     \b
     Examples:
@@ -76,41 +50,41 @@ def compare(
     """
     from estimation.checkpoint import load
 
-    require_place(report)
-    ours, theirs = load(model_a), load(model_b)
-    columns = Columns(observations, actions, latents, categorical, episode, time, images, allow_constant)
-    dataset = read_data(data, Draw(samples, split.value, density, graph_seed), columns, ours)
-    for trained, folder in ((ours, model_a), (theirs, model_b)):
-        fitting(dataset, trained, folder)
-        # without a graph everything would be allowed, and anything confirmed
+    require_folder_of(report)
+    model, other = load(model_a), load(model_b)
+    dataset = read_data(data, options, model)
+    for trained, folder in ((model, model_a), (other, model_b)):
+        # raises an error that names the folder
+        aligned(dataset, trained, folder)
+        # without a graph every dependency is allowed, so that any model would be confirmed
         trained.require_graph(f"{folder}")
-    comparison, distance = _compared(ours, theirs, dataset, threshold)
+    comparison, distance = _compare(model, other, dataset, threshold)
     names = (f"{model_a}", f"{model_b}")
-    _tell(names, dataset, comparison, distance, as_json, aside=report is not None)
+    _print(names, dataset, comparison, distance, as_json, aside=report is not None)
     if report is not None:
         from estimation.report import comparison_page
         from identify.files import write_whole
 
-        write_whole(report, comparison_page(names, (ours, theirs), comparison, distance))
+        write_whole(report, comparison_page(names, (model, other), comparison, distance))
     return int(strict and not comparison.confirmed)
 
 
-def _compared(
-    ours: TrainedModel, theirs: TrainedModel, dataset: Dataset, threshold: float
+def _compare(
+    model: TrainedModel, other: TrainedModel, dataset: Dataset, threshold: float
 ) -> tuple[Comparison, GraphDistance]:
     from estimation.dataset.alignment import with_actions_of
-    from estimation.evaluation.comparison import compare as hold_against
+    from estimation.evaluation.comparison import compare as compare_entanglement
     from estimation.learned import learned_entanglement
     from estimation.metrics import structural_hamming
     from identify.entanglement import predict_entanglement
 
-    learned = learned_entanglement(ours, dataset, other=theirs, threshold=threshold)
-    comparison = hold_against(predict_entanglement(ours.graph), learned)
-    graph = with_actions_of(theirs.graph, ours.graph, "the other model")
-    return comparison, structural_hamming(ours.graph, graph, learned.permutation)
+    learned = learned_entanglement(model, dataset, other=other, threshold=threshold)
+    comparison = compare_entanglement(predict_entanglement(model.graph), learned)
+    other_graph = with_actions_of(other.graph, model.graph, "the other model")
+    return comparison, structural_hamming(model.graph, other_graph, learned.permutation)
 
 
-def _tell(
+def _print(
     names: tuple[str, str],
     dataset: Dataset,
     comparison: Comparison,

@@ -1,30 +1,12 @@
-"""``mechsparse evaluate``: a trained model held against the truth."""
+"""``mechsparse evaluate``: a trained model compared with the ground truth."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from estimation.commands.options import (
-    Actions,
-    AllowConstant,
-    Categorical,
-    Data,
-    Density,
-    Episode,
-    GraphSeed,
-    Images,
-    Latents,
-    Model,
-    Observations,
-    Report,
-    Samples,
-    Split,
-    SplitOf,
-    Strict,
-    Threshold,
-    Time,
-)
-from estimation.commands.sources import Columns, Draw, fitting, read_data, require_place
+from estimation.commands.data_options import DataOptions, takes_data_options
+from estimation.commands.options import Data, Model, Report, Split, Strict, Threshold
+from estimation.commands.sources import aligned, read_data, require_folder_of
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
@@ -36,35 +18,29 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_TRAINED_ON = "these are the data that the model was trained on; other rows show how well it generalises"
+_IS_TRAINING_DATA = (
+    "these are the data that the model was trained on; other rows show how well it generalises"
+)
 
 
+@takes_data_options(Split.test)
 def evaluate(
     model: Model,
     data: Data,
     threshold: Threshold = 0.1,
     strict: Strict = False,
     report: Report = None,
-    samples: Samples = None,
-    split: SplitOf = Split.test,
-    density: Density = None,
-    graph_seed: GraphSeed = None,
-    observations: Observations = None,
-    actions: Actions = None,
-    latents: Latents = None,
-    categorical: Categorical = None,
-    episode: Episode = None,
-    time: Time = None,
-    images: Images = None,
-    allow_constant: AllowConstant = False,
+    *,
+    options: DataOptions,
     as_json: AsJson = False,
 ) -> int:
-    """Hold a trained model against the truth: scores, the learned graph, predicted beside learned entanglement.
+    """Compare a trained model with the truth: scores, the learned graph, predicted beside learned entanglement.
 
-    Data that know their true latents and graph, as simulated ones do, give all of it; others give the negative ELBO
-    and the graph, and for them there is 'mechsparse compare'.
-    MCC: each learned latent correlates with one true latent. R: all learned ones together give the true ones.
-    R_con: so do those that the prediction allows. SHD: edges that are missing or too many in the learned graph.
+    Data with true latents and a true graph, such as simulated data, give all of these; other data give the negative
+    ELBO and the graph, and for them there is 'mechsparse compare'.
+    MCC: correlation of each learned latent with one true latent. R: correlation of the true latents with a regression
+    on all learned ones. R_con: the same with the learned latents that the prediction allows. SHD: missing and extra
+    edges of the learned graph.
 
     \b
     Examples:
@@ -74,33 +50,30 @@ def evaluate(
     """
     from estimation.checkpoint import load
     from estimation.dataset.fingerprint import fingerprint
-    from estimation.evaluation.scores import evaluate as hold_against
+    from estimation.evaluation.scores import evaluate as evaluate_model
     from estimation.exceptions import DataError
 
-    require_place(report)
+    require_folder_of(report)
     trained = load(model)
-    columns = Columns(observations, actions, latents, categorical, episode, time, images, allow_constant)
-    draw = Draw(samples, split.value, density, graph_seed)
-    dataset = read_data(data, draw, columns, trained)
-    dataset = fitting(dataset, trained, model)
-    outcome = hold_against(trained, dataset, threshold=threshold)
-    if strict and outcome.comparison is None:
+    dataset = aligned(read_data(data, options, trained), trained, model)
+    evaluation = evaluate_model(trained, dataset, threshold=threshold)
+    if strict and evaluation.comparison is None:
         raise DataError(f"{data}: lacks true latents or the true graph, which --strict needs; leave it out")
-    notes = [_TRAINED_ON] if fingerprint(dataset) == trained.data_fingerprint else []
-    _tell(model, trained, dataset, outcome, notes, as_json, aside=report is not None)
+    notes = [_IS_TRAINING_DATA] if fingerprint(dataset) == trained.data_fingerprint else []
+    _print(model, trained, dataset, evaluation, notes, as_json, aside=report is not None)
     if report is not None:
         from estimation.report import evaluation_page
         from identify.files import write_whole
 
-        write_whole(report, evaluation_page(trained, dataset, outcome))
-    return int(strict and not outcome.comparison)
+        write_whole(report, evaluation_page(trained, dataset, evaluation))
+    return int(strict and not evaluation.comparison)
 
 
-def _tell(
+def _print(
     folder: Path,
     model: TrainedModel,
     dataset: Dataset,
-    outcome: Evaluation,
+    evaluation: Evaluation,
     notes: list[str],
     as_json: bool,
     aside: bool,
@@ -109,10 +82,10 @@ def _tell(
         from estimation.report.rows import graph_record
 
         record = {"model": str(folder), "data": dataset.name, "graph": graph_record(model.graph)}
-        print_json({**record, **outcome.to_dict(), "notes": notes})
+        print_json({**record, **evaluation.to_dict(), "notes": notes})
         return
     from estimation.report.terminal import show_evaluation
 
-    show(show_evaluation(f"{folder} on {dataset!r}", outcome), aside)
+    show(show_evaluation(f"{folder} on {dataset!r}", evaluation), aside)
     for note in notes:
         show(f"note: {note}", aside)

@@ -1,4 +1,4 @@
-"""``mechsparse reproduce``: the published table, made again, ours beside the published numbers."""
+"""``mechsparse reproduce``: the published table, reproduced beside the published numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from estimation.commands.running import Jobs, RetryFailed, Scheduler, Slurm, watching, workers_of
+from estimation.commands.worker_options import (
+    Jobs,
+    RetryFailed,
+    Scheduler,
+    Slurm,
+    live_progress,
+    select_workers,
+)
 from estimation.config.baselines import BASELINES
 from estimation.config.training import SPARSE_VAE
 from identify.commands.options import AsJson, print_json, show
@@ -19,11 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["reproduce"]
 
 # as published
-SEEDS = 5
+N_SEEDS = 5
 
 
 def reproduce(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Gets a folder per run.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the runs and the table.")
+    ],
     only: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="One of the eight data sets; may be repeated.", show_default="all"),
@@ -38,21 +47,27 @@ def reproduce(
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="How many model seeds, from 0.", show_default=str(SEEDS)),
+        typer.Option(
+            metavar="N", min=1, help="Number of model seeds, counted from 0.", show_default=str(N_SEEDS)
+        ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="One seed.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Use one seed.")] = False,
     true_edges: Annotated[
         bool,
-        typer.Option("--true-edges", help="The true number of edges as the budget, not the published one."),
+        typer.Option(
+            "--true-edges", help="Use the true number of edges as the budget, not the published one."
+        ),
     ] = False,
-    samples: Annotated[int, typer.Option("-n", metavar="N", min=1, help="To train on.")] = 200_000,
-    test_samples: Annotated[int, typer.Option(metavar="N", min=1, help="To score on.")] = 100_000,
+    samples: Annotated[
+        int, typer.Option("-n", metavar="N", min=1, help="Number of training samples.")
+    ] = 200_000,
+    test_samples: Annotated[int, typer.Option(metavar="N", min=1, help="Number of test samples.")] = 100_000,
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="One setting; may be repeated. preset=published trains the sparse VAE the authors' way, for days.",
+            help="One setting; may be repeated. preset=published: the authors' settings, which train for days.",
             show_default=False,
         ),
     ] = None,
@@ -62,10 +77,10 @@ def reproduce(
     retry_failed: RetryFailed = False,
     as_json: AsJson = False,
 ) -> int:
-    """Make the published table again: eight data sets, published budgets, five seeds; ours beside theirs.
+    """Reproduce the published table: eight data sets, published budgets, five seeds, beside the published numbers.
 
-    A run takes about 4 minutes on one core, the whole table 2 hours 40 minutes; --quick needs a fifth. It may be
-    stopped at any moment and started again with the same words.
+    A run takes about 4 minutes on one core, the whole table 2 hours 40 minutes; --quick takes a fifth. It may be
+    stopped at any time and started again with the same arguments.
 
     \b
     Examples:
@@ -86,13 +101,13 @@ def reproduce(
         test_samples=test_samples,
         settings=read_changes(settings or []),
     )
-    workers = workers_of(scheduler, slurm)
-    with watching(plan) as on_change:
+    workers = select_workers(scheduler, slurm)
+    with live_progress(plan) as on_change:
         outcome = run_sweep(plan, out, jobs, workers, retry_failed, on_change)
     results = collect(out, plan)
     lines = side_by_side(results)
     paths = write_companions(out, {**results.files(), **_figure(lines)})
-    _tell(lines, outcome, paths, as_json)
+    _print(lines, outcome, paths, as_json)
     return int(bool(outcome.failed))
 
 
@@ -101,7 +116,7 @@ def _seeds(seeds: int | None, quick: bool) -> int:
 
     if quick and seeds is not None:
         raise ConfigError(f"--quick and --seeds {seeds} are both given; --quick is --seeds 1")
-    return 1 if quick else seeds or SEEDS
+    return 1 if quick else seeds or N_SEEDS
 
 
 def _figure(lines: tuple[SideBySide, ...]) -> dict[str, bytes]:
@@ -116,11 +131,11 @@ def _figure(lines: tuple[SideBySide, ...]) -> dict[str, bytes]:
     with own_style():
         figure = Figure(figsize=(7.2, 1.2 + 0.34 * len(lines)), layout="constrained")
         plot_reproduction(lines, figure.subplots())
-        drawn = figure_svg(figure, "ours beside the published numbers")
-    return {"reproduction.svg": drawn.encode()}
+        svg = figure_svg(figure, "reproduced beside published numbers")
+    return {"reproduction.svg": svg.encode()}
 
 
-def _tell(lines: tuple[SideBySide, ...], outcome: Outcome, paths: list[Path], as_json: bool) -> None:
+def _print(lines: tuple[SideBySide, ...], outcome: Outcome, paths: list[Path], as_json: bool) -> None:
     if as_json:
         print_json(
             {

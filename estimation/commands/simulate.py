@@ -1,4 +1,4 @@
-"""``mechsparse simulate``: data of which the truth is known."""
+"""``mechsparse simulate``: data with a known ground truth."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ __all__ = ["simulate"]
 
 
 class Decoder(StrEnum):
-    """Decoders by name, as `estimation.simulate.simulate` knows them."""
+    """Names of decoders, as in `estimation.simulate.simulate`."""
 
     mlp = "mlp"
     polynomial = "polynomial"
     balls = "balls"
 
 
-class DrawnActions(StrEnum):
-    """How actions are drawn, as `estimation.simulate.simulate` knows it."""
+class ActionDistribution(StrEnum):
+    """Names of the distributions of actions, as in `estimation.simulate.simulate`."""
 
     uniform = "uniform"
     normal = "normal"
@@ -47,32 +47,38 @@ def simulate(
             autocompletion=complete_graph,
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DATA.npz", help="The file to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DATA.npz", help="File to write.")],
     samples: Annotated[
-        int, typer.Option("--samples", "-n", metavar="N", min=1, help="How many samples.")
+        int, typer.Option("--samples", "-n", metavar="N", min=1, help="Number of samples.")
     ] = 10_000,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Fixes graph, coefficients and decoder.", show_default="0")
+        int | None, typer.Option(min=0, help="Seed of graph, coefficients and decoder.", show_default="0")
     ] = None,
-    split: Annotated[Split, typer.Option(help="Each draws other samples of the same process.")] = Split.train,
+    split: Annotated[
+        Split, typer.Option(help="Split; each has other samples of the same process.")
+    ] = Split.train,
     published: Annotated[
         bool,
         typer.Option(
             "--published/--no-published",
-            help="The data of the paper, number for number, instead of a process drawn from the seed.",
+            help="Data of the paper, number for number, instead of a process drawn from the seed.",
         ),
     ] = False,
-    density: Annotated[float | None, typer.Option(help="Of ActionRandom and TimeRandom.")] = None,
-    graph_seed: Annotated[int | None, typer.Option(min=0, help="Likewise.", show_default="the seed")] = None,
+    density: Annotated[
+        float | None, typer.Option(help="Density of the random graph of ActionRandom and TimeRandom.")
+    ] = None,
+    graph_seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of that random graph.", show_default="the seed")
+    ] = None,
     decoder: Annotated[
-        Decoder | None, typer.Option(help="From latents to observations.", show_default="mlp")
+        Decoder | None, typer.Option(help="Decoder from latents to observations.", show_default="mlp")
     ] = None,
     actions: Annotated[
-        DrawnActions | None, typer.Option(help="How actions are drawn.", show_default="uniform")
+        ActionDistribution | None, typer.Option(help="Distribution of the actions.", show_default="uniform")
     ] = None,
     noise: Annotated[
         float | None,
-        typer.Option(help="Of the observations, in standard deviations.", show_default="0.01"),
+        typer.Option(help="Noise of the observations, in standard deviations.", show_default="0.01"),
     ] = None,
     length: Annotated[
         int | None, typer.Option(min=1, help="Time steps per sample.", show_default="2 with a past, else 1")
@@ -89,11 +95,11 @@ def simulate(
       mechsparse simulate graph.json --seed 3 --actions interventions -o data.npz
       mechsparse simulate TimeRandom --published --density 0.2 --graph-seed 11 -o random.npz
     """
-    chosen = {"seed": seed, "decoder": decoder, "actions": actions, "noise": noise, "length": length}
+    options = {"seed": seed, "decoder": decoder, "actions": actions, "noise": noise, "length": length}
     if published:
-        dataset = _published(process, samples, split, density, graph_seed, chosen)
+        dataset = _published(process, samples, split, density, graph_seed, options)
     else:
-        dataset = _simulated(process, form, samples, split, density, graph_seed, chosen)
+        dataset = _simulated(process, form, samples, split, density, graph_seed, options)
     dataset.write(out)
     record = _record(dataset, out, split, published, None if published else seed or 0)
     if as_json:
@@ -108,14 +114,14 @@ def _published(
     split: Split,
     density: float | None,
     graph_seed: int | None,
-    chosen: dict[str, Any],
+    options: dict[str, Any],
 ) -> Dataset:
     from estimation.simulate.sampling import published
 
-    for name, value in chosen.items():
+    for name, value in options.items():
         if value is not None:
             raise RequestError(
-                f"--{name} doesn't go with --published: these data are fixed; leave one of them out"
+                f"--{name} doesn't apply with --published: these data are fixed; leave one of the two out"
             )
     return published(published_name(process) or process, samples, split.value, density, graph_seed)
 
@@ -127,25 +133,27 @@ def _simulated(
     split: Split,
     density: float | None,
     graph_seed: int | None,
-    chosen: dict[str, Any],
+    options: dict[str, Any],
 ) -> Dataset:
-    from estimation.simulate.sampling import simulate as draw
+    from estimation.simulate.sampling import simulate as simulate_process
 
     source, name = _source(process, form)
-    options = {
-        "n_steps" if key == "length" else key: value for key, value in chosen.items() if value is not None
+    keywords = {
+        "n_steps" if name == "length" else name: value for name, value in options.items() if value is not None
     }
-    dataset = draw(source, samples, split=split.value, density=density, graph_seed=graph_seed, **options)
+    dataset = simulate_process(
+        source, samples, split=split.value, density=density, graph_seed=graph_seed, **keywords
+    )
     return replace(dataset, name=name)
 
 
 def _source(process: str, form: str | None) -> tuple[str | CausalGraph, str]:
-    """A published process by name, else a graph with what to call it; a file wins."""
+    """Return a published process, or else a graph, and its name; a file takes precedence."""
     name = None if process == "-" or Path(process).exists() else published_name(process)
     if name is not None:
         return name, name
     if process != "-" and not is_file(process):
-        # it must be in the catalogue then, which has more to say about a name that isn't
+        # the catalogue suggests similar names if the name is unknown
         process = process if process.startswith(CATALOGUE) else CATALOGUE + process
     source = read_one(process, form)
     return source.graph, source.name

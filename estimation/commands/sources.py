@@ -1,13 +1,11 @@
-"""What a person types for DATA -> a dataset: a file of their own, or a published process."""
+"""The DATA argument of a command -> a dataset: a file, or samples of a published process."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from estimation.commands.data_options import FILE_OPTIONS, PROCESS_OPTIONS, DataOptions
 from identify.exceptions import FileAccessError, RequestError
 from identify.names import shown
 
@@ -15,76 +13,49 @@ if TYPE_CHECKING:
     from estimation.dataset.dataset import Dataset
     from estimation.trained import TrainedModel
 
-__all__ = ["Columns", "Draw", "fitting", "is_file", "published_name", "read_data", "require_place"]
-
-Names = Sequence[str] | None
+__all__ = ["aligned", "is_file", "published_name", "read_data", "require_folder_of"]
 
 
-@dataclass(frozen=True)
-class Draw:
-    """Which samples of a published process."""
-
-    samples: int | None
-    split: str
-    density: float | None
-    graph_seed: int | None
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which columns of a table, or arrays of a file, play which part; None: by their usual names."""
-
-    observations: Names = None
-    actions: Names = None
-    latents: Names = None
-    categorical: Names = None
-    episode: str | None = None
-    time: str | None = None
-    images: str | None = None
-    allow_constant: bool = False
-
-
-def read_data(data: str, draw: Draw, columns: Columns, like: Dataset | TrainedModel | None = None) -> Dataset:
-    """The dataset behind an argument. A file wins over a published process of the same name.
+def read_data(data: str, options: DataOptions, like: Dataset | TrainedModel | None = None) -> Dataset:
+    """Return the dataset that an argument names. A file takes precedence over a published process of the same name.
 
     Args:
-        data: the argument.
-        draw: what to draw of a published process.
-        columns: what to read of a file.
-        like: the training data or the model, so that columns play the same parts and categories are the same.
+        data: The argument.
+        options: Options of the command.
+        like: The training data or the model, which give columns their roles and categories.
 
     Raises:
-        IdentifyError: it can't be read, or an option doesn't go with it.
+        IdentifyError: If the data can't be read, or an option doesn't apply to them.
 
     Example:
-        >>> read_data("actiondiag", Draw(50, "test", None, None), Columns())
+        >>> read_data("actiondiag", DataOptions(samples=50))
         Dataset('ActionDiag', 50 samples, 1 step, 20 observed, 10 actions, 10 latents)
     """
     if is_file(data):
-        if draw.samples is not None or draw.density is not None or draw.graph_seed is not None:
+        if any(getattr(options, name) is not None for name in PROCESS_OPTIONS):
             raise RequestError(
-                f"{shown(data)}: is a file; --samples, --density and --graph-seed are for published data"
+                f"{shown(data)}: is a file; --samples, --density and --graph-seed are for published processes"
             )
-        return _read_file(data, columns, like)
+        from estimation.dataset.dataset import Dataset
+
+        return Dataset.read_with(data, options.read_options(like), like)
     name = published_name(data)
     if name is None:
         from estimation.simulate.published_processes import NAMES
 
         raise FileAccessError(f"{shown(data)}: no such file; published processes are {', '.join(NAMES)}")
-    for field in fields(columns):
-        if getattr(columns, field.name):
-            raise RequestError(
-                f"{name} is a published process; --{field.name.replace('_', '-')} is for files"
-            )
-    if draw.samples is None:
-        raise RequestError(f"{name} is a published process; say how many samples, for instance -n 10000")
+    for option in FILE_OPTIONS:
+        if getattr(options, option):
+            raise RequestError(f"{name} is a published process; --{option.replace('_', '-')} is for files")
+    if options.samples is None:
+        raise RequestError(f"{name} is a published process; set the number of samples, for instance -n 10000")
     from estimation.simulate.sampling import published
 
-    return published(name, draw.samples, draw.split, draw.density, draw.graph_seed)  # type: ignore[arg-type]
+    return published(name, options.samples, options.split.value, options.density, options.graph_seed)
 
 
 def is_file(data: str) -> bool:
-    """Whether it is one, or looks like one that is missing: no process has a suffix.
+    """Return whether an argument is a file, or has a suffix like a missing file: no process has one.
 
     Example:
         >>> is_file("data.npz"), is_file("TimeDiag")
@@ -94,7 +65,7 @@ def is_file(data: str) -> bool:
 
 
 def published_name(text: str) -> str | None:
-    """The published process of that name, whatever its case; None when there is none.
+    """Return the published process of a name in any case; None if there is none.
 
     Example:
         >>> published_name("timediag"), published_name("TimeDig")
@@ -105,14 +76,14 @@ def published_name(text: str) -> str | None:
     return next((name for name in NAMES if name.casefold() == text.casefold()), None)
 
 
-def require_place(path: Path | None) -> None:
-    """Fail before hours of training, not after them.
+def require_folder_of(path: Path | None) -> None:
+    """Require that the folder of an output file exists, before hours of training and not after them.
 
     Raises:
-        FileAccessError: the folder of a file that is to be written doesn't exist.
+        FileAccessError: If the folder doesn't exist.
 
     Example:
-        >>> require_place(Path("no such folder/report.html"))
+        >>> require_folder_of(Path("no such folder/report.html"))
         Traceback (most recent call last):
         identify.exceptions.FileAccessError: no such folder/report.html: no such folder no such folder
     """
@@ -120,47 +91,17 @@ def require_place(path: Path | None) -> None:
         raise FileAccessError(f"{shown(str(path))}: no such folder {shown(str(path.parent))}")
 
 
-def fitting(dataset: Dataset, model: TrainedModel, folder: Path) -> Dataset:
-    """The data with the columns that the model was trained on, in their order.
+def aligned(dataset: Dataset, model: TrainedModel, folder: Path) -> Dataset:
+    """Return a dataset with the columns that a model was trained on, in their order.
+
+    Args:
+        dataset: Data to align.
+        model: The model.
+        folder: Its folder, for error messages.
 
     Raises:
-        DataError: other observed columns, or other actions.
+        DataError: If observed columns or actions differ.
     """
     from estimation.dataset.alignment import align
 
     return align(dataset, model, f"{folder}")
-
-
-def _read_file(data: str, columns: Columns, like: Dataset | TrainedModel | None) -> Dataset:
-    from estimation.dataset.dataset import Dataset
-
-    return Dataset.read(
-        data,
-        observations=_single(columns.observations),
-        actions=_single(columns.actions),
-        latents=_single(columns.latents),
-        categorical=_categories(columns.categorical or (), like),
-        like=like,
-        episode=columns.episode,
-        time=columns.time,
-        images=columns.images,
-        allow_constant=columns.allow_constant,
-    )
-
-
-def _single(names: Names) -> str | Sequence[str] | None:
-    # arrays of an NPZ file are asked for by one name
-    return names[0] if names and len(names) == 1 else (names or None)
-
-
-def _categories(
-    patterns: Sequence[str], like: Dataset | TrainedModel | None
-) -> Sequence[str] | dict[str, list[str]]:
-    """The categories that training had, by column, where only names of actions tell; else the patterns themselves."""
-    found: dict[str, list[str]] = {}
-    # models of earlier releases don't know the parts of the columns
-    for name in () if like is None or like.roles is not None else like.action_names:
-        column, separator, value = name.partition("=")
-        if separator and any(fnmatchcase(column, pattern) for pattern in patterns):
-            found.setdefault(column, []).append(value)
-    return found or patterns

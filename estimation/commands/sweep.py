@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from estimation.commands.running import Jobs, RetryFailed, Scheduler, Slurm, watching, workers_of
+from estimation.commands.worker_options import (
+    Jobs,
+    RetryFailed,
+    Scheduler,
+    Slurm,
+    live_progress,
+    select_workers,
+)
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
@@ -20,7 +27,9 @@ def sweep(
     config: Annotated[
         Path, typer.Argument(metavar="CONFIG.toml", help="Data sets, methods, grids and seeds.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Gets a folder per run.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the runs and their tables.")
+    ],
     jobs: Jobs = 1,
     scheduler: Scheduler = None,
     slurm: Slurm = None,
@@ -29,8 +38,8 @@ def sweep(
 ) -> int:
     """Train every combination of data set, method, setting and seed.
 
-    A sweep may be stopped at any moment and started again with the same words: what is done is not repeated, and what
-    was under way goes on. A run that fails is recorded and does not stop the others.
+    A sweep may be stopped at any time and started again with the same arguments: finished runs are not repeated, and
+    an interrupted run is resumed. A failed run is recorded and does not stop the others.
 
     \b
     Example of a file:
@@ -45,12 +54,12 @@ def sweep(
     from estimation.sweep import collect, read_plan, run_sweep
 
     plan = read_plan(config)
-    workers = workers_of(scheduler, slurm)
-    with watching(plan) as on_change:
+    workers = select_workers(scheduler, slurm)
+    with live_progress(plan) as on_change:
         outcome = run_sweep(plan, out, jobs, workers, retry_failed, on_change)
     results = collect(out, plan)
     paths = write_companions(out, {**results.files(), **_figures(results)})
-    _tell(outcome, results, paths, as_json)
+    _print(outcome, results, paths, as_json)
     return int(bool(outcome.failed))
 
 
@@ -63,7 +72,7 @@ def _figures(results: Results) -> dict[str, bytes]:
 
     files = {}
     for (data, method), rows in results.groups.items():
-        # nothing to draw without the truth, or against edges where there is no graph
+        # there is nothing to draw without ground truth, and no number of edges without a graph
         if all(row["mcc"] is None or row["edges"] is None for row in rows):
             continue
         with own_style():
@@ -76,7 +85,7 @@ def _figures(results: Results) -> dict[str, bytes]:
 
 
 def _choices(results: Results, data: str, method: str) -> dict[str, Any]:
-    """What would be chosen without the truth; the agreement of seeds alone where there are several."""
+    """Return the settings chosen without ground truth, also by the agreement of seeds where there are several."""
     from estimation.selection.rules import DEFAULT_RULE
 
     rows = results.groups[data, method]
@@ -84,7 +93,7 @@ def _choices(results: Results, data: str, method: str) -> dict[str, Any]:
     return {rule: results.select(data, method, rule) for rule in rules}
 
 
-def _tell(outcome: Outcome, results: Results, paths: list[Path], as_json: bool) -> None:
+def _print(outcome: Outcome, results: Results, paths: list[Path], as_json: bool) -> None:
     chosen = {key: results.select(*key) for key in results.groups}
     if as_json:
         print_json(
@@ -95,9 +104,9 @@ def _tell(outcome: Outcome, results: Results, paths: list[Path], as_json: bool) 
                 "written": [str(path) for path in paths],
                 "rows": [dict(row) for row in results.rows],
                 "chosen": [
-                    {"data": data, "method": method, "setting": each.setting, "reason": each.reason}
-                    for (data, method), each in chosen.items()
-                    if each is not None
+                    {"data": data, "method": method, "setting": choice.setting, "reason": choice.reason}
+                    for (data, method), choice in chosen.items()
+                    if choice is not None
                 ],
             }
         )

@@ -1,4 +1,4 @@
-"""``mechsparse train``: from data to a model in a folder."""
+"""``mechsparse train``: train a model on data, and write it to a folder."""
 
 from __future__ import annotations
 
@@ -10,24 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from estimation.commands.options import (
-    Actions,
-    AllowConstant,
-    Categorical,
-    Data,
-    Density,
-    Episode,
-    GraphSeed,
-    Images,
-    Latents,
-    Observations,
-    Report,
-    Samples,
-    Split,
-    SplitOf,
-    Time,
-)
-from estimation.commands.sources import Columns, Draw, is_file, read_data, require_place
+from estimation.commands.data_options import DataOptions, takes_data_options
+from estimation.commands.options import Data, Report, Split
+from estimation.commands.sources import is_file, read_data, require_folder_of
 from estimation.config.baselines import BASELINES, BaselineConfig
 from estimation.config.training import PRESETS, SPARSE_VAE
 from identify.commands.options import AsJson, print_json, show
@@ -47,12 +32,13 @@ __all__ = ["train"]
 
 _STATE = "state"
 _MANIFEST = "manifest.json"
-_VALIDATION = 2_000
+_N_VALIDATION_SAMPLES = 2_000
 
 
+@takes_data_options(Split.train)
 def train(
     data: Data,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where to write the model.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder to write the model to.")],
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE.toml", help="Settings of training.", show_default=False),
@@ -62,8 +48,8 @@ def train(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="One setting, over those of the file; may be repeated. "
-            "Known are the fields of estimation.config.training.TrainingConfig, or BaselineConfig.",
+            help="One setting, which overrides the file; may be repeated. "
+            "The settings are the fields of estimation.config.TrainingConfig, or BaselineConfig.",
             show_default=False,
         ),
     ] = None,
@@ -72,61 +58,58 @@ def train(
         typer.Option(metavar="NAME", help=f"The sparse VAE, or a baseline: {', '.join(BASELINES)}."),
     ] = SPARSE_VAE,
     max_edges_actions: Annotated[
-        int | None, typer.Option(metavar="N", help="Budget: most edges of G^a.", show_default="no limit")
+        int | None,
+        typer.Option(metavar="N", help="Budget: maximum number of edges of G^a.", show_default="no limit"),
     ] = None,
     max_edges_past: Annotated[
-        int | None, typer.Option(metavar="N", help="Budget: most edges of G^z.", show_default="no limit")
+        int | None,
+        typer.Option(metavar="N", help="Budget: maximum number of edges of G^z.", show_default="no limit"),
     ] = None,
     steps: Annotated[
         int | None,
         typer.Option(metavar="N", help="Optimisation steps.", show_default=str(PRESETS["fast"]["steps"])),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Of weights, batches and noise.", show_default="0")
+        int | None, typer.Option(metavar="N", help="Seed of weights, batches and noise.", show_default="0")
     ] = None,
     resume: Annotated[
         bool | None,
         typer.Option(
             "--resume/--restart",
-            help="An interrupted run left its state in FOLDER/state: go on from there, or begin anew.",
+            help="An interrupted run leaves its state in FOLDER/state: resume from there, or start from scratch.",
             show_default=False,
         ),
     ] = None,
     checkpoint_every: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Steps between two states to resume from.")
+        int, typer.Option(metavar="N", min=1, help="Steps between two checkpoints to resume from.")
     ] = 1_000,
     convolutional: Annotated[
         bool,
-        typer.Option("--convolutional", help="Encoder and decoder for images, instead of MLPs on long rows."),
+        typer.Option(
+            "--convolutional",
+            help="Use a convolutional encoder and decoder for images, instead of MLPs on flattened pixels.",
+        ),
     ] = False,
     validation: Annotated[
         str | None,
-        typer.Option(metavar="DATA", help="Data to look at while training.", show_default="5% of the rows"),
+        typer.Option(
+            metavar="DATA", help="Data for validation during training.", show_default="5% of the rows"
+        ),
     ] = None,
     tensorboard: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Write the history for TensorBoard.", show_default=False),
     ] = None,
     report: Report = None,
-    samples: Samples = None,
-    split: SplitOf = Split.train,
-    density: Density = None,
-    graph_seed: GraphSeed = None,
-    observations: Observations = None,
-    actions: Actions = None,
-    latents: Latents = None,
-    categorical: Categorical = None,
-    episode: Episode = None,
-    time: Time = None,
-    images: Images = None,
-    allow_constant: AllowConstant = False,
+    *,
+    options: DataOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Train a sparse-mechanism VAE: latents, and the graph of what acts on them.
+    """Train a sparse-mechanism VAE: it learns latents, and the graph of the actions and past latents that affect them.
 
-    At least one edge budget is needed: G^a holds who is acted on by which action, G^z by which past latent.
-    The folder gets the model, and the learned graph as graph.json for the other commands; of a model that was there
-    before, nothing stays. Baselines, which learn no graph, need no budget.
+    At least one edge budget is required: G^a has the edges from actions to latents, G^z those from past latents.
+    The command writes the model to the folder, and the learned graph as graph.json for the other commands; a previous
+    model in the folder is removed. Baselines learn no graph and need no budget.
 
     \b
     Examples:
@@ -139,28 +122,27 @@ def train(
       mechsparse train table.csv -o model --images file --actions push --convolutional \\
           --set n_latents=4 --max-edges-past 6 --set steps=3000
     """
-    columns = Columns(observations, actions, latents, categorical, episode, time, images, allow_constant)
-    draw = Draw(samples, split.value, density, graph_seed)
-    flags = {
+    overrides = {
         "max_edges_actions": max_edges_actions,
         "max_edges_past": max_edges_past,
         "steps": steps,
         "seed": seed,
     }
     run = _Run(out, report, tensorboard, resume, checkpoint_every)
-    chosen = _config(method, config, settings or [], flags)
-    dataset = read_data(data, draw, columns)
-    held_out = _validation(validation, draw, columns, dataset)
-    _require_budgets(dataset, chosen)
-    model = run.fit(dataset, held_out, chosen, _networks(dataset, chosen) if convolutional else {})
-    where = "the training data" if held_out is None else "the validation data"
-    measured = dataset if held_out is None else held_out
-    run.tell(model, measured, run.evaluation(model, measured), where, as_json)
+    resolved = _config(method, config, settings or [], overrides)
+    dataset = read_data(data, options)
+    held_out = _validation_data(validation, options, dataset)
+    _require_budgets(dataset, resolved)
+    networks = _convolutional_networks(dataset, resolved) if convolutional else {}
+    model = run.fit(dataset, held_out, resolved, networks)
+    evaluated_on = "the training data" if held_out is None else "the validation data"
+    evaluated = dataset if held_out is None else held_out
+    run.print(model, evaluated, run.evaluation(model, evaluated), evaluated_on, as_json)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """The folders and files of a run."""
+    """Folders and files of a run."""
 
     out: Path
     report: Path | None
@@ -179,11 +161,11 @@ class _Run:
         from estimation.training.loop import fit
         from identify.files import make_folder
 
-        require_place(self.report)
+        require_folder_of(self.report)
         state = self.out / _STATE
-        self._settle(state)
-        goes_on = (state / _MANIFEST).exists()
-        with _history_writer(self.tensorboard, goes_on) as on_record:
+        self._resume_or_forget(state)
+        is_resumed = (state / _MANIFEST).exists()
+        with _history_writer(self.tensorboard, is_resumed) as on_record:
             make_folder(self.out)
             model = fit(
                 dataset,
@@ -195,18 +177,18 @@ class _Run:
                 encoder=networks.get("encoder"),
                 decoder=networks.get("decoder"),
             )
-        model.save(self.out, self._announced())
+        model.save(self.out, self._later_files())
         forget_folder(state)
         return model
 
-    def _announced(self) -> tuple[str, ...]:
-        """A report in the model's folder, which goes with the model when another takes its place."""
+    def _later_files(self) -> tuple[str, ...]:
+        """Return the report if it is in the model's folder, so that it is removed together with the model."""
         if self.report is None or self.report.resolve().parent != self.out.resolve():
             return ()
         return (self.report.name,)
 
-    def _settle(self, state: Path) -> None:
-        """Never lose hours of an interrupted run because an option was left out."""
+    def _resume_or_forget(self, state: Path) -> None:
+        """Require --resume or --restart for an interrupted run, so that its hours are not lost by accident."""
         from estimation.exceptions import CheckpointError
         from estimation.storage.folders import forget_folder
 
@@ -214,46 +196,53 @@ class _Run:
             forget_folder(state)
         elif self.resume is None and (state / _MANIFEST).exists():
             raise CheckpointError(
-                f"{state}: holds an unfinished run; give --resume to go on with it, or --restart"
+                f"{state}: holds an unfinished run; give --resume to continue it, or --restart"
             )
 
     def evaluation(self, model: TrainedModel, dataset: Dataset) -> Evaluation | None:
-        """What the model got right, when the truth is known."""
+        """Return the evaluation of the model, if the data have true latents."""
         if dataset.latents is None:
             return None
         from estimation.evaluation.scores import evaluate
 
         return evaluate(model, dataset)
 
-    def tell(
-        self, model: TrainedModel, dataset: Dataset, outcome: Evaluation | None, where: str, as_json: bool
+    def print(
+        self,
+        model: TrainedModel,
+        dataset: Dataset,
+        evaluation: Evaluation | None,
+        evaluated_on: str,
+        as_json: bool,
     ) -> None:
+        """Print the result of the run, and write its report."""
         from estimation.report.rows import training_record
 
         record = {"data": dataset.name, "model": str(self.out), **training_record(model)}
-        record["evaluated_on"] = None if outcome is None else where
-        record["evaluation"] = None if outcome is None else outcome.to_dict()
+        record["evaluated_on"] = None if evaluation is None else evaluated_on
+        record["evaluation"] = None if evaluation is None else evaluation.to_dict()
         record["notes"] = [*dataset.notes, *model.history.notes]
         if as_json:
             print_json(record)
         else:
             from estimation.report.terminal import show_training
 
-            show(show_training(f"{self.out}", model, outcome, where, dataset.notes), aside=True)
+            table = show_training(f"{self.out}", model, evaluation, evaluated_on, dataset.notes)
+            show(table, aside=True)
         if self.report is not None:
             from estimation.report import training_page
             from identify.files import write_whole
 
-            write_whole(self.report, training_page(model, dataset, outcome, where))
+            write_whole(self.report, training_page(model, dataset, evaluation, evaluated_on))
 
 
 def _config(
-    method: str, file: Path | None, settings: list[str], flags: dict[str, int | None]
+    method: str, file: Path | None, settings: list[str], overrides: dict[str, int | None]
 ) -> TrainingConfig | BaselineConfig:
     from estimation.config.settings import read_settings
     from estimation.config.training import read_config
 
-    changes = [*settings, *(f"{name}={value}" for name, value in flags.items() if value is not None)]
+    changes = [*settings, *(f"{name}={value}" for name, value in overrides.items() if value is not None)]
     if method == SPARSE_VAE:
         return read_config(file, changes)
     if method not in BASELINES:
@@ -263,8 +252,10 @@ def _config(
     return read_settings(BaselineConfig, file, changes, method=method)
 
 
-def _networks(dataset: Dataset, config: TrainingConfig | BaselineConfig) -> dict[str, nn.Module]:
-    """The convolutional pair for these images."""
+def _convolutional_networks(
+    dataset: Dataset, config: TrainingConfig | BaselineConfig
+) -> dict[str, nn.Module]:
+    """Return a convolutional encoder and decoder for these images."""
     from estimation.exceptions import ConfigError
     from estimation.models.convolutional import ConvDecoder, ConvEncoder
     from estimation.models.representation import Shape
@@ -279,14 +270,19 @@ def _networks(dataset: Dataset, config: TrainingConfig | BaselineConfig) -> dict
     }
 
 
-def _validation(data: str | None, draw: Draw, columns: Columns, dataset: Dataset) -> Dataset | None:
+def _validation_data(data: str | None, options: DataOptions, dataset: Dataset) -> Dataset | None:
     if data is None:
         return None
     if is_file(data):
-        return read_data(data, Draw(None, Split.valid.value, None, None), columns, dataset)
-    # of a published process other samples than those trained on
-    drawn = replace(draw, split=Split.valid.value, samples=draw.samples or _VALIDATION)
-    return read_data(data, drawn, Columns())
+        return read_data(data, replace(options, samples=None, density=None, graph_seed=None), dataset)
+    # of a published process, another split than the training data
+    process = DataOptions(
+        samples=options.samples or _N_VALIDATION_SAMPLES,
+        split=Split.valid,
+        density=options.density,
+        graph_seed=options.graph_seed,
+    )
+    return read_data(data, process)
 
 
 def _require_budgets(dataset: Dataset, config: TrainingConfig | BaselineConfig) -> None:
@@ -298,23 +294,27 @@ def _require_budgets(dataset: Dataset, config: TrainingConfig | BaselineConfig) 
         return
     if config.max_edges_actions is not None or config.max_edges_past is not None:
         return
-    wanted = []
-    for present, kind, name in ((dataset.n_actions, "actions", "Ga"), (dataset.n_steps > 1, "past", "Gz")):
-        if present:
+    budgets = []
+    for has_mask, kind, name in ((dataset.n_actions, "actions", "Ga"), (dataset.n_steps > 1, "past", "Gz")):
+        if has_mask:
             truth = (
                 "" if dataset.graph is None else f" (the true graph has {getattr(dataset.graph, name).nnz})"
             )
-            wanted.append(f"--max-edges-{kind} N{truth}")
-    if not wanted:
-        raise ConfigError("these data have no actions and no past, so that nothing can be sparse")
+            budgets.append(f"--max-edges-{kind} N{truth}")
+    if not budgets:
+        raise ConfigError("these data have no actions and no past, so there are no mechanisms to learn")
     raise ConfigError(
-        f"no edge budget is set; give {' or '.join(wanted)}, or --set sparsity=adaptive, penalty or none"
+        f"no edge budget is set; give {' or '.join(budgets)}, or --set sparsity=adaptive, penalty or none"
     )
 
 
 @contextlib.contextmanager
-def _history_writer(folder: Path | None, goes_on: bool) -> Iterator[Callable[[Record], None] | None]:
-    """Write every record of the history for TensorBoard, as it comes; of another run, nothing stays in the folder."""
+def _history_writer(folder: Path | None, is_resumed: bool) -> Iterator[Callable[[Record], None] | None]:
+    """Write the records of the history for TensorBoard as they arrive; the history of another run is removed.
+
+    Yields:
+        A function to call with every record; None without a folder.
+    """
     if folder is None:
         yield None
         return
@@ -323,7 +323,7 @@ def _history_writer(folder: Path | None, goes_on: bool) -> Iterator[Callable[[Re
     from estimation.storage.companions import announce, forget_written
     from identify.files import make_folder
 
-    if not goes_on:
+    if not is_resumed:
         forget_written(folder)
     before = {path.name for path in make_folder(folder).iterdir()}
     with SummaryWriter(str(folder)) as writer:

@@ -1,4 +1,4 @@
-"""``mechsparse verify``: several trained models held against what the best one's graph predicts."""
+"""``mechsparse verify``: several trained models compared with the prediction from the best model's graph."""
 
 from __future__ import annotations
 
@@ -7,25 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from estimation.commands.options import (
-    Actions,
-    AllowConstant,
-    Categorical,
-    Density,
-    Episode,
-    GraphSeed,
-    Images,
-    Latents,
-    Observations,
-    Report,
-    Samples,
-    Split,
-    SplitOf,
-    Strict,
-    Threshold,
-    Time,
-)
-from estimation.commands.sources import Columns, Draw, fitting, read_data, require_place
+from estimation.commands.data_options import DataOptions, takes_data_options
+from estimation.commands.options import Report, Split, Strict, Threshold
+from estimation.commands.sources import aligned, read_data, require_folder_of
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
@@ -35,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["verify"]
 
 
+@takes_data_options(Split.test)
 def verify(
     runs: Annotated[
         list[Path],
@@ -47,64 +32,54 @@ def verify(
     threshold: Threshold = 0.1,
     strict: Strict = False,
     report: Report = None,
-    samples: Samples = None,
-    split: SplitOf = Split.test,
-    density: Density = None,
-    graph_seed: GraphSeed = None,
-    observations: Observations = None,
-    actions: Actions = None,
-    latents: Latents = None,
-    categorical: Categorical = None,
-    episode: Episode = None,
-    time: Time = None,
-    images: Images = None,
-    allow_constant: AllowConstant = False,
+    *,
+    options: DataOptions,
     as_json: AsJson = False,
 ) -> int:
-    """Say which latents can be trusted, without knowing the truth: train with several seeds, and let them judge.
+    """Find out which latents can be trusted, without ground truth: train with several seeds, and compare the models.
 
-    The run with the best held-out ELBO is the reference. In every other run its latents may depend on those only that
-    its learned graph allows. What all confirm can be trusted; what one contradicts is wrong in one of them.
+    The run with the best held-out ELBO is the reference. Its latents may depend only on those latents of another run
+    that its learned graph allows. A latent that all runs confirm can be trusted; if a run contradicts a latent, one of
+    the two models is wrong.
 
     \b
     Examples:
       mechsparse verify seed1 seed2 seed3 --data cells.npz --report trust.html
     """
-    from estimation.evaluation.verification import verify as hold_against
+    from estimation.evaluation.verification import verify as verify_models
 
-    require_place(report)
-    models = _loaded(runs)
-    first = next(iter(models.values()))
-    columns = Columns(observations, actions, latents, categorical, episode, time, images, allow_constant)
-    dataset = read_data(data, Draw(samples, split.value, density, graph_seed), columns, first)
+    require_folder_of(report)
+    models = _load_models(runs)
+    dataset = read_data(data, options, next(iter(models.values())))
     for name, model in models.items():
-        fitting(dataset, model, Path(name))
-    found = hold_against(models, dataset, threshold)
-    _tell(found, as_json, aside=report is not None)
+        # raises an error that names the folder
+        aligned(dataset, model, Path(name))
+    verification = verify_models(models, dataset, threshold)
+    _print(verification, as_json, aside=report is not None)
     if report is not None:
         from estimation.report import verification_page
         from identify.files import write_whole
 
-        write_whole(report, verification_page(found))
-    return int(strict and not found.confirmed)
+        write_whole(report, verification_page(verification))
+    return int(strict and not verification.confirmed)
 
 
-def _loaded(folders: list[Path]) -> dict[str, TrainedModel]:
+def _load_models(folders: list[Path]) -> dict[str, TrainedModel]:
     from estimation.checkpoint import load
     from estimation.exceptions import DataError
 
     if len(folders) < 2:
         raise DataError(f"verify takes two runs or more; {len(folders)} given")
-    twice = next((folder for folder in folders if folders.count(folder) > 1), None)
-    if twice is not None:
-        raise DataError(f"{twice} is given twice; a run can't confirm itself")
+    duplicate = next((folder for folder in folders if folders.count(folder) > 1), None)
+    if duplicate is not None:
+        raise DataError(f"{duplicate} is given twice; a run can't confirm itself")
     return {f"{folder}": load(folder) for folder in folders}
 
 
-def _tell(found: Verification, as_json: bool, aside: bool) -> None:
+def _print(verification: Verification, as_json: bool, aside: bool) -> None:
     if as_json:
-        print_json(found.to_dict())
+        print_json(verification.to_dict())
         return
     from estimation.report.terminal import show_verification
 
-    show(show_verification(found), aside)
+    show(show_verification(verification), aside)

@@ -3,11 +3,11 @@
 ===============  ============================================================================
 module           what it holds
 ===============  ============================================================================
-``readers``      arrays, CSV, Parquet, NPZ and image folders -> raw data
-``checks``       raw data, checked for consistency
-``windows``      rows, splits and windows of consecutive steps
+``readers``      arrays, CSV, Parquet, NPZ and image folders, read into raw data
+``checks``       checks of raw data
+``windows``      rows, splits, and windows of consecutive steps
 ``dataset``      `Dataset`: observations, actions, and the true latents and graph where known
-``fingerprint``  a digest that tells datasets apart
+``fingerprint``  a digest that identifies a dataset
 ``alignment``    the columns of a dataset, matched by name with those of the training data
 ``centring``     centring in double precision, before numbers become float32
 ``holdout``      a held-out split that shares no row or sequence with the training split

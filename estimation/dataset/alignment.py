@@ -1,4 +1,4 @@
-"""Other data brought in line with those that a model was trained on: the same columns in the same order, by name."""
+"""Alignment of data with a model: the columns that the model was trained on, in their order, matched by name."""
 
 from __future__ import annotations
 
@@ -10,62 +10,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.dataset.dataset import Dataset
-from estimation.dataset.readers.column_matching import ABSENT, match_actions, match_columns, named
-from estimation.dataset.readers.roles import Roles
+from estimation.dataset.readers.column_matching import ABSENT, match_actions, match_columns, quoted_names
+from estimation.dataset.readers.roles import HasRoles
 from estimation.exceptions import DataError
 from identify.graph import CausalGraph
 from identify.names import default_names, shown
 
-__all__ = ["Known", "align", "align_observed", "shared_columns", "with_actions_of"]
+__all__ = ["HasColumns", "align", "align_observed", "shared_columns", "with_actions_of"]
 
 Indices = NDArray[np.intp]
 
 
-class Known(Protocol):
-    """A dataset or a trained model: what is known of the columns that it has."""
-
-    @property
-    def observation_names(self) -> tuple[str, ...]:
-        """Names of the observed columns; empty when they have none."""
-
-    @property
-    def action_names(self) -> tuple[str, ...]:
-        """Names of the actions."""
-
-    @property
-    def actions_named(self) -> bool:
-        """Whether somebody gave the actions these names."""
+class HasColumns(HasRoles, Protocol):
+    """A dataset or a trained model, with its columns."""
 
     @property
     def observation_shape(self) -> tuple[int, ...] | None:
-        """(C, H, W) of images."""
-
-    @property
-    def roles(self) -> Roles | None:
-        """Which columns of a table they were."""
+        """(C, H, W) of images, or None."""
 
     @property
     def n_observed(self) -> int:
         """d_x."""
 
 
-def align(dataset: Dataset, like: Known, who: str = "the model") -> Dataset:
-    """The columns of a dataset that others had, in their order.
+def align(dataset: Dataset, like: HasColumns, label: str = "the model") -> Dataset:
+    """Return a dataset with the columns of the training data, in their order.
 
-    Columns go by name, whatever their order; those that the others don't have are left out, and none may be missing.
-    Where one of the two has no names, columns go by position, and there must be as many. An action for a category that
-    the dataset doesn't show is zero.
+    Columns are matched by name, in any order. Further columns are left out, and none may be missing. If either side
+    has no names, columns are matched by position, and their numbers must be equal. The action of a category that
+    doesn't occur in the dataset is zero.
 
     Args:
-        dataset: the data.
-        like: the training data, or the model trained on them.
-        who: what to call it.
+        dataset: Data to align.
+        like: The training data, or the model trained on them.
+        label: How error messages call ``like``.
 
     Returns:
-        The dataset itself where nothing is to be done.
+        The aligned dataset; the dataset itself if it is aligned already.
 
     Raises:
-        DataError: a column is missing, their number is wrong, or a category occurs that the others never had.
+        DataError: If a column is missing, the numbers of columns differ, or a category is unknown to the model.
 
     Example:
         >>> rows = [[0.0, 1.0], [2.0, 3.0]]
@@ -73,65 +57,75 @@ def align(dataset: Dataset, like: Known, who: str = "the model") -> Dataset:
         >>> align(Dataset.from_arrays(rows, observation_names=["weight", "height"]), training).observations[0]
         array([[1., 0.]], dtype=float32)
     """
-    dataset = align_observed(dataset, like, who)
-    acting = match_actions(
+    dataset = align_observed(dataset, like, label)
+    positions = match_actions(
         dataset.action_names,
         like.action_names,
-        _levels(dataset),
-        _levels(like),
-        _unnamed(dataset, like),
-        who,
+        _categories(dataset),
+        _categories(like),
+        _has_default_names(dataset, like),
+        label,
     )
-    if acting is None:
-        # by position, or the same
+    if positions is None:
+        # matched by position, or identical
         same = dataset.action_names == like.action_names
         return dataset if same else replace(dataset, action_names=like.action_names)
-    _require_known_categories(dataset, like, who)
-    return _with_actions(dataset, acting, like.action_names)
+    _require_known_categories(dataset, like, label)
+    return _with_actions(dataset, positions, like.action_names)
 
 
-def align_observed(dataset: Dataset, like: Known, who: str = "the model") -> Dataset:
-    """As `align`, for what needs no actions: they stay as they are.
+def align_observed(dataset: Dataset, like: HasColumns, label: str = "the model") -> Dataset:
+    """Return a dataset with the observed columns of the training data, like `align`; its actions stay as they are.
+
+    Args:
+        dataset: Data to align.
+        like: The training data, or the model trained on them.
+        label: How error messages call ``like``.
 
     Raises:
-        DataError: an observed column is missing, or their number is wrong.
+        DataError: If an observed column is missing, or the numbers of columns differ.
     """
-    places = match_columns(
-        dataset.observation_names, dataset.n_observed, like.observation_names, like.n_observed, who
+    positions = match_columns(
+        dataset.observation_names, dataset.n_observed, like.observation_names, like.n_observed, label
     )
-    if places is None:
+    if positions is None:
         return dataset
     decoder = dataset.decoder
     return replace(
         dataset,
-        observations=dataset.observations[..., places],
+        observations=dataset.observations[..., positions],
         observation_names=like.observation_names,
         observation_shape=like.observation_shape,
-        decoder=None if decoder is None else _selected(decoder, places),
+        decoder=None if decoder is None else _select_outputs(decoder, positions),
     )
 
 
-def shared_columns(model: Known, other: Known) -> list[int] | None:
-    """Where the observed columns of the other model stand among those of the first; None when they are the same.
+def shared_columns(model: HasColumns, other: HasColumns) -> list[int] | None:
+    """Return the positions of the other model's observed columns among those of a model; None when they are the same.
 
     Raises:
-        DataError: the other one was trained on a column that the first one doesn't have.
+        DataError: If the other model was trained on a column that the model doesn't have.
     """
-    places = match_columns(
+    positions = match_columns(
         model.observation_names,
         model.n_observed,
         other.observation_names,
         other.n_observed,
         "the other model",
     )
-    return None if places is None else places.tolist()
+    return None if positions is None else positions.tolist()
 
 
-def with_actions_of(graph: CausalGraph, other: CausalGraph, who: str) -> CausalGraph:
-    """A learned graph with its actions in the order of another one's, so that the two can be compared.
+def with_actions_of(graph: CausalGraph, other: CausalGraph, label: str) -> CausalGraph:
+    """Return a learned graph with its actions in the order of another graph, so that the two can be compared.
+
+    Args:
+        graph: Learned graph.
+        other: Graph whose order of actions to use.
+        label: How the error message calls the model of ``graph``.
 
     Raises:
-        DataError: they are about other actions.
+        DataError: If the graphs have different actions.
 
     Example:
         >>> graph = CausalGraph(Ga=[[1, 0], [0, 0]], actions=["push", "pull"])
@@ -140,39 +134,40 @@ def with_actions_of(graph: CausalGraph, other: CausalGraph, who: str) -> CausalG
     """
     if graph.actions == other.actions:
         return graph
-    if set(graph.actions) == set(other.actions):
-        order = np.array([graph.actions.index(name) for name in other.actions], dtype=np.intp)
-    else:
-        alone = [
+    if set(graph.actions) != set(other.actions):
+        unshared = [
             name
             for name in (*other.actions, *graph.actions)
             if (name in graph.actions) != (name in other.actions)
         ]
-        raise DataError(f"{shown(who)} was trained on other actions: {named(alone, '')} on one side only")
+        raise DataError(
+            f"{shown(label)} was trained on other actions: {quoted_names(unshared, '')} on one side only"
+        )
+    order = np.array([graph.actions.index(name) for name in other.actions], dtype=np.intp)
     return CausalGraph(
         Gz=graph.Gz, Ga=graph.Ga.toarray()[:, order], latents=graph.latents, actions=other.actions
     )
 
 
-def _with_actions(dataset: Dataset, places: Indices, names: tuple[str, ...]) -> Dataset:
+def _with_actions(dataset: Dataset, positions: Indices, names: tuple[str, ...]) -> Dataset:
     assert dataset.actions is not None
-    actions = dataset.actions[..., places]
-    actions[..., places == ABSENT] = 0
+    actions = dataset.actions[..., positions]
+    actions[..., positions == ABSENT] = 0
     graph = dataset.graph
     if graph is not None:
-        acted = graph.Ga.toarray()[:, places]
-        acted[:, places == ABSENT] = False
-        graph = CausalGraph(Gz=graph.Gz, Ga=acted, latents=graph.latents, actions=names)
+        targets = graph.Ga.toarray()[:, positions]
+        targets[:, positions == ABSENT] = False
+        graph = CausalGraph(Gz=graph.Gz, Ga=targets, latents=graph.latents, actions=names)
     return replace(dataset, actions=actions, action_names=names, graph=graph)
 
 
-def _selected(decoder: Callable[..., Any], places: Indices) -> Callable[..., Any]:
-    """The decoder, of whose observations these columns are kept."""
+def _select_outputs(decoder: Callable[..., Any], positions: Indices) -> Callable[..., Any]:
+    """Return a decoder that computes some of the observed columns only."""
     from torch import nn
 
-    columns = places.tolist()
+    columns = positions.tolist()
 
-    class Selected(nn.Module):
+    class SelectedOutputs(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.decoder = decoder
@@ -180,35 +175,38 @@ def _selected(decoder: Callable[..., Any], places: Indices) -> Callable[..., Any
         def forward(self, latents: Any) -> Any:
             return self.decoder(latents)[..., columns]
 
-    return Selected()
+    return SelectedOutputs()
 
 
-def _require_known_categories(dataset: Dataset, like: Known, who: str) -> None:
+def _require_known_categories(dataset: Dataset, like: HasColumns, label: str) -> None:
     assert dataset.actions is not None
-    known = _levels(like)
-    for column, name in enumerate(dataset.action_names):
-        of = next((each for each in known if name.startswith(f"{each}=")), None)
-        if of is None or of not in _levels(dataset) or name in like.action_names:
+    known = _categories(like)
+    for position, name in enumerate(dataset.action_names):
+        column = next((column for column in known if name.startswith(f"{column}=")), None)
+        if column is None or column not in _categories(dataset) or name in like.action_names:
             continue
-        rows = np.flatnonzero(dataset.actions[..., column].reshape(len(dataset), -1).any(axis=1))
+        rows = np.flatnonzero(dataset.actions[..., position].reshape(len(dataset), -1).any(axis=1))
         if rows.size:
-            value = name.removeprefix(f"{of}=")
-            there = ", ".join(str(each) for each in (known[of] or ())[:10])
+            value = name.removeprefix(f"{column}=")
+            known_values = ", ".join(str(category) for category in (known[column] or ())[:10])
             raise DataError(
-                f"column {of!r} is {value!r} in row {rows[0]}, a category that {shown(who)} was not trained on; "
-                f"it knows {there}"
+                f"column {column!r} is {value!r} in row {rows[0]}, a category that {shown(label)} was not trained on; "
+                f"its categories are {known_values}"
             )
 
 
-def _unnamed(dataset: Dataset, like: Known) -> bool:
-    """Whether actions go by position: names of one side were made up, or both are plain numbers, as of a process."""
+def _has_default_names(dataset: Dataset, like: HasColumns) -> bool:
+    """Return whether actions are matched by position.
+
+    They are if the names of one side were generated, or both sides number their actions, as simulated data do.
+    """
     if not (dataset.actions_named and like.actions_named):
         return True
-    plain = all(
+    numbered = all(
         names == default_names("a", len(names)) for names in (dataset.action_names, like.action_names)
     )
-    return plain and dataset.roles is None
+    return numbered and dataset.roles is None
 
 
-def _levels(known: Dataset | Known) -> dict[str, Sequence[Any] | None]:
-    return {} if known.roles is None else dict(known.roles.categorical)
+def _categories(like: HasRoles) -> dict[str, Sequence[Any] | None]:
+    return {} if like.roles is None else dict(like.roles.categorical)

@@ -1,4 +1,4 @@
-"""The arrays of a dataset, checked against each other: shapes, values, names, the true graph."""
+"""Checks of raw data: shapes, values, names and the true graph, each and against each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.dataset.readers.arrays import as_numbers, constant_columns
-from estimation.dataset.readers.raw_data import Parts
+from estimation.dataset.readers.raw_data import RawData
 from estimation.exceptions import DataError
 from identify.exceptions import GraphError
 from identify.graph import CausalGraph
@@ -19,66 +19,67 @@ from identify.names import check_names, default_names
 from identify.wording import listed
 
 __all__ = [
-    "checked",
+    "check_raw_data",
     "checked_actions",
     "checked_episodes",
     "checked_latents",
     "checked_names",
     "checked_observation_names",
     "checked_observations",
-    "require_graph",
-    "require_seen",
+    "require_fitting_graph",
+    "require_known_values",
     "require_varying_actions",
 ]
 
 Array = NDArray[np.floating]
 
-_MOST_DISCRETE_VALUES = 20
+_MAX_DISCRETE_VALUES = 20
 
 
-def checked(parts: Parts, allow_constant: bool = False) -> Parts:
-    """The parts of a dataset, each checked, and against each other.
+def check_raw_data(raw: RawData) -> RawData:
+    """Return raw data in the types and shapes of a dataset, after checking each part and all against each other.
 
     Args:
-        parts: as given or read.
-        allow_constant: accept columns that never change.
+        raw: Raw data, as given or read.
 
     Raises:
-        DataError: shapes don't fit each other, an entry is not finite, a column is constant, or the graph has
+        DataError: If the shapes don't fit each other, an entry is not finite, a column is constant, or the graph has
             other numbers of latents or actions than the data.
     """
-    x = checked_observations(parts.observations, parts.observation_shape, allow_constant)
-    z = None if parts.latents is None else checked_latents(parts.latents, x)
-    a = None if parts.actions is None else checked_actions(parts.actions, x)
-    require_graph(parts.graph, z, a)
-    names = checked_names(parts.action_names, parts.graph, a)
+    if raw.decoder is not None and not callable(raw.decoder):
+        raise DataError(f"decoder is {type(raw.decoder).__name__}; it must be a function or a torch module")
+    x = checked_observations(raw.observations, raw.observation_shape, raw.allow_constant)
+    z = None if raw.latents is None else checked_latents(raw.latents, x)
+    a = None if raw.actions is None else checked_actions(raw.actions, x)
+    require_fitting_graph(raw.graph, z, a)
+    names = checked_names(raw.action_names, raw.graph, a)
     if a is not None:
-        require_varying_actions(a, names, allow_constant)
-    shape, episodes = parts.observation_shape, parts.episodes
+        require_varying_actions(a, names, raw.allow_constant)
+    shape, episodes = raw.observation_shape, raw.episodes
     return replace(
-        parts,
+        raw,
         observations=x,
         actions=a,
         latents=z,
         action_names=names,
-        actions_named=parts.actions_named and (parts.action_names, parts.graph) != (None, None),
-        observation_names=checked_observation_names(parts.observation_names, x.shape[2]),
+        actions_named=raw.actions_named and (raw.action_names, raw.graph) != (None, None),
+        observation_names=checked_observation_names(raw.observation_names, x.shape[2]),
         observation_shape=None if shape is None else tuple(int(n) for n in shape),
         episodes=None if episodes is None else checked_episodes(episodes, len(x)),
-        notes=tuple(parts.notes),
+        notes=tuple(raw.notes),
     )
 
 
 def checked_observations(values: Any, shape: Sequence[int] | None, allow_constant: bool) -> Array:
-    """Observations of shape (N, T, d_x) from (N, T, d_x) or (N, d_x).
+    """Return observations of shape (N, T, d_x), from (N, T, d_x) or (N, d_x).
 
     Args:
-        values: the observations.
-        shape: that of an image, whose pixels may be constant.
-        allow_constant: accept columns that never change.
+        values: Observations.
+        shape: (C, H, W) of images, whose pixels may be constant, or None.
+        allow_constant: Whether columns may be constant.
 
     Raises:
-        DataError: the shape is another one, an entry is not finite, or a column is constant.
+        DataError: If the shape is wrong, an entry is not finite, or a column is constant.
 
     Example:
         >>> checked_observations([[1.0], [2.0]], None, False).shape
@@ -87,7 +88,7 @@ def checked_observations(values: Any, shape: Sequence[int] | None, allow_constan
     x = as_numbers(values, "observations")
     if x.ndim in (4, 5):
         raise DataError(
-            f"observations have shape {x.shape}; images come as float rows (N, T, C * H * W), with "
+            f"observations have shape {x.shape}; give images as float rows (N, T, C * H * W), with "
             "observation_shape=(C, H, W)"
         )
     if x.ndim not in (2, 3):
@@ -95,20 +96,24 @@ def checked_observations(values: Any, shape: Sequence[int] | None, allow_constan
     if 0 in x.shape:
         raise DataError(f"observations have shape {x.shape}; there must be at least one number")
     x = x[:, np.newaxis] if x.ndim == 2 else x
-    _require_image(shape, x.shape[2])
+    _require_image_shape(shape, x.shape[2])
     constant = constant_columns(x, "observations")
     if len(constant) == x.shape[2] > 0 and not allow_constant:
         raise DataError("every observed column is constant; nothing can be learned from these observations")
     if constant and shape is None and not allow_constant:
-        raise _constant("observed", constant)
+        raise _constant_error("observed", constant)
     return x
 
 
 def checked_latents(values: Any, observations: Array) -> Array:
-    """Latents of shape (N, T, d_z) that go with observations of shape (N, T, d_x).
+    """Return latents of shape (N, T, d_z) for observations of shape (N, T, d_x).
+
+    Args:
+        values: Latents, shape (N, T, d_z), or (N, d_z) when T = 1.
+        observations: Checked observations.
 
     Raises:
-        DataError: the shape is another one, or an entry is not finite.
+        DataError: If the shape is wrong, or an entry is not finite.
     """
     z = as_numbers(values, "latents")
     n, steps = observations.shape[:2]
@@ -123,10 +128,14 @@ def checked_latents(values: Any, observations: Array) -> Array:
 
 
 def checked_actions(values: Any, observations: Array) -> Array:
-    """Actions of shape (N, d_a), or (N, T - 1, d_a) when T > 2.
+    """Return actions of shape (N, d_a), or (N, T - 1, d_a) when T > 2.
+
+    Args:
+        values: Actions.
+        observations: Checked observations.
 
     Raises:
-        DataError: the shape is another one, or an entry is not finite.
+        DataError: If the shape is wrong, or an entry is not finite.
 
     Example:
         >>> pairs = np.zeros((5, 2, 3), dtype=np.float32)
@@ -139,41 +148,51 @@ def checked_actions(values: Any, observations: Array) -> Array:
         a = a[:, 0]
     shapes = [(n,)] + ([(n, steps - 1)] if steps > 2 else [])
     if a.ndim < 2 or a.shape[:-1] not in shapes or a.shape[-1] == 0:
-        right = " or ".join(f"({', '.join(map(str, shape))}, d_a)" for shape in shapes)
-        raise DataError(f"actions have shape {a.shape}; for these observations they must be {right}")
+        required = " or ".join(f"({', '.join(map(str, shape))}, d_a)" for shape in shapes)
+        raise DataError(f"actions have shape {a.shape}; for these observations they must be {required}")
     return a
 
 
 def require_varying_actions(actions: Array, names: Sequence[str], allow_constant: bool) -> None:
-    """Check that every action is finite and, unless allowed, that each one changes.
+    """Require that every action is finite and, unless constant columns are allowed, that each one varies.
+
+    Args:
+        actions: Actions, shape (..., d_a).
+        names: d_a names.
+        allow_constant: Whether columns may be constant.
 
     Raises:
-        DataError: an entry is not finite, or an action is constant.
+        DataError: If an entry is not finite, or an action is constant.
     """
     constant = constant_columns(actions, "actions")
     if constant and not allow_constant:
-        raise _constant("action", [names[column] for column in constant])
+        raise _constant_error("action", [names[column] for column in constant])
 
 
-def require_seen(actions: Array, others: Array, names: Sequence[str]) -> None:
-    """Refuse a value of a discrete action, one with at most 20 different values, that doesn't occur in ``actions``.
+def require_known_values(training: Array, other: Array, names: Sequence[str]) -> None:
+    """Refuse a value of a discrete action, one with at most 20 distinct values, that training doesn't have.
+
+    Args:
+        training: Actions of the training data, shape (..., d_a).
+        other: Actions to check, shape (..., d_a).
+        names: d_a names.
 
     Raises:
-        DataError: such a value occurs in ``others``.
+        DataError: If such a value occurs in ``other``.
     """
-    if actions.dtype != others.dtype:
-        # the same value, rounded in one of the two
-        actions, others = actions.astype(np.float32), others.astype(np.float32)
+    if training.dtype != other.dtype:
+        # a value in double precision differs from the same value in float32
+        training, other = training.astype(np.float32), other.astype(np.float32)
     for column, name in enumerate(names):
-        known = np.unique(actions[..., column])
-        if len(known) > _MOST_DISCRETE_VALUES:
+        known = np.unique(training[..., column])
+        if len(known) > _MAX_DISCRETE_VALUES:
             continue
-        unseen = ~np.isin(others[..., column], known)
-        if unseen.any():
-            row = int(np.argwhere(unseen)[0][0])
-            value = others[..., column][unseen][0]
+        unknown = ~np.isin(other[..., column], known)
+        if unknown.any():
+            row = int(np.argwhere(unknown)[0][0])
+            value = other[..., column][unknown][0]
             raise DataError(
-                f"action {name!r} is {value:g} in row {row}, a value that training never saw; it saw "
+                f"action {name!r} is {value:g} in row {row}, a value that doesn't occur in training; it must be one of "
                 f"{listed([f'{v:g}' for v in known])}"
             )
 
@@ -181,10 +200,15 @@ def require_seen(actions: Array, others: Array, names: Sequence[str]) -> None:
 def checked_names(
     names: Sequence[str] | None, graph: CausalGraph | None, actions: Array | None
 ) -> tuple[str, ...]:
-    """Names of the columns of the actions: those given, else the graph's, else ``a0, a1, ...``.
+    """Return the names of the actions: those given, else those of the graph, else ``a0, a1, ...``.
+
+    Args:
+        names: Given names, or None.
+        graph: True graph, or None.
+        actions: Checked actions, or None.
 
     Raises:
-        DataError: their number is wrong, or one is empty or repeats.
+        DataError: If their number is wrong, or a name is empty or repeats.
 
     Example:
         >>> checked_names(None, None, np.zeros((5, 2), dtype=np.float32))
@@ -203,10 +227,14 @@ def checked_names(
 
 
 def checked_observation_names(names: Sequence[str], count: int) -> tuple[str, ...]:
-    """Names of the observed columns; none are made up.
+    """Return the names of the observed columns; there are no default names.
+
+    Args:
+        names: Given names; empty without names.
+        count: d_x.
 
     Raises:
-        DataError: their number is wrong, or one is empty or repeats.
+        DataError: If their number is wrong, or a name is empty or repeats.
 
     Example:
         >>> checked_observation_names(["height", "weight"], 2)
@@ -222,10 +250,14 @@ def checked_observation_names(names: Sequence[str], count: int) -> tuple[str, ..
 
 
 def checked_episodes(values: Any, n_samples: int) -> NDArray[np.int64]:
-    """Numbers of episodes, shape (N,).
+    """Return the episode of each row, shape (N,).
+
+    Args:
+        values: Whole numbers.
+        n_samples: N.
 
     Raises:
-        DataError: the shape is another one, or they are no whole numbers.
+        DataError: If the shape is wrong, or they aren't whole numbers.
     """
     array = np.asarray(values)
     if array.shape != (n_samples,):
@@ -235,11 +267,16 @@ def checked_episodes(values: Any, n_samples: int) -> NDArray[np.int64]:
     return array.astype(np.int64, copy=False)
 
 
-def require_graph(graph: CausalGraph | None, latents: Array | None, actions: Array | None) -> None:
-    """Check that the true graph has the latents and actions of the data.
+def require_fitting_graph(graph: CausalGraph | None, latents: Array | None, actions: Array | None) -> None:
+    """Require that the true graph has the same numbers of latents and actions as the data.
+
+    Args:
+        graph: True graph, or None.
+        latents: Checked latents, or None.
+        actions: Checked actions, or None.
 
     Raises:
-        DataError: it has other numbers of them, or is no graph.
+        DataError: If the numbers differ, or the graph isn't a `CausalGraph`.
     """
     if graph is None:
         return
@@ -252,7 +289,7 @@ def require_graph(graph: CausalGraph | None, latents: Array | None, actions: Arr
         raise DataError(f"the graph has {graph.n_actions} actions and the data have {n_actions}")
 
 
-def _require_image(shape: Sequence[int] | None, n_observed: int) -> None:
+def _require_image_shape(shape: Sequence[int] | None, n_observed: int) -> None:
     if shape is None:
         return
     sizes = tuple(shape)
@@ -260,15 +297,13 @@ def _require_image(shape: Sequence[int] | None, n_observed: int) -> None:
         raise DataError(f"observation_shape is {sizes}; it must be positive whole numbers, like (3, 32, 32)")
     if math.prod(sizes) != n_observed:
         raise DataError(
-            f"observation_shape {sizes} makes {math.prod(sizes)} numbers; the observations have {n_observed}"
+            f"observation_shape {sizes} means {math.prod(sizes)} numbers; the observations have {n_observed}"
         )
 
 
-def _constant(kind: str, columns: Sequence[Any]) -> DataError:
-    what = (
-        f"{kind} column {columns[0]} is"
-        if len(columns) == 1
-        else f"{kind} columns {listed(list(columns))} are"
+def _constant_error(kind: str, columns: Sequence[Any]) -> DataError:
+    if len(columns) == 1:
+        return DataError(f"{kind} column {columns[0]} is constant; drop it or pass allow_constant=True")
+    return DataError(
+        f"{kind} columns {listed(list(columns))} are constant; drop them or pass allow_constant=True"
     )
-    them = "it" if len(columns) == 1 else "them"
-    return DataError(f"{what} constant; drop {them} or pass allow_constant=True")

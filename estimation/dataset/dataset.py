@@ -1,4 +1,4 @@
-"""`Dataset`: what a model is trained on, and what is known of the truth behind it.
+"""`Dataset`: the data that a model is trained on, with the ground truth where it is known.
 
 A row is one observation, or a short sequence of them: x^t of the paper at T consecutive steps. An action (the
 paper's a) acts on the step that it leads to.
@@ -14,46 +14,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from estimation.dataset.checks import checked, require_seen
-from estimation.dataset.readers import read_parts
+from estimation.dataset.checks import check_raw_data, require_known_values
+from estimation.dataset.readers import read_raw_data
+from estimation.dataset.readers.files import shown_path
 from estimation.dataset.readers.frames import frame_actions, frame_names, is_frame
 from estimation.dataset.readers.numpy_files import write_npz
-from estimation.dataset.readers.raw_data import Parts, shown_path
-from estimation.dataset.readers.roles import HasRoles, Roles, roles_in, roles_of_frames
-from estimation.dataset.windows import as_rows, cut, cut_actions, shares
+from estimation.dataset.readers.options import Names, ReadOptions
+from estimation.dataset.readers.raw_data import RawData
+from estimation.dataset.readers.roles import HasRoles, Roles, roles_of, roles_of_frames
+from estimation.dataset.windows import as_rows, cut_actions, cut_windows, split_counts
 from estimation.exceptions import DataError
 from identify.graph import CausalGraph
-from identify.wording import listed
+from identify.wording import listed, plural
 
 __all__ = ["Dataset"]
 
 Array = NDArray[np.floating]
-Names = str | Sequence[str]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Observations with their actions; with the truth behind them when they are simulated.
+    """Observations with their actions, and with the ground truth when they are simulated.
 
-    Make one with `from_arrays` or `read`, which check everything; the constructor itself checks nothing.
-    Arrays are shared with whoever gave them, and methods may return views: treat them as read-only.
+    Use `from_arrays` or `read`, which check everything; the constructor itself checks nothing.
+    Arrays are shared with the caller, and methods may return views: treat them as read-only.
 
     Attributes:
         observations: x, shape (N, T, d_x), float32, or float64 where a column varies little around a large value,
             so that float32 would lose it. T is 1 without a past, 2 for pairs, or more.
         actions: a, shape (N, d_a): the action that leads to the last step, and to every step when T > 2. Or shape
             (N, T - 1, d_a) when T > 2: ``actions[:, t]`` acts on the step from t to t + 1. None without actions.
-        latents: the true z, shape (N, T, d_z), or None.
-        graph: the true graph, or None.
-        decoder: the true decoder, from z to x without noise, or None. It is not written to files.
-        action_names: d_a names; a column of a categorical action is called like ``drug=ibuprofen``.
-        actions_named: whether these names were given; when they were made up, actions of other data go by position.
-        observation_names: d_x names; empty when the columns have none.
-        observation_shape: (C, H, W) when a row of d_x numbers is a flattened image, else None.
-        name: what to call the data in reports.
-        episodes: shape (N,), the sequence that a row was cut from, or None when rows are independent.
-        notes: what a person should know, for instance that short episodes were skipped.
-        roles: which columns of a table these were, with the values of categories; None when they come from arrays.
+        latents: True z, shape (N, T, d_z), or None.
+        graph: True graph, or None.
+        decoder: True decoder, from z to x without noise, or None. It is not written to files.
+        action_names: d_a names; an indicator of a categorical action is called like ``drug=ibuprofen``.
+        actions_named: Whether these names were given. If they were generated, actions of other data are matched by
+            position.
+        observation_names: d_x names; empty without names.
+        observation_shape: (C, H, W) if a row of d_x numbers is a flattened image, else None.
+        name: Name of the data in reports.
+        episodes: Shape (N,), the sequence that a row was cut from, or None when rows are independent.
+        notes: Remarks for the user, for instance that short episodes were left out.
+        roles: Roles of the columns of the table, with their categories; None when the data come from arrays.
     """
 
     observations: Array
@@ -87,56 +89,59 @@ class Dataset:
         observation_names: Sequence[str] | None = None,
         allow_constant: bool = False,
     ) -> Dataset:
-        """Check arrays and make a dataset of them.
+        """Return a dataset of arrays, after checking them.
 
         float32 arrays are shared, not copied, and ``numpy.memmap`` stays on disk. Other numbers become float32, or
-        float64 where float32 would not tell the values of a column apart. Data frames bring their names along; a column
-        of text among the actions becomes one action per value.
+        float64 where float32 would merge distinct values of a column. Data frames give their names to the columns; a
+        column of text among the actions becomes one action per category.
 
         Args:
-            observations: shape (N, T, d_x), or (N, d_x), which is taken as T = 1.
-            actions: shape (N, d_a), or (N, T - 1, d_a).
-            latents: shape (N, T, d_z), or (N, d_z) when T = 1.
-            graph: the true graph.
-            decoder: the true decoder.
-            action_names: d_a names; those of the graph, else ``a0, a1, ...``, when left out.
+            observations: Shape (N, T, d_x), or (N, d_x), which means T = 1.
+            actions: Shape (N, d_a), or (N, T - 1, d_a).
+            latents: Shape (N, T, d_z), or (N, d_z) when T = 1.
+            graph: True graph.
+            decoder: True decoder.
+            action_names: d_a names; by default those of the graph, else ``a0, a1, ...``.
             observation_shape: (C, H, W) of images given as flattened rows. Pixels may be constant.
-            name: what to call the data.
-            episodes: shape (N,), whole numbers; rows of one episode stay together in `split`.
-            notes: what a person should know about the data.
-            observation_names: d_x names, by which columns of other data are found again.
-            allow_constant: accept columns that never change.
+            name: Name of the data.
+            episodes: Shape (N,), whole numbers; rows of one episode stay together in `split`.
+            notes: Remarks for the user.
+            observation_names: d_x names, by which columns of other data are matched.
+            allow_constant: Whether columns may be constant.
 
         Raises:
-            DataError: shapes don't fit each other, an entry is not finite, a column is constant, or the graph has
-                other numbers of latents or actions than the data.
+            DataError: If the shapes don't fit each other, an entry is not finite, a column is constant, or the graph
+                has other numbers of latents or actions than the data.
 
         Example:
             >>> Dataset.from_arrays([[0.0, 1.0], [2.0, 3.0]], actions=[[0], [1]])
             Dataset(2 samples, 1 step, 2 observed, 1 action)
         """
-        if decoder is not None and not callable(decoder):
-            raise DataError(f"decoder is {type(decoder).__name__}; it must be a function or a torch module")
-        called: tuple[str, ...] | None = None
-        levels: dict[str, tuple[str, ...]] = {}
+        frame_action_names: tuple[str, ...] | None = None
+        categories: dict[str, tuple[str, ...]] = {}
         if is_frame(observations):
             observation_names = observation_names or frame_names(observations, "observations")
         if is_frame(actions):
-            actions, called, levels = frame_actions(actions, "actions")
-        parts = Parts(
-            observations,
-            actions=actions,
-            latents=latents,
-            graph=graph,
-            action_names=called if action_names is None else tuple(action_names),
-            observation_shape=None if observation_shape is None else tuple(observation_shape),
-            name=name,
-            episodes=episodes,
-            notes=tuple(notes),
-            observation_names=tuple(observation_names or ()),
-            roles=roles_of_frames(observation_names, called, levels) if levels else None,
+            actions, frame_action_names, categories = frame_actions(actions, "actions")
+        return cls.from_raw_data(
+            RawData(
+                observations,
+                actions=actions,
+                latents=latents,
+                graph=graph,
+                decoder=decoder,
+                action_names=frame_action_names if action_names is None else tuple(action_names),
+                observation_shape=None if observation_shape is None else tuple(observation_shape),
+                name=name,
+                episodes=episodes,
+                notes=tuple(notes),
+                observation_names=tuple(observation_names or ()),
+                roles=roles_of_frames(observation_names, frame_action_names, categories)
+                if categories
+                else None,
+                allow_constant=allow_constant,
+            )
         )
-        return cls._from_parts(parts, allow_constant, decoder)
 
     @classmethod
     def read(
@@ -155,56 +160,83 @@ class Dataset:
         like: HasRoles | None = None,
         allow_constant: bool = False,
     ) -> Dataset:
-        """Read a dataset; the suffix tells how. Nothing in a file is ever executed.
+        """Read a dataset from a file; the suffix gives the format. Nothing in a file is ever executed.
 
-        ``estimation.dataset.readers.read_parts`` says what each option does for each kind of file.
+        `estimation.dataset.readers.read_raw_data` describes what each option does for each kind of file.
 
         Args:
-            path: an NPZ, NPY, CSV or Parquet file, or a folder of images with a table.
-            observations: which columns, arrays or files are observed.
-            actions: which are actions.
-            categorical: which action columns become one column per value.
-            episode: the column that tells sequences apart.
-            time: the column that orders the rows of an episode.
-            latents: which hold the true latents.
-            window: steps per row of the dataset, when the rows of the table are a sequence.
-            images: the column of file names of images.
-            memory_map: leave an NPY file on disk.
-            like: a dataset or a trained model. Columns of a table that aren't named play the parts that they played
+            path: An NPZ, NPY, CSV or Parquet file, or a folder of images with a table.
+            observations: Observed columns, arrays or files.
+            actions: Action columns, arrays or files.
+            categorical: Action columns that become one action per category.
+            episode: Column that identifies sequences.
+            time: Column that orders the rows of an episode.
+            latents: Columns, arrays or files of true latents.
+            window: Steps per row of the dataset, when the rows of the table form sequences.
+            images: Column of image file names.
+            memory_map: Whether an NPY file stays on disk.
+            like: A dataset or a trained model. Columns of a table that aren't named get the roles that they had
                 there, with the same categories, and a column may be constant.
-            allow_constant: accept columns that never change.
+            allow_constant: Whether columns may be constant.
 
         Raises:
-            DataError: the content isn't what it should be; one line with the file and the place.
-            FileAccessError: a file can't be read.
+            DataError: If the content is damaged or can't be used; one line with the file and the position.
+            FileAccessError: If a file can't be opened.
         """
-        parts = read_parts(
-            path,
+        options = ReadOptions(
             observations=observations,
             actions=actions,
+            latents=latents,
             categorical=categorical,
             episode=episode,
             time=time,
-            latents=latents,
             window=window,
             images=images,
             memory_map=memory_map,
-            like=None if like is None else roles_in(like),
+            allow_constant=allow_constant,
         )
+        return cls.read_with(path, options, like)
+
+    @classmethod
+    def read_with(
+        cls, path: str | os.PathLike[str], options: ReadOptions, like: HasRoles | None = None
+    ) -> Dataset:
+        """Read a dataset from a file, like `read`, with the options in one record.
+
+        Args:
+            path: The file or folder.
+            options: Options of reading it.
+            like: A dataset or a trained model, as in `read`.
+
+        Raises:
+            DataError: If the content is damaged or can't be used; one line with the file and the position.
+            FileAccessError: If a file can't be opened.
+        """
+        raw = read_raw_data(path, options, None if like is None else roles_of(like))
+        allow_constant = raw.allow_constant or options.allow_constant or like is not None
         try:
-            return cls._from_parts(parts, allow_constant or like is not None)
+            return cls.from_raw_data(replace(raw, allow_constant=allow_constant))
         except DataError as error:
             raise DataError(f"{shown_path(path)}: {error}") from error
 
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """Write everything but the decoder to an NPZ file: all of it, or what was there before.
+    @classmethod
+    def from_raw_data(cls, raw: RawData) -> Dataset:
+        """Return a dataset of raw data, after checking them. `from_arrays` and `read` end here.
 
         Raises:
-            DataError: the file's name doesn't end in ``.npz``.
-            FileAccessError: the file can't be written.
+            DataError: If the data are inconsistent, as in `from_arrays`.
         """
-        own = {field.name: getattr(self, field.name) for field in fields(Parts) if field.name != "checked"}
-        write_npz(path, Parts(**own))
+        checked = check_raw_data(raw)
+        return cls(**{field.name: getattr(checked, field.name) for field in fields(cls)})
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write everything but the decoder to an NPZ file, atomically: all of it, or the file stays as it was.
+
+        Raises:
+            DataError: If the name of the file doesn't end in ``.npz``.
+            FileAccessError: If the file can't be written.
+        """
+        write_npz(path, RawData(**{field.name: getattr(self, field.name) for field in fields(self)}))
 
     @property
     def n_samples(self) -> int:
@@ -213,22 +245,22 @@ class Dataset:
 
     @property
     def n_steps(self) -> int:
-        """T, the steps per row."""
+        """T, the number of steps per row."""
         return int(self.observations.shape[1])
 
     @property
     def n_observed(self) -> int:
-        """d_x, the numbers observed at each step."""
+        """d_x, the number of observed dimensions at each step."""
         return int(self.observations.shape[2])
 
     @property
     def n_actions(self) -> int:
-        """d_a, the columns of the actions; 0 without actions."""
+        """d_a, the number of columns of the actions; 0 without actions."""
         return 0 if self.actions is None else int(self.actions.shape[-1])
 
     @property
     def n_latents(self) -> int | None:
-        """d_z, the number of true latents, or None when it isn't known."""
+        """d_z, the number of true latents, or None if it is unknown."""
         if self.latents is not None:
             return int(self.latents.shape[2])
         return None if self.graph is None else self.graph.n_latents
@@ -238,22 +270,22 @@ class Dataset:
 
     def __repr__(self) -> str:
         parts = [
-            _count(self.n_samples, "sample"),
-            _count(self.n_steps, "step"),
+            plural(self.n_samples, "sample"),
+            plural(self.n_steps, "step"),
             f"{self.n_observed} observed",
         ]
-        parts += [_count(self.n_actions, "action")] if self.n_actions else []
-        parts += [] if self.n_latents is None else [_count(self.n_latents, "latent")]
+        parts += [plural(self.n_actions, "action")] if self.n_actions else []
+        parts += [] if self.n_latents is None else [plural(self.n_latents, "latent")]
         return f"Dataset({repr(self.name) + ', ' if self.name else ''}{', '.join(parts)})"
 
     def take(self, indices: ArrayLike | slice) -> Dataset:
-        """The rows at these positions, in that order; a run of consecutive rows is a view, not a copy.
+        """Return the rows at some positions, in that order; consecutive rows are a view, not a copy.
 
         Args:
-            indices: positions, a boolean per row, or a slice.
+            indices: Positions, a boolean per row, or a slice.
 
         Raises:
-            DataError: a position is out of range, or no row is left.
+            DataError: If a position is out of range, or no row is selected.
 
         Example:
             >>> Dataset.from_arrays([[0.0], [1.0], [2.0]]).take([2, 0]).observations.ravel()
@@ -271,46 +303,47 @@ class Dataset:
     def split(
         self, fractions: Sequence[float] = (0.8, 0.1, 0.1), seed: int = 0, *, shuffle: bool = True
     ) -> tuple[Dataset, ...]:
-        """Parts that share no row, and no episode when rows are cut from episodes.
+        """Split the dataset into parts that share no row, and no episode when rows are cut from episodes.
 
         Args:
-            fractions: the share of each part, of the rows or of the episodes; they sum to 1. Every part gets at
+            fractions: Fraction of the rows, or of the episodes, in each part; they sum to 1. Every part gets at
                 least one. (One long episode can only be cut in time, with `take`.)
-            seed: which rows go where.
+            seed: Seed of the assignment of rows to parts.
             shuffle: False cuts in the order of the rows, or of the episodes' first rows. Parts are views then, so
                 that data on disk stay there; with True a part is copied into memory.
 
         Raises:
-            DataError: a fraction is not above 0, they don't sum to 1, or there is too little to share out.
+            DataError: If a fraction is not positive, they don't sum to 1, or there are fewer rows than parts.
 
         Example:
             >>> data = Dataset.from_arrays([[float(i)] for i in range(10)])
             >>> [len(part) for part in data.split()]
             [8, 1, 1]
         """
-        unit, of_row = np.arange(len(self)), np.arange(len(self))
+        # a unit is an episode, or a row without episodes
+        units, unit_of_row = np.arange(len(self)), np.arange(len(self))
         if self.episodes is not None:
-            _, first, inverse = np.unique(self.episodes, return_index=True, return_inverse=True)
-            unit, of_row = np.argsort(first), inverse
-        counts = shares(fractions, len(unit), "rows" if self.episodes is None else "episodes")
+            _, first_rows, inverse = np.unique(self.episodes, return_index=True, return_inverse=True)
+            units, unit_of_row = np.argsort(first_rows), inverse
+        counts = split_counts(fractions, len(units), "rows" if self.episodes is None else "episodes")
         if shuffle:
-            unit = np.random.default_rng(seed).permutation(unit)
-        part_of_unit = np.empty(len(unit), dtype=np.int64)
-        part_of_unit[unit] = np.repeat(np.arange(len(counts)), counts)
-        part_of_row = part_of_unit[of_row]
+            units = np.random.default_rng(seed).permutation(units)
+        part_of_unit = np.empty(len(units), dtype=np.int64)
+        part_of_unit[units] = np.repeat(np.arange(len(counts)), counts)
+        part_of_row = part_of_unit[unit_of_row]
         return tuple(self.take(np.flatnonzero(part_of_row == k)) for k in range(len(counts)))
 
     def windows(self, length: int = 2) -> Dataset:
-        """All stretches of ``length`` consecutive steps, as rows; those of one row stay one episode.
+        """Return all windows of ``length`` consecutive steps as rows; the windows of one row stay one episode.
 
         Args:
-            length: steps per window, 1 to T.
+            length: Steps per window, 1 to T.
 
         Returns:
-            N (T - length + 1) rows. One long row (N = 1) is not copied; several are.
+            A dataset of N (T - length + 1) rows. One long row (N = 1) is not copied; several rows are.
 
         Raises:
-            DataError: the rows are shorter, or windows of one step are asked of data with actions (the first
+            DataError: If the rows are shorter, or the windows have one step and the data have actions (the first
                 step of a row has none).
 
         Example:
@@ -319,23 +352,25 @@ class Dataset:
                    [1., 2.]], dtype=float32)
         """
         if not 1 <= length <= self.n_steps:
-            raise DataError(f"windows of {length} steps; the rows have {_count(self.n_steps, 'step')}")
+            raise DataError(f"windows of {length} steps; the rows have {plural(self.n_steps, 'step')}")
         if length == self.n_steps:
             return self
         if length == 1 and self.actions is not None:
-            raise DataError("windows of 1 step: the first step of a row has no action; ask for 2 or more")
+            raise DataError(
+                "windows of 1 step: the first step of a row has no action; use windows of 2 or more"
+            )
         n_windows = self.n_steps - length + 1
         episodes = np.arange(len(self)) if self.episodes is None else self.episodes
         return replace(
             self,
-            observations=cut(self.observations, length),
+            observations=cut_windows(self.observations, length),
             actions=None if self.actions is None else cut_actions(self.actions, length, n_windows),
-            latents=None if self.latents is None else cut(self.latents, length),
+            latents=None if self.latents is None else cut_windows(self.latents, length),
             episodes=np.repeat(episodes, n_windows),
         )
 
     def pairs(self) -> Dataset:
-        """The same with at most two steps a row: longer rows are cut into `windows` of two.
+        """Return the dataset with at most two steps per row: longer rows are cut into `windows` of two.
 
         Example:
             >>> Dataset.from_arrays([[[0.0], [1.0], [2.0]]]).pairs().n_steps
@@ -344,30 +379,18 @@ class Dataset:
         return self.windows(2) if self.n_steps > 2 else self
 
     def check_actions_seen(self, other: Dataset) -> None:
-        """Refuse data with an action value that these data never show: no model can know its effect.
+        """Refuse other data with an action value that doesn't occur here: its effect can't be learned from these data.
 
-        Only discrete columns count, those with at most 20 different values here.
+        Only discrete columns are checked, those with at most 20 distinct values here.
 
         Raises:
-            DataError: such a value occurs in ``other``, or it has other actions than these data.
+            DataError: If such a value occurs in ``other``, or its actions are other ones.
         """
         if self.action_names != other.action_names:
-            raise DataError(f"actions are {_named(other)}; training had {_named(self)}")
+            raise DataError(f"actions are {_action_list(other)}; training had {_action_list(self)}")
         if self.actions is not None and other.actions is not None:
-            require_seen(self.actions, other.actions, self.action_names)
-
-    @classmethod
-    def _from_parts(
-        cls, parts: Parts, allow_constant: bool, decoder: Callable[..., Any] | None = None
-    ) -> Dataset:
-        right = checked(parts, allow_constant or parts.checked)
-        own = {field.name: getattr(right, field.name) for field in fields(Parts) if field.name != "checked"}
-        return cls(**own, decoder=decoder)
+            require_known_values(self.actions, other.actions, self.action_names)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _named(dataset: Dataset) -> str:
+def _action_list(dataset: Dataset) -> str:
     return listed(list(dataset.action_names)) or "none"

@@ -1,42 +1,40 @@
-"""Rows that training looks at without learning from them, chosen so that they share nothing with the others."""
+"""Held-out rows for validation during training, which share no step with the training rows."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from estimation.dataset.alignment import align
 from estimation.dataset.dataset import Dataset
-from estimation.dataset.windows import shares
+from estimation.dataset.readers.arrays import is_memory_mapped
+from estimation.dataset.windows import split_counts
 from estimation.exceptions import ConfigError, DataError
 
 __all__ = ["hold_out", "require_alike"]
 
-_SHARE = 0.05
-_MOST = 10_000
-# with fewer sequences than this, the end of each is held out instead of whole ones
-_MANY_SEQUENCES = 20
+_FRACTION = 0.05
+_MAX_ROWS = 10_000
+# with fewer sequences, the end of each one is held out, not whole sequences
+_MIN_SEQUENCES = 20
 
 
 def hold_out(dataset: Dataset, seed: int) -> tuple[Dataset, Dataset]:
-    """Rows to train on, and rows to look at meanwhile: 5 %, at most 10,000.
+    """Split a dataset into training rows and held-out rows: 5 % of the rows, at most 10,000.
 
-    Rows that are independent are held out at random, and sequences as a whole; with fewer than 20 sequences, the end
-    of each, and the rows that share a step with it are in neither part. What lies on disk (``numpy.memmap``) stays
-    there: its last rows or sequences are held out, in the order that they have, since rows picked at random would have
-    to be copied into memory.
+    Independent rows are held out at random, and sequences as a whole. With fewer than 20 sequences, the end of each
+    one is held out, and the rows that share a step with it are in neither part. Data on disk (``numpy.memmap``) stay
+    there: their last rows or sequences are held out, because a random choice would have to be copied into memory.
 
     Args:
-        dataset: with one step or more; the rows of an episode are in time order.
-        seed: which rows or sequences.
+        dataset: Data with one step or more; the rows of an episode are in time order.
+        seed: Seed of the random choice.
 
     Returns:
-        the rows to train on and those held out. Few long rows without episodes come back cut into pairs of steps.
+        The training rows and the held-out rows. Fewer than 20 long rows without episodes are cut into pairs of steps.
 
     Raises:
-        DataError: there is too little to hold anything out.
+        DataError: If there are too few rows to hold any out.
 
     Example:
         >>> rows = Dataset.from_arrays([[float(i)] for i in range(101)]).observations.reshape(1, 101, 1)
@@ -44,65 +42,58 @@ def hold_out(dataset: Dataset, seed: int) -> tuple[Dataset, Dataset]:
         >>> len(training), len(held_out), held_out.observations[-1].ravel().tolist()
         (94, 5, [99.0, 100.0])
     """
-    few_rows = len(dataset) < _MANY_SEQUENCES and dataset.episodes is None
-    if few_rows and dataset.n_steps > 2:
+    has_few_rows = len(dataset) < _MIN_SEQUENCES and dataset.episodes is None
+    if has_few_rows and dataset.n_steps > 2:
         dataset = dataset.windows(2)
-    share = min(_SHARE, _MOST / (len(dataset) * max(dataset.n_steps - 1, 1)))
-    mapped = _on_disk(dataset.observations)
-    if dataset.episodes is None and mapped:
-        # numbers for all rows would take memory too
-        first = len(dataset) - shares((1 - share, share), len(dataset), "rows")[1]
-        return dataset.take(slice(0, first)), dataset.take(slice(first, None))
-    if dataset.episodes is None or len(np.unique(dataset.episodes)) >= _MANY_SEQUENCES:
-        training, held_out = dataset.split((1 - share, share), seed=seed, shuffle=not mapped)
+    fraction = min(_FRACTION, _MAX_ROWS / (len(dataset) * max(dataset.n_steps - 1, 1)))
+    is_mapped = is_memory_mapped(dataset.observations)
+    if dataset.episodes is None and is_mapped:
+        # `split` would allocate row numbers for the whole dataset
+        start = len(dataset) - split_counts((1 - fraction, fraction), len(dataset), "rows")[1]
+        return dataset.take(slice(0, start)), dataset.take(slice(start, None))
+    if dataset.episodes is None or len(np.unique(dataset.episodes)) >= _MIN_SEQUENCES:
+        training, held_out = dataset.split((1 - fraction, fraction), seed=seed, shuffle=not is_mapped)
         return training, held_out
-    return _ends(dataset, dataset.episodes)
+    return _hold_out_ends(dataset, dataset.episodes)
 
 
-def _ends(dataset: Dataset, episodes: NDArray[np.int64]) -> tuple[Dataset, Dataset]:
-    _, of_row, lengths = np.unique(episodes, return_inverse=True, return_counts=True)
-    held = np.minimum((lengths * _SHARE).astype(int), _MOST // len(lengths))
-    if not held.any():
-        held[lengths.argmax()] = 1
-    # rows of one sequence may overlap in all steps but one
-    apart = dataset.n_steps - 1
-    following = _following(of_row, lengths)
-    kept = (held[of_row] == 0) | (following >= held[of_row] + apart)
-    if kept.sum() < 2:
+def _hold_out_ends(dataset: Dataset, episodes: NDArray[np.int64]) -> tuple[Dataset, Dataset]:
+    _, episode_of_row, lengths = np.unique(episodes, return_inverse=True, return_counts=True)
+    n_held_out = np.minimum((lengths * _FRACTION).astype(int), _MAX_ROWS // len(lengths))
+    if not n_held_out.any():
+        n_held_out[lengths.argmax()] = 1
+    n_held_out = n_held_out[episode_of_row]
+    # adjacent rows of a sequence overlap in all steps but one
+    overlap = dataset.n_steps - 1
+    n_following = _count_following_rows(episode_of_row, lengths)
+    is_training = (n_held_out == 0) | (n_following >= n_held_out + overlap)
+    if is_training.sum() < 2:
         raise DataError(
             f"the sequences are too short; give one of {2 * dataset.n_steps + 1} steps or more, as the last one is "
             "held out"
         )
-    return dataset.take(np.flatnonzero(kept)), dataset.take(np.flatnonzero(following < held[of_row]))
+    is_held_out = n_following < n_held_out
+    return dataset.take(np.flatnonzero(is_training)), dataset.take(np.flatnonzero(is_held_out))
 
 
-def _following(of_row: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.int64]:
-    """How many rows of the same sequence come after each row."""
-    order = np.argsort(of_row, kind="stable")
-    result = np.empty(len(of_row), dtype=np.int64)
-    result[order] = np.repeat(np.cumsum(lengths) - 1, lengths) - np.arange(len(of_row))
-    return result
-
-
-def _on_disk(array: Any) -> bool:
-    """Whether an array is a view of a file; a slice or a window of one is."""
-    while array is not None:
-        if isinstance(array, np.memmap):
-            return True
-        # `base` of a mapped file's own array is the map, which has none
-        array = getattr(array, "base", None)
-    return False
+def _count_following_rows(episode_of_row: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Return the number of rows of the same sequence after each row."""
+    order = np.argsort(episode_of_row, kind="stable")
+    counts = np.empty(len(episode_of_row), dtype=np.int64)
+    counts[order] = np.repeat(np.cumsum(lengths) - 1, lengths) - np.arange(len(episode_of_row))
+    return counts
 
 
 def require_alike(dataset: Dataset, held_out: Dataset) -> Dataset:
-    """Refuse validation data of another kind than the training data.
+    """Return validation data with the columns of the training data, in their order.
 
-    Returns:
-        The validation data with the columns that the training data have, in their order.
+    Args:
+        dataset: Training data.
+        held_out: Validation data.
 
     Raises:
-        ConfigError: other steps.
-        DataError: observed columns or actions are missing, or an action has a value that training never saw.
+        ConfigError: If the numbers of steps differ.
+        DataError: If observed columns or actions are missing, or an action has a value that training doesn't have.
     """
     if dataset.n_steps != held_out.n_steps:
         raise ConfigError(

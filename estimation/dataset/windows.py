@@ -1,4 +1,4 @@
-"""Arrays cut: into rows, parts and windows of consecutive steps."""
+"""Rows of a dataset selected, split into parts, and cut into windows of consecutive steps."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 
 from estimation.exceptions import DataError
 
-__all__ = ["as_rows", "cut", "cut_actions", "shares"]
+__all__ = ["as_rows", "cut_actions", "cut_windows", "split_counts"]
 
 Array = NDArray[np.floating]
 
 
 def as_rows(indices: Any, n_samples: int) -> slice | NDArray[np.intp]:
-    """Positions of rows, checked; a slice when they are consecutive, so that indexing makes a view.
+    """Return checked positions of rows, as a slice if they are consecutive, so that indexing gives a view.
 
     Args:
-        indices: positions (from the end when negative), one boolean per row, or a slice.
+        indices: Positions (from the end when negative), one boolean per row, or a slice.
         n_samples: N, the number of rows.
 
     Raises:
-        DataError: a position is out of range, or there is none.
+        DataError: If a position is out of range, or there is none.
 
     Example:
         >>> as_rows([2, 3, 4], 10)
@@ -32,30 +32,37 @@ def as_rows(indices: Any, n_samples: int) -> slice | NDArray[np.intp]:
     """
     if isinstance(indices, slice):
         if not len(range(n_samples)[indices]):
-            raise DataError(f"{indices} takes no row of {n_samples}")
+            raise DataError(f"{indices} selects no row of {n_samples}")
         return indices
     rows = np.asarray(indices)
     if rows.dtype == bool and rows.shape == (n_samples,):
         rows = np.flatnonzero(rows)
     if rows.ndim != 1 or not rows.size:
-        raise DataError(f"rows to take have shape {rows.shape}; give a list of at least one position")
+        raise DataError(f"rows to select have shape {rows.shape}; give a list of at least one position")
     if rows.dtype.kind not in "iu":
-        raise DataError(f"rows to take are of type {rows.dtype}; give positions, or one boolean for each row")
-    out = rows[(rows < -n_samples) | (rows >= n_samples)]
-    if out.size:
-        raise DataError(f"row {out[0]} is out of range; there are {n_samples} rows, counted from 0")
+        raise DataError(
+            f"rows to select are of type {rows.dtype}; give positions, or one boolean for each row"
+        )
+    out_of_range = rows[(rows < -n_samples) | (rows >= n_samples)]
+    if out_of_range.size:
+        raise DataError(f"row {out_of_range[0]} is out of range; there are {n_samples} rows, counted from 0")
     if rows[0] >= 0 and (np.diff(rows) == 1).all():
         return slice(int(rows[0]), int(rows[-1]) + 1)
     return rows.astype(np.intp)
 
 
-def cut(array: Array, length: int) -> Array:
-    """Windows of ``length`` steps: (N, T, d) becomes (N (T - length + 1), length, d).
+def cut_windows(array: Array, length: int) -> Array:
+    """Cut sequences into windows of ``length`` steps.
 
-    A view when N is 1, also of an array on disk; a copy otherwise.
+    Args:
+        array: Sequences, shape (N, T, d).
+        length: Steps per window.
+
+    Returns:
+        Windows, shape (N (T - length + 1), length, d): a view when N is 1, also of an array on disk; else a copy.
 
     Example:
-        >>> cut(np.arange(3, dtype=np.float32).reshape(1, 3, 1), 2).shape
+        >>> cut_windows(np.arange(3, dtype=np.float32).reshape(1, 3, 1), 2).shape
         (2, 2, 1)
     """
     windows = np.moveaxis(sliding_window_view(array, length, axis=1, writeable=True), -1, 2)
@@ -66,48 +73,49 @@ def cut(array: Array, length: int) -> Array:
 
 
 def cut_actions(actions: Array, length: int, n_windows: int) -> Array:
-    """The actions of those windows.
+    """Return the actions of the windows that `cut_windows` cuts.
 
     Args:
-        actions: shape (N, T - 1, d_a), or (N, d_a) for an action that lasts.
-        length: steps per window, at least 2.
-        n_windows: windows per row, T - length + 1.
+        actions: Shape (N, T - 1, d_a), or (N, d_a) for an action that acts on every step.
+        length: Steps per window, at least 2.
+        n_windows: Windows per row, T - length + 1.
 
     Returns:
-        Shape (N n_windows, d_a) when the length is 2 or an action lasts, else (N n_windows, length - 1, d_a).
+        Actions, shape (N n_windows, d_a) when the length is 2 or an action acts on every step, else
+        (N n_windows, length - 1, d_a).
     """
     if actions.ndim == 2:
         return np.repeat(actions, n_windows, axis=0)
-    windows = cut(actions, length - 1)
+    windows = cut_windows(actions, length - 1)
     return windows[:, 0] if length == 2 else windows
 
 
-def shares(fractions: Sequence[float], count: int, what: str) -> list[int]:
-    """``count`` things shared out by fractions, rounded; every part gets at least one.
+def split_counts(fractions: Sequence[float], count: int, what: str) -> list[int]:
+    """Return the sizes of the parts of ``count`` items, split by fractions; every part gets at least one item.
 
     Args:
-        fractions: above 0; they sum to 1.
-        count: how many things there are.
-        what: what they are, for the error message.
+        fractions: Positive numbers that sum to 1.
+        count: Number of items.
+        what: What the items are, for the error message.
 
     Raises:
-        DataError: a fraction is not above 0, or they don't sum to 1, or there are fewer things than parts.
+        DataError: If a fraction is not positive, they don't sum to 1, or there are fewer items than parts.
 
     Example:
-        >>> shares((0.8, 0.1, 0.1), 5, "rows")
+        >>> split_counts((0.8, 0.1, 0.1), 5, "rows")
         [3, 1, 1]
     """
-    wanted = np.asarray(fractions, dtype=float)
-    if wanted.ndim != 1 or not (wanted > 0).all() or abs(wanted.sum() - 1) > 1e-6:
+    shares = np.asarray(fractions, dtype=float)
+    if shares.ndim != 1 or not (shares > 0).all() or abs(shares.sum() - 1) > 1e-6:
         raise DataError(f"fractions are {fractions}; they must be above 0 and sum to 1")
-    if count < len(wanted):
-        raise DataError(f"{len(wanted)} parts need at least {len(wanted)} {what}; the data have {count}")
-    exact = wanted * count
-    # 1e-9: 0.1 * 30 is a little more than 3, 0.7 * 10 a little less than 7
+    if count < len(shares):
+        raise DataError(f"{len(shares)} parts need at least {len(shares)} {what}; the data have {count}")
+    exact = shares * count
+    # 1e-9: 0.1 * 30 is slightly more than 3, and 0.7 * 10 slightly less than 7
     counts = np.maximum(np.floor(exact + 1e-9).astype(int), 1)
     while counts.sum() < count:
         counts[np.argmax(exact - counts)] += 1
     while counts.sum() > count:
-        spare = np.where(counts > 1, counts - exact, -np.inf)
-        counts[np.argmax(spare)] -= 1
+        surplus = np.where(counts > 1, counts - exact, -np.inf)
+        counts[np.argmax(surplus)] -= 1
     return [int(n) for n in counts]

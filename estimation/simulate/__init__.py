@@ -1,4 +1,4 @@
-"""Synthetic data: the published processes, and processes with a graph of your own.
+"""Synthetic data: the published processes, and processes with any causal graph.
 
 =======================  ============================================================
 module                   what it holds
@@ -6,7 +6,7 @@ module                   what it holds
 ``mechanisms``           transition functions of the latents
 ``decoders``             maps from latents to observations
 ``published_processes``  graphs and mechanisms of Lachapelle et al.
-``sampling``             `simulate` and `published`, which draw a dataset
+``sampling``             `simulate` and `published`, which sample a dataset
 =======================  ============================================================
 """
 

@@ -1,6 +1,6 @@
 """True decoders of simulations: injective maps from latents to observations, differentiable in torch.
 
-All are drawn from a ``numpy.random.Generator``, so that one seed gives one decoder on every machine.
+Their parameters are sampled with a ``numpy.random.Generator``, so that a seed gives the same decoder on every machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from estimation.exceptions import ConfigError
 
-__all__ = ["Balls", "LeakyMLP", "Polynomial", "Standardised", "in_chunks"]
+__all__ = ["Balls", "LeakyMLP", "Polynomial", "Standardised", "decode_in_chunks"]
 
 _SLOPE = 0.2
 _CHUNK = 65_536
@@ -30,11 +30,11 @@ class LeakyMLP(nn.Module):
     the appendix on synthetic data). It is injective because no layer is narrower than the one before.
 
     Args:
-        widths: sizes of the layers, latents first; must not shrink.
-        generator: draws the matrices, in order.
+        widths: Sizes of the layers, latents first; no layer is narrower than the one before.
+        generator: Random generator that samples the matrices, in order.
 
     Raises:
-        ConfigError: fewer than two widths, or one that shrinks.
+        ConfigError: If there are fewer than two widths, or a layer is narrower than the one before.
 
     Example:
         >>> decoder = LeakyMLP([3, 6, 6], np.random.default_rng(0))
@@ -46,8 +46,8 @@ class LeakyMLP(nn.Module):
         super().__init__()
         sizes = [int(width) for width in widths]
         if len(sizes) < 2 or min(sizes) < 1 or any(b < a for a, b in itertools.pairwise(sizes)):
-            raise ConfigError(f"widths of a decoder are {sizes}; give two or more that never shrink")
-        matrices = [_orthogonal(a, b, generator) for a, b in itertools.pairwise(sizes)]
+            raise ConfigError(f"widths of a decoder are {sizes}; give two or more, none below the one before")
+        matrices = [_scaled_orthogonal(a, b, generator) for a, b in itertools.pairwise(sizes)]
         self.weights = nn.ParameterList(
             nn.Parameter(torch.from_numpy(matrix.astype(np.float32)), requires_grad=False)
             for matrix in matrices
@@ -68,15 +68,15 @@ class Polynomial(nn.Module):
     """A random injective polynomial of degree 3: x = W (h + h^3 / 6) + U q(h), with h = Q z.
 
     Q is orthogonal; W and U have orthonormal columns, those of U orthogonal to those of W; q(h) holds products of
-    two entries of h. W^T x recovers h + h^3 / 6, which is increasing in every entry: so the map is injective.
+    two entries of h. W^T x recovers h + h^3 / 6, which increases in every entry, so the map is injective.
 
     Args:
         n_latents: d_z.
-        n_observed: d_x, at least d_z. With d_x = d_z there is no room for the products.
-        generator: draws the matrices.
+        n_observed: d_x, at least d_z. With d_x = d_z there are no products.
+        generator: Random generator that samples the matrices.
 
     Raises:
-        ConfigError: fewer observed than latent dimensions.
+        ConfigError: If there are fewer observed than latent dimensions.
 
     Example:
         >>> decoder = Polynomial(3, 6, np.random.default_rng(0))
@@ -96,9 +96,9 @@ class Polynomial(nn.Module):
         n_products = n_observed - n_latents
         self.first = generator.integers(0, n_latents, n_products)
         self.second = generator.integers(0, n_latents, n_products)
-        self.rotation = _fixed(rotation)
-        self.cubic = _fixed(frame[:, :n_latents])
-        self.products = _fixed(frame[:, n_latents:] / 2)
+        self.rotation = _constant(rotation)
+        self.cubic = _constant(frame[:, :n_latents])
+        self.products = _constant(frame[:, n_latents:] / 2)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Decode latents of shape (..., d_z) to observations of shape (..., d_x)."""
@@ -110,17 +110,17 @@ class Polynomial(nn.Module):
 class Balls(nn.Module):
     """A few coloured balls on a small image: latents 2k and 2k + 1 are the position of ball k.
 
-    A position of -2 to 2 spans the image; squashing keeps every ball inside. Balls are soft (a Gaussian bump), which
-    makes the image differentiable in the positions, and add up where they overlap. Colours differ, so that balls
-    can't be confused: that makes the map injective.
+    Positions from -2 to 2 span the image; a squashing function keeps every ball inside. A ball is a Gaussian bump,
+    which makes the image differentiable in the positions; overlapping balls add up. Their colours differ, so that the
+    map is injective.
 
     Args:
-        n_latents: an even number, two for each ball.
-        size: height and width of the image in pixels.
-        radius: standard deviation of a ball, as a share of the image.
+        n_latents: Number of latents: even, two for each ball.
+        size: Height and width of the image in pixels.
+        radius: Standard deviation of a ball, as a fraction of the image.
 
     Raises:
-        ConfigError: an odd number of latents, or a size below 8.
+        ConfigError: If the number of latents is odd, or the size is below 8.
 
     Example:
         >>> Balls(4)(torch.zeros(5, 4)).shape
@@ -137,8 +137,8 @@ class Balls(nn.Module):
             raise ConfigError(f"an image of {size} pixels is too small for balls; give at least 8")
         self.size = size
         self.radius = radius
-        self.colours = _fixed(_colours(n_latents // 2))
-        self.axis = _fixed((np.arange(size) + 0.5) / size)
+        self.colours = _constant(_colours(n_latents // 2))
+        self.axis = _constant((np.arange(size) + 0.5) / size)
 
     @property
     def observation_shape(self) -> tuple[int, int, int]:
@@ -147,12 +147,12 @@ class Balls(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Draw latents of shape (..., 2 k) as flattened images of shape (..., 3 * size * size)."""
-        # 0.1 to 0.9 of the image, close to linear where the latents usually are
-        places = 0.5 + 0.4 * torch.tanh(latents / 2) / math.tanh(1)
-        places = places.clamp(-0.2, 1.2)
-        places = places.reshape(*places.shape[:-1], -1, 2)
-        across, down = (self._bump(places[..., k]) for k in (0, 1))
-        image = torch.einsum("...kh,...kw,kc->...chw", down, across, self.colours)
+        # latents from -2 to 2 map to 0.1 to 0.9 of the image, almost linearly
+        centres = 0.5 + 0.4 * torch.tanh(latents / 2) / math.tanh(1)
+        centres = centres.clamp(-0.2, 1.2)
+        centres = centres.reshape(*centres.shape[:-1], -1, 2)
+        horizontal, vertical = (self._bump(centres[..., k]) for k in (0, 1))
+        image = torch.einsum("...kh,...kw,kc->...chw", vertical, horizontal, self.colours)
         return image.flatten(-3)
 
     def _bump(self, centre: Tensor) -> Tensor:
@@ -160,55 +160,55 @@ class Balls(nn.Module):
 
 
 class Standardised(nn.Module):
-    """A decoder followed by subtraction of a mean and division by a scale, per observed coordinate.
+    """A decoder whose outputs are standardised: minus a mean, divided by a scale, for each observed dimension.
 
     Args:
-        decoder: the map before.
-        mean: shape (d_x,).
-        scale: shape (d_x,), positive.
+        decoder: Decoder to standardise.
+        mean: Shape (d_x,).
+        scale: Shape (d_x,), positive.
     """
 
     def __init__(self, decoder: nn.Module, mean: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
         super().__init__()
         self.decoder = decoder
-        self.mean = _fixed(mean)
-        self.scale = _fixed(scale)
+        self.mean = _constant(mean)
+        self.scale = _constant(scale)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Decode latents of shape (..., d_z) to standardised observations of shape (..., d_x)."""
-        result: Tensor = (self.decoder(latents) - self.mean) / self.scale
-        return result
+        observations: Tensor = (self.decoder(latents) - self.mean) / self.scale
+        return observations
 
 
-def in_chunks(decoder: nn.Module, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Decode an array of latents piece by piece, so that no large graph or copy is held in memory.
+def decode_in_chunks(decoder: nn.Module, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Decode an array of latents in chunks, so that no large intermediate result is in memory.
 
     Args:
-        decoder: a map on (..., d_z).
-        latents: shape (N, T, d_z).
+        decoder: Map on tensors of shape (..., d_z).
+        latents: Shape (N, T, d_z).
 
     Returns:
-        shape (N, T, d_x), float32.
+        Observations, shape (N, T, d_x), float32.
     """
     with torch.no_grad():
-        parts = [
+        chunks = [
             decoder(torch.from_numpy(latents[start : start + _CHUNK])).numpy()
             for start in range(0, len(latents), _CHUNK)
         ]
-    return np.concatenate(parts)
+    return np.concatenate(chunks)
 
 
-def _orthogonal(inputs: int, outputs: int, generator: np.random.Generator) -> NDArray[np.float64]:
+def _scaled_orthogonal(inputs: int, outputs: int, generator: np.random.Generator) -> NDArray[np.float64]:
     matrix = np.linalg.qr(generator.normal(size=(inputs, outputs)).T)[0].T
     return np.asarray(matrix * math.sqrt(2 / (1 + _SLOPE**2)) * math.sqrt(2 / (inputs + outputs)))
 
 
-def _fixed(values: NDArray[np.floating]) -> nn.Parameter:
+def _constant(values: NDArray[np.floating]) -> nn.Parameter:
     return nn.Parameter(torch.from_numpy(np.asarray(values, dtype=np.float32)), requires_grad=False)
 
 
 def _colours(count: int) -> NDArray[np.float64]:
     import colorsys
 
-    # hues around the circle with alternating brightness, so that neighbours differ
+    # equally spaced hues of alternating brightness, so that adjacent colours differ
     return np.array([colorsys.hsv_to_rgb(k / count, 0.9, 1.0 if k % 2 == 0 else 0.6) for k in range(count)])

@@ -1,7 +1,7 @@
 """The synthetic processes of Lachapelle et al., number for number.
 
-Source: arXiv 2401.04890, the section on experiments and its appendix; the seeds and the order of the draws are those
-of the authors' published code. Ten latents, twenty observed dimensions, two time steps where there is a past.
+Source: arXiv 2401.04890, the section on experiments and its appendix. The seeds and the order of the random draws are
+those of the authors' published code. There are ten latents, twenty observed dimensions, and two time steps with a past.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ class Process:
     """A data-generating process, without the samples.
 
     Attributes:
-        name: of the published data set.
-        graph: the true graph.
-        mechanism: of the latents.
-        decoder: not yet standardised.
+        name: Name of the published data set.
+        graph: True graph.
+        mechanism: Mechanism of the latents.
+        decoder: True decoder, before standardisation.
     """
 
     name: str
@@ -75,16 +75,16 @@ class Process:
 def build(
     name: str, generator: np.random.Generator, density: float | None, graph_seed: int | None
 ) -> Process:
-    """Draw a published process.
+    """Sample a published process.
 
     Args:
-        name: one of `NAMES`.
-        generator: draws the coefficients where there are any, then the decoder.
-        density: of a random graph, 0 to 1.
-        graph_seed: of a random graph.
+        name: One of `NAMES`.
+        generator: Random generator of the coefficients where there are any, then of the decoder.
+        density: Density of a random graph, from 0 to 1.
+        graph_seed: Seed of a random graph.
 
     Raises:
-        ConfigError: an unknown name, or density and seed missing or out of place.
+        ConfigError: If the name is unknown, or density and seed are missing or don't apply.
     """
     require_graph(name, density, graph_seed)
     if density is not None and graph_seed is not None:
@@ -96,29 +96,35 @@ def build(
 
 
 def require_graph(name: str, density: float | None, graph_seed: int | None) -> None:
-    """A random graph needs a density and a seed, and no other has them.
+    """Require a density and a seed for a random graph, and neither for another one.
+
+    Args:
+        name: Name of the process.
+        density: Density of the random graph, or None.
+        graph_seed: Seed of the random graph, or None.
 
     Raises:
-        ConfigError: an unknown name, or density and seed missing or out of place.
+        ConfigError: If the name is unknown, or density and seed are missing or don't apply.
     """
     if name not in NAMES:
         raise ConfigError(f"no published process is called {name!r}; they are {', '.join(NAMES)}")
-    if (name in _RANDOM) != (density is not None) or (name in _RANDOM) != (graph_seed is not None):
+    is_random = name in _RANDOM
+    if is_random != (density is not None) or is_random != (graph_seed is not None):
         raise ConfigError(
-            f"{name} needs {'' if name in _RANDOM else 'no '}density and graph_seed, got {density} and {graph_seed}"
+            f"{name} needs {'' if is_random else 'no '}density and graph_seed, got {density} and {graph_seed}"
         )
 
 
 def random_graph(time: bool, density: float, graph_seed: int) -> CausalGraph:
-    """A published random graph: every edge with the same probability; with a past, every latent is its own parent.
+    """Return a published random graph with independent edges; with a past, every latent is its own parent.
 
     Args:
-        time: G^z (10 x 10) rather than G^a (10 x 10).
-        density: probability of an edge.
-        graph_seed: any whole number from 0.
+        time: Whether the graph is G^z (10 x 10) rather than G^a (10 x 10).
+        density: Probability of an edge.
+        graph_seed: Seed, a whole number from 0.
 
     Raises:
-        ConfigError: the density is no probability.
+        ConfigError: If the density is not a probability.
     """
     if not 0 <= density <= 1:
         raise ConfigError(f"the density of a random graph is {density}; it is a probability, from 0 to 1")
@@ -132,7 +138,7 @@ def random_graph(time: bool, density: float, graph_seed: int) -> CausalGraph:
 def draw_actions(
     graph: CausalGraph, n_samples: int, generator: np.random.Generator
 ) -> NDArray[np.float64] | None:
-    """Actions uniform on [-2, 2], shape (n_samples, m); None when the graph has none."""
+    """Sample actions from the uniform distribution on [-2, 2], shape (n_samples, m); None if the graph has none."""
     if not graph.n_actions:
         return None
     return generator.uniform(-2, 2, size=(n_samples, graph.n_actions))

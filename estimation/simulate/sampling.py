@@ -1,4 +1,4 @@
-"""Synthetic data: the published processes exactly as published, and any causal graph with mechanisms of your own."""
+"""Synthetic data: the published processes exactly as published, and processes with any graph and mechanism."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from estimation.config.size import MOST_SAMPLES
 from estimation.dataset.dataset import Dataset
 from estimation.device import default_modes
 from estimation.exceptions import ConfigError
-from estimation.simulate import published_processes as recipe
-from estimation.simulate.decoders import Balls, LeakyMLP, Polynomial, Standardised, in_chunks
+from estimation.simulate import published_processes
+from estimation.simulate.decoders import Balls, LeakyMLP, Polynomial, Standardised, decode_in_chunks
 from estimation.simulate.mechanisms import Mechanism, interventions, sines
 from identify.graph import CausalGraph
 from identify.names import quoted
@@ -28,14 +28,16 @@ Actions = Literal["uniform", "normal", "interventions"]
 DecoderName = Literal["mlp", "polynomial", "balls"]
 Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]
+MechanismFactory = Callable[[CausalGraph, np.random.Generator], Mechanism]
+DecoderFactory = Callable[[int, np.random.Generator], nn.Module]
 
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 _NOISE = 0.01
-# enough that the mean and scale of an observed coordinate are known to a percent
-_CALIBRATION = 20_000
-# all pixels share one scale, so that fewer images tell as much
-_CALIBRATION_IMAGES = 2_000
+# enough to estimate the mean and scale of an observed dimension to a percent
+_N_CALIBRATION = 20_000
+# all pixels share one scale, so that fewer images give the same precision
+_N_CALIBRATION_IMAGES = 2_000
 _N_LAYERS = 4
 
 
@@ -47,10 +49,10 @@ def published(
     density: float | None = None,
     graph_seed: int | None = None,
 ) -> Dataset:
-    """A published data set, exactly as published.
+    """Return a published data set, exactly as published.
 
-    Two habits of the published code are kept here and not in `simulate`. Actions come from the generator of the
-    process: so all splits share their first actions (the noise differs). And every split is standardised by its own
+    Two properties of the published code hold here and not in `simulate`. Actions are sampled with the generator of the
+    process, so all splits share their first actions (the noise differs). And every split is standardised by its own
     mean and scale.
 
     Args:
@@ -58,17 +60,18 @@ def published(
             ``Time``, ``ActionNonDiag_NoSuffInf`` and ``TimeNonDiag_NoSuffInf`` (linear effects, which violate
             sufficient influence), ``ActionNonDiag_VarDep`` and ``TimeNonDiag_VarDep`` (variance depends on the
             state), ``ActionRandom`` and ``TimeRandom``.
-        n_samples: how many samples of this split.
+        n_samples: Number of samples of this split.
         split: ``"train"``, ``"valid"`` or ``"test"``.
-        density: of a random graph; published are 0.1, 0.2, 0.4, 0.6 and 0.9.
-        graph_seed: of a random graph; published are 11, 22, 33, 44 and 55.
+        density: Density of a random graph; published are 0.1, 0.2, 0.4, 0.6 and 0.9.
+        graph_seed: Seed of a random graph; published are 11, 22, 33, 44 and 55.
 
     Returns:
-        observations (n_samples, T, 20) with T = 1 for actions and 2 for time, latents (n_samples, T, 10), actions
-        (n_samples, m) or None, the true graph and the true decoder (standardised like the observations).
+        A dataset with observations (n_samples, T, 20), where T = 1 with actions and 2 with a past, latents
+        (n_samples, T, 10), actions (n_samples, m) or None, the true graph, and the true decoder (standardised like the
+        observations).
 
     Raises:
-        ConfigError: an unknown name or split, or density and graph seed missing or out of place.
+        ConfigError: If the name or split is unknown, or density and graph seed are missing or don't apply.
 
     Example:
         >>> data = published("ActionDiag", 100)
@@ -76,13 +79,13 @@ def published(
         ((100, 1, 20), (100, 10), 10)
     """
     _require_samples(n_samples, split)
-    of_process = np.random.default_rng(recipe.PROCESS_SEED)
-    process = recipe.build(name, of_process, density, graph_seed)
-    actions = recipe.draw_actions(process.graph, n_samples, of_process)
-    generator = np.random.default_rng(recipe.SPLIT_SEEDS[split])
+    process_generator = np.random.default_rng(published_processes.PROCESS_SEED)
+    process = published_processes.build(name, process_generator, density, graph_seed)
+    actions = published_processes.draw_actions(process.graph, n_samples, process_generator)
+    generator = np.random.default_rng(published_processes.SPLIT_SEEDS[split])
     steps = 1 if process.graph.n_actions else 2
-    latents = _roll(process.mechanism, n_samples, steps, actions, generator)
-    clean = in_chunks(process.decoder, latents)
+    latents = _roll_out(process.mechanism, n_samples, steps, actions, generator)
+    clean = decode_in_chunks(process.decoder, latents)
     decoder = _standardise(process.decoder, clean)
     return _observe(decoder, clean, latents, actions, generator, _NOISE, process.graph, name)
 
@@ -94,8 +97,8 @@ def simulate(
     seed: int = 0,
     split: Split = "train",
     *,
-    mechanism: Mechanism | Callable[[CausalGraph, np.random.Generator], Mechanism] | None = None,
-    decoder: DecoderName | nn.Module | Callable[[int, np.random.Generator], nn.Module] = "mlp",
+    mechanism: Mechanism | MechanismFactory | None = None,
+    decoder: DecoderName | nn.Module | DecoderFactory = "mlp",
     n_observed: int | None = None,
     n_steps: int | None = None,
     actions: Actions | Callable[[int, np.random.Generator], Array] = "uniform",
@@ -104,36 +107,36 @@ def simulate(
     density: float | None = None,
     graph_seed: int | None = None,
 ) -> Dataset:
-    """Draw samples of a process of which you know the truth.
+    """Sample data from a process with known ground truth.
 
-    The seed fixes the process: the graph where it is random, the coefficients and the decoder. The split draws
-    fresh samples of that same process, actions too; observations are standardised alike in all splits.
+    The seed fixes the process: the graph where it is random, the coefficients and the decoder. Splits are different
+    samples of the same process, with different actions; all are standardised with the same mean and scale.
 
     Args:
-        name_or_graph: a published process, or a graph of your own.
-        n_samples: N, how many samples.
-        seed: of the process.
-        split: ``"train"``, ``"valid"`` or ``"test"``: other samples of the same process.
-        mechanism: a `Mechanism`, or a function of (graph, generator) that makes one. Left out: the published
-            mechanism for a name; sums of sines of the parents for a graph; shifts for interventions.
+        name_or_graph: Name of a published process, or a graph.
+        n_samples: N, the number of samples.
+        seed: Seed of the process.
+        split: ``"train"``, ``"valid"`` or ``"test"``: different samples of the same process.
+        mechanism: A `Mechanism`, or a function of (graph, generator) that returns one. By default the published
+            mechanism for a name, sums of sines of the parents for a graph, and shifts for interventions.
         decoder: ``"mlp"`` (random, injective), ``"polynomial"``, ``"balls"`` (coloured balls on images of 32 x 32;
-            needs an even number of latents), a module, or a function of (n_latents, generator) that makes one.
-        n_observed: observed dimensions; twice the latents when left out.
-        n_steps: T; 2 with a past and 1 without when left out.
+            requires an even number of latents), a module, or a function of (n_latents, generator) that returns one.
+        n_observed: d_x, the number of observed dimensions; by default twice the number of latents.
+        n_steps: T, the number of time steps; by default 2 with a past and 1 without.
         actions: ``"uniform"`` on [-2, 2], ``"normal"``, ``"interventions"`` (one indicator for each action, of which
-            at most one is 1; no action in a share 1 / (m + 1) of the samples), or a function of (N, generator).
-        noise: standard deviation of the observation noise, in units of a standardised coordinate. The pixels of an
-            image are standardised with one scale for all.
-        variance: of the latents' noise; 1e-4 when left out, 1 with interventions.
-        density: of a random graph (``"ActionRandom"``, ``"TimeRandom"``).
-        graph_seed: of a random graph; the seed when left out.
+            at most one is 1; no action in a fraction 1 / (m + 1) of the samples), or a function of (N, generator).
+        noise: Standard deviation of the observation noise, in units of a standardised dimension. The pixels of an
+            image are standardised with a common scale.
+        variance: Variance of the latents' noise; by default 1e-4, or 1 with interventions.
+        density: Density of a random graph (``"ActionRandom"``, ``"TimeRandom"``).
+        graph_seed: Seed of a random graph; by default the seed of the process.
 
     Returns:
-        observations (N, T, d_x), actions (N, m) or None ((N, T - 1, m) when T > 2), latents (N, T, n), the true graph
-        and the true decoder, a torch module.
+        A dataset with observations (N, T, d_x), actions (N, m), or (N, T - 1, m) when T > 2, or None, latents
+        (N, T, n), the true graph, and the true decoder, a torch module.
 
     Raises:
-        ConfigError: an argument is unknown or out of its range, or the pieces don't fit each other.
+        ConfigError: If an argument is unknown or out of its range, or the arguments don't fit each other.
 
     Example:
         >>> graph = CausalGraph(Gz=[[1, 0], [1, 1]], Ga=[[1], [0]])
@@ -148,21 +151,25 @@ def simulate(
         name_or_graph, seed, mechanism, decoder, n_observed, actions, variance, density, graph_seed
     )
     steps = _steps(process.graph, n_steps)
-    # the name of the split keeps its draws apart from those of the process and of the other splits
+    # the seed and the name of the split give a generator that differs from those of the process and of other splits
     generator = np.random.default_rng([seed, zlib.crc32(split.encode())])
     calibration = np.random.default_rng([seed, zlib.crc32(b"calibration")])
-    count = _CALIBRATION_IMAGES if _draws_images(process.decoder) else _CALIBRATION
-    drawn = _draw(process, actions, count, steps, calibration)
-    reference = _roll(process.mechanism, count, steps, drawn, calibration)
-    scaled = _standardise(process.decoder, in_chunks(process.decoder, reference))
-    drawn = _draw(process, actions, n_samples, steps, generator)
-    latents = _roll(process.mechanism, n_samples, steps, drawn, generator)
-    clean = in_chunks(process.decoder, latents)
-    return _observe(scaled, clean, latents, drawn, generator, noise, process.graph, process.name)
+    count = _N_CALIBRATION_IMAGES if _returns_images(process.decoder) else _N_CALIBRATION
+    sampled_actions = _sample_actions(process, actions, count, steps, calibration)
+    reference = _roll_out(process.mechanism, count, steps, sampled_actions, calibration)
+    standardised = _standardise(process.decoder, decode_in_chunks(process.decoder, reference))
+    sampled_actions = _sample_actions(process, actions, n_samples, steps, generator)
+    latents = _roll_out(process.mechanism, n_samples, steps, sampled_actions, generator)
+    clean = decode_in_chunks(process.decoder, latents)
+    return _observe(
+        standardised, clean, latents, sampled_actions, generator, noise, process.graph, process.name
+    )
 
 
 @dataclass(frozen=True)
 class _Process:
+    """A resolved process, without the samples."""
+
     name: str
     graph: CausalGraph
     mechanism: Mechanism
@@ -172,8 +179,8 @@ class _Process:
 def _process(
     source: str | CausalGraph,
     seed: int,
-    mechanism: Mechanism | Callable[[CausalGraph, np.random.Generator], Mechanism] | None,
-    decoder: DecoderName | nn.Module | Callable[[int, np.random.Generator], nn.Module],
+    mechanism: Mechanism | MechanismFactory | None,
+    decoder: DecoderName | nn.Module | DecoderFactory,
     n_observed: int | None,
     actions: object,
     variance: float | None,
@@ -184,35 +191,34 @@ def _process(
     if not isinstance(source, str):
         if density is not None or graph_seed is not None:
             raise ConfigError("density and graph_seed are for random graphs; this graph is given")
-        chosen = _mechanism(mechanism, None, source, actions, variance, generator)
-        return _Process("", source, chosen, _decoder(decoder, source.n_latents, n_observed, generator))
+        resolved = _mechanism(mechanism, None, source, actions, variance, generator)
+        return _Process("", source, resolved, _decoder(decoder, source.n_latents, n_observed, generator))
     if source.endswith("Random") and graph_seed is None:
         graph_seed = seed
-    made = recipe.build(source, generator, density, graph_seed)
-    as_published = variance is None and actions != "interventions"
-    default = made.mechanism if as_published else None
-    chosen = _mechanism(mechanism, default, made.graph, actions, variance, generator)
-    if decoder == "mlp" and n_observed in (None, recipe.N_OBSERVED):
-        return _Process(source, made.graph, chosen, made.decoder)
-    return _Process(
-        source, made.graph, chosen, _decoder(decoder, made.graph.n_latents, n_observed, generator)
-    )
+    process = published_processes.build(source, generator, density, graph_seed)
+    is_as_published = variance is None and actions != "interventions"
+    default = process.mechanism if is_as_published else None
+    resolved = _mechanism(mechanism, default, process.graph, actions, variance, generator)
+    if decoder == "mlp" and n_observed in (None, published_processes.N_OBSERVED):
+        return _Process(source, process.graph, resolved, process.decoder)
+    other_decoder = _decoder(decoder, process.graph.n_latents, n_observed, generator)
+    return _Process(source, process.graph, resolved, other_decoder)
 
 
 def _mechanism(
-    given: Mechanism | Callable[[CausalGraph, np.random.Generator], Mechanism] | None,
+    choice: Mechanism | MechanismFactory | None,
     default: Mechanism | None,
     graph: CausalGraph,
     actions: object,
     variance: float | None,
     generator: np.random.Generator,
 ) -> Mechanism:
-    if isinstance(given, Mechanism):
-        if given.graph != graph:
-            raise ConfigError("the mechanism was made for another graph than the one given")
-        return given
-    if given is not None:
-        return given(graph, generator)
+    if isinstance(choice, Mechanism):
+        if choice.graph != graph:
+            raise ConfigError("the mechanism has another graph than the one given")
+        return choice
+    if choice is not None:
+        return choice(graph, generator)
     if default is not None:
         return default
     if actions == "interventions" and graph.n_actions:
@@ -221,7 +227,7 @@ def _mechanism(
 
 
 def _decoder(
-    choice: DecoderName | nn.Module | Callable[[int, np.random.Generator], nn.Module],
+    choice: DecoderName | nn.Module | DecoderFactory,
     n_latents: int,
     n_observed: int | None,
     generator: np.random.Generator,
@@ -252,7 +258,7 @@ def _steps(graph: CausalGraph, n_steps: int | None) -> int:
     return n_steps
 
 
-def _draw(
+def _sample_actions(
     process: _Process,
     choice: object,
     n_samples: int,
@@ -264,45 +270,45 @@ def _draw(
         return None
     rows = n_samples * max(steps - 1, 1)
     if choice == "uniform":
-        drawn = generator.uniform(-2, 2, (rows, m))
+        actions = generator.uniform(-2, 2, (rows, m))
     elif choice == "normal":
-        drawn = generator.normal(size=(rows, m))
+        actions = generator.normal(size=(rows, m))
     elif choice == "interventions":
-        drawn = np.eye(m + 1)[generator.integers(0, m + 1, rows)][:, 1:]
+        actions = np.eye(m + 1)[generator.integers(0, m + 1, rows)][:, 1:]
     elif callable(choice):
-        drawn = np.asarray(choice(rows, generator), dtype=float)
-        if drawn.shape != (rows, m):
-            raise ConfigError(f"the actions drawn have shape {drawn.shape}; this graph needs {(rows, m)}")
+        actions = np.asarray(choice(rows, generator), dtype=float)
+        if actions.shape != (rows, m):
+            raise ConfigError(f"the sampled actions have shape {actions.shape}; this graph needs {(rows, m)}")
     else:
         raise ConfigError(f"actions are {choice!r}; give 'uniform', 'normal', 'interventions' or a function")
-    return drawn.reshape(n_samples, steps - 1, m) if steps > 2 else drawn
+    return actions.reshape(n_samples, steps - 1, m) if steps > 2 else actions
 
 
-def _roll(
+def _roll_out(
     mechanism: Mechanism, n_samples: int, steps: int, actions: Array | None, generator: np.random.Generator
 ) -> Float32:
     if steps == 1:
         if actions is None:
-            # nothing moves these latents: they are noise
+            # these latents have neither a past nor actions
             return generator.normal(size=(n_samples, 1, mechanism.graph.n_latents)).astype(np.float32)
         return mechanism.sample(None, actions, generator)[:, None].astype(np.float32)
     path = [generator.normal(size=(n_samples, mechanism.graph.n_latents))]
     for step in range(steps - 1):
-        now = actions[:, step] if actions is not None and actions.ndim == 3 else actions
-        path.append(mechanism.sample(path[-1], now, generator))
+        step_actions = actions[:, step] if actions is not None and actions.ndim == 3 else actions
+        path.append(mechanism.sample(path[-1], step_actions, generator))
     return np.stack(path, axis=1).astype(np.float32)
 
 
 def _standardise(decoder: nn.Module, clean: Float32) -> Standardised:
     mean, scale = clean.mean((0, 1)), clean.std((0, 1))
-    if _draws_images(decoder):
-        # pixels have one scale: those that balls hardly reach would be blown up otherwise
+    if _returns_images(decoder):
+        # a common scale, because pixels of the border hardly vary and would be amplified otherwise
         scale = np.full_like(scale, np.sqrt(np.mean(scale**2)))
-    # a coordinate that never changes stays as it is
+    # a constant dimension keeps its scale
     return Standardised(decoder, mean, np.where(scale > 0, scale, 1).astype(np.float32))
 
 
-def _draws_images(decoder: nn.Module) -> bool:
+def _returns_images(decoder: nn.Module) -> bool:
     return getattr(decoder, "observation_shape", None) is not None
 
 

@@ -1,6 +1,7 @@
-"""Files that a folder gets with its main content, listed by name and digest, so that they go when the content changes.
+"""Companions: files written together with the content of a folder, and removed when that content is replaced.
 
-What is removed is only what was written here and is still as it was written: never a file of the user's own.
+They are listed by name and digest. Only files that were written here and have not changed since are removed, never
+files of the user.
 """
 
 from __future__ import annotations
@@ -26,63 +27,65 @@ __all__ = [
     "write_companions",
 ]
 
-#: The form of a list of companions.
+#: Form of a list of companions.
 COMPANIONS = Many(Fields({"name": Text(), "sha256": Maybe(Text())}))
 
 _LIST = "written.json"
-_MOST_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 
 
 def list_companions(files: Mapping[str, bytes], announced: Iterable[str] = ()) -> list[dict[str, str | None]]:
-    """Names and digests, ready for JSON.
+    """Return names and digests of files, for JSON.
 
     Args:
-        files: contents by name.
-        announced: names of files that are written later; they have no digest.
+        files: Contents by name.
+        announced: Names of files that the caller writes later; they have no digest.
 
     Example:
         >>> list_companions({}, ["report.html"])
         [{'name': 'report.html', 'sha256': None}]
     """
-    listed: list[dict[str, str | None]] = [
+    companions: list[dict[str, str | None]] = [
         {"name": name, "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
     ]
-    listed.extend({"name": name, "sha256": None} for name in announced)
-    return listed
+    companions.extend({"name": name, "sha256": None} for name in announced)
+    return companions
 
 
-def remove_companions(folder: Path, listed: Iterable[Mapping[str, Any]], kept: Iterable[str] = ()) -> None:
-    """Remove listed files that are as they were written.
+def remove_companions(
+    folder: Path, companions: Iterable[Mapping[str, Any]], excluded: Iterable[str] = ()
+) -> None:
+    """Remove companions that have not changed since they were written.
 
     Args:
-        folder: where they lie; a name that leads out of it is passed over.
-        listed: as `list_companions` gave it.
-        kept: names of files to be left.
+        folder: Their folder; a name that leads out of it is ignored.
+        companions: List that `list_companions` returned.
+        excluded: Names of files to keep.
     """
-    names = set(kept)
-    for each in listed:
-        path = folder / each["name"]
-        if path.name != each["name"] or each["name"] in names or path.is_symlink() or not path.is_file():
+    names = set(excluded)
+    for companion in companions:
+        name, path = companion["name"], folder / companion["name"]
+        if path.name != name or name in names or path.is_symlink() or not path.is_file():
             continue
-        if each["sha256"] in (None, hashlib.sha256(path.read_bytes()).hexdigest()):
+        if companion["sha256"] in (None, hashlib.sha256(path.read_bytes()).hexdigest()):
             path.unlink()
 
 
 def write_companions(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
-    """Write files into a folder, whole, and remove what an earlier call wrote that is not among them.
+    """Write files to a folder, each atomically, and remove other files that an earlier call wrote.
 
     Args:
-        folder: made when missing; it gets the list ``written.json`` too.
-        files: contents by name.
+        folder: Created if missing; the list of the files is written to ``written.json``.
+        files: Contents by name.
 
     Returns:
-        where they lie.
+        Paths of the files.
 
     Raises:
-        FileAccessError: one can't be written.
+        FileAccessError: If a file can't be written.
     """
     make_folder(folder)
-    remove_companions(folder, _listed(folder), files)
+    remove_companions(folder, _read_list(folder), files)
     write_whole(folder / _LIST, json.dumps(list_companions(files), indent=1))
     for name, data in files.items():
         write_whole(folder / name, data)
@@ -90,30 +93,29 @@ def write_companions(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
 
 
 def forget_written(folder: Path) -> None:
-    """Remove what an earlier `write_companions` or `announce` says, as far as it is as it was written."""
-    remove_companions(folder, _listed(folder))
+    """Remove the files that earlier calls of `write_companions` or `announce` listed, unless they have changed."""
+    remove_companions(folder, _read_list(folder))
     (folder / _LIST).unlink(missing_ok=True)
 
 
 def announce(folder: Path, names: Iterable[str]) -> None:
-    """Add to the list of a folder what somebody else writes into it.
+    """Add files to the list of a folder that other code writes to it.
 
     Args:
-        folder: that the files lie in.
-        names: of the files.
+        folder: Folder of the files.
+        names: Names of the files.
 
     Raises:
-        FileAccessError: the list can't be written.
+        FileAccessError: If the list can't be written.
     """
-    write_whole(folder / _LIST, json.dumps([*_listed(folder), *list_companions({}, names)], indent=1))
+    write_whole(folder / _LIST, json.dumps([*_read_list(folder), *list_companions({}, names)], indent=1))
 
 
-def _listed(folder: Path) -> list[dict[str, Any]]:
+def _read_list(folder: Path) -> list[dict[str, Any]]:
     try:
-        listed = parse_json(read_bytes(folder / _LIST, _MOST_BYTES))
-        check(listed, COMPANIONS)
+        companions: list[dict[str, Any]] = parse_json(read_bytes(folder / _LIST, _MAX_BYTES))
+        check(companions, COMPANIONS)
     except (CheckpointError, FileAccessError, FormatError):
-        # nothing is known of what was there
+        # without a valid list, no file is known to be ours
         return []
-    found: list[dict[str, Any]] = listed
-    return found
+    return companions

@@ -1,7 +1,7 @@
-"""A folder of tensors and JSON, replaced as a whole: either what was there before, or all of the new.
+"""A folder of tensors and JSON, replaced atomically: a reader finds either the old content or all of the new one.
 
-The description (`manifest.json`) names the tensor file and its SHA-256. It is written last, by rename: a reader never
-sees a mixture. Tensors are safetensors; nothing is ever unpickled.
+The manifest (`manifest.json`) names the tensor file and its SHA-256. It is written after the tensors, by rename, so
+that a reader never finds a mixture. Tensors are safetensors; nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ __all__ = ["MANIFEST", "flatten", "forget_folder", "load_state", "read_folder", 
 MANIFEST = "manifest.json"
 _PREFIX = "tensors-"
 _TENSORS = re.compile(r"tensors-[0-9a-f]{16}\.safetensors")
-_MOST_JSON = 1 << 28
-# 2: another flow, and the setting flow_blocks for couplings; 3: the flow knows which latents go through it;
-# 4: fingerprints of data, and the names of the files beside the model
-_VERSION, _OLDEST = 4, 3
-_TENSOR = "__tensor__"
-_OWN_NETWORKS = "the tensors don't fit the model: give the encoder and decoder it was trained with"
+_MAX_JSON_BYTES = 1 << 28
+# 2: another flow, and the setting flow_blocks for couplings; 3: the flow stores the latents that it transforms;
+# 4: fingerprints of data, and the names of the companions of a model
+_VERSION, _OLDEST_VERSION = 4, 3
+_TENSOR_KEY = "__tensor__"
+_NETWORKS_DIFFER = "the tensors don't fit the model: give the encoder and decoder it was trained with"
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _HEAD = Fields(
     {
@@ -62,49 +62,50 @@ def write_folder(
     companions: Mapping[str, bytes] | None = None,
     announced: tuple[str, ...] = (),
 ) -> None:
-    """Write a description and tensors, and files that go with them. Nothing stays of what the folder held before.
+    """Write content, tensors and companions to a folder, and remove its previous content.
 
-    Whenever the process is killed, the folder holds the old description or the new one, and beside it no companion
-    of the other: old companions go first, new ones come last. A file that somebody else put there, or changed, stays.
+    If the process is killed at any time, the folder holds the old manifest or the new one, without companions of the
+    other: old companions are removed first, and new ones are written last. Files of the user stay, and so do
+    companions that the user changed.
 
     Args:
-        folder: made when missing.
-        kind: what the folder holds; `read_folder` asks for the same.
-        content: ready for JSON.
-        tensors: by name, on any device.
-        companions: more files, by name.
-        announced: names of files in the folder that the caller writes later, to be removed with the next description.
+        folder: Created if missing.
+        kind: Kind of the content; `read_folder` requires the same.
+        content: Content of the manifest, for JSON.
+        tensors: Tensors by name, on any device.
+        companions: Further files, by name.
+        announced: Names of files in the folder that the caller writes later, to be removed with this content.
 
     Raises:
-        FileAccessError: it can't be written.
+        FileAccessError: If the folder can't be written.
     """
     target = make_folder(folder)
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     digest = hashlib.sha256(data).hexdigest()
     name = f"{_PREFIX}{digest[:16]}.safetensors"
-    beside = companions or {}
+    further_files = companions or {}
     manifest = {
         "kind": kind,
         "version": _VERSION,
         "tensors": name,
         "sha256": digest,
-        "companions": list_companions(beside, announced),
+        "companions": list_companions(further_files, announced),
         "content": content,
     }
     text = json.dumps(manifest, indent=1, allow_nan=False)
     _forget_companions(target)
     write_whole(target / name, data)
     write_whole(target / MANIFEST, text)
-    for each, written in beside.items():
-        write_whole(target / each, written)
-    for old in target.iterdir():
-        if old.name != name and _TENSORS.fullmatch(old.name):
+    for companion, companion_data in further_files.items():
+        write_whole(target / companion, companion_data)
+    for path in target.iterdir():
+        if path.name != name and _TENSORS.fullmatch(path.name):
             with contextlib.suppress(OSError):
-                old.unlink()
+                path.unlink()
 
 
 def forget_folder(folder: Path) -> None:
-    """Remove what `write_folder` wrote, and nothing else that may lie there; the folder too when it is empty then."""
+    """Remove the files that `write_folder` wrote, and the folder if nothing else is in it."""
     _forget_companions(folder)
     (folder / MANIFEST).unlink(missing_ok=True)
     for path in folder.iterdir() if folder.is_dir() else ():
@@ -117,31 +118,33 @@ def forget_folder(folder: Path) -> None:
 def read_folder(
     folder: str | os.PathLike[str], kind: str, form: Form
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read what `write_folder` wrote, and check all of it: the description against a form, tensors for finiteness.
+    """Read a folder that `write_folder` wrote, after checking that its content has a form and its tensors are finite.
 
     Args:
-        folder: the folder.
-        kind: what it should hold.
-        form: of the description.
+        folder: The folder.
+        kind: Required kind of its content.
+        form: Required form of its content.
 
     Returns:
-        the description and the tensors, on the CPU.
+        The content and the tensors, on the CPU.
 
     Raises:
-        CheckpointError: a file is missing, damaged, foreign, or of another version.
+        CheckpointError: If a file is missing, damaged, of another kind, or of another version.
     """
     place = Path(folder)
     path = place / MANIFEST
-    manifest = _manifest(path)
-    found = manifest.get("kind")
-    if found is None:
-        raise CheckpointError(f"{place}: is no checkpoint; its {MANIFEST} does not say {kind!r}")
-    if found != kind:
-        raise CheckpointError(f"{place}: holds {quoted(found)}, not {kind!r}")
-    version = manifest.get("version")
-    if version not in range(_OLDEST, _VERSION + 1) or isinstance(version, bool | float):
+    manifest = _read_manifest(path)
+    actual_kind = manifest.get("kind")
+    if actual_kind is None:
         raise CheckpointError(
-            f"{place}: is version {quoted(version)} of this format; this release reads {_OLDEST} to {_VERSION}"
+            f"{place}: is not a checkpoint; its {MANIFEST} does not state the kind {kind!r}"
+        )
+    if actual_kind != kind:
+        raise CheckpointError(f"{place}: holds {quoted(actual_kind)}, not {kind!r}")
+    version = manifest.get("version")
+    if version not in range(_OLDEST_VERSION, _VERSION + 1) or isinstance(version, bool | float):
+        raise CheckpointError(
+            f"{place}: is version {quoted(version)} of this format; this release reads {_OLDEST_VERSION} to {_VERSION}"
         )
     try:
         check(manifest, _HEAD, "the manifest")
@@ -153,24 +156,29 @@ def read_folder(
         raise CheckpointError(
             f"{path}: is damaged (tensors is {quoted(name)}; it must be the name of a file)"
         )
-    return manifest["content"], _tensors(place / name, manifest["sha256"])
+    return manifest["content"], _read_tensors(place / name, manifest["sha256"])
 
 
 def load_state(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Put tensors into a model.
+    """Load tensors into a model.
+
+    Args:
+        model: The model.
+        tensors: Tensors by name.
+        where: How error messages call the file of the tensors.
 
     Raises:
-        CheckpointError: one is missing, too many, or of another shape or type; the text says which.
+        CheckpointError: If a tensor is missing, superfluous, or of another shape or type; the message names it.
     """
     own = model.state_dict()
     for name in sorted(own.keys() ^ tensors.keys()):
-        state = "is missing" if name in own else "is not one of the model's"
-        raise CheckpointError(f"{where}: the tensor {quoted(name)} {state}; {_OWN_NETWORKS}")
+        problem = "is missing" if name in own else "is not one of the model's"
+        raise CheckpointError(f"{where}: the tensor {quoted(name)} {problem}; {_NETWORKS_DIFFER}")
     for name, tensor in own.items():
         if tensor.shape != tensors[name].shape:
             raise CheckpointError(
                 f"{where}: the tensor {quoted(name)} has shape {tuple(tensors[name].shape)}, the model's has "
-                f"{tuple(tensor.shape)}; {_OWN_NETWORKS}"
+                f"{tuple(tensor.shape)}; {_NETWORKS_DIFFER}"
             )
         if tensor.dtype != tensors[name].dtype:
             raise CheckpointError(
@@ -180,29 +188,29 @@ def load_state(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> N
 
 
 def flatten(value: Any, tensors: dict[str, Tensor], prefix: str) -> Any:
-    """Take the tensors out of nested dicts and lists, leaving their names in place.
+    """Replace the tensors in nested dicts and lists by their names.
 
     Args:
-        value: nested dicts, lists, tuples, tensors and plain values.
-        tensors: receives the tensors.
-        prefix: of their names.
+        value: Nested dicts, lists, tuples, tensors and plain values.
+        tensors: Dictionary that the tensors are added to, by name.
+        prefix: Prefix of their names.
 
     Returns:
-        the same nesting, ready for JSON. Keys of dicts that are no text are kept by `restore`.
+        The same nesting, for JSON. `restore` returns keys of dicts that aren't text, too.
 
     Example:
         >>> import torch
-        >>> found = {}
-        >>> flatten({"a": [torch.zeros(1), 2]}, found, "x")
+        >>> tensors = {}
+        >>> flatten({"a": [torch.zeros(1), 2]}, tensors, "x")
         {'dict': [['a', [{'__tensor__': 'x.a.0', 'strides': [1]}, 2]]]}
-        >>> restore(flatten({"a": [torch.zeros(1), 2]}, found, "x"), found)
+        >>> restore(flatten({"a": [torch.zeros(1), 2]}, tensors, "x"), tensors)
         {'a': [tensor([0.]), 2]}
     """
     if isinstance(value, Tensor):
         tensors[prefix] = value
-        # a product of matrices rounds by how they lie in memory, which the file of tensors doesn't keep
+        # the rounding of a matrix product depends on the memory layout, which safetensors doesn't store
         strides = value.stride() if _is_dense(value.shape, value.stride()) else value.contiguous().stride()
-        return {_TENSOR: prefix, "strides": list(strides)}
+        return {_TENSOR_KEY: prefix, "strides": list(strides)}
     if isinstance(value, Mapping):
         return {"dict": [[key, flatten(item, tensors, f"{prefix}.{key}")] for key, item in value.items()]}
     if isinstance(value, list | tuple):
@@ -211,46 +219,51 @@ def flatten(value: Any, tensors: dict[str, Tensor], prefix: str) -> Any:
 
 
 def restore(value: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """The inverse of `flatten`; tuples come back as lists.
+    """Return the nesting that `flatten` was given; tuples become lists.
+
+    Args:
+        value: Nesting that `flatten` returned.
+        tensors: Tensors by name.
 
     Raises:
-        CheckpointError: a tensor is missing, or the nesting is not one that `flatten` makes.
+        CheckpointError: If a tensor is missing, or `flatten` can't have returned the nesting.
     """
-    if isinstance(value, dict) and _TENSOR in value:
-        return _restored_tensor(value, tensors)
+    if isinstance(value, dict) and _TENSOR_KEY in value:
+        return _restore_tensor(value, tensors)
     if isinstance(value, dict):
-        check(value, Fields({"dict": Many(Many(Anything(), length=2))}), "what is nested")
+        check(value, Fields({"dict": Many(Many(Anything(), length=2))}), "the nesting")
         if not all(isinstance(key, str | int) for key, _ in value["dict"]):
-            raise CheckpointError("what is nested has a key that is neither text nor number")
+            raise CheckpointError("the nesting has a key that is neither text nor a number")
         return {key: restore(item, tensors) for key, item in value["dict"]}
     if isinstance(value, list):
         return [restore(item, tensors) for item in value]
     return value
 
 
-def _restored_tensor(value: dict[str, Any], tensors: Mapping[str, Tensor]) -> Tensor:
-    name, strides = value[_TENSOR], value.get("strides", [])
+def _restore_tensor(value: dict[str, Any], tensors: Mapping[str, Tensor]) -> Tensor:
+    name, strides = value[_TENSOR_KEY], value.get("strides", [])
     if not isinstance(name, str) or name not in tensors:
         raise CheckpointError(f"the tensor {quoted(name)} is missing from the checkpoint")
-    kept = tensors[name]
-    check(strides, Many(Whole(0, 1 << 48), length=kept.dim()), f"strides of {shown(name)}")
-    if not _is_dense(kept.shape, strides):
-        raise CheckpointError(f"strides of {shown(name)} are {strides}, which don't fit {list(kept.shape)}")
-    return kept.new_empty(0).new_empty_strided(kept.shape, strides).copy_(kept)
+    tensor = tensors[name]
+    check(strides, Many(Whole(0, 1 << 48), length=tensor.dim()), f"strides of {shown(name)}")
+    if not _is_dense(tensor.shape, strides):
+        raise CheckpointError(f"strides of {shown(name)} are {strides}, which don't fit {list(tensor.shape)}")
+    return tensor.new_empty(0).new_empty_strided(tensor.shape, strides).copy_(tensor)
 
 
 def _is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
-    """Whether entries lie side by side, in any order of the dimensions."""
-    steps = sorted((stride, size) for stride, size in zip(strides, shape, strict=True) if size != 1)
-    wanted = itertools.accumulate((size for _, size in steps), operator.mul, initial=1)
-    return 0 in shape or all(stride == want for (stride, _), want in zip(steps, wanted, strict=False))
+    """Return whether entries are adjacent in memory, in any order of the dimensions."""
+    dimensions = sorted((stride, size) for stride, size in zip(strides, shape, strict=True) if size != 1)
+    dense_strides = itertools.accumulate((size for _, size in dimensions), operator.mul, initial=1)
+    pairs = zip(dimensions, dense_strides, strict=False)
+    return 0 in shape or all(stride == dense_stride for (stride, _), dense_stride in pairs)
 
 
-def _manifest(path: Path) -> dict[str, Any]:
+def _read_manifest(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise CheckpointError(f"{path.parent}: is no checkpoint; it has no {MANIFEST}")
+        raise CheckpointError(f"{path.parent}: is not a checkpoint; it has no {MANIFEST}")
     try:
-        manifest = parse_json(read_bytes(path, _MOST_JSON))
+        manifest = parse_json(read_bytes(path, _MAX_JSON_BYTES))
     except FormatError as error:
         raise CheckpointError(f"{path}: is damaged (it {error})") from error
     if not isinstance(manifest, dict):
@@ -258,10 +271,10 @@ def _manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _tensors(path: Path, digest: str) -> dict[str, Tensor]:
+def _read_tensors(path: Path, digest: str) -> dict[str, Tensor]:
     if not path.is_file():
-        raise CheckpointError(f"{path}: is missing; the manifest beside it names this file")
-    # read_bytes makes room for its limit
+        raise CheckpointError(f"{path}: is missing; the manifest names this file")
+    # read_bytes allocates as much as its limit
     data = read_bytes(path, path.stat().st_size)
     if hashlib.sha256(data).hexdigest() != digest:
         raise CheckpointError(f"{path}: is damaged (its SHA-256 is not the one in the manifest)")
@@ -280,11 +293,11 @@ def _tensors(path: Path, digest: str) -> dict[str, Tensor]:
 
 
 def _forget_companions(folder: Path) -> None:
-    """Remove the files that the folder's description names."""
+    """Remove the companions that the manifest of a folder names."""
     try:
-        manifest = _manifest(folder / MANIFEST)
+        manifest = _read_manifest(folder / MANIFEST)
         check(manifest, _HEAD, "the manifest")
     except (CheckpointError, FileAccessError):
-        # nothing is known of what was there
+        # without a valid manifest, no file is known to be ours
         return
     remove_companions(folder, manifest.get("companions", []))

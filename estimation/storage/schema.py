@@ -1,6 +1,6 @@
-"""What a description read from a file may say: forms, checked before anything of it is used.
+"""Forms of JSON content: types and ranges, checked before any value of a file is used.
 
-A form says no more than a type and a range. `check` walks a value along it and names the first place that differs::
+A form states a type and a range, no more. `check` walks through a value and reports the first place that differs::
 
     SHAPE = Fields({"n_latents": Whole(1, 10_000), "past": Flag()})
     check({"n_latents": "3", "past": True}, SHAPE, "shape")     # shape.n_latents is '3'; it must be ...
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,19 +19,19 @@ from identify.names import quoted, shown
 
 __all__ = ["Anything", "Fields", "Flag", "Form", "Many", "Maybe", "Real", "Table", "Text", "Whole", "check"]
 
-_GREATEST = sys.float_info.max
+_LARGEST = sys.float_info.max
 
 
 def check(value: Any, form: Form, where: str = "it") -> None:
-    """Hold a value against a form.
+    """Require that a value has a form.
 
     Args:
-        value: what JSON may hold.
-        form: what it should be.
-        where: what to call it.
+        value: A value from a JSON file.
+        form: Required form.
+        where: How the error message calls the value.
 
     Raises:
-        CheckpointError: it is something else; the text names the place, what is there and what should be.
+        CheckpointError: If it differs; the message gives the place, the value there, and what is required.
 
     Example:
         >>> check([1, 2, None], Many(Whole()), "sizes")
@@ -39,24 +39,34 @@ def check(value: Any, form: Form, where: str = "it") -> None:
         ...
         estimation.exceptions.CheckpointError: sizes[2] is None; it must be a whole number
     """
-    form.check(value, where)
+    if not form.accepts(value):
+        raise CheckpointError(f"{where} is {quoted(value)}; it must be {form.described}")
+    for place, entry, entry_form in form.entries(value, where):
+        check(entry, entry_form, place)
+    problem = form.problem(value)
+    if problem is not None:
+        raise CheckpointError(f"{where}{problem}")
 
 
 class Form(ABC):
-    """What a value may be."""
+    """A set of values, described in words."""
 
     @property
     @abstractmethod
     def described(self) -> str:
-        """Behind the words "it must be"."""
+        """What a value must be, as a noun phrase."""
 
     @abstractmethod
-    def check(self, value: Any, where: str) -> None:
-        """As the function `check`."""
+    def accepts(self, value: Any) -> bool:
+        """Return whether a value has the form, apart from its entries."""
 
-    def refuse(self, value: Any, where: str) -> CheckpointError:
-        """The error to raise."""
-        return CheckpointError(f"{where} is {quoted(value)}; it must be {self.described}")
+    def entries(self, value: Any, where: str) -> Iterator[tuple[str, Any, Form]]:
+        """Yield the place, the value and the required form of each entry of an accepted value."""
+        yield from ()
+
+    def problem(self, value: Any) -> str | None:
+        """Return what is wrong with a value whose entries are valid, as text that follows its name, or None."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -68,36 +78,33 @@ class Whole(Form):
 
     @property
     def described(self) -> str:
-        parts = [f" from {self.low}"] * (self.low is not None) + [f" to {self.high}"] * (
-            self.high is not None
-        )
-        return "a whole number" + "".join(parts)
+        low = "" if self.low is None else f" from {self.low}"
+        high = "" if self.high is None else f" to {self.high}"
+        return f"a whole number{low}{high}"
 
-    def check(self, value: Any, where: str) -> None:
-        within = isinstance(value, int) and not isinstance(value, bool)
-        within = within and (self.low is None or value >= self.low)
-        if not within or (self.high is not None and value > self.high):
-            raise self.refuse(value, where)
+    def accepts(self, value: Any) -> bool:
+        if not isinstance(value, int) or isinstance(value, bool):
+            return False
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
 
 @dataclass(frozen=True)
 class Real(Form):
     """A finite number within a range."""
 
-    low: float = -_GREATEST
-    high: float = _GREATEST
+    low: float = -_LARGEST
+    high: float = _LARGEST
 
     @property
     def described(self) -> str:
-        if (self.low, self.high) == (-_GREATEST, _GREATEST):
+        if (self.low, self.high) == (-_LARGEST, _LARGEST):
             return "a finite number"
         return f"a number from {self.low:g} to {self.high:g}"
 
-    def check(self, value: Any, where: str) -> None:
+    def accepts(self, value: Any) -> bool:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        # nan is within no range
-        if not is_number or not self.low <= value <= self.high:
-            raise self.refuse(value, where)
+        # NaN is in no range
+        return is_number and self.low <= value <= self.high
 
 
 @dataclass(frozen=True)
@@ -108,14 +115,13 @@ class Flag(Form):
     def described(self) -> str:
         return "true or false"
 
-    def check(self, value: Any, where: str) -> None:
-        if not isinstance(value, bool):
-            raise self.refuse(value, where)
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, bool)
 
 
 @dataclass(frozen=True)
 class Text(Form):
-    """A printable text, or one of some."""
+    """A printable text, or one of several choices."""
 
     choices: tuple[str, ...] = ()
 
@@ -123,18 +129,15 @@ class Text(Form):
     def described(self) -> str:
         return f"one of {', '.join(self.choices)}" if self.choices else "a printable text"
 
-    def check(self, value: Any, where: str) -> None:
-        if (
-            not isinstance(value, str)
-            or not value.isprintable()
-            or (self.choices and value not in self.choices)
-        ):
-            raise self.refuse(value, where)
+    def accepts(self, value: Any) -> bool:
+        if not isinstance(value, str) or not value.isprintable():
+            return False
+        return not self.choices or value in self.choices
 
 
 @dataclass(frozen=True)
 class Maybe(Form):
-    """None, or what another form says."""
+    """None, or a value of another form."""
 
     form: Form
 
@@ -142,14 +145,17 @@ class Maybe(Form):
     def described(self) -> str:
         return f"{self.form.described}, or null"
 
-    def check(self, value: Any, where: str) -> None:
+    def accepts(self, value: Any) -> bool:
+        return True
+
+    def entries(self, value: Any, where: str) -> Iterator[tuple[str, Any, Form]]:
         if value is not None:
-            self.form.check(value, where)
+            yield where, value, self.form
 
 
 @dataclass(frozen=True)
 class Many(Form):
-    """A list, of distinct entries if so said, perhaps of a fixed length."""
+    """A list, of distinct entries or of a fixed length if required."""
 
     form: Form
     distinct: bool = False
@@ -159,66 +165,70 @@ class Many(Form):
     def described(self) -> str:
         return "a list" if self.length is None else f"a list of {self.length}"
 
-    def check(self, value: Any, where: str) -> None:
-        if not isinstance(value, list) or (self.length is not None and len(value) != self.length):
-            raise self.refuse(value, where)
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, list) and (self.length is None or len(value) == self.length)
+
+    def entries(self, value: Any, where: str) -> Iterator[tuple[str, Any, Form]]:
         for k, entry in enumerate(value):
-            self.form.check(entry, f"{where}[{k}]")
+            yield f"{where}[{k}]", entry, self.form
+
+    def problem(self, value: Any) -> str | None:
         if self.distinct and len(set(value)) < len(value):
-            raise CheckpointError(f"{where} is {quoted(value)}; its entries must be distinct")
+            return f" is {quoted(value)}; its entries must be distinct"
+        return None
 
 
-@dataclass(frozen=True)
-class Table(Form):
-    """An object whose keys are free, and whose values have one form."""
-
-    form: Form
+class _Object(Form):
+    """An object of JSON."""
 
     @property
     def described(self) -> str:
         return "an object"
 
-    def check(self, value: Any, where: str) -> None:
-        if not isinstance(value, dict):
-            raise self.refuse(value, where)
-        for key, entry in value.items():
-            self.form.check(entry, f"{where}.{shown(key)}")
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, dict)
 
 
 @dataclass(frozen=True)
-class Fields(Form):
-    """An object with known keys. Unknown ones are left to later releases, unless it is closed."""
+class Table(_Object):
+    """An object with any keys, whose values have one form."""
+
+    form: Form
+
+    def entries(self, value: Any, where: str) -> Iterator[tuple[str, Any, Form]]:
+        for key, entry in value.items():
+            yield f"{where}.{shown(key)}", entry, self.form
+
+
+@dataclass(frozen=True)
+class Fields(_Object):
+    """An object with known keys. Further keys, of later releases, are ignored unless it is closed."""
 
     required: Mapping[str, Form]
     optional: Mapping[str, Form] = field(default_factory=dict)
     closed: bool = False
 
-    @property
-    def described(self) -> str:
-        return "an object"
-
-    def check(self, value: Any, where: str) -> None:
-        if not isinstance(value, dict):
-            raise self.refuse(value, where)
+    def entries(self, value: Any, where: str) -> Iterator[tuple[str, Any, Form]]:
         for key, form in self.required.items():
             if key not in value:
                 raise CheckpointError(f"{where}.{key} is missing; it must be {form.described}")
-            form.check(value[key], f"{where}.{key}")
+            yield f"{where}.{key}", value[key], form
         for key, form in self.optional.items():
             if key in value:
-                form.check(value[key], f"{where}.{key}")
+                yield f"{where}.{key}", value[key], form
+
+    def problem(self, value: Any) -> str | None:
         unknown = next((key for key in value if key not in {**self.required, **self.optional}), None)
-        if self.closed and unknown is not None:
-            raise CheckpointError(f"{where}.{shown(unknown)} is not known")
+        return f".{shown(unknown)} is unknown" if self.closed and unknown is not None else None
 
 
 @dataclass(frozen=True)
 class Anything(Form):
-    """Whatever JSON can hold; somebody else looks at it."""
+    """Any value of JSON, which other code checks."""
 
     @property
     def described(self) -> str:
         return "anything"
 
-    def check(self, value: Any, where: str) -> None:
-        """Nothing is refused."""
+    def accepts(self, value: Any) -> bool:
+        return True

@@ -1,4 +1,4 @@
-"""Small datasets, and when two of them are the same."""
+"""Small datasets, and a comparison of two of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def numbers(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def sequences(n: int = 4, steps: int = 5, n_actions: int = 2) -> Dataset:
-    """Entries tell where they come from: row n, step t is 100 n + t, the action of t -> t+1 is 100 n + t + 1/2."""
+    """Entries give their position: row n, step t is 100 n + t, and the action of t -> t+1 is 100 n + t + 1/2."""
     place = (100.0 * np.arange(n)[:, None] + np.arange(steps))[:, :, None]
     acted = np.repeat(place[:, :-1] + 0.5, n_actions, axis=2)
     return Dataset.from_arrays(

@@ -1,4 +1,4 @@
-"""Files that tests of tables read: arrays, text, and a table of three patients in every format."""
+"""Files for tests of readers: arrays, text, and a table of three patients in every format."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def put(path: Path, text: str | bytes) -> Path:
 
 
 def patients() -> pd.DataFrame:
-    """Three patients whose rows are mixed up; 'c' has one visit only."""
+    """Three patients with interleaved rows; 'c' has one visit only."""
     return pd.DataFrame(
         {
             "x0": [10.0, 0.0, 11.0, 1.0, 20.0, 2.0],

@@ -1,4 +1,4 @@
-"""The scikit-learn estimator: scikit-learn's own checks, and that it trains what `fit` trains."""
+"""The scikit-learn estimator passes scikit-learn's own checks, and trains the same model as `fit`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MORE_CHECKS = [
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
+def fit_calls(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
     return recording(monkeypatch)
 
 
@@ -64,7 +64,7 @@ def test_the_documentation_names_the_checks_that_may_fail(name: str) -> None:
     assert hasattr(estimator_checks, name)
 
 
-def test_rows_alone_and_among_others_have_nearly_the_same_latents() -> None:
+def test_single_rows_and_batches_have_nearly_the_same_latents() -> None:
     x = numbers(40, 3)
     estimator = tiny(settings=TINY | {"width": 128}).fit(x)
     alone = np.concatenate([estimator.transform(row[None]) for row in x])
@@ -117,30 +117,30 @@ def test_many_sequences_train_what_fit_trains_on_pairs_made_by_hand() -> None:
     assert estimator.score(x, actions=a, groups=names) == -model.negative_elbo(dataset)["total"]
 
 
-def test_the_action_of_a_row_acts_on_the_step_that_leads_to_it(asked: list[SimpleNamespace]) -> None:
+def test_the_action_of_a_row_acts_on_the_step_that_leads_to_it(fit_calls: list[SimpleNamespace]) -> None:
     a = numbers(60, 2)
     a[0] = np.nan
     x = np.vstack([np.zeros((1, 2)), a[1:].cumsum(axis=0)])
     tiny(order="sequence").fit(x, actions=a)
-    pairs = asked[0].dataset
+    pairs = fit_calls[0].dataset
     np.testing.assert_allclose(np.diff(pairs.observations, axis=1)[:, 0], pairs.actions, atol=1e-5)
 
 
 # what is held out
 
 
-def test_the_end_of_one_sequence_is_held_out_as_by_fit(asked: list[SimpleNamespace]) -> None:
+def test_the_end_of_one_sequence_is_held_out_as_by_fit(fit_calls: list[SimpleNamespace]) -> None:
     tiny(1).fit(np.arange(101.0)[:, None])
-    assert not hasattr(asked[0], "validation")
-    _, held_out = hold_out(asked[0].dataset, training_seed())
+    assert not hasattr(fit_calls[0], "validation")
+    _, held_out = hold_out(fit_calls[0].dataset, training_seed())
     assert held_out.observations[:, 0, 0].tolist() == [95, 96, 97, 98, 99]
 
 
-def test_pairs_come_in_order_of_sequence_and_time(asked: list[SimpleNamespace]) -> None:
-    """So that what is held out is the end of each sequence, however its rows lie among the others."""
+def test_pairs_come_in_order_of_sequence_and_time(fit_calls: list[SimpleNamespace]) -> None:
+    """The end of each sequence is held out, even if its rows are not adjacent."""
     groups = np.random.default_rng(training_seed()).integers(0, 3, 60)
     tiny(1).fit(np.arange(60.0)[:, None], groups=groups)
-    pairs = asked[0].dataset
+    pairs = fit_calls[0].dataset
     for label in range(3):
         rows = np.flatnonzero(groups == label)
         ours = pairs.take(pairs.episodes == label).observations[..., 0]
@@ -151,7 +151,7 @@ def test_pairs_come_in_order_of_sequence_and_time(asked: list[SimpleNamespace]) 
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("parameters", "expected"),
     [
         ({}, {"max_edges_past": 2, "max_edges_actions": 2}),
         ({"max_edges_past": 3}, {"max_edges_past": 3, "max_edges_actions": 2}),
@@ -170,42 +170,42 @@ def test_pairs_come_in_order_of_sequence_and_time(asked: list[SimpleNamespace]) 
     ],
 )
 def test_parameters_become_settings(
-    given: dict[str, Any], expected: dict[str, Any], asked: list[SimpleNamespace]
+    parameters: dict[str, Any], expected: dict[str, Any], fit_calls: list[SimpleNamespace]
 ) -> None:
-    tiny(**given).fit(numbers(30, 3), actions=numbers(30, 2), groups=np.repeat([0, 1], 15))
-    assert {name: getattr(asked[0].config, name) for name in expected} == expected
-    assert asked[0].progress is False
+    tiny(**parameters).fit(numbers(30, 3), actions=numbers(30, 2), groups=np.repeat([0, 1], 15))
+    assert {name: getattr(fit_calls[0].config, name) for name in expected} == expected
+    assert fit_calls[0].progress is False
 
 
-def test_budgets_by_default_are_those_of_the_masks_there_are(asked: list[SimpleNamespace]) -> None:
+def test_default_budgets_are_those_of_the_masks_in_use(fit_calls: list[SimpleNamespace]) -> None:
     x, a = numbers(30, 3), numbers(30, 2)
     tiny(verbose=True).fit(x)
     tiny().fit(x, actions=a)
-    assert [(call.config.max_edges_past, call.config.max_edges_actions) for call in asked] == [
+    assert [(call.config.max_edges_past, call.config.max_edges_actions) for call in fit_calls] == [
         (2, None),
         (None, 2),
     ]
-    assert asked[0].progress is True
+    assert fit_calls[0].progress is True
 
 
 @pytest.mark.parametrize(
     ("order", "actions", "groups", "steps", "note"),
     [
-        ("auto", True, False, 1, "rows were taken as independent"),
-        ("independent", True, False, 1, "rows were taken as independent"),
-        ("auto", False, False, 2, "rows were taken as one sequence in time"),
-        ("sequence", True, False, 2, "rows were taken as one sequence in time"),
-        ("auto", False, True, 2, "rows were taken as sequences in time, 3 in all"),
-        ("sequence", True, True, 2, "rows were taken as sequences in time, 3 in all"),
+        ("auto", True, False, 1, "rows were treated as independent"),
+        ("independent", True, False, 1, "rows were treated as independent"),
+        ("auto", False, False, 2, "rows were treated as one sequence in time"),
+        ("sequence", True, False, 2, "rows were treated as one sequence in time"),
+        ("auto", False, True, 2, "rows were treated as 3 sequences in time"),
+        ("sequence", True, True, 2, "rows were treated as 3 sequences in time"),
     ],
 )
 def test_what_the_order_of_rows_means(
-    order: str, actions: bool, groups: bool, steps: int, note: str, asked: list[SimpleNamespace]
+    order: str, actions: bool, groups: bool, steps: int, note: str, fit_calls: list[SimpleNamespace]
 ) -> None:
     extra: dict[str, Any] = {"actions": numbers(30, 2)} if actions else {}
     extra |= {"groups": ["a"] * 14 + ["b"] + ["c"] * 15} if groups else {}
     estimator = tiny(order=order).fit(numbers(30, 3), **extra)
-    assert asked[0].dataset.n_steps == steps
+    assert fit_calls[0].dataset.n_steps == steps
     assert estimator.history_.notes[0] == note
     assert any("left out 1 episode" in text and "'b'" in text for text in estimator.history_.notes) == groups
 

@@ -1,4 +1,4 @@
-"""The estimator in pipelines and searches, the types and names that it keeps, and what it refuses."""
+"""The estimator in pipelines and searches; the types and names that it preserves; invalid input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from estimation.exceptions import ConfigError, DataError
 from tests.estimation.tiny_estimator import TINY, numbers, tiny
 
-# in the company of other estimators
+# with other estimators
 
 
 def test_actions_and_groups_are_routed_through_a_pipeline() -> None:
@@ -101,7 +101,7 @@ def test_clones_and_copies() -> None:
         fresh.transform(x)
 
 
-def test_the_score_knows_right_actions_from_wrong_ones() -> None:
+def test_the_score_distinguishes_right_actions_from_wrong_ones() -> None:
     a = numbers(400, 2, seed=1)
     x = a @ numbers(2, 5, seed=2) + 0.01 * numbers(400, 5)
     estimator = tiny(max_edges_actions=None, sparsity="none", steps=60).fit(x, actions=a)
@@ -130,11 +130,11 @@ def test_names_of_data_frames() -> None:
     assert estimator.get_feature_names_out().tolist() == ["v0", "v1"]
     assert estimator.transform(x).columns.tolist() == ["v0", "v1"]
     assert estimator.score(x, actions=a[["heat", "dose"]]) == estimator.score(x, actions=a)
-    with pytest.raises(DataError, match=r"actions are not those of fit: .* heat; .*lack 'dose'"):
+    with pytest.raises(DataError, match=r"actions differ from those in fit: .* heat; .*lack 'dose'"):
         estimator.score(x, actions=a[["heat"]])
 
 
-def test_columns_without_text_for_a_name_get_one() -> None:
+def test_columns_without_a_text_label_get_default_names() -> None:
     a = pd.DataFrame(numbers(40, 2, seed=1))
     assert tiny().fit(numbers(40, 3), actions=a).graph_.actions == ("a0", "a1")
     assert tiny().fit(numbers(40, 3), actions=a[0]).graph_.actions == ("a0",)
@@ -158,7 +158,7 @@ def test_constant_columns_when_allowed() -> None:
     assert np.isfinite(estimator.score(x[:1].repeat(5, axis=0)))
 
 
-# refusals
+# invalid input
 
 X, A = numbers(30, 3), numbers(30, 2, seed=1)
 
@@ -170,7 +170,7 @@ X, A = numbers(30, 3), numbers(30, 2, seed=1)
         (
             {"order": "independent"},
             {},
-            r"there are no actions, so that nothing can be sparse; give actions, or",
+            r"there are no actions, so there are no mechanisms to learn; give actions, or",
         ),
         (
             {"order": "independent"},

@@ -1,4 +1,4 @@
-"""Pickled here, unpickled on a machine with other devices."""
+"""Estimators pickled on one machine and unpickled on a machine with other devices."""
 
 from __future__ import annotations
 
@@ -30,39 +30,39 @@ def through_joblib(estimator: SparseMechanismVAE) -> SparseMechanismVAE:
 
 
 @pytest.mark.parametrize(
-    "copied",
-    [lambda each: pickle.loads(pickle.dumps(each)), through_joblib, copy.deepcopy, copy.copy],
+    "duplicated",
+    [lambda estimator: pickle.loads(pickle.dumps(estimator)), through_joblib, copy.deepcopy, copy.copy],
     ids=["pickle", "joblib", "deepcopy", "copy"],
 )
-def test_a_copy_says_the_same(
-    fitted: SparseMechanismVAE, copied: Callable[[SparseMechanismVAE], SparseMechanismVAE]
+def test_a_copy_gives_the_same_results(
+    fitted: SparseMechanismVAE, duplicated: Callable[[SparseMechanismVAE], SparseMechanismVAE]
 ) -> None:
     rows = numbers(10, 4, seed=2)
-    found = copied(fitted)
-    assert found is not fitted
-    np.testing.assert_array_equal(found.transform(rows), fitted.transform(rows))
-    assert found.graph_ == fitted.graph_
-    assert found.get_params() == fitted.get_params()
-    assert not hasattr(clone(found), "model_")
+    duplicate = duplicated(fitted)
+    assert duplicate is not fitted
+    np.testing.assert_array_equal(duplicate.transform(rows), fitted.transform(rows))
+    assert duplicate.graph_ == fitted.graph_
+    assert duplicate.get_params() == fitted.get_params()
+    assert not hasattr(clone(duplicate), "model_")
 
 
 def test_tensors_are_pickled_on_the_cpu(fitted: SparseMechanismVAE) -> None:
-    """Seen on torch's device without data: what brings its tensors to the CPU can't be pickled, and nothing else."""
+    """Tensors of torch's meta device have no data: pickling moves them to the CPU, and fails."""
     elsewhere = copy.deepcopy(fitted)
     elsewhere.model_.model.to("meta")
     assert pickle.dumps(elsewhere.model_.model)
-    for each in (elsewhere, elsewhere.model_):
+    for holder in (elsewhere, elsewhere.model_):
         with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
-            pickle.dumps(each)
+            pickle.dumps(holder)
     # copies within a process stay where they are
     assert copy.deepcopy(elsewhere).model_.model.x_mean.device.type == "meta"
     assert copy.copy(elsewhere.model_).model is elsewhere.model_.model
 
 
-def test_one_fitted_on_a_device_that_is_missing_here_still_encodes(fitted: SparseMechanismVAE) -> None:
+def test_an_estimator_fitted_on_a_missing_device_still_encodes(fitted: SparseMechanismVAE) -> None:
     rows = numbers(10, 4, seed=2)
-    there = copy.deepcopy(fitted).set_params(device="cuda:99")
-    found = pickle.loads(pickle.dumps(there))
-    np.testing.assert_array_equal(found.transform(rows), fitted.transform(rows))
+    elsewhere = copy.deepcopy(fitted).set_params(device="cuda:99")
+    unpickled = pickle.loads(pickle.dumps(elsewhere))
+    np.testing.assert_array_equal(unpickled.transform(rows), fitted.transform(rows))
     with pytest.raises(ConfigError, match=r"device is 'cuda:99', which can't be used here"):
-        found.fit(numbers(60, 4), actions=numbers(60, 2, seed=1))
+        unpickled.fit(numbers(60, 4), actions=numbers(60, 2, seed=1))

@@ -1,4 +1,4 @@
-"""An estimator that trains for a moment, and one that only tells what it would train."""
+"""An estimator that trains for a few steps, and a record of the calls of `fit` without training."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def numbers(*shape: int, seed: int = 0) -> NDArray[np.float64]:
 
 
 def recording(patch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
-    """What training is asked for, without training."""
+    """Record the calls of `fit`, without training."""
     calls: list[SimpleNamespace] = []
 
     def train(dataset: Dataset, config: TrainingConfig, **options: Any) -> SimpleNamespace:

@@ -1,4 +1,4 @@
-"""Saved models whose description or tensors are damaged: one line, before memory or time is spent."""
+"""Saved models with a damaged manifest or tensors are refused in one line, before memory or time is spent."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def write_manifest(folder: Path, content: Any) -> None:
 
 
 def damage_tensors(folder: Path, change: Callable[[Tensors], Any]) -> None:
-    """Change the tensors, and the digest in the description with them."""
+    """Change the tensors, and the digest in the manifest."""
     content = manifest(folder)
     path = folder / content["tensors"]
     tensors = load_tensors(path.read_bytes())
@@ -116,8 +116,8 @@ def damage(folder: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("no manifest", "is no checkpoint; it has no manifest.json"),
-        ("no tensors", "is missing; the manifest beside it names this file"),
+        ("no manifest", "is not a checkpoint; it has no manifest.json"),
+        ("no tensors", "is missing; the manifest names this file"),
         ("cut tensors", "is damaged .its SHA-256 is not the one in the manifest"),
         ("no json", r"manifest.json: is damaged \(it is no JSON \(line 1, column 2"),
         ("a list", r"manifest.json: is damaged \(not an object\)"),
@@ -129,7 +129,7 @@ def damage(folder: Path, how: str) -> None:
         ("another kind", "holds 'something else', not 'mechsparse model'"),
         ("a number for a kind", r"holds 1000000.* \[...\] 0.*, not 'mechsparse model'"),
         ("a terminal's kind", r"holds '\\x1b\[31m', not 'mechsparse model'"),
-        ("no kind", "is no checkpoint; its manifest.json does not say 'mechsparse model'"),
+        ("no kind", "is not a checkpoint; its manifest.json does not state the kind 'mechsparse model'"),
         ("another version", "is version 99 of this format; this release reads 3 to 4"),
         ("a wrong version", r"is version 4\.0 of this format; this release reads 3 to 4"),
         ("a path", r"is damaged \(tensors is '../model'; it must be the name of a file\)"),
@@ -144,7 +144,7 @@ def test_damaged_models_are_refused(folder: Path, how: str, message: str) -> Non
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every place of a description, the inner ones too."""
+    """Yield the path of every value of a manifest, nested ones included."""
     yield path
     if isinstance(value, dict | list):
         keys = value if isinstance(value, dict) else range(min(len(value), 1))
@@ -152,8 +152,8 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from leaves(value[key], (*path, key))
 
 
-def test_whatever_stands_in_a_description_is_checked(folder: Path) -> None:
-    """Each place gets two of the values, all of them in turn: refused in one line, or of no consequence."""
+def test_every_value_of_a_manifest_is_checked(folder: Path) -> None:
+    """Replace every value by two of the bad ones in turn: the model is refused in one line, or encodes the same."""
     good = manifest(folder)
     data = simulate(BAND, 10, seed=training_seed(1))
     expected = load(folder).encode(data.observations)
@@ -167,11 +167,11 @@ def test_whatever_stands_in_a_description_is_checked(folder: Path) -> None:
             inner[("", *path)[-1]] = value
             write_manifest(folder, bad[""])
             try:
-                found = load(folder)
+                model = load(folder)
             except CheckpointError:
                 outcomes.add("refused")
             else:
-                np.testing.assert_array_equal(found.encode(data.observations), expected)
+                np.testing.assert_array_equal(model.encode(data.observations), expected)
                 outcomes.add("read")
     assert outcomes == {"refused", "read"}
 
@@ -212,7 +212,7 @@ def test_whatever_stands_in_a_description_is_checked(folder: Path) -> None:
             "holds a number that is not finite",
         ),
         (lambda t: t["x_mean"].fill_(float("-inf")), "the tensor 'x_mean' holds a number that is not finite"),
-        # as many steps as it says are taken at every encoding
+        # every encoding takes this many steps
         (
             lambda t: t["refinement.steps"].fill_(10**15),
             "refinement.steps is 10{15}; by the settings at most 2",
@@ -266,7 +266,7 @@ def test_damaged_tensors_are_refused(folder: Path, change: Callable[[Tensors], A
         ),
     ],
 )
-def test_no_memory_is_spent_on_what_a_description_claims(
+def test_no_memory_is_allocated_for_sizes_that_a_manifest_declares(
     folder: Path, place: tuple[Any, ...], value: Any, message: str
 ) -> None:
     content = manifest(folder)
@@ -279,7 +279,7 @@ def test_no_memory_is_spent_on_what_a_description_claims(
         load(folder)
 
 
-def test_numbers_that_are_finite_but_absurd_end_in_one_line(folder: Path) -> None:
+def test_finite_but_absurd_numbers_give_one_line(folder: Path) -> None:
     data = simulate(BAND, 10, seed=training_seed(1))
 
     def absurd(tensors: Tensors) -> None:
@@ -296,7 +296,7 @@ def test_numbers_that_are_finite_but_absurd_end_in_one_line(folder: Path) -> Non
         model.negative_elbo(data)
 
 
-def test_equations_without_a_solution_end_in_one_line(tmp_path: Path) -> None:
+def test_singular_equations_give_one_line(tmp_path: Path) -> None:
     data = simulate(BAND, 100, seed=training_seed(1))
     fit(data, CONFIG.replace(steps=30, refinements=1)).save(tmp_path)
 
@@ -315,7 +315,7 @@ def test_a_score_that_is_not_finite_is_an_error(folder: Path, monkeypatch: pytes
     data, model = simulate(BAND, 60, seed=training_seed(1)), load(folder)
     assert evaluate(model, data).scores is not None
     score = MultipleCorrelation(float("nan"), np.zeros(3), np.ones((3, 3), dtype=bool), held_out=False)
-    monkeypatch.setattr("estimation.evaluation.multiple_correlation", lambda *_, **__: score)
+    monkeypatch.setattr("estimation.evaluation.scores.multiple_correlation", lambda *_, **__: score)
     with pytest.raises(
         DataError, match="the score r is nan; latents, true or learned, have no finite variance"
     ):
@@ -323,7 +323,7 @@ def test_a_score_that_is_not_finite_is_an_error(folder: Path, monkeypatch: pytes
 
 
 def test_version_3_is_read(folder: Path) -> None:
-    """It lacks nothing but the fingerprint, and says nothing of the files beside it."""
+    """A manifest of version 3 lacks the fingerprint and the companions only."""
     content = manifest(folder)
     encoded = load(folder).encode(np.ones((2, 6)))
     del content["companions"], content["content"]["data_fingerprint"]

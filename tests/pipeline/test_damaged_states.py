@@ -1,4 +1,4 @@
-"""States of training that are damaged: one line before torch sees them, whatever the optimiser."""
+"""Damaged states of training are refused in one line, before torch loads them, for every optimiser."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def data() -> Dataset:
 
 @pytest.fixture(scope="module")
 def states(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """States after the last step, so that going on costs nothing."""
+    """States after the last step, so that resuming takes no time."""
     root = tmp_path_factory.mktemp("states")
     for name, config in CONFIGS.items():
         fit(data, config, checkpoint=root / name, checkpoint_every=4)
@@ -60,8 +60,8 @@ def write_manifest(folder: Path, content: Any) -> None:
     (folder / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-def test_whatever_stands_in_a_state_is_checked(folder: Path, data: Dataset) -> None:
-    """Every place gets one of the values, all of them in turn: refused in one line, or of no consequence."""
+def test_every_value_of_a_state_is_checked(folder: Path, data: Dataset) -> None:
+    """Replace every value by one of the bad ones in turn: the state is refused in one line, or the run resumes."""
     good = manifest(folder / "soap")
     outcomes = set()
     for k, path in enumerate(leaves(good)):
@@ -103,12 +103,12 @@ def test_damaged_moments_are_refused(
         key for key in tensors if key.startswith("optimisers.0") and key.endswith(f".{tensor}")
     )
     described = json.dumps(content).replace(f'"{key}", "strides": [', f'"{key}", "was": [')
-    found = json.loads(described)
-    _set_strides(found["content"]["optimisers"], key, list(value.stride()))
+    damaged = json.loads(described)
+    _set_strides(damaged["content"]["optimisers"], key, list(value.stride()))
     tensors[key] = value
     written = save_tensors(tensors)
     (place / content["tensors"]).write_bytes(written)
-    write_manifest(place, {**found, "sha256": hashlib.sha256(written).hexdigest()})
+    write_manifest(place, {**damaged, "sha256": hashlib.sha256(written).hexdigest()})
     with pytest.raises(CheckpointError, match=message):
         fit(data, CONFIGS[name], checkpoint=place)
 
@@ -153,7 +153,7 @@ def test_damaged_descriptions_are_refused(
         ("params", [0], r"params is \[0\], not"),
     ],
 )
-def test_settings_of_an_optimiser_are_its_own(
+def test_settings_of_an_optimiser_must_match(
     folder: Path, data: Dataset, entry: str, value: Any, message: str
 ) -> None:
     content = manifest(folder / "soap")
@@ -166,7 +166,7 @@ def test_settings_of_an_optimiser_are_its_own(
         fit(data, CONFIGS["soap"], checkpoint=folder / "soap")
 
 
-def test_a_state_of_version_3_says_nothing_of_its_data(folder: Path, data: Dataset) -> None:
+def test_a_state_of_version_3_lacks_the_fingerprints_of_its_data(folder: Path, data: Dataset) -> None:
     content = manifest(folder / "soap")
     del content["content"]["data"]
     write_manifest(folder / "soap", {**content, "version": 3})

@@ -1,4 +1,4 @@
-"""A run that the operating system killed, at whatever it was doing, ends with the numbers of an undisturbed one."""
+"""A run that the operating system killed at any time ends, when resumed, with the numbers of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.seeds import training_seed
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 
-# long enough for the optimiser to renew, at step 41, what it keeps beside the weights
+# long enough for the optimiser to refresh its bases, at step 41
 CONFIG = TrainingConfig(
     max_edges_actions=5,
     steps=100,
@@ -73,23 +73,23 @@ def train(data: Path, state: Path, every: int, out: Path) -> list[str]:
     return [sys.executable, "-c", TRAIN, str(data), str(state), settings, str(every), str(out)]
 
 
-def steps_kept(state: Path) -> int:
-    """How many steps the state holds: 0 when there is none. Readers never see half of one."""
+def steps_saved(state: Path) -> int:
+    """Number of steps of the state, 0 without a state. A partly written state is never read."""
     path = state / "manifest.json"
     return json.loads(path.read_text())["content"]["step"] if path.exists() else 0
 
 
 def killed(command: list[str], state: Path, later: float) -> None:
-    """Start a run, and kill it some seconds after it has got beyond the state that it found."""
-    before, begin = steps_kept(state), time.monotonic()
+    """Start a run, and kill it some seconds after it has written a newer state."""
+    before, begin = steps_saved(state), time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
-        while steps_kept(state) <= before and run.poll() is None and time.monotonic() < begin + PATIENCE:
+        while steps_saved(state) <= before and run.poll() is None and time.monotonic() < begin + PATIENCE:
             time.sleep(0.002)
         time.sleep(later)
         run.send_signal(signal.SIGKILL)
         _, error = run.communicate()
     assert run.returncode == -signal.SIGKILL, error.decode()
-    assert before < steps_kept(state), "no state was written before the run was killed"
+    assert before < steps_saved(state), "no state was written before the run was killed"
 
 
 def without_seconds(history: History) -> dict[str, object]:
@@ -105,24 +105,24 @@ def require_same(one: TrainedModel, two: TrainedModel) -> None:
     assert without_seconds(one.history) == without_seconds(two.history)
 
 
-def test_a_run_that_was_killed_twice_ends_with_the_same_numbers(
+def test_a_run_killed_twice_ends_with_the_same_numbers(
     data: Path, undisturbed: TrainedModel, tmp_path: Path
 ) -> None:
     state, out, moments = tmp_path / "state", tmp_path / "model", random.Random(0)
     for _ in range(2):
-        # with a state for every step, many of the moments to be killed at lie within a write
+        # with a state for every step, many kills happen during a write
         killed(train(data, state, 1, out), state, moments.uniform(0, 0.2))
         assert not out.exists()
     subprocess.run(train(data, state, 1000, out), check=True, capture_output=True)
     require_same(load(out), undisturbed)
 
 
-def test_the_command_goes_on_where_it_was_killed(
+def test_the_command_resumes_where_it_was_killed(
     data: Path, undisturbed: TrainedModel, tmp_path: Path
 ) -> None:
-    out, wanted, usual = tmp_path / "model", CONFIG.to_dict(), TrainingConfig().to_dict()
-    changed = [name for name, value in wanted.items() if value != usual[name]]
-    settings = [f"--set={name}={json.dumps(wanted[name])}" for name in changed]
+    out, config, defaults = tmp_path / "model", CONFIG.to_dict(), TrainingConfig().to_dict()
+    changed = [name for name, value in config.items() if value != defaults[name]]
+    settings = [f"--set={name}={json.dumps(config[name])}" for name in changed]
     words = ["train", str(data), "--out", str(out), *settings]
     killed([sys.executable, "-c", COMMAND, *words, "--checkpoint-every", "1"], out / "state", 0.2)
     assert not (out / "manifest.json").exists()

@@ -1,138 +1,115 @@
-"""Files of a person's own data, read into the parts of a dataset: NPZ, NPY, CSV, Parquet, images with a table.
+"""Readers of files: NPZ, NPY, CSV, Parquet, and folders of images with a table, read into `RawData`.
 
-========================  ====================================================
-file                      read in
-========================  ====================================================
-one or several arrays     ``numpy_files``
-columns of a table        ``columns``, ``categories``, ``roles``, ``table_files``
-rows that form sequences  ``episodes``
-images named in a table   ``images``
-========================  ====================================================
+===================  ==============================================================================
+module               what it holds
+===================  ==============================================================================
+``files``            access to files and one-line errors
+``options``          `ReadOptions`: the options of reading a file
+``column_matching``  columns selected by name or pattern, and in the order of the training data
+``cells``            one rule for cells: what is missing, what is a number
+``categories``       categorical actions as indicator columns
+``frames``           data frames as numbers
+``arrays``           arrays as numbers: precision, finite entries, constant columns
+``roles``            roles of the columns of a table
+``raw_data``         `RawData`: the arrays and names of a dataset before they are checked
+``episodes``         windows of consecutive steps, cut from sequences of any lengths
+``images``           images named in a table
+``table``            cells of CSV and Parquet tables
+``table_files``      CSV and Parquet files
+``numpy_files``      NPZ and NPY files
+===================  ==============================================================================
 
-`estimation.dataset.Dataset.read` checks the parts against each other. Tables need pyarrow and images need Pillow, which
-are imported when such a file is read.
+Tables need pyarrow and images need Pillow; both are imported when such a file is read.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
+from estimation.dataset.readers.files import shown_path
 from estimation.dataset.readers.numpy_files import read_npy, read_npz
-from estimation.dataset.readers.raw_data import Parts, shown_path
-from estimation.dataset.readers.roles import Asked, Roles
+from estimation.dataset.readers.options import ReadOptions
+from estimation.dataset.readers.raw_data import RawData
+from estimation.dataset.readers.roles import Roles
 from estimation.dataset.readers.table import SUFFIXES
 from estimation.dataset.readers.table_files import read_table
 from estimation.exceptions import DataError
 from identify.exceptions import FileAccessError
 
-__all__ = ["read_parts"]
+__all__ = ["RawData", "ReadOptions", "read_raw_data"]
 
-Names = str | Sequence[str]
+_TABLE_OPTIONS = ("categorical", "images")
+_SEQUENCE_OPTIONS = ("episode", "time")
 
 
-def read_parts(
-    path: str | os.PathLike[str],
-    *,
-    observations: Names | None = None,
-    actions: Names | None = None,
-    categorical: Names | Mapping[str, Sequence[Any]] = (),
-    episode: str | None = None,
-    time: str | None = None,
-    latents: Names | None = None,
-    window: int = 2,
-    images: str | None = None,
-    memory_map: bool = False,
-    like: Roles | None = None,
-) -> Parts:
-    """Read a file, by its suffix.
+def read_raw_data(
+    path: str | os.PathLike[str], options: ReadOptions, training_roles: Roles | None = None
+) -> RawData:
+    """Read a file; its suffix gives the format.
 
-    - ``.npz``: a dataset that was written, or any arrays. ``observations``, ``actions``, ``latents``, ``episode`` and
-      ``time`` name arrays; observations are called ``observations`` or ``x`` when left out, and so on.
-    - ``.npy``: one array of observations. ``actions`` and ``latents`` name other NPY files in its folder. With
+    - ``.npz``: A dataset that was written, or any arrays. ``observations``, ``actions``, ``latents``, ``episode`` and
+      ``time`` name arrays. By default, observations are the array ``observations`` or ``x``, and so on.
+    - ``.npy``: One array of observations. ``actions`` and ``latents`` name other NPY files in its folder. With
       ``memory_map`` the observations (float32) stay on disk.
     - ``.csv`` (commas, UTF-8, names in the first row) and ``.parquet``: ``observations``, ``actions`` and ``latents``
-      are names or shell patterns of columns; when left out, ``x``, ``a`` and ``z`` with a number, where there are any.
-      ``images`` is the column of file names, relative to the table, of images to observe instead.
-    - a folder: the one table in it, with images. The column is ``images``, ``image``, ``file`` or ``filename`` when
-      ``images`` is left out.
+      are names or shell patterns of columns; by default ``x``, ``a`` and ``z`` with a number, where there are any.
+      ``images`` is a column of file names, relative to the table, of images to observe instead.
+    - a folder: The only table in it, with images. ``images`` is by default the column ``images``, ``image``, ``file``
+      or ``filename``.
 
-    With ``episode`` or ``time`` the rows are steps of sequences, of any lengths, which are cut into windows that
-    never cross from one to another. The action of a row is the one that led to it: a window of length 2 has the
-    action of its later row. Shorter episodes are left out, which a note says. With ``time`` alone all is one
-    sequence. Gaps in time are not looked for.
+    With ``episode`` or ``time``, the rows are steps of sequences, of any lengths, which are cut into windows that
+    never cross from one sequence to another. The action of a row leads to that row: a window of length 2 has the
+    action of its second row. Shorter episodes are left out, and a note says so. With ``time`` alone, all rows are one
+    sequence. Gaps in time are not detected.
 
     Args:
-        path: the file or folder.
-        observations: which columns or arrays are observed.
-        actions: which are actions.
-        categorical: which columns become one action per value, named like ``drug=ibuprofen`` and sorted; a mapping
-            gives the values of each, so that two files get the same columns.
-        episode: which column tells sequences apart.
-        time: which column orders the rows of a sequence: numbers, or dates like 2024-05-31.
-        latents: which are the true latents.
-        window: steps per window.
-        images: which column names files of images.
-        memory_map: leave an NPY file on disk.
-        like: the parts that the columns of an earlier table played: what isn't said above is read as there, with the
-            same categories.
+        path: The file or folder.
+        options: Options of reading it.
+        training_roles: Roles of the columns of the training table. What the options leave open is read like there,
+            with the same categories.
 
     Raises:
-        DataError: the content isn't what it should be, or an option doesn't go with the file; one line with the
-            file and the place.
-        FileAccessError: a file can't be read.
+        DataError: If the file is damaged, or an option doesn't apply to this kind of file; one line with the file and
+            the position.
+        FileAccessError: If a file can't be opened.
     """
     path = Path(path)
-    chosen = {"observations": observations, "actions": actions, "latents": latents}
-    order = {"episode": episode, "time": time}
-    only_tables = {"categorical": categorical, "images": images}
     kind = "folder" if os.path.isdir(path) else path.suffix.lower()
     if kind == ".npz":
-        _refuse(path, only_tables | {"memory_map": memory_map})
-        return read_npz(path, **_single(path, chosen | order), window=window)
+        _refuse_options(path, options, (*_TABLE_OPTIONS, "memory_map"))
+        return read_npz(path, options)
     if kind == ".npy":
-        _refuse(path, only_tables | order | {"observations": observations})
-        return read_npy(
-            path, **_single(path, {"actions": actions, "latents": latents}), memory_map=memory_map
-        )
+        _refuse_options(path, options, (*_TABLE_OPTIONS, *_SEQUENCE_OPTIONS, "observations"))
+        return read_npy(path, options)
     if kind not in ("folder", *SUFFIXES):
         raise DataError(
-            f"{shown_path(path)}: a file ending in {kind!r} is not known; use .npz, .npy, .csv, .parquet or a folder "
+            f"{shown_path(path)}: the suffix {kind!r} is unknown; use .npz, .npy, .csv, .parquet or a folder "
             "of images with a table"
         )
-    _refuse(path, {"memory_map": memory_map})
-    table, any_images = (_table_in(path), True) if kind == "folder" else (path, False)
-    asked = Asked(observations, actions, latents, categorical, episode, time, images)
-    return read_table(table, asked, like=like, find_images=any_images, window=window)
+    _refuse_options(path, options, ("memory_map",))
+    is_folder = kind == "folder"
+    table = _only_table_in(path) if is_folder else path
+    return read_table(table, options, training_roles=training_roles, has_images=is_folder)
 
 
-def _refuse(path: Path, options: Mapping[str, Any]) -> None:
-    for name, value in options.items():
-        if value:
+def _refuse_options(path: Path, options: ReadOptions, names: Iterable[str]) -> None:
+    for name in names:
+        if getattr(options, name):
             raise DataError(
-                f"{shown_path(path)}: the option {name} doesn't go with this kind of file; leave it out"
+                f"{shown_path(path)}: the option {name} doesn't apply to this kind of file; leave it out"
             )
 
 
-def _single(path: Path, options: Mapping[str, Names | None]) -> dict[str, str | None]:
-    result: dict[str, str | None] = {}
-    for name, value in options.items():
-        if value is not None and not isinstance(value, str):
-            raise DataError(f"{shown_path(path)}: {name} is {value!r}; it must be one name")
-        result[name] = value
-    return result
-
-
-def _table_in(folder: Path) -> Path:
+def _only_table_in(folder: Path) -> Path:
     try:
         tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     except OSError as error:
         raise FileAccessError(f"{shown_path(folder)}: {error.strerror or 'cannot be read'}") from error
     if len(tables) != 1:
-        there = ", ".join(path.name for path in tables) or "none"
+        names = ", ".join(path.name for path in tables) or "none"
         raise DataError(
-            f"{shown_path(folder)}: a folder of images has one table (.csv or .parquet) that names them; it has {there}"
+            f"{shown_path(folder)}: a folder of images has one table (.csv or .parquet) that names them; it has {names}"
         )
     return tables[0]

@@ -1,6 +1,6 @@
-"""Arrays of numbers on entry: float32 where that costs nothing, without needless copies, finite, not constant.
+"""Arrays of numbers on entry: float32 where that loses nothing, without needless copies, finite, not constant.
 
-Everything is looked at block by block, so that an array on disk (`numpy.memmap`) is never held in memory whole.
+Arrays are processed block by block, so that an array on disk (`numpy.memmap`) is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -11,33 +11,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from estimation.dataset.readers.cells import BadCellError, number
-from estimation.dataset.readers.frames import frame_numbers, is_frame, require_whole
+from estimation.dataset.readers.cells import BadCellError, parse_number
+from estimation.dataset.readers.frames import frame_numbers, is_frame, require_exact_integers
 from estimation.exceptions import DataError
 from identify.exceptions import one_line
 
-__all__ = ["as_numbers", "constant_columns"]
+__all__ = ["as_numbers", "constant_columns", "is_memory_mapped"]
 
 Array = NDArray[np.floating]
 
 _BLOCK_ENTRIES = 1 << 22
-# rounding that float32 may cost, as a share of a column's deviation
-_MOST_LOST = 1e-6
-_SAMPLE = 4_096
+# largest rounding error of float32, relative to a column's standard deviation
+_MAX_ROUNDING_ERROR = 1e-6
+_SAMPLE_ROWS = 4_096
+# ragged lists; tensors on a GPU; tensors that require a gradient, or have no data
+_CONVERSION_ERRORS = (ValueError, TypeError, RuntimeError)
 
 
 def as_numbers(values: Any, name: str) -> Array:
-    """The values as an array of float32, or of float64 where float32 would not tell the values of a column apart.
+    """Return values as an array of float32, or of float64 where float32 would merge distinct values of a column.
 
-    An array that is float32 already, on disk or not, is not copied, and float64 on disk stays there.
+    A float32 array, in memory or on disk, is not copied, and a float64 array on disk stays there.
 
     Args:
-        values: anything numpy takes as an array of numbers or booleans, a data frame, or objects that are numbers.
-        name: what error messages call it, for instance ``"observations"``.
+        values: Anything that numpy converts to numbers or booleans, a data frame, or objects that are numbers.
+        name: How error messages call the array, for instance ``"observations"``.
 
     Raises:
-        DataError: it is ragged, has masked or missing entries, or holds something else than real numbers, or whole
-            numbers above 2^53.
+        DataError: If the array is ragged, has masked or missing entries, or holds anything other than real numbers,
+            or whole numbers above 2^53.
 
     Example:
         >>> as_numbers([[1, 2]], "actions")
@@ -47,7 +49,7 @@ def as_numbers(values: Any, name: str) -> Array:
     """
     array = _as_array(values, name)
     if array.dtype.kind in "iu":
-        require_whole(array, name)
+        require_exact_integers(array, name)
     if array.dtype == np.float32 and array.dtype.isnative:
         return array
     if array.dtype.kind == "b" or array.dtype == np.float16:
@@ -64,73 +66,75 @@ def _as_array(values: Any, name: str) -> NDArray[Any]:
         return frame_numbers(values, name)
     try:
         array = values if isinstance(values, np.memmap) else np.asarray(values)
-    except Exception as error:
-        # ragged lists, tensors that need a gradient or live on a GPU: each library has its own type
-        raise DataError(f"{name} is no array of numbers: {one_line(error, 200)}") from error
+    except _CONVERSION_ERRORS as error:
+        raise DataError(f"{name} can't be converted to an array: {one_line(error, 200)}") from error
     if array.dtype.kind == "O" and array.ndim and not any(isinstance(cell, str) for cell in array.flat):
-        return _of_objects(array, name)
+        return _parse_objects(array, name)
     if array.dtype.kind not in "buif":
         raise DataError(f"{name} holds {_kind(array)}; it must hold real numbers")
     return array
 
 
-def _of_objects(array: NDArray[Any], name: str) -> NDArray[np.float64]:
-    """Objects that are numbers: Decimal, Fraction, None beside numbers, numbers of numpy and of mixed frames."""
-    result = np.empty(array.shape)
-    for place, cell in np.ndenumerate(array):
+def _parse_objects(array: NDArray[Any], name: str) -> NDArray[np.float64]:
+    """Convert objects that are numbers: Decimal, Fraction, numpy scalars, and the cells of mixed frames."""
+    numbers = np.empty(array.shape)
+    for index, cell in np.ndenumerate(array):
         try:
-            result[place] = number(cell)
+            numbers[index] = parse_number(cell)
         except BadCellError as error:
-            index = ", ".join(str(k) for k in place)
-            raise DataError(f"{name}[{index}] is {error}") from error
-    return result
+            place = ", ".join(str(k) for k in index)
+            raise DataError(f"{name}[{place}] is {error}") from error
+    return numbers
 
 
 def _narrowed(array: NDArray[np.float64]) -> Array:
-    """As float32, unless that costs digits that the deviation of a column needs."""
+    """Return the array as float32, unless rounding is visible relative to the deviation of a column."""
     with np.errstate(over="ignore", invalid="ignore"):
-        # what is too large becomes inf, and is found with its place by the check that follows
-        small = array.astype(np.float32)
-    if array.ndim < 2 or not array.size or not np.isfinite(small).all():
-        return small
+        # overflow gives inf, which `constant_columns` reports with its position
+        narrow = array.astype(np.float32)
+    if array.ndim < 2 or not array.size or not np.isfinite(narrow).all():
+        return narrow
     columns = array.shape[-1]
-    return array if _lost(array.reshape(-1, columns), small.reshape(-1, columns)) else small
+    return array if _loses_digits(array.reshape(-1, columns), narrow.reshape(-1, columns)) else narrow
 
 
-def _lost(wide: NDArray[np.float64], narrow: NDArray[np.float32]) -> bool:
-    """Whether rounding is a visible share of the deviation of some column: of its root mean square, or typically."""
+def _loses_digits(wide: NDArray[np.float64], narrow: NDArray[np.float32]) -> bool:
+    """Return whether the rounding error of a column is visible: its root mean square, or its median.
+
+    The root mean square is relative to the standard deviation, the median to the interquartile range.
+    """
     origin, count = wide[0], len(wide)
     total, squares, errors = (np.zeros(wide.shape[1]) for _ in range(3))
     rows = max(1, _BLOCK_ENTRIES // wide.shape[1])
     for start in range(0, count, rows):
-        part = wide[start : start + rows]
-        total += (part - origin).sum(0)
-        squares += ((part - origin) ** 2).sum(0)
-        errors += ((part - narrow[start : start + rows]) ** 2).sum(0)
+        block = wide[start : start + rows]
+        total += (block - origin).sum(0)
+        squares += ((block - origin) ** 2).sum(0)
+        errors += ((block - narrow[start : start + rows]) ** 2).sum(0)
     deviation = np.sqrt(np.maximum(squares / count - (total / count) ** 2, 0))
-    # the scale of a column that never varies is 1
+    # a constant column has scale 1
     deviation[deviation == 0] = 1
-    if (np.sqrt(errors / count) > _MOST_LOST * deviation).any():
+    if (np.sqrt(errors / count) > _MAX_ROUNDING_ERROR * deviation).any():
         return True
-    # outliers hide what is lost of the others
-    some = slice(None, None, max(1, count // _SAMPLE))
-    low, high = np.quantile(wide[some], (0.25, 0.75), axis=0)
-    typical = np.median(np.abs(wide[some] - narrow[some]), axis=0)
-    return bool(((typical > _MOST_LOST * (high - low)) & (high > low)).any())
+    # outliers inflate the standard deviation and hide the rounding errors of the other values
+    sample = slice(None, None, max(1, count // _SAMPLE_ROWS))
+    low, high = np.quantile(wide[sample], (0.25, 0.75), axis=0)
+    median_error = np.median(np.abs(wide[sample] - narrow[sample]), axis=0)
+    return bool(((median_error > _MAX_ROUNDING_ERROR * (high - low)) & (high > low)).any())
 
 
 def constant_columns(array: Array, name: str) -> list[int]:
-    """Check that every entry is finite; return the columns (last axis) that never change.
+    """Require that every entry is finite, and return the columns (last axis) that are constant.
 
     Args:
-        array: shape (..., columns) of two or three axes.
-        name: what error messages call it.
+        array: Shape (..., columns), with two or three axes.
+        name: How error messages call the array.
 
     Returns:
-        The columns with one value only; empty when there is only one entry per column.
+        The constant columns; empty if there is only one entry per column.
 
     Raises:
-        DataError: an entry is NaN or infinite; the text gives the first one's place.
+        DataError: If an entry is NaN or infinite; the message gives the position of the first one.
 
     Example:
         >>> constant_columns(np.array([[1, 2], [1, 3]], dtype=np.float32), "actions")
@@ -138,24 +142,32 @@ def constant_columns(array: Array, name: str) -> list[int]:
     """
     low = np.full(array.shape[-1], np.inf, dtype=array.dtype)
     high = -low
-    for place, block in _blocks(array):
-        over = tuple(range(block.ndim - 1))
+    for start, block in _blocks(array):
+        axes = tuple(range(block.ndim - 1))
         with np.errstate(invalid="ignore"):
-            least, most = block.min(axis=over), block.max(axis=over)
-        # NaN survives a minimum, and an infinity is one of the two
+            block_low, block_high = block.min(axis=axes), block.max(axis=axes)
+        # NaN propagates through the minimum, and an infinity is an extreme value
         with np.errstate(over="ignore", invalid="ignore"):
-            finite = [np.isfinite(each.astype(np.float32)).all() for each in (least, most)]
+            finite = [np.isfinite(bound.astype(np.float32)).all() for bound in (block_low, block_high)]
         if not all(finite):
-            _raise_first(block, place, name)
-        np.minimum(low, least, out=low)
-        np.maximum(high, most, out=high)
+            _raise_first_not_finite(block, start, name)
+        np.minimum(low, block_low, out=low)
+        np.maximum(high, block_high, out=high)
     if int(np.prod(array.shape[:-1])) < 2:
         return []
     return [int(column) for column in np.flatnonzero(low == high)]
 
 
+def is_memory_mapped(array: Any) -> bool:
+    """Return whether an array is a view of a file on disk, for instance a slice or a window of one."""
+    while array is not None and not isinstance(array, np.memmap):
+        # the `base` of a `numpy.memmap` is a memory map, which has no `base`
+        array = getattr(array, "base", None)
+    return array is not None
+
+
 def _blocks(array: Array) -> Iterator[tuple[tuple[int, ...], Array]]:
-    """Parts of at most some million entries with the place of their first entry, in the order of the array."""
+    """Yield blocks of a few million entries with the index of their first entry, in the order of the array."""
     per_row = int(np.prod(array.shape[1:]))
     if per_row <= _BLOCK_ENTRIES or array.ndim == 2:
         rows = max(1, _BLOCK_ENTRIES // per_row)
@@ -168,14 +180,14 @@ def _blocks(array: Array) -> Iterator[tuple[tuple[int, ...], Array]]:
             yield (row, step), array[row : row + 1, step : step + steps]
 
 
-def _raise_first(block: Array, place: tuple[int, ...], name: str) -> None:
+def _raise_first_not_finite(block: Array, start: tuple[int, ...], name: str) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         block = block.astype(np.float32)
-    first = tuple(int(i) for i in np.argwhere(~np.isfinite(block))[0])
-    value = block[first]
-    start = place + (0,) * (len(first) - len(place))
-    index = ", ".join(str(a + b) for a, b in zip(start, first, strict=True))
-    raise DataError(f"{name}[{index}] is {value} as float32; every entry must be a finite number")
+    index = tuple(int(k) for k in np.argwhere(~np.isfinite(block))[0])
+    value = block[index]
+    start = start + (0,) * (len(index) - len(start))
+    place = ", ".join(str(a + b) for a, b in zip(start, index, strict=True))
+    raise DataError(f"{name}[{place}] is {value} as float32; every entry must be a finite number")
 
 
 def _kind(array: NDArray[Any]) -> str:

@@ -1,4 +1,4 @@
-"""Categorical actions: one column per value, 1 where the row has that value."""
+"""Categorical actions as indicator columns: one column per category."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from estimation.dataset.readers.raw_data import shortened
+from estimation.dataset.readers.files import shortened
 from estimation.exceptions import DataError
 from identify.wording import listed
 
@@ -16,55 +16,55 @@ __all__ = ["one_hot"]
 
 Array = NDArray[np.float32]
 
-_MOST_CATEGORIES = 1000
+_MAX_CATEGORIES = 1000
 
 
 def one_hot(
     codes: NDArray[np.int64],
     values: Sequence[Any],
-    given: Sequence[Any] | None,
+    declared: Sequence[Any] | None,
     where: Callable[[int | None], str],
 ) -> tuple[Array, list[str]]:
-    """Indicator columns of a categorical column, and their categories.
+    """Return the indicator columns of a categorical column, and its categories.
 
     Args:
-        codes: position in ``values`` of each row's value, shape (rows,).
-        values: the different values.
-        given: the categories in order, so that two files make the same columns. When left out, those that occur,
-            sorted: as numbers when all of them are, else as text.
-        where: how to call the column in an error message, and with a number (from 0) a row of it.
+        codes: Position in ``values`` of each row's value, shape (rows,).
+        values: Distinct values.
+        declared: Categories in order, so that two files get the same columns. By default the values that occur,
+            sorted: as numbers if all of them are numbers, else as text.
+        where: Returns how an error message calls the column (for None), or one row of it (for its number, from 0).
 
     Returns:
-        Shape (rows, categories), and the categories.
+        Indicators, shape (rows, categories), and the categories.
 
     Raises:
-        DataError: there are more than 1000 categories, or a value is not one of those given.
+        DataError: If there are more than 1000 categories, or a value is not a declared one.
 
     Example:
         >>> one_hot(np.array([0, 1, 0]), ["b", "a"], None, str)[1]
         ['a', 'b']
     """
     texts = [str(value) for value in values]
-    categories = _sorted(texts) if given is None else [str(value) for value in given]
-    if len(categories) > _MOST_CATEGORIES:
+    categories = _sorted(texts) if declared is None else [str(value) for value in declared]
+    if len(categories) > _MAX_CATEGORIES:
         raise DataError(
-            f"{where(None)} has {len(categories)} categories; the limit is {_MOST_CATEGORIES}. "
-            "Is it a number? Then leave it out of the categorical ones"
+            f"{where(None)} has {len(categories)} categories; the limit is {_MAX_CATEGORIES}. "
+            "Is it a number? Then don't declare it categorical"
         )
-    position = {category: number for number, category in enumerate(categories)}
-    if len(position) < len(categories):
-        raise DataError(
-            f"{where(None)}: the categories given repeat: {listed([shortened(each)[1:-1] for each in categories], 6)}"
-        )
-    of_value = np.array([position.get(text, -1) for text in texts], dtype=np.int64)
-    unknown = np.flatnonzero(of_value[codes] < 0)
+    positions = {category: position for position, category in enumerate(categories)}
+    shown_categories = listed([shortened(category)[1:-1] for category in categories], 6)
+    if len(positions) < len(categories):
+        raise DataError(f"{where(None)}: the declared categories repeat: {shown_categories}")
+    position_of_value = np.array([positions.get(text, -1) for text in texts], dtype=np.int64)
+    unknown = np.flatnonzero(position_of_value[codes] < 0)
     if unknown.size:
         value = values[codes[unknown[0]]]
-        known = listed([shortened(each)[1:-1] for each in categories], 6)
-        raise DataError(f"{where(int(unknown[0]))} is {shortened(value)}; the categories are {known}")
-    result = np.zeros((len(codes), len(categories)), dtype=np.float32)
-    result[np.arange(len(codes)), of_value[codes]] = 1
-    return result, categories
+        raise DataError(
+            f"{where(int(unknown[0]))} is {shortened(value)}; the categories are {shown_categories}"
+        )
+    indicators = np.zeros((len(codes), len(categories)), dtype=np.float32)
+    indicators[np.arange(len(codes)), position_of_value[codes]] = 1
+    return indicators, categories
 
 
 def _sorted(texts: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Sequences of different lengths in one long table, cut into windows that never cross from one to another."""
+"""Windows of consecutive steps, cut from a long table of sequences and never across two of them."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from estimation.dataset.readers.cells import is_missing, trimmed
-from estimation.dataset.readers.raw_data import Parts
+from estimation.dataset.readers.raw_data import RawData
 from estimation.exceptions import DataError
 from identify.wording import listed
 
-__all__ = ["codes_of_groups", "cut_episodes", "window_rows"]
+__all__ = ["cut_episodes", "encode_groups", "window_rows"]
 
 Indices = NDArray[np.intp]
 
 
-def codes_of_groups(groups: ArrayLike, n_rows: int) -> tuple[NDArray[np.int64], list[Any]]:
-    """Labels of rows as positions in the list of different labels, sorted; text counts without white space around it.
+def encode_groups(groups: ArrayLike, n_rows: int) -> tuple[NDArray[np.int64], list[Any]]:
+    """Encode the labels of rows as positions in the sorted list of distinct labels; surrounding white space is ignored.
 
     Args:
-        groups: shape (n_rows,).
-        n_rows: how many there are to be.
+        groups: Labels, shape (n_rows,).
+        n_rows: Required number of labels.
 
     Raises:
-        DataError: another shape, a label is missing, or they can't be sorted.
+        DataError: If the shape differs, a label is missing, or the labels can't be sorted.
 
     Example:
-        >>> codes_of_groups(["b", "a ", "b"], 3)
+        >>> encode_groups(["b", "a ", "b"], 3)
         (array([1, 0, 1]), ['a', 'b'])
     """
     labels = np.asarray(groups)
@@ -52,16 +52,16 @@ def codes_of_groups(groups: ArrayLike, n_rows: int) -> tuple[NDArray[np.int64], 
 def window_rows(
     codes: NDArray[np.int64], times: NDArray[Any] | None, window: int
 ) -> tuple[Indices, NDArray[np.int64], tuple[int, int] | None]:
-    """Rows of every window.
+    """Return the rows of every window.
 
     Args:
-        codes: the episode of each row, counted from 0, shape (rows,). Its rows need not be next to each other.
-        times: what orders the rows of an episode; their order in the table when left out.
-        window: steps per window.
+        codes: Episode of each row, counted from 0, shape (rows,). The rows of an episode need not be adjacent.
+        times: Time of each row, or None for the order of the table.
+        window: Steps per window.
 
     Returns:
-        The rows of each window, shape (windows, window), by episode, then in time; the numbers of episodes that are
-        too short; and two rows of one episode with one time, or None.
+        The rows of each window, shape (windows, window), sorted by episode and then by time; the numbers of the
+        episodes that are too short; and two rows of one episode with the same time, or None.
 
     Example:
         >>> window_rows(np.array([0, 0, 1, 0]), None, 2)
@@ -80,28 +80,28 @@ def window_rows(
 
 
 def cut_episodes(
-    parts: Parts,
+    raw: RawData,
     codes: NDArray[np.int64],
     names: Sequence[Any],
     times: NDArray[Any] | None,
     window: int,
     place: Callable[[int], str],
-) -> Parts:
+) -> RawData:
     """Cut arrays with one step per row into windows of consecutive steps of one episode.
 
-    The action of a row is the one that led to it. So a window of length 2 has the action of its later row; a longer
-    one those of all rows but the first; a window of length 1 its own.
+    The action of a row leads to that row. So a window of length 2 has the action of its second row, a longer one has
+    the actions of all rows but the first, and a window of length 1 has its own.
 
     Args:
-        parts: arrays of shape (rows, d).
-        codes: the episode of each row, counted from 0.
-        names: of the episodes.
-        times: what orders the rows of an episode, or None.
-        window: steps per window, at least 1.
-        place: how to call a row in an error message.
+        raw: Arrays of shape (rows, d).
+        codes: Episode of each row, counted from 0.
+        names: Names of the episodes.
+        times: Time of each row, or None for the order of the table.
+        window: Steps per window, at least 1.
+        place: Returns how an error message calls a row.
 
     Raises:
-        DataError: all episodes are shorter than the window, or two rows of one have the same time.
+        DataError: If all episodes are shorter than the window, or two rows of one episode have the same time.
     """
     if window < 1:
         raise DataError(f"window is {window}; it must be at least 1 step")
@@ -119,22 +119,22 @@ def cut_episodes(
         )
     notes = (_note(too_short, names, window),) if too_short.size else ()
     return replace(
-        parts,
-        observations=parts.observations[rows],
-        actions=None if parts.actions is None else _actions(parts.actions, rows),
-        latents=None if parts.latents is None else parts.latents[rows],
+        raw,
+        observations=raw.observations[rows],
+        actions=None if raw.actions is None else _window_actions(raw.actions, rows),
+        latents=None if raw.latents is None else raw.latents[rows],
         episodes=codes[rows[:, 0]],
-        notes=parts.notes + notes,
+        notes=raw.notes + notes,
     )
 
 
-def _actions(actions: NDArray[Any], rows: Indices) -> NDArray[Any]:
+def _window_actions(actions: NDArray[Any], rows: Indices) -> NDArray[Any]:
     if rows.shape[1] <= 2:
         return np.asarray(actions[rows[:, -1]])
     return np.asarray(actions[rows[:, 1:]])
 
 
 def _note(too_short: Indices, names: Sequence[Any], window: int) -> str:
-    what = "1 episode" if len(too_short) == 1 else f"{len(too_short)} episodes"
-    which = listed([repr(names[number]) for number in too_short])
-    return f"left out {what} of {len(names)}, shorter than {window} steps: {which}"
+    count = "1 episode" if len(too_short) == 1 else f"{len(too_short)} episodes"
+    quoted = listed([repr(names[number]) for number in too_short])
+    return f"left out {count} of {len(names)}, shorter than {window} steps: {quoted}"

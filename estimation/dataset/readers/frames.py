@@ -1,6 +1,6 @@
-"""Numbers in data frames: pandas (nullable, categorical and pyarrow columns too), polars, tables of pyarrow.
+"""Numbers in data frames: pandas (also nullable, categorical and pyarrow columns), polars, and pyarrow tables.
 
-No such library is imported: a frame is what has named columns.
+None of these libraries is imported: any object with named columns is a frame.
 """
 
 from __future__ import annotations
@@ -13,145 +13,172 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.dataset.readers.categories import one_hot
-from estimation.dataset.readers.cells import LARGEST_WHOLE, BadCellError, is_missing, number, trimmed
-from estimation.dataset.readers.column_matching import named
-from estimation.dataset.readers.raw_data import shortened
+from estimation.dataset.readers.cells import (
+    LARGEST_EXACT_INTEGER,
+    BadCellError,
+    is_missing,
+    parse_number,
+    trimmed,
+)
+from estimation.dataset.readers.column_matching import quoted_names
+from estimation.dataset.readers.files import shortened
 from estimation.exceptions import DataError
 
 __all__ = [
     "cells_as_numbers",
-    "coded",
+    "encode_labels",
     "frame_actions",
     "frame_columns",
     "frame_names",
     "frame_numbers",
     "is_frame",
-    "require_whole",
+    "require_exact_integers",
 ]
 
 Array = NDArray[np.float64]
 
-_KINDS = {"M": "dates", "m": "durations", "c": "complex numbers", "V": "records", "S": "bytes"}
+_NON_NUMERIC_KINDS = {
+    "M": "dates",
+    "m": "durations",
+    "c": "complex numbers",
+    "V": "records",
+    "S": "bytes",
+}
 
 
 def is_frame(values: Any) -> bool:
-    """Whether an object is a table with named columns."""
+    """Return whether an object is a table with named columns."""
     return frame_columns(values) is not None
 
 
 def frame_columns(values: Any) -> list[Any] | None:
-    """What the columns of a frame are called; None for anything else.
+    """Return the labels of the columns of a frame; None for any other object.
 
     Example:
         >>> frame_columns([[1.0]]) is None
         True
     """
-    names = getattr(values, "column_names", None)
-    if names is None and hasattr(values, "shape") and len(values.shape) == 2:
-        names = getattr(values, "columns", None)
-    return None if names is None or callable(names) else list(names)
+    labels = getattr(values, "column_names", None)
+    if labels is None and hasattr(values, "shape") and len(values.shape) == 2:
+        labels = getattr(values, "columns", None)
+    return None if labels is None or callable(labels) else list(labels)
 
 
 def frame_names(values: Any, what: str) -> tuple[str, ...] | None:
-    """Names of the columns of a frame, without white space around them; None where they are no text.
+    """Return the names of the columns of a frame, without surrounding white space; None if no label is text.
 
     Args:
-        values: anything.
-        what: what an error message calls it.
+        values: Any object.
+        what: How an error message calls it.
 
     Raises:
-        DataError: two columns have one name, or only some are named by text.
+        DataError: If two columns have the same name, or only some labels are text.
     """
-    columns = frame_columns(values)
-    if columns is None or not any(isinstance(name, str) for name in columns):
+    labels = frame_columns(values)
+    if labels is None or not any(isinstance(label, str) for label in labels):
         return None
-    odd = [name for name in columns if not isinstance(name, str)]
-    if odd:
+    not_text = [label for label in labels if not isinstance(label, str)]
+    if not_text:
         raise DataError(
-            f"{what} have a column called {shortened(odd[0])}, which is no text; name all by text, or none"
+            f"{what} have a column called {shortened(not_text[0])}, which is not text; name all columns by text, or "
+            "none"
         )
-    names = tuple(name.strip() for name in columns)
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    if twice:
-        raise DataError(f"{what} have two columns called {named(twice[:1], '')}; names must be unique")
+    names = tuple(label.strip() for label in labels)
+    duplicates = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if duplicates:
+        raise DataError(
+            f"{what} have two columns called {quoted_names(duplicates[:1], '')}; names must be unique"
+        )
     return names
 
 
 def frame_numbers(values: Any, what: str) -> Array:
-    """The cells of a frame as numbers, shape (rows, columns).
+    """Return the cells of a frame as numbers, shape (rows, columns).
+
+    Args:
+        values: The frame.
+        what: How an error message calls it.
 
     Raises:
-        DataError: a cell is missing or no number; the text gives its column and row.
+        DataError: If a cell is missing or isn't a number; the message gives its column and row.
     """
     frame_names(values, what)
-    columns = frame_columns(values) or []
-    parts = [_column(values, k) for k in range(len(columns))]
-    result = np.empty((len(parts[0]) if parts else 0, len(parts)))
-    for k, (name, cells) in enumerate(zip(columns, parts, strict=True)):
-        result[:, k] = cells_as_numbers(cells, f"column {shortened(name)} of {what}")
+    labels = frame_columns(values) or []
+    columns = [_column(values, k) for k in range(len(labels))]
+    result = np.empty((len(columns[0]) if columns else 0, len(columns)))
+    for k, (label, cells) in enumerate(zip(labels, columns, strict=True)):
+        result[:, k] = cells_as_numbers(cells, f"column {shortened(label)} of {what}")
     return result
 
 
 def frame_actions(values: Any, what: str) -> tuple[Array, tuple[str, ...] | None, dict[str, tuple[str, ...]]]:
-    """Actions in a frame: numbers, and a column of text as one column per value, like ``drug=ibuprofen``.
+    """Return the actions in a frame; a column of text becomes one action per category, like ``drug=ibuprofen``.
+
+    Args:
+        values: The frame.
+        what: How an error message calls it.
 
     Returns:
-        The numbers, shape (rows, columns); the names of the columns, None where they are no text; the values of the
-        columns of text.
+        The actions, shape (rows, actions); their names, None if no label is text; and the categories of each column
+        of text.
 
     Raises:
-        DataError: a cell is missing or can't be read.
+        DataError: If a cell is missing or can't be read.
     """
     names = frame_names(values, what)
-    columns = frame_columns(values) or []
+    labels = frame_columns(values) or []
     blocks: list[Array] = []
-    called: list[str] = []
-    levels: dict[str, tuple[str, ...]] = {}
-    for place, name in enumerate(names or columns):
-        where = f"column {shortened(name)} of {what}"
-        cells = _column(values, place)
+    action_names: list[str] = []
+    categories: dict[str, tuple[str, ...]] = {}
+    for position, label in enumerate(names or labels):
+        where = f"column {shortened(label)} of {what}"
+        cells = _column(values, position)
         if names is None or not _is_text(cells):
             blocks.append(cells_as_numbers(cells, where)[:, np.newaxis])
-            called.append(str(name))
+            action_names.append(str(label))
             continue
-        codes, texts = coded(cells.tolist(), where)
-        declared = getattr(getattr(values[columns[place]], "cat", None), "categories", None)
-        given = None if declared is None else [str(value).strip() for value in declared]
-        block, categories = one_hot(codes, texts, given, partial(_place, where))
+        codes, texts = encode_labels(cells.tolist(), where)
+        pandas_categories = getattr(getattr(values[labels[position]], "cat", None), "categories", None)
+        declared = None if pandas_categories is None else [str(value).strip() for value in pandas_categories]
+        block, column_categories = one_hot(codes, texts, declared, partial(_where, where))
         blocks.append(block.astype(np.float64))
-        called += [f"{name}={category}" for category in categories]
-        levels[name] = tuple(categories)
-    numbers = np.concatenate(blocks, axis=1) if blocks else np.empty((len(values), 0))
-    return numbers, None if names is None else tuple(called), levels
+        action_names += [f"{label}={category}" for category in column_categories]
+        categories[label] = tuple(column_categories)
+    actions = np.concatenate(blocks, axis=1) if blocks else np.empty((len(values), 0))
+    return actions, None if names is None else tuple(action_names), categories
 
 
-def coded(cells: Sequence[Any], where: str) -> tuple[NDArray[np.int64], list[str]]:
-    """Cells as positions in the list of different values, as text without white space around it.
+def encode_labels(cells: Sequence[Any], where: str) -> tuple[NDArray[np.int64], list[str]]:
+    """Encode cells as positions in the list of their distinct values, which are stripped texts.
+
+    Args:
+        cells: Labels of the rows.
+        where: How an error message calls the column.
 
     Raises:
-        DataError: a cell is missing.
+        DataError: If a cell is missing.
 
     Example:
-        >>> coded(["b", " a", "b "], "column 'k'")
+        >>> encode_labels(["b", " a", "b "], "column 'k'")
         (array([0, 1, 0]), ['b', 'a'])
     """
-    place: dict[str, int] = {}
+    positions: dict[str, int] = {}
     codes = np.empty(len(cells), dtype=np.int64)
     for row, cell in enumerate(cells):
         if is_missing(cell):
             raise DataError(
                 f"{where}, row {row}, is {shortened(cell) if cell else 'empty'}; every row needs a value"
             )
-        codes[row] = place.setdefault(str(trimmed(cell)), len(place))
-    return codes, list(place)
+        codes[row] = positions.setdefault(str(trimmed(cell)), len(positions))
+    return codes, list(positions)
 
 
-def _place(where: str, row: int | None) -> str:
-    return where if row is None else f"{where}, row {row},"
+def _where(column: str, row: int | None) -> str:
+    return column if row is None else f"{column}, row {row},"
 
 
 def _is_text(cells: NDArray[Any]) -> bool:
-    """Whether a column holds text that is no number."""
+    """Return whether a column holds a text that isn't a number."""
     if cells.dtype.kind not in "OUT":
         return False
     texts = {cell for cell in cells.tolist() if isinstance(cell, str) and not is_missing(cell)}
@@ -160,21 +187,21 @@ def _is_text(cells: NDArray[Any]) -> bool:
 
 def _is_number(text: str) -> bool:
     try:
-        number(text)
+        parse_number(text)
     except BadCellError:
         return False
     return True
 
 
 def cells_as_numbers(cells: Any, where: str) -> Array:
-    """One column of cells as numbers.
+    """Return one column of cells as numbers.
 
     Args:
-        cells: an array of any type, of one axis.
-        where: what an error message calls it.
+        cells: One-dimensional array of any type.
+        where: How an error message calls the column.
 
     Raises:
-        DataError: a cell is missing, no number, or a whole number above 2^53.
+        DataError: If a cell is missing, isn't a number, or is a whole number above 2^53.
 
     Example:
         >>> cells_as_numbers(np.array([True, " 2 ", 3.5], dtype=object), "column 'k'")
@@ -187,54 +214,58 @@ def cells_as_numbers(cells: Any, where: str) -> Array:
             raise DataError(f"{where}, row {missing[0]}, is empty; every cell must be a finite number")
         return array.astype(np.float64)
     if array.dtype.kind in "iu":
-        require_whole(array, where)
+        require_exact_integers(array, where)
         return array.astype(np.float64)
-    if array.dtype.kind in _KINDS:
-        raise DataError(f"{where} holds {_KINDS[array.dtype.kind]}; it must hold real numbers")
-    result = np.empty(len(array))
+    if array.dtype.kind in _NON_NUMERIC_KINDS:
+        raise DataError(f"{where} holds {_NON_NUMERIC_KINDS[array.dtype.kind]}; it must hold real numbers")
+    numbers = np.empty(len(array))
     for row, cell in enumerate(array.tolist()):
         try:
-            result[row] = number(cell)
+            numbers[row] = parse_number(cell)
         except BadCellError as error:
             raise DataError(f"{where}, row {row}, is {error}") from error
-    return result
+    return numbers
 
 
-def require_whole(array: NDArray[Any], where: str) -> None:
-    """Refuse whole numbers above 2^53.
+def require_exact_integers(array: NDArray[Any], where: str) -> None:
+    """Require whole numbers of at most 2^53, which are exact in floating point.
+
+    Args:
+        array: Array of an integer type.
+        where: How an error message calls it.
 
     Raises:
-        DataError: there is one.
+        DataError: If an entry is larger.
     """
-    over = array > LARGEST_WHOLE
+    too_large = array > LARGEST_EXACT_INTEGER
     if array.dtype.kind == "i":
-        over |= array < -LARGEST_WHOLE
-    if over.any():
-        place = tuple(int(k) for k in np.argwhere(over)[0])
+        too_large |= array < -LARGEST_EXACT_INTEGER
+    if too_large.any():
+        index = tuple(int(k) for k in np.argwhere(too_large)[0])
         raise DataError(
-            f"{where}, {'row' if len(place) == 1 else 'entry'} {', '.join(map(str, place))}, is {array[place]}; whole "
-            "numbers above 2^53 can't be told apart as floating-point numbers, so count them from another start"
+            f"{where}, {'row' if len(index) == 1 else 'entry'} {', '.join(map(str, index))}, is {array[index]}; whole "
+            "numbers above 2^53 are not exact in floating point, so subtract an offset first"
         )
 
 
-def _column(values: Any, place: int) -> NDArray[Any]:
-    """The cells of one column, missing ones as None or NaN."""
+def _column(values: Any, position: int) -> NDArray[Any]:
+    """Return the cells of one column, with missing ones as None or NaN."""
     if hasattr(values, "iloc"):
-        return _of_pandas(values.iloc[:, place])
+        return _pandas_column(values.iloc[:, position])
     if hasattr(values, "column_names"):
-        return _objects(values.column(place).to_pylist())
+        return _object_array(values.column(position).to_pylist())
     # polars
-    series = values[:, place]
-    return np.asarray(series) if not _has_missing(series) else _objects(series.to_list())
+    series = values[:, position]
+    return np.asarray(series) if not _has_missing(series) else _object_array(series.to_list())
 
 
-def _of_pandas(series: Any) -> NDArray[Any]:
-    kind = str(series.dtype)
-    if kind in ("float64", "float32", "int64", "int32", "bool"):
+def _pandas_column(series: Any) -> NDArray[Any]:
+    dtype = str(series.dtype)
+    if dtype in ("float64", "float32", "int64", "int32", "bool"):
         return np.asarray(series.to_numpy())
-    # nullable, categorical and pyarrow columns, text, sparse ones
-    plain = np.asarray(series)
-    return plain if plain.dtype.kind in "fiub" else _objects(list(series))
+    # nullable, categorical, pyarrow, text and sparse columns
+    array = np.asarray(series)
+    return array if array.dtype.kind in "fiub" else _object_array(list(series))
 
 
 def _has_missing(series: Any) -> bool:
@@ -242,7 +273,7 @@ def _has_missing(series: Any) -> bool:
     return bool(count() if callable(count) else count)
 
 
-def _objects(cells: Sequence[Any]) -> NDArray[Any]:
-    result = np.empty(len(cells), dtype=object)
-    result[:] = cells
-    return result
+def _object_array(cells: Sequence[Any]) -> NDArray[Any]:
+    array = np.empty(len(cells), dtype=object)
+    array[:] = cells
+    return array

@@ -1,13 +1,17 @@
-"""NPZ and NPY: arrays as numpy writes them; the NPZ form in which a dataset is written."""
+"""NPZ and NPY files: arrays as numpy writes them, and the NPZ form in which a dataset is written."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import lzma
 import math
 import os
 import secrets
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.dataset.readers.episodes import cut_episodes
-from estimation.dataset.readers.frames import coded
-from estimation.dataset.readers.raw_data import Parts, parsing, require_file, require_plausible, shown_path
+from estimation.dataset.readers.files import parsing, require_plausible_size, require_readable, shown_path
+from estimation.dataset.readers.frames import encode_labels
+from estimation.dataset.readers.options import Categories, ReadOptions
+from estimation.dataset.readers.raw_data import RawData
 from estimation.dataset.readers.roles import Roles
 from estimation.exceptions import DataError
 from identify.exceptions import FileAccessError
@@ -29,23 +35,38 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _FORMAT = "mechsparse dataset"
 _VERSION = 1
-_ZIP = b"PK"
-# what a plain file may call its arrays
-_CALLED = {
+_ZIP_MAGIC = b"PK"
+# default names of the arrays
+_DEFAULT_NAMES = {
     "observations": ("observations", "x"),
     "actions": ("actions", "a"),
     "latents": ("latents", "z"),
 }
+# what numpy, zipfile and the parser of array headers raise on damaged files; an encrypted archive is a RuntimeError
+_FORMAT_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    SyntaxError,
+    RuntimeError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
-def write_npz(path: str | os.PathLike[str], parts: Parts) -> None:
-    """Write the parts of a dataset to an NPZ file: all of it, or what was there before.
+def write_npz(path: str | os.PathLike[str], raw: RawData) -> None:
+    """Write a dataset to an NPZ file, atomically: either all of it, or the file stays as it was.
 
-    The arrays go to the disk one after the other, uncompressed, so that data on disk are never in memory whole.
+    The arrays are written one after the other, uncompressed, so that data on disk are never in memory as a whole.
 
     Raises:
-        DataError: the file's name doesn't end in ``.npz``.
-        FileAccessError: the file can't be written.
+        DataError: If the name of the file doesn't end in ``.npz``.
+        FileAccessError: If the file can't be written.
     """
     if Path(path).suffix.lower() != ".npz":
         raise DataError(f"{shown_path(path)}: a dataset is written as NPZ; end the name in .npz")
@@ -53,7 +74,7 @@ def write_npz(path: str | os.PathLike[str], parts: Parts) -> None:
     temporary = target.with_name(f".{secrets.token_hex(8)}.partial")
     try:
         with open(temporary, "xb") as file:
-            np.savez(file, allow_pickle=False, **_as_arrays(parts))
+            np.savez(file, allow_pickle=False, **_as_arrays(raw))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -65,107 +86,97 @@ def write_npz(path: str | os.PathLike[str], parts: Parts) -> None:
             os.unlink(temporary)
 
 
-def read_npz(
-    path: str | os.PathLike[str],
-    observations: str | None = None,
-    actions: str | None = None,
-    latents: str | None = None,
-    episode: str | None = None,
-    time: str | None = None,
-    window: int = 2,
-) -> Parts:
-    """Read what `write_npz` wrote, or any NPZ file of arrays.
+def read_npz(path: str | os.PathLike[str], options: ReadOptions) -> RawData:
+    """Read an NPZ file: one that `write_npz` wrote, or any file of arrays.
 
     Args:
-        path: the file.
-        observations: the array of observations; ``observations`` or ``x`` when left out.
-        actions: that of actions; ``actions`` or ``a``, if there, when left out.
-        latents: that of latents; ``latents`` or ``z``, if there, when left out.
-        episode: an array, shape (rows,), that tells sequences apart, which are then cut into windows.
-        time: an array, shape (rows,), that orders the rows of a sequence.
-        window: steps per window.
+        path: The file.
+        options: Names of the arrays of observations, actions and latents; names of the arrays, shape (rows,), that
+            identify episodes and order their rows; steps per window.
 
     Raises:
-        DataError: the file is no NPZ file, or has no such array.
-        FileAccessError: it can't be read.
+        DataError: If the file is damaged, an array is missing, or an option isn't the name of one array.
+        FileAccessError: If the file can't be opened.
     """
-    require_file(path)
+    episode, time = (_single_name(path, options, option) for option in ("episode", "time"))
+    names = {role: _single_name(path, options, role) for role in _DEFAULT_NAMES}
+    require_readable(path)
     # opened here, because numpy leaves a damaged file open
-    with parsing(path, "NPZ file of plain arrays"), open(path, "rb") as handle:
-        # numpy takes whatever it doesn't know for pickled data, and says how to load that unsafely
-        start = handle.peek(1)
-        if start and not start.startswith((_ZIP, np.lib.format.MAGIC_PREFIX)):
-            raise DataError("is no NPZ file of plain arrays: it is damaged, or another kind of file")
-        if start.startswith(np.lib.format.MAGIC_PREFIX):
+    with parsing(path, "an NPZ file of plain arrays", _FORMAT_ERRORS), open(path, "rb") as handle:
+        # numpy takes an unknown format for pickled data, and advises to load it unsafely
+        magic = handle.peek(1)
+        if magic and not magic.startswith((_ZIP_MAGIC, np.lib.format.MAGIC_PREFIX)):
+            raise DataError("is not an NPZ file of plain arrays: it is damaged, or another kind of file")
+        if magic.startswith(np.lib.format.MAGIC_PREFIX):
             raise DataError("is one array; name the file .npy")
-        if start:
+        if magic:
             _require_honest_archive(handle, os.path.getsize(path))
-        opened = np.load(handle, allow_pickle=False)
-        with opened as file:
-            ours = _is_ours(file)
-            chosen = {"observations": observations, "actions": actions, "latents": latents}
-            found: dict[str, Any] = {what: _array(file, what, name) for what, name in chosen.items()}
-            if found["observations"] is None:
-                raise DataError(f"has no array 'observations' or 'x'; it has {_names(file)}")
-            parts = Parts(**found, **(_extras(file) if ours else {"name": Path(path).stem}))
+        with np.load(handle, allow_pickle=False) as file:
+            is_dataset = _is_dataset(file)
+            arrays: dict[str, Any] = {role: _array(file, role, name) for role, name in names.items()}
+            if arrays["observations"] is None:
+                raise DataError(f"has no array 'observations' or 'x'; it has {_quoted_keys(file)}")
+            raw = RawData(**arrays, **(_dataset_fields(file) if is_dataset else {"name": Path(path).stem}))
             if episode is None and time is None:
-                return parts
-            return _cut(file, parts, episode, time, window)
+                return raw
+            return _cut(file, raw, episode, time, options.window)
 
 
-def read_npy(
-    path: str | os.PathLike[str],
-    actions: str | None = None,
-    latents: str | None = None,
-    memory_map: bool = False,
-) -> Parts:
-    """Read observations from an NPY file; actions and latents from others beside it.
+def read_npy(path: str | os.PathLike[str], options: ReadOptions) -> RawData:
+    """Read observations from an NPY file, and actions and latents from other NPY files in the same folder.
 
     Args:
-        path: the file of observations, shape (N, T, d_x) or (N, d_x).
-        actions: the file of actions, from the folder of the first.
-        latents: the file of latents, from the folder of the first.
-        memory_map: leave the observations on disk. They must be float32, else they would be copied to memory.
+        path: The file of observations, shape (N, T, d_x) or (N, d_x).
+        options: Names of the files of actions and latents; whether the observations stay on disk. For that they must
+            be float32, because a conversion would copy them to memory.
 
     Raises:
-        DataError: a file is no NPY file, or can't be mapped.
-        FileAccessError: a file can't be read.
+        DataError: If a file is damaged or can't be mapped, or an option isn't the name of one file.
+        FileAccessError: If a file can't be opened.
     """
     folder = Path(path).parent
-    return Parts(
-        _load(Path(path), memory_map),
+    actions, latents = (_single_name(path, options, role) for role in ("actions", "latents"))
+    return RawData(
+        _load(Path(path), options.memory_map),
         actions=None if actions is None else _load(folder / actions, False),
         latents=None if latents is None else _load(folder / latents, False),
         name=Path(path).stem,
     )
 
 
-def _cut(file: Arrays, parts: Parts, episode: str | None, time: str | None, window: int) -> Parts:
-    if parts.observations.ndim != 2:
+def _single_name(path: str | os.PathLike[str], options: ReadOptions, option: str) -> str | None:
+    value: Categories | None = getattr(options, option)
+    if value is not None and not isinstance(value, str):
+        raise DataError(f"{shown_path(path)}: {option} is {value!r}; it must be one name")
+    return value
+
+
+def _cut(file: Arrays, raw: RawData, episode: str | None, time: str | None, window: int) -> RawData:
+    if raw.observations.ndim != 2:
         raise DataError(
-            f"observations have shape {parts.observations.shape}; episodes are cut from (rows, d_x)"
+            f"observations have shape {raw.observations.shape}; episodes are cut from (rows, d_x)"
         )
-    n_rows = len(parts.observations)
-    for what in ("actions", "latents"):
-        array = getattr(parts, what)
+    n_rows = len(raw.observations)
+    for role in ("actions", "latents"):
+        array = getattr(raw, role)
         if array is not None and array.shape[:1] != (n_rows,):
-            raise DataError(f"{what} have shape {array.shape}; there are {n_rows} rows of observations")
-    labels = np.zeros(n_rows, dtype=np.int64) if episode is None else _per_row(file, episode, n_rows)
-    times = None if time is None else _per_row(file, time, n_rows)
+            raise DataError(f"{role} have shape {array.shape}; there are {n_rows} rows of observations")
+    labels = np.zeros(n_rows, dtype=np.int64) if episode is None else _values_per_row(file, episode, n_rows)
+    times = None if time is None else _values_per_row(file, time, n_rows)
     if times is not None:
         _require_times(times)
     if labels.dtype.kind in "UST":
-        codes, names = coded(labels.astype(str).tolist(), f"array {episode!r}")
-        order = np.argsort(np.argsort(names))
-        codes, names = order[codes], sorted(names)
+        codes, names = encode_labels(labels.astype(str).tolist(), f"array {episode!r}")
+        rank = np.argsort(np.argsort(names))
+        codes, names = rank[codes], sorted(names)
     else:
-        unique, codes = np.unique(labels, return_inverse=True)
-        names = unique.tolist()
-    return cut_episodes(parts, codes, names, times, window, lambda row: f"row {row}")
+        distinct, codes = np.unique(labels, return_inverse=True)
+        names = distinct.tolist()
+    return cut_episodes(raw, codes, names, times, window, lambda row: f"row {row}")
 
 
-def _per_row(file: Arrays, name: str, n_rows: int) -> NDArray[Any]:
-    array = file[_found(file, name)]
+def _values_per_row(file: Arrays, name: str, n_rows: int) -> NDArray[Any]:
+    array = file[_require_key(file, name)]
     if array.shape != (n_rows,):
         raise DataError(f"array {name!r} has shape {array.shape}; one value per row is ({n_rows},)")
     return array
@@ -179,32 +190,33 @@ def _require_times(times: NDArray[Any]) -> None:
         raise DataError(f"time[{missing[0]}] is {times[missing[0]]}; every row needs a time")
 
 
-def _as_arrays(parts: Parts) -> dict[str, Any]:
-    arrays = {"format": _FORMAT, "version": _VERSION, "observations": parts.observations, "name": parts.name}
-    arrays |= {"action_names": _texts(parts.action_names or ()), "notes": _texts(parts.notes)}
-    if not parts.actions_named:
+def _as_arrays(raw: RawData) -> dict[str, Any]:
+    arrays = {"format": _FORMAT, "version": _VERSION, "observations": raw.observations, "name": raw.name}
+    arrays |= {"action_names": _text_array(raw.action_names or ()), "notes": _text_array(raw.notes)}
+    if not raw.actions_named:
         arrays["actions_named"] = False
-    if parts.observation_names:
-        arrays["observation_names"] = _texts(parts.observation_names)
-    if parts.roles is not None:
-        arrays["roles"] = json.dumps(parts.roles.to_dict())
+    if raw.observation_names:
+        arrays["observation_names"] = _text_array(raw.observation_names)
+    if raw.roles is not None:
+        arrays["roles"] = json.dumps(raw.roles.to_dict())
     for key in ("actions", "latents", "episodes", "observation_shape"):
-        value = getattr(parts, key)
+        value = getattr(raw, key)
         if value is not None:
             arrays[key] = value
-    if parts.graph is not None:
-        graph = parts.graph
+    if raw.graph is not None:
+        graph = raw.graph
         arrays |= {"Gz": graph.Gz.toarray(), "Ga": graph.Ga.toarray()}
-        arrays |= {"graph_latents": _texts(graph.latents), "graph_actions": _texts(graph.actions)}
+        arrays |= {"graph_latents": _text_array(graph.latents), "graph_actions": _text_array(graph.actions)}
     return arrays
 
 
-def _texts(names: tuple[str, ...]) -> NDArray[np.str_]:
-    # without the type an empty tuple would be an array of numbers
+def _text_array(names: tuple[str, ...]) -> NDArray[np.str_]:
+    # without the dtype, an empty tuple becomes an array of numbers
     return np.array(names, dtype=np.str_)
 
 
-def _is_ours(file: Arrays) -> bool:
+def _is_dataset(file: Arrays) -> bool:
+    """Return whether `write_npz` wrote the file, in a version that can be read."""
     if "format" not in file:
         return False
     if str(file["format"]) != _FORMAT:
@@ -215,49 +227,49 @@ def _is_ours(file: Arrays) -> bool:
     return True
 
 
-def _extras(file: Arrays) -> dict[str, Any]:
-    extras: dict[str, Any] = {"name": str(file["name"]), "checked": True}
-    extras |= {key: tuple(str(text) for text in file[key]) for key in ("action_names", "notes")}
-    # files of earlier releases have none of these
+def _dataset_fields(file: Arrays) -> dict[str, Any]:
+    values: dict[str, Any] = {"name": str(file["name"]), "allow_constant": True}
+    values |= {key: tuple(str(text) for text in file[key]) for key in ("action_names", "notes")}
+    # files of earlier releases lack these keys
     if "actions_named" in file:
-        extras["actions_named"] = bool(file["actions_named"])
+        values["actions_named"] = bool(file["actions_named"])
     if "observation_names" in file:
-        extras["observation_names"] = tuple(str(text) for text in file["observation_names"])
+        values["observation_names"] = tuple(str(text) for text in file["observation_names"])
     if "roles" in file:
-        extras["roles"] = Roles.from_dict(json.loads(str(file["roles"])))
+        values["roles"] = Roles.from_dict(json.loads(str(file["roles"])))
     if "episodes" in file:
-        extras["episodes"] = file["episodes"]
+        values["episodes"] = file["episodes"]
     if "observation_shape" in file:
-        extras["observation_shape"] = tuple(int(size) for size in file["observation_shape"])
+        values["observation_shape"] = tuple(int(size) for size in file["observation_shape"])
     if "Gz" in file:
-        names = [[str(name) for name in file[key]] for key in ("graph_latents", "graph_actions")]
-        extras["graph"] = CausalGraph(file["Gz"], file["Ga"], latents=names[0], actions=names[1])
-    return extras
+        latents, actions = ([str(name) for name in file[key]] for key in ("graph_latents", "graph_actions"))
+        values["graph"] = CausalGraph(file["Gz"], file["Ga"], latents=latents, actions=actions)
+    return values
 
 
-def _array(file: Arrays, what: str, name: str | None) -> NDArray[Any] | None:
+def _array(file: Arrays, role: str, name: str | None) -> NDArray[Any] | None:
     if name is not None:
-        return file[_found(file, name)]
-    return next((file[called] for called in _CALLED[what] if called in file), None)
+        return file[_require_key(file, name)]
+    return next((file[key] for key in _DEFAULT_NAMES[role] if key in file), None)
 
 
-def _found(file: Arrays, name: str) -> str:
+def _require_key(file: Arrays, name: str) -> str:
     if name not in file:
-        raise DataError(f"has no array {name!r}; it has {_names(file)}")
+        raise DataError(f"has no array {name!r}; it has {_quoted_keys(file)}")
     return name
 
 
-def _names(file: Arrays) -> str:
+def _quoted_keys(file: Arrays) -> str:
     return ", ".join(repr(name) for name in sorted(file)) or "none"
 
 
 def _load(path: Path, memory_map: bool) -> NDArray[Any]:
-    require_file(path)
-    with parsing(path, "NPY file"):
+    require_readable(path)
+    with parsing(path, "an NPY file", _FORMAT_ERRORS):
         if memory_map:
-            return _mapped(path)
+            return _memory_map(path)
         with open(path, "rb") as handle:
-            _require_honest(handle, os.path.getsize(path))
+            _require_honest_header(handle, os.path.getsize(path))
             handle.seek(0)
             array = np.load(handle, allow_pickle=False)
         if not isinstance(array, np.ndarray):
@@ -266,35 +278,35 @@ def _load(path: Path, memory_map: bool) -> NDArray[Any]:
 
 
 def _require_honest_archive(handle: BinaryIO, size: int) -> None:
-    """Check what the arrays of an NPZ file claim to be before room is made for them."""
+    """Check the sizes that an NPZ file declares before memory is allocated for its arrays."""
     with zipfile.ZipFile(handle) as archive:
         members = archive.infolist()
-        require_plausible(sum(member.file_size for member in members), size)
+        require_plausible_size(sum(member.file_size for member in members), size)
         for member in members:
             if member.filename.endswith(".npy"):
                 with archive.open(member) as file:
-                    _require_honest(file, member.file_size)
+                    _require_honest_header(file, member.file_size)
     handle.seek(0)
 
 
-def _require_honest(file: Any, size: int) -> None:
-    """Check that an array in NPY format has as many numbers as its header says.
+def _require_honest_header(file: Any, size: int) -> None:
+    """Require that an array in NPY format is as large as its header declares.
 
     Raises:
-        DataError: it hasn't.
+        DataError: If the file is shorter.
     """
     if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
-        # numpy says what is wrong
+        # numpy reports what is wrong
         return
     major, _ = file.read(2)
-    read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
-    claimed = math.prod(shape) * dtype.itemsize
-    there = max(size - file.tell(), 0)
-    if not dtype.hasobject and claimed > there:
+    read_header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    declared = math.prod(shape) * dtype.itemsize
+    available = max(size - file.tell(), 0)
+    if not dtype.hasobject and declared > available:
         raise DataError(
-            f"an array says that it has shape {_shortened_shape(shape)}, but the file holds {there} bytes of it; it is "
-            "damaged or cut off"
+            f"an array declares the shape {_shortened_shape(shape)}, but the file holds {available} bytes of it; it is "
+            "damaged or truncated"
         )
 
 
@@ -303,9 +315,9 @@ def _shortened_shape(shape: tuple[int, ...]) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _mapped(path: Path) -> NDArray[Any]:
-    # "c": what is changed stays in memory, and torch doesn't warn of an array that can't be written
+def _memory_map(path: Path) -> NDArray[Any]:
+    # mode "c" (copy on write): changes stay in memory, and torch doesn't warn about a read-only array
     array: NDArray[Any] = np.lib.format.open_memmap(path, mode="c")
     if array.dtype != np.float32 or not array.dtype.isnative:
-        raise DataError(f"holds {array.dtype}; only float32 can be left on disk")
+        raise DataError(f"holds {array.dtype}; only float32 can stay on disk")
     return array

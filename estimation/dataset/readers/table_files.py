@@ -1,4 +1,4 @@
-"""CSV and Parquet tables read into the parts of a dataset, by the parts that their columns play."""
+"""CSV and Parquet tables read into raw data, by the roles of their columns."""
 
 from __future__ import annotations
 
@@ -12,105 +12,110 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.dataset.readers.categories import one_hot
+from estimation.dataset.readers.column_matching import select_columns
 from estimation.dataset.readers.episodes import cut_episodes
+from estimation.dataset.readers.files import shown_path
 from estimation.dataset.readers.images import read_images
-from estimation.dataset.readers.raw_data import Parts, shown_path
-from estimation.dataset.readers.roles import Asked, Roles, assign, recalled
-from estimation.dataset.readers.table import Table, choose, open_table
+from estimation.dataset.readers.options import ReadOptions
+from estimation.dataset.readers.raw_data import RawData
+from estimation.dataset.readers.roles import Roles, assign_roles, inherit_roles
+from estimation.dataset.readers.table import Table, open_table
 from estimation.exceptions import DataError
 
 __all__ = ["read_table"]
 
 Array = NDArray[np.floating]
 
-_USUAL_IMAGES = ("images", "image", "file", "filename")
+_IMAGE_COLUMNS = ("images", "image", "file", "filename")
 
 
 def read_table(
-    path: Path, asked: Asked, *, like: Roles | None = None, find_images: bool = False, window: int = 2
-) -> Parts:
+    path: Path, options: ReadOptions, *, training_roles: Roles | None = None, has_images: bool = False
+) -> RawData:
     """Read a CSV or Parquet table.
 
     Args:
-        path: the file.
-        asked: which columns play which part.
-        like: the parts that the columns of an earlier table played, for what is not asked.
-        find_images: look for the column of images when it isn't named.
-        window: steps per window.
+        path: The file.
+        options: Options of reading it.
+        training_roles: Roles of the columns of the training table, for what the options don't say.
+        has_images: Whether to observe images, whose column is found by its name if the options don't say it.
 
     Raises:
-        DataError: a column is missing, or a cell is not what it should be.
-        FileAccessError: a file can't be read.
+        DataError: If a column is missing, or a cell can't be read.
+        FileAccessError: If a file can't be opened.
     """
     table = open_table(path)
-    try:
-        if like is not None:
-            asked = recalled(table.names, asked, like)
-        asked = replace(asked, images=_images(table.names, asked.images, find_images))
-        roles = assign(table.names, asked)
-    except DataError as error:
-        raise DataError(f"{shown_path(path)}: {error}") from error
+    roles = _roles(table, options, training_roles, has_images)
     content = table.read(roles.columns)
-    actions, names, levels = _actions(table, content, roles)
-    shape: tuple[int, int, int] | None = None
+    actions, action_names, categories = _actions(table, content, roles)
+    image_shape: tuple[int, int, int] | None = None
     observations: Array
     if roles.images is None:
         observations = table.numbers(content, roles.observations)
     else:
         files = table.texts(content, roles.images)
-        observations, shape = read_images(files, path.parent, partial(table.where, roles.images))
-    parts = Parts(
+        observations, image_shape = read_images(files, path.parent, partial(table.where, roles.images))
+    raw = RawData(
         observations,
         actions=actions,
         latents=table.numbers(content, roles.latents) if roles.latents else None,
-        action_names=names,
-        observation_shape=shape,
+        action_names=action_names,
+        observation_shape=image_shape,
         name=path.stem,
         observation_names=roles.observations,
-        roles=replace(roles, categorical=levels),
+        roles=replace(roles, categorical=categories),
     )
-    return _cut(table, content, roles, parts, window)
+    return _cut(table, content, roles, raw, options.window)
 
 
-def _images(names: Sequence[str], images: str | None, find: bool) -> str | None:
-    if images is not None or not find:
-        return images
-    found = next((name for name in _USUAL_IMAGES if name in names), None)
-    if found is None:
-        choose(names, _USUAL_IMAGES[0], "images (name the column)")
-    return found
+def _roles(table: Table, options: ReadOptions, training_roles: Roles | None, has_images: bool) -> Roles:
+    try:
+        if training_roles is not None:
+            options = inherit_roles(table.names, options, training_roles)
+        if has_images and options.images is None:
+            options = replace(options, images=_image_column(table.names))
+        return assign_roles(table.names, options)
+    except DataError as error:
+        raise DataError(f"{shown_path(table.path)}: {error}") from error
+
+
+def _image_column(names: Sequence[str]) -> str:
+    column = next((name for name in _IMAGE_COLUMNS if name in names), None)
+    return column or select_columns(names, _IMAGE_COLUMNS[0], "images (name the column)")[0]
 
 
 def _actions(
     table: Table, content: Any, roles: Roles
 ) -> tuple[Array | None, tuple[str, ...] | None, dict[str, tuple[str, ...]]]:
-    """The action columns, those of one category in place of the column that held it; their names; the categories."""
+    """Return the actions, with the indicators of a categorical column in its place; their names; the categories."""
     blocks: list[Array] = []
-    names: list[str] = []
-    levels: dict[str, tuple[str, ...]] = {}
+    action_names: list[str] = []
+    categories: dict[str, tuple[str, ...]] = {}
     for column in roles.actions:
         if column in roles.categorical:
             codes, values = table.codes(content, column)
-            given = roles.categorical[column]
+            declared = roles.categorical[column]
             block: Array
-            block, categories = one_hot(codes, values, given, partial(table.where, column))
-            called = [f"{column}={category}" for category in categories]
-            levels[column] = tuple(categories)
+            block, column_categories = one_hot(codes, values, declared, partial(table.where, column))
+            block_names = [f"{column}={category}" for category in column_categories]
+            categories[column] = tuple(column_categories)
         else:
-            block, called = table.numbers(content, [column]), [column]
+            block, block_names = table.numbers(content, [column]), [column]
         blocks.append(block)
-        names += called
-    return (np.concatenate(blocks, axis=1), tuple(names), levels) if blocks else (None, None, levels)
+        action_names += block_names
+    if not blocks:
+        return None, None, categories
+    return np.concatenate(blocks, axis=1), tuple(action_names), categories
 
 
-def _cut(table: Table, content: Any, roles: Roles, parts: Parts, window: int) -> Parts:
+def _cut(table: Table, content: Any, roles: Roles, raw: RawData, window: int) -> RawData:
     if roles.episode is None and roles.time is None:
-        return parts
+        return raw
     times = None if roles.time is None else table.times(content, roles.time)
-    codes, names = np.zeros(content.num_rows, dtype=np.int64), [parts.name]
+    codes, names = np.zeros(content.num_rows, dtype=np.int64), [raw.name]
     if roles.episode is not None:
         codes, names = table.codes(content, roles.episode)
     try:
-        return cut_episodes(parts, codes, names, times, window, table.place)
+        return cut_episodes(raw, codes, names, times, window, table.place)
     except DataError as error:
         raise DataError(f"{shown_path(table.path)}: {error}") from error

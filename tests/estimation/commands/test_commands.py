@@ -1,4 +1,4 @@
-"""All training commands: help without torch, and one clear line for whatever goes wrong."""
+"""All training commands: help without torch, and one clear line for every error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.seeds import training_seed
 
 
 @pytest.mark.parametrize("command", ["simulate", "train", "evaluate", "compare"])
-def test_help_teaches(command: str, capsys: Captured) -> None:
+def test_help_shows_examples(command: str, capsys: Captured) -> None:
     out = told(capsys, command, "--help")
     assert "Examples" in out
     assert f"mechsparse {command} " in out
@@ -73,7 +73,7 @@ def test_without_tensorboard_one_line_says_what_to_install(
     assert not Path("model").exists()
 
 
-# what goes wrong ------------------------------------------------------------------------------------
+# errors --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("inside")
@@ -95,7 +95,7 @@ def test_without_tensorboard_one_line_says_what_to_install(
         ),
         ("simulate TimeDiag -n 9 -o x.npz --length 1", "a graph with a past needs 2 or more"),
         ("simulate TimeDiag -n 9 -o x.npz --decoder art", "'art' is not one of"),
-        ("simulate TimeDiag -n 9 -o x.npz --published --seed 2", "--seed doesn't go with --published"),
+        ("simulate TimeDiag -n 9 -o x.npz --published --seed 2", "--seed doesn't apply with --published"),
         ("simulate TimDiag -n 9 -o x.npz --published", "no published process is called 'TimDiag'"),
         ("simulate TimeRandom -n 9 -o x.npz --published", "TimeRandom needs density and graph_seed"),
         (
@@ -107,7 +107,7 @@ def test_without_tensorboard_one_line_says_what_to_install(
         ("train missing -o model", "missing: no such file; published processes are ActionDiag, "),
         (
             "train TimeDiag -o model",
-            "TimeDiag is a published process; say how many samples, for instance -n 10000",
+            "TimeDiag is a published process; set the number of samples, for instance -n 10000",
         ),
         ("train TimeDiag -n 9 --observations x -o model", "--observations is for files"),
         (
@@ -140,15 +140,15 @@ def test_without_tensorboard_one_line_says_what_to_install(
         ),
         (
             "train train.npz -o model --max-edges-actions 3 --validation graph.json",
-            "graph.json: a file ending in",
+            "graph.json: the suffix",
         ),
         ("train train.npz -o model --max-edges-actions 3 --validation TimeDiag", "they must be alike"),
-        ("evaluate missing test.npz", "missing: is no checkpoint; it has no manifest.json"),
+        ("evaluate missing test.npz", "missing: is not a checkpoint; it has no manifest.json"),
         ("evaluate a missing.npz", "missing.npz: "),
         ("evaluate a TimeDiag -n 9", "the data have 20 observed dimensions; a was trained on 6"),
         ("evaluate a test.npz --threshold 1", "the threshold is 1.0; it must be at least 0 and below 1"),
         ("evaluate a test.npz --report no/r.html", "no/r.html: no such folder no"),
-        ("compare a missing test.npz", "missing: is no checkpoint"),
+        ("compare a missing test.npz", "missing: is not a checkpoint"),
         ("compare a b", "Missing argument 'DATA'"),
         ("compare a b TimeDiag -n 9", "the data have 20 observed dimensions; a was trained on 6"),
         ("compare a b test.npz --threshold -1", "the threshold is -1.0"),
@@ -173,10 +173,10 @@ def test_other_actions_than_in_training_are_refused(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("inside")
-def test_data_without_actions_and_past_have_no_budget_to_give(capsys: Captured) -> None:
+def test_data_without_actions_and_past_have_no_budget(capsys: Captured) -> None:
     Dataset.from_arrays(Dataset.read("test.npz").observations).write("bare.npz")
     error = refused(capsys, "train", "bare.npz", "-o", "model", "--set", "n_latents=3")
-    assert "no actions and no past, so that nothing can be sparse" in error
+    assert "no actions and no past, so there are no mechanisms to learn" in error
 
 
 @pytest.mark.usefixtures("inside")
@@ -190,7 +190,7 @@ def test_data_without_actions_and_past_have_no_budget_to_give(capsys: Captured) 
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_the_machine_refuses_is_one_line_too(
+def test_errors_of_the_machine_are_one_line(
     error: Exception, message: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "fit", _raising(error))

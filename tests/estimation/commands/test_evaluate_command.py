@@ -1,4 +1,4 @@
-"""``mechsparse evaluate`` and ``compare``: the same answers as text, JSON and pages."""
+"""``mechsparse evaluate``, ``compare`` and ``verify``: the same results as text, JSON and pages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_evaluate_as_json_is_the_evaluation(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("inside")
-def test_rows_that_were_trained_on_are_recognised(capsys: Captured) -> None:
+def test_training_data_are_recognised(capsys: Captured) -> None:
     (note,) = told_json(capsys, "evaluate", "a", "train.npz")["notes"]
     assert note.startswith("these are the data that the model was trained on")
     assert "note: these are the data that the model was trained on" in told(
@@ -42,7 +42,7 @@ def test_rows_that_were_trained_on_are_recognised(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("inside")
-def test_evaluate_as_text_has_the_prediction_beside_what_was_learned(capsys: Captured) -> None:
+def test_evaluate_as_text_shows_predicted_and_learned_entanglement(capsys: Captured) -> None:
     out = told(capsys, "evaluate", "a", "test.npz")
     outcome = evaluate(load("a"), Dataset.read("test.npz"))
     assert outcome.comparison is not None
@@ -78,7 +78,7 @@ def test_strict_exits_with_zero_otherwise(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("inside")
-def test_evaluate_where_no_truth_is_known(capsys: Captured) -> None:
+def test_evaluate_without_ground_truth(capsys: Captured) -> None:
     columns = ["--observations", "gene*", "--actions", "dose", "--categorical", "drug"]
     write_table("cells.csv")
     told(capsys, "train", "cells.csv", "-o", "model", *columns, *TINY, "--set", "n_latents=2")
@@ -98,7 +98,7 @@ def test_evaluate_where_no_truth_is_known(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("inside")
-def test_compare_holds_two_models_against_each_other(capsys: Captured) -> None:
+def test_compare_two_models(capsys: Captured) -> None:
     record = told_json(capsys, "compare", "a", "b", "test.npz", "--threshold", 0.2)
     assert (record["model"], record["other"], record["data"]) == ("a", "b", "identical-twins")
     ours, theirs = load("a"), load("b")
@@ -115,7 +115,7 @@ def test_compare_holds_two_models_against_each_other(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("inside")
-def test_verify_holds_several_models_against_the_best(capsys: Captured) -> None:
+def test_verify_compares_several_models_with_the_best(capsys: Captured) -> None:
     record = told_json(capsys, "verify", "a", "b", "--data", "test.npz", "--threshold", 0.2)
     expected = verify({"a": load("a"), "b": load("b")}, Dataset.read("test.npz"), 0.2).to_dict()
     assert record == json.loads(json.dumps(expected))
@@ -137,7 +137,7 @@ def test_verify_holds_several_models_against_the_best(capsys: Captured) -> None:
         (("a", "nowhere", "--data", "test.npz"), "nowhere"),
     ],
 )
-def test_what_verify_refuses(words: tuple[str, ...], message: str, capsys: Captured) -> None:
+def test_invalid_arguments_of_verify(words: tuple[str, ...], message: str, capsys: Captured) -> None:
     assert message in refused(capsys, "verify", *words)
 
 

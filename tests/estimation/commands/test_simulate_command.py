@@ -1,4 +1,4 @@
-"""``mechsparse simulate``: what it writes is what the functions draw."""
+"""``mechsparse simulate`` writes the data that the functions return."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.estimation.command_line import Captured, told, told_json
 from tests.seeds import training_seed
 
 
-def test_simulate_writes_what_the_function_draws(capsys: Captured, tmp_path: Path) -> None:
+def test_simulate_writes_the_data_of_the_function(capsys: Captured, tmp_path: Path) -> None:
     out = tmp_path / "data.npz"
     words = [
         "simulate",
@@ -60,7 +60,7 @@ def test_simulate_published_is_number_for_number(capsys: Captured, tmp_path: Pat
     assert (record["published"], record["seed"], record["n_steps"]) == (True, None, 2)
 
 
-def test_simulate_from_a_graph_of_ones_own(
+def test_simulate_from_a_graph_file(
     capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -74,7 +74,7 @@ def test_simulate_from_a_graph_of_ones_own(
     assert data.actions.shape == (30, 3, 2)
 
 
-def test_a_graph_file_wins_over_a_published_process(
+def test_a_graph_file_takes_precedence_over_a_published_process(
     capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -84,7 +84,7 @@ def test_a_graph_file_wins_over_a_published_process(
     assert record["n_latents"] == 3
 
 
-def test_simulate_tells_what_to_expect_and_how_to_go_on(capsys: Captured, tmp_path: Path) -> None:
+def test_simulate_prints_the_prediction_and_the_next_command(capsys: Captured, tmp_path: Path) -> None:
     words = ["simulate", "Lac Operon", "-n", 30, "--seed", training_seed(), "-o", tmp_path / "data.npz"]
     out = told(capsys, *words)
     graph = load_graph("Lac Operon")

@@ -1,4 +1,4 @@
-"""``mechsparse train``: the model, where settings come from, and what becomes of interrupted runs."""
+"""``mechsparse train``: the model, precedence of settings, and interrupted runs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_train_as_a_table(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("inside")
-def test_train_as_json_is_what_the_model_and_its_evaluation_say(capsys: Captured) -> None:
+def test_train_as_json_agrees_with_the_model_and_its_evaluation(capsys: Captured) -> None:
     record = told_json(capsys, "train", "train.npz", "-o", "model", *TINY, "--validation", "test.npz")
     model, data = load("model"), Dataset.read("test.npz")
     last = model.history.records[-1]
@@ -98,7 +98,7 @@ def test_train_on_a_published_process(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("inside")
-def test_train_on_a_table_of_ones_own(capsys: Captured) -> None:
+def test_train_on_a_table(capsys: Captured) -> None:
     write_table("cells.csv")
     columns = ["--observations", "gene*", "--actions", "dose", "--categorical", "drug"]
     words = ["train", "cells.csv", "-o", "model", *columns, *TINY, "--set", "n_latents=2"]
@@ -137,7 +137,7 @@ def test_tensorboard_gets_the_history(capsys: Captured, monkeypatch: pytest.Monk
     assert [(value, step) for name, value, step in written if name == "edges/actions"] == [
         (record.edges["actions"], record.step) for record in records
     ]
-    # of another run nothing stays, but for what is not of its making
+    # the history of the previous run is removed, and files of the user stay
     Path("board/notes.txt").write_text("mine")
     first = set(Path("board").glob("events.*"))
     told(capsys, "train", "train.npz", "-o", "model", *TINY, "--tensorboard", "board")
@@ -161,19 +161,19 @@ def test_a_folder_keeps_nothing_of_another_model(capsys: Captured) -> None:
     Path("model/notes.txt").write_text("mine")
     assert {"graph.json", "report.html"} <= {path.name for path in Path("model").iterdir()}
     told(capsys, "train", "train.npz", "-o", "model", "--method", "ivae", "--steps", "2", *seed)
-    tensors = load_names(Path("model"))
+    tensors = tensor_file_name(Path("model"))
     assert {path.name for path in Path("model").iterdir()} == {"manifest.json", "notes.txt", tensors}
     assert load("model").method == "ivae"
 
 
-def load_names(folder: Path) -> str:
-    """The name of the file of tensors."""
+def tensor_file_name(folder: Path) -> str:
+    """The name of the tensor file."""
     name: str = json.loads((folder / "manifest.json").read_text())["tensors"]
     return name
 
 
 @pytest.mark.usefixtures("interrupted")
-def test_a_run_does_not_go_on_with_other_data(capsys: Captured) -> None:
+def test_a_run_is_not_resumed_with_other_data(capsys: Captured) -> None:
     words = ["-o", "model", *TINY, "--resume"]
     message = refused(capsys, "train", "test.npz", *words)
     assert (
@@ -226,9 +226,9 @@ def test_a_resumed_run_ends_where_an_undisturbed_one_does(
 
 
 @pytest.mark.usefixtures("interrupted")
-def test_an_unfinished_run_is_neither_lost_nor_taken_up_unasked(capsys: Captured) -> None:
+def test_an_unfinished_run_needs_resume_or_restart(capsys: Captured) -> None:
     error = refused(capsys, "train", "train.npz", "-o", "model", *TINY)
-    assert "model/state: holds an unfinished run; give --resume to go on with it, or --restart" in error
+    assert "model/state: holds an unfinished run; give --resume to continue it, or --restart" in error
     error = refused(
         capsys, "train", "train.npz", "-o", "model", *TINY, "--seed", training_seed(9), "--resume"
     )
@@ -243,7 +243,7 @@ def test_an_unfinished_run_is_neither_lost_nor_taken_up_unasked(capsys: Captured
 
 
 @pytest.mark.usefixtures("inside")
-def test_what_else_lies_in_the_state_folder_stays(capsys: Captured) -> None:
+def test_files_of_the_user_in_the_state_folder_stay(capsys: Captured) -> None:
     Path("model/state").mkdir(parents=True)
     Path("model/state/notes.txt").write_text("mine")
     told(capsys, "train", "train.npz", "-o", "model", *TINY, "--restart")
@@ -257,7 +257,7 @@ _SHORT += ["--seed", str(training_seed())]
 
 
 @pytest.mark.usefixtures("inside")
-def test_train_with_the_networks_for_images(capsys: Captured) -> None:
+def test_train_with_convolutional_networks(capsys: Captured) -> None:
     graph = CausalGraph(Gz=np.eye(2))
     simulate(graph, 20, decoder="balls", seed=training_seed()).write("balls.npz")
     told(capsys, "train", "balls.npz", "-o", "seen", "--convolutional", *_SHORT, "--checkpoint-every", "2")
@@ -269,7 +269,7 @@ def test_train_with_the_networks_for_images(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("inside")
-def test_networks_for_images_want_images(capsys: Captured) -> None:
+def test_convolutional_networks_require_images(capsys: Captured) -> None:
     complaint = refused(capsys, "train", "train.npz", "-o", "model", *TINY, "--convolutional")
     assert "--convolutional is for images, and these data have none; leave it out" in complaint
     assert not Path("model").exists()

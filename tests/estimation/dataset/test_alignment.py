@@ -1,4 +1,4 @@
-"""Columns have names: other data are brought in line with those that a model was trained on."""
+"""Columns have names, by which other data are aligned with the training data of a model."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def frame() -> pd.DataFrame:
 
 
 def data_of(table: pd.DataFrame, named: bool = True) -> Dataset:
-    """The rows of a table, with the names that its columns have, or without."""
+    """A dataset of a table, with the names of its columns or without."""
     x, a = ([name for name in table if name[0] == letter] for letter in "xa")
     names = {"observation_names": x, "action_names": a} if named else {}
     latents = table[Z].to_numpy() if Z[0] in table else None
@@ -69,30 +69,30 @@ def model(named: bool = True, seed: int = 0) -> TrainedModel:
 @given(order=st.permutations([*X, "x9", *A, "a9"]))
 def test_the_order_of_columns_and_further_ones_change_nothing(order: list[str]) -> None:
     more = frame().assign(x9=np.arange(ROWS), a9=np.arange(ROWS))
-    found = align(data_of(more[order]), model())
-    np.testing.assert_array_equal(found.observations[:, 0], frame()[X])
-    np.testing.assert_array_equal(found.actions, frame()[A])  # type: ignore[arg-type]
-    assert (found.observation_names, found.action_names) == (tuple(X), tuple(A))
-    assert align(found, model()) is found
+    aligned = align(data_of(more[order]), model())
+    np.testing.assert_array_equal(aligned.observations[:, 0], frame()[X])
+    np.testing.assert_array_equal(aligned.actions, frame()[A])  # type: ignore[arg-type]
+    assert (aligned.observation_names, aligned.action_names) == (tuple(X), tuple(A))
+    assert align(aligned, model()) is aligned
 
 
 def shuffled() -> Dataset:
     return data_of(frame()[[*X[::-1], "a2", "a0", "a1", *Z]].assign(x9=np.arange(ROWS)))
 
 
-def test_every_reader_of_data_goes_by_name() -> None:
+def test_every_use_of_data_matches_columns_by_name() -> None:
     same, other = data_of(frame()), shuffled()
     assert evaluate(model(), other).to_dict() == evaluate(model(), same).to_dict()
     assert model().negative_elbo(other) == model().negative_elbo(same)
     models = {"one": model(), "two": model(seed=1)}
     assert verify(models, other).to_dict() == verify(models, same).to_dict()
-    pairs = [(1, each) for each in models.values()]
+    pairs = [(1, trained) for trained in models.values()]
     assert measure_runs(pairs, other) == measure_runs(pairs, same)
-    strengths = [learned_entanglement(model(), each).strengths for each in (same, other)]
+    strengths = [learned_entanglement(model(), data).strengths for data in (same, other)]
     np.testing.assert_array_equal(*strengths)
 
 
-def test_validation_goes_by_name() -> None:
+def test_validation_data_are_matched_by_name() -> None:
     tiny = {
         "steps": 5,
         "width": 8,
@@ -102,11 +102,11 @@ def test_validation_goes_by_name() -> None:
         "flow_blocks": 0,
     }
     config = TrainingConfig(max_edges_actions=3, n_latents=2, **tiny, seed=training_seed())  # type: ignore[arg-type]
-    found = [
-        fit(data_of(frame()), config, validation=each).history.records[-1].negative_elbo
-        for each in (data_of(frame()), shuffled())
-    ]
-    assert found[0] == found[1]
+    first, second = (
+        fit(data_of(frame()), config, validation=validation).history.records[-1].negative_elbo
+        for validation in (data_of(frame()), shuffled())
+    )
+    assert first == second
 
 
 def test_models_with_columns_in_another_order_compare() -> None:
@@ -119,11 +119,11 @@ def test_models_with_columns_in_another_order_compare() -> None:
         "flow_blocks": 0,
     }
     config = TrainingConfig(max_edges_actions=3, n_latents=2, **tiny, seed=training_seed())  # type: ignore[arg-type]
-    other_way = fit(data_of(frame()[["x4", "x1", "x2", "x0", "x3", "a2", "a1", "a0", *Z]]), config)
-    found = learned_entanglement(model(), data_of(frame()), other=other_way)
-    assert found.strengths.shape == (2, 2)
-    assert verify({"one": model(), "another": other_way}, data_of(frame())).latents
-    strange = dataclasses.replace(other_way, observation_names=("x4", "x1", "y", "x0", "x3"))
+    reordered = fit(data_of(frame()[["x4", "x1", "x2", "x0", "x3", "a2", "a1", "a0", *Z]]), config)
+    learned = learned_entanglement(model(), data_of(frame()), other=reordered)
+    assert learned.strengths.shape == (2, 2)
+    assert verify({"one": model(), "another": reordered}, data_of(frame())).latents
+    strange = dataclasses.replace(reordered, observation_names=("x4", "x1", "y", "x0", "x3"))
     with pytest.raises(DataError, match="lack the observed column 'y'"):
         learned_entanglement(model(), data_of(frame()), other=strange)
 
@@ -142,7 +142,7 @@ def test_a_missing_column_is_named() -> None:
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["named model", "unnamed model"])
-def test_without_names_on_one_side_columns_go_by_position(named: bool) -> None:
+def test_without_names_on_one_side_columns_are_matched_by_position(named: bool) -> None:
     trained = model(named)
     other = data_of(frame(), named=not named)
     assert evaluate(trained, other).negative_elbo == evaluate(model(), data_of(frame())).negative_elbo
@@ -155,37 +155,37 @@ def test_without_names_on_one_side_columns_go_by_position(named: bool) -> None:
     assert match_columns((), 3, ("a", "b", "c"), 3, "it") is None
 
 
-def test_the_graph_and_the_decoder_go_with_the_columns() -> None:
+def test_the_graph_and_the_decoder_are_aligned_with_the_columns() -> None:
     graph = CausalGraph(Ga=[[1, 0, 0], [0, 1, 1]], actions=["a2", "a0", "a1"])
     data = dataclasses.replace(shuffled(), graph=graph, decoder=lambda z: np.tile(np.arange(6), (len(z), 1)))
-    found = align(data, model())
-    assert found.graph is not None
-    assert found.decoder is not None
-    assert set(found.graph.edges()) == {("a2", "z0"), ("a0", "z1"), ("a1", "z1")}
-    assert found.graph.actions == tuple(A)
-    assert found.decoder(np.zeros((1, 2))).tolist() == [[4, 3, 2, 1, 0]]
+    aligned = align(data, model())
+    assert aligned.graph is not None
+    assert aligned.decoder is not None
+    assert set(aligned.graph.edges()) == {("a2", "z0"), ("a0", "z1"), ("a1", "z1")}
+    assert aligned.graph.actions == tuple(A)
+    assert aligned.decoder(np.zeros((1, 2))).tolist() == [[4, 3, 2, 1, 0]]
 
 
 def test_a_model_keeps_its_names(tmp_path: Path) -> None:
     model().save(tmp_path / "m")
-    found = load(tmp_path / "m")
-    assert (found.observation_names, found.action_names, found.actions_named) == (tuple(X), tuple(A), True)
+    loaded = load(tmp_path / "m")
+    assert (loaded.observation_names, loaded.action_names, loaded.actions_named) == (tuple(X), tuple(A), True)
     assert model(False).observation_names == ()
     assert not model(False).actions_named
     # as models of earlier releases
     assert names_of({}, 5) == {"observation_names": (), "actions_named": True, "roles": None}
-    assert names_of(names_record(found), 5)["observation_names"] == tuple(X)
+    assert names_of(names_record(loaded), 5)["observation_names"] == tuple(X)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"observation_names": ["x0"] * 5}, "holds a text twice"),
+        ({"observation_names": ["x0"] * 5}, "holds the same text twice"),
         ({"observation_names": ["x0"]}, "1 observation names for 5 observed columns"),
-        ({"observation_names": 3}, "observation_names is no list of texts"),
+        ({"observation_names": 3}, "observation_names is not a list of texts"),
         ({"actions_named": 1}, "actions_named is neither true nor false"),
-        ({"roles": {"episode": None}}, "the parts of the columns are damaged; they are actions"),
-        ({"roles": "x0"}, "the parts of the columns are damaged"),
+        ({"roles": {"episode": None}}, "the roles of the columns are damaged; they must be actions"),
+        ({"roles": "x0"}, "the roles of the columns are damaged"),
     ],
 )
 def test_damaged_names_of_a_model(change: dict[str, object], message: str, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_damaged_names_of_a_model(change: dict[str, object], message: str, tmp_p
         load(tmp_path)
 
 
-def test_npz_files_keep_names_and_parts(tmp_path: Path) -> None:
+def test_npz_files_keep_names_and_roles(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(
         "drug,x0,x1\n" + "".join(f"{d},{k},{k * k}\n" for k, d in enumerate("abca"))
     )
@@ -225,7 +225,7 @@ def write(path: str, table: pd.DataFrame) -> None:
 
 @pytest.fixture
 def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
-    """A table with categories and an index of its own, on which the model m was trained."""
+    """A table with categories, for the model m to be trained on."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(training_seed(1))
     kinds = np.array(["a", "b", "c"])[np.arange(ROWS) % 3]
@@ -233,7 +233,7 @@ def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
     return pd.DataFrame({"drug": kinds, "dose": rng.random(ROWS), **columns})
 
 
-def test_the_command_line_finds_the_columns_of_the_model_again(cells: pd.DataFrame, capsys: Captured) -> None:
+def test_the_command_line_matches_the_columns_of_the_model(cells: pd.DataFrame, capsys: Captured) -> None:
     write("train.csv", cells)
     roles = ["--observations", "gene*", "--actions", "dose", "--categorical", "drug"]
     told(
@@ -265,7 +265,7 @@ def test_the_command_line_finds_the_columns_of_the_model_again(cells: pd.DataFra
     assert "column 'drug', row 3 (the names are row 1) is 'd'; the categories are a, b, c" in error
     write("fewer.csv", cells.drop(columns=["gene1", "dose"]))
     error = refused(capsys, "evaluate", "m", "fewer.csv")
-    assert "fewer.csv: lacks columns 'gene1', 'dose' of the training data; there are 'drug'" in error
+    assert "fewer.csv: lacks columns 'gene1', 'dose' of the training data; the columns are 'drug'" in error
 
 
 def test_categories_that_do_not_occur_are_zero_and_unknown_ones_refused(cells: pd.DataFrame) -> None:
@@ -279,20 +279,20 @@ def test_categories_that_do_not_occur_are_zero_and_unknown_ones_refused(cells: p
     assert some.actions is not None
     assert some.actions.sum(axis=0).tolist() == [20, 0, 20]
     with pytest.raises(
-        DataError, match=r"column 'drug' is 'd' in row 1, a category that .* it knows a, b, c"
+        DataError, match=r"column 'drug' is 'd' in row 1, a category that .* its categories are a, b, c"
     ):
         align(Dataset.read("strange.csv", **how), training)  # type: ignore[arg-type]
     assert Dataset.read("some.csv", like=training).actions_named
 
 
-def test_sequences_are_found_again(tmp_path: Path) -> None:
+def test_roles_of_sequences_are_inherited(tmp_path: Path) -> None:
     rows = "".join(f"{k % 2},{k},{k * k % 7}\n" for k in range(12))
     (tmp_path / "train.csv").write_text(f"who,day,x0\n{rows}")
     training = Dataset.read(tmp_path / "train.csv", episode="who", time="day")
     assert Dataset.read(tmp_path / "train.csv", like=training).n_steps == 2
     (tmp_path / "other.csv").write_text(f"id,day,x0\n{rows}")
     with pytest.raises(
-        DataError, match="lacks column 'who' of the training data; there are 'id', 'day', 'x0'"
+        DataError, match="lacks column 'who' of the training data; the columns are 'id', 'day', 'x0'"
     ):
         Dataset.read(tmp_path / "other.csv", like=training)
     assert Dataset.read(tmp_path / "other.csv", like=training, episode="id", time="day").n_steps == 2

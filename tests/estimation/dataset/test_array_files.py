@@ -1,4 +1,4 @@
-"""NPZ and NPY files of a person's own data, and whatever is wrong with them in one line."""
+"""NPZ and NPY files of arrays; invalid files are refused in one line."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_an_npy_in_memory_and_on_disk(tmp_path: Path) -> None:
     assert not isinstance(read.observations, np.memmap)
     mapped.observations[:] = 0
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), x)
-    with pytest.raises(DataError, match=r"wide.npy: holds float64; only float32 can be left on disk"):
+    with pytest.raises(DataError, match=r"wide.npy: holds float64; only float32 can stay on disk"):
         Dataset.read(tmp_path / "wide.npy", memory_map=True)
     with pytest.raises(FileAccessError, match=r"none.npy: no such file$"):
         Dataset.read(tmp_path / "x.npy", actions="none.npy")
@@ -73,12 +73,20 @@ OURS |= {"notes": np.array([], str), "observations": numbers(3, 1, 2)}
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("d.npz", b"", "is no NPZ file of plain arrays: No data left"),
-        ("d.npz", b"x,y\n1,2\n", "is no NPZ file of plain arrays: it is damaged, or another kind of file$"),
-        ("d.npz", damaged_npz(), "is no NPZ file of plain arrays: Bad CRC-32"),
-        ("d.npz", damaged_npz()[:200], "is no NPZ file of plain arrays"),
+        ("d.npz", b"", "is not an NPZ file of plain arrays: No data left"),
+        (
+            "d.npz",
+            b"x,y\n1,2\n",
+            "is not an NPZ file of plain arrays: it is damaged, or another kind of file$",
+        ),
+        ("d.npz", damaged_npz(), "is not an NPZ file of plain arrays: Bad CRC-32"),
+        ("d.npz", damaged_npz()[:200], "is not an NPZ file of plain arrays"),
         ("d.npz", npy(numbers(2, 2)), r"is one array; name the file \.npy"),
-        ("d.npz", npz(x=np.array([{}])), "is no NPZ file of plain arrays: Object arrays cannot be loaded"),
+        (
+            "d.npz",
+            npz(x=np.array([{}])),
+            "is not an NPZ file of plain arrays: Object arrays cannot be loaded",
+        ),
         ("d.npz", npz(y=[1]), "has no array 'observations' or 'x'; it has 'y'$"),
         ("d.npz", npz(), "has no array 'observations' or 'x'; it has none$"),
         ("d.npz", npz(x=[[1.0], [np.nan]]), r"observations\[1, 0, 0\] is nan"),
@@ -90,25 +98,25 @@ OURS |= {"notes": np.array([], str), "observations": numbers(3, 1, 2)}
         (
             "d.npz",
             npz(**{k: v for k, v in OURS.items() if k != "notes"}),
-            "no NPZ file of plain arrays: .*notes",
+            "not an NPZ file of plain arrays: .*notes",
         ),
         (
             "d.npz",
             npz(**OURS, Gz=[[2]], Ga=[[1]], graph_latents=["z"], graph_actions=["a"]),
             r"Gz\[0, 0\] is 2",
         ),
-        ("d.npy", b"rubbish", "is no NPY file"),
-        ("d.npy", b"", "is no NPY file"),
+        ("d.npy", b"rubbish", "is not an NPY file"),
+        ("d.npy", b"", "is not an NPY file"),
         ("d.npy", npz(x=[1]), r"holds several arrays; name the file \.npz"),
         ("d.npy", npy(np.array(["a"])), "observations holds text"),
         (
             "d.xlsx",
             b"",
-            r"a file ending in '\.xlsx' is not known; use \.npz, \.npy, \.csv, \.parquet or a folder",
+            r"the suffix '\.xlsx' is unknown; use \.npz, \.npy, \.csv, \.parquet or a folder",
         ),
     ],
 )
-def test_arrays_that_are_none(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+def test_invalid_array_files_are_refused(name: str, content: bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=rf"{name}: .*{message}|{name}: {message}") as caught:
         Dataset.read(put(tmp_path / name, content))
     assert "\n" not in str(caught.value)
@@ -127,14 +135,14 @@ def test_arrays_that_are_none(name: str, content: bytes, message: str, tmp_path:
         ("d.parquet", {"memory_map": True}),
     ],
 )
-def test_options_that_do_not_go_with_the_file(name: str, options: dict[str, Any], tmp_path: Path) -> None:
-    message = f"{name}: the option {next(iter(options))} doesn't go with this kind of file; leave it out"
+def test_options_that_do_not_apply_to_the_file(name: str, options: dict[str, Any], tmp_path: Path) -> None:
+    message = f"{name}: the option {next(iter(options))} doesn't apply to this kind of file; leave it out"
     with pytest.raises(DataError, match=message):
         Dataset.read(tmp_path / name, **options)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".npy", ".csv", ".parquet"])
-def test_files_that_are_not_there(suffix: str, tmp_path: Path) -> None:
+def test_missing_files(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(FileAccessError, match=rf"none\{suffix}: no such file$"):
         Dataset.read(tmp_path / f"none{suffix}")
 
@@ -145,46 +153,46 @@ def test_a_path_through_a_file(tmp_path: Path) -> None:
         Dataset.read(tmp_path / "d.csv" / "e.csv")
 
 
-def claiming(shape: tuple[int, ...], kind: str = "<f4") -> bytes:
-    """An NPY file whose header says that it holds an array, and that holds nothing."""
+def header_only(shape: tuple[int, ...], kind: str = "<f4") -> bytes:
+    """An NPY file whose header declares an array, without the array."""
     out = io.BytesIO()
     np.lib.format.write_array_header_1_0(out, {"descr": kind, "fortran_order": False, "shape": shape})
     return out.getvalue()
 
 
 @pytest.mark.parametrize("shape", [(10**9, 1000), (2**62, 2**62), (0, 2**62), (-1, 3)])
-def test_an_array_that_claims_to_be_large_is_refused_before_memory_is_spent(
+def test_an_array_that_declares_a_large_shape_is_refused_before_memory_is_allocated(
     shape: tuple[int, ...], tmp_path: Path
 ) -> None:
-    path = put(tmp_path / "x.npy", claiming(shape))
-    with pytest.raises(DataError, match=r"x.npy: (an array says that it has shape|is no NPY file)"):
+    path = put(tmp_path / "x.npy", header_only(shape))
+    with pytest.raises(DataError, match=r"x.npy: (an array declares the shape|is not an NPY file)"):
         Dataset.read(path)
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
-        archive.writestr("x.npy", claiming(shape))
-    with pytest.raises(DataError, match=r"x.npz: (an array says that it has shape|is no NPZ file)"):
+        archive.writestr("x.npy", header_only(shape))
+    with pytest.raises(DataError, match=r"x.npz: (an array declares the shape|is not an NPZ file)"):
         Dataset.read(tmp_path / "x.npz")
 
 
-def test_files_that_unpack_to_much_more_than_they_are(tmp_path: Path) -> None:
+def test_decompression_bombs_are_refused(tmp_path: Path) -> None:
     with (
         zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive,
         archive.open("x.npy", "w") as file,
     ):
-        file.write(claiming((80 * 2**18, 1)))
+        file.write(header_only((80 * 2**18, 1)))
         for _ in range(80):
             file.write(bytes(2**20))
     with pytest.raises(
-        DataError, match=r"says that it holds 84 MB, in 0.\d+ MB; it is damaged, or compressed"
+        DataError, match=r"declares 84 MB of content in 0.\d+ MB; it is damaged, or its compression"
     ):
         Dataset.read(tmp_path / "x.npz")
     table = pa.table({"x0": pa.array(np.zeros(10**7, dtype=np.int8))})
     pq.write_table(table, tmp_path / "x.parquet")
-    with pytest.raises(DataError, match=r"x.parquet: says that it holds 80 MB"):
+    with pytest.raises(DataError, match=r"x.parquet: declares 80 MB of content"):
         Dataset.read(tmp_path / "x.parquet")
 
 
 @pytest.mark.filterwarnings("error")
-def test_numpy_warns_of_nothing_that_is_refused() -> None:
+def test_numpy_does_not_warn_about_values_that_are_refused() -> None:
     signalling = np.array([[0x7FF0000000000001, 0], [1, 2]], dtype=np.uint64).view(np.float64)
     for values in (signalling, [[np.nan, 1], [2, 3]], [[1e300, 1], [2, 3]]):
         with pytest.raises(DataError, match="as float32; every entry must be a finite number"):

@@ -1,4 +1,4 @@
-"""One rule for cells: in CSV, Parquet, NPZ and data frames, white space, missing values and numbers are the same."""
+"""One rule for cells: white space, missing values and numbers are read alike from CSV, Parquet, NPZ and frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimation.dataset import Dataset
-from estimation.dataset.readers.cells import MISSING, BadCellError, is_missing, number, trimmed
+from estimation.dataset.readers.cells import MISSING, BadCellError, is_missing, parse_number, trimmed
 from estimation.estimator import SparseMechanismVAE
 from estimation.exceptions import DataError
 from identify.exceptions import FileAccessError
@@ -33,7 +33,7 @@ def csv(folder: Path, text: str | bytes) -> Path:
 @given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from(["", " ", "\t", " \n"]))
 def test_a_number_is_read_back_whatever_white_space_is_around_it(value: float, space: str) -> None:
     # whole numbers that no floating-point number can tell apart are refused, and repr writes none of those
-    assert number(f"{space}{value!r}{space}") == value
+    assert parse_number(f"{space}{value!r}{space}") == value
     assert trimmed(f"{space}a{space}") == "a"
 
 
@@ -41,10 +41,12 @@ def test_a_number_is_read_back_whatever_white_space_is_around_it(value: float, s
 def test_whole_numbers_are_exact_or_refused(value: int) -> None:
     for cell in (value, str(value), decimal.Decimal(value)):
         if abs(value) <= 2**53:
-            assert number(cell) == value
+            assert parse_number(cell) == value
         elif not isinstance(cell, decimal.Decimal):
-            with pytest.raises(BadCellError, match=r"whole numbers above 2\^53 can't be told apart"):
-                number(cell)
+            with pytest.raises(
+                BadCellError, match=r"whole numbers above 2\^53 are not exact in floating point"
+            ):
+                parse_number(cell)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_whole_numbers_are_exact_or_refused(value: int) -> None:
 def test_what_is_missing_in_python(missing: Any) -> None:
     assert is_missing(missing)
     with pytest.raises(BadCellError, match="empty; every cell must be a finite number"):
-        number(missing)
+        parse_number(missing)
 
 
 def test_pandas_takes_the_same_words_for_missing() -> None:
@@ -74,22 +76,22 @@ def test_pandas_takes_the_same_words_for_missing() -> None:
         (fractions.Fraction(10**400), "a number that is too large"),
         (np.inf, "inf as float32"),
         (1j, "1j, a complex number; it must be a real number"),
-        (pd.Timestamp("2020"), "2020-01-01 00:00:00, a date or time; make it a number"),
-        (pd.Timedelta(1, "s"), "0 days 00:00:01, a date or time; make it a number"),
+        (pd.Timestamp("2020"), "2020-01-01 00:00:00, a date or time; convert it to a number"),
+        (pd.Timedelta(1, "s"), "0 days 00:00:01, a date or time; convert it to a number"),
         ([1], r"\[1\], a list; it must be a number"),
         ("\x1b[31m", r"'\\x1b\[31m'; it must be a number"),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_cells_that_are_no_numbers(cell: Any, message: str) -> None:
+def test_cells_that_are_not_numbers(cell: Any, message: str) -> None:
     with pytest.raises(BadCellError, match=f"^{message}"):
-        number(cell)
+        parse_number(cell)
 
 
 # tables ---------------------------------------------------------------------------------------------
 
 
-def test_white_space_does_not_count(write: Write, tmp_path: Path) -> None:
+def test_surrounding_white_space_is_ignored(write: Write, tmp_path: Path) -> None:
     frame = pd.DataFrame({" x0 ": [" 1 ", "2", "3 "], "drug ": ["a", " a", "b"], "who": ["p", "p ", " p"]})
     data = Dataset.read(write(frame, tmp_path), categorical="drug", episode="who")
     assert data.observation_names == ("x0",)
@@ -100,7 +102,7 @@ def test_white_space_does_not_count(write: Write, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", sorted(MISSING))
-def test_the_same_words_mean_missing_in_every_part(word: str, write: Write, tmp_path: Path) -> None:
+def test_the_same_words_mean_missing_in_every_role(word: str, write: Write, tmp_path: Path) -> None:
     frame = pd.DataFrame({"x0": ["1", f" {word}", "3"], "d": ["a", f"{word} ", "b"], "x1": [1.0, 2.0, 3.0]})
     path = write(frame, tmp_path)
     row = "row 3|row 1"
@@ -109,7 +111,7 @@ def test_the_same_words_mean_missing_in_every_part(word: str, write: Write, tmp_
             Dataset.read(path, **options)  # type: ignore[arg-type]
 
 
-def test_an_index_without_a_name_is_no_column(tmp_path: Path) -> None:
+def test_an_index_without_a_name_is_not_a_column(tmp_path: Path) -> None:
     frame = pd.DataFrame({"x0": [1.0, 2.0, 3.0], "a0": [0, 1, 0]}, index=["p", "q", "r"])
     frame.to_csv(tmp_path / "t.csv")
     pd.read_csv(tmp_path / "t.csv").to_csv(tmp_path / "again.csv")
@@ -137,16 +139,14 @@ def test_times_sort(times: list[str], order: list[int], write: Write, tmp_path: 
 
 
 def test_times_that_can_not_be_sorted(tmp_path: Path) -> None:
-    message = (
-        "'2024-01-01T00:00:00Z'; it must be a number .* a time like .*, each with a zone or none of them"
-    )
+    message = "'2024-01-01T00:00:00Z'; it must be a number .* a time like .*, with a time zone in every row or in none"
     with pytest.raises(DataError, match=message):
         Dataset.read(csv(tmp_path, "x0,t\n1,2024-01-01T00:00:00Z\n2,2024-01-01T00:00:01\n"), time="t")
 
 
 def test_times_of_parquet(tmp_path: Path) -> None:
     clock = [pd.Timestamp(f"2020-01-01 {hour}:00") for hour in (10, 9, 11)]
-    frame = pd.DataFrame({"x0": [0.0, 1, 2], "zone": clock, "time": [each.time() for each in clock]})
+    frame = pd.DataFrame({"x0": [0.0, 1, 2], "zone": clock, "time": [stamp.time() for stamp in clock]})
     frame["zone"] = frame["zone"].dt.tz_localize("Europe/Berlin")
     frame["lag"] = frame["zone"] - frame["zone"][0]
     frame.to_parquet(tmp_path / "t.parquet")
@@ -224,9 +224,9 @@ def test_booleans_and_tables_of_arrow() -> None:
         (pd.DataFrame({"k": [1, None]}, dtype=object), "column 'k' of observations, row 1, is empty"),
         (pd.DataFrame({"k": ["a", "b"]}), "column 'k' of observations, row 0, is 'a'; it must be a number"),
         (pd.DataFrame({"k": [1j, 2]}), "row 0, is 1j, a complex number|holds complex numbers"),
-        (pd.DataFrame({"k": pd.to_datetime(["2020", "2021"])}), "a date or time; make it a number"),
+        (pd.DataFrame({"k": pd.to_datetime(["2020", "2021"])}), "a date or time; convert it to a number"),
         (pd.DataFrame(np.eye(2), columns=["k", "k"]), "observations have two columns called 'k'"),
-        (pd.DataFrame(np.eye(2), columns=["k", 1]), "observations have a column called 1, which is no text"),
+        (pd.DataFrame(np.eye(2), columns=["k", 1]), "observations have a column called 1, which is not text"),
     ],
 )
 def test_frames_that_are_refused(frame: pd.DataFrame, message: str) -> None:
@@ -234,7 +234,7 @@ def test_frames_that_are_refused(frame: pd.DataFrame, message: str) -> None:
         Dataset.from_arrays(frame)
 
 
-def test_frames_without_names_go_by_position() -> None:
+def test_frames_without_names_have_no_observation_names() -> None:
     assert Dataset.from_arrays(pd.DataFrame(np.eye(3))).observation_names == ()
 
 
@@ -248,7 +248,7 @@ def test_text_among_actions_becomes_one_action_per_value() -> None:
     assert data.roles.categorical == {"drug": ("c", "b", "a"), "place": ("x", "y")}
 
 
-def test_the_estimator_takes_mixed_frames_and_finds_actions_by_name() -> None:
+def test_the_estimator_accepts_mixed_frames_and_matches_actions_by_name() -> None:
     rng = np.random.default_rng(training_seed())
     table = pd.DataFrame({"drug": rng.choice(list("abc"), 100), "dose": rng.random(100)})
     mixed = pd.get_dummies(table).assign(k=pd.array(rng.integers(0, 2, 100), dtype="Int64"))
@@ -261,7 +261,7 @@ def test_the_estimator_takes_mixed_frames_and_finds_actions_by_name() -> None:
     assert estimator.graph_.actions == ("dose", "drug_a", "drug_b", "drug_c", "k")
     expected = estimator.score(seen, actions=mixed)
     assert estimator.score(seen, actions=mixed[mixed.columns[::-1]].assign(more=1.0)) == expected
-    with pytest.raises(DataError, match=r"actions are not those of fit: .*the data lack 'dose'"):
+    with pytest.raises(DataError, match=r"actions differ from those in fit: .*the data lack 'dose'"):
         estimator.score(seen, actions=mixed.drop(columns="dose"))
     # scikit-learn's own rule for X: the same names in the same order
     with pytest.raises(ValueError, match="must be in the same order"):

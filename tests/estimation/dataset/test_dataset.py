@@ -1,4 +1,4 @@
-"""What a dataset refuses on entry, and that it reads as it was written."""
+"""Checks of a dataset on entry, and datasets written to a file and read again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_shapes_and_numbers_on_entry() -> None:
     assert repr(data) == "Dataset('toy', 6 samples, 2 steps, 5 observed, 3 actions, 4 latents)"
 
 
-def test_without_a_past_and_with_nothing_else_known() -> None:
+def test_observations_alone() -> None:
     data = Dataset.from_arrays(np.arange(6).reshape(3, 2).tolist())
     assert data.observations.shape == (3, 1, 2)
     assert data.observations.dtype == np.float32
@@ -54,10 +54,10 @@ def test_float32_is_shared_and_other_numbers_become_float32() -> None:
     assert np.shares_memory(Dataset.from_arrays(torch.from_numpy(x)).observations, x)
     for kind in (np.float64, np.int32, np.uint8, np.float16, ">f4", bool):
         values = np.array([[0, 1], [1, 0]], dtype=kind)
-        made = Dataset.from_arrays(values).observations
-        assert made.dtype == np.float32
-        assert made.dtype.isnative
-        np.testing.assert_array_equal(made[:, 0], [[0, 1], [1, 0]])
+        observations = Dataset.from_arrays(values).observations
+        assert observations.dtype == np.float32
+        assert observations.dtype.isnative
+        np.testing.assert_array_equal(observations[:, 0], [[0, 1], [1, 0]])
 
 
 def test_data_on_disk_stay_there(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_data_on_disk_stay_there(tmp_path: Path) -> None:
     assert np.shares_memory(one_long.windows(2).observations, x)
 
 
-def test_the_check_sees_no_more_than_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_read_one_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrays_module, "_BLOCK_ENTRIES", 12)
     seen = []
     blocks = arrays_module._blocks
@@ -129,7 +129,7 @@ def test_constant_columns_are_refused_unless_allowed() -> None:
     assert len(Dataset.from_arrays(x, allow_constant=True)) == 9
     assert len(Dataset.from_arrays(x, observation_shape=(2, 7))) == 9
     x[..., :12] = 1
-    with pytest.raises(DataError, match=r"columns 0, 1, .*, 9 and 2 more are constant"):
+    with pytest.raises(DataError, match=r"columns 0, 1, .*, 5 and 6 more are constant"):
         Dataset.from_arrays(x)
     a = numbers(9, 2)
     a[:, 1] = 0
@@ -151,10 +151,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"observations": [1.0, 2.0]},
         r"observations have shape \(2,\); they must be \(N, T, d_x\) or \(N, d_x\)",
     ),
-    ({"observations": np.zeros((2, 1, 3, 4, 4), np.uint8)}, r"\(2, 1, 3, 4, 4\); images come as float rows"),
+    ({"observations": np.zeros((2, 1, 3, 4, 4), np.uint8)}, r"\(2, 1, 3, 4, 4\); give images as float rows"),
     ({"observations": np.zeros((2, 0, 3))}, r"shape \(2, 0, 3\); there must be at least one number"),
-    ({"observations": [[1.0], [2.0, 3.0]]}, "observations is no array of numbers: .*inhomogeneous"),
-    ({"observations": torch.ones(2, 2, requires_grad=True)}, "no array of numbers: .*requires grad"),
+    ({"observations": [[1.0], [2.0, 3.0]]}, "observations can't be converted to an array: .*inhomogeneous"),
+    (
+        {"observations": torch.ones(2, 2, requires_grad=True)},
+        "can't be converted to an array: .*requires grad",
+    ),
     ({"observations": [["a", "b"]]}, "observations holds text; it must hold real numbers"),
     ({"observations": [[1j]]}, "observations holds complex numbers"),
     ({"observations": [[None]]}, r"observations\[0, 0\] is empty; every cell must be"),
@@ -187,7 +190,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"actions": numbers(4, 2), "action_names": ["a", "a"]},
         "action_names: actions 0 and 1 are both named 'a'",
     ),
-    ({"observation_shape": (3, 4)}, r"observation_shape \(3, 4\) makes 12 numbers; the observations have 3"),
+    ({"observation_shape": (3, 4)}, r"observation_shape \(3, 4\) means 12 numbers; the observations have 3"),
     ({"observation_shape": (-1, -3)}, r"observation_shape is \(-1, -3\); it must be positive whole numbers"),
     ({"episodes": [1, 2]}, r"episodes have shape \(2,\); one number per row is \(4,\)"),
     ({"episodes": [0.5] * 4}, "episodes are of type float64; they must be whole numbers"),
@@ -195,7 +198,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("wrong", "message"), BAD, ids=[message[:40] for _, message in BAD])
-def test_what_is_wrong_is_one_line(wrong: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_refused_in_one_line(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
         Dataset.from_arrays(**{"observations": numbers(4, 3)} | wrong)
     assert "\n" not in str(caught.value)
@@ -218,10 +221,12 @@ def acting(*columns: list[float], names: list[str] | None = None) -> Dataset:
     return Dataset.from_arrays(numbers(len(a), 2), actions=a, action_names=names, allow_constant=True)
 
 
-def test_an_action_value_that_training_never_saw() -> None:
+def test_an_action_value_that_does_not_occur_in_training() -> None:
     train = acting([0, 1, 0, 1], [0, 2, 4, 4], names=["push", "dose"])
     train.check_actions_seen(acting([1, 1], [4, 0], names=["push", "dose"]))
-    message = r"^action 'dose' is 3 in row 1, a value that training never saw; it saw 0, 2, 4$"
+    message = (
+        r"^action 'dose' is 3 in row 1, a value that doesn't occur in training; it must be one of 0, 2, 4$"
+    )
     with pytest.raises(DataError, match=message):
         train.check_actions_seen(acting([1, 1, 1], [4, 3, 5], names=["push", "dose"]))
 
@@ -233,7 +238,7 @@ def test_continuous_actions_may_take_new_values() -> None:
         train.take(slice(0, 20)).check_actions_seen(acting([0.5, 100]))
 
 
-def test_every_step_of_a_sequence_is_looked_at() -> None:
+def test_every_step_of_a_sequence_is_checked() -> None:
     x = numbers(2, 3, 2)
     train = Dataset.from_arrays(x, actions=[[[0], [1]], [[1], [0]]])
     with pytest.raises(DataError, match="action 'a0' is 2 in row 1"):
@@ -278,7 +283,7 @@ def full() -> Dataset:
     ],
     ids=["full", "least", "sequences", "constant"],
 )
-def test_what_is_written_reads_the_same(data: Dataset, tmp_path: Path) -> None:
+def test_a_written_dataset_reads_the_same(data: Dataset, tmp_path: Path) -> None:
     data.write(tmp_path / "data.npz")
     read = Dataset.read(tmp_path / "data.npz")
     assert_same(data, read, but=("decoder",))
@@ -301,7 +306,7 @@ def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pyte
     assert os.listdir(tmp_path) == ["data.npz"]
 
 
-def test_where_a_dataset_can_not_be_written(tmp_path: Path) -> None:
+def test_a_dataset_that_can_not_be_written(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data.csv: a dataset is written as NPZ; end the name in .npz"):
         sequences().write(tmp_path / "data.csv")
     with pytest.raises(FileAccessError, match=r"data.npz: No such file or directory; nothing was written"):

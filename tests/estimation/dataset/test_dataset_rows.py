@@ -1,4 +1,4 @@
-"""Rows, parts and windows of a dataset: nothing is lost, and nothing lands in two parts."""
+"""Rows, splits and windows of a dataset: no row is lost, and none is in two parts."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimation.dataset import Dataset
-from estimation.dataset.windows import shares
+from estimation.dataset.windows import split_counts
 from estimation.exceptions import DataError
 from tests.estimation.datasets import assert_same, numbers, sequences
 from tests.seeds import training_seed
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=6), st.integers(1, 300))
-def test_shares_lose_nothing(weights: list[float], count: int) -> None:
+def test_split_counts_lose_nothing(weights: list[float], count: int) -> None:
     fractions = [weight / sum(weights) for weight in weights]
     if count < len(fractions):
         with pytest.raises(DataError, match=rf"{len(fractions)} parts need at least {len(fractions)} rows"):
-            shares(fractions, count, "rows")
+            split_counts(fractions, count, "rows")
         return
-    counts = shares(fractions, count, "rows")
+    counts = split_counts(fractions, count, "rows")
     assert sum(counts) == count
     assert min(counts) >= 1
     # a part of less than one row is rounded up to one, at the cost of the others
@@ -32,9 +32,9 @@ def test_shares_lose_nothing(weights: list[float], count: int) -> None:
     assert all(abs(n - f * count) <= 1 + excess for n, f in zip(counts, fractions, strict=True))
 
 
-def test_shares_of_round_numbers_are_exact() -> None:
-    assert shares((0.8, 0.1, 0.1), 2000, "rows") == [1600, 200, 200]
-    assert shares((0.7, 0.3), 10, "rows") == [7, 3]
+def test_split_counts_of_round_numbers_are_exact() -> None:
+    assert split_counts((0.8, 0.1, 0.1), 2000, "rows") == [1600, 200, 200]
+    assert split_counts((0.7, 0.3), 10, "rows") == [7, 3]
 
 
 @given(n=st.integers(3, 40), seed=st.integers(0, 99), shuffle=st.booleans())
@@ -67,14 +67,14 @@ def test_windows_of_one_episode_never_land_in_two_parts(lengths: list[int], seed
     episodes = rng.permutation(np.repeat(10 * np.arange(len(lengths)), lengths))
     data = Dataset.from_arrays(numbers(len(episodes), 2, 3), episodes=episodes)
     parts = data.split((0.5, 0.25, 0.25), seed=training_seed(seed), shuffle=shuffle)
-    found = [set(part.episodes) for part in parts if part.episodes is not None]
-    assert set.union(*found) == set(episodes)
-    assert sum(map(len, found)) == len(lengths)
+    episodes_of_parts = [set(part.episodes) for part in parts if part.episodes is not None]
+    assert set.union(*episodes_of_parts) == set(episodes)
+    assert sum(map(len, episodes_of_parts)) == len(lengths)
     assert sum(map(len, parts)) == len(data)
 
 
 @pytest.mark.parametrize("fractions", [(0.5, 0.4), (1.5, -0.5), (0.5, 0.5, 0.0), ((0.5,), (0.5,))])
-def test_fractions_that_share_nothing_out(fractions: Any) -> None:
+def test_invalid_fractions(fractions: Any) -> None:
     with pytest.raises(
         DataError, match=re.escape(f"fractions are {fractions}; they must be above 0 and sum to 1")
     ):
@@ -87,7 +87,7 @@ def test_too_few_episodes_for_the_parts() -> None:
 
 
 @given(n=st.integers(1, 4), steps=st.integers(1, 6), length=st.integers(1, 6))
-def test_windows_are_all_stretches_with_their_actions(n: int, steps: int, length: int) -> None:
+def test_windows_are_all_subsequences_with_their_actions(n: int, steps: int, length: int) -> None:
     data = sequences(n, steps) if steps > 1 else Dataset.from_arrays(np.arange(n * 2.0).reshape(n, 2))
     if length > steps:
         with pytest.raises(DataError, match=f"windows of {length} steps; the rows have {steps} step"):
@@ -97,25 +97,25 @@ def test_windows_are_all_stretches_with_their_actions(n: int, steps: int, length
         with pytest.raises(DataError, match="the first step of a row has no action"):
             data.windows(length)
         return
-    made = data.windows(length)
+    windows = data.windows(length)
     expected = [(row, start) for row in range(n) for start in range(steps - length + 1)]
-    assert len(made) == len(expected)
+    assert len(windows) == len(expected)
     for window, (row, start) in enumerate(expected):
         np.testing.assert_array_equal(
-            made.observations[window], data.observations[row, start : start + length]
+            windows.observations[window], data.observations[row, start : start + length]
         )
-    if made.actions is not None:
-        first = made.actions if length == 2 else made.actions[:, 0] if length > 2 else None
+    if windows.actions is not None:
+        first = windows.actions if length == 2 else windows.actions[:, 0] if length > 2 else None
         assert first is not None
-        np.testing.assert_array_equal(first[:, 0], made.observations[:, 0, 0] + 0.5)
-        assert made.actions.shape[:-1] == ((len(made),) if length == 2 else (len(made), length - 1))
+        np.testing.assert_array_equal(first[:, 0], windows.observations[:, 0, 0] + 0.5)
+        assert windows.actions.shape[:-1] == ((len(windows),) if length == 2 else (len(windows), length - 1))
     if length < steps:
-        assert made.episodes is not None
-        assert [int(row) for row in made.episodes] == [row for row, _ in expected]
-        assert made.observations.dtype == np.float32
+        assert windows.episodes is not None
+        assert [int(row) for row in windows.episodes] == [row for row, _ in expected]
+        assert windows.observations.dtype == np.float32
 
 
-def test_single_steps_of_data_without_actions_and_an_action_that_lasts() -> None:
+def test_windows_of_one_step_and_an_action_that_acts_on_every_step() -> None:
     assert Dataset.from_arrays(numbers(3, 4, 2)).windows(1).observations.shape == (12, 1, 2)
     lasting = Dataset.from_arrays(numbers(3, 4, 2), actions=[[1], [2], [3]]).windows(3)
     assert lasting.actions is not None
@@ -158,13 +158,13 @@ def test_take(indices: Any, rows: list[int]) -> None:
     [
         ([4], "row 4 is out of range; there are 4 rows, counted from 0"),
         ([-5], "row -5 is out of range"),
-        ([], r"rows to take have shape \(0,\)"),
-        ([[1]], r"rows to take have shape \(1, 1\)"),
-        ([0.5], "rows to take are of type float64"),
-        ([True], "rows to take are of type bool; give positions, or one boolean for each row"),
-        (slice(4, None), "takes no row of 4"),
+        ([], r"rows to select have shape \(0,\)"),
+        ([[1]], r"rows to select have shape \(1, 1\)"),
+        ([0.5], "rows to select are of type float64"),
+        ([True], "rows to select are of type bool; give positions, or one boolean for each row"),
+        (slice(4, None), "selects no row of 4"),
     ],
 )
-def test_rows_that_are_not_there(indices: Any, message: str) -> None:
+def test_rows_that_do_not_exist(indices: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         sequences().take(indices)

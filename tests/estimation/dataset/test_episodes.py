@@ -14,20 +14,21 @@ from hypothesis import strategies as st
 from estimation.dataset import Dataset
 from estimation.dataset.readers.episodes import window_rows
 from estimation.dataset.readers.numpy_files import read_npz
+from estimation.dataset.readers.options import ReadOptions
 from estimation.exceptions import DataError
 from tests.estimation.table_files import Write, numbers, patients
 
 
 def brute_windows(codes: list[int], times: list[int], window: int) -> list[list[int]]:
-    found = []
+    windows = []
     for code in sorted(set(codes)):
         rows = sorted((row for row in range(len(codes)) if codes[row] == code), key=lambda row: times[row])
-        found += [rows[start : start + window] for start in range(len(rows) - window + 1)]
-    return found
+        windows += [rows[start : start + window] for start in range(len(rows) - window + 1)]
+    return windows
 
 
 @given(codes=st.lists(st.integers(0, 3), min_size=1, max_size=12), window=st.integers(1, 5), data=st.data())
-def test_windows_agree_with_a_search_by_hand(codes: list[int], window: int, data: st.DataObject) -> None:
+def test_windows_agree_with_brute_force(codes: list[int], window: int, data: st.DataObject) -> None:
     times = data.draw(st.permutations(range(len(codes))))
     rows, too_short, tie = window_rows(np.array(codes), np.array(times), window)
     assert rows.tolist() == brute_windows(codes, list(times), window)
@@ -62,7 +63,7 @@ def test_longer_and_single_windows(write: Write, tmp_path: Path) -> None:
     assert one.notes == ()
 
 
-def test_without_a_time_the_order_of_the_rows_counts(write: Write, tmp_path: Path) -> None:
+def test_without_a_time_rows_are_in_table_order(write: Write, tmp_path: Path) -> None:
     data = Dataset.read(write(patients().iloc[::-1], tmp_path), episode="who", actions=[])
     np.testing.assert_array_equal(data.observations[:, :, 0], [[2, 1], [1, 0], [11, 10]])
 
@@ -127,7 +128,7 @@ def test_episodes_in_an_npz(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.observations[:, :, 0] / 2, [[3, 0], [0, 4], [2, 1], [1, 5]])
     np.testing.assert_array_equal(data.actions, [[0], [4], [1], [5]])  # type: ignore[arg-type]
     np.testing.assert_array_equal(data.latents, z[[[3, 0], [0, 4], [2, 1], [1, 5]]])  # type: ignore[arg-type]
-    alone = read_npz(tmp_path / "d.npz", time="day", episode=None, actions=None, window=6).observations
+    alone = read_npz(tmp_path / "d.npz", ReadOptions(time="day", window=6)).observations
     assert alone.shape == (1, 6, 2)
 
 

@@ -1,4 +1,4 @@
-"""Data have identity: whatever differs gives another fingerprint, and how arrays lie in memory gives none."""
+"""Any difference of the data changes the fingerprint, and the memory layout of arrays doesn't."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def test_the_order_of_any_two_rows_counts(data: Dataset, rows: list[int]) -> Non
         assert changed(data, actions=data.actions[order]) != fingerprint(data)
 
 
-def test_everything_else_counts_too(data: Dataset) -> None:
+def test_any_other_change_counts(data: Dataset) -> None:
     x, a = data.observations, data.actions
     assert a is not None
-    found = [
+    digests = [
         fingerprint(data),
         changed(data, observations=x[::-1]),
         changed(data, observations=np.roll(x, 1, axis=0)),
@@ -77,11 +77,11 @@ def test_everything_else_counts_too(data: Dataset) -> None:
         changed(data, observation_names=tuple("abcdefg")),
         changed(data, observation_names=tuple("bacdefg")),
     ]
-    assert len(set(found)) == len(found)
+    assert len(set(digests)) == len(digests)
 
 
 @pytest.mark.parametrize("rows", [10, N])
-def test_how_arrays_lie_in_memory_does_not_count(data: Dataset, tmp_path: Path, rows: int) -> None:
+def test_the_memory_layout_of_arrays_does_not_count(data: Dataset, tmp_path: Path, rows: int) -> None:
     part = data.take(slice(0, rows))
     x = part.observations
     np.save(tmp_path / "x.npy", x)
@@ -97,11 +97,11 @@ def test_how_arrays_lie_in_memory_does_not_count(data: Dataset, tmp_path: Path, 
 
 
 def test_parts_of_an_array_that_is_not_contiguous(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = fingerprint(data)
+    expected = fingerprint(data)
     monkeypatch.setattr(estimation.dataset.fingerprint, "_PART", 1)
     assert data.actions is not None
     x, a = np.asfortranarray(data.observations), np.asfortranarray(data.actions)
-    assert changed(data, observations=x, actions=a) == wanted
+    assert changed(data, observations=x, actions=a) == expected
 
 
 def test_a_sample_is_enough_of_a_large_array_on_disk(
@@ -111,13 +111,13 @@ def test_a_sample_is_enough_of_a_large_array_on_disk(
     monkeypatch.setattr(estimation.dataset.fingerprint, "_STRIDE", 4)
     np.save(tmp_path / "x.npy", data.observations)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    found = changed(data, observations=mapped)
+    digest = changed(data, observations=mapped)
     blocks = data.observations.reshape(-1)
     for place, noticed in ((0, True), (2048, False), (4 * 2048, True), (blocks.size - 1, True)):
         other = data.observations.copy()
         other.reshape(-1)[place] += 1
         np.save(tmp_path / "y.npy", other)
         mapped = np.load(tmp_path / "y.npy", mmap_mode="r")
-        assert (changed(data, observations=mapped) != found) == noticed
+        assert (changed(data, observations=mapped) != digest) == noticed
     # what is in memory is read as a whole
-    assert changed(data, observations=data.observations) != found
+    assert changed(data, observations=data.observations) != digest

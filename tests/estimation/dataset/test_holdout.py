@@ -1,4 +1,4 @@
-"""What is held out shares nothing with what is trained on, and is as large as it should be."""
+"""Held-out rows share no step with training rows, and are 5 % of the data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.seeds import training_seed
 
 
 def sequences(lengths: list[int], window: int, order: NDArray[np.intp] | None = None) -> Dataset:
-    """Windows of sequences whose observations are one running number, so that a step shows where it came from."""
+    """Windows of sequences whose observations are consecutive numbers, so that each step is identifiable."""
     starts = np.cumsum([0, *lengths])
     rows = [
         (np.arange(start + k, start + k + window), episode)
@@ -54,13 +54,15 @@ def test_the_ends_of_few_sequences_are_held_out(lengths: list[int], window: int)
     data = sequences(lengths, window)
     training, held_out = hold_out(data, training_seed())
     assert 1 <= len(held_out) <= max(1, len(data) / 20)
-    # of each sequence that gives any, as many rows are lost as share a step with those held out
-    giving = np.unique(held_out.episodes)
-    assert len(training) + len(held_out) == len(data) - (window - 1) * len(giving)
-    for episode in giving:
-        kept, held = (part.take(part.episodes == episode).observations for part in (training, held_out))
-        assert kept.max() < held.min()
-        assert held.max() == data.take(data.episodes == episode).observations.max()
+    # a sequence with held-out rows loses the rows that share a step with them
+    episodes = np.unique(held_out.episodes)
+    assert len(training) + len(held_out) == len(data) - (window - 1) * len(episodes)
+    for episode in episodes:
+        trained, validated = (
+            part.take(part.episodes == episode).observations for part in (training, held_out)
+        )
+        assert trained.max() < validated.min()
+        assert validated.max() == data.take(data.episodes == episode).observations.max()
 
 
 def test_whole_sequences_are_held_out_when_there_are_twenty() -> None:
@@ -107,7 +109,7 @@ def test_seeds_hold_out_other_rows() -> None:
 
 
 @pytest.mark.parametrize("shape", [(250_000, 1, 1), (1, 250_001, 1), (50_000, 6, 1)])
-def test_no_more_is_held_out_than_it_takes(shape: tuple[int, int, int]) -> None:
+def test_at_most_ten_thousand_rows_are_held_out(shape: tuple[int, int, int]) -> None:
     held_out = hold_out(
         Dataset.from_arrays(np.arange(float(np.prod(shape))).reshape(shape)), training_seed()
     )[1]

@@ -58,9 +58,9 @@ def config() -> TrainingConfig:
 @pytest.mark.parametrize("offset", [5e6, 1.7e9, -1e12])
 def test_values_survive_an_offset(offset: float) -> None:
     moves = np.random.default_rng(training_seed()).normal(size=(500, 4))
-    made = Dataset.from_arrays(moves + offset, actions=moves[:, :2] + offset)
-    np.testing.assert_array_equal(made.observations[:, 0], moves + offset)
-    np.testing.assert_array_equal(made.actions, moves[:, :2] + offset)  # type: ignore[arg-type]
+    data_with_offset = Dataset.from_arrays(moves + offset, actions=moves[:, :2] + offset)
+    np.testing.assert_array_equal(data_with_offset.observations[:, 0], moves + offset)
+    np.testing.assert_array_equal(data_with_offset.actions, moves[:, :2] + offset)  # type: ignore[arg-type]
 
 
 @given(st.integers(-30, 30))
@@ -113,23 +113,23 @@ def test_a_saved_model_keeps_its_centring(tmp_path: Path) -> None:
     )
 
 
-def test_entanglement_with_decoders_and_other_models_knows_the_offset() -> None:
+def test_entanglement_with_decoders_and_other_models_respects_the_offset() -> None:
     weights = torch.tensor(np.random.default_rng(training_seed(1)).normal(size=(3, 5)))
-    found = []
+    strengths = []
     for offset in (0.0, OFFSET):
         known = data(offset, decoder=lambda z, offset=offset: (z.double() - offset) @ weights + offset)
         model = trained(offset)
         other = trained(OFFSET) if offset else trained(0.0)
-        found.append(
+        strengths.append(
             [
                 learned_entanglement(model, known, n_samples=20, **how).relative
                 for how in ({}, {"other": other})
             ]
         )
-    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-3)
+    np.testing.assert_allclose(strengths[0][1], strengths[1][1], atol=1e-3)
 
 
-def test_what_a_centring_is(tmp_path: Path) -> None:
+def test_a_centring_scales_columns_and_is_invertible(tmp_path: Path) -> None:
     values = np.random.default_rng(training_seed()).normal(size=(30, 3)) * [1e-60, 1, 1e30] + [0, 1e12, 1e35]
     centring = centring_of(values)
     assert centring is not None
@@ -159,8 +159,8 @@ def test_a_damaged_centring(content: Any) -> None:
 
 
 def test_batches_of_float32_are_the_data_themselves() -> None:
-    found = scales(data())
-    assert (found.x_centring, found.a_centring) == (None, None)
+    data_scales = scales(data())
+    assert (data_scales.x_centring, data_scales.a_centring) == (None, None)
     batch = Batches(data(), 8, 0, torch.device("cpu"), torch.float32).rows(np.arange(8))
     np.testing.assert_array_equal(batch.observations.numpy(), data().observations[:8])
 

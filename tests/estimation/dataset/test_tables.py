@@ -1,4 +1,4 @@
-"""CSV and Parquet: both say the same, and whatever is wrong is a line with the place."""
+"""CSV and Parquet tables read alike; errors are one line with the position."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_columns_by_name_and_pattern(write: Write, tmp_path: Path) -> None:
     assert data.action_names == ("flag", "n")
 
 
-def test_no_actions_when_none_are_wanted(write: Write, tmp_path: Path) -> None:
+def test_no_actions_when_an_empty_list_is_given(write: Write, tmp_path: Path) -> None:
     frame = pd.DataFrame({"x0": [1.0, 2], "a0": [3.0, 4]})
     assert Dataset.read(write(frame, tmp_path)).n_actions == 1
     assert Dataset.read(write(frame, tmp_path), actions=[]).n_actions == 0
@@ -50,7 +50,7 @@ def test_no_actions_when_none_are_wanted(write: Write, tmp_path: Path) -> None:
     [
         (
             {"observations": "y*"},
-            "observations: no column is called or matches 'y[*]'; there are 'x0', 'x1', 'dose'",
+            "observations: no column is called or matches 'y[*]'; the columns are 'x0', 'x1', 'dose'",
         ),
         ({"actions": ["dose", "b?"]}, "actions: no column is called or matches 'b[?]'"),
         ({"latents": "z*"}, "latents: no column"),
@@ -58,11 +58,14 @@ def test_no_actions_when_none_are_wanted(write: Write, tmp_path: Path) -> None:
         ({"episode": "patient"}, "episode: no column is called or matches 'patient'"),
         ({"time": "w[h]o"}, "time: no column"),
         ({"images": "picture"}, "images: no column is called or matches 'picture'"),
-        ({"actions": "x*"}, "column 'x0' is chosen for observations and for actions; choose it once"),
-        ({"observations": "*", "episode": "who"}, "column 'who' is chosen for observations and for episode"),
+        ({"actions": "x*"}, "column 'x0' is selected for observations and for actions; select it once"),
+        (
+            {"observations": "*", "episode": "who"},
+            "column 'who' is selected for observations and for episode",
+        ),
         (
             {"observations": "x0", "images": "drug"},
-            "observations and images are both given; images are what is obs",
+            "observations and images are both given; with images, these are what is obs",
         ),
         (
             {"actions": "drug"},
@@ -72,18 +75,21 @@ def test_no_actions_when_none_are_wanted(write: Write, tmp_path: Path) -> None:
             {"categorical": {"drug": ["a", "b"]}},
             r"column 'drug', row [35] .* is 'none'; the categories are a, b$",
         ),
-        ({"categorical": {"drug": ["a", "a", "b"]}}, "column 'drug': the categories given repeat: a, a, b"),
+        (
+            {"categorical": {"drug": ["a", "a", "b"]}},
+            "column 'drug': the declared categories repeat: a, a, b",
+        ),
     ],
 )
-def test_columns_that_can_not_be(options: dict[str, Any], message: str, write: Write, tmp_path: Path) -> None:
+def test_invalid_columns(options: dict[str, Any], message: str, write: Write, tmp_path: Path) -> None:
     path = write(patients(), tmp_path)
     with pytest.raises(DataError, match=rf"{path.name}: {message}"):
         Dataset.read(path, **options)
 
 
-def test_a_table_with_no_usual_names(write: Write, tmp_path: Path) -> None:
+def test_a_table_without_default_names(write: Write, tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"observations \(name them\): no column .* 'x\[0-9\]\*'; there are 'gene'$"
+        DataError, match=r"observations \(name them\): no column .* 'x\[0-9\]\*'; the columns are 'gene'$"
     ):
         Dataset.read(write(pd.DataFrame({"gene": [1.0, 2]}), tmp_path))
 
@@ -149,25 +155,25 @@ def test_many_kinds_of_numbers_in_parquet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is no CSV table in UTF-8: Empty CSV file"),
+        (b"", "is not a CSV table in UTF-8: Empty CSV file"),
         (b"x0,x1\n", "has no rows below the names of the columns"),
-        (b"x0,x1\n1,2\n3,4,5\n", "is no CSV table in UTF-8: .*Row #3: Expected 2 columns, got 3: 3,4,5"),
+        (b"x0,x1\n1,2\n3,4,5\n", "is not a CSV table in UTF-8: .*Row #3: Expected 2 columns, got 3: 3,4,5"),
         (b"x0,x1\n1,2\n3\n", "Row #3: Expected 2 columns, got 1"),
         (b"x0,x0\n1,2\n", "two columns are named 'x0'; names must be unique"),
         (b"x0,\n1,2\n", "column 1 has no name; the first row must name every column"),
         (
-            b"0.5,1.5,2,3\n1,2,3,4\n",
-            "the first row is 0.5, 1.5, 2 and 1 more; it must be the names of the columns",
+            b"0.5,1.5,2,3,4\n1,2,3,4,5\n",
+            "the first row is 0.5, 1.5, 2 and 2 more; it must be the names of the columns",
         ),
-        (b"x0,x1\n1,\xff\n", "is no CSV table in UTF-8"),
+        (b"x0,x1\n1,\xff\n", "is not a CSV table in UTF-8"),
         (b"x0;x1\n1;2\n", "column 'x0;x1', row 2 .* is '1;2'; it must be a number"),
-        (b'x0,x1\n"1,2\n', "is no CSV table in UTF-8"),
+        (b'x0,x1\n"1,2\n', "is not a CSV table in UTF-8"),
         (b"x0\n1\n1\n", "every observed column is constant"),
         (b"x0,x1\n1,5\n1,6\n", "observed column 0 is constant"),
         (b"x0,a0\n1,5\n2,5\n", "action column a0 is constant"),
     ],
 )
-def test_csv_files_that_are_none(content: bytes, message: str, tmp_path: Path) -> None:
+def test_invalid_csv_files(content: bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=rf"d.csv: .*{message}|d.csv: {message}") as caught:
         Dataset.read(put(tmp_path / "d.csv", content))
     assert "\n" not in str(caught.value)
@@ -184,8 +190,8 @@ def test_csv_as_spreadsheets_write_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1rubbish", b"x0\n1\n"])
-def test_parquet_files_that_are_none(content: bytes, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"d.parquet: is no Parquet table: ") as caught:
+def test_invalid_parquet_files(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"d.parquet: is not a Parquet table: ") as caught:
         Dataset.read(put(tmp_path / "d.parquet", content))
     assert "\n" not in str(caught.value)
 
@@ -194,7 +200,7 @@ def test_a_damaged_column_of_parquet(tmp_path: Path) -> None:
     pd.DataFrame({"x0": np.arange(1000.0)}).to_parquet(tmp_path / "d.parquet", compression="zstd")
     content = bytearray((tmp_path / "d.parquet").read_bytes())
     content[40:400] = bytes(360)
-    with pytest.raises(DataError, match=r"d.parquet: is no Parquet table: "):
+    with pytest.raises(DataError, match=r"d.parquet: is not a Parquet table: "):
         Dataset.read(put(tmp_path / "d.parquet", bytes(content)))
 
 
@@ -224,11 +230,13 @@ def test_a_categorical_column_is_an_action_by_itself(write: Write, tmp_path: Pat
     assert data.action_names == ("drug=b", "drug=a", "drug=none")
 
 
-def test_two_files_get_the_same_columns_from_given_categories(write: Write, tmp_path: Path) -> None:
+def test_two_files_get_the_same_columns_from_declared_categories(write: Write, tmp_path: Path) -> None:
     frame, kinds = patients(), {"drug": ["none", "a", "b"]}
     train = Dataset.read(write(frame[frame.drug != "none"], tmp_path), categorical=kinds, allow_constant=True)
     test = Dataset.read(write(frame, tmp_path), categorical=kinds)
-    with pytest.raises(DataError, match="action 'drug=none' is 1 in row 3, a value that training never saw"):
+    with pytest.raises(
+        DataError, match="action 'drug=none' is 1 in row 3, a value that doesn't occur in training"
+    ):
         train.check_actions_seen(test)
 
 

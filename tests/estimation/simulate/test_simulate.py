@@ -1,4 +1,4 @@
-"""Published data row by row; simulated data against the process they claim to come from."""
+"""Published data, row by row, and simulated data, compared with their process."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def request(key: str) -> dict[str, object]:
 @pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize("key", SETS)
 def test_published_rows(key: str, split: str) -> None:
-    made = published(**request(key), n_samples={"train": 1600, "test": 200}[split], split=split)
-    for letter, values in (("x", made.observations), ("z", made.latents), ("a", made.actions)):
+    dataset = published(**request(key), n_samples={"train": 1600, "test": 200}[split], split=split)
+    for letter, values in (("x", dataset.observations), ("z", dataset.latents), ("a", dataset.actions)):
         if f"{key}/{split}/{letter}" not in ROWS:
             assert values is None
             continue
@@ -43,7 +43,7 @@ def test_published_rows(key: str, split: str) -> None:
         np.testing.assert_allclose(values[:5].reshape(rows.shape), rows, atol=2e-6)
         if letter != "a":
             assert np.abs(values).mean() == pytest.approx(ROWS[f"{key}/{split}/{letter}_mean_abs"], abs=1e-6)
-    graph = made.graph.Gz if made.observations.shape[1] == 2 else made.graph.Ga
+    graph = dataset.graph.Gz if dataset.observations.shape[1] == 2 else dataset.graph.Ga
     np.testing.assert_array_equal(graph.toarray(), ROWS[f"{key}/graph"])
 
 
@@ -222,7 +222,7 @@ TIME = CausalGraph(Gz=np.eye(3))
         ),
         (
             lambda: simulate(GRAPH, 5, actions=lambda n, rng: np.ones(n)),
-            "the actions drawn have shape",
+            "the sampled actions have shape",
         ),
         (
             lambda: simulate(GRAPH, 5, variance=0.0),
@@ -234,7 +234,7 @@ TIME = CausalGraph(Gz=np.eye(3))
         ),
         (
             lambda: simulate(GRAPH, 5, mechanism=sines(TIME)),
-            "made for another graph than the one given",
+            "the mechanism has another graph than the one given",
         ),
         (
             lambda: simulate(GRAPH, 5, n_observed=2),
@@ -249,7 +249,7 @@ TIME = CausalGraph(Gz=np.eye(3))
         (lambda: from_sympy(GRAPH, [0]), "1 means given; this graph needs 3"),
         (
             lambda: from_sympy(GRAPH, [sympy.Symbol("b"), 0, 0], actions=sympy.symbols("a b c")),
-            "the expression of z0 uses b, which is no parent of it",
+            "the expression of z0 uses b, which is not a parent of it",
         ),
         (
             lambda: simulate(
@@ -269,7 +269,7 @@ TIME = CausalGraph(Gz=np.eye(3))
         ),
     ],
 )
-def test_what_bad_requests_get(call, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_invalid_arguments_are_refused(call, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ConfigError, match=message):
         call()
 

@@ -1,4 +1,4 @@
-"""Folders of tensors and JSON: all of the new, or what was there before; and nothing of both."""
+"""Folders of tensors and JSON are replaced atomically: old and new content are never mixed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.startswith("tensors-")}
 
 
-def test_what_went_with_the_content_before_goes(tmp_path: Path) -> None:
+def test_companions_of_the_previous_content_are_removed(tmp_path: Path) -> None:
     write(tmp_path, 1, {"graph.json": b"1", "kept.json": b"1"}, "report.html")
     for name in ("report.html", "notes.txt", "own.json"):
         (tmp_path / name).write_text("by hand")
@@ -38,14 +38,14 @@ def test_what_went_with_the_content_before_goes(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("tensors-*"))) == 1
 
 
-def test_what_somebody_else_changed_stays(tmp_path: Path) -> None:
+def test_companions_that_the_user_changed_stay(tmp_path: Path) -> None:
     write(tmp_path, 1, {"graph.json": b"1"})
     (tmp_path / "graph.json").write_bytes(b"the user's own")
     write(tmp_path, 2)
     assert (tmp_path / "graph.json").read_bytes() == b"the user's own"
 
 
-def test_a_description_from_elsewhere_does_not_reach_out_of_its_folder(tmp_path: Path) -> None:
+def test_a_manifest_does_not_affect_files_outside_its_folder(tmp_path: Path) -> None:
     folder, other = tmp_path / "a", tmp_path / "other.json"
     other.write_bytes(b"1")
     folder.mkdir()
@@ -57,7 +57,7 @@ def test_a_description_from_elsewhere_does_not_reach_out_of_its_folder(tmp_path:
 
 
 @pytest.mark.parametrize("writes", range(4))
-def test_whenever_it_is_interrupted_nothing_of_both_is_there(
+def test_an_interrupted_write_never_mixes_old_and_new_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
     write(tmp_path, 1, {"a": b"1", "old": b"1"})
@@ -83,7 +83,7 @@ def test_whenever_it_is_interrupted_nothing_of_both_is_there(
     assert len(list(tmp_path.glob("tensors-*"))) == 1
 
 
-def test_forgetting_a_folder_leaves_what_is_not_ours(tmp_path: Path) -> None:
+def test_forgetting_a_folder_leaves_files_of_the_user(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     write(folder, 1, {"a": b"1"})
     (folder / ".0123456789abcdef.partial").write_bytes(b"half of it")
@@ -97,7 +97,7 @@ def test_forgetting_a_folder_leaves_what_is_not_ours(tmp_path: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"tensors-mine.safetensors", "notes.txt"}
 
 
-def test_files_of_a_set_go_with_the_set(tmp_path: Path) -> None:
+def test_files_of_a_set_are_replaced_with_the_set(tmp_path: Path) -> None:
     write_companions(tmp_path, {"a.csv": b"1", "a.svg": b"1"})
     (tmp_path / "b.svg").write_text("by hand")
     assert write_companions(tmp_path, {"a.csv": b"2"}) == [tmp_path / "a.csv"]
@@ -111,14 +111,14 @@ def test_files_of_a_set_go_with_the_set(tmp_path: Path) -> None:
 
 
 @given(shape=st.lists(st.integers(0, 3), max_size=3), order=st.randoms(use_true_random=False))
-def test_tensors_lie_in_memory_as_they_did(shape: list[int], order: Any) -> None:
+def test_tensors_keep_their_memory_layout(shape: list[int], order: Any) -> None:
     dimensions = list(range(len(shape)))
     order.shuffle(dimensions)
     tensors: dict[str, torch.Tensor] = {}
     value = torch.arange(float(torch.Size(shape).numel())).reshape(shape).permute(dimensions)
-    found = restore(json.loads(json.dumps(flatten({0: [value, "a", 1]}, tensors, "x"))), tensors)
-    assert torch.equal(found[0][0], value)
-    assert found[0][0].stride() == value.stride()
+    restored = restore(json.loads(json.dumps(flatten({0: [value, "a", 1]}, tensors, "x"))), tensors)
+    assert torch.equal(restored[0][0], value)
+    assert restored[0][0].stride() == value.stride()
     part = torch.zeros(4, 4)[:, :2]
     assert restore(flatten(part, tensors, "y"), tensors).shape == (4, 2)
 
@@ -140,9 +140,9 @@ def test_tensors_lie_in_memory_as_they_did(shape: list[int], order: Any) -> None
             r"strides of x are \[1000000000000, 1\], which don't fit",
         ),
         ({"__tensor__": "x", "strides": [0, 0]}, r"strides of x are \[0, 0\], which don't fit \[2, 3\]"),
-        ({"a": 1}, "what is nested.dict is missing; it must be a list"),
-        ({"dict": [1]}, r"what is nested.dict\[0\] is 1; it must be a list of 2"),
-        ({"dict": [[[], 1]]}, "what is nested has a key that is neither text nor number"),
+        ({"a": 1}, "the nesting.dict is missing; it must be a list"),
+        ({"dict": [1]}, r"the nesting.dict\[0\] is 1; it must be a list of 2"),
+        ({"dict": [[[], 1]]}, "the nesting has a key that is neither text nor a number"),
     ],
 )
 def test_nesting_that_was_never_written_is_refused(value: Any, message: str) -> None:

@@ -1,0 +1,189 @@
+"""`DataOptions`: the options of a command that reads data, and a decorator that adds all of them to the command."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from estimation.commands.options import Split
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from estimation.dataset.readers.options import Names, ReadOptions
+    from estimation.dataset.readers.roles import HasRoles
+
+__all__ = ["FILE_OPTIONS", "PROCESS_OPTIONS", "DataOptions", "takes_data_options"]
+
+Result = TypeVar("Result")
+
+_FILES = "Your own data"
+_PROCESSES = "A published process as DATA"
+_COLUMN: dict[str, Any] = {"metavar": "COLUMN", "rich_help_panel": _FILES}
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Options that select samples of a published process, or columns of a file.
+
+    Each annotation is the option of the command line. None, or an option that isn't set, means the default of
+    `estimation.simulate.published`, or of `estimation.dataset.readers.ReadOptions`.
+
+    Attributes:
+        samples: Number of samples.
+        split: Split of the samples.
+        density: Density of a random graph.
+        graph_seed: Seed of a random graph.
+        observations: Observed columns.
+        actions: Action columns.
+        latents: Columns of true latents.
+        categorical: Action columns with categories.
+        episode: Column that identifies sequences.
+        time: Column that orders the rows of a sequence.
+        images: Column of image file names.
+        allow_constant: Whether columns may be constant.
+    """
+
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            "--samples",
+            "-n",
+            metavar="N",
+            min=1,
+            help="Number of samples.",
+            show_default=False,
+            rich_help_panel=_PROCESSES,
+        ),
+    ] = None
+    split: Annotated[Split, typer.Option(help="Split of the samples.", rich_help_panel=_PROCESSES)] = (
+        Split.test
+    )
+    density: Annotated[
+        float | None,
+        typer.Option(
+            help="Density of the random graph of ActionRandom and TimeRandom.", rich_help_panel=_PROCESSES
+        ),
+    ] = None
+    graph_seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of that random graph.", rich_help_panel=_PROCESSES)
+    ] = None
+    observations: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Observed columns: names or patterns like 'x*'; may be repeated.",
+            show_default="x[0-9]*",
+            **_COLUMN,
+        ),
+    ] = None
+    actions: Annotated[
+        list[str] | None, typer.Option(help="Action columns.", show_default="a[0-9]*", **_COLUMN)
+    ] = None
+    latents: Annotated[
+        list[str] | None, typer.Option(help="Columns of true latents.", show_default="z[0-9]*", **_COLUMN)
+    ] = None
+    categorical: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Action columns with categories; each category becomes an action.",
+            show_default=False,
+            **_COLUMN,
+        ),
+    ] = None
+    episode: Annotated[
+        str | None, typer.Option(help="Column that identifies sequences.", show_default=False, **_COLUMN)
+    ] = None
+    time: Annotated[
+        str | None,
+        typer.Option(help="Column that orders the rows of a sequence.", show_default=False, **_COLUMN),
+    ] = None
+    images: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of image file names, to observe the images.", show_default=False, **_COLUMN
+        ),
+    ] = None
+    allow_constant: Annotated[
+        bool, typer.Option("--allow-constant", help="Accept constant columns.", rich_help_panel=_FILES)
+    ] = False
+
+    def read_options(self, like: HasRoles | None = None) -> ReadOptions:
+        """Return the options of reading a file.
+
+        Args:
+            like: The training data or a model; a model of an earlier release gives categories by action names only.
+        """
+        from estimation.dataset.readers.column_matching import categories_in_names
+        from estimation.dataset.readers.options import ReadOptions
+
+        patterns = self.categorical or ()
+        inherited = {}
+        if like is not None and like.roles is None:
+            inherited = categories_in_names(like.action_names, patterns)
+        return ReadOptions(
+            observations=_one_or_many(self.observations),
+            actions=_one_or_many(self.actions),
+            latents=_one_or_many(self.latents),
+            categorical=inherited or patterns,
+            episode=self.episode,
+            time=self.time,
+            images=self.images,
+            allow_constant=self.allow_constant,
+        )
+
+
+#: Options that apply to published processes only; a split has a default and applies to both.
+PROCESS_OPTIONS = ("samples", "density", "graph_seed")
+#: Options that apply to files only.
+FILE_OPTIONS = tuple(
+    field.name for field in fields(DataOptions) if field.name not in (*PROCESS_OPTIONS, "split")
+)
+
+
+def takes_data_options(split: Split) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """Return a decorator for a command with a keyword-only parameter ``options: DataOptions``.
+
+    The decorated command has one parameter for each field of `DataOptions` instead, so that typer makes an option of
+    each.
+
+    Args:
+        split: Default split of a published process.
+    """
+
+    def decorate(command: Callable[..., Result]) -> Callable[..., Result]:
+        @functools.wraps(command)
+        def with_options(**arguments: Any) -> Result:
+            options = {field.name: arguments.pop(field.name) for field in fields(DataOptions)}
+            return command(**arguments, options=DataOptions(**options))
+
+        parameters: list[inspect.Parameter] = []
+        signature = inspect.signature(command, eval_str=True)
+        for parameter in signature.parameters.values():
+            parameters += _option_parameters(split) if parameter.name == "options" else [parameter]
+        with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return with_options
+
+    return decorate
+
+
+def _option_parameters(split: Split) -> list[inspect.Parameter]:
+    annotations = get_type_hints(DataOptions, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=split if field.name == "split" else field.default,
+            annotation=annotations[field.name],
+        )
+        for field in fields(DataOptions)
+    ]
+
+
+def _one_or_many(names: Sequence[str] | None) -> Names | None:
+    # arrays of an NPZ file are selected by one name
+    return names[0] if names and len(names) == 1 else (names or None)

@@ -1,0 +1,45 @@
+"""`ReadOptions`: the options of reading a file, one record for Python, the readers and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Categories", "Names", "ReadOptions"]
+
+Names = str | Sequence[str]
+#: Categorical columns by name or pattern, or each with its categories (None: those that occur in the data).
+Categories = Names | Mapping[str, Sequence[Any] | None]
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read a file; `estimation.dataset.Dataset.read` takes the same options as keyword arguments.
+
+    None, or an empty collection, means the default of the kind of file.
+
+    Attributes:
+        observations: Observed columns, or the array of observations.
+        actions: Action columns, or the array or file of actions.
+        latents: Columns of true latents, or the array or file of latents.
+        categorical: Columns that become one action per category, named like ``drug=ibuprofen`` and sorted. A mapping
+            gives the categories of each column, so that two files get the same actions.
+        episode: Column that identifies sequences.
+        time: Column that orders the rows of a sequence: numbers, or dates like 2024-05-31.
+        window: Steps per window when rows form sequences.
+        images: Column of image file names.
+        memory_map: Whether an NPY file stays on disk.
+        allow_constant: Whether columns may be constant.
+    """
+
+    observations: Names | None = None
+    actions: Names | None = None
+    latents: Names | None = None
+    categorical: Categories = ()
+    episode: str | None = None
+    time: str | None = None
+    window: int = 2
+    images: str | None = None
+    memory_map: bool = False
+    allow_constant: bool = False
