@@ -150,9 +150,13 @@ class SparseVAE(Representation):
         latents, jacobian, log_det_flow = self.flow.with_jacobian(before_flow)
         return Gaussian(latents, jacobian @ factor, log_det + log_det_flow)
 
+    def latents_before_flow(self, standardised: Tensor) -> Tensor:
+        """Return the mean latents before the flow, shape (B, n), for standardised observations (B, d_x)."""
+        return self._refined(standardised, self.encoder(standardised))
+
     def mean_latents(self, standardised: Tensor) -> Tensor:
         """Return the mean of q(z | x), shape (B, n), for standardised observations (B, d_x)."""
-        latents: Tensor = self.flow(self._refined(standardised, self.encoder(standardised)))
+        latents: Tensor = self.flow(self.latents_before_flow(standardised))
         return latents
 
     def mean_observations(self, latents: Tensor) -> Tensor:
