@@ -1,4 +1,4 @@
-"""The house holds: imports go one way, the graph side needs no torch, heavy imports come late."""
+"""The architecture holds: imports go one way, the graph side needs no torch, heavy imports come late."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# a room may import itself and those above it; docs/architecture.md draws the same picture
-FLOORS = [
+# a package or module may import itself and those above it; docs/architecture.md has the same table
+ORDER = [
     "identify.terminal",
     "identify.exceptions",
     "identify.wording",
@@ -87,8 +87,8 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def room(module: str) -> str | None:
-    return next((floor for floor in FLOORS if module == floor or module.startswith(floor + ".")), None)
+def entry(module: str) -> str | None:
+    return next((name for name in ORDER if module == name or module.startswith(name + ".")), None)
 
 
 def module_of(path: Path) -> str:
@@ -98,13 +98,13 @@ def module_of(path: Path) -> str:
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_imports_go_one_way(path: Path) -> None:
-    here = room(module_of(path))
+    here = entry(module_of(path))
     if here is None:
-        assert module_of(path) in ("identify", "estimation"), f"{path} has no place in the house"
+        assert module_of(path) in ("identify", "estimation"), f"{path} has no place in the table of modules"
         assert not {name for name in imported(path) if name.startswith(("identify", "estimation"))}
         return
-    reached = {room(name) for name in imported(path)} - {None, here}
-    assert all(FLOORS.index(name) < FLOORS.index(here) for name in reached), (here, reached)
+    reached = {entry(name) for name in imported(path)} - {None, here}
+    assert all(ORDER.index(name) < ORDER.index(here) for name in reached), (here, reached)
 
 
 # cycles that are still to be removed, each as the sorted names of its modules
@@ -143,7 +143,7 @@ def test_who_may_import_what(path: Path) -> None:
     if module_of(path).startswith("identify"):
         assert "torch" not in tops
         assert "estimation" not in tops
-        assert "matplotlib" not in tops or room(module_of(path)) in ("identify.plot", "identify.commands")
+        assert "matplotlib" not in tops or entry(module_of(path)) in ("identify.plot", "identify.commands")
     assert "identify" not in names, "import from the module that owns the name"
 
 
