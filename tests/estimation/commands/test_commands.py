@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 
 from estimation.commands import main
+from estimation.commands.data_options import FILE_OPTIONS, DataOptions
 from estimation.dataset import Dataset
+from estimation.dataset.readers.options import ReadOptions
 from estimation.exceptions import DataError
 from estimation.training import loop
 from estimation.training.progress import progress_line
@@ -31,6 +34,14 @@ def test_help_shows_examples(command: str, capsys: Captured) -> None:
     assert f"mechsparse {command} " in out
     assert "--json" in out
     assert command in told(capsys)
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "compare", "verify"])
+def test_every_command_on_data_has_all_data_options(command: str, capsys: Captured) -> None:
+    out = told(capsys, command, "--help")
+    names = [field.name.replace("_", "-") for field in fields(DataOptions)]
+    assert [name for name in names if f"--{name}" not in out] == []
+    assert {*FILE_OPTIONS} <= {field.name for field in fields(ReadOptions)}
 
 
 BLOCKED = "import sys; sys.modules['torch'] = None; from estimation.commands import main; "

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import os
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimation.dataset import Dataset
+from estimation.dataset.readers import RawData, ReadOptions
 from estimation.dataset.readers import arrays as arrays_module
 from estimation.dataset.readers.arrays import constant_columns
 from estimation.exceptions import DataError
@@ -22,6 +25,25 @@ from identify.exceptions import FileAccessError
 from identify.graph import CausalGraph
 from tests.estimation.datasets import assert_same, numbers, sequences
 from tests.seeds import training_seed
+
+# --- records ---------------------------------------------------------------------------------------------------------
+
+
+def test_one_record_of_options_and_one_of_raw_data() -> None:
+    options = {field.name: field.default for field in fields(ReadOptions)}
+    keywords = dict(inspect.signature(Dataset.read).parameters)
+    del keywords["path"], keywords["like"]
+    assert {name: parameter.default for name, parameter in keywords.items()} == options
+    own = {field.name for field in fields(Dataset)}
+    assert {field.name for field in fields(RawData)} == own | {"allow_constant"}
+
+
+def test_options_in_a_record_read_the_same(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("who,x0,x1,dose\na,1,2,3\na,4,5,7\nb,0,1,2\nb,3,9,1\n", encoding="utf-8")
+    keywords = {"actions": "dose", "episode": "who"}
+    by_keyword = Dataset.read(tmp_path / "t.csv", **keywords)  # type: ignore[arg-type]
+    assert_same(by_keyword, Dataset.read_with(tmp_path / "t.csv", ReadOptions(**keywords)))  # type: ignore[arg-type]
+
 
 # --- entry ---------------------------------------------------------------------------------------------------------
 
