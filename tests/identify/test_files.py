@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and what the system refuses is one line."""
+"""Files are written atomically, and errors of the operating system give one line."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from identify.exceptions import FileAccessError
 from identify.files import make_folder, read_bytes, write_whole
 
 
-def refusing(code: int) -> Callable[..., None]:
-    def refuse(*_: object, **__: object) -> None:
+def failing_with(code: int) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    return refuse
+    return fail
 
 
-def test_what_is_written_is_read_back_and_nothing_else_is_left(tmp_path: Path) -> None:
+def test_written_files_are_read_back_and_no_temporary_file_remains(tmp_path: Path) -> None:
     write_whole(tmp_path / "a", "ünïcode\n")
     write_whole(tmp_path / "b", b"\x00\xff")
     assert read_bytes(tmp_path / "a", 100) == "ünïcode\n".encode()
@@ -36,12 +36,12 @@ def test_what_is_written_is_read_back_and_nothing_else_is_left(tmp_path: Path) -
     ("code", "advice"), [(errno.ENOSPC, "no space left on the disk"), (errno.EDQUOT, "quota")]
 )
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_full_disk_leaves_the_old_file_whole(
+def test_a_full_disk_leaves_the_old_file_intact(
     code: int, advice: str, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "graph.json"
     write_whole(target, "old")
-    monkeypatch.setattr(os, step, refusing(code))
+    monkeypatch.setattr(os, step, failing_with(code))
     with pytest.raises(
         FileAccessError, match=re.escape(f"{target}: ") + f".*{advice}.*; nothing was written"
     ):
@@ -50,7 +50,7 @@ def test_a_full_disk_leaves_the_old_file_whole(
     assert os.listdir(tmp_path) == ["graph.json"]
 
 
-def test_an_interrupt_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_while_writing_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
@@ -61,7 +61,7 @@ def test_an_interrupt_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
-def test_a_device_is_written_to_and_never_replaced() -> None:
+def test_a_device_is_written_to_and_not_replaced() -> None:
     with pytest.raises(FileAccessError, match="/dev/full: no space left on the disk"):
         write_whole("/dev/full", "x" * 100_000)
     write_whole("/dev/null", "x")
@@ -70,17 +70,17 @@ def test_a_device_is_written_to_and_never_replaced() -> None:
 
 
 def test_a_pipe_is_written_to(tmp_path: Path) -> None:
-    pipe, got = tmp_path / "pipe", []
+    pipe, received = tmp_path / "pipe", []
     os.mkfifo(pipe)
-    reader = threading.Thread(target=lambda: got.append(read_bytes(pipe, 100)))
+    reader = threading.Thread(target=lambda: received.append(read_bytes(pipe, 100)))
     reader.start()
     write_whole(pipe, "through")
     reader.join()
-    assert got == [b"through"]
+    assert received == [b"through"]
     assert stat.S_ISFIFO(os.stat(pipe).st_mode)
 
 
-def test_a_link_is_followed_and_the_mode_is_kept(tmp_path: Path) -> None:
+def test_links_are_followed_and_modes_preserved(tmp_path: Path) -> None:
     real, link = tmp_path / "real", tmp_path / "link"
     real.write_text("old")
     real.chmod(0o640)
@@ -91,13 +91,13 @@ def test_a_link_is_followed_and_the_mode_is_kept(tmp_path: Path) -> None:
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
 
 
-def test_a_new_file_gets_the_usual_mode(tmp_path: Path) -> None:
+def test_a_new_file_gets_the_default_mode(tmp_path: Path) -> None:
     write_whole(tmp_path / "ours", "x")
     tmp_path.joinpath("plain").write_text("x")
     assert tmp_path.joinpath("ours").stat().st_mode == tmp_path.joinpath("plain").stat().st_mode
 
 
-def test_the_limit_holds_for_files_pipes_and_standard_input(
+def test_the_limit_applies_to_files_devices_and_standard_input(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "large"
@@ -142,9 +142,7 @@ def test_standard_input_and_output(
         ("loop", "loop: the links go round in a circle"),
     ],
 )
-def test_what_can_not_be_read(
-    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_errors_of_reading(name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("x")
     Path("loop").symlink_to("loop")
@@ -161,9 +159,7 @@ def test_what_can_not_be_read(
         ("file/below", "file/below: a part of the path is no folder"),
     ],
 )
-def test_what_can_not_be_written(
-    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_errors_of_writing(name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("x")
     with pytest.raises(FileAccessError, match=re.escape(message)):
@@ -180,9 +176,9 @@ def test_what_can_not_be_written(
     ],
 )
 def test_no_permission(code: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # the tests may run as root, whom no permission stops
-    monkeypatch.setattr("builtins.open", refusing(code))
-    monkeypatch.setattr(os, "open", refusing(code))
+    # permissions don't restrict root, who may run the tests
+    monkeypatch.setattr("builtins.open", failing_with(code))
+    monkeypatch.setattr(os, "open", failing_with(code))
     with pytest.raises(FileAccessError, match=f"graph: {advice}"):
         read_bytes(tmp_path / "graph", 10)
     with pytest.raises(FileAccessError, match=f"graph: {advice}"):

@@ -1,4 +1,4 @@
-"""No message carries control characters to a terminal, and none is longer than a person reads."""
+"""Messages contain no control characters and have a limited length."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("kind", [FormatError, FileAccessError])
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:16])
-def test_errors_show_nothing_that_a_terminal_obeys(kind: type[Exception], text: str) -> None:
+def test_errors_contain_no_control_characters(kind: type[Exception], text: str) -> None:
     error = kind(f"g.csv: line 2: {text}")
     assert str(error).isprintable()
     assert str(error).startswith("g.csv: line 2: ")
@@ -42,13 +42,13 @@ def test_a_long_message_keeps_both_ends() -> None:
 
 
 @given(st.text(), st.integers(20, 80))
-def test_one_line_is_printable_short_and_leaves_good_text_alone(text: str, most: int) -> None:
-    found = one_line(text, most)
-    assert found.isprintable()
-    assert len(found) <= most
-    assert one_line(found, most) == found
-    if text.isprintable() and len(text) <= most:
-        assert found == text
+def test_one_line_is_printable_and_short_and_preserves_valid_text(text: str, limit: int) -> None:
+    line = one_line(text, limit)
+    assert line.isprintable()
+    assert len(line) <= limit
+    assert one_line(line, limit) == line
+    if text.isprintable() and len(text) <= limit:
+        assert line == text
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_one_line_is_printable_short_and_leaves_good_text_alone(text: str, most:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_values_are_shown_short(value: Any) -> None:
+def test_values_are_abbreviated(value: Any) -> None:
     for text in (shown(value), quoted(value), quoted(value, 30)):
         assert text.isprintable()
         assert 0 < len(text) <= 60
