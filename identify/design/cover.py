@@ -115,8 +115,8 @@ def _cheapest(
         return _cover(demand, positions[choices.cheapest()], np.inf)
     prices, unit, whole = _solver_prices(reduced)
     scaled = reduced.only(np.arange(len(positions)), prices)
-    limits = (_in_units(limit, unit) for limit in (known_bound, cutoff))
-    cover = _Search(scaled, time_limit, seed, *limits, whole).run()
+    bound, cutoff = _in_units(known_bound, unit), _in_units(cutoff, unit)
+    cover = _Search(scaled, time_limit, seed, bound, cutoff, whole).run()
     return _cover(demand, positions[cover.chosen], float(Fraction(cover.lower_bound) * unit))
 
 

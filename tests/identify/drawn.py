@@ -1,4 +1,4 @@
-"""What a figure shows, read back from its axes."""
+"""Content of a figure, read back from its axes."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ HARD_NAMES = [
     "'x'", " ", "#", "sep=;", "a;b", "Unnamed: 0", "kind", "latent", "TRUE", "]]>", "<!--", "--", "backslashed 0",
     "digraph", "subgraph", "&lt;", "%22", "e\u0301", "\U0001f600", "_networkx_list_start", "mechsparse_name",
 ]  # fmt: skip
-# how a graph in JSON begins
+# first keys of a graph in JSON
 HEAD = {"format": "mechsparse-graph", "version": 1}
 names = st.one_of(st.sampled_from(HARD_NAMES), st.text(min_size=1, max_size=8).filter(str.isprintable))
 forms = st.sampled_from(list(FORMATS.values()))
@@ -33,8 +33,8 @@ quick = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], ma
 def named_graphs(draw: st.DrawFn) -> CausalGraph:
     graph = draw(graphs(max_latents=5, max_actions=4))
     count = graph.n_latents + graph.n_actions
-    found = draw(st.lists(names, min_size=count, max_size=count, unique=True))
-    return CausalGraph(graph.Gz, graph.Ga, found[: graph.n_latents], found[graph.n_latents :])
+    labels = draw(st.lists(names, min_size=count, max_size=count, unique=True))
+    return CausalGraph(graph.Gz, graph.Ga, labels[: graph.n_latents], labels[graph.n_latents :])
 
 
 def npz(**arrays: Any) -> bytes:

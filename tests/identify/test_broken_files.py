@@ -1,4 +1,4 @@
-"""Every broken file gets one line with the place, and none is unpacked that would fill the memory."""
+"""Every invalid file gives one line with the position, and no file is unpacked that would exhaust the memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def zip_of(name: str, content: bytes) -> bytes:
 
 
 CSR = {"Gz_shape": [2, 2], "Gz_indptr": [0, 1, 2], "Gz_indices": [1, 0]}
-BROKEN: list[tuple[str, str | bytes, str]] = [
+INVALID: list[tuple[str, str | bytes, str]] = [
     ("g.json", "", "g.json: the file is empty"),
     ("g.json", " \n ", "g.json: the file is empty"),
     ("g.json", "{\n  'a': 1}", "g.json: line 2, column 3: is not valid JSON"),
@@ -123,8 +123,10 @@ BROKEN: list[tuple[str, str | bytes, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "content", "message"), BROKEN, ids=[message[:60] for *_, message in BROKEN])
-def test_a_broken_file_gets_one_line_with_the_place(
+@pytest.mark.parametrize(
+    ("name", "content", "message"), INVALID, ids=[message[:60] for *_, message in INVALID]
+)
+def test_an_invalid_file_gives_one_line_with_the_position(
     name: str,
     content: str | bytes,
     message: str,
@@ -141,7 +143,7 @@ def test_a_broken_file_gets_one_line_with_the_place(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_zip_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_bomb_is_rejected_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("identify.formats.arrays._LIMIT", 1 << 20)
     bomb = zip_of("Gz.npy", bytes(1 << 24))
     assert len(bomb) < 1 << 16
@@ -150,7 +152,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyP
 
 
 def header(dtype: str, shape: tuple[int, ...], data: bytes = b"") -> bytes:
-    """A member of an NPZ file that declares a shape, whatever it contains."""
+    """Return a member of an NPZ file that declares a shape, with any data."""
     out = io.BytesIO()
     np.lib.format.write_array_header_1_0(out, {"descr": dtype, "fortran_order": False, "shape": shape})
     return out.getvalue() + data
@@ -179,7 +181,7 @@ def test_sizes_are_checked_in_the_headers(
     content: bytes, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "_shape" not in message:
-        # no array is read before
+        # the check must not load arrays
         monkeypatch.setattr(np, "load", None)
     with pytest.raises(FormatError) as caught:
         FORMATS["npz"].read(content)
@@ -194,7 +196,7 @@ def test_other_members_of_an_npz_file_are_not_read() -> None:
 
 
 def test_shapes_and_names_are_checked_before_entries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The entries of a plain matrix take many times its room."""
+    """The conversion of a dense matrix takes repeat times its memory."""
     monkeypatch.setattr("identify.binary._from_dense", None)
     with pytest.raises(IdentifyError, match="latents 0 and 1 are both named 'x'"):
         FORMATS["npz"].read(npz(Gz=np.eye(2), latents=["x", "x"]))
@@ -204,27 +206,27 @@ def test_shapes_and_names_are_checked_before_entries(monkeypatch: pytest.MonkeyP
         FORMATS["npz"].read(npz(Gz=np.ones((2, 3))))
 
 
-def many(count: int, text: str) -> str:
+def repeat(count: int, text: str) -> str:
     return "".join(text.replace("#", str(i)) for i in range(count))
 
 
 LABELLED = 'node [ id # label "x" ]\n'
-# files under 1 MB of the kinds that once took a minute: what was quadratic must stay linear
+# files under 1 MB that once took a minute, to guard against quadratic time
 SLOW = [
-    ("g.json", "{" + many(20_000, '"k#": 0,') + '"k19999": 1}', "key 'k19999': occurs twice"),
+    ("g.json", "{" + repeat(20_000, '"k#": 0,') + '"k19999": 1}', "key 'k19999': occurs twice"),
     ("g.json", "[" * 160_000 + "]" * 160_000, "line 1: is nested too deeply"),
-    ("g.adjacency.csv", "child," + many(20_000, "c#,") + "c19999\nx" + ",0" * 20_001, "line 1: names the column"),
-    ("g.adjacency.csv", "child,r0\n" + many(20_000, "r#,0\n"), "line 1: has no column 'r1'"),
+    ("g.adjacency.csv", "child," + repeat(20_000, "c#,") + "c19999\nx" + ",0" * 20_001, "line 1: names the column"),
+    ("g.adjacency.csv", "child,r0\n" + repeat(20_000, "r#,0\n"), "line 1: has no column 'r1'"),
     ("g.dot", "digraph {" + "{a;" * 10_000, "line 1: subgraphs are nested more than 50 deep"),
     ("g.gml", "graph [ " * 50_000, "line 1: is not valid GML: the file ends inside brackets"),
-    ("g.gml", "graph [ directed 1 " + many(5_000, LABELLED) + "]", "line 2: nodes 0 (line 1) and 1 both have"),
+    ("g.gml", "graph [ directed 1 " + repeat(5_000, LABELLED) + "]", "line 2: nodes 0 (line 1) and 1 both have"),
     ("g.graphml", "<graphml>" + "<graph>" * 50_000, "line 1: is not valid XML"),
     ("g.graphml", "<a>" * 50_000 + "</a>" * 50_000, "is not GraphML: the root is <a>"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "content", "message"), SLOW, ids=[f"{row[0]}: {row[2]}" for row in SLOW])
-def test_short_files_are_refused_soon(name: str, content: str, message: str, tmp_path: Path) -> None:
+def test_short_files_are_rejected_quickly(name: str, content: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text(content)
     with pytest.raises(FormatError) as caught:
@@ -233,7 +235,7 @@ def test_short_files_are_refused_soon(name: str, content: str, message: str, tmp
 
 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=lambda form: form.name)
-def test_a_huge_file_is_refused_unread(form: identify.formats.Format, tmp_path: Path) -> None:
+def test_a_huge_file_is_rejected_unread(form: identify.formats.Format, tmp_path: Path) -> None:
     path = tmp_path / ("huge" + form.suffixes[0])
     with open(path, "wb") as file:
         file.truncate(form.limit + 1)
@@ -241,7 +243,7 @@ def test_a_huge_file_is_refused_unread(form: identify.formats.Format, tmp_path: 
         read_graph(path)
 
 
-def test_an_adjacency_table_of_a_large_graph_is_refused(
+def test_an_adjacency_table_of_a_large_graph_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adjacency, "_MAX_CELLS", 5)
@@ -251,7 +253,7 @@ def test_an_adjacency_table_of_a_large_graph_is_refused(
     assert not path.exists()
 
 
-def test_formats_that_are_not_there() -> None:
+def test_unknown_formats_and_suffixes_are_rejected() -> None:
     with pytest.raises(
         RequestError, match="there is no format 'yaml'; formats are json, graphml, gml, dot, edges"
     ):
@@ -265,21 +267,21 @@ def test_formats_that_are_not_there() -> None:
 @pytest.mark.parametrize("form", FORMATS.values(), ids=lambda form: form.name)
 @given(data=st.data())
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
-def test_damage_never_escapes_as_another_error(form: identify.formats.Format, data: st.DataObject) -> None:
-    """Random bytes, and valid files with bytes changed, cut out or put in."""
+def test_damaged_files_never_raise_another_error(form: identify.formats.Format, data: st.DataObject) -> None:
+    """Try random bytes, and valid files with bytes changed, removed or inserted."""
     if data.draw(st.integers(0, 4)) == 0:
         content = data.draw(st.binary(max_size=60))
     else:
         damaged = bytearray(form.write(data.draw(named_graphs())))
         for _ in range(data.draw(st.integers(1, 3))):
-            place = data.draw(st.integers(0, len(damaged)))
+            start = data.draw(st.integers(0, len(damaged)))
             length = data.draw(st.integers(0, 6))
-            damaged[place : place + length] = data.draw(st.binary(max_size=6))
+            damaged[start : start + length] = data.draw(st.binary(max_size=6))
         content = bytes(damaged)
     try:
         graph = form.read(content)
     except IdentifyError as error:
-        one_line = "\n" not in str(error)
+        is_handled = "\n" not in str(error)
     else:
-        one_line = graph.n_latents >= 1
-    assert one_line
+        is_handled = graph.n_latents >= 1
+    assert is_handled

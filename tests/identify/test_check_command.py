@@ -19,7 +19,7 @@ from tests.identify.command_line import Captured, error_of, json_of, output_of
 
 
 @pytest.mark.usefixtures("folder")
-def test_check_tells_who_why_and_what_to_do(capsys: Captured) -> None:
+def test_check_prints_entangled_latents_reasons_and_remedies(capsys: Captured) -> None:
     out = output_of(capsys, "check", "twins.json")
     for part in (
         "Not completely disentangled: 1 of 3 latents",
@@ -75,7 +75,7 @@ def test_a_folder_gives_a_table_of_its_graph_files(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_broken_file_among_others_is_named_and_the_rest_is_checked(capsys: Captured) -> None:
+def test_an_invalid_file_among_others_is_named_and_the_rest_is_checked(capsys: Captured) -> None:
     Path("broken.json").write_text("{")
     assert main(["check", "."]) == 2
     out, err = capsys.readouterr()
@@ -95,7 +95,7 @@ def test_a_group_of_the_catalogue(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_file_wins_over_the_catalogue_and_the_prefix_over_a_file(capsys: Captured) -> None:
+def test_a_file_takes_precedence_over_the_catalogue_unless_there_is_a_prefix(capsys: Captured) -> None:
     write_graph(CausalGraph(latents=["only"]), "ActionDiag", "json")
     assert json_of(capsys, "check", "ActionDiag", "--from", "json")["n_latents"] == 1
     assert json_of(capsys, "check", "catalog:ActionDiag")["n_latents"] == 10
@@ -129,7 +129,7 @@ def test_reports_are_written(capsys: Captured) -> None:
     assert Path("f/twins.json.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_figures_of_graphs_with_the_same_file_name_are_kept_apart(capsys: Captured, tmp_path: Path) -> None:
+def test_figures_of_graphs_with_the_same_file_name_are_numbered(capsys: Captured, tmp_path: Path) -> None:
     for part in ("a", "b"):
         tmp_path.joinpath(part).mkdir()
         write_graph(load("identical-twins"), tmp_path / part / "twins.json")
@@ -179,7 +179,7 @@ def test_check_decides_influence(model: str, tmp_path: Path, capsys: Captured) -
     assert record["influence"]["sufficient_variability"]["status"] == "holds"
 
 
-def test_check_holds_a_graph_against_the_mechanisms(model: str, tmp_path: Path, capsys: Captured) -> None:
+def test_check_compares_a_graph_with_the_mechanisms(model: str, tmp_path: Path, capsys: Captured) -> None:
     same = tmp_path / "same.json"
     edges = [("drug", "raf"), ("drug", "mek"), ("heat", "mek")]
     write_graph(CausalGraph.from_edges(edges, ["raf", "mek"], ["drug", "heat"]), same)
@@ -188,7 +188,7 @@ def test_check_holds_a_graph_against_the_mechanisms(model: str, tmp_path: Path, 
     assert "the edge drug -> raf is not in" in error_of(capsys, "check", str(same), "--mechanisms", model)
 
 
-def test_check_without_anything_to_check(model: str, capsys: Captured) -> None:
+def test_check_with_missing_or_conflicting_arguments(model: str, capsys: Captured) -> None:
     assert "give one, or --mechanisms FILE" in error_of(capsys, "check")
     assert "--mechanisms requires a single graph" in error_of(
         capsys, "check", "ActionDiag", "TimeDiag", "--mechanisms", model

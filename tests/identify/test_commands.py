@@ -1,4 +1,4 @@
-"""The command line: answers as text and JSON, exit codes, and one clear line for whatever goes wrong."""
+"""The command line: output as text and JSON, exit codes, and one clear line for each error."""
 
 from __future__ import annotations
 
@@ -31,19 +31,21 @@ def test_json_is_indented_with_numbers_on_one_line(capsys: Captured) -> None:
 # Interpretation of files -----------------------------------------------------------------------------
 
 
-def test_the_terminal_says_what_a_table_was_read_as(folder: Path, capsys: Captured) -> None:
+def test_the_terminal_reports_how_a_table_was_interpreted(folder: Path, capsys: Captured) -> None:
     folder.joinpath("g.adjacency.csv").write_text("child,speed,place,push\nspeed,0,0,0\nplace,1,0,1\n")
-    said = (
+    reading = (
         "g.adjacency.csv: read as adjacency table: 2 latents (speed, place), 1 action (push); 1 edge from the past "
         "(speed -> place); 1 edge from actions (push -> place); rows are children, columns their parents\n"
     )
     for words in (("check",), ("check", "--why", "place", "speed"), ("classes",), ("design",)):
-        assert output_of(capsys, words[0], "g.adjacency.csv", *words[1:]).startswith(said)
-    assert output_of(capsys, "convert", "g.adjacency.csv", "g.json") == said
-    assert output_of(capsys, "plot", "g.adjacency.csv", "g.png", "--what", "matrix") == said
+        assert output_of(capsys, words[0], "g.adjacency.csv", *words[1:]).startswith(reading)
+    assert output_of(capsys, "convert", "g.adjacency.csv", "g.json") == reading
+    assert output_of(capsys, "plot", "g.adjacency.csv", "g.png", "--what", "matrix") == reading
 
 
-def test_beside_json_it_is_a_key_and_beside_a_graph_on_standard_error(folder: Path, capsys: Captured) -> None:
+def test_json_has_the_interpretation_as_a_key_and_graphs_have_it_on_standard_error(
+    folder: Path, capsys: Captured
+) -> None:
     folder.joinpath("g.csv").write_text("parent;child\nspeed;place\n")
     for words in (
         ("check", "g.csv"),
@@ -58,11 +60,11 @@ def test_beside_json_it_is_a_key_and_beside_a_graph_on_standard_error(folder: Pa
     out, err = capsys.readouterr()
     assert json.loads(out)["latents"] == ["speed", "place"]
     assert err.startswith("g.csv: read as edge list")
-    # our own format can be taken for one thing only
+    # our own format is unambiguous
     assert "read_as" not in json_of(capsys, "check", "twins.json")
 
 
-def test_nothing_of_a_file_reaches_the_terminal_unescaped(folder: Path, capsys: Captured) -> None:
+def test_the_content_of_files_is_escaped_on_the_terminal(folder: Path, capsys: Captured) -> None:
     folder.joinpath("g.csv").write_text("parent,child\n\x1b[31mred,b\n")
     folder.joinpath("g.json").write_text(json.dumps({"format": "\x1b]0;x" + "y" * 5000}))
     for name in ("g.csv", "g.json"):
@@ -82,7 +84,7 @@ def test_plot(what: str, capsys: Captured, tmp_path: Path) -> None:
     assert "<svg" in out.read_text(encoding="utf-8")
 
 
-def test_classes_counts_and_names_what_is_interchangeable(capsys: Captured) -> None:
+def test_classes_prints_counts_and_interchangeable_latents(capsys: Captured) -> None:
     out = output_of(capsys, "classes", "identical-twins")
     assert "3 in the class; 2 permutations keep the graph" in out
     assert "  left, right" in out
@@ -104,7 +106,7 @@ def test_classes_of_two_graphs(capsys: Captured) -> None:
     assert json_of(capsys, "classes", "triangle.csv", "twins.json", code=1)["n_permutations"] == 0
 
 
-def test_classes_of_a_large_class_are_said_in_powers_of_ten(capsys: Captured, tmp_path: Path) -> None:
+def test_sizes_of_large_classes_are_printed_as_powers_of_ten(capsys: Captured, tmp_path: Path) -> None:
     write_graph(CausalGraph(latents=[f"q{i}" for i in range(1_000)], actions=["a"]), tmp_path / "g.json")
     assert "1 in the class; about 10^2567.6 permutations" in output_of(
         capsys, "classes", str(tmp_path / "g.json")
@@ -221,13 +223,15 @@ def test_completion_offers_commands_and_the_catalogue(monkeypatch: pytest.Monkey
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_input_gets_one_line_and_exit_code_two(words: list[str], message: str, capsys: Captured) -> None:
+def test_invalid_input_gives_one_line_and_exit_code_two(
+    words: list[str], message: str, capsys: Captured
+) -> None:
     Path("empty").mkdir()
     assert message in error_of(capsys, *words)
     assert not [path for path in Path().rglob("*") if path.name.startswith((".", "out", "r.html", "figure"))]
 
 
-def test_an_interrupt_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+def test_an_interrupt_gives_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     def interrupt(name: str) -> None:
         raise KeyboardInterrupt
 
@@ -236,7 +240,7 @@ def test_an_interrupt_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: C
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     code = "import sys; from estimation.commands import main; sys.exit(main())"
     command = f"'{sys.executable}' -c '{code}' check catalog:real --json | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Designs of interventions, against brute force and by the laws that they obey."""
+"""Designs of interventions: agreement with brute force, and laws."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Sets = list[list[int]]
 
 
 @st.composite
-def target_sets(draw: st.DrawFn, n: int, most: int = 6) -> Sets:
-    some = st.lists(st.integers(0, n - 1), min_size=1, max_size=n, unique=True)
-    return draw(st.lists(some, min_size=0, max_size=most))
+def target_sets(draw: st.DrawFn, n: int, max_size: int = 6) -> Sets:
+    targets = st.lists(st.integers(0, n - 1), min_size=1, max_size=n, unique=True)
+    return draw(st.lists(targets, min_size=0, max_size=max_size))
 
 
 # Brute force ----------------------------------------------------------------------------------------
@@ -42,13 +42,13 @@ def count(chosen: Sets, i: int, j: int) -> int:
 
 
 def secured(graph: CausalGraph, chosen: Sets, candidates: Sets, margin: int) -> int:
-    """Latents whose pairs are all separated as often as the margin asks, or as the candidates can."""
-    left = {
+    """Count the latents whose pairs are separated as often as the margin requires, or as the candidates allow."""
+    unmet = {
         (i, j)
         for i, j in pairs_of(graph)
         if count(chosen, i, j) < max(1, min(margin, count(candidates, i, j)))
     }
-    return graph.n_latents - len({i for i, _ in left})
+    return graph.n_latents - len({i for i, _ in unmet})
 
 
 def subsets(n: int) -> list[tuple[int, ...]]:
@@ -57,17 +57,17 @@ def subsets(n: int) -> list[tuple[int, ...]]:
 
 def cheapest(graph: CausalGraph, candidates: Sets, costs: list[int], margin: int) -> int:
     pairs = pairs_of(graph)
-    needed = {pair: min(margin, count(candidates, *pair)) for pair in pairs}
+    required = {pair: min(margin, count(candidates, *pair)) for pair in pairs}
     best = sum(costs)
-    for chosen in subsets(len(candidates)):
-        taken = [candidates[c] for c in chosen]
-        if all(count(taken, *pair) >= least for pair, least in needed.items()):
-            best = min(best, sum(costs[c] for c in chosen))
+    for subset in subsets(len(candidates)):
+        chosen = [candidates[c] for c in subset]
+        if all(count(chosen, *pair) >= need for pair, need in required.items()):
+            best = min(best, sum(costs[c] for c in subset))
     return best
 
 
-def fewest(graph: CausalGraph, max_targets: int, forbidden: set[int], margin: int) -> int | None:
-    """The least m for which rows of m new columns exist, by trying all rows; None when more than three."""
+def min_actions(graph: CausalGraph, max_targets: int, forbidden: set[int], margin: int) -> int | None:
+    """Return the smallest number of actions for which codes exist, by trying all codes; None if more than three."""
     pairs = [(i, j) for i, j in pairs_of(graph) if i not in forbidden]
     latents = sorted({i for i, _ in pairs})
     for m in range(4):
@@ -82,7 +82,7 @@ def fewest(graph: CausalGraph, max_targets: int, forbidden: set[int], margin: in
 
 @given(graphs(max_latents=5, max_actions=3), st.booleans(), st.data())
 @quick
-def test_candidates_cost_what_brute_force_finds(
+def test_the_cost_of_candidates_is_the_minimum_by_brute_force(
     graph: CausalGraph, robust: bool, data: st.DataObject
 ) -> None:
     candidates = data.draw(target_sets(graph.n_latents))
@@ -104,23 +104,23 @@ def test_candidates_cost_what_brute_force_finds(
 
 @given(graphs(max_latents=5, max_actions=3), st.booleans(), st.data())
 @quick
-def test_a_budget_disentangles_as_many_as_brute_force_finds(
+def test_the_number_within_a_budget_is_the_maximum_by_brute_force(
     graph: CausalGraph, robust: bool, data: st.DataObject
 ) -> None:
-    candidates = data.draw(target_sets(graph.n_latents, most=5))
+    candidates = data.draw(target_sets(graph.n_latents, max_size=5))
     costs = data.draw(st.lists(st.integers(1, 4), min_size=len(candidates), max_size=len(candidates)))
-    budget, most = data.draw(st.integers(0, 8)), data.draw(st.integers(0, 5))
+    budget, max_actions = data.draw(st.integers(0, 8)), data.draw(st.integers(0, 5))
     design = design_interventions(
-        graph, candidates, costs=costs, budget=budget, max_actions=most, robust=robust
+        graph, candidates, costs=costs, budget=budget, max_actions=max_actions, robust=robust
     )
     affordable = [
         [candidates[c] for c in chosen]
         for chosen in subsets(len(candidates))
-        if sum(costs[c] for c in chosen) <= budget and len(chosen) <= most
+        if sum(costs[c] for c in chosen) <= budget and len(chosen) <= max_actions
     ]
     best = max(secured(graph, chosen, candidates, 2 if robust else 1) for chosen in affordable)
     assert design.cost <= budget
-    assert len(design.actions) <= most
+    assert len(design.actions) <= max_actions
     assert design.n_secured == design.most_disentangled == best
     assert design.n_disentangled >= best
     assert robust or design.n_disentangled == best
@@ -134,18 +134,18 @@ def test_a_budget_disentangles_as_many_as_brute_force_finds(
     st.booleans(),
 )
 @settings(max_examples=80, deadline=None)
-def test_free_choice_needs_as_many_actions_as_brute_force_finds(
+def test_the_number_of_actions_of_free_choice_is_the_minimum_by_brute_force(
     graph: CausalGraph, max_targets: int, forbidden: set[int], robust: bool
 ) -> None:
     forbidden = {i for i in forbidden if i < graph.n_latents}
     design = design_interventions(graph, max_targets=max_targets, forbidden=forbidden, robust=robust)
-    least = fewest(graph, max_targets, forbidden, 2 if robust else 1)
+    minimum = min_actions(graph, max_targets, forbidden, 2 if robust else 1)
     assert design.optimal
     assert len(design.actions) == design.lower_bound
-    assert len(design.actions) > 3 if least is None else len(design.actions) == least
+    assert len(design.actions) > 3 if minimum is None else len(design.actions) == minimum
     assert all(len(targets) <= max_targets for targets in design.targets)
-    out = {graph.latents[i] for i in forbidden}
-    assert not any(targets & out for targets in design.targets)
+    forbidden_names = {graph.latents[i] for i in forbidden}
+    assert not any(targets & forbidden_names for targets in design.targets)
     assert set(design.unseparable) == {
         (graph.latents[i], graph.latents[j]) for i, j in pairs_of(graph) if i in forbidden
     }
@@ -154,14 +154,14 @@ def test_free_choice_needs_as_many_actions_as_brute_force_finds(
 
 @given(graphs(max_latents=4, max_actions=2), st.integers(0, 3), st.integers(1, 4), st.integers(0, 7))
 @quick
-def test_free_choice_within_a_budget(graph: CausalGraph, m: int, max_targets: int, forbidden: int) -> None:
-    out = [forbidden] if forbidden < graph.n_latents else []
-    design = design_interventions(graph, budget=m, max_targets=max_targets, forbidden=out)
-    allowed = [rows for rows in subsets(graph.n_latents) if not set(rows) & set(out)]
-    small = [list(rows) for rows in allowed if 0 < len(rows) <= max_targets]
+def test_free_choice_within_a_budget(graph: CausalGraph, m: int, max_targets: int, latent: int) -> None:
+    forbidden = [latent] if latent < graph.n_latents else []
+    design = design_interventions(graph, budget=m, max_targets=max_targets, forbidden=forbidden)
+    allowed = [rows for rows in subsets(graph.n_latents) if not set(rows) & set(forbidden)]
+    candidates = [list(rows) for rows in allowed if 0 < len(rows) <= max_targets]
     best = max(
         secured(graph, list(chosen), [], 1)
-        for chosen in itertools.combinations_with_replacement([[], *small], m)
+        for chosen in itertools.combinations_with_replacement([[], *candidates], m)
     )
     assert design.n_disentangled == best
     assert design.most_disentangled == best
@@ -201,8 +201,8 @@ def test_very_many_latents_with_limits(n: int, options: dict[str, Any], m: int) 
         assert check(design.without(design.names[0]))
 
 
-def test_latents_that_are_not_entangled_share_a_row() -> None:
-    """Three pairs of twins: two actions do for all, since only the two of a pair must differ."""
+def test_latents_that_are_not_entangled_can_share_a_code() -> None:
+    """Two actions suffice for three pairs of twins, because only the codes within a pair must differ."""
     graph = CausalGraph(Gz=np.kron(np.eye(3, dtype=int), [[1, 1], [1, 1]]))
     design = design_interventions(graph)
     assert len(design.actions) == 2
@@ -210,8 +210,8 @@ def test_latents_that_are_not_entangled_share_a_row() -> None:
     assert [len(targets) for targets in design.targets] == [3, 3]
 
 
-def test_a_chain_needs_logarithmically_many() -> None:
-    """Entangled one way, latents need different rows, and no antichain: 2^m of them."""
+def test_a_chain_needs_logarithmically_many_actions() -> None:
+    """Latents that are entangled one way need different codes but no antichain: m actions suffice for 2^m latents."""
     graph = CausalGraph(Ga=np.tri(16, dtype=int))
     design = design_interventions(graph)
     assert len(design.actions) == 4
@@ -219,12 +219,13 @@ def test_a_chain_needs_logarithmically_many() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "most", "m"), [(6, 1, 6), (6, 2, 6), (6, 3, 4), (10, 4, 5), (20, 5, 8), (70, 7, 20), (70, 25, 9)]
+    ("n", "max_targets", "m"),
+    [(6, 1, 6), (6, 2, 6), (6, 3, 4), (10, 4, 5), (20, 5, 8), (70, 7, 20), (70, 25, 9)],
 )
-def test_a_limit_on_targets_is_kept_and_the_number_proved(n: int, most: int, m: int) -> None:
-    design = design_interventions(nothing_known(n), max_targets=most)
+def test_the_number_of_actions_with_limited_targets_is_proved(n: int, max_targets: int, m: int) -> None:
+    design = design_interventions(nothing_known(n), max_targets=max_targets)
     assert len(design.actions) == design.lower_bound == m
-    assert max(len(targets) for targets in design.targets) <= most
+    assert max(len(targets) for targets in design.targets) <= max_targets
     assert design.complete
 
 
@@ -238,12 +239,12 @@ def test_robust_free_choice(n: int, m: int) -> None:
 @given(graphs(max_latents=7), st.integers(1, 4), st.booleans())
 @quick
 def test_free_choice_is_never_worse_than_one_action_per_latent(
-    graph: CausalGraph, most: int, robust: bool
+    graph: CausalGraph, max_targets: int, robust: bool
 ) -> None:
-    design = design_interventions(graph, max_targets=most, robust=robust, time_limit=2)
-    entangled = graph.n_latents - check(graph).n_disentangled
+    design = design_interventions(graph, max_targets=max_targets, robust=robust, time_limit=2)
+    n_entangled = graph.n_latents - check(graph).n_disentangled
     assert design.complete
-    assert design.lower_bound <= len(design.actions) <= entangled * (2 if robust else 1)
+    assert design.lower_bound <= len(design.actions) <= n_entangled * (2 if robust else 1)
     assert design.gap == pytest.approx(
         (len(design.actions) - design.lower_bound) / max(len(design.actions), 1)
     )
@@ -251,13 +252,13 @@ def test_free_choice_is_never_worse_than_one_action_per_latent(
 
 def test_bounds_are_bounds() -> None:
     assert [capacity(m, 1) for m in range(6)] == [1, 1, 2, 3, 6, 10]
-    # the best constant-weight codes of distance 4: Brouwer's table
-    known = {4: 2, 5: 2, 6: 4, 7: 7, 8: 14, 9: 18, 10: 36, 11: 66, 12: 132}
-    assert all(capacity(m, 2) >= best for m, best in known.items())
+    # sizes of the best constant-weight codes of distance 4, from Brouwer's table
+    sizes = {4: 2, 5: 2, 6: 4, 7: 7, 8: 14, 9: 18, 10: 36, 11: 66, 12: 132}
+    assert all(capacity(m, 2) >= size for m, size in sizes.items())
     assert all(capacity(m, 2) <= comb(m, m // 2) for m in range(1, 13))
 
 
-def test_a_bound_that_is_not_met_is_told_as_a_gap() -> None:
+def test_the_distance_to_the_bound_is_reported_as_a_gap() -> None:
     design = design_interventions(nothing_known(70), robust=True, time_limit=0.01)
     assert design.complete
     assert not design.optimal
@@ -265,23 +266,23 @@ def test_a_bound_that_is_not_met_is_told_as_a_gap() -> None:
     assert 0 < design.gap < 1
 
 
-def test_without_time_the_plain_design_is_the_answer() -> None:
+def test_a_design_exists_even_without_time() -> None:
     design = design_interventions(nothing_known(40), max_targets=3, time_limit=1e-9)
     assert design.complete
     assert design.lower_bound <= len(design.actions) <= 40
 
 
-def test_when_time_runs_out_candidates_have_an_answer_and_a_bound() -> None:
+def test_candidates_have_a_design_and_a_bound_when_time_runs_out() -> None:
     rng = np.random.default_rng(0)
     candidates = [rng.choice(60, rng.integers(1, 15), replace=False).tolist() for _ in range(200)]
     design = design_interventions(nothing_known(60), candidates, time_limit=1.5, seed=3)
     assert design.complete
     assert not design.optimal
     assert 11 <= design.lower_bound < design.cost < 40
-    half = design_interventions(nothing_known(60), candidates, max_actions=8, time_limit=1.5)
-    assert half.limited
-    assert half.n_disentangled <= half.most_disentangled <= 60
-    assert len(half.actions) <= 8
+    limited = design_interventions(nothing_known(60), candidates, max_actions=8, time_limit=1.5)
+    assert limited.limited
+    assert limited.n_disentangled <= limited.most_disentangled <= 60
+    assert len(limited.actions) <= 8
 
 
 # Laws -----------------------------------------------------------------------------------------------
@@ -291,11 +292,11 @@ def test_when_time_runs_out_candidates_have_an_answer_and_a_bound() -> None:
 @quick
 def test_more_candidates_never_cost_more(graph: CausalGraph, data: st.DataObject) -> None:
     singles: Sets = [[i] for i in range(graph.n_latents)]
-    some, more = data.draw(target_sets(graph.n_latents)), data.draw(target_sets(graph.n_latents))
-    fewer = design_interventions(graph, [*singles, *some])
-    assert design_interventions(graph, [*singles, *some, *more]).cost <= fewer.cost
-    assert design_interventions(graph).cost <= fewer.cost
-    assert fewer.complete
+    candidates, additions = (data.draw(target_sets(graph.n_latents)) for _ in range(2))
+    design = design_interventions(graph, [*singles, *candidates])
+    assert design_interventions(graph, [*singles, *candidates, *additions]).cost <= design.cost
+    assert design_interventions(graph).cost <= design.cost
+    assert design.complete
 
 
 @given(graphs(max_latents=6), st.data())
@@ -303,10 +304,11 @@ def test_more_candidates_never_cost_more(graph: CausalGraph, data: st.DataObject
 def test_the_order_of_the_latents_does_not_change_the_cost(graph: CausalGraph, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(graph.n_latents)))
     candidates = [[graph.latents[i] for i in rows] for rows in data.draw(target_sets(graph.n_latents))]
-    one, two = (design_interventions(each, candidates) for each in (graph, graph.permute(order)))
-    assert one.cost == two.cost
-    assert one.n_disentangled == two.n_disentangled
-    assert set(one.unseparable) == set(two.unseparable)
+    design = design_interventions(graph, candidates)
+    permuted = design_interventions(graph.permute(order), candidates)
+    assert design.cost == permuted.cost
+    assert design.n_disentangled == permuted.n_disentangled
+    assert set(design.unseparable) == set(permuted.unseparable)
     assert design_interventions(graph).cost == design_interventions(graph.permute(order)).cost
 
 
@@ -329,7 +331,7 @@ def test_a_robust_design_survives_the_loss_of_any_action(
 
 @given(graphs(max_latents=6), st.sampled_from(["actions", "past", "both"]))
 @quick
-def test_what_was_not_used_is_not_counted_on(graph: CausalGraph, using: str) -> None:
+def test_the_design_relies_only_on_the_parts_that_it_uses(graph: CausalGraph, using: str) -> None:
     design = design_interventions(graph, using=using)
     assert design.complete
     assert design.n_pairs == matrix_form(graph, using).sum() - graph.n_latents
@@ -340,22 +342,22 @@ def test_what_was_not_used_is_not_counted_on(graph: CausalGraph, using: str) -> 
 
 @given(graphs(max_latents=6))
 @quick
-def test_every_separation_is_by_an_action_that_is_named(graph: CausalGraph) -> None:
+def test_every_separation_names_its_actions(graph: CausalGraph) -> None:
     design = design_interventions(graph)
     v = matrix_form(graph, None)
     for i, j in itertools.permutations(range(graph.n_latents), 2):
-        by = design.separated_by(i, j)
-        assert by or not v[i, j]
-        for name in by:
+        separating = design.separated_by(i, j)
+        assert separating or not v[i, j]
+        for name in separating:
             witnesses = check(design.graph, "both").witnesses(i, j)
-            assert name in [found.name for found in witnesses]
+            assert name in [witness.name for witness in witnesses]
     for action in design.actions:
         rows = {graph.index(name) for name in action.targets}
         assert action.n_pairs == sum(i in rows and j not in rows for i, j in pairs_of(graph))
 
 
 @pytest.mark.parametrize("name", names("real"))
-def test_real_networks_are_designed_for(name: str) -> None:
+def test_designs_for_real_networks_are_optimal(name: str) -> None:
     graph = load(name)
     design = design_interventions(graph)
     assert design.optimal

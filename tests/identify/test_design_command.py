@@ -1,4 +1,4 @@
-"""Designs of interventions: the command, and the figure."""
+"""Designs of interventions: the command and the figure."""
 
 from __future__ import annotations
 
@@ -18,19 +18,10 @@ from identify.formats import read_graph
 from identify.plot import plot_design
 from identify.plot.style import ACTION, FREE
 from tests.builders import nothing_known
+from tests.identify.command_line import Captured, output_of
 from tests.identify.drawn import axes, lightness, words
 
-Captured = pytest.CaptureFixture[str]
-
-
 # The command ----------------------------------------------------------------------------------------
-
-
-def told(capsys: Captured, *arguments: str) -> str:
-    assert main(["design", *arguments]) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    return out
 
 
 @pytest.fixture
@@ -42,8 +33,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_command_tells_what_to_add_and_why(capsys: Captured) -> None:
-    out = told(capsys, "Sachs interventions", "--forbid", "raf", "--forbid", "jnk")
+def test_the_command_reports_the_actions_to_add_and_the_reasons(capsys: Captured) -> None:
+    out = output_of(capsys, "design", "Sachs interventions", "--forbid", "raf", "--forbid", "jnk")
     for part in (
         "Add 4 actions: 9 of 11 latents disentangled, 5 without them",
         "at least 4 actions",
@@ -54,31 +45,35 @@ def test_the_command_tells_what_to_add_and_why(capsys: Captured) -> None:
     ):
         assert part in out
     assert " ".join(INFLUENCE.split()) in " ".join(out.split())
-    assert "Two new actions separate each separated pair" in told(capsys, "identical-twins", "--robust")
-    assert "Nothing to add: 10 of 10" in told(capsys, "Lac Operon")
+    assert "Two new actions separate each separated pair" in output_of(
+        capsys, "design", "identical-twins", "--robust"
+    )
+    assert "Nothing to add: 10 of 10" in output_of(capsys, "design", "Lac Operon")
 
 
 @pytest.mark.usefixtures("folder")
 def test_the_command_chooses_from_candidates(capsys: Captured) -> None:
-    out = told(capsys, "Sachs interventions", "--candidates", "c.csv", "--max-targets", "2")
+    out = output_of(capsys, "design", "Sachs interventions", "--candidates", "c.csv", "--max-targets", "2")
     assert "1 candidate not allowed, for instance wide: it has 3 targets, more than 2." in out
     assert "Add 2 actions at a cost of 11: 7 of 11 latents disentangled" in out
     assert "  plcg from raf, mek, pip2, pip3, erk, akt and 4 more: no allowed candidate targets plcg" in out
-    out = told(capsys, "Sachs interventions", "--candidates", "c.csv", "--robust")
+    out = output_of(capsys, "design", "Sachs interventions", "--candidates", "c.csv", "--robust")
     assert "Only one candidate separates" in out
     record = json.loads(
-        told(capsys, "Sachs interventions", "--candidates", "c.csv", "--budget", "4", "--json")
+        output_of(capsys, "design", "Sachs interventions", "--candidates", "c.csv", "--budget", "4", "--json")
     )
     assert record["graph"] == "Sachs interventions"
     assert record["limited"] is True
     assert record["cost"] <= 4
-    fewer = json.loads(told(capsys, "Sachs interventions", "--max-actions", "2", "--json"))
+    fewer = json.loads(output_of(capsys, "design", "Sachs interventions", "--max-actions", "2", "--json"))
     assert len(fewer["actions"]) == 2
 
 
 @pytest.mark.usefixtures("folder")
 def test_the_command_writes_the_figure_and_the_graph(capsys: Captured) -> None:
-    record = json.loads(told(capsys, "Sachs interventions", "--figure", "d.png", "-o", "new.json", "--json"))
+    record = json.loads(
+        output_of(capsys, "design", "Sachs interventions", "--figure", "d.png", "-o", "new.json", "--json")
+    )
     assert Path("d.png").read_bytes()[:4] == b"\x89PNG"
     new = read_graph("new.json")
     assert check(new)
@@ -103,7 +98,7 @@ def test_the_command_writes_the_figure_and_the_graph(capsys: Captured) -> None:
         (["Lac Operon", "--figure", "nowhere/d.png"], "nowhere/d.png: no such file or folder"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(
+def test_invalid_input_gives_one_line_and_leaves_no_file(
     arguments: list[str], message: str, capsys: Captured
 ) -> None:
     before = sorted(Path().iterdir())
@@ -119,7 +114,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 # The figure -----------------------------------------------------------------------------------------
 
 
-def test_the_figure_shows_every_target_and_who_stays_entangled() -> None:
+def test_the_figure_shows_every_target_and_all_latents_that_stay_entangled() -> None:
     design = design_interventions(load("Sachs interventions"), forbidden=["raf"])
     ax = axes()
     assert plot_design(design, ax=ax) is ax
@@ -138,8 +133,8 @@ def test_the_figure_shows_every_target_and_who_stays_entangled() -> None:
     assert lightness("white") - lightness(ACTION) > 30
 
 
-def test_the_figure_of_nothing_says_so() -> None:
+def test_the_figure_of_an_empty_design_says_so() -> None:
     assert words(plot_design(design_interventions(load("Lac Operon")), ax=axes())) == ["nothing to add"]
-    none = design_interventions(nothing_known(2), [])
-    assert words(plot_design(none, ax=Figure().add_subplot())) == ["no allowed action helps"]
+    unhelpful = design_interventions(nothing_known(2), [])
+    assert words(plot_design(unhelpful, ax=Figure().add_subplot())) == ["no allowed action helps"]
     assert plot_design(design_interventions(nothing_known(3))).get_xlabel() == "latents, all disentangled"

@@ -1,4 +1,4 @@
-"""Designs with prices: exact for decimals, fractions and prices of very different size, against brute force."""
+"""Designs with prices agree with brute force, exactly for decimals, fractions and prices of very different size."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PRICES = {
     "cents": st.integers(0, 2000).map(lambda k: k / 100),
     "thirds": st.integers(0, 60).map(lambda k: k / 3),
     "irrational": st.integers(1, 60).map(lambda k: math.pi * k**0.5),
-    "spread": st.integers(0, 12).map(lambda k: 10.0**k),
+    "orders of magnitude": st.integers(0, 12).map(lambda k: 10.0**k),
     "tiny": st.integers(0, 9).map(lambda k: k * 1e-9),
     "equal": st.just(0.1 + 0.2),
     "almost equal": st.integers(0, 9).map(lambda k: 1e6 + k / 10),
@@ -34,58 +34,61 @@ PRICES = {
 }
 
 
-def brute(
+def brute_force(
     n: int, candidates: list[list[int]], costs: list[float], margin: int, budget: float
 ) -> tuple[Fraction, int]:
-    """The least cost of separating what can be, and the most latents within a budget; from exact sums."""
+    """Return the minimum cost of a cover, and the maximum number of separated latents within a budget."""
     pairs = list(itertools.permutations(range(n), 2))
-    every = range(len(candidates))
+    indices = range(len(candidates))
 
     def count(chosen: Any, i: int, j: int) -> int:
         return sum(i in candidates[c] and j not in candidates[c] for c in chosen)
 
-    needs = {pair: min(margin, count(every, *pair)) for pair in pairs}
-    lost = {i for i, j in pairs if not needs[i, j]}
-    least, most = sum(map(exact, costs), Fraction(0)), 0
+    needs = {pair: min(margin, count(indices, *pair)) for pair in pairs}
+    unseparable = {i for i, j in pairs if not needs[i, j]}
+    min_cost, max_separated = sum(map(exact, costs), Fraction(0)), 0
     for size in range(len(candidates) + 1):
-        for chosen in itertools.combinations(every, size):
+        for chosen in itertools.combinations(indices, size):
             price = sum((exact(costs[c]) for c in chosen), Fraction(0))
-            failing = {i for i, j in pairs if count(chosen, i, j) < needs[i, j]}
-            if not failing:
-                least = min(least, price)
+            unmet = {i for i, j in pairs if count(chosen, i, j) < needs[i, j]}
+            if not unmet:
+                min_cost = min(min_cost, price)
             if price <= exact(budget):
-                most = max(most, n - len(failing | lost))
-    return least, most
+                max_separated = max(max_separated, n - len(unmet | unseparable))
+    return min_cost, max_separated
 
 
-@pytest.mark.parametrize("few", [True, False], ids=["every choice", "solver"])
+@pytest.mark.parametrize("enumerated", [True, False], ids=["enumeration", "solver"])
 @pytest.mark.parametrize("kind", PRICES)
 @settings(max_examples=6, deadline=None)
 @given(data=st.data())
-def test_priced_designs_cost_what_brute_force_finds(kind: str, few: bool, data: st.DataObject) -> None:
+def test_designs_with_prices_agree_with_brute_force(kind: str, enumerated: bool, data: st.DataObject) -> None:
     n = data.draw(st.integers(2, 4))
-    some = st.lists(st.integers(0, n - 1), min_size=1, max_size=n, unique=True)
-    candidates = data.draw(st.lists(some, min_size=1, max_size=6))
+    targets = st.lists(st.integers(0, n - 1), min_size=1, max_size=n, unique=True)
+    candidates = data.draw(st.lists(targets, min_size=1, max_size=6))
     costs = data.draw(st.lists(PRICES[kind], min_size=len(candidates), max_size=len(candidates)))
     budget = data.draw(st.sampled_from([0.0, 0.3, 0.5, 0.8])) * sum(costs)
     robust = data.draw(st.booleans())
-    least, most = brute(n, candidates, costs, 1 + robust, budget)
+    min_cost, max_separated = brute_force(n, candidates, costs, 1 + robust, budget)
     with pytest.MonkeyPatch.context() as patch:
-        if not few:
+        if not enumerated:
             patch.setattr(subsets, "_MAX_CANDIDATES", -1)
         design = design_interventions(nothing_known(n), candidates, costs=costs, robust=robust)
         limited = design_interventions(
             nothing_known(n), candidates, costs=costs, robust=robust, budget=budget
         )
     assert design.optimal
-    assert design.lower_bound <= float(least)
-    assert design.cost == float(least) if few else design.cost <= float(least) * (1 + 1e-6)
+    assert design.lower_bound <= float(min_cost)
+    if enumerated:
+        assert design.cost == float(min_cost)
+    else:
+        assert design.cost <= float(min_cost) * (1 + 1e-6)
     assert limited.cost <= budget
     if limited.limited:
-        assert limited.n_secured == limited.most_disentangled == most
+        assert limited.n_secured == limited.most_disentangled == max_separated
     else:
-        # rounded once, as the design tells it
-        assert float(least) <= budget
+        # rounded once, as the cost of a design
+        assert float(min_cost) <= budget
 
 
 def test_one_candidate_for_56_cents_is_proved() -> None:
@@ -119,18 +122,18 @@ def test_many_priced_candidates_are_proved_by_the_solver() -> None:
 
 
 @pytest.mark.parametrize("number", [13, 60])
-def test_candidates_with_the_same_targets_are_told_apart_by_price_alone(number: int) -> None:
+def test_only_the_price_decides_between_candidates_with_the_same_targets(number: int) -> None:
     candidates, costs = [["q0"]] * number, [10.0 ** (k % 13) for k in range(number)]
     design = design_interventions(nothing_known(3), candidates, costs=costs, max_actions=1)
     assert (design.cost, design.optimal, design.limited) == (1.0, True, False)
-    twice = design_interventions(nothing_known(3), candidates, costs=costs, robust=True)
-    assert twice.cost == (11.0 if number == 13 else 2.0)
+    robust = design_interventions(nothing_known(3), candidates, costs=costs, robust=True)
+    assert robust.cost == (11.0 if number == 13 else 2.0)
 
 
-def test_prices_are_added_up_as_decimals() -> None:
-    three = design_interventions(nothing_known(3), [[0], [1], [2]], costs=[0.1, 0.1, 0.1], budget=0.3)
-    assert three.complete
-    assert three.cost == 0.3
+def test_prices_are_summed_as_decimals() -> None:
+    design = design_interventions(nothing_known(3), [[0], [1], [2]], costs=[0.1, 0.1, 0.1], budget=0.3)
+    assert design.complete
+    assert design.cost == 0.3
     assert total([0.1] * 10) == 1.0
     assert in_whole_numbers([0.0, 0.0]) == ([0, 0], 1)
 
@@ -143,7 +146,7 @@ def test_fractions_and_decimals_are_prices() -> None:
 @pytest.mark.parametrize(
     "cost", [10**400, 10**5000, -(10**5000), Fraction(10**400), Decimal("NaN")], ids=lambda _: ""
 )
-def test_a_price_that_no_float_holds_is_refused(cost: Any) -> None:
+def test_prices_beyond_the_range_of_floats_are_rejected(cost: Any) -> None:
     with pytest.raises(RequestError, match="it must be a finite number, zero or more"):
         design_interventions(nothing_known(2), [[0]], costs=[cost])
     with pytest.raises(RequestError, match="the sum of the costs exceeds the floating-point range"):
@@ -151,7 +154,7 @@ def test_a_price_that_no_float_holds_is_refused(cost: Any) -> None:
 
 
 @pytest.mark.parametrize("content", ["\ufeff", "\ufeff\n\n", "", " \n"])
-def test_an_empty_file_of_candidates_is_one_line(
+def test_an_empty_file_of_candidates_gives_one_line(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "c.csv"
@@ -169,7 +172,9 @@ def test_an_empty_file_of_candidates_is_one_line(
     ],
     ids=["digits", "long", "nested"],
 )
-def test_monstrous_files_of_candidates_get_a_short_line(record: str, message: str, tmp_path: Path) -> None:
+def test_huge_invalid_files_of_candidates_give_a_short_line(
+    record: str, message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "c.json"
     path.write_text(record, encoding="utf-8")
     with pytest.raises(FormatError, match=message) as caught:

@@ -1,4 +1,4 @@
-"""Designs of interventions: what they say, what they refuse, and files of candidates."""
+"""Designs of interventions: results in words, invalid requests, and files of candidates."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.identify.drawn import axes
 Captured = pytest.CaptureFixture[str]
 
 
-# What it says ---------------------------------------------------------------------------------------
+# Results --------------------------------------------------------------------------------------------
 
 
-def test_infeasible_is_an_answer() -> None:
+def test_pairs_that_can_not_be_separated_have_a_reason() -> None:
     graph = CausalGraph(Ga=[[1], [1], [0], [0]], latents=["raf", "mek", "erk", "akt"])
     design = design_interventions(
         graph, {"both": ["raf", "mek"], "one": ["mek"], "all": [0, 1, 3], "out": ["akt"]}, forbidden=["akt"]
@@ -39,12 +39,10 @@ def test_infeasible_is_an_answer() -> None:
         "all": "it targets akt, which no action may target",
         "out": "it targets akt, which no action may target",
     }
-    out_of_reach = design_interventions(graph, forbidden=["akt"])
-    assert dict(zip(out_of_reach.unseparable, out_of_reach.reasons, strict=True))["akt", "raf"] == (
-        "no action may target akt"
-    )
-    assert out_of_reach.n_disentangled == 3
-    assert out_of_reach.optimal
+    free = design_interventions(graph, forbidden=["akt"])
+    assert dict(zip(free.unseparable, free.reasons, strict=True))["akt", "raf"] == "no action may target akt"
+    assert free.n_disentangled == 3
+    assert free.optimal
 
 
 def test_a_candidate_with_too_many_targets_is_not_allowed() -> None:
@@ -81,19 +79,19 @@ def test_a_complete_graph_needs_nothing() -> None:
         )
 
 
-def test_to_dict_is_json_and_says_the_same() -> None:
+def test_to_dict_is_json_with_the_same_content() -> None:
     design = design_interventions(load("Sachs interventions"), forbidden=["raf"])
-    told = json.loads(json.dumps(design.to_dict()))
-    assert [set(action["targets"]) for action in told["actions"]] == design.targets
-    assert told["complete"] is False
-    assert told["optimal"] is True
-    assert told["n_disentangled"] == design.n_disentangled == 10
-    assert len(told["unseparable"]) == len(design.unseparable) == 10
-    assert told["unseparable"][0]["reason"] == "no action may target raf"
-    assert "sufficient influence" in told["influence"]
+    record = json.loads(json.dumps(design.to_dict()))
+    assert [set(action["targets"]) for action in record["actions"]] == design.targets
+    assert record["complete"] is False
+    assert record["optimal"] is True
+    assert record["n_disentangled"] == design.n_disentangled == 10
+    assert len(record["unseparable"]) == len(design.unseparable) == 10
+    assert record["unseparable"][0]["reason"] == "no action may target raf"
+    assert "sufficient influence" in record["influence"]
 
 
-def test_asking_a_design_for_what_it_has_not() -> None:
+def test_unknown_actions_and_latents_of_a_design() -> None:
     design: Design = design_interventions(nothing_known(2))
     with pytest.raises(UnknownNameError, match="the design adds no action 'push'; it adds new0, new1"):
         design.without("push")
@@ -103,7 +101,7 @@ def test_asking_a_design_for_what_it_has_not() -> None:
         design.separated_by("raf", "q0")
 
 
-def test_words_for_every_kind_of_answer() -> None:
+def test_every_kind_of_design_has_its_sentences() -> None:
     graph = nothing_known(3)
     free = design_interventions(graph)
     assert headline(free) == "Add 3 actions: 3 of 3 latents disentangled, 0 without them"
@@ -116,19 +114,21 @@ def test_words_for_every_kind_of_answer() -> None:
     assert headline(design_interventions(graph, [])) == (
         "No allowed action helps: 0 of 3 latents disentangled"
     )
-    twice = design_interventions(graph, [[0], [0], [1], [2], [2], [1]], budget=3, robust=True)
-    assert proof(twice) == (
+    robust = design_interventions(graph, [[0], [0], [1], [2], [2], [1]], budget=3, robust=True)
+    assert proof(robust) == (
         "Within the budget, no more latents can be disentangled, each pair by two actions (proved): 1."
     )
-    unsure = Design(free.before, free.actions[:2], True, 3.0, 3, 2)
-    assert "at most 3 latents can be disentangled (proved); here 2 are." in proof(unsure)
-    assert unsure.gap == pytest.approx(1 / 3)
-    loose = Design(free.before, free.actions, False, 2.0, 3, 3)
-    assert proof(loose) == "Any such design needs at least 2 actions (proved): the gap is 33.3%."
-    assert repr(loose).startswith("Design(3 new actions, gap 33.3%: 3 of 3")
+    limited_with_gap = Design(free.before, free.actions[:2], True, 3.0, 3, 2)
+    assert "at most 3 latents can be disentangled (proved); this design achieves 2." in proof(
+        limited_with_gap
+    )
+    assert limited_with_gap.gap == pytest.approx(1 / 3)
+    with_gap = Design(free.before, free.actions, False, 2.0, 3, 3)
+    assert proof(with_gap) == "Any such design needs at least 2 actions (proved): the gap is 33.3%."
+    assert repr(with_gap).startswith("Design(3 new actions, gap 33.3%: 3 of 3")
 
 
-# What it refuses ------------------------------------------------------------------------------------
+# Invalid requests -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_words_for_every_kind_of_answer() -> None:
         ),
     ],
 )
-def test_bad_requests(arguments: dict[str, Any], message: str) -> None:
+def test_invalid_requests(arguments: dict[str, Any], message: str) -> None:
     graph = CausalGraph(Ga=[[0], [0], [1]], latents=["x", "y", "z"], actions=["push"])
     with pytest.raises(RequestError, match=re.escape(message)):
         design_interventions(graph, **arguments)
@@ -188,9 +188,9 @@ def test_a_candidate_may_have_the_name_of_its_latent() -> None:
     """Knock-outs are named after their genes."""
     graph = CausalGraph(Ga=[[0], [0], [1]], latents=["x", "y", "z"], actions=["push"])
     knock_outs = {name: [name] for name in graph.latents}
-    found = design_interventions(graph, knock_outs, costs={"x": 3, "y": 1, "z": 5})
-    assert {action.name: action.cost for action in found.actions} == {"do(y)": 1, "do(x)": 3}
-    assert found.graph.actions == ("push", "do(x)", "do(y)")
+    design = design_interventions(graph, knock_outs, costs={"x": 3, "y": 1, "z": 5})
+    assert {action.name: action.cost for action in design.actions} == {"do(y)": 1, "do(x)": 3}
+    assert design.graph.actions == ("push", "do(x)", "do(y)")
     taken = CausalGraph(Ga=[[0], [0]], latents=["x", "do(x)"], actions=["push"])
     with pytest.raises(
         RequestError, match=r"named 'do\(x\)', which is already a latent of the graph; choose another name"
@@ -198,7 +198,7 @@ def test_a_candidate_may_have_the_name_of_its_latent() -> None:
         design_interventions(taken, {"x": ["x"]})
 
 
-def test_what_is_too_large_is_refused() -> None:
+def test_requests_that_are_too_large_are_rejected() -> None:
     with pytest.raises(
         RequestError, match="6,000 latents are entangled; candidates are supported for at most 5,000"
     ):
@@ -252,7 +252,7 @@ def test_candidates_from_files(tmp_path: Path) -> None:
         ('targets\n"raf\n', "is not valid CSV"),
     ],
 )
-def test_broken_tables(content: str, message: str, tmp_path: Path) -> None:
+def test_invalid_tables(content: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     path.write_text(content)
     with pytest.raises(FormatError, match=re.escape(message)) as caught:
@@ -260,7 +260,7 @@ def test_broken_tables(content: str, message: str, tmp_path: Path) -> None:
     assert str(caught.value).startswith(f"{path}: ")
 
 
-def broken(**changes: Any) -> str:
+def record_with(**changes: Any) -> str:
     return json.dumps({**JSON, **changes})
 
 
@@ -270,33 +270,39 @@ def broken(**changes: Any) -> str:
         ("{", "line 1, column 2: is not valid JSON"),
         ("[" * 100_000, "line 1: is nested too deeply"),
         ("[]", "line 1: does not contain an object with 'format': 'mechsparse-candidates'"),
-        (broken(format="other"), "does not contain an object with 'format'"),
-        (broken(version=2), "key 'version': is 2; it must be 1"),
-        (broken(version=True), "key 'version': is True; it must be 1"),
-        (broken(extra=1), "key 'extra': is unknown; known are format, version, candidates, metadata"),
-        (broken(candidates={}), "key 'candidates': must be a list of objects with 'targets'"),
-        (broken(candidates=[["raf"]]), "candidates[0]: must be an object with 'targets'"),
-        (broken(candidates=[{"target": "raf"}]), "candidates[0]: has the unknown key 'target'"),
-        (broken(candidates=[{"targets": []}]), "candidates[0]: 'targets' must be a non-empty list of names"),
-        (broken(candidates=[{"targets": [1]}]), "candidates[0]: 'targets' must be a non-empty list of names"),
+        (record_with(format="other"), "does not contain an object with 'format'"),
+        (record_with(version=2), "key 'version': is 2; it must be 1"),
+        (record_with(version=True), "key 'version': is True; it must be 1"),
+        (record_with(extra=1), "key 'extra': is unknown; known are format, version, candidates, metadata"),
+        (record_with(candidates={}), "key 'candidates': must be a list of objects with 'targets'"),
+        (record_with(candidates=[["raf"]]), "candidates[0]: must be an object with 'targets'"),
+        (record_with(candidates=[{"target": "raf"}]), "candidates[0]: has the unknown key 'target'"),
         (
-            broken(candidates=[{"targets": ["raf"], "name": 1}]),
+            record_with(candidates=[{"targets": []}]),
+            "candidates[0]: 'targets' must be a non-empty list of names",
+        ),
+        (
+            record_with(candidates=[{"targets": [1]}]),
+            "candidates[0]: 'targets' must be a non-empty list of names",
+        ),
+        (
+            record_with(candidates=[{"targets": ["raf"], "name": 1}]),
             "candidates[0]: has name 1; a name is a string",
         ),
         (
-            broken(candidates=[{"targets": ["raf"], "cost": "1"}]),
+            record_with(candidates=[{"targets": ["raf"], "cost": "1"}]),
             "candidates[0]: has cost '1'; a cost is a number",
         ),
     ],
 )
-def test_broken_records(content: str, message: str, tmp_path: Path) -> None:
+def test_invalid_records(content: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "c.json"
     path.write_text(content)
     with pytest.raises(FormatError, match=re.escape(message)):
         read_candidates(path)
 
 
-def test_candidates_need_a_known_suffix_and_a_file(tmp_path: Path) -> None:
+def test_candidates_require_a_known_suffix_and_a_file(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=re.escape("candidates are read from a .csv or a .json file")):
         read_candidates("c.xlsx")
     with pytest.raises(FileAccessError, match="no such file or folder"):

@@ -50,7 +50,7 @@ def test_a_full_disk_keeps_the_old_file(
     assert os.listdir(tmp_path) == ["graph.json"]
 
 
-def test_an_interrupt_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_while_writing_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
@@ -61,7 +61,7 @@ def test_an_interrupt_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
-def test_a_device_is_written_to_and_never_replaced() -> None:
+def test_a_device_is_written_to_and_not_replaced() -> None:
     with pytest.raises(FileAccessError, match="/dev/full: no space left on the disk"):
         write_whole("/dev/full", "x" * 100_000)
     write_whole("/dev/null", "x")
@@ -70,17 +70,17 @@ def test_a_device_is_written_to_and_never_replaced() -> None:
 
 
 def test_a_pipe_is_written_to(tmp_path: Path) -> None:
-    pipe, got = tmp_path / "pipe", []
+    pipe, received = tmp_path / "pipe", []
     os.mkfifo(pipe)
-    reader = threading.Thread(target=lambda: got.append(read_bytes(pipe, 100)))
+    reader = threading.Thread(target=lambda: received.append(read_bytes(pipe, 100)))
     reader.start()
     write_whole(pipe, "through")
     reader.join()
-    assert got == [b"through"]
+    assert received == [b"through"]
     assert stat.S_ISFIFO(os.stat(pipe).st_mode)
 
 
-def test_a_link_is_followed_and_the_mode_is_kept(tmp_path: Path) -> None:
+def test_links_are_followed_and_modes_preserved(tmp_path: Path) -> None:
     real, link = tmp_path / "real", tmp_path / "link"
     real.write_text("old")
     real.chmod(0o640)
@@ -91,13 +91,13 @@ def test_a_link_is_followed_and_the_mode_is_kept(tmp_path: Path) -> None:
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
 
 
-def test_a_new_file_gets_the_usual_mode(tmp_path: Path) -> None:
+def test_a_new_file_gets_the_default_mode(tmp_path: Path) -> None:
     write_whole(tmp_path / "ours", "x")
     tmp_path.joinpath("plain").write_text("x")
     assert tmp_path.joinpath("ours").stat().st_mode == tmp_path.joinpath("plain").stat().st_mode
 
 
-def test_the_limit_holds_for_files_pipes_and_standard_input(
+def test_the_limit_applies_to_files_devices_and_standard_input(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "large"

@@ -1,4 +1,4 @@
-"""Every format is lossless, whatever the names, and is as its schema and its page say."""
+"""Every format is lossless for all names, and agrees with its schema and its documentation."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ ROOT = Path(__file__).parents[2]
 @example(graph=CausalGraph(latents=HARD_NAMES, actions=["a"], Ga=[[1]] * len(HARD_NAMES)))
 @example(graph=CausalGraph(latents=["a"], actions=HARD_NAMES, Ga=[[1] * len(HARD_NAMES)]))
 def test_nothing_is_lost(form: identify.formats.Format, graph: CausalGraph) -> None:
-    back = form.read(form.write(graph))
-    assert back == graph
-    assert back.same_names(graph)
+    copy = form.read(form.write(graph))
+    assert copy == graph
+    assert copy.same_names(graph)
 
 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=lambda form: form.name)
@@ -57,7 +57,7 @@ def test_the_same_graph_gives_the_same_bytes(form: identify.formats.Format) -> N
     assert form.write(graph) == form.write(form.read(form.write(graph)))
 
 
-def test_a_csv_file_is_told_apart_by_its_header(tmp_path: Path) -> None:
+def test_the_header_decides_between_the_forms_of_csv(tmp_path: Path) -> None:
     graph = catalog.load("actions-and-past")
     write_graph(graph, tmp_path / "one.csv", "adjacency")
     write_graph(graph, tmp_path / "two.adjacency.csv")
@@ -67,7 +67,7 @@ def test_a_csv_file_is_told_apart_by_its_header(tmp_path: Path) -> None:
     assert read_graph(tmp_path / "one.csv") == read_graph(tmp_path / "three.csv") == graph
 
 
-def test_what_pandas_writes_is_read(tmp_path: Path) -> None:
+def test_tables_written_by_pandas_are_read(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     graph = catalog.load("actions-and-past")
     table = np.hstack([graph.Gz.toarray(), graph.Ga.toarray()])
@@ -87,14 +87,14 @@ def test_dot_with_groups_chains_ports_and_defaults() -> None:
     assert graph.edges() == [("a b", "c"), ("c", "d"), ("push", "a b"), ("push", "c")]
 
 
-def test_npz_is_compact_and_keeps_no_names_that_the_graph_makes_up(tmp_path: Path) -> None:
+def test_npz_does_not_store_default_names(tmp_path: Path) -> None:
     graph = catalog.load("TimeNonDiag")
     content = FORMATS["npz"].write(graph)
     assert "latents" not in np.load(io.BytesIO(content))
     assert FORMATS["npz"].read(content).same_names(graph)
 
 
-def test_npz_with_plain_matrices(tmp_path: Path) -> None:
+def test_npz_with_dense_matrices(tmp_path: Path) -> None:
     np.savez(tmp_path / "g.npz", Gz=np.eye(2), Ga=[[1], [0]], latents=["x", "y"])
     assert read_graph(tmp_path / "g.npz").edges() == [("x", "x"), ("y", "y"), ("a0", "x")]
 
@@ -107,7 +107,7 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 
 @given(named_graphs())
 @quick
-def test_what_we_write_follows_the_schema(graph: CausalGraph) -> None:
+def test_written_files_satisfy_the_schema(graph: CausalGraph) -> None:
     Draft202012Validator.check_schema(SCHEMA)
     VALIDATOR.validate(json.loads(FORMATS["json"].write(graph)))
 
@@ -122,12 +122,12 @@ def test_what_we_write_follows_the_schema(graph: CausalGraph) -> None:
         {**HEAD, "latents": ["x"], "edges": [], "metadata": {"anything": [1, None]}},
     ],
 )
-def test_accepted_by_the_schema_and_by_us(record: dict[str, Any]) -> None:
+def test_schema_and_reader_accept(record: dict[str, Any]) -> None:
     VALIDATOR.validate(record)
     FORMATS["json"].read(json.dumps(record).encode())
 
 
-REFUSED = [
+REJECTED = [
     ([], "line 1: contains a list; a graph is an object with 'format': 'mechsparse-graph'"),
     (None, "line 1: contains a null"),
     ({"version": 1, "latents": ["x"]}, "key 'format': is None; it must be 'mechsparse-graph'"),
@@ -154,8 +154,8 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("record", "message"), REFUSED, ids=[message[:40] for _, message in REFUSED])
-def test_refused_by_the_schema_and_by_us(record: Any, message: str) -> None:
+@pytest.mark.parametrize(("record", "message"), REJECTED, ids=[message[:40] for _, message in REJECTED])
+def test_schema_and_reader_reject(record: Any, message: str) -> None:
     assert not VALIDATOR.is_valid(record)
     with pytest.raises(IdentifyError, match=re.escape(message)):
         FORMATS["json"].read(json.dumps(record).encode())
@@ -172,10 +172,10 @@ LANGUAGES = {"json": "json", "xml": "graphml", "text": "gml", "dot": "dot", "non
 
 
 def test_every_example_of_the_page_is_the_same_graph(tmp_path: Path) -> None:
-    found = [(LANGUAGES[language], text) for language, text in OF_GRAPHS if language in LANGUAGES]
-    assert [suffix for suffix, _ in found] == ["json", "json", "graphml", "gml", "dot", "csv", "csv"]
+    examples = [(LANGUAGES[language], text) for language, text in OF_GRAPHS if language in LANGUAGES]
+    assert [suffix for suffix, _ in examples] == ["json", "json", "graphml", "gml", "dot", "csv", "csv"]
     expected = CausalGraph([[1, 0], [1, 0]], [[0], [1]], ["speed", "place"], ["push"])
-    for suffix, text in found:
+    for suffix, text in examples:
         write_whole(tmp_path / f"g.{suffix}", text)
         graph = read_graph(tmp_path / f"g.{suffix}")
         assert graph == expected
@@ -183,13 +183,13 @@ def test_every_example_of_the_page_is_the_same_graph(tmp_path: Path) -> None:
 
 
 def test_both_examples_of_candidates_are_the_same(tmp_path: Path) -> None:
-    found = []
+    candidates = []
     for language, text in OF_CANDIDATES:
         path = tmp_path / f"candidates.{LANGUAGES[language]}"
         write_whole(path, text)
-        found.append(read_candidates(path))
+        candidates.append(read_candidates(path))
     low, high = Candidate(("speed",), "low dose", 1.0), Candidate(("speed", "place"), "high dose", 2.5)
-    assert found == [[low, high]] * 2
+    assert candidates == [[low, high]] * 2
 
 
 def test_the_page_names_every_format_and_suffix() -> None:

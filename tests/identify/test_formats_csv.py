@@ -1,4 +1,4 @@
-"""CSV as spreadsheets, pandas and R write it; white space, capitals and look-alikes never make another graph."""
+"""CSV as spreadsheets, pandas and R write it; white space, capitals and look-alikes never change the graph."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ READ = [
 @pytest.mark.parametrize(
     ("name", "text", "latents", "actions", "past"), READ, ids=[ascii(row[1])[:50] for row in READ]
 )
-def test_cells_are_read_alike(
+def test_variants_of_tables_are_read(
     name: str,
     text: str | bytes,
     latents: tuple[str, ...],
@@ -70,7 +70,7 @@ def test_cells_are_read_alike(
     assert sorted(zip(*graph.Gz.nonzero(), strict=True)) == past
 
 
-REFUSED = [
+REJECTED = [
     ("t.adjacency.csv", ",Speed,Place,push\nspeed,0,1,0\nplace,0,0,1\n", "line 2: the row 'speed' and the column 'S"),
     ("t.adjacency.csv", f",{MU}\n{MICRO},1\n", f"line 2: the row '{MICRO}' and the column '{MU}' differ only in"),
     ("t.adjacency.csv", ",a,b\na,0,1\nb,0,0\npush,1,0\n", "line 1: has no column 'push'; give a past column"),
@@ -90,8 +90,12 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "text", "message"), REFUSED, ids=[message[:50] for *_, message in REFUSED])
-def test_tables_that_no_causal_graph_can_be(name: str, text: str, message: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "text", "message"), REJECTED, ids=[message[:50] for *_, message in REJECTED]
+)
+def test_tables_that_are_not_causal_graphs_are_rejected(
+    name: str, text: str, message: str, tmp_path: Path
+) -> None:
     with pytest.raises(FormatError) as caught:
         read(tmp_path, name, text)
     assert str(caught.value).startswith(f"{tmp_path / name}: {message}")
@@ -100,13 +104,13 @@ def test_tables_that_no_causal_graph_can_be(name: str, text: str, message: str, 
 @pytest.mark.parametrize("form", [FORMATS["edges"], FORMATS["adjacency"]], ids=["edges", "adjacency"])
 @given(graph=named_graphs(), padding=st.sampled_from([" ", "  ", "\t"]), sign=st.sampled_from(",;"))
 @settings(quick, max_examples=40)
-def test_white_space_around_cells_never_counts(form, graph: CausalGraph, padding: str, sign: str) -> None:  # type: ignore[no-untyped-def]
+def test_white_space_around_cells_is_ignored(form, graph: CausalGraph, padding: str, sign: str) -> None:  # type: ignore[no-untyped-def]
     names = [f"n{i}" for i in range(graph.n_latents + graph.n_actions)]
-    plain = CausalGraph(graph.Gz, graph.Ga, names[: graph.n_latents], names[graph.n_latents :])
-    text = form.write(plain).decode().replace(",", f"{padding}{sign}{padding}")
-    back = form.read(text.encode())
-    assert back == plain
-    assert back.same_names(plain)
+    renamed = CausalGraph(graph.Gz, graph.Ga, names[: graph.n_latents], names[graph.n_latents :])
+    text = form.write(renamed).decode().replace(",", f"{padding}{sign}{padding}")
+    copy = form.read(text.encode())
+    assert copy == renamed
+    assert copy.same_names(renamed)
 
 
 @pytest.mark.parametrize("cell", ["0", "1", "1.0", "1,0", "0,00", "TRUE", "False", "1e0", "+1"])
@@ -115,5 +119,5 @@ def test_entries_in_all_spellings(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", ["", "2", "-1", "0.5", "nan", "inf", "yes", "1 0", "9" * 5000])
-def test_other_cells_are_no_entries(cell: str) -> None:
+def test_other_cells_are_not_entries(cell: str) -> None:
     assert parse_entry(cell) is None

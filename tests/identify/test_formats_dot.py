@@ -1,4 +1,4 @@
-"""DOT is read as Graphviz reads it. The expectations were compared with ``dot -Tjson`` of Graphviz 2.42."""
+"""DOT is read as by Graphviz. The expected values were compared with ``dot -Tjson`` of Graphviz 2.42."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from identify.exceptions import FormatError
 from identify.formats import FORMATS
 from identify.formats.dot_grammar import parse_dot
 
-# text, kinds of the nodes in order (- where there is none), edges (tail, head, dir)
+# text, kinds of the nodes in order (empty if there is none), edges (tail, head, dir)
 MEANINGS = [
     (
         "digraph { node [kind=action]; push; pull; node [kind=latent]; speed; push -> speed }",
@@ -75,14 +75,14 @@ MEANINGS = [
 
 
 @pytest.mark.parametrize(("text", "kinds", "edges"), MEANINGS, ids=[text[:50] for text, _, _ in MEANINGS])
-def test_dot_means_what_graphviz_takes_it_for(
+def test_dot_is_interpreted_as_by_graphviz(
     text: str, kinds: dict[str, str], edges: list[tuple[str, str, str]]
 ) -> None:
-    found = parse_dot(text)
-    assert [(name, node.attributes.get("kind", "")) for name, node in found.nodes.items()] == list(
+    graph = parse_dot(text)
+    assert [(name, node.attributes.get("kind", "")) for name, node in graph.nodes.items()] == list(
         kinds.items()
     )
-    assert sorted((edge.tail, edge.head, edge.attributes.get("dir", "")) for edge in found.edges) == sorted(
+    assert sorted((edge.tail, edge.head, edge.attributes.get("dir", "")) for edge in graph.edges) == sorted(
         edges
     )
 
@@ -98,7 +98,7 @@ def test_dot_means_what_graphviz_takes_it_for(
         ('a -> b [dir=""]', [("a", "b")]),
     ],
 )
-def test_edges_go_where_their_arrows_point(text: str, edges: list[tuple[str, str]]) -> None:
+def test_edges_follow_the_direction_of_their_arrows(text: str, edges: list[tuple[str, str]]) -> None:
     assert sorted(FORMATS["dot"].read(f"digraph {{ {text} }}".encode()).edges()) == sorted(edges)
 
 
@@ -113,11 +113,11 @@ def test_edges_go_where_their_arrows_point(text: str, edges: list[tuple[str, str
         ("n0; n1", ("n0", "n1")),
     ],
 )
-def test_labels_are_names_where_ids_are_made_up(text: str, latents: tuple[str, ...]) -> None:
+def test_labels_are_names_if_ids_are_generated(text: str, latents: tuple[str, ...]) -> None:
     assert FORMATS["dot"].read(f"digraph {{ {text} }}".encode()).latents == latents
 
 
-REFUSED = [
+REJECTED = [
     ("graph { a -- b }", "line 1: is a graph; it must be a digraph"),
     ("digraph {\n a -- b }", "line 2: '--' in a digraph; edges are written parent -> child"),
     ("digraph {\n a -> b [dir=none] }", "line 2: the edge a -> b has no arrow (dir or arrowhead is none)"),
@@ -150,14 +150,14 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "message"), REFUSED, ids=[message[:50] for _, message in REFUSED])
-def test_dot_that_no_causal_graph_can_be(text: str, message: str) -> None:
+@pytest.mark.parametrize(("text", "message"), REJECTED, ids=[message[:50] for _, message in REJECTED])
+def test_dot_files_that_are_not_causal_graphs_are_rejected(text: str, message: str) -> None:
     with pytest.raises(FormatError) as caught:
         FORMATS["dot"].read(text.encode())
     assert str(caught.value).startswith(message)
 
 
-def test_a_short_text_that_stands_for_very_many_edges_is_refused_before_they_are_made(
+def test_a_short_text_that_denotes_very_many_edges_is_rejected_before_they_are_created(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("identify.formats.dot_grammar._MAX_EDGES", 8)

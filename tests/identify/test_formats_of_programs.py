@@ -1,4 +1,4 @@
-"""A file means what the program that wrote it means, and says what it was read as."""
+"""Files of other programs are interpreted as by these programs, and the interpretation is described."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_program_writes_the_same_graph(path: Path) -> None:
         ("yed.gml", "ignored 1 group of nodes (but not the nodes inside)"),
     ],
 )
-def test_what_was_decided_is_said(file: str, note: str) -> None:
+def test_notes_report_every_choice(file: str, note: str) -> None:
     assert note in read_described(FOLDER / file).notes
 
 
@@ -70,7 +70,7 @@ ARROWLESS = '<data key="k"><y:PolyLineEdge><y:Arrows source="none" target="none"
 AB = node("a") + node("b")
 
 
-def test_labels_are_names_only_where_ids_are_made_up() -> None:
+def test_labels_are_names_only_if_ids_are_generated() -> None:
     read = FORMATS["graphml"].read
     assert read(graphml(node("n0", l="speed") + node("n1", l="place"))).latents == ("speed", "place")
     assert read(graphml(node("n0", l="speed") + node("mass", l="place"))).latents == ("n0", "mass")
@@ -79,7 +79,7 @@ def test_labels_are_names_only_where_ids_are_made_up() -> None:
     assert read(graphml(node(f"{uuid}0", l="x") + node(f"{uuid}1", l="y"))).latents == ("x", "y")
 
 
-def test_defaults_hold_for_nodes_without_data() -> None:
+def test_defaults_apply_to_nodes_without_data() -> None:
     keys = '<key id="k" for="node" attr.name="kind"><default> action </default></key>'
     graph = FORMATS["graphml"].read(
         graphml(node("push") + node("speed", k="latent") + edge("push", "speed"), keys)
@@ -87,12 +87,12 @@ def test_defaults_hold_for_nodes_without_data() -> None:
     assert (graph.latents, graph.actions) == (("speed",), ("push",))
 
 
-def test_an_undirected_default_is_fine_where_each_edge_is_directed() -> None:
+def test_an_undirected_default_is_accepted_if_every_edge_is_directed() -> None:
     content = graphml(AB + edge("a", "b", 'directed="true"'), graph='edgedefault="undirected"')
     assert FORMATS["graphml"].read(content).edges() == [("a", "b")]
 
 
-def test_an_arrow_at_both_ends_is_two_edges() -> None:
+def test_an_arrow_at_both_ends_gives_two_edges() -> None:
     both = '<data key="k"><y:Arrows source="standard" target="standard"/></data>'
     found = FORMATS["graphml"].parse(graphml(AB + edge("a", "b", inside=f"{both}")))
     assert sorted(found.graph.edges()) == [("a", "b"), ("b", "a")]
@@ -144,7 +144,7 @@ GRAPHML_REFUSED = [
 @pytest.mark.parametrize(
     ("content", "message"), GRAPHML_REFUSED, ids=[message[:40] for _, message in GRAPHML_REFUSED]
 )
-def test_graphml_that_no_causal_graph_can_be(content: bytes, message: str) -> None:
+def test_graphml_files_that_are_not_causal_graphs_are_rejected(content: bytes, message: str) -> None:
     with pytest.raises(FormatError) as caught:
         FORMATS["graphml"].read(content)
     assert str(caught.value).startswith(message)
@@ -165,7 +165,7 @@ def test_gml_resolves_entities_and_keeps_unknown_ones() -> None:
     assert graph.latents == ('"&λλÄ&nothing;&',)
 
 
-def test_gml_comments_are_whole_lines() -> None:
+def test_gml_comments_extend_over_whole_lines() -> None:
     assert FORMATS["gml"].read(b"# a\n" + gml('  # b [\n# c\nnode [ id 1 label "#d" ]')).latents == ("#d",)
 
 
@@ -197,7 +197,7 @@ GML_REFUSED = [
 @pytest.mark.parametrize(
     ("content", "message"), GML_REFUSED, ids=[message[:40] for _, message in GML_REFUSED]
 )
-def test_gml_that_no_causal_graph_can_be(content: bytes, message: str) -> None:
+def test_gml_files_that_are_not_causal_graphs_are_rejected(content: bytes, message: str) -> None:
     with pytest.raises(FormatError) as caught:
         FORMATS["gml"].read(content)
     assert str(caught.value).startswith(message)
@@ -206,7 +206,7 @@ def test_gml_that_no_causal_graph_can_be(content: bytes, message: str) -> None:
 # The sentence ---------------------------------------------------------------------------------------
 
 
-def test_a_transposed_table_is_seen_at_once(tmp_path: Path) -> None:
+def test_the_description_reveals_a_transposed_table(tmp_path: Path) -> None:
     path = tmp_path / "g.adjacency.csv"
     path.write_text("child,speed,place\nspeed,0,0\nplace,1,0\n")
     said = describe(read_described(path))
@@ -216,14 +216,14 @@ def test_a_transposed_table_is_seen_at_once(tmp_path: Path) -> None:
     )
 
 
-def test_names_that_look_alike_are_pointed_out(tmp_path: Path) -> None:
+def test_a_note_reports_names_that_look_alike(tmp_path: Path) -> None:
     path = tmp_path / "g.csv"
     path.write_text("parent,child\n\N{MICRO SIGN},\N{GREEK SMALL LETTER MU}\n", encoding="utf-8")
     assert any("look alike but are different nodes" in note for note in read_described(path).notes)
     assert read_graph(path).n_latents == 2
 
 
-def test_a_large_graph_is_described_in_few_words(tmp_path: Path) -> None:
+def test_the_description_of_a_large_graph_is_short(tmp_path: Path) -> None:
     path = tmp_path / "g.csv"
     names = [f"latent number {i} with a long name {'x' * 50}" for i in range(100)]
     path.write_text("parent,child,kind\n" + "".join(f"{name},{names[0]},latent\n" for name in names))

@@ -66,7 +66,7 @@ def test_one_line_is_printable_short_and_keeps_good_text(text: str, max_length: 
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_values_are_shown_short(value: Any) -> None:
+def test_values_are_abbreviated(value: Any) -> None:
     for text in (shown(value), quoted(value), quoted(value, 30)):
         assert text.isprintable()
         assert 0 < len(text) <= 60

@@ -1,4 +1,4 @@
-"""Figures in any style: on white paper of their own, and readable on the paper of axes that they are given."""
+"""Figures in any style: on a white background of their own, and readable on the background of user-supplied axes."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from identify.plot.paper import own_style, paper_of
 from identify.plot.style import ITSELF, PAST
 from identify.report import to_html
 
-TANGLED = check(load("ActionBlockDiag"))
+ENTANGLED = check(load("ActionBlockDiag"))
 DESIGN = design_interventions(CausalGraph(Ga=[[1], [1], [0]]), using="actions")
-ODD = {
+UNUSUAL_STYLE = {
     "text.color": "white",
     "savefig.facecolor": "black",
     "axes.facecolor": "navy",
@@ -46,13 +46,13 @@ ODD = {
     "savefig.transparent": True,
     "figure.autolayout": True,
 }
-# fonts and resolution stay the user's
+# user settings that a style must not change
 KEPT = {"font.family": ["DejaVu Sans"], "figure.dpi": 100}
 DARK = ["dark_background", "Solarize_Light2", "grayscale", "ggplot", "classic", "seaborn-v0_8-dark"]
 
 
 @pytest.fixture(autouse=True)
-def none_left_open() -> Iterator[None]:
+def close_figures() -> Iterator[None]:
     yield
     plt.close("all")
 
@@ -62,8 +62,8 @@ def texts(figure: Figure) -> list[Text]:
     return [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
 
 
-def unread(figure: Figure, paper: Any, but: tuple[str, ...] = ()) -> list[str]:
-    """Texts on the paper, not on boxes of their own, that lack contrast."""
+def unreadable_texts(figure: Figure, paper: Any, but: tuple[str, ...] = ()) -> list[str]:
+    """Return the texts with too little contrast to the background."""
     return [
         text.get_text()
         for text in texts(figure)
@@ -76,17 +76,17 @@ def pixels(figure: Figure, tmp_path: Path) -> Any:
     return plt.imread(tmp_path / "figure.png")[..., :3]
 
 
-@pytest.mark.parametrize("style", [*DARK, ODD], ids=[*DARK, "odd"])
+@pytest.mark.parametrize("style", [*DARK, UNUSUAL_STYLE], ids=[*DARK, "odd"])
 def test_a_new_figure_looks_the_same_in_every_style(style: Any, tmp_path: Path) -> None:
-    plain = pixels(plot_verdict(TANGLED), tmp_path)
+    plain = pixels(plot_verdict(ENTANGLED), tmp_path)
     with plt.style.context(style), mpl.rc_context(KEPT):
-        figure = plot_verdict(TANGLED)
+        figure = plot_verdict(ENTANGLED)
         assert to_rgb(figure.get_facecolor()) == (1, 1, 1)
-        assert not unread(figure, "white")
+        assert not unreadable_texts(figure, "white")
         np.testing.assert_array_equal(pixels(figure, tmp_path), plain)
 
 
-def test_a_new_figure_keeps_its_paper_when_matplotlib_saves_it() -> None:
+def test_a_new_figure_keeps_its_background_when_matplotlib_saves_it() -> None:
     with plt.style.context("dark_background"):
         figure = plot_graph(load("ActionDiag")).get_figure(root=True)
         assert figure is not None
@@ -97,39 +97,39 @@ def test_a_new_figure_keeps_its_paper_when_matplotlib_saves_it() -> None:
 
 
 @pytest.mark.parametrize("paper", ["black", "#1E1E2E", "0.5", "0.75", "navy", "ivory"])
-def test_ink_fits_the_paper_of_given_axes(paper: str, tmp_path: Path) -> None:
-    # axes without a frame show the paper of the figure, and the others differ from it
+def test_colours_fit_the_background_of_user_supplied_axes(paper: str, tmp_path: Path) -> None:
+    # axes without a frame show the background of the figure, and the other axes have a different one
     figure = Figure(figsize=(15, 10), facecolor=paper)
     axes = figure.subplots(2, 3).ravel()
     for ax in axes:
         ax.set_facecolor("white")
-    plot_graph(TANGLED.graph, ax=axes[0])
-    plot_matrix(TANGLED.graph, ax=axes[1])
-    plot_entanglement(TANGLED.entanglement, ax=axes[2])
+    plot_graph(ENTANGLED.graph, ax=axes[0])
+    plot_matrix(ENTANGLED.graph, ax=axes[1])
+    plot_entanglement(ENTANGLED.entanglement, ax=axes[2])
     plot_design(DESIGN, ax=axes[3])
     axes[4].remove()
     axes[5].remove()
     best = max(contrast(paper, "white"), contrast(paper, "black"))
-    assert best < 5 or not unread(figure, paper)
+    assert best < 5 or not unreadable_texts(figure, paper)
     assert all(contrast(text.get_color(), paper) > min(4.4, 0.99 * best) for text in texts(figure))
     assert pixels(figure, tmp_path)[0, 0] == pytest.approx(to_rgb(paper), abs=0.01)
 
 
-def test_what_stands_on_boxes_and_cells_keeps_its_ink_on_dark_paper() -> None:
-    for draw, verdict in ((plot_blocks, check(load("TimeBlockNonDiag"))), (plot_blocks, TANGLED)):
+def test_marks_on_boxes_and_cells_keep_their_colour_on_a_dark_background() -> None:
+    for draw, verdict in ((plot_blocks, check(load("TimeBlockNonDiag"))), (plot_blocks, ENTANGLED)):
         light, dark = Figure(figsize=(6, 6)), Figure(figsize=(6, 6), facecolor="black")
         for figure in (light, dark):
             draw(verdict.entanglement, ax=figure.add_subplot())
-        of = [
+        light_colours, dark_colours = (
             [text.get_color() for text in figure.axes[0].texts if text.get_text()] for figure in (light, dark)
-        ]
-        assert of[0] == of[1]
+        )
+        assert light_colours == dark_colours
         assert all(
             contrast(text.get_color(), "black") > 4.5 for text in dark.axes[0].get_legend().get_texts()
         )
 
 
-def test_the_user_s_own_drawing_is_left_alone() -> None:
+def test_artists_of_the_user_are_not_changed() -> None:
     figure = Figure(facecolor="black")
     ax = figure.add_subplot()
     mine = ax.text(0, 0, "mine", color="#111111")
@@ -137,7 +137,7 @@ def test_the_user_s_own_drawing_is_left_alone() -> None:
     assert mine.get_color() == "#111111"
 
 
-def test_transparent_paper_is_saved_on_white(tmp_path: Path) -> None:
+def test_a_transparent_background_is_saved_on_white(tmp_path: Path) -> None:
     figure = Figure(facecolor="none")
     plot_graph(load("ActionDiag"), ax=figure.add_subplot())
     assert paper_of(figure) == (1, 1, 1)
@@ -146,22 +146,22 @@ def test_transparent_paper_is_saved_on_white(tmp_path: Path) -> None:
     assert paper_of(inner.add_subplot()) == (0, 0, 0)
 
 
-def test_a_report_does_not_follow_the_style() -> None:
-    plain = to_html(TANGLED)
+def test_a_report_is_independent_of_the_style() -> None:
+    plain = to_html(ENTANGLED)
     with plt.style.context("dark_background"):
-        assert to_html(TANGLED) == plain
+        assert to_html(ENTANGLED) == plain
 
 
-def test_the_style_comes_back() -> None:
+def test_the_style_is_restored() -> None:
     with plt.style.context("dark_background"):
         before = dict(mpl.rcParams)
         with own_style():
             assert mpl.rcParams["text.color"] == "black"
-        plot_verdict(TANGLED)
+        plot_verdict(ENTANGLED)
         assert dict(mpl.rcParams) == before
 
 
-def test_contrast_is_that_of_the_guidelines() -> None:
+def test_contrast_ratios_agree_with_the_guidelines() -> None:
     assert contrast("white", "black") == pytest.approx(21)
     assert contrast("#777777", "white") == pytest.approx(4.48, abs=0.01)
     assert over((1, 0, 0, 0.5), (0, 0, 1)) == (0.5, 0, 0.5)

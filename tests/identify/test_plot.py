@@ -1,4 +1,4 @@
-"""What single drawings show: every edge, block and name; figures as files."""
+"""Single drawings show every edge, block and name; figures are saved reproducibly."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_actions_and_past_differ_in_mark_lightness_and_heading() -> None:
 # Matrices -------------------------------------------------------------------------------------------
 
 
-def test_the_matrix_says_that_rows_are_children() -> None:
+def test_the_labels_of_the_matrix_say_that_rows_are_children() -> None:
     ax = plot_matrix(load("actions-and-past"), ax=axes())
     assert ax.get_ylabel().startswith("children")
     assert ax.get_xlabel() == "parents"
@@ -83,7 +83,7 @@ def test_one_matrix_only(which: str, columns: list[str]) -> None:
 
 @given(graphs())
 @settings(max_examples=30, deadline=None)
-def test_the_matrix_cells_are_the_matrices(graph: CausalGraph) -> None:
+def test_the_cells_of_the_drawing_are_the_entries_of_the_matrices(graph: CausalGraph) -> None:
     ax = plot_matrix(graph, ax=axes())
     dark = [np.any(image.get_array()[..., :3] < 0.999, axis=-1) for image in ax.images]
     parts = [m for m in (graph.Ga, graph.Gz) if m.nnz]
@@ -94,22 +94,22 @@ def test_the_matrix_cells_are_the_matrices(graph: CausalGraph) -> None:
 
 @given(graphs())
 @settings(max_examples=30, deadline=None)
-def test_the_entanglement_cells_are_v_in_block_order(graph: CausalGraph) -> None:
-    found = predict_entanglement(graph)
-    ax = plot_entanglement(found, ax=axes())
-    order = [i for b in block_order(found) for i in found.blocks[b]]
-    v = found.matrix.toarray()[np.ix_(order, order)]
+def test_the_cells_of_the_entanglement_are_v_in_block_order(graph: CausalGraph) -> None:
+    entanglement = predict_entanglement(graph)
+    ax = plot_entanglement(entanglement, ax=axes())
+    order = [i for b in block_order(entanglement) for i in entanglement.blocks[b]]
+    v = entanglement.matrix.toarray()[np.ix_(order, order)]
     cells = ax.images[0].get_array()[..., :3]
     assert np.array_equal(np.any(cells < 0.999, axis=-1), v)
-    twins = found.labels[order][:, None] == found.labels[order][None, :]
+    twins = entanglement.labels[order][:, None] == entanglement.labels[order][None, :]
     np.fill_diagonal(twins, False)
     for mask, colour in ((twins, TWINS), (np.eye(len(v), dtype=bool), ITSELF)):
         assert np.allclose(cells[mask], to_rgb(colour))
     assert np.allclose(cells[v & ~twins & ~np.eye(len(v), dtype=bool)], to_rgb(ONE_WAY))
-    # block triangular: nothing below the blocks
+    # block triangular: no entry below the blocks
     assert not (np.tril(v, -1) & ~twins).any()
     outlines = [patch for patch in ax.patches if isinstance(patch, Rectangle)]
-    assert sorted(patch.get_width() for patch in outlines) == sorted(s for s in found.sizes if s > 1)
+    assert sorted(patch.get_width() for patch in outlines) == sorted(s for s in entanglement.sizes if s > 1)
 
 
 def test_rows_are_marked_as_disentangled_or_unconstrained() -> None:
@@ -125,12 +125,12 @@ def test_rows_are_marked_as_disentangled_or_unconstrained() -> None:
 @given(graphs())
 @settings(max_examples=50, deadline=None)
 def test_the_blocks_show_every_latent_and_the_reduced_order(graph: CausalGraph) -> None:
-    found = predict_entanglement(graph)
-    ax = plot_blocks(found, ax=axes())
-    assert len(drawn_boxes(ax)) == found.n_blocks
-    assert len(arrows(ax)) == found.order(reduced=True).number_of_edges()
+    entanglement = predict_entanglement(graph)
+    ax = plot_blocks(entanglement, ax=axes())
+    assert len(drawn_boxes(ax)) == entanglement.n_blocks
+    assert len(arrows(ax)) == entanglement.order(reduced=True).number_of_edges()
     shown = [name for text in words(ax) for name in text.split("\n")]
-    for block in found.blocks:
+    for block in entanglement.blocks:
         if len(block) > 4:
             assert f"{len(block)} latents" in shown
         else:
@@ -156,21 +156,21 @@ def test_kinds_of_blocks_differ_without_colour() -> None:
     assert ":" in {box.get_linestyle() for box in drawn_boxes(ax)}
 
 
-def test_a_hub_says_in_words_how_many_it_points_at() -> None:
+def test_the_text_of_a_hub_replaces_its_arrows() -> None:
     rows = [[1] + [0] * 20] + [[1] + [int(i == j) for j in range(20)] for i in range(20)]
     ax = plot_blocks(predict_entanglement(CausalGraph(Ga=rows)), ax=axes())
     assert "z0\n→ 20 others" in words(ax)
     assert arrows(ax) == []
 
 
-def test_very_many_blocks_are_counted() -> None:
+def test_very_many_blocks_become_a_bar_chart() -> None:
     ax = plot_blocks(predict_entanglement(random_graph(2_000, 0, 1.0)), ax=axes())
-    found = predict_entanglement(random_graph(2_000, 0, 1.0))
-    assert ax.get_xlabel() == f"latents (2,000 in {found.n_blocks:,} blocks)"
+    entanglement = predict_entanglement(random_graph(2_000, 0, 1.0))
+    assert ax.get_xlabel() == f"latents (2,000 in {entanglement.n_blocks:,} blocks)"
     assert sum(bar.get_width() for bar in ax.patches) == 2_000  # type: ignore[attr-defined]
     labels = [tick.get_text() for tick in ax.get_yticklabels()]
     assert labels[0] == "disentangled"
-    assert ax.patches[0].get_width() == found.disentangled.sum()  # type: ignore[attr-defined]
+    assert ax.patches[0].get_width() == entanglement.disentangled.sum()  # type: ignore[attr-defined]
 
 
 # Files, and no side effects -------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def test_very_many_blocks_are_counted() -> None:
 @pytest.mark.parametrize(
     ("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89PNG")]
 )
-def test_figures_are_saved_whole_and_reproducibly(suffix: str, start: bytes, tmp_path: Path) -> None:
+def test_figures_are_saved_atomically_and_reproducibly(suffix: str, start: bytes, tmp_path: Path) -> None:
     for name in ("one", "two"):
         save_figure(plot_verdict(check(load("identical-twins"))), tmp_path / f"{name}.{suffix}")
     one, two = (tmp_path.joinpath(f"{name}.{suffix}").read_bytes() for name in ("one", "two"))
@@ -188,7 +188,7 @@ def test_figures_are_saved_whole_and_reproducibly(suffix: str, start: bytes, tmp
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_what_can_not_be_saved(tmp_path: Path) -> None:
+def test_errors_of_saving(tmp_path: Path) -> None:
     figure = plot_verdict(check(load("identical-twins")))
     with pytest.raises(RequestError, match=r"f.bmp: the suffix of a figure must be one of .png, .svg, .pdf"):
         save_figure(figure, tmp_path / "f.bmp")
@@ -196,14 +196,14 @@ def test_what_can_not_be_saved(tmp_path: Path) -> None:
         save_figure(figure, tmp_path / "nowhere" / "f.png")
 
 
-def test_svg_for_a_page_is_one_element_with_its_own_identifiers() -> None:
+def test_svg_for_a_page_is_one_element_with_unique_identifiers() -> None:
     one, two = (figure_svg(plot_verdict(check(load("TimeDiag"))), salt) for salt in ("a", "b"))
     assert one.startswith("<svg")
     assert one.rstrip().endswith("</svg>")
     assert one != two
 
 
-def test_nothing_is_left_open_and_nothing_global_changes() -> None:
+def test_drawing_changes_no_global_state() -> None:
     code = """
 import sys, matplotlib
 before = matplotlib.rcParams.copy()
@@ -217,7 +217,7 @@ for draw, what in ((plot_graph, verdict.graph), (plot_matrix, verdict.graph),
     draw(what, ax=Figure().add_subplot())
 figure_svg(plot_verdict(verdict))
 assert 'matplotlib.pyplot' not in sys.modules
-# reading all settings asks for the backend, which itself imports pyplot: so this comes last
+# reading the backend from all settings imports pyplot, so this comes last
 same = [before[key] == matplotlib.rcParams[key] for key in before if key != 'backend']
 assert all(same) and len(same) > 100
 """
@@ -225,7 +225,7 @@ assert all(same) and len(same) > 100
     assert done.returncode == 0, done.stderr
 
 
-def test_without_axes_a_figure_is_made_that_notebooks_show() -> None:
+def test_without_axes_a_pyplot_figure_is_created() -> None:
     import matplotlib as mpl
     from matplotlib import pyplot as plt
 

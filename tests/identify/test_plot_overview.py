@@ -30,7 +30,7 @@ from identify.plot.style import ACTION, INK, ITSELF, ONE_WAY, PAST, TWINS, short
 from tests.identify.drawn import axes, drawn_boxes, lightness, random_graph, words
 
 
-def test_the_title_is_the_verdict_and_the_legend_explains_what_is_there() -> None:
+def test_the_title_is_the_verdict_and_the_legend_explains_all_marks() -> None:
     figure = plot_verdict(check(load("TimeBlockNonDiag")))
     assert figure.get_suptitle() == "Not completely disentangled: 0 of 10 latents, using the past"
     (legend,) = figure.legends
@@ -42,13 +42,13 @@ def test_the_title_is_the_verdict_and_the_legend_explains_what_is_there() -> Non
     assert [ax.get_title() for ax in figure.axes] == ["Causal graph", "Predicted entanglement"]
 
 
-def test_it_draws_into_a_figure_that_is_given() -> None:
+def test_a_user_supplied_figure_is_drawn_into() -> None:
     figure = Figure()
     assert plot_verdict(check(load("TimeDiag")), fig=figure) is figure
     assert len(figure.axes) == 2
 
 
-def test_many_edges_become_matrices_and_many_latents_blocks() -> None:
+def test_many_edges_are_drawn_as_matrices_and_many_latents_as_blocks() -> None:
     titles = [ax.get_title() for ax in plot_verdict(check(load("IL-1 Signaling"))).axes]
     assert titles == ["Causal graph (rows are children)", "Predicted entanglement"]
     for graph in (
@@ -65,7 +65,7 @@ def test_many_edges_become_matrices_and_many_latents_blocks() -> None:
     )
 
 
-def test_a_hundred_thousand_latents_are_drawn_by_counts() -> None:
+def test_a_hundred_thousand_latents_become_a_bar_chart() -> None:
     n = 100_000
     rng = np.random.default_rng(0)
     places = rng.integers(0, n, (2, n))
@@ -75,32 +75,33 @@ def test_a_hundred_thousand_latents_are_drawn_by_counts() -> None:
 
 
 def drawn_texts(figure: Figure) -> list[tuple[str, Bbox]]:
-    """What stands where, in pixels; boxes a little smaller than the text's, whose lines hold some air."""
+    """Return all visible texts with their bounding boxes in pixels."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     renderer = canvas.get_renderer()
-    found = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    return [(text.get_text(), text.get_window_extent(renderer)) for text in found]
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    return [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
 
 
 def overlapping(texts: list[tuple[str, Bbox]]) -> list[tuple[str, str]]:
+    """Return the pairs of texts that overlap; boxes are shrunk by a tenth, because lines have margins."""
     corners = np.array([[box.x0, box.y0, box.x1, box.y1] for _, box in texts])
     size = corners[:, 2:] - corners[:, :2]
     low, high = corners[:, :2] + 0.1 * size, corners[:, 2:] - 0.1 * size
-    meet = np.all((low[:, None] < high[None]) & (low[None] < high[:, None]), axis=2)
-    return [(texts[i][0], texts[j][0]) for i, j in zip(*np.nonzero(np.triu(meet, 1)), strict=True)]
+    overlap = np.all((low[:, None] < high[None]) & (low[None] < high[:, None]), axis=2)
+    return [(texts[i][0], texts[j][0]) for i, j in zip(*np.nonzero(np.triu(overlap, 1)), strict=True)]
 
 
 def assert_clean(figure: Figure) -> list[tuple[str, Bbox]]:
-    """Every text is inside the figure, and no two meet."""
+    """Assert that every text is inside the figure and no two texts overlap."""
     texts = drawn_texts(figure)
-    page = figure.bbox
-    cut = [
+    frame = figure.bbox
+    outside = [
         text
         for text, box in texts
-        if box.x0 < page.x0 - 1 or box.x1 > page.x1 + 1 or box.y0 < page.y0 - 1 or box.y1 > page.y1 + 1
+        if box.x0 < frame.x0 - 1 or box.x1 > frame.x1 + 1 or box.y0 < frame.y0 - 1 or box.y1 > frame.y1 + 1
     ]
-    assert cut == []
+    assert outside == []
     assert overlapping(texts) == []
     return texts
 
@@ -142,7 +143,7 @@ def test_names_that_do_not_fit_are_thinned_by_importance() -> None:
     shown = [
         tick.get_text() for tick in plot_entanglement(predict_entanglement(graph), ax=ax).get_xticklabels()
     ]
-    # everything is entangled with something here, so the first of each stretch and so on
+    # all latents are entangled here, so the names are thinned evenly from the first
     assert 20 < len(shown) < 200
     assert shown == sorted(shown, key=lambda name: int(name[1:]))
     ax = axes()
@@ -165,7 +166,7 @@ def test_text_fits_into_its_box() -> None:
             ), text.get_text()
 
 
-def test_matrices_beside_each_other_have_their_rows_in_the_same_order() -> None:
+def test_adjacent_matrices_have_their_rows_in_the_same_order() -> None:
     graph = random_graph(60, 3, degree=4)
     left, right = plot_verdict(check(graph)).axes
     names = [[tick.get_text().rstrip(" ✓○") for tick in ax.get_yticklabels()] for ax in (left, right)]
@@ -174,7 +175,7 @@ def test_matrices_beside_each_other_have_their_rows_in_the_same_order() -> None:
     assert left.get_position().y1 == pytest.approx(right.get_position().y1)
 
 
-def test_what_is_too_large_says_so_and_shows_blocks() -> None:
+def test_graphs_that_are_too_large_are_drawn_as_blocks_with_a_title() -> None:
     graph = random_graph(400, 2)
     for draw in (plot_graph, plot_matrix):
         assert draw(graph, ax=axes()).get_title().startswith("400 latents and 2 actions are too many to draw")
@@ -182,10 +183,10 @@ def test_what_is_too_large_says_so_and_shows_blocks() -> None:
     assert ax.get_title().startswith("3 latents and 1,001 actions")
 
 
-def test_boxes_too_small_to_read_are_counted() -> None:
-    found = predict_entanglement(load("Signaling in Macrophage Activation"))
-    assert drawn_boxes(plot_blocks(found, ax=axes(8, 6)))
-    small = plot_blocks(found, ax=axes(2, 1.5))
+def test_boxes_too_small_to_read_become_a_bar_chart() -> None:
+    entanglement = predict_entanglement(load("Signaling in Macrophage Activation"))
+    assert drawn_boxes(plot_blocks(entanglement, ax=axes(8, 6)))
+    small = plot_blocks(entanglement, ax=axes(2, 1.5))
     assert not drawn_boxes(small)
     assert sum(bar.get_width() for bar in small.patches) == 302  # type: ignore[attr-defined]
 
@@ -200,19 +201,19 @@ def test_boxes_too_small_to_read_are_counted() -> None:
         (995, 1_000, "99.5 %"),
     ],
 )
-def test_shares_never_claim_all_or_nothing(number: int, total: int, shown: str) -> None:
+def test_shares_are_never_rounded_to_all_or_nothing(number: int, total: int, shown: str) -> None:
     assert share(number, total) == shown
 
 
-def test_a_legend_only_where_there_is_room() -> None:
-    found = predict_entanglement(load("TimeBlockNonDiag"))
-    assert plot_entanglement(found, ax=axes(8, 4)).get_legend() is not None
-    assert plot_entanglement(found, ax=axes(4, 4)).get_legend() is None
-    assert plot_entanglement(found, ax=axes(8, 4), legend=False).get_legend() is None
-    assert plot_blocks(found, ax=axes(), legend=False).get_legend() is None
+def test_a_legend_only_if_there_is_space() -> None:
+    entanglement = predict_entanglement(load("TimeBlockNonDiag"))
+    assert plot_entanglement(entanglement, ax=axes(8, 4)).get_legend() is not None
+    assert plot_entanglement(entanglement, ax=axes(4, 4)).get_legend() is None
+    assert plot_entanglement(entanglement, ax=axes(8, 4), legend=False).get_legend() is None
+    assert plot_blocks(entanglement, ax=axes(), legend=False).get_legend() is None
 
 
-def test_characters_without_a_font_are_named_in_one_warning(tmp_path: Path) -> None:
+def test_one_warning_lists_all_characters_without_a_font(tmp_path: Path) -> None:
     graph = CausalGraph(Ga=[[1, 0], [1, 1]], latents=["\U00013080 eye", "\U00013083"])
     figure = plot_verdict(check(graph))
     with pytest.warns(UserWarning, match="no installed font has \U00013080 \U00013083; ") as caught:
@@ -228,14 +229,14 @@ def test_a_dollar_sign_in_a_name_starts_no_formula(tmp_path: Path) -> None:
     assert {"x_1^2$y$", "$a$"} <= shown
 
 
-def test_long_names_lose_their_middle() -> None:
+def test_long_names_are_abbreviated_in_the_middle() -> None:
     assert shorten("short") == "short"
     assert shorten("a" * 20 + "b" * 20, 11) == "aaaaa…bbbbb"
     for length in range(3, 30):
         assert len(shorten("x" * 40, length)) == length
 
 
-def test_kinds_that_meet_in_a_figure_differ_in_lightness() -> None:
+def test_kinds_in_one_figure_differ_in_lightness() -> None:
     for colours in ((PAST, ACTION, "#FFFFFF"), (TWINS, ITSELF, ONE_WAY, "#FFFFFF")):
         values = sorted(lightness(colour) for colour in colours)
         assert min(b - a for a, b in itertools.pairwise(values)) > 15

@@ -1,4 +1,4 @@
-"""Reports: the same verdict in every form, names escaped, nothing from outside on the page."""
+"""Reports give the same verdict in every form, with escaped names and without external resources."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TWINS = check(load("identical-twins"))
 
 
 class Page(HTMLParser):
-    """Collects what the tests ask about: text, links, and whether every tag is closed."""
+    """Parses a page and collects text, links and tags; asserts that every tag is closed."""
 
     VOID = ("meta", "br", "link", "img", "hr", "input")
 
@@ -53,9 +53,9 @@ def without_figure(verdict: object) -> str:
     return "<svg></svg>"
 
 
-def printed(what: object, width: int = 120) -> str:
+def printed(renderable: object, width: int = 120) -> str:
     console = Console(file=io.StringIO(), width=width)
-    console.print(what)
+    console.print(renderable)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -76,7 +76,7 @@ def test_headline_and_summary() -> None:
     ]
 
 
-def test_block_rows_say_who_why_and_what_to_do() -> None:
+def test_block_rows_contain_latents_reasons_and_remedies() -> None:
     (twins,) = block_rows(TWINS)
     assert twins.cells() == (
         "left, right",
@@ -97,35 +97,35 @@ def test_block_rows_say_who_why_and_what_to_do() -> None:
         "the same neighbours (past driver), which the others share",
         "for each of first, second: an action on it and not on the rest or driver",
     )
-    free = block_rows(check(load("unconstrained-latent")))[0]
-    assert free.reason == "nothing constrains it"
+    unconstrained = block_rows(check(load("unconstrained-latent")))[0]
+    assert unconstrained.reason == "nothing constrains it"
     assert block_rows(check(load("Sachs interventions")))[0].reason == "nothing constrains them"
     assert block_rows(check(load("ActionDiag"))) == []
 
 
 @given(graphs())
 def test_following_the_remedies_of_all_rows_disentangles_everything(graph: CausalGraph) -> None:
-    """Each row asks for an action on each of its latents alone; together they must be enough."""
+    """Each row suggests an action on each of its latents alone; together these must suffice."""
     verdict = check(graph)
     rows = block_rows(verdict)
-    tangled = [name for row in rows for name in row.latents]
-    assert tangled == [
+    entangled = [name for row in rows for name in row.latents]
+    assert entangled == [
         latent.name
         for b in sorted({x.block for x in verdict.latents if not x.disentangled})
         for latent in verdict.latents
         if latent.block == b
     ]
-    alone = [[name == target for target in tangled] for name in graph.latents]
-    more = CausalGraph(graph.Gz, [[*row, *new] for row, new in zip(graph.Ga.toarray(), alone, strict=True)])
-    assert check(more, "both").complete
+    new_actions = [[name == target for target in entangled] for name in graph.latents]
+    Ga = [[*row, *new_row] for row, new_row in zip(graph.Ga.toarray(), new_actions, strict=True)]
+    assert check(CausalGraph(graph.Gz, Ga), "both").complete
 
 
-def test_graph_rows_count() -> None:
+def test_graph_rows_contain_counts() -> None:
     (row,) = graph_rows({"x": check(load("TimeBlockNonDiag"))})
     assert row.cells() == ("x", "10", "0", "32", "0", "5", "no")
 
 
-def test_shorten_never_hides_a_single_name() -> None:
+def test_lists_never_hide_a_single_name() -> None:
     assert listed("abcd", 3) == "a, b, c, d"
     assert listed("abcde", 3) == "a, b, c and 2 more"
 
@@ -154,7 +154,7 @@ def test_the_page_is_well_formed_self_contained_and_complete(several: bool) -> N
     assert len(page.links) == (5 if several else 0)
 
 
-def test_the_page_of_one_verdict_holds_the_real_figure() -> None:
+def test_the_page_of_one_verdict_contains_the_figure() -> None:
     page = Page(to_html(TWINS, title="Twins"))
     assert page.open == []
     assert "svg" in page.tags
@@ -176,7 +176,7 @@ def test_markup_in_names_stays_text() -> None:
     assert r"50\% \& \$x\_1\textasciicircum{}2\$ \#\{\}\textasciitilde{}\textbackslash{}" in to_latex(verdict)
 
 
-def test_long_reports_say_what_they_leave_out() -> None:
+def test_long_reports_count_hidden_blocks() -> None:
     n = 150
     nested = check(CausalGraph(Ga=[[int(j <= i) for j in range(n)] for i in range(n)]))
     assert "49 more blocks are not shown" in Page(to_html(nested, figure=without_figure)).text
@@ -184,7 +184,7 @@ def test_long_reports_say_what_they_leave_out() -> None:
     assert "not shown" not in to_markdown(nested)
 
 
-def test_markdown_of_several_starts_with_a_table() -> None:
+def test_markdown_of_several_verdicts_begins_with_a_table() -> None:
     text = to_markdown({name: check(load(name)) for name in ("ActionDiag", "identical-twins")})
     assert text.splitlines()[0] == "| graph | latents | actions | edges | disentangled | blocks | complete |"
     assert "| ActionDiag | 10 | 10 | 10 | 10 | 10 | yes |" in text
@@ -194,15 +194,15 @@ def test_markdown_of_several_starts_with_a_table() -> None:
     assert "Sufficient influence" in text
 
 
-def test_latex_of_several_is_one_table() -> None:
+def test_latex_of_several_verdicts_is_one_table() -> None:
     text = to_latex({"a_b": TWINS, "c": check(load("TimeDiag"))})
     assert r"a\_b & 3 & 2 & 3 & 1 & 2 & no \\" in text
     assert text.count(r"\begin{tabular}{p{0.4\linewidth}rrrrrl}") == text.count(r"\end{tabular}") == 1
 
 
 @given(st.dictionaries(st.text("ab|<[", min_size=1), graphs(), min_size=1, max_size=3))
-def test_every_form_takes_every_graph(found: dict[str, CausalGraph]) -> None:
-    verdicts: dict[str, Verdict] = {name: check(graph) for name, graph in found.items()}
+def test_every_form_supports_every_graph(named: dict[str, CausalGraph]) -> None:
+    verdicts: dict[str, Verdict] = {name: check(graph) for name, graph in named.items()}
     assert Page(to_html(verdicts, figure=without_figure)).open == []
     for name, verdict in verdicts.items():
         assert verdict.headline[:20] in printed(show_one(name, verdict))

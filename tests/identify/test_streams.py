@@ -1,4 +1,4 @@
-"""Standard streams that are narrow, closed, full or unread: no traceback, no work undone, the right code."""
+"""Standard streams that are narrow, closed, full or unread: no traceback, complete work, the right exit code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GRAPH = "parent,child,kind\nspeed,place,latent\nplace,speed,latent\npush,place,a
 GREEK = "parent,child\nβ,β\nβ,x\nx,β\nx,x\n"
 CLOSED = "mechsparse: standard output is closed: the output is lost\n"
 COMMAND = [sys.executable, "-c", "import sys; from estimation.commands import main; sys.exit(main())"]
-LINE = [
+COMMANDS = [
     ["check", "greek.csv"],
     ["check", "graph.csv", "greek.csv"],
     ["check", "greek.csv", "--why", "x", "β"],
@@ -37,7 +37,7 @@ LINE = [
 
 
 class Stream(io.TextIOWrapper):
-    """A stream in memory; it fails with an error of the system where one is given."""
+    """A stream in memory that optionally fails with an error of the operating system."""
 
     def __init__(self, encoding: str = "utf-8", failure: int | None = None) -> None:
         super().__init__(_Raw(failure), encoding=encoding, write_through=True)
@@ -70,47 +70,45 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("graph.csv").write_text(GRAPH, encoding="utf-8")
     Path("greek.csv").write_text(GREEK, encoding="utf-8")
-    # of a graph in our own format nothing is said on standard error while standard output holds a file
+    # graphs in our own format cause no line on standard error when standard output holds a file
     write_graph(read_graph("graph.csv"), "graph.json")
     write_graph(read_graph("greek.csv"), "greek.json")
 
 
-def ran(
-    monkeypatch: pytest.MonkeyPatch, words: list[str], out: Stream | None, err: Stream | None = None
-) -> tuple[int, str]:
-    """The code, and what came on standard error."""
-    told = err or Stream()
+def run(monkeypatch: pytest.MonkeyPatch, words: list[str], out: Stream | None) -> tuple[int, str]:
+    """Run the command line and return the exit code and the text on standard error."""
+    err = Stream()
     monkeypatch.setattr(sys, "stdout", out)
-    monkeypatch.setattr(sys, "stderr", told)
+    monkeypatch.setattr(sys, "stderr", err)
     code = main(words)
-    return code, told.text
+    return code, err.text
 
 
 # Encodings ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", LINE, ids=" ".join)
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437", "utf-16"])
-def test_what_the_encoding_lacks_is_spelled_or_escaped(
+def test_characters_that_the_encoding_lacks_are_spelled_or_escaped(
     monkeypatch: pytest.MonkeyPatch, words: list[str], encoding: str
 ) -> None:
     out = Stream(encoding)
-    assert ran(monkeypatch, words, out) == (0, "")
+    assert run(monkeypatch, words, out) == (0, "")
     if "greek.csv" in words and "graph.csv" not in words:
         assert ("β" if encoding == "utf-16" else "\\u03b2") in out.text
 
 
-def test_an_escaped_name_keeps_the_table_in_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_escaped_name_does_not_distort_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     out = Stream("ascii")
-    assert ran(monkeypatch, ["check", "greek.csv"], out) == (0, "")
+    assert run(monkeypatch, ["check", "greek.csv"], out) == (0, "")
     table = [line for line in out.text.splitlines() if line.startswith(("|", "+-"))]
     assert len(table) > 3
     assert len({len(line) for line in table}) == 1
 
 
-def test_a_report_is_written_in_utf_8_whatever_the_terminal_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_are_written_in_utf_8_for_any_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["check", "greek.csv", "--report", "r.html", "--markdown", "r.md", "--latex", "r.tex"]
-    assert ran(monkeypatch, words, Stream("cp1252")) == (0, "")
+    assert run(monkeypatch, words, Stream("cp1252")) == (0, "")
     for name in ("r.html", "r.md", "r.tex"):
         assert "β" in Path(name).read_text(encoding="utf-8")
 
@@ -118,19 +116,19 @@ def test_a_report_is_written_in_utf_8_whatever_the_terminal_shows(monkeypatch: p
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8", "utf-16"])
 def test_json_loses_nothing(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     out = Stream(encoding)
-    assert ran(monkeypatch, ["check", "greek.csv", "--json"], out) == (0, "")
+    assert run(monkeypatch, ["check", "greek.csv", "--json"], out) == (0, "")
     assert [latent["name"] for latent in json.loads(out.text)["latents"]] == ["β", "x"]
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are text there")
-def test_names_of_files_obey_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_of_files_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     name = os.fsdecode(b"bad\xff\x1b[31m\xe2\x80\xae.csv")
     Path(name).write_text(GREEK, encoding="utf-8")
     shown = "bad\\udcff\\x1b[31m\\u202e.csv"
     for words in ([name], [name, "graph.csv"], [name, "--json"]):
         out = Stream()
         code = ["check", *words, "--report", "r.html", "--markdown", "r.md", "--latex", "r.tex"]
-        assert ran(monkeypatch, code, out) == (0, "")
+        assert run(monkeypatch, code, out) == (0, "")
         assert "\x1b" not in out.text
         assert shown in out.text or "\\u001b[31m\\u202e" in out.text
     page = Path("r.html").read_text(encoding="utf-8")
@@ -138,17 +136,17 @@ def test_names_of_files_obey_no_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "\x1b" not in page
 
 
-def test_the_graph_itself_goes_to_standard_output_in_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_on_standard_output_is_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
     for words in (["convert", "greek.json", "-"], ["design", "greek.json", "-o", "-"]):
         out = Stream("cp1252")
-        assert ran(monkeypatch, words, out) == (0, "")
+        assert run(monkeypatch, words, out) == (0, "")
         Path("again.json").write_bytes(out.content)
         assert read_graph("again.json").latents == ("β", "x")
 
 
-def test_only_what_was_asked_for_goes_to_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_requested_file_goes_to_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
     out = Stream()
-    assert ran(monkeypatch, ["check", "graph.json", "--markdown", "-"], out) == (0, "")
+    assert run(monkeypatch, ["check", "graph.json", "--markdown", "-"], out) == (0, "")
     assert out.text.startswith("**")
 
 
@@ -159,13 +157,10 @@ def test_letters_of_an_unknown_encoding_are_escaped() -> None:
     assert printable("a\r\nb\0") == "a\\r\\nb\\x00"
 
 
-def test_no_figure_is_named_like_a_device_of_windows() -> None:
+def test_figures_do_not_get_the_names_of_windows_devices() -> None:
     verdict = check(load("ActionDiag"))
-    found = [
-        name
-        for name, _ in _file_names((name, verdict) for name in ("aux", "a/NUL.csv", "com1.b.json", "auxin"))
-    ]
-    assert found == ["_aux", "_NUL.csv", "_com1.b.json", "auxin"]
+    named = _file_names((name, verdict) for name in ("aux", "a/NUL.csv", "com1.b.json", "auxin"))
+    assert [name for name, _ in named] == ["_aux", "_NUL.csv", "_com1.b.json", "auxin"]
 
 
 # Closed, full, unread -------------------------------------------------------------------------------
@@ -173,17 +168,19 @@ def test_no_figure_is_named_like_a_device_of_windows() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [*LINE, ["check", "graph.csv", "--json"], ["--version"], ["convert", "graph.json", "-"]],
+    [*COMMANDS, ["check", "graph.csv", "--json"], ["--version"], ["convert", "graph.json", "-"]],
     ids=" ".join,
 )
-def test_lost_output_is_one_line_and_a_code(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
-    assert ran(monkeypatch, words, None) == (2, CLOSED)
+def test_lost_output_gives_one_line_and_exit_code_two(
+    monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    assert run(monkeypatch, words, None) == (2, CLOSED)
     closed = Stream()
     closed.close()
-    assert ran(monkeypatch, words, closed) == (2, CLOSED)
-    code, told = ran(monkeypatch, words, Stream(failure=errno.ENOSPC))
+    assert run(monkeypatch, words, closed) == (2, CLOSED)
+    code, error = run(monkeypatch, words, Stream(failure=errno.ENOSPC))
     assert code == 2
-    assert told == "mechsparse: standard output: no space left on device; the output is incomplete\n"
+    assert error == "mechsparse: standard output: no space left on device; the output is incomplete\n"
 
 
 @pytest.mark.parametrize(
@@ -197,28 +194,28 @@ def test_lost_output_is_one_line_and_a_code(monkeypatch: pytest.MonkeyPatch, wor
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )
-def test_files_are_written_whatever_becomes_of_the_output(
+def test_files_are_written_even_if_the_output_fails(
     monkeypatch: pytest.MonkeyPatch, words: list[str], written: str
 ) -> None:
     for out, code in ((None, 0), (Stream(failure=errno.EPIPE), 0), (Stream(failure=errno.ENOSPC), 2)):
-        assert ran(monkeypatch, words, out)[0] == code
+        assert run(monkeypatch, words, out)[0] == code
         assert Path(written).exists()
         Path(written).unlink()
 
 
 @pytest.mark.parametrize(
-    "words", [*LINE, ["catalog", "--json"], ["convert", "graph.json", "-"]], ids=" ".join
+    "words", [*COMMANDS, ["catalog", "--json"], ["convert", "graph.json", "-"]], ids=" ".join
 )
-def test_a_reader_that_leaves_does_no_harm(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
-    assert ran(monkeypatch, words, Stream(failure=errno.EPIPE)) == (0, "")
+def test_a_closed_pipe_is_not_an_error(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    assert run(monkeypatch, words, Stream(failure=errno.EPIPE)) == (0, "")
 
 
-def test_a_reader_that_leaves_changes_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_pipe_does_not_change_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     for graph, code in (("ActionDiag", 0), ("ActionBlockDiag", 1)):
-        assert ran(monkeypatch, ["check", graph, "--strict"], Stream(failure=errno.EPIPE)) == (code, "")
+        assert run(monkeypatch, ["check", graph, "--strict"], Stream(failure=errno.EPIPE)) == (code, "")
 
 
-def test_windows_calls_a_closed_pipe_an_invalid_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_reports_a_closed_pipe_as_an_invalid_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     error = OSError(errno.EINVAL, "Invalid argument")
     assert not is_broken_pipe(error)
     with monkeypatch.context() as patched:
@@ -226,7 +223,7 @@ def test_windows_calls_a_closed_pipe_an_invalid_argument(monkeypatch: pytest.Mon
         assert is_broken_pipe(error)
 
 
-def test_no_standard_error_leaves_the_code(
+def test_the_exit_code_is_right_without_standard_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stderr", None)
@@ -236,11 +233,11 @@ def test_no_standard_error_leaves_the_code(
     assert main(["check", "nowhere.csv"]) == 2
 
 
-def test_no_standard_input_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_standard_input_gives_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    code, told = ran(monkeypatch, ["check", "-"], Stream())
+    code, error = run(monkeypatch, ["check", "-"], Stream())
     assert code == 2
-    assert told == "mechsparse: standard input: is closed; give the name of a file, or pipe one in\n"
+    assert error == "mechsparse: standard input: is closed; give the name of a file, or pipe one in\n"
 
 
 def test_text_only_streams_of_notebooks_are_read_and_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,20 +248,20 @@ def test_text_only_streams_of_notebooks_are_read_and_written(monkeypatch: pytest
     assert json.loads(out.getvalue())["latents"] == ["β", "x"]
 
 
-def test_a_stream_that_can_only_write_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_with_only_a_write_method_suffices(monkeypatch: pytest.MonkeyPatch) -> None:
     class Tee:
-        said = ""
+        content = ""
 
         def write(self, text: str) -> None:
-            self.said += text
+            self.content += text
 
     tee = Tee()
     monkeypatch.setattr(sys, "stdout", tee)
     assert main(["check", "greek.csv"]) == 0
-    assert "β" in tee.said
+    assert "β" in tee.content
 
 
-def test_the_streams_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_streams_are_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     out, err = Stream(), Stream()
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
@@ -282,7 +279,7 @@ def test_the_streams_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
 # Whole processes ------------------------------------------------------------------------------------
 
 
-# what a notebook or a desktop left in MPLBACKEND may not exist: a process of the command draws all the same
+# a notebook or a desktop may have set MPLBACKEND to a backend that is unavailable, which must not matter
 BACKEND = {"MPLBACKEND": "nonsense"}
 
 
@@ -296,7 +293,7 @@ def shell(line: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 @pytest.mark.parametrize(
-    ("line", "code", "told"),
+    ("line", "code", "error"),
     [
         ("mechsparse check graph.csv >&-", 2, CLOSED),
         ("mechsparse check graph.csv --report r.html >&- 2>&- <&-", 0, ""),
@@ -304,14 +301,14 @@ def shell(line: str) -> subprocess.CompletedProcess[str]:
         ("mechsparse --help | true", 0, ""),
     ],
 )
-def test_a_process_ends_without_a_traceback(line: str, code: int, told: str) -> None:
+def test_a_process_ends_without_a_traceback(line: str, code: int, error: str) -> None:
     done = shell(line)
-    assert (done.returncode, done.stderr) == (code, told)
+    assert (done.returncode, done.stderr) == (code, error)
     assert Path("r.html").exists() == ("r.html" in line)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
-def test_a_full_disk_is_one_line() -> None:
+def test_a_full_disk_gives_one_line() -> None:
     done = shell("mechsparse catalog --json > /dev/full")
     assert done.returncode == 2
     assert done.stderr.startswith("mechsparse: standard output: no space left")
@@ -324,16 +321,16 @@ def test_closed_descriptors_are_occupied(monkeypatch: pytest.MonkeyPatch) -> Non
     def fstat(number: int) -> None:
         raise OSError(errno.EBADF, "Bad file descriptor")
 
-    def lowest(*_: object) -> int:
+    def open_lowest(*_: object) -> int:
         opened.append(len(opened))
         return opened[-1]
 
     inheritable: list[tuple[int, bool]] = []
-    note: Callable[[int, bool], None] = lambda number, wanted: inheritable.append((number, wanted))  # noqa: E731
+    record: Callable[[int, bool], None] = lambda number, flag: inheritable.append((number, flag))  # noqa: E731
     with monkeypatch.context() as patched:
         patched.setattr(os, "fstat", fstat)
-        patched.setattr(os, "open", lowest)
-        patched.setattr(os, "set_inheritable", note)
+        patched.setattr(os, "open", open_lowest)
+        patched.setattr(os, "set_inheritable", record)
         from identify.commands.streams import _occupy_closed_descriptors
 
         _occupy_closed_descriptors()
