@@ -107,10 +107,6 @@ def test_imports_go_one_way(path: Path) -> None:
     assert all(ORDER.index(name) < ORDER.index(here) for name in reached), (here, reached)
 
 
-# cycles that are still to be removed, each as the sorted names of its modules
-KNOWN_CYCLES = {("estimation.sweep.checks", "estimation.sweep.plan")}
-
-
 def imported_modules(path: Path, modules: set[str]) -> set[str]:
     """The modules of the project that a file imports at module level, including those for type checkers only."""
     names: set[str] = set()
@@ -133,7 +129,7 @@ def test_no_modules_import_each_other_in_a_cycle() -> None:
     modules = {module_of(path) for path in FILES}
     imports = nx.DiGraph({module_of(path): imported_modules(path, modules) for path in FILES})
     cycles = {tuple(sorted(group)) for group in nx.strongly_connected_components(imports) if len(group) > 1}
-    assert not cycles - KNOWN_CYCLES
+    assert not cycles
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)

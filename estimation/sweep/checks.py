@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from estimation.config.size import MOST_SAMPLES
 from estimation.exceptions import ConfigError
+from estimation.sweep.specification import DataSpec, Trial
 from identify.names import quoted
-
-if TYPE_CHECKING:
-    from estimation.sweep.plan import DataSpec, Trial
 
 __all__ = [
     "MAX_SEED",

@@ -10,7 +10,7 @@ from estimation.exceptions import ConfigError
 from estimation.storage.folders import forget_folder
 from estimation.storage.schema import Fields, Text
 from estimation.sweep.folders import DATA, STATE, read_record, status_of, write_record
-from estimation.sweep.plan import DataSpec, Trial
+from estimation.sweep.specification import DataSpec, Trial
 from identify.names import shown
 
 if TYPE_CHECKING:

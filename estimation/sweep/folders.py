@@ -27,7 +27,7 @@ from typing import Any, Literal
 
 from estimation.exceptions import CheckpointError, ConfigError
 from estimation.storage.schema import Fields, Flag, Form, Maybe, Real, Text, Whole, check
-from estimation.sweep.plan import Trial
+from estimation.sweep.specification import Trial
 from identify.exceptions import FileAccessError, FormatError
 from identify.files import make_folder, read_bytes, write_whole
 from identify.json_files import parse_json

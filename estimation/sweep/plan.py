@@ -25,14 +25,12 @@ A trial is one point in the product of both grids, with one seed.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -48,91 +46,14 @@ from estimation.sweep.checks import (
     require_known_keys,
     require_settings,
 )
+from estimation.sweep.specification import DataSpec, Trial
 from identify.exceptions import FormatError
 from identify.names import quoted, shown
 from identify.toml_files import read_toml
 
-__all__ = ["DataSpec", "SweepPlan", "Trial", "read_plan"]
+__all__ = ["SweepPlan", "read_plan"]
 
-_SAMPLES, _TEST_SAMPLES = 20_000, 5_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-@dataclass(frozen=True)
-class DataSpec:
-    """The source of the data of a trial.
-
-    Attributes:
-        name: Name of the data in the sweep.
-        source: Name of a published process, or path of a file.
-        test: Path of a file with test data; None to score on the training file.
-        samples: Number of training samples of a published process.
-        test_samples: Number of test samples of a published process.
-        density: Density of a random graph.
-        graph_seed: Seed of a random graph; None to draw the graph with ``seed``.
-        seed: Seed for `estimation.simulate.simulate`; None for the process exactly as published.
-    """
-
-    name: str
-    source: str
-    test: str | None = None
-    samples: int = _SAMPLES
-    test_samples: int = _TEST_SAMPLES
-    density: float | None = None
-    graph_seed: int | None = None
-    seed: int | None = None
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One run of a sweep.
-
-    Attributes:
-        data: The source of the data.
-        method: Name of the method in the sweep.
-        kind: The method, one of ``METHODS``.
-        setting: The point of the grid, which is what a sweep compares.
-        settings: All settings that were given, including those of the grid, without the seed.
-        seed: Seed of the training.
-    """
-
-    data: DataSpec
-    method: str
-    kind: str
-    setting: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Name of the folder of the run: readable, and unique to the trial."""
-        point = "-".join(f"{key}={value}" for key, value in self.setting.items())
-        readable = re.sub(r"[^A-Za-z0-9.=_-]+", "_", "-".join(part for part in (self.method, point) if part))
-        digest = hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:10]
-        return f"{self.data.name}-{readable[:80]}-seed{self.seed}-{digest}"
-
-    def config(self) -> TrainingConfig | BaselineConfig:
-        """Return the settings as a configuration, with the seed and, unless set otherwise, one thread."""
-        settings = {"threads": 1, **self.settings, "seed": self.seed}
-        if self.kind in BASELINES:
-            return BaselineConfig.from_dict({**settings, "method": self.kind})
-        return TrainingConfig.from_dict(settings)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the trial as a dictionary that JSON can hold."""
-        return {
-            "data": asdict(self.data),
-            "method": self.method,
-            "kind": self.kind,
-            "setting": dict(self.setting),
-            "settings": dict(self.settings),
-            "seed": self.seed,
-        }
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Trial:
-        """Return the trial that `to_dict` was called on."""
-        return cls(**{**record, "data": DataSpec(**record["data"])})
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from estimation.exceptions import CheckpointError, DataError
 from estimation.selection import Selection, select, udr
 from estimation.selection.rules import DEFAULT_RULE
 from estimation.sweep.folders import FAILED, RESULT, RESULT_SCHEMA, read_record, read_trial, status_of
-from estimation.sweep.plan import SweepPlan, Trial
+from estimation.sweep.plan import SweepPlan
+from estimation.sweep.specification import Trial
 from identify.files import write_whole
 
 __all__ = ["COLUMNS", "Results", "collect"]

@@ -10,7 +10,8 @@ from pathlib import Path
 from estimation.exceptions import ConfigError
 from estimation.sweep.data import require_same_data
 from estimation.sweep.folders import FAILED, Status, require_same_settings, status_of, write_record
-from estimation.sweep.plan import SweepPlan, Trial
+from estimation.sweep.plan import SweepPlan
+from estimation.sweep.specification import Trial
 from estimation.sweep.trial import run_trial
 from estimation.sweep.workers import WorkerDiedError, Workers, local_workers
 from identify.files import make_folder

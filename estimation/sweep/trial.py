@@ -23,7 +23,7 @@ from estimation.sweep.folders import (
     write_record,
     write_trial,
 )
-from estimation.sweep.plan import Trial
+from estimation.sweep.specification import Trial
 from identify.exceptions import IdentifyError, one_line
 from identify.files import write_whole
 

@@ -23,7 +23,7 @@ from estimation.exceptions import CheckpointError, DataError
 from estimation.learned import learned_entanglement
 from estimation.selection.measurement import measure_runs
 from estimation.sweep.data import load_data
-from estimation.sweep.plan import DataSpec
+from estimation.sweep.specification import DataSpec
 from estimation.trained import TrainedModel, names_of, names_record
 from estimation.training import fit
 from identify.graph import CausalGraph
