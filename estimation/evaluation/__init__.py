@@ -5,7 +5,7 @@ module            contents
 ================  ==============================================================================
 ``comparison``    `compare`: the learned entanglement against the predicted one
 ``scores``        `evaluate`: all scores of one model
-``verification``  `verify`: several runs against the prediction of the best run
+``verification``  ``verify``: several runs against the prediction of the best run
 ================  ==============================================================================
 """
 

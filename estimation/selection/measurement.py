@@ -1,4 +1,4 @@
-"""`measure_runs`: the runs for `select`, from trained models and held-out data."""
+"""`measure_runs`: the runs for ``select``, from trained models and held-out data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runs that `select` compares, and their summary per setting."""
+"""The runs that ``select`` compares, and their summary per setting."""
 
 from __future__ import annotations
 

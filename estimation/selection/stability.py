@@ -74,7 +74,7 @@ def partial_udr(latents: Sequence[ArrayLike], graphs: Sequence[CausalGraph]) -> 
 
     Latents that the theory cannot identify separately may mix differently in every run, which lowers `udr`. This score
     regresses each latent of a run on the latents of the other run that it may mix with. If the graphs allow all latents
-    to mix, all runs with the same information agree. Use this score together with sparsity and fit, as `select` does.
+    to mix, all runs with the same information agree. Use this score together with sparsity and fit, as ``select`` does.
 
     Args:
         latents: Encodings of the same observations by each of S runs; see `udr`.
