@@ -44,7 +44,7 @@ def learned_entanglement(
             count as points.
         other: Second model B of the same data, for instance of another seed, whose latents are the columns. Up to the
             matching, the edges must lie inside the entanglement predicted from A's own graph.
-        method: Method, one of ``METHODS``. None chooses ``"models"`` if there is another model, otherwise ``"jacobian"`` if
+        method: One of ``METHODS``. None chooses ``"models"`` if there is another model, otherwise ``"jacobian"`` if
             true decoder and model's decoder exist, otherwise ``"regression"``. Derivatives also count small, steep
             terms, a regression only terms that explain variance; therefore short runs contradict the prediction more
             often when measured by derivatives (docs/experiments.md).

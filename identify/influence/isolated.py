@@ -50,7 +50,7 @@ def decide_file(
     """Read mechanisms from a file and decide sufficient influence of every cause.
 
     Args:
-        path: The file; see `identify.mechanisms.read_mechanisms`.
+        path: The file; see `identify.mechanisms.files.read_mechanisms`.
         family: See `identify.influence.check_influence`.
         time_limit: Seconds for all of the work, counted from when sympy is imported.
         after_graph: Called with the graph as soon as it is known; an exception that it raises ends the work.
@@ -61,7 +61,7 @@ def decide_file(
 
     Raises:
         UndecidedError: If the time limit passes before the graph is known.
-        IdentifyError: See `identify.mechanisms.read_mechanisms` and `identify.influence.check_influence`.
+        IdentifyError: See `identify.mechanisms.files.read_mechanisms` and `identify.influence.check_influence`.
     """
     request = Request(os.fspath(path), family, check_seconds(time_limit))
     graph: CausalGraph | None = None
