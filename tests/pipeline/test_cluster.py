@@ -182,7 +182,7 @@ def test_the_command_refuses_both_scheduler_and_slurm(
     out = str(tmp_path / "runs")
     assert main(["sweep", str(path), "-o", out, "--scheduler", "tcp://x:1", "--slurm", "2"]) == 2
     assert capsys.readouterr().err == (
-        "mechsparse: --scheduler and --slurm are both given; the runs go to one of them\n"
+        "mechsparse: --scheduler and --slurm are both given; give one of them\n"
     )
 
 
