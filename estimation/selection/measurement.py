@@ -47,7 +47,7 @@ def measure_runs(
         >>> from estimation.simulate.sampling import simulate
         >>> from estimation.training import fit
         >>> data, held_out = (simulate("ActionBlockDiag", 300, split=split) for split in ("train", "valid"))
-        >>> tiny = {"steps": 20, "width": 8, "transition_width": 4, "batch_size": 64}
+        >>> tiny = {"steps": 20, "width": 8, "transition_width": 4, "batch_size": 64, "unmixing": False}
         >>> models = [
         ...     (k, fit(data, TrainingConfig(max_edges_actions=k, seed=s, **tiny))) for k in (5, 10) for s in (0, 1)
         ... ]
