@@ -156,6 +156,7 @@ class Orders:
 
     @property
     def count(self) -> int:
+        """Number of permutations."""
         return 0 if self._first is None else self._symmetry.order
 
     def __len__(self) -> int:
@@ -202,7 +203,8 @@ def consistency_class(graph: CausalGraph, engine: str | None = None) -> Consiste
         engine: ``"igraph"`` or ``"python"``; by default the first that is installed.
 
     Raises:
-        RequestError: On first use of the class, if there is no such engine or the Python engine gives up the search.
+        RequestError: If there is no such engine, or the Python engine gives up the search. Raised on first use of the
+            class.
 
     Source:
         Lachapelle et al., arXiv 2401.04890, the definition of consistent models and that it is an equivalence.

@@ -165,10 +165,12 @@ class Verdict:
 
     @property
     def graph(self) -> CausalGraph:
+        """The causal graph of the verdict."""
         return self.entanglement.graph
 
     @property
     def using(self) -> frozenset[str]:
+        """The parts of the graph that the verdict uses."""
         return self.entanglement.using
 
     @property
@@ -202,15 +204,16 @@ class Verdict:
 
     @property
     def n_disentangled(self) -> int:
+        """Number of disentangled latents."""
         return int(self.entanglement.disentangled.sum())
 
     @cached_property
     def conditions(self) -> tuple[Condition, ...]:
         """The conditions under which the verdict is a guarantee, each proved, refuted or assumed.
 
-        The first three are about the decoder, the fit and the learned graph, which no causal graph and no mechanism can
-        show.
-        Sufficient influence follows: of each cause in use if it was decided, otherwise as a whole.
+        The first three are about the decoder, the fit and the learned graph; they don't follow from a causal graph or
+        from mechanisms. Sufficient influence comes last: one condition per cause in use if it was decided, otherwise
+        one condition for all causes.
         """
         actions = self.graph.actions if ACTIONS in self.using else ()
         return conditions_of(self.influence, actions, PAST in self.using)

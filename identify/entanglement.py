@@ -71,10 +71,12 @@ class Entanglement:
 
     @property
     def n_latents(self) -> int:
+        """Number of latents."""
         return len(self.labels)
 
     @property
     def n_blocks(self) -> int:
+        """Number of blocks of latents with equal neighbourhoods."""
         return int(self.above.shape[0])
 
     @cached_property

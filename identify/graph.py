@@ -188,10 +188,12 @@ class CausalGraph:
 
     @property
     def n_latents(self) -> int:
+        """Number of latents."""
         return int(self._Gz.shape[0])
 
     @property
     def n_actions(self) -> int:
+        """Number of actions."""
         return int(self._Ga.shape[1])
 
     @property
@@ -239,7 +241,7 @@ class CausalGraph:
             order: A permutation of 0..n-1.
 
         Raises:
-            RequestError: ``order`` is not a permutation of the latents.
+            RequestError: If ``order`` is not a permutation of the latents.
 
         Example:
             >>> CausalGraph(Ga=[[1, 0], [1, 1]]).permute([1, 0]).Ga.toarray().astype(int).tolist()

@@ -124,7 +124,7 @@ def dependencies(
         seconds: Time limit for the decision on one entry.
 
     Raises:
-        RequestError: See `dependency_graph`.
+        RequestError: If an argument is invalid, as in `dependency_graph`.
     """
     seconds = check_seconds(seconds)
     components, symbols = _validate(expressions, variables)

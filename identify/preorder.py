@@ -52,6 +52,7 @@ class Preorder:
 
     @property
     def n_groups(self) -> int:
+        """Number of groups of equal rows."""
         return int(self.above.shape[0])
 
 

@@ -10,13 +10,25 @@ graph leaves entangled, that is, the ordered pairs (i, j), i != j, with V[i, j] 
 
 Separation is necessary, not sufficient: an action with several targets must also move them in enough different ways.
 
-Modules:
-    ``prices``, ``candidates``, ``candidate_files``: exact prices; candidates, checked against the graph; their files.
-    ``demand``, ``greedy``, ``subsets``, ``cover``, ``partial``: set covers. The pairs and how often candidates separate
-    them; greedy covers; enumeration of few candidates; integer programming; the best choice within a budget.
-    ``blocks``, ``bounds``, ``codes``, ``exact_codes``, ``free``: free choice. The latents that need codes; bounds;
-    codes by construction; codes by integer programming; the search. ``result``, ``interventions``: `Design`;
-    `design_interventions`.
+===================  =============================================================
+module               contents
+===================  =============================================================
+``prices``           exact prices
+``candidates``       `Candidate`: candidates, checked against the graph
+``candidate_files``  candidates from files
+``demand``           the pairs to separate, and how often candidates separate them
+``greedy``           greedy covers
+``subsets``          enumeration of few candidates
+``cover``            set covers by integer programming
+``partial``          the best choice within a budget
+``blocks``           the latents that need codes
+``bounds``           bounds on the number of actions
+``codes``            codes by construction
+``exact_codes``      codes by integer programming
+``free``             the search for codes
+``result``           `Design` and its interventions
+``interventions``    `design_interventions`
+===================  =============================================================
 """
 
 from __future__ import annotations

@@ -71,6 +71,7 @@ class Cover:
 
     @property
     def optimal(self) -> bool:
+        """Whether the cost is proved minimal."""
         return relative_gap(self.cost, self.lower_bound) <= _MAX_GAP
 
 
@@ -258,6 +259,7 @@ class _Search:
         self._raise_bound(known_bound)
 
     def run(self, neighbourhoods: bool = True) -> Cover:
+        """Search until the cover is proved optimal or the time is over, and return the best cover."""
         if self.demand.needs.any():
             self.cuts, self.cut_bounds = _strengthening_cuts(self.demand)
             self._solve_relaxation()

@@ -36,6 +36,7 @@ class PartialCover:
 
     @property
     def n_separated(self) -> int:
+        """Number of latents with all pairs separated."""
         return int(self.separated.sum())
 
 
@@ -100,6 +101,7 @@ class _Search:
         self.upper_bound = int(demand.recoverable.sum())
 
     def time_left(self) -> float:
+        """Return the seconds left."""
         return self.deadline - time.monotonic()
 
     def step(self) -> bool:

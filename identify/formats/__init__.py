@@ -2,10 +2,22 @@
 
 The page "File formats" of the documentation describes the formats with examples.
 
-Modules:
-    ``base``: `Format`, `Reading`. ``described``: what a file was read as, in one sentence. ``structured``, ``arrays``:
-    JSON; NPZ. ``cells``, ``adjacency``, ``tables``: cells of text tables; the two forms of CSV. ``drawing``,
-    ``dot_grammar``, ``dot``, ``gml``, ``graphml``: formats of programs that draw graphs.
+===============  ====================================================
+module           contents
+===============  ====================================================
+``base``         `Format` and `Reading`
+``described``    what a file was read as, in one sentence
+``structured``   JSON
+``arrays``       NPZ
+``cells``        cells of text tables
+``adjacency``    CSV: an adjacency table
+``tables``       CSV: an edge list, or the form that the header shows
+``drawing``      what the formats of drawing programs share
+``dot_grammar``  the grammar of DOT
+``dot``          DOT
+``gml``          GML
+``graphml``      GraphML
+===============  ====================================================
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ class Table:
         return ["" if titles[0] == "unnamed: 0" else titles[0], *titles[1:]]
 
     def column(self, position: int) -> list[str]:
+        """Return the cells of a column."""
         return [line.cells[position] for line in self.lines]
 
     def without_index(self) -> Table:

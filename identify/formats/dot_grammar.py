@@ -50,11 +50,14 @@ class Html(str):
 
 @dataclass(frozen=True)
 class _Token:
+    """A token of the text, with its line."""
+
     kind: str
     text: str
     line: int
 
     def is_sign(self, *signs: str) -> bool:
+        """Return whether the token is one of the signs."""
         return self.kind == "sign" and self.text in signs
 
     def keyword(self) -> str:
@@ -100,6 +103,7 @@ class _Scope:
     depth: int = 0
 
     def inner(self) -> _Scope:
+        """Return the scope of a subgraph in this one."""
         return _Scope(self.node.new_child(), self.edge.new_child(), depth=self.depth + 1)
 
 
@@ -121,6 +125,8 @@ def parse_dot(text: str) -> DotGraph:
 
 
 class _Parser:
+    """Recursive-descent parser of one graph."""
+
     def __init__(self, text: str) -> None:
         self._tokens = _tokens(text)
         self._next = next(self._tokens)
@@ -129,6 +135,7 @@ class _Parser:
         self._first_edges: dict[tuple[str, str, str], tuple[DotEdge, str]] = {}
 
     def graph(self) -> DotGraph:
+        """Parse the whole text."""
         if self._next.keyword() == "strict":
             self._graph.strict = True
             self._take()

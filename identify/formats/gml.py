@@ -49,6 +49,7 @@ class _Record:
         return values[0][0] if values else None
 
     def all(self, key: str) -> list[_Record]:
+        """Return all records with a key."""
         return [record for name, record in self.records if name.lower() == key]
 
 
@@ -89,7 +90,7 @@ def _add_node(record: _Record, drawing: Drawing, groups: set[str]) -> None:
     if ident in drawing.nodes or ident in groups:
         raise FormatError(f"{place}: node {shown(ident)} is declared twice; ids must be unique")
     if (record.value("isgroup") or "0") != "0":
-        # yEd draws a group as a frame open_records other nodes
+        # yEd draws a group as a frame around other nodes
         groups.add(ident)
         return
     labels = {source: _on_one_line(text) for source in _SOURCES if (text := record.value(source))}

@@ -13,14 +13,18 @@ the derivatives of the natural parameters must be independent.
 
 Every answer carries a certificate that can be verified:
 
-check       `check_influence`: decide all causes in turn
-actions     sufficient influence of one action
-past        sufficient influence of the past, and sufficient variability
-functions   linear independence with the values of discrete actions substituted
-report      the answers and the report
-isolated    `decide_file`: decide a file of mechanisms in a process of its own, within a time limit
-worker      the code of that process
-messages    the messages between the two processes
+=============  =======================================================================================
+module         contents
+=============  =======================================================================================
+``check``      `check_influence`: decide all causes in turn
+``actions``    sufficient influence of one action
+``past``       sufficient influence of the past, and sufficient variability
+``functions``  linear independence with the values of discrete actions substituted
+``report``     the answers and the report
+``isolated``   `decide_file`: decide a file of mechanisms in a process of its own, within a time limit
+``worker``     the code of that process
+``messages``   the messages between the two processes
+=============  =======================================================================================
 
 (Lachapelle et al., arXiv 2401.04890, the assumptions of sufficient influence of actions, continuous and discrete, and
 of temporal dependencies; the exponential case with linear identifiability after Lachapelle et al. 2022, arXiv

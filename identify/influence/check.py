@@ -105,6 +105,7 @@ class _Clock:
     end: float
 
     def remaining(self) -> float:
+        """Return the seconds left."""
         return max(self.end - time.monotonic(), 0.0)
 
     def decide(self, cause: str, decide_cause: Callable[[], Influence]) -> Influence:

@@ -61,7 +61,8 @@ def decide_file(
 
     Raises:
         UndecidedError: If the time limit passes before the graph is known.
-        IdentifyError: See `identify.mechanisms.files.read_mechanisms` and `identify.influence.check_influence`.
+        IdentifyError: If the file or an argument is invalid, as in `identify.mechanisms.files.read_mechanisms` and
+            `identify.influence.check_influence`.
     """
     request = Request(os.fspath(path), family, check_seconds(time_limit))
     graph: CausalGraph | None = None

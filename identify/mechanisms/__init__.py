@@ -1,10 +1,14 @@
 """Conditional densities of the latents, written in sympy, and the causal graph that they imply.
 
-densities   builders of log-densities: gaussian, laplace, mixture, ...
-model       `Mechanisms`: the log-densities of all latents, and the causal graph
-natural     log-densities as exponential families
-formulas    formulas in text -> sympy expressions, without executing anything
-files       mechanisms from TOML and Python files
+=============  ====================================================================
+module         contents
+=============  ====================================================================
+``densities``  builders of log-densities: gaussian, laplace, mixture, ...
+``model``      `Mechanisms`: the log-densities of all latents, and the causal graph
+``natural``    log-densities as exponential families
+``formulas``   formulas in text -> sympy expressions, without executing anything
+``files``      mechanisms from TOML and Python files
+=============  ====================================================================
 """
 
 from identify.mechanisms.densities import (

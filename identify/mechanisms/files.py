@@ -54,7 +54,7 @@ def read_mechanisms(path: str | os.PathLike[str], seconds: float = _DEFAULT_SECO
         FileAccessError: If the file can't be read.
         FormatError: If the file has another suffix, is not valid TOML, lacks a key or has an unknown one, has a formula
             that can't be parsed, or is a Python file that fails or does not set ``mechanisms``.
-        MechanismError: See `Mechanisms`.
+        MechanismError: If the densities don't form a model; see `Mechanisms`.
         RequestError: If a density is impossible, for instance one with a negative variance.
         UndecidedError: If reading the formulas exceeds the time limit.
     """

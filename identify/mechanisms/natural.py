@@ -22,8 +22,8 @@ class NaturalForm:
     """One latent's score as sum_k derivatives[k] * parameters[k], plus a function of the latent alone.
 
     Attributes:
-        derivatives: T_k'(z), expressions in the latent.
-        parameters: lambda_k(c), expressions in the conditions.
+        derivatives: Derivatives T_k'(z), expressions in the latent.
+        parameters: Natural parameters lambda_k(c), expressions in the conditions.
     """
 
     derivatives: tuple[sympy.Expr, ...]

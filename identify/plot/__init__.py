@@ -5,11 +5,24 @@ Every function takes an ``ax`` and returns it. Labels, marks and level of detail
 alone. New figures are dark on white in any style of matplotlib. On user-supplied axes, colours are adapted to the
 background.
 
-Modules:
-    ``layers``, ``layer_order``: the graph in two layers; the order of its nodes. ``matrices``, ``cells``: matrices.
-    ``blocks``, ``packing``, ``counts``: blocks of entangled latents; their layout; bar charts for very many.
-    ``overview``, ``design``: a whole verdict; a design of interventions.
-    ``legend``, ``style``, ``contrast``, ``paper``, ``save``: legends; colours and text; contrast; backgrounds; files.
+===============  =========================================
+module           contents
+===============  =========================================
+``layers``       the graph in two layers
+``layer_order``  the order of the nodes in the layers
+``matrices``     the adjacency and entanglement matrices
+``cells``        cells of a matrix as an image with a grid
+``blocks``       blocks of entangled latents
+``packing``      the layout of blocks
+``counts``       bar charts, for very many latents
+``overview``     a whole verdict in one figure
+``design``       a design of interventions
+``legend``       legends
+``style``        colours, text and sizes
+``contrast``     contrast of colours
+``paper``        backgrounds, and figures dark on white
+``save``         figures to files
+===============  =========================================
 """
 
 from __future__ import annotations

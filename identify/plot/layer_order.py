@@ -124,14 +124,17 @@ class _Drawing:
 
     @cached_property
     def n_crossings(self) -> int:
+        """Number of crossings of edges."""
         return _count(self.edges, _flat(self.latents), _flat(self.actions))
 
     @property
     def from_actions(self) -> NDArray[np.float64]:
+        """The edges from actions."""
         return self.edges[:, : len(self.actions)]
 
     @property
     def from_past(self) -> NDArray[np.float64]:
+        """The edges from past latents."""
         return self.edges[:, len(self.actions) :]
 
 

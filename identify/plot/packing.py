@@ -44,6 +44,7 @@ class Box:
 
     @property
     def height(self) -> float:
+        """Height of the box, in units of the font size."""
         return (self.text.count("\n") + 1) * _LINE + _MARGIN * 0.5
 
 

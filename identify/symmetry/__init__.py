@@ -3,13 +3,17 @@
 Actions keep their identity, so a causal graph is a directed graph on the latents alone, in which the colour of a latent
 stands for its actions and its self-loop.
 
-coloured    causal graphs as coloured directed graphs; colour refinement
-folding     interchangeable vertices ("twins") are merged before the search
-engines     igraph's BLISS, or the search in Python if igraph is not installed
-search      individualisation and refinement in Python
-chain       stabiliser chains, which enumerate a group
-group       `SymmetryGroup`: order, generators, orbits, elements, canonical order
-matching    isomorphisms under constraints on the images of latents
+============  =====================================================================
+module        contents
+============  =====================================================================
+``coloured``  causal graphs as coloured directed graphs; colour refinement
+``folding``   interchangeable vertices ("twins"), merged before the search
+``engines``   igraph's BLISS, or the search in Python if igraph is not installed
+``search``    individualisation and refinement in Python
+``chain``     stabiliser chains, which enumerate a group
+``group``     `SymmetryGroup`: order, generators, orbits, elements, canonical order
+``matching``  isomorphisms under constraints on the images of latents
+============  =====================================================================
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ class Level:
 
     @property
     def size(self) -> int:
+        """Length of the orbit."""
         return len(self.schreier_tree) + 1
 
     def representatives(self, n: int) -> Iterator[Permutation]:

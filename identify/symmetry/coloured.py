@@ -35,9 +35,11 @@ class ColouredGraph:
 
     @property
     def n(self) -> int:
+        """Number of vertices."""
         return len(self.colours)
 
     def edges(self) -> list[tuple[int, int]]:
+        """Return the edges as (tail, head), in sorted order."""
         return [(tail, head) for tail, heads in enumerate(self.successors) for head in sorted(heads)]
 
 

@@ -48,7 +48,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Bliss:
-    """igraph's BLISS."""
+    """The result of BLISS, through igraph."""
 
     graph: ColouredGraph
 
