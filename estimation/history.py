@@ -74,7 +74,7 @@ class Record:
 
 @dataclass
 class History:
-    """The records of a run, and notes on what training did besides taking steps.
+    """The records of a run, and notes on what training did apart from taking steps.
 
     Attributes:
         records: Records in order.

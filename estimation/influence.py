@@ -57,7 +57,7 @@ def learned_influence(
 
     Raises:
         DataError: If the model has no actions, or if the data have other actions or too few rows.
-        RequestError: As `identify.evidence.numerical_influence`.
+        RequestError: If an argument is invalid, as in `identify.evidence.numerical_influence`.
     """
     shape = model.model.shape
     if not model.model.edges:

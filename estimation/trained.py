@@ -64,9 +64,9 @@ class TrainedModel:
         model: The torch module, in evaluation mode.
         config: Settings of the training run.
         history: Records and notes of the training run.
-        action_names: m names.
-        observation_shape: (C, H, W) if observations are flattened images, or None.
-        observation_names: d_x names; empty if the training data had none.
+        action_names: Names of the m actions.
+        observation_shape: Shape (C, H, W) if observations are flattened images, or None.
+        observation_names: Names of the d_x columns; empty if the training data had none.
         actions_named: Whether the training data named the actions; otherwise actions are matched by position.
         roles: Columns of the table that the training data were read from, or None.
         data_fingerprint: Digest of the training data, as `estimation.dataset.fingerprint.fingerprint` gives it; None
@@ -107,7 +107,7 @@ class TrainedModel:
 
     @property
     def n_observed(self) -> int:
-        """d_x, the number of observed dimensions."""
+        """Number of observed dimensions d_x."""
         return self.model.shape.n_observed
 
     def encode(self, observations: ArrayLike) -> Array:
@@ -179,7 +179,7 @@ class TrainedModel:
         """
         if not self.model.edges:
             raise DataError(
-                f"{name} is a model of {self.method}, which learns no graph: nothing is predicted of it"
+                f"{name} is a model of {self.method}, which learns no graph: the theory predicts nothing about it"
             )
 
     def negative_elbo(self, dataset: Dataset, seed: int = 0) -> dict[str, float] | None:
@@ -243,16 +243,16 @@ class TrainedModel:
         return {**self.__dict__, "model": copy.deepcopy(self.model).cpu()}
 
     def __copy__(self) -> Self:
-        return self._remade(self.__dict__)
+        return self._copied_with(self.__dict__)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        # copies stay where they are
-        return self._remade({name: copy.deepcopy(value, memo) for name, value in self.__dict__.items()})
+        # copies stay on the same device
+        return self._copied_with({name: copy.deepcopy(value, memo) for name, value in self.__dict__.items()})
 
-    def _remade(self, state: dict[str, Any]) -> Self:
-        made = object.__new__(type(self))
-        made.__dict__.update(state)
-        return made
+    def _copied_with(self, state: dict[str, Any]) -> Self:
+        copied = object.__new__(type(self))
+        copied.__dict__.update(state)
+        return copied
 
     def __repr__(self) -> str:
         shape = self.model.shape

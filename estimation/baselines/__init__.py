@@ -4,9 +4,9 @@ They share networks, optimiser, data and evaluation with it; only the method dif
 them when it is given a `BaselineConfig`.
 
 ========================  ==================================================================
-module                    what it holds
+module                    contents
 ========================  ==================================================================
-``encoders``              what all baselines share; the random and the supervised encoder
+``encoders``              the base class; the random and the supervised encoder
 ``variational``           VAE, beta-TCVAE, iVAE and SlowVAE
 ``temporal_differences``  the prior of SlowVAE
 ``contrastive``           permutation-contrastive learning (PCL)

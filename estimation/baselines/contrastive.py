@@ -53,7 +53,7 @@ class PCL(Baseline):
             nn.Parameter(torch.zeros(n, **CPU_FLOAT32)) for _ in range(3)
         )
         self.constant = nn.Parameter(torch.zeros((), **CPU_FLOAT32))
-        self.group = config.batch_size
+        self.group_size = config.batch_size
         # the mask of the drift: each latent depends on its own past only
         self.register_buffer("own", torch.eye(n, **CPU_FLOAT32), persistent=False)
 
@@ -61,15 +61,15 @@ class PCL(Baseline):
         x = self.standardise(batch.observations[:, -2:])
         past, present = self.mean_latents(x.flatten(0, 1)).view(*x.shape[:2], -1).unbind(1)
         # the loss grows with the number of other rows, so held-out data are evaluated in groups of a batch
-        groups = zip(torch.split(present, self.group), torch.split(past, self.group), strict=True)
+        groups = zip(torch.split(present, self.group_size), torch.split(past, self.group_size), strict=True)
         return torch.cat([self._negative_log_likelihood(*group) for group in groups]).mean()
 
     def _negative_log_likelihood(self, present: Tensor, past: Tensor) -> Tensor:
         """Return the negative log-likelihood of the true pairs in a group of rows, shape (B,)."""
         odds = self.odds(present, past)
-        own = torch.eye(len(odds), dtype=torch.bool, device=odds.device)
+        is_true_pair = torch.eye(len(odds), dtype=torch.bool, device=odds.device)
         softplus = nn.functional.softplus
-        return softplus(-odds.diagonal()) + softplus(odds).masked_fill(own, 0).sum(1)
+        return softplus(-odds.diagonal()) + softplus(odds).masked_fill(is_true_pair, 0).sum(1)
 
     def odds(self, present: Tensor, past: Tensor) -> Tensor:
         """Return the log-odds that a row of ``present`` follows a row of ``past``.

@@ -1,4 +1,4 @@
-"""What all baselines share, and the two that bound the scores of the others: a random and a supervised encoder."""
+"""The base class of all baselines, and the two that bound the scores of the others: random and supervised encoders."""
 
 from __future__ import annotations
 

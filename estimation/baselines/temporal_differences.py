@@ -25,8 +25,8 @@ class GeneralizedLaplacePrior(nn.Module):
     Args:
         n_latents: Number of latents.
         rate: Rate, one over the scale, of all latents; None learns one rate for each latent.
-        tail_exponent: 1 is Laplace, 2 is normal. Below 2 most differences are small and a few are large; above 2 the
-            distribution is flat, with light tails.
+        tail_exponent: Exponent of the density: 1 is Laplace, 2 is normal. Below 2 most differences are small and a few
+            are large; above 2 the distribution is flat, with light tails.
 
     Example:
         >>> GeneralizedLaplacePrior(2, rate=1.0, tail_exponent=1.0).cost(torch.tensor([[0.0, 3.0]])).exp()

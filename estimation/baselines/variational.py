@@ -45,7 +45,7 @@ _CORRELATION_ROWS = 256
 
 @dataclass(frozen=True)
 class Posterior:
-    """q(z | x) of all rows and steps, and a sample from it; all of shape (B, T, n)."""
+    """Posteriors q(z | x) of all rows and steps, and a sample from them; all of shape (B, T, n)."""
 
     mean: Tensor
     log_scale: Tensor
@@ -158,7 +158,7 @@ class VAE(Baseline):
 
 
 class TCVAE(VAE):
-    """beta-TCVAE: the total correlation of the aggregate posterior has the weight ``beta``.
+    """A beta-TCVAE: the total correlation of the aggregate posterior has the weight ``beta``.
 
     Chen et al., arXiv 1802.04942: the objective is their equation 4 with alpha and gamma at 1, the estimate of the
     densities their minibatch-weighted sampling.
@@ -189,7 +189,7 @@ class TCVAE(VAE):
 
 
 class IVAE(VAE):
-    """iVAE: a Gaussian prior whose means and variances are functions of the actions.
+    """An iVAE: a Gaussian prior whose means and variances are functions of the actions.
 
     Khemakhem et al., arXiv 1907.04809: the prior is their equation 7 with the two statistics of a Gaussian, the bound
     their equation 8. The posterior reads the observation alone, so that encoding needs no actions; the two agree when
@@ -294,6 +294,6 @@ def total_correlation(sample: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor
     unit = (sample[:, None] - mean) / log_scale.exp()
     density = -0.5 * (unit.square() + _LOG_2PI) - log_scale
     rows = math.log(len(sample))
-    together = density.sum(2).logsumexp(1) - rows
-    apart = (density.logsumexp(1) - rows).sum(1)
-    return (together - apart).mean()
+    log_joint = density.sum(2).logsumexp(1) - rows
+    log_product = (density.logsumexp(1) - rows).sum(1)
+    return (log_joint - log_product).mean()

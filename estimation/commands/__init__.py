@@ -1,7 +1,7 @@
 """The whole command line: the commands on graphs, and the training commands.
 
 ==================  ===================================================================
-module              what it holds
+module              contents
 ==================  ===================================================================
 ``app``             the application, and errors of missing packages and full memory
 ``options``         arguments and options that several commands share

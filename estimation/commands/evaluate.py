@@ -34,7 +34,7 @@ def evaluate(
     options: DataOptions,
     as_json: AsJson = False,
 ) -> int:
-    """Compare a trained model with the truth: scores, the learned graph, predicted beside learned entanglement.
+    """Compare a trained model with the truth: scores, the learned graph, predicted and learned entanglement.
 
     Data with true latents and a true graph, such as simulated data, give all of these; other data give the negative
     ELBO and the graph, and for them there is 'mechsparse compare'.

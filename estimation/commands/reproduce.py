@@ -1,4 +1,4 @@
-"""``mechsparse reproduce``: the published table, reproduced beside the published numbers."""
+"""``mechsparse reproduce``: reproduce the published table, next to the published numbers."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def reproduce(
     retry_failed: RetryFailed = False,
     as_json: AsJson = False,
 ) -> int:
-    """Reproduce the published table: eight data sets, published budgets, five seeds, beside the published numbers.
+    """Reproduce the published table: eight data sets, published budgets, five seeds, next to the published numbers.
 
     A run takes about 4 minutes on one core, the whole table 2 hours 40 minutes; --quick takes a fifth. It may be
     stopped at any time and started again with the same arguments.
@@ -131,7 +131,7 @@ def _figure(lines: tuple[SideBySide, ...]) -> dict[str, bytes]:
     with own_style():
         figure = Figure(figsize=(7.2, 1.2 + 0.34 * len(lines)), layout="constrained")
         plot_reproduction(lines, figure.subplots())
-        svg = figure_svg(figure, "reproduced beside published numbers")
+        svg = figure_svg(figure, "reproduced next to published numbers")
     return {"reproduction.svg": svg.encode()}
 
 

@@ -1,9 +1,9 @@
 """Settings of training runs: frozen dataclasses whose values are checked.
 
 =============  ==================================================================
-module         what it holds
+module         contents
 =============  ==================================================================
-``settings``   what all settings share: checks, TOML files, ``key=value`` changes
+``settings``   the base class of all settings: checks, TOML files, ``key=value``
 ``size``       how many numbers a model would hold, and the limit on that
 ``training``   `TrainingConfig`, for the sparse VAE, and its presets
 ``baselines``  `BaselineConfig`, for the baselines

@@ -121,4 +121,4 @@ class BaselineConfig(Settings):
         self.check()
         require_affordable(self.to_dict(), self.n_latents or 1)
         if self.device.startswith("mps"):
-            raise ConfigError(f"device is {self.device!r}, which is not tried; give 'cpu' or 'auto'")
+            raise ConfigError(f"device is {self.device!r}, which is untested; give 'cpu' or 'auto'")

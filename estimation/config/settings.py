@@ -1,4 +1,4 @@
-"""What all settings share: frozen dataclasses whose values are checked, read from Python, TOML or ``key=value``."""
+"""Base class of all settings: frozen dataclasses whose values are checked, read from Python, TOML or ``key=value``."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def read_settings(
     for name, value in fixed.items():
         if settings.setdefault(name, value) != value:
             raise ConfigError(
-                f"{name} is {quoted(settings[name])} among the settings and {quoted(value)} beside them; keep one"
+                f"{name} is {quoted(settings[name])} in the settings and {quoted(value)} as an option; keep one"
             )
     try:
         return kind.from_dict(settings)

@@ -127,10 +127,10 @@ def require_affordable_batch(settings: Mapping[str, Any], rows: int, n_latents: 
     # each row is compared with every other one
     units += rows if settings.get("method") == "pcl" else 0
     if rows * units > MOST_IN_BATCH:
-        most = max(2, MOST_IN_BATCH // units)
+        max_rows = max(2, MOST_IN_BATCH // units)
         raise ConfigError(
             f"a batch of {rows} rows has {rows * units:.0e} hidden units; at most {MOST_IN_BATCH:.0e} are held: "
-            f"batch_size={most} or less"
+            f"batch_size={max_rows} or less"
         )
 
 

@@ -15,7 +15,7 @@ from identify.names import quoted
 
 __all__ = ["PRESETS", "SPARSE_VAE", "TrainingConfig", "read_config"]
 
-# the method that these settings are of
+# name of the method that has these settings
 SPARSE_VAE = "sparse_vae"
 
 Preset = Literal["fast", "published"]
@@ -112,7 +112,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
 
 
 def _from_preset(name: str) -> Derived[Any]:
-    """A setting that has the preset's value where none is given."""
+    """Return a field whose default is the value of the preset."""
     return Derived(lambda config: PRESETS[config.preset][name])
 
 

@@ -1,7 +1,7 @@
 """Data to train on and to evaluate with.
 
 ===============  ============================================================================
-module           what it holds
+module           contents
 ===============  ============================================================================
 ``readers``      arrays, CSV, Parquet, NPZ and image folders, read into raw data
 ``checks``       checks of raw data

@@ -26,11 +26,11 @@ class HasColumns(HasRoles, Protocol):
 
     @property
     def observation_shape(self) -> tuple[int, ...] | None:
-        """(C, H, W) of images, or None."""
+        """Shape (C, H, W) of images, or None."""
 
     @property
     def n_observed(self) -> int:
-        """d_x."""
+        """Number of observed dimensions d_x."""
 
 
 def align(dataset: Dataset, like: HasColumns, label: str = "the model") -> Dataset:
@@ -43,7 +43,7 @@ def align(dataset: Dataset, like: HasColumns, label: str = "the model") -> Datas
     Args:
         dataset: Data to align.
         like: The training data, or the model trained on them.
-        label: How error messages call ``like``.
+        label: Name of ``like`` in error messages.
 
     Returns:
         The aligned dataset; the dataset itself if it is aligned already.
@@ -80,7 +80,7 @@ def align_observed(dataset: Dataset, like: HasColumns, label: str = "the model")
     Args:
         dataset: Data to align.
         like: The training data, or the model trained on them.
-        label: How error messages call ``like``.
+        label: Name of ``like`` in error messages.
 
     Raises:
         DataError: If an observed column is missing, or the numbers of columns differ.
@@ -122,7 +122,7 @@ def with_actions_of(graph: CausalGraph, other: CausalGraph, label: str) -> Causa
     Args:
         graph: Learned graph.
         other: Graph whose order of actions to use.
-        label: How the error message calls the model of ``graph``.
+        label: Name of the model of ``graph`` in error messages.
 
     Raises:
         DataError: If the graphs have different actions.

@@ -75,7 +75,7 @@ def checked_observations(values: Any, shape: Sequence[int] | None, allow_constan
 
     Args:
         values: Observations.
-        shape: (C, H, W) of images, whose pixels may be constant, or None.
+        shape: Shape (C, H, W) of images, whose pixels may be constant, or None.
         allow_constant: Whether columns may be constant.
 
     Raises:
@@ -158,7 +158,7 @@ def require_varying_actions(actions: Array, names: Sequence[str], allow_constant
 
     Args:
         actions: Actions, shape (..., d_a).
-        names: d_a names.
+        names: Names of the d_a actions.
         allow_constant: Whether columns may be constant.
 
     Raises:
@@ -170,12 +170,12 @@ def require_varying_actions(actions: Array, names: Sequence[str], allow_constant
 
 
 def require_known_values(training: Array, other: Array, names: Sequence[str]) -> None:
-    """Refuse a value of a discrete action, one with at most 20 distinct values, that training doesn't have.
+    """Refuse a value of a discrete action, one with at most 20 distinct values, that doesn't occur in training.
 
     Args:
         training: Actions of the training data, shape (..., d_a).
         other: Actions to check, shape (..., d_a).
-        names: d_a names.
+        names: Names of the d_a actions.
 
     Raises:
         DataError: If such a value occurs in ``other``.
@@ -231,7 +231,7 @@ def checked_observation_names(names: Sequence[str], count: int) -> tuple[str, ..
 
     Args:
         names: Given names; empty without names.
-        count: d_x.
+        count: Number of columns d_x.
 
     Raises:
         DataError: If their number is wrong, or a name is empty or repeats.

@@ -40,18 +40,18 @@ class Dataset:
     Arrays are shared with the caller, and methods may return views: treat them as read-only.
 
     Attributes:
-        observations: x, shape (N, T, d_x), float32, or float64 where a column varies little around a large value,
-            so that float32 would lose it. T is 1 without a past, 2 for pairs, or more.
-        actions: a, shape (N, d_a): the action that leads to the last step, and to every step when T > 2. Or shape
-            (N, T - 1, d_a) when T > 2: ``actions[:, t]`` acts on the step from t to t + 1. None without actions.
-        latents: True z, shape (N, T, d_z), or None.
+        observations: Observations x, shape (N, T, d_x), float32, or float64 where a column varies little around a large
+            value, so that float32 would lose it. T is 1 without a past, 2 for pairs, or more.
+        actions: Actions a, shape (N, d_a): the action that leads to the last step, and to every step when T > 2. Or
+            shape (N, T - 1, d_a) when T > 2: ``actions[:, t]`` acts on the step from t to t + 1. None without actions.
+        latents: True latents z, shape (N, T, d_z), or None.
         graph: True graph, or None.
         decoder: True decoder, from z to x without noise, or None. It is not written to files.
-        action_names: d_a names; an indicator of a categorical action is called like ``drug=ibuprofen``.
+        action_names: Names of the d_a actions. An indicator of a category has a name like ``drug=ibuprofen``.
         actions_named: Whether these names were given. If they were generated, actions of other data are matched by
             position.
-        observation_names: d_x names; empty without names.
-        observation_shape: (C, H, W) if a row of d_x numbers is a flattened image, else None.
+        observation_names: Names of the d_x columns; empty without names.
+        observation_shape: Shape (C, H, W) if a row of d_x numbers is a flattened image, else None.
         name: Name of the data in reports.
         episodes: Shape (N,), the sequence that a row was cut from, or None when rows are independent.
         notes: Remarks for the user, for instance that short episodes were left out.
@@ -101,12 +101,12 @@ class Dataset:
             latents: Shape (N, T, d_z), or (N, d_z) when T = 1.
             graph: True graph.
             decoder: True decoder.
-            action_names: d_a names; by default those of the graph, else ``a0, a1, ...``.
-            observation_shape: (C, H, W) of images given as flattened rows. Pixels may be constant.
+            action_names: Names of the d_a actions; by default those of the graph, else ``a0, a1, ...``.
+            observation_shape: Shape (C, H, W) of images given as flattened rows. Pixels may be constant.
             name: Name of the data.
             episodes: Shape (N,), whole numbers; rows of one episode stay together in `split`.
             notes: Remarks for the user.
-            observation_names: d_x names, by which columns of other data are matched.
+            observation_names: Names of the d_x columns, by which columns of other data are matched.
             allow_constant: Whether columns may be constant.
 
         Raises:
@@ -250,17 +250,17 @@ class Dataset:
 
     @property
     def n_observed(self) -> int:
-        """d_x, the number of observed dimensions at each step."""
+        """Number of observed dimensions d_x at each step."""
         return int(self.observations.shape[2])
 
     @property
     def n_actions(self) -> int:
-        """d_a, the number of columns of the actions; 0 without actions."""
+        """Number of columns d_a of the actions; 0 without actions."""
         return 0 if self.actions is None else int(self.actions.shape[-1])
 
     @property
     def n_latents(self) -> int | None:
-        """d_z, the number of true latents, or None if it is unknown."""
+        """Number of true latents d_z, or None if it is unknown."""
         if self.latents is not None:
             return int(self.latents.shape[2])
         return None if self.graph is None else self.graph.n_latents
@@ -384,7 +384,7 @@ class Dataset:
         Only discrete columns are checked, those with at most 20 distinct values here.
 
         Raises:
-            DataError: If such a value occurs in ``other``, or its actions are other ones.
+            DataError: If such a value occurs in ``other``, or its actions differ.
         """
         if self.action_names != other.action_names:
             raise DataError(f"actions are {_action_list(other)}; training had {_action_list(self)}")

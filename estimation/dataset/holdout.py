@@ -93,7 +93,7 @@ def require_alike(dataset: Dataset, held_out: Dataset) -> Dataset:
 
     Raises:
         ConfigError: If the numbers of steps differ.
-        DataError: If observed columns or actions are missing, or an action has a value that training doesn't have.
+        DataError: If observed columns or actions are missing, or an action has a value that doesn't occur in training.
     """
     if dataset.n_steps != held_out.n_steps:
         raise ConfigError(

@@ -73,8 +73,9 @@ def _fitted_regression(inputs: Array, target: Array, seed: int) -> Callable[[Arr
 
 @functools.cache
 def _thread_pools() -> Any:
-    """Return the controller of the libraries' thread pools; cached, since the search for libraries is slow and blocks
-    other threads that load one.
+    """Return the controller of the libraries' thread pools.
+
+    It is cached, since the search for libraries is slow and blocks other threads that load one.
     """
     # load the libraries whose pools are to be found
     import sklearn.ensemble  # noqa: F401

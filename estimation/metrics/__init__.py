@@ -12,6 +12,17 @@ DCI    Does each learned latent encode one true latent, and vice versa?   `dci`
 
 In-sample, MCC <= R_con <= R. An R_con near R indicates consistency with the prediction, an MCC near R complete
 disentanglement. `chance_level` returns the scores of the random rotation baseline. No score needs torch.
+
+==============  ==================================================
+module          contents
+==============  ==================================================
+``matching``    the assignment of learned to true latents, and MCC
+``regression``  R and R_con: multiple correlations
+``graphs``      SHD: the distance between two graphs
+``importance``  DCI
+``chance``      the scores of a random rotation
+``inputs``      checks of the arrays and graphs
+==============  ==================================================
 """
 
 from __future__ import annotations

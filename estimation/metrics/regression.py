@@ -43,8 +43,8 @@ class MultipleCorrelation:
 
     Attributes:
         score: Mean of ``per_latent``, 0 to 1.
-        per_latent: sqrt(max(R^2, 0)) of each true latent, shape (n,); 0 for a constant latent, and for a latent without
-            regressors.
+        per_latent: Root sqrt(max(R^2, 0)) of each true latent, shape (n,); 0 for a constant latent, and for a latent
+            without regressors.
         regressors: Learned latents that each true latent was regressed on, bool, shape (n, n_hat).
         held_out: Whether regression and score were computed on different rows.
     """

@@ -48,7 +48,7 @@ class ResidualFlow(nn.Module):
         True
     """
 
-    # mask of the latents that the flow transforms, shape (n,); saved models know it by this name
+    # mask of the latents that the flow transforms, shape (n,); saved models contain this name
     through: Tensor
 
     def __init__(self, n_latents: int, n_blocks: int, width: int, generator: torch.Generator) -> None:

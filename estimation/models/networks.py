@@ -24,7 +24,7 @@ __all__ = [
     "require_trainable",
 ]
 
-# of the leaky ReLU, as in the published experiments; smooth activations fitted worse in equal time
+# slope of the leaky ReLU below zero, as in the published experiments; smooth activations fitted worse in equal time
 NEGATIVE_SLOPE = 0.2
 
 

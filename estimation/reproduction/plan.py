@@ -96,7 +96,7 @@ def _budget(name: str, true_edges: bool) -> dict[str, int]:
 
 
 def _is_applicable(kind: str, name: str) -> bool:
-    """Whether a data set has the actions or the time series that a method needs."""
+    """Return whether a data set has the actions or the time series that a method needs."""
     if kind not in BASELINES or NEEDS.get(kind) in (None, "latents"):
         return True
     return (NEEDS[kind] == "actions") == name.startswith("Action")

@@ -115,7 +115,7 @@ def partial_udr(latents: Sequence[ArrayLike], graphs: Sequence[CausalGraph]) -> 
 def _pairwise_stability(latents: Sequence[ArrayLike], score: Callable[..., float]) -> Stability:
     arrays = [np.asarray(values, dtype=float) for values in latents]
     if len(arrays) < 2:
-        raise DataError(f"agreement needs two runs or more; got {len(arrays)}")
+        raise DataError(f"stability needs two runs or more; got {len(arrays)}")
     for number, array in enumerate(arrays):
         if array.shape[:-1] != arrays[0].shape[:-1]:
             raise DataError(

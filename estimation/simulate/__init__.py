@@ -1,7 +1,7 @@
 """Synthetic data: the published processes, and processes with any causal graph.
 
 =======================  ============================================================
-module                   what it holds
+module                   contents
 =======================  ============================================================
 ``mechanisms``           transition functions of the latents
 ``decoders``             maps from latents to observations

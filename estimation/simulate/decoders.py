@@ -71,8 +71,8 @@ class Polynomial(nn.Module):
     two entries of h. W^T x recovers h + h^3 / 6, which increases in every entry, so the map is injective.
 
     Args:
-        n_latents: d_z.
-        n_observed: d_x, at least d_z. With d_x = d_z there are no products.
+        n_latents: Number of latents d_z.
+        n_observed: Number of observed dimensions d_x, at least d_z. With d_x = d_z there are no products.
         generator: Random generator that samples the matrices.
 
     Raises:
@@ -142,7 +142,7 @@ class Balls(nn.Module):
 
     @property
     def observation_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width)."""
+        """Shape (channels, height, width)."""
         return (3, self.size, self.size)
 
     def forward(self, latents: Tensor) -> Tensor:

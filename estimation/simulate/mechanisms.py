@@ -195,10 +195,10 @@ def from_sympy(
 
     Args:
         graph: Parents of each latent. An expression may only use the symbols of its latent's parents.
-        means: n expressions.
-        past: n symbols of the past latents, if the expressions use them.
-        actions: m symbols of the actions, if the expressions use them.
-        variances: n expressions, or a number.
+        means: Expressions of the n means.
+        past: Symbols of the n past latents, if the expressions use them.
+        actions: Symbols of the m actions, if the expressions use them.
+        variances: Expressions of the n variances, or a number.
 
     Raises:
         ConfigError: If the number of expressions or symbols doesn't fit the graph, or an expression uses a symbol that

@@ -121,7 +121,7 @@ def simulate(
             mechanism for a name, sums of sines of the parents for a graph, and shifts for interventions.
         decoder: ``"mlp"`` (random, injective), ``"polynomial"``, ``"balls"`` (coloured balls on images of 32 x 32;
             requires an even number of latents), a module, or a function of (n_latents, generator) that returns one.
-        n_observed: d_x, the number of observed dimensions; by default twice the number of latents.
+        n_observed: Number of observed dimensions d_x; by default twice the number of latents.
         n_steps: T, the number of time steps; by default 2 with a past and 1 without.
         actions: ``"uniform"`` on [-2, 2], ``"normal"``, ``"interventions"`` (one indicator for each action, of which
             at most one is 1; no action in a fraction 1 / (m + 1) of the samples), or a function of (N, generator).

@@ -1,7 +1,7 @@
 """Folders that training writes: tensors as safetensors, everything else as JSON, replaced as a whole.
 
 ==============  ===========================================================================
-module          what it holds
+module          contents
 ==============  ===========================================================================
 ``schema``      forms of JSON content, checked before a value is used
 ``companions``  files that belong to the content of a folder and are replaced with it

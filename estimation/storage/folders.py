@@ -165,7 +165,7 @@ def load_state(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> N
     Args:
         model: The model.
         tensors: Tensors by name.
-        where: How error messages call the file of the tensors.
+        where: Name of the file of the tensors in error messages.
 
     Raises:
         CheckpointError: If a tensor is missing, superfluous, or of another shape or type; the message names it.

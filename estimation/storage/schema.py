@@ -28,7 +28,7 @@ def check(value: Any, form: Form, where: str = "it") -> None:
     Args:
         value: A value from a JSON file.
         form: Required form.
-        where: How the error message calls the value.
+        where: Name of the value in error messages.
 
     Raises:
         CheckpointError: If it differs; the message gives the place, the value there, and what is required.

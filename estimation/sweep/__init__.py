@@ -1,7 +1,7 @@
 """Sweeps: data sets x methods x settings x seeds, one folder per run, resumable, on one machine or a cluster.
 
 =================  ===================================================================================
-module           contents
+module             contents
 =================  ===================================================================================
 ``specification``  `Trial` and its data: one run of a sweep
 ``checks``         validation of a sweep before anything is trained

@@ -106,7 +106,7 @@ def require_data(spec: DataSpec) -> None:
 
 
 def is_integer_in(value: object, low: int, high: int) -> bool:
-    """Whether a value is an integer, not a boolean, from ``low`` to ``high``."""
+    """Return whether a value is an integer, not a boolean, from ``low`` to ``high``."""
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 

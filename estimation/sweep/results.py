@@ -112,7 +112,7 @@ class Results:
         return root / "results.csv", root / "results.parquet"
 
     def files(self) -> dict[str, bytes]:
-        """The contents of ``results.csv`` and ``results.parquet``, by name."""
+        """Return the contents of ``results.csv`` and ``results.parquet``, by name."""
         rows = [{**row, "setting": json.dumps(row["setting"], sort_keys=True)} for row in self.rows]
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")

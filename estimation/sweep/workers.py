@@ -12,7 +12,7 @@ Task = tuple[Callable[..., Any], tuple[Any, ...]]
 #: Runs tasks, and yields index and result of each task in any order.
 Workers = Callable[[Sequence[Task]], Iterator[tuple[int, Any]]]
 
-# tasks per worker and batch: few, so that few tasks come into question when a worker dies
+# tasks per worker and batch: few, so that few tasks are suspects when a worker dies
 _TASKS_PER_WORKER = 64
 
 

@@ -1,4 +1,4 @@
-"""How a baseline is trained: one loss, one optimiser, and now and then a rotation of the latents."""
+"""Training of a baseline: one loss, one optimiser, and a rotation of the latents at intervals."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ class BaselineProcedure(Procedure):
 
     Args:
         config: Settings of the run, which name the method.
-        given: Data and user-supplied networks.
+        initialisation: Data and user-supplied networks.
     """
 
     model: Baseline
 
-    def __init__(self, config: BaselineConfig, given: Initialisation) -> None:
+    def __init__(self, config: BaselineConfig, initialisation: Initialisation) -> None:
         with_latents = NEEDS.get(config.method) == "latents"
         generator = torch.Generator().manual_seed(config.seed)
-        self.model, self.batches = prepare(config, given, generator, with_latents)
+        self.model, self.batches = prepare(config, initialisation, generator, with_latents)
         self.config = config
         self.n_steps = config.steps if self.model.trained else 0
         place = self.batches.device, self.batches.dtype
         self.held_out = Batches(
-            given.held_out, _EVALUATION_ROWS, config.seed, *place, with_latents, self.model
+            initialisation.held_out, _EVALUATION_ROWS, config.seed, *place, with_latents, self.model
         )
         self.optimisers = [build(self.model.parameters(), config.optimizer, config.learning_rate)]
         self.constraints = nn.Module()

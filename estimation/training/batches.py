@@ -1,7 +1,7 @@
 """Batches of a dataset as tensors, in an order that depends on the seed and the step alone.
 
 No random state is carried from step to step: order and noise are functions of (seed, step). A run that was interrupted
-and resumed therefore sees the batches of an uninterrupted one.
+and resumed therefore gets the batches of an uninterrupted one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`fit`: train a model of any method, one step after the other, resumable at any of them."""
+"""`fit`: train a model of any method, step by step, resumable after any step."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def fit(
     Raises:
         ConfigError: If settings contradict the data or each other.
         DataError: If the data lack what the method needs, if validation data hold an action value that the training
-            data do not, if an action is called like a learned latent (``v0``), or if there are too few data to hold
+            data do not, if an action has the name of a learned latent (``v0``), or if there are too few data to hold
             some out.
         TrainingError: If the loss is not finite; the message names the step and the likely cause.
         CheckpointError: If the folder holds a damaged state, or that of a run with other settings or on other data, as
@@ -98,8 +98,8 @@ def fit(
     fingerprints = checkpointing.fingerprints(dataset, validation)
 
     def begin(start: int) -> Run:
-        given = Initialisation(pairs, held_out, encoder, decoder, start)
-        return Run(kind(settings, given), settings, fingerprints)  # type: ignore[arg-type]
+        initialisation = Initialisation(pairs, held_out, encoder, decoder, start)
+        return Run(kind(settings, initialisation), settings, fingerprints)  # type: ignore[arg-type]
 
     with thread_count(settings.threads):
         run = begin(0)

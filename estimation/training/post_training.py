@@ -80,7 +80,7 @@ def apply_flow_(model: SparseVAE, batches: Batches, config: TrainingConfig, step
 
 
 def refinements(config: TrainingConfig) -> dict[tuple[str, str], Refinement]:
-    """Return the refinements of a configuration in their order, by a noun and the participle of a verb for notes."""
+    """Return the refinements of a configuration in their order, by noun and participle for the notes."""
     steps: dict[tuple[str, str], Refinement] = {}
     if config.refinements:
         steps["encodings", "refined"] = refine_encodings_

@@ -1,4 +1,4 @@
-"""What the training loop asks of a method at every step, and what all methods prepare in the same way."""
+"""`Procedure`: the interface between the training loop and a method, and the preparation that all methods share."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StepLoss(NamedTuple):
 
 @dataclass(frozen=True)
 class Initialisation:
-    """What a run begins with, besides its settings.
+    """Data, user-supplied networks and number of the random start of a run.
 
     Attributes:
         dataset: Training data, of one or two steps per row.
@@ -62,7 +62,7 @@ class Procedure(ABC):
         model: Network in training.
         batches: Batches of the training data.
         optimisers: Optimisers whose learning rates `set_rates` sets.
-        constraints: Module whose state is kept in checkpoints beside that of the model.
+        constraints: Module whose state is kept in checkpoints together with that of the model.
         n_steps: Number of steps of a whole run.
         n_starts: Number of random starts to choose from; 1 for no choice.
         n_dense_steps: Number of steps before edges are removed.
@@ -91,7 +91,7 @@ class Procedure(ABC):
         """Return the part of training that a step belongs to, as records name it."""
 
     def label(self, step: int) -> str:
-        """Return the word on the progress bar."""
+        """Return the label of the progress bar."""
         return self.stage(step)
 
     @abstractmethod
@@ -111,7 +111,7 @@ class Procedure(ABC):
 
     @abstractmethod
     def record(self, step: int, loss: StepLoss, seconds: float) -> Record:
-        """Evaluate the model on held-out data after so many steps."""
+        """Evaluate the model on held-out data after ``step`` steps."""
 
     def held_out_loss(self) -> float:
         """Return the loss on held-out data, by which random starts are compared."""
@@ -136,13 +136,13 @@ class Procedure(ABC):
 
 
 def prepare(
-    config: Any, given: Initialisation, generator: torch.Generator, with_latents: bool = False
+    config: Any, initialisation: Initialisation, generator: torch.Generator, with_latents: bool = False
 ) -> tuple[Any, Batches]:
     """Build the model of a configuration on its device, with the scales of the data, and the batches of the data.
 
     Args:
         config: Settings of the run.
-        given: Data and user-supplied networks.
+        initialisation: Data and user-supplied networks.
         generator: Draws the initial weights.
         with_latents: Whether batches hold the true latents.
 
@@ -150,12 +150,14 @@ def prepare(
         The model, in training mode, and the batches.
     """
     device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
-    shape = Shape.of(given.dataset, config.n_latents)
-    model = build_model(shape, config, generator, given.encoder, given.decoder)
-    measured = scales(given.dataset)
+    shape = Shape.of(initialisation.dataset, config.n_latents)
+    model = build_model(shape, config, generator, initialisation.encoder, initialisation.decoder)
+    measured = scales(initialisation.dataset)
     model.set_scales_(measured.x_mean, measured.x_scale, measured.a_mean, measured.a_scale)
     model.x_centring, model.a_centring = measured.x_centring, measured.a_centring
     model.to(device, dtype).train()
-    batches = Batches(given.dataset, config.batch_size, config.seed, device, dtype, with_latents, model)
+    batches = Batches(
+        initialisation.dataset, config.batch_size, config.seed, device, dtype, with_latents, model
+    )
     require_affordable_batch(config.to_dict(), batches.size, shape.n_latents)
     return model, batches

@@ -14,7 +14,7 @@ __all__ = ["require_budgets", "require_finite", "require_new_names"]
 
 
 def require_new_names(action_names: tuple[str, ...], n_latents: int) -> None:
-    """Refuse an action that is called like a learned latent.
+    """Refuse an action with the name of a learned latent.
 
     Raises:
         DataError: If an action has such a name.

@@ -1,4 +1,4 @@
-"""The shapes that learning rates follow, as factors of the highest rate."""
+"""Schedules of learning rates, as factors of the highest rate."""
 
 from __future__ import annotations
 

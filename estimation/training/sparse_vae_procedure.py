@@ -1,4 +1,4 @@
-"""How a `SparseVAE` is trained: dense, sparse and frozen stages, rounds of unmixing, post-training refinement."""
+"""Training of a `SparseVAE`: dense, sparse and frozen stages, rounds of unmixing, post-training refinement."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _EMA_RATE = 0.05
 _SINGULAR: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 # the first of several rounds of unmixing keeps the edges of the budget times this factor
 _FIRST_BUDGET_FACTOR = 1.5
-_SHOWN = 200
+_MAX_REASON_LENGTH = 200
 
 
 class SparseVAEProcedure(Procedure):
@@ -45,19 +45,21 @@ class SparseVAEProcedure(Procedure):
 
     Args:
         config: Settings of the run.
-        given: Data, user-supplied networks and the number of the random start.
+        initialisation: Data, user-supplied networks and the number of the random start.
     """
 
     model: SparseVAE
     constraints: EdgeConstraints
 
-    def __init__(self, config: TrainingConfig, given: Initialisation) -> None:
-        require_budgets(Shape.of(given.dataset, config.n_latents), config)
-        self.model, self.batches = prepare(config, given, weights_of(config.seed, given.start))
-        self.config, self.plan, self.held_out = config, Plan.of(config), given.held_out
+    def __init__(self, config: TrainingConfig, initialisation: Initialisation) -> None:
+        require_budgets(Shape.of(initialisation.dataset, config.n_latents), config)
+        self.model, self.batches = prepare(
+            config, initialisation, weights_of(config.seed, initialisation.start)
+        )
+        self.config, self.plan, self.held_out = config, Plan.of(config), initialisation.held_out
         self.n_steps, self.n_dense_steps = self.plan.steps, self.plan.dense_end
         # starts with the same user-supplied networks would differ in little
-        supplied = given.encoder is not None or given.decoder is not None
+        supplied = initialisation.encoder is not None or initialisation.decoder is not None
         self.n_starts = 1 if supplied else config.starts
         self.constraints = EdgeConstraints(sorted(budgets(config))).to(self.batches.device)
         self.optimisers = self._new_optimisers()
@@ -155,7 +157,7 @@ class SparseVAEProcedure(Procedure):
 
         Args:
             noun: What is refined, for the note.
-            participle: How, for the note.
+            participle: What is done to it, for the note.
             refinement: Changes the model in place.
             step: Number of steps of training.
             before: Held-out terms before the change.
@@ -169,7 +171,7 @@ class SparseVAEProcedure(Procedure):
             after = self._held_out_terms()
         # decoders and data may be unsuitable in these ways; any other error is a fault, and is raised
         except (NotDifferentiableError, NoActiveLatentsError, _SINGULAR) as error:
-            reason = one_line(error, _SHOWN)
+            reason = one_line(error, _MAX_REASON_LENGTH)
         else:
             reason = f"the held-out negative ELBO went from {before['total']:.4g} to {after['total']:.4g}"
         if after is None or not after["total"] <= before["total"]:

@@ -1,8 +1,8 @@
-"""How edges are made few: not at all, by a penalty, by a constraint, or by projection onto a budget.
+"""Sparsity of the edges: by a penalty, by a constraint, by projection onto a budget, or not at all.
 
 The constraint is that of the published runs: expected edges of a mask at most the budget, as a Lagrangian with dual
 restarts (Lachapelle et al., arXiv 2401.04890, the section on constrained optimisation; Gallego-Posada et al. 2022),
-through cooper. The projection shifts all logits of a mask by one number at every step: nothing to tune.
+through cooper. The projection shifts all logits of a mask by one number at every step, and has nothing to tune.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Random starts: several initialisations are trained for a few hundred steps, and the best of them is continued.
 
-A start can end in a chart of the data in which the latents are curved. No later stage of training leaves that chart,
+A start can end in a parametrisation in which the latents are curved. No later stage of training changes that,
 since encoder and decoder would have to change together. The held-out ELBO identifies such starts after a few hundred
 steps (docs/experiments.md, "Random starts").
 """
@@ -26,7 +26,7 @@ _MARGIN = 0.1
 
 
 class Run(Protocol):
-    """A run as the comparison of starts sees it."""
+    """The part of a run that the comparison of starts uses."""
 
     step: int
     seconds: float

@@ -40,7 +40,7 @@ class Effects:
         """Check effects and covariance.
 
         Raises:
-            DataError: As `unmix`.
+            DataError: If an array is missing or invalid, as in `unmix`.
         """
         arrays = {
             name: np.asarray(values, dtype=float)

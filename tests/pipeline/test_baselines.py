@@ -247,7 +247,7 @@ def test_the_command(
     # of two empty graphs anything would be confirmed
     assert main(["compare", "model", "model", "data.npz"]) == 2
     assert capsys.readouterr().err == (
-        "mechsparse: model is a model of ivae, which learns no graph: nothing is predicted of it\n"
+        "mechsparse: model is a model of ivae, which learns no graph: the theory predicts nothing about it\n"
     )
     assert main([*words, "--method", "gan"]) == 2
     err = capsys.readouterr().err
@@ -255,6 +255,6 @@ def test_the_command(
         "mechsparse: --method is 'gan'; it is one of sparse_vae, random, supervised, vae, tcvae, ivae, slowvae, pcl\n"
     )
     assert main([*words, "--method", "vae", "--set", "method=ivae"]) == 2
-    assert "method is 'ivae' among the settings and 'vae' beside them; keep one" in capsys.readouterr().err
+    assert "method is 'ivae' in the settings and 'vae' as an option; keep one" in capsys.readouterr().err
     assert main([*words, "--method", "vae", "--max-edges-actions", "3"]) == 2
     assert "no setting is called 'max_edges_actions'" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """Readers of files: NPZ, NPY, CSV, Parquet, and folders of images with a table, read into `RawData`.
 
 ===================  ==============================================================================
-module               what it holds
+module               contents
 ===================  ==============================================================================
 ``files``            access to files and one-line errors
 ``options``          `ReadOptions`: the options of reading a file
@@ -67,8 +67,8 @@ def read_raw_data(
     Args:
         path: The file or folder.
         options: Options of reading it.
-        training_roles: Roles of the columns of the training table. What the options leave open is read like there,
-            with the same categories.
+        training_roles: Roles of the columns of the training table. Where the options select nothing, columns have
+            the roles and categories that they had there.
 
     Raises:
         DataError: If the file is damaged, or an option doesn't apply to this kind of file; one line with the file and

@@ -35,7 +35,7 @@ def as_numbers(values: Any, name: str) -> Array:
 
     Args:
         values: Anything that numpy converts to numbers or booleans, a data frame, or objects that are numbers.
-        name: How error messages call the array, for instance ``"observations"``.
+        name: Name of the array in error messages, for instance ``"observations"``.
 
     Raises:
         DataError: If the array is ragged, has masked or missing entries, or holds anything other than real numbers,
@@ -128,7 +128,7 @@ def constant_columns(array: Array, name: str) -> list[int]:
 
     Args:
         array: Shape (..., columns), with two or three axes.
-        name: How error messages call the array.
+        name: Name of the array in error messages.
 
     Returns:
         The constant columns; empty if there is only one entry per column.

@@ -32,7 +32,7 @@ def one_hot(
         values: Distinct values.
         declared: Categories in order, so that two files get the same columns. By default the values that occur,
             sorted: as numbers if all of them are numbers, else as text.
-        where: Returns how an error message calls the column (for None), or one row of it (for its number, from 0).
+        where: Returns the name in error messages of the column (for None), or of a row (for its number, from 0).
 
     Returns:
         Indicators, shape (rows, categories), and the categories.

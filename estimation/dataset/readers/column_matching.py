@@ -111,7 +111,7 @@ def match_columns(
         count: Number of columns of the data.
         wanted: Names of the columns that the model needs; empty without names.
         n_wanted: Number of columns that the model needs.
-        label: How the error message calls the model.
+        label: Name of the model in error messages.
 
     Raises:
         DataError: If a column is missing, or the numbers differ.
@@ -152,7 +152,7 @@ def match_actions(
         categories: Categories of the categorical columns of the data.
         wanted_categories: Categories of the categorical columns that the model was trained on.
         unnamed: Whether the names of one side are default names.
-        label: How the error message calls the model.
+        label: Name of the model in error messages.
 
     Raises:
         DataError: If an action is missing, or the numbers differ.

@@ -98,7 +98,7 @@ def cut_episodes(
         names: Names of the episodes.
         times: Time of each row, or None for the order of the table.
         window: Steps per window, at least 1.
-        place: Returns how an error message calls a row.
+        place: Returns the name of a row in error messages.
 
     Raises:
         DataError: If all episodes are shorter than the window, or two rows of one episode have the same time.

@@ -69,7 +69,7 @@ def frame_names(values: Any, what: str) -> tuple[str, ...] | None:
 
     Args:
         values: Any object.
-        what: How an error message calls it.
+        what: Name of the values in error messages.
 
     Raises:
         DataError: If two columns have the same name, or only some labels are text.
@@ -97,7 +97,7 @@ def frame_numbers(values: Any, what: str) -> Array:
 
     Args:
         values: The frame.
-        what: How an error message calls it.
+        what: Name of the values in error messages.
 
     Raises:
         DataError: If a cell is missing or isn't a number; the message gives its column and row.
@@ -116,7 +116,7 @@ def frame_actions(values: Any, what: str) -> tuple[Array, tuple[str, ...] | None
 
     Args:
         values: The frame.
-        what: How an error message calls it.
+        what: Name of the values in error messages.
 
     Returns:
         The actions, shape (rows, actions); their names, None if no label is text; and the categories of each column
@@ -153,7 +153,7 @@ def encode_labels(cells: Sequence[Any], where: str) -> tuple[NDArray[np.int64], 
 
     Args:
         cells: Labels of the rows.
-        where: How an error message calls the column.
+        where: Name of the column in error messages.
 
     Raises:
         DataError: If a cell is missing.
@@ -198,7 +198,7 @@ def cells_as_numbers(cells: Any, where: str) -> Array:
 
     Args:
         cells: One-dimensional array of any type.
-        where: How an error message calls the column.
+        where: Name of the column in error messages.
 
     Raises:
         DataError: If a cell is missing, isn't a number, or is a whole number above 2^53.
@@ -232,7 +232,7 @@ def require_exact_integers(array: NDArray[Any], where: str) -> None:
 
     Args:
         array: Array of an integer type.
-        where: How an error message calls it.
+        where: Name of the values in error messages.
 
     Raises:
         DataError: If an entry is larger.

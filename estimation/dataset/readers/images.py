@@ -45,7 +45,7 @@ def read_images(
     Args:
         names: Names of the files, relative to the folder.
         folder: Folder of the files.
-        place: Returns how an error message calls a row.
+        place: Returns the name of a row in error messages.
 
     Returns:
         Pixels, shape (N, C * H * W), from 0 (black) to 1, and (C, H, W); C is 1 for grey, 3 for RGB.

@@ -110,7 +110,7 @@ def read_npz(path: str | os.PathLike[str], options: ReadOptions) -> RawData:
         if magic.startswith(np.lib.format.MAGIC_PREFIX):
             raise DataError("is one array; name the file .npy")
         if magic:
-            _require_honest_archive(handle, os.path.getsize(path))
+            _check_archive_sizes(handle, os.path.getsize(path))
         with np.load(handle, allow_pickle=False) as file:
             is_dataset = _is_dataset(file)
             arrays: dict[str, Any] = {role: _array(file, role, name) for role, name in names.items()}
@@ -269,7 +269,7 @@ def _load(path: Path, memory_map: bool) -> NDArray[Any]:
         if memory_map:
             return _memory_map(path)
         with open(path, "rb") as handle:
-            _require_honest_header(handle, os.path.getsize(path))
+            _check_declared_size(handle, os.path.getsize(path))
             handle.seek(0)
             array = np.load(handle, allow_pickle=False)
         if not isinstance(array, np.ndarray):
@@ -277,7 +277,7 @@ def _load(path: Path, memory_map: bool) -> NDArray[Any]:
         return array
 
 
-def _require_honest_archive(handle: BinaryIO, size: int) -> None:
+def _check_archive_sizes(handle: BinaryIO, size: int) -> None:
     """Check the sizes that an NPZ file declares before memory is allocated for its arrays."""
     with zipfile.ZipFile(handle) as archive:
         members = archive.infolist()
@@ -285,11 +285,11 @@ def _require_honest_archive(handle: BinaryIO, size: int) -> None:
         for member in members:
             if member.filename.endswith(".npy"):
                 with archive.open(member) as file:
-                    _require_honest_header(file, member.file_size)
+                    _check_declared_size(file, member.file_size)
     handle.seek(0)
 
 
-def _require_honest_header(file: Any, size: int) -> None:
+def _check_declared_size(file: Any, size: int) -> None:
     """Require that an array in NPY format is as large as its header declares.
 
     Raises:

@@ -19,8 +19,8 @@ class RawData:
     `estimation.dataset.Dataset` has the same attributes, except for ``allow_constant``, and checks them.
 
     Attributes:
-        observations: x, shape (N, T, d_x) or (N, d_x).
-        actions: a, or None.
+        observations: Observations x, shape (N, T, d_x) or (N, d_x).
+        actions: Actions a, or None.
         latents: True z, or None.
         graph: True graph, or None.
         decoder: True decoder, or None.
@@ -28,7 +28,7 @@ class RawData:
         actions_named: Whether these names were given rather than generated.
         observation_names: One name per observed column; empty without names.
         roles: Roles of the columns of the table that the data were read from, or None.
-        observation_shape: (C, H, W) of images, or None.
+        observation_shape: Shape (C, H, W) of images, or None.
         name: Name of the data.
         episodes: Episode of each row, shape (N,), or None.
         notes: Remarks for the user.

@@ -176,7 +176,7 @@ class Table:
         return f"{shown_path(self.path)}: column {shortened(column)}{place}"
 
     def place(self, row: int) -> str:
-        """Return how an error message calls a row (from 0), so that it can be found in the file."""
+        """Return the name of a row (from 0) in error messages, by which it can be found in the file."""
         if self.path.suffix.lower() == ".csv":
             return f"row {row + 2} (the names are row 1)"
         return f"row {row} (counted from 0)"

@@ -37,8 +37,8 @@ def read_table(
     Args:
         path: The file.
         options: Options of reading it.
-        training_roles: Roles of the columns of the training table, for what the options don't say.
-        has_images: Whether to observe images, whose column is found by its name if the options don't say it.
+        training_roles: Roles of the columns of the training table, used where the options select nothing.
+        has_images: Whether to observe images, whose column is found by its name if the options don't name it.
 
     Raises:
         DataError: If a column is missing, or a cell can't be read.

@@ -159,7 +159,7 @@ def test_pcl_is_logistic_regression_of_true_pairs_against_all_others_of_a_group(
     model, data = drawn("pcl"), batch()
     assert isinstance(model, PCL)
     rows = len(data.observations)
-    model.group = rows - 3
+    model.group_size = rows - 3
     groups = [range(rows - 3), range(rows - 3, rows)]
     past, present = model.encoder((data.observations - model.x_mean) / model.x_scale).unbind(1)
     pairs = [(i, j) for group in groups for i in group for j in group]

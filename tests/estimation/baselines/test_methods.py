@@ -273,7 +273,7 @@ def test_data_that_a_method_can_not_use(
         ({"rotations": -1}, "rotations is -1; it must be from 0 to 1000"),
         ({"rate": 0.0}, "rate is 0.0; it must be from 1e-06 to 1e\\+09"),
         ({"width": 2.5}, "width is 2.5; it must be a whole number"),
-        ({"device": "mps"}, "device is 'mps', which is not tried; give 'cpu' or 'auto'"),
+        ({"device": "mps"}, "device is 'mps', which is untested; give 'cpu' or 'auto'"),
         ({"stepps": 3}, "no setting is called 'stepps'; did you mean steps"),
     ],
 )

@@ -65,7 +65,7 @@ def test_stability_of_time_series_and_of_different_numbers_of_latents() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda z: udr([z]), "agreement needs two runs or more; got 1"),
+        (lambda z: udr([z]), "stability needs two runs or more; got 1"),
         (
             lambda z: udr([z, z[:3]]),
             "run 0 has latents of shape (9, 2), but run 1 has shape (3, 2); encode the same",
