@@ -60,7 +60,7 @@ def compare(
         trained.require_graph(f"{folder}")
     comparison, distance = _compare(model, other, dataset, threshold)
     names = (f"{model_a}", f"{model_b}")
-    _print(names, dataset, comparison, distance, as_json, aside=report is not None)
+    _print(names, dataset, comparison, distance, as_json, optional=report is not None)
     if report is not None:
         from estimation.report import comparison_page
         from identify.files import write_whole
@@ -90,7 +90,7 @@ def _print(
     comparison: Comparison,
     distance: GraphDistance,
     as_json: bool,
-    aside: bool,
+    optional: bool,
 ) -> None:
     if as_json:
         record: dict[str, Any] = {"model": names[0], "other": names[1], "data": dataset.name}
@@ -99,4 +99,4 @@ def _print(
         return
     from estimation.report.terminal import show_comparison
 
-    show(show_comparison(names, comparison, distance), aside)
+    show(show_comparison(names, comparison, distance), optional)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_IS_TRAINING_DATA = (
+_TRAINING_DATA_NOTE = (
     "these are the data that the model was trained on; other rows show how well it generalises"
 )
 
@@ -59,8 +59,8 @@ def evaluate(
     evaluation = evaluate_model(trained, dataset, threshold=threshold)
     if strict and evaluation.comparison is None:
         raise DataError(f"{data}: lacks true latents or the true graph, which --strict needs; leave it out")
-    notes = [_IS_TRAINING_DATA] if fingerprint(dataset) == trained.data_fingerprint else []
-    _print(model, trained, dataset, evaluation, notes, as_json, aside=report is not None)
+    notes = [_TRAINING_DATA_NOTE] if fingerprint(dataset) == trained.data_fingerprint else []
+    _print(model, trained, dataset, evaluation, notes, as_json, optional=report is not None)
     if report is not None:
         from estimation.report import evaluation_page
         from identify.files import write_whole
@@ -76,7 +76,7 @@ def _print(
     evaluation: Evaluation,
     notes: list[str],
     as_json: bool,
-    aside: bool,
+    optional: bool,
 ) -> None:
     if as_json:
         from estimation.report.rows import graph_record
@@ -86,6 +86,6 @@ def _print(
         return
     from estimation.report.terminal import show_evaluation
 
-    show(show_evaluation(f"{folder} on {dataset!r}", evaluation), aside)
+    show(show_evaluation(f"{folder} on {dataset!r}", evaluation), optional)
     for note in notes:
-        show(f"note: {note}", aside)
+        show(f"note: {note}", optional)

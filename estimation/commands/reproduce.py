@@ -149,4 +149,4 @@ def _print(lines: tuple[SideBySide, ...], outcome: Outcome, paths: list[Path], a
         return
     from estimation.report.reproduction import show_reproduction
 
-    show(show_reproduction(lines, outcome.failed, [str(path) for path in paths]), aside=True)
+    show(show_reproduction(lines, outcome.failed, [str(path) for path in paths]), optional=True)

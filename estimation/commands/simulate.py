@@ -105,7 +105,7 @@ def simulate(
     if as_json:
         print_json(record)
     else:
-        say(*_lines(dataset, record), aside=True)
+        say(*_lines(dataset, record), optional=True)
 
 
 def _published(

@@ -113,4 +113,4 @@ def _print(outcome: Outcome, results: Results, paths: list[Path], as_json: bool)
         return
     from estimation.report.sweep import show_results
 
-    show(show_results(results, chosen, [str(path) for path in paths]), aside=True)
+    show(show_results(results, chosen, [str(path) for path in paths]), optional=True)

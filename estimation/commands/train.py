@@ -228,7 +228,7 @@ class _Run:
             from estimation.report.terminal import show_training
 
             table = show_training(f"{self.out}", model, evaluation, evaluated_on, dataset.notes)
-            show(table, aside=True)
+            show(table, optional=True)
         if self.report is not None:
             from estimation.report import training_page
             from identify.files import write_whole

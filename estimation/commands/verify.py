@@ -55,7 +55,7 @@ def verify(
         # raises an error that names the folder
         aligned(dataset, model, Path(name))
     verification = verify_models(models, dataset, threshold)
-    _print(verification, as_json, aside=report is not None)
+    _print(verification, as_json, optional=report is not None)
     if report is not None:
         from estimation.report import verification_page
         from identify.files import write_whole
@@ -76,10 +76,10 @@ def _load_models(folders: list[Path]) -> dict[str, TrainedModel]:
     return {f"{folder}": load(folder) for folder in folders}
 
 
-def _print(verification: Verification, as_json: bool, aside: bool) -> None:
+def _print(verification: Verification, as_json: bool, optional: bool) -> None:
     if as_json:
         print_json(verification.to_dict())
         return
     from estimation.report.terminal import show_verification
 
-    show(show_verification(verification), aside)
+    show(show_verification(verification), optional)

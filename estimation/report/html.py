@@ -62,7 +62,7 @@ class Section:
     Attributes:
         heading: Heading of the section.
         verdict: The verdict in a sentence.
-        good: Whether the prediction is confirmed, which determines the mark of the verdict.
+        is_confirmed: Whether the prediction is confirmed, which determines the mark of the verdict.
         paragraphs: Explanatory text.
         facts: Pairs of name and value.
         figures: Figures.
@@ -75,7 +75,7 @@ class Section:
 
     heading: str
     verdict: str = ""
-    good: bool = True
+    is_confirmed: bool = True
     paragraphs: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     figures: tuple[Picture, ...] = ()
@@ -192,7 +192,7 @@ def comparison_page(
     section = Section(
         heading=f"{names[0]} compared with {names[1]}",
         verdict=comparison.verdict,
-        good=comparison.confirmed,
+        is_confirmed=comparison.confirmed,
         paragraphs=(BETWEEN_MODELS,),
         facts=tuple(distance_facts(names, distance)),
         figures=tuple(figures),
@@ -215,7 +215,7 @@ def verification_page(verification: Verification) -> str:
     section = Section(
         heading="Which latents can be trusted?",
         verdict=verification.summary,
-        good=verification.confirmed,
+        is_confirmed=verification.confirmed,
         paragraphs=(TRUST,),
         facts=tuple(verification_facts(verification)),
         figures=(draw_verification(verification),),
@@ -245,7 +245,7 @@ def _result_section(model: TrainedModel, outcome: Evaluation | None, facts: Fact
     return Section(
         heading="Result",
         verdict="" if comparison is None else comparison.verdict,
-        good=comparison is not None and comparison.confirmed,
+        is_confirmed=comparison is not None and comparison.confirmed,
         paragraphs=(SCORES,) if scored else (UNKNOWN,),
         facts=(*facts, *([] if outcome is None else score_facts(outcome))),
         figures=(figure,) if has_graph else (),

@@ -42,7 +42,7 @@ _VERSION, _OLDEST_VERSION = 4, 3
 _TENSOR_KEY = "__tensor__"
 _NETWORKS_DIFFER = "the tensors don't fit the model: give the encoder and decoder it was trained with"
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_HEAD = Fields(
+_MANIFEST = Fields(
     {
         "kind": Text(),
         "version": Whole(),
@@ -147,7 +147,7 @@ def read_folder(
             f"{place}: is version {quoted(version)} of this format; this release reads {_OLDEST_VERSION} to {_VERSION}"
         )
     try:
-        check(manifest, _HEAD, "the manifest")
+        check(manifest, _MANIFEST, "the manifest")
         check(manifest["content"], form, "content")
     except CheckpointError as error:
         raise CheckpointError(f"{path}: is damaged ({error})") from error
@@ -296,7 +296,7 @@ def _forget_companions(folder: Path) -> None:
     """Remove the companions that the manifest of a folder names."""
     try:
         manifest = _read_manifest(folder / MANIFEST)
-        check(manifest, _HEAD, "the manifest")
+        check(manifest, _MANIFEST, "the manifest")
     except (CheckpointError, FileAccessError):
         # without a valid manifest, no file is known to be ours
         return

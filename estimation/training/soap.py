@@ -102,11 +102,11 @@ class SOAP(torch.optim.Optimizer):
     def _new_groups(self, parameters: list[nn.Parameter]) -> list[list[int]]:
         """Return the positions of the parameters that have a gradient for the first time, by shape."""
         known = {k for members in self._known_groups(parameters) for k in members}
-        alike: dict[tuple[int, ...], list[int]] = {}
+        by_shape: dict[tuple[int, ...], list[int]] = {}
         for k, parameter in enumerate(parameters):
             if parameter.grad is not None and k not in known:
-                alike.setdefault(stacked_shape(parameter), []).append(k)
-        return list(alike.values())
+                by_shape.setdefault(stacked_shape(parameter), []).append(k)
+        return list(by_shape.values())
 
     def _state(self, parameter: nn.Parameter) -> dict[str, Any]:
         # unlike self.state[parameter], this creates no entry

@@ -116,12 +116,12 @@ def check(
     stdout_taken = writes_to_stdout(report, markdown, latex)
     writes_files = any(path is not None for path in (report, markdown, latex, figures))
     if not as_json:
-        print_readings(sources, stdout_taken=stdout_taken, aside=writes_files)
+        print_readings(sources, stdout_taken=stdout_taken, optional=writes_files)
     if why is not None:
         _explain(_single_verdict(verdicts, errors), why, as_json)
     elif not stdout_taken:
         readings = {source.name: reading_of(source) for source in sources} if as_json else None
-        _print(verdicts, errors, single, readings, aside=writes_files)
+        _print(verdicts, errors, single, readings, optional=writes_files)
     _write(verdicts, {source.name: source.note for source in sources}, report, markdown, latex, figures)
     for error in errors:
         print_error(str(error))
@@ -166,7 +166,7 @@ def _print(
     errors: list[IdentifyError],
     single: bool,
     readings: Mapping[str, dict[str, str]] | None,
-    aside: bool,
+    optional: bool,
 ) -> None:
     """Print JSON if readings are passed, and text otherwise."""
     if readings is not None:
@@ -179,9 +179,9 @@ def _print(
 
     if single:
         name, verdict = next(iter(verdicts.items()))
-        show(show_one(name, verdict), aside)
+        show(show_one(name, verdict), optional)
     elif verdicts:
-        show(show_many(verdicts), aside)
+        show(show_many(verdicts), optional)
 
 
 def _single_verdict(verdicts: Mapping[str, Verdict], errors: list[IdentifyError]) -> Verdict:

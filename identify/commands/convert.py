@@ -53,7 +53,7 @@ def convert(
     write_graph(converted, out, to)
     # with -, standard output holds the graph itself
     if out == "-" or not as_json:
-        print_readings([source], stdout_taken=out == "-", aside=True)
+        print_readings([source], stdout_taken=out == "-", optional=True)
     if as_json and out != "-":
         print_json(
             {

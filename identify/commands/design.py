@@ -92,7 +92,7 @@ def design(
     source = read_one(graph, form)
     if not as_json:
         print_readings(
-            [source], stdout_taken=writes_to_stdout(out), aside=figure is not None or out is not None
+            [source], stdout_taken=writes_to_stdout(out), optional=figure is not None or out is not None
         )
     if out is not None:
         # reject an unknown suffix before the search
@@ -117,7 +117,7 @@ def design(
     else:
         from identify.report.design import show_design
 
-        show(show_design(source.name, result), aside=figure is not None or out is not None)
+        show(show_design(source.name, result), optional=figure is not None or out is not None)
 
 
 def _write(design: Design, figure: Path | None, out: Path | None) -> None:

@@ -110,25 +110,25 @@ def writes_to_stdout(*paths: Path | None) -> bool:
     return any(path is not None and str(path) == STANDARD for path in paths)
 
 
-def say(*lines: str, aside: bool = False) -> None:
+def say(*lines: str, optional: bool = False) -> None:
     """Print lines on standard output, with control characters escaped.
 
     Args:
         lines: Lines without line breaks.
-        aside: Whether a missing standard output is acceptable, because the lines only report on written files.
+        optional: Whether a missing standard output is acceptable, because the lines only report on written files.
     """
-    if not (aside and is_absent()):
+    if not (optional and is_absent()):
         sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
 
 
-def show(renderable: RenderableType, aside: bool = False) -> None:
+def show(renderable: RenderableType, optional: bool = False) -> None:
     """Print with rich: coloured on a terminal, plain and 120 columns wide in a pipe.
 
     Args:
         renderable: Text, table or group to print.
-        aside: Whether a missing standard output is acceptable, because the text only reports on written files.
+        optional: Whether a missing standard output is acceptable, because the text only reports on written files.
     """
-    if aside and is_absent():
+    if optional and is_absent():
         return
     from rich.console import Console
 

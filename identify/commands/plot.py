@@ -56,7 +56,7 @@ def plot(
 
     source = read_one(graph, form)
     if not as_json:
-        print_readings([source], aside=True)
+        print_readings([source], optional=True)
     verdict = check(source.graph, using)
     with own_style():
         save_figure(_draw(verdict, what), out)

@@ -62,7 +62,7 @@ def read_one(argument: str, form: str | None = None) -> Source:
     )
 
 
-def print_readings(sources: Iterable[Source], *, stdout_taken: bool = False, aside: bool = False) -> None:
+def print_readings(sources: Iterable[Source], *, stdout_taken: bool = False, optional: bool = False) -> None:
     """Print how each file was interpreted.
 
     The lines go to standard output, or to standard error if standard output is taken. Graphs of the catalogue have no
@@ -71,12 +71,12 @@ def print_readings(sources: Iterable[Source], *, stdout_taken: bool = False, asi
     Args:
         sources: Graphs with the interpretation of their files.
         stdout_taken: Whether standard output holds a file.
-        aside: Whether a missing standard output is acceptable, because the lines only report on written files.
+        optional: Whether a missing standard output is acceptable, because the lines only report on written files.
     """
     for source in sources:
         if not source.read_as or (stdout_taken and source.plain):
             continue
-        if aside and not stdout_taken and is_absent():
+        if optional and not stdout_taken and is_absent():
             continue
         line = printable(f"{shown(source.name, 200)}: {source.read_as}")
         if stdout_taken and sys.stderr is not None:

@@ -103,13 +103,13 @@ def _cheapest(
     reduced = demand.only(positions)
     forced = _forced(reduced)
     if rounds and forced.any():
-        paid = sum(map(exact, reduced.costs[forced].tolist()), Fraction(0))
-        bound_left = math.nextafter(_subtract(known_bound, paid), -np.inf)
+        forced_cost = sum(map(exact, reduced.costs[forced].tolist()), Fraction(0))
+        bound_left = math.nextafter(_subtract(known_bound, forced_cost), -np.inf)
         time_left = max(time_limit - (time.monotonic() - start), 1e-9)
         rest = reduced.rest(forced)
-        cover = _cheapest(rest, time_left, seed, bound_left, _subtract(cutoff, paid), rounds - 1)
+        cover = _cheapest(rest, time_left, seed, bound_left, _subtract(cutoff, forced_cost), rounds - 1)
         is_exact = cover.lower_bound >= cover.cost
-        bound = np.inf if is_exact else float(paid + exact(cover.lower_bound))
+        bound = np.inf if is_exact else float(forced_cost + exact(cover.lower_bound))
         return _cover(demand, np.concatenate([positions[forced], positions[~forced][cover.chosen]]), bound)
     choices = Choices.of(reduced)
     if choices is not None:
@@ -121,8 +121,8 @@ def _cheapest(
     return _cover(demand, positions[cover.chosen], float(Fraction(cover.lower_bound) * unit))
 
 
-def _subtract(limit: float, paid: Fraction) -> float:
-    return float(exact(limit) - paid) if np.isfinite(limit) else limit
+def _subtract(limit: float, cost: Fraction) -> float:
+    return float(exact(limit) - cost) if np.isfinite(limit) else limit
 
 
 def _in_units(limit: float, unit: Fraction) -> float:

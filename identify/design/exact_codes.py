@@ -93,13 +93,16 @@ class _Programme:
         bound = total if result.mip_dual_bound is None else min(total, int(-result.mip_dual_bound + 1e-6))
         return CodeSolution(None if result.x is None else self._codes(np.round(result.x)), bound)
 
-    def _r(self, e: int, action: int) -> int:
+    def _target(self, e: int, action: int) -> int:
+        """Return the column of the variable r[e, action]."""
         return e * self.m + action
 
-    def _y(self, pair: int, action: int) -> int:
+    def _separator(self, pair: int, action: int) -> int:
+        """Return the column of the variable y[pair, action]."""
         return self.n * self.m + pair * self.m + action
 
-    def _d(self, e: int) -> int:
+    def _has_code(self, e: int) -> int:
+        """Return the column of the variable d[e]."""
         return self.n_variables - self.n + e
 
     def _add(self, columns: list[int], values: list[float], low: float, high: float = np.inf) -> None:
@@ -109,34 +112,38 @@ class _Programme:
         actions, margin = range(self.m), float(self.problem.margin)
         for p, (i, j) in enumerate(self.pairs.tolist()):
             for a in actions:
-                self._add([self._r(i, a), self._y(p, a)], [1, -1], 0)
-                self._add([self._r(j, a), self._y(p, a)], [1, 1], -np.inf, 1)
-            self._add([*(self._y(p, a) for a in actions), self._d(i)], [*[1.0] * self.m, -margin], 0)
+                self._add([self._target(i, a), self._separator(p, a)], [1, -1], 0)
+                self._add([self._target(j, a), self._separator(p, a)], [1, 1], -np.inf, 1)
+            self._add(
+                [*(self._separator(p, a) for a in actions), self._has_code(i)], [*[1.0] * self.m, -margin], 0
+            )
         for b, ceiling in enumerate(self.problem.ceiling):
             for e in range(self.starts[b], self.starts[b + 1]) if ceiling else ():
-                self._add([*(self._r(e, a) for a in actions), self._d(e)], [*[1.0] * self.m, -margin], 0)
+                self._add(
+                    [*(self._target(e, a) for a in actions), self._has_code(e)], [*[1.0] * self.m, -margin], 0
+                )
         for e in range(self.n):
             # a latent without a code gets the empty set, which restricts no other latent
             for a in actions:
-                self._add([self._d(e), self._r(e, a)], [1, -1], 0)
+                self._add([self._has_code(e), self._target(e, a)], [1, -1], 0)
 
     def _add_target_limits(self) -> None:
         if self.problem.max_targets is not None:
             for a in range(self.m):
-                columns = [self._r(e, a) for e in range(self.n)]
+                columns = [self._target(e, a) for e in range(self.n)]
                 self._add(columns, [1.0] * self.n, 0, self.problem.max_targets)
 
     def _break_symmetry(self) -> None:
         """Order the actions by number of targets, and the latents of a block by their codes read as binary numbers."""
         for a, b in pairwise(range(self.m)):
-            columns = [self._r(e, x) for x in (a, b) for e in range(self.n)]
+            columns = [self._target(e, x) for x in (a, b) for e in range(self.n)]
             self._add(columns, [1.0] * self.n + [-1.0] * self.n, 0)
         digits = min(self.m, _MAX_DIGITS)
         powers = [float(2 ** (digits - 1 - a)) for a in range(digits)]
         min_difference = 1.0 if digits == self.m else 0.0
         for start, end in pairwise(self.starts):
             for e in range(start, end - 1):
-                columns = [self._r(x, a) for x in (e, e + 1) for a in range(digits)]
+                columns = [self._target(x, a) for x in (e, e + 1) for a in range(digits)]
                 self._add(columns, [*powers, *(-power for power in powers)], min_difference)
 
     def _constraints(self) -> scipy.optimize.LinearConstraint:

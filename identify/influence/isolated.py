@@ -33,7 +33,7 @@ __all__ = ["decide_file"]
 _START_SECONDS = 120.0
 # the worker stops by itself at the limit, with better answers; after this time it is killed
 _GRACE_SECONDS = 0.5
-_LOST = "the process that decides it ended early, perhaps because it ran out of memory"
+_LOST_PROCESS = "the process that decides it ended early, perhaps because it ran out of memory"
 _WORKER_CODE = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
     "from identify.influence.worker import main; main()"
@@ -77,15 +77,15 @@ def decide_file(
                 graph, has_past = decode_graph(message)
                 after_graph(graph)
             elif message["kind"] == "lost":
-                reason = _LOST
+                reason = _LOST_PROCESS
             elif message["kind"] == "answer":
                 influences.append(decode_influence(message))
                 if graph is not None and len(influences) <= graph.n_actions:
                     after_each()
     if graph is None:
         detail = (
-            f" ({_LOST})"
-            if reason == _LOST
+            f" ({_LOST_PROCESS})"
+            if reason == _LOST_PROCESS
             else f" within {time_limit:g} s; allow more time, or write simpler formulas"
         )
         raise UndecidedError(f"{request.path}: the graph of its formulas is undecided{detail}")

@@ -115,10 +115,11 @@ def _limit_memory() -> None:
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             used = int(file.read().split()[0]) * resource.getpagesize()
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        hard_limit = resource.getrlimit(resource.RLIMIT_AS)[1]
         limit = used + _EXTRA_MEMORY_BYTES
         resource.setrlimit(
-            resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
+            resource.RLIMIT_AS,
+            (limit if hard_limit == resource.RLIM_INFINITY else min(limit, hard_limit), hard_limit),
         )
     except (OSError, ValueError):
         # no /proc, or a limit that can't be set: the time limit still holds

@@ -62,14 +62,14 @@ def over(colour: Any, paper: RGB) -> RGB:
     return red, green, blue
 
 
-def readable(colour: Any, paper: RGB, need: Need = TEXT, but: Sequence[Any] = ()) -> Any:
+def readable(colour: Any, paper: RGB, need: Need = TEXT, fixed: Sequence[Any] = ()) -> Any:
     """Return the colour, or a lighter or darker one of the same hue if it has too little contrast.
 
     Args:
         colour: Any colour of matplotlib.
         paper: Background colour.
         need: Required contrast.
-        but: Colours that never change.
+        fixed: Colours that never change.
 
     Returns:
         The same object if nothing changes; otherwise red, green, blue and alpha.
@@ -86,7 +86,7 @@ def readable(colour: Any, paper: RGB, need: Need = TEXT, but: Sequence[Any] = ()
         # "auto" and "inherit" follow another colour
         return colour
     *rgb, alpha = to_rgba(colour)
-    if alpha == 0 or any(tuple(rgb) == to_rgba(fixed)[:3] for fixed in but):
+    if alpha == 0 or any(tuple(rgb) == to_rgba(other)[:3] for other in fixed):
         return colour
     minimum = max(min(need.minimum, need.tolerance * contrast(rgb, _WHITE)), _INVISIBLE)
     if contrast(rgb, paper) >= minimum:

@@ -33,8 +33,14 @@ _GROUPS = (
     "axes.", "contour.", "errorbar.", "figure.", "grid.", "hatch.", "image.", "legend.", "lines.", "markers.",
     "mathtext.", "patch.", "path.", "savefig.", "scatter.", "text.", "xtick.", "ytick.",
 )  # fmt: skip
-_MORE = ("_internal.classic_mode", "font.size")
-_KEPT = ("figure.dpi", "figure.hooks", "figure.max_open_warning", "savefig.directory", "text.latex.preamble")
+_FURTHER_NAMES = ("_internal.classic_mode", "font.size")
+_UNCHANGED_NAMES = (
+    "figure.dpi",
+    "figure.hooks",
+    "figure.max_open_warning",
+    "savefig.directory",
+    "text.latex.preamble",
+)
 # colours of the background and of the elements that matplotlib draws on it
 _COLOURS = (
     "axes.edgecolor", "axes.facecolor", "axes.labelcolor", "axes.titlecolor", "figure.edgecolor", "figure.facecolor",
@@ -60,8 +66,8 @@ def own_style(colours: bool = True) -> Iterator[None]:
     names = [
         name
         for name in defaults
-        if (name.startswith(_GROUPS) or name in _MORE)
-        and name not in _KEPT
+        if (name.startswith(_GROUPS) or name in _FURTHER_NAMES)
+        and name not in _UNCHANGED_NAMES
         and (colours or name not in _COLOURS)
         and mpl.rcParams[name] != defaults[name]
     ]
@@ -223,13 +229,13 @@ def _fit_artist(artist: Artist | None, paper: RGB) -> None:
 
 
 def _set_readable(colour: Any, setter: Callable[[Any], None], paper: RGB, need: Need = LINE) -> None:
-    fitted = readable(colour, paper, need, but=_ON_OUR_FILL)
+    fitted = readable(colour, paper, need, fixed=_ON_OUR_FILL)
     if fitted is not colour:
         setter(fitted)
 
 
 def _set_all_readable(colours: Any, setter: Callable[[Any], None], paper: RGB) -> None:
-    fitted = [readable(tuple(colour), paper, LINE, but=_ON_OUR_FILL) for colour in colours]
+    fitted = [readable(tuple(colour), paper, LINE, fixed=_ON_OUR_FILL) for colour in colours]
     if any(new != tuple(old) for new, old in zip(fitted, colours, strict=True)):
         setter(fitted)
 

@@ -168,6 +168,6 @@ def test_contrast_ratios_agree_with_the_guidelines() -> None:
     white, black = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
     for colour in (ITSELF, PAST, "auto", "none"):
         assert readable(colour, white, LINE) is colour
-    assert readable(PAST, black, LINE, but=[PAST]) is PAST
+    assert readable(PAST, black, LINE, fixed=[PAST]) is PAST
     assert contrast(readable("white", white, LINE), white) > 4.4
     assert contrast(readable(PAST, black, TEXT), black) >= 9
