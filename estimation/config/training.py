@@ -1,4 +1,4 @@
-"""How to train: frozen settings with checked defaults, from Python, a TOML file or ``key=value``."""
+"""`TrainingConfig`, the settings of the sparse VAE, with presets; read from Python, TOML or ``key=value``."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ __all__ = ["Evaluation", "Scores", "evaluate"]
 
 @dataclass(frozen=True)
 class Scores:
-    """How well the learned latents recover the true ones.
+    """Scores of the learned latents, by how well they recover the true ones.
 
     Attributes:
         mcc: Mean correlation coefficient.

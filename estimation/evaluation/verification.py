@@ -39,7 +39,7 @@ TRUSTED_BY_MOST, NOT_TRUSTED = "trusted by most runs", "not trusted"
 
 @dataclass(frozen=True)
 class LatentTrust:
-    """How far the other runs confirm one latent of the best run.
+    """Confirmation of one latent of the best run by the other runs.
 
     Attributes:
         latent: Name of the latent.
@@ -105,7 +105,7 @@ class Verification:
 
     @cached_property
     def latents(self) -> tuple[LatentTrust, ...]:
-        """How far the other runs confirm every latent of the reference, in its order."""
+        """Confirmation of every latent of the reference by the other runs, in its order."""
         return tuple(self._assess_latent(i) for i in range(self.predicted.n_latents))
 
     def _assess_latent(self, i: int) -> LatentTrust:

@@ -27,7 +27,7 @@ _MIN_ROW_STRENGTH = 0.1
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LearnedEntanglement:
-    """How strongly every learned latent enters every true latent; the result of `learned_entanglement`.
+    """Strengths with which learned latents enter true latents; the result of `learned_entanglement`.
 
     Attributes:
         strengths: Strengths, shape (n, n_learned), 0 or more, without unit. Rows are TRUE latents (or the latents of

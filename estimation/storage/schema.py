@@ -54,7 +54,7 @@ class Form(ABC):
     @property
     @abstractmethod
     def described(self) -> str:
-        """What a value must be, as a noun phrase."""
+        """Description of the accepted values, as a noun phrase."""
 
     @abstractmethod
     def accepts(self, value: Any) -> bool:

@@ -116,7 +116,7 @@ class Run:
     """A training run: the steps that it has taken, and what was recorded of them.
 
     Attributes:
-        procedure: What a step consists of.
+        procedure: Procedure of the method.
         config: Settings of the run.
         fingerprints: Digests of the data.
         history: Records and notes so far.

@@ -56,7 +56,7 @@ class Initialisation:
 
 
 class Procedure(ABC):
-    """How a method is trained. `estimation.training.loop` takes the steps; this class says what a step consists of.
+    """Training of one method: `estimation.training.loop` takes the steps, and this class defines what a step does.
 
     Attributes:
         model: Network in training.

@@ -15,7 +15,7 @@ Categories = Names | Mapping[str, Sequence[Any] | None]
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read a file; `estimation.dataset.Dataset.read` takes the same options as keyword arguments.
+    """Options of reading a file; `estimation.dataset.Dataset.read` takes the same options as keyword arguments.
 
     None, or an empty collection, means the default of the kind of file.
 
