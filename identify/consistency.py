@@ -156,7 +156,6 @@ class Orders:
 
     @property
     def count(self) -> int:
-        """Number of permutations."""
         return 0 if self._first is None else self._symmetry.order
 
     def __len__(self) -> int:

@@ -1,11 +1,11 @@
-"""Evaluation of trained models, by the theory, and by the ground truth where it is known.
+"""Evaluation of trained models: comparison with the theory, and with the ground truth where it is known.
 
 ================  ==============================================================================
 module            contents
 ================  ==============================================================================
 ``comparison``    `compare`: the learned entanglement compared with the predicted one
 ``scores``        `evaluate`: all scores of one model
-``verification``  `verify`: several runs compared with the prediction of the best run
+``verification``  ``verify``: several runs compared with the prediction of the best run
 ================  ==============================================================================
 """
 
