@@ -1,4 +1,4 @@
-"""Sweeps: every trial runs once, even if processes are killed."""
+"""Sweeps run every trial once, even if processes are killed."""
 
 from __future__ import annotations
 
