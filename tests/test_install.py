@@ -1,4 +1,4 @@
-"""The installed wheel is complete and typed, and works beside the unrelated distribution ``identify``."""
+"""The installed wheel is complete and typed, and coexists with the unrelated distribution ``identify``."""
 
 from __future__ import annotations
 

@@ -68,13 +68,13 @@ def unshifted_calls(tree: ast.AST) -> Iterator[ast.expr]:
 def unshifted_texts(tree: ast.AST) -> Iterator[ast.expr]:
     """Yield plain numbers as seeds of command lines and configuration files, and commands without a seed."""
     for node in ast.walk(tree):
-        words = node.args if isinstance(node, ast.Call) else getattr(node, "elts", [])
-        texts = [word.value if isinstance(word, ast.Constant) else None for word in words]
-        for option, value in zip(texts, words[1:], strict=False):
+        arguments = node.args if isinstance(node, ast.Call) else getattr(node, "elts", [])
+        texts = [argument.value if isinstance(argument, ast.Constant) else None for argument in arguments]
+        for option, value in zip(texts, arguments[1:], strict=False):
             if option == "--seed" and not is_shifted(value):
                 yield node
         draws = {"train", "simulate"} & set(texts[:2]) and {"-o", "--out"} & set(texts)
-        has_seed = "--seed" in texts or any(isinstance(word, ast.Starred) for word in words)
+        has_seed = "--seed" in texts or any(isinstance(argument, ast.Starred) for argument in arguments)
         if draws and not has_seed and not (isinstance(node, ast.Call) and called_name(node) == "error_of"):
             yield node
         if isinstance(node, ast.Constant) and re.search(r"^seeds? ?= ?\[?\d", str(node.value), re.MULTILINE):

@@ -27,24 +27,24 @@ _SETTINGS = (
     f"seed={training_seed()}",
 )
 TINY = ["--steps", "60", "--max-edges-actions", "3"]
-TINY += [word for setting in _SETTINGS for word in ("--set", setting)]
+TINY += [argument for setting in _SETTINGS for argument in ("--set", setting)]
 
 
-def output_of(capsys: Captured, *words: object, code: int = 0) -> str:
+def output_of(capsys: Captured, *arguments: object, code: int = 0) -> str:
     capsys.readouterr()
-    assert main([str(word) for word in words]) == code
+    assert main([str(argument) for argument in arguments]) == code
     out, err = capsys.readouterr()
     assert err == "" or code == 2
     return out
 
 
-def json_of(capsys: Captured, *words: object, code: int = 0) -> Any:
-    return json.loads(output_of(capsys, *words, "--json", code=code))
+def json_of(capsys: Captured, *arguments: object, code: int = 0) -> Any:
+    return json.loads(output_of(capsys, *arguments, "--json", code=code))
 
 
-def error_of(capsys: Captured, *words: object) -> str:
+def error_of(capsys: Captured, *arguments: object) -> str:
     capsys.readouterr()
-    assert main([str(word) for word in words]) == 2
+    assert main([str(argument) for argument in arguments]) == 2
     out, err = capsys.readouterr()
     assert err.startswith("mechsparse: ")
     assert err.count("\n") == 1

@@ -22,7 +22,7 @@ def trained_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert main(["simulate", *graph, "-n", "2000", "-o", str(folder / "train.npz")]) == 0
     assert main(["simulate", *graph, "-n", "300", "--split", "test", "-o", str(folder / "test.npz")]) == 0
     for name, seed in (("a", 1), ("b", 2)):
-        words = [
+        arguments = [
             "train",
             str(folder / "train.npz"),
             "-o",
@@ -31,7 +31,7 @@ def trained_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "--seed",
             str(training_seed(seed)),
         ]
-        assert main(words) == 0
+        assert main(arguments) == 0
     return folder
 
 

@@ -82,7 +82,7 @@ def tasks() -> tuple[dict[str, Callable[[], str]], dict[str, str]]:
 
 
 def main() -> None:
-    # more threads than cores wait for each other
+    # with more threads than cores, threads would wait for each other
     torch.set_num_threads(1)
     all_tasks, known = tasks()
     expected = {name: known.get(name) or task() for name, task in all_tasks.items()}

@@ -119,13 +119,13 @@ def damage(folder: Path, how: str) -> None:
         ("no manifest", "is not a checkpoint; it has no manifest.json"),
         ("no tensors", "is missing; the manifest names this file"),
         ("cut tensors", "is damaged .its SHA-256 is not the one in the manifest"),
-        ("no json", r"manifest.json: is damaged \(it is no JSON \(line 1, column 2"),
+        ("no json", r"manifest.json: is damaged \(it is not valid JSON \(line 1, column 2"),
         ("a list", r"manifest.json: is damaged \(not an object\)"),
         ("nested", r"manifest.json: is damaged \(it nests brackets 1000001 deep; the limit is 100\)"),
         ("nested objects", r"manifest.json: is damaged \(it nests brackets 1000000 deep"),
         ("digits", r"manifest.json: is damaged \(it has an integer of thousands of digits\)"),
-        ("nan", r"manifest.json: is damaged \(it is no JSON \(it holds NaN\)\)"),
-        ("latin", r"manifest.json: is damaged \(it is no JSON \(no UTF-8 at byte 10\)\)"),
+        ("nan", r"manifest.json: is damaged \(it is not valid JSON \(it contains NaN\)\)"),
+        ("latin", r"manifest.json: is damaged \(it is not valid JSON \(invalid UTF-8 at byte 10\)\)"),
         ("another kind", "holds 'something else', not 'mechsparse model'"),
         ("a number for a kind", r"holds 1000000.* \[...\] 0.*, not 'mechsparse model'"),
         ("a terminal's kind", r"holds '\\x1b\[31m', not 'mechsparse model'"),
@@ -317,7 +317,7 @@ def test_a_score_that_is_not_finite_is_an_error(folder: Path, monkeypatch: pytes
     score = MultipleCorrelation(float("nan"), np.zeros(3), np.ones((3, 3), dtype=bool), held_out=False)
     monkeypatch.setattr("estimation.evaluation.scores.multiple_correlation", lambda *_, **__: score)
     with pytest.raises(
-        DataError, match="the score r is nan; latents, true or learned, have no finite variance"
+        DataError, match="the score r is nan; the true or the learned latents have no finite variance"
     ):
         evaluate(model, dataclasses.replace(data, graph=None))
 

@@ -167,7 +167,7 @@ def test_invalid_arguments_are_reported_in_one_line(
     out = tmp_path / "table"
     for arguments, message in (
         (["--only", "Nowhere"], "the table has no data set 'Nowhere'"),
-        (["--set", "steps"], "'steps' is no setting"),
+        (["--set", "steps"], "'steps' is not a setting"),
         (["--quick", "--seeds", "2"], "--quick and --seeds 2 are both given; --quick is --seeds 1"),
         (["--scheduler", "tcp://a", "--slurm", "2"], "--scheduler and --slurm are both given"),
     ):

@@ -134,7 +134,7 @@ def test_collapsed_latents_are_left_unchanged() -> None:
 
 
 def test_the_rate_of_a_collapsed_latent_is_left_unchanged() -> None:
-    """Its encodings hardly vary, so a fitted rate would be far too high; its samples vary like any other latent."""
+    """Its encodings hardly vary, so a fitted rate would be far too high; its samples vary as usual."""
     z = torch.from_numpy(latent_pairs(4.0, 0) @ mixing(1).T)
     z[..., 1] = 0
     _, fitted_prior = maximum_likelihood_map(z, GeneralizedLaplacePrior(N, None, 4.0), cost, 2)

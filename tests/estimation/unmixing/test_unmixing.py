@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 
 def random_mixing(n: int, seed: int, orthogonal: bool = False) -> Array:
-    """A random invertible matrix of condition number at most 4."""
+    """Return a random invertible matrix of condition number at most 4."""
     rng = np.random.default_rng(training_seed(seed))
     rotations = [np.linalg.qr(rng.normal(size=(n, n)))[0] for _ in range(2)]
     return rotations[0] if orthogonal else rotations[0] @ np.diag(rng.uniform(0.5, 2, n)) @ rotations[1]
@@ -136,7 +136,7 @@ def test_latents_with_common_causes_need_the_residual(noise: float) -> None:
 
 
 def with_a_weak_row(noise: float, seed: int) -> Array:
-    """Jacobians (S, 10, 10) with weak effects on latent 0, and an effect of latent 0 on 6 as strong as that of 6."""
+    """Return Jacobians (S, 10, 10) with weak effects on latent 0; its effect on latent 6 is as strong as that of 6."""
     rng = np.random.default_rng(training_seed(seed))
     sizes = np.diag([0.44, 0.38, 0.57, 0.67, 0.97, 0.78, 1.13, 1.25, 0.88, 1.07])
     sizes[[1, 2, 6, 8], [2, 4, 0, 5]] = 0.38, 0.55, 1.17, 0.85
