@@ -1,4 +1,4 @@
-"""Access to the pages of the documentation and to the modules that fill their tables, which are in no package."""
+"""Access to the pages of the documentation and to the modules that fill their tables, which aren't in a package."""
 
 from __future__ import annotations
 

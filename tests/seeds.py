@@ -1,7 +1,7 @@
-"""Where the seeds of all tests that train come from, and how to shift every one of them at once.
+"""Seeds of all tests that draw random numbers or train; an environment variable shifts all of them at once.
 
-``MECHSPARSE_TEST_SEED=3 python -m pytest`` draws other processes, samples, networks and noise than the plain run: a
-claim that holds for one seed only is no claim about the code. `tests/test_seeds.py` refuses a seed from elsewhere.
+``MECHSPARSE_TEST_SEED=3 python -m pytest`` draws processes, samples, networks and noise that differ from those of the
+plain run, because a result for a single seed says little about the code. `tests/test_seeds.py` rejects other seeds.
 """
 
 from __future__ import annotations
@@ -12,22 +12,28 @@ __all__ = ["FIXED", "VARIABLE", "shift_of", "training_seed"]
 
 VARIABLE = "MECHSPARSE_TEST_SEED"
 
-# files of tests/estimation and tests/pipeline whose seeds stay what they are, and why
+# files of tests/estimation and tests/pipeline whose seeds are not shifted, with the reason
 FIXED = {
     "estimation/published_runs.py": "reads the seeds of published runs from a table",
-    "estimation/config/test_config.py": "is about settings, and trains nothing: what the defaults are, the seed's too",
-    "pipeline/test_published_table.py": "names the published runs by their seeds, and its training is a stand-in",
-    "pipeline/test_reproduction.py": "asks for the published runs, whose seeds the command itself chooses",
+    "estimation/config/test_config.py": "tests settings, including the default of the seed, and trains nothing",
+    "pipeline/test_published_table.py": "identifies the published runs by their seeds, and replaces training by a fake",
+    "pipeline/test_reproduction.py": "runs the published cases, whose seeds the command determines",
 }
 
 
 def shift_of(value: str) -> int:
-    """The shift that a value of the variable asks for, 0 for an empty one."""
+    """Return the shift for a value of the variable, 0 for an empty one.
+
+    Raises:
+        ValueError: If the value is not a whole number from 0 with at most 9 digits.
+    """
     text = value.strip()
     if not text:
         return 0
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise ValueError(f"{VARIABLE} is {value[:40]!r}; it is a whole number from 0, of 9 digits at most")
+        raise ValueError(
+            f"{VARIABLE} is {value[:40]!r}; it must be a whole number from 0 with at most 9 digits"
+        )
     return int(text)
 
 
@@ -35,5 +41,5 @@ _SHIFT = shift_of(os.environ.get(VARIABLE, ""))
 
 
 def training_seed(seed: int = 0) -> int:
-    """The seed to use where a test's own is this one."""
+    """Return the shifted seed to use for a seed of a test."""
     return int(seed) + _SHIFT

@@ -91,8 +91,8 @@ def test_the_readme_commands_that_train_run_in_sequence(
     monkeypatch.chdir(tmp_path)
     smaller = {"50000": "600", "10000": "300", "2000": "20"}
     for command in commands(training=True):
-        words = [smaller.get(word, word) for word in shlex.split(command)[1:]]
-        assert main(words) == 0, capsys.readouterr().err
+        arguments = [smaller.get(argument, argument) for argument in shlex.split(command)[1:]]
+        assert main(arguments) == 0, capsys.readouterr().err
     assert "SHD" in capsys.readouterr().out
     assert Path("report.html").exists()
 

@@ -1,4 +1,4 @@
-"""The wheel, installed: complete, typed, and at peace with the unrelated distribution ``identify``."""
+"""The installed wheel is complete and typed, and coexists with the unrelated distribution ``identify``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-STRANGER = "identify==2.6.15"
+OTHER_IDENTIFY = "identify==2.6.15"
 
 USE_OURS = """
 import identify.criterion, identify.catalog, estimation.commands
@@ -36,12 +36,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("stranger")
+def other_identify(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("other_identify")
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
-    subprocess.run([*pip, STRANGER], check=True)
-    (found,) = folder.glob("identify-*.whl")
-    return found
+    subprocess.run([*pip, OTHER_IDENTIFY], check=True)
+    (downloaded,) = folder.glob("identify-*.whl")
+    return downloaded
 
 
 Pip = Callable[..., None]
@@ -50,26 +50,28 @@ Run = Callable[[str], None]
 
 @pytest.fixture
 def environment(tmp_path: Path) -> tuple[Pip, Run]:
-    """A fresh environment that sees our dependencies, but not the checkout."""
+    """Create a new environment with access to our dependencies, but not to the checkout."""
     venv.create(tmp_path / "env", with_pip=False, symlinks=True)
     python = tmp_path / "env" / "bin" / "python"
     paths = {"base": str(tmp_path / "env"), "platbase": str(tmp_path / "env")}
     site = Path(sysconfig.get_path("purelib", vars=paths))
-    # a path line, not a .pth of its own: the editable checkout's own .pth is not followed
+    # a .pth file here adds the path only: the .pth file of the editable install at that path isn't processed
     site.joinpath("dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
 
-    def pip(*words: object) -> None:
-        command = [sys.executable, "-m", "pip", "--quiet", "--python", python, *map(str, words)]
+    def pip(*arguments: object) -> None:
+        command = [sys.executable, "-m", "pip", "--quiet", "--python", python, *map(str, arguments)]
         subprocess.run(command, check=True, cwd=tmp_path)
 
     def run(code: str) -> None:
-        done = subprocess.run([python, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
-        assert done.returncode == 0, done.stderr
+        process = subprocess.run(
+            [python, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+        )
+        assert process.returncode == 0, process.stderr
 
     return pip, run
 
 
-def test_the_wheel_holds_both_packages_data_and_type_information(wheel: Path) -> None:
+def test_the_wheel_contains_both_packages_data_and_type_information(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     sources = [
         path.relative_to(ROOT).as_posix()
@@ -82,25 +84,25 @@ def test_the_wheel_holds_both_packages_data_and_type_information(wheel: Path) ->
     assert not {name for name in names if name.split("/")[0] in ("tests", "docs", "examples")}
 
 
-def test_an_installed_wheel_works_and_brings_its_command(
+def test_an_installed_wheel_works_and_provides_its_command(
     wheel: Path, environment: tuple[Pip, Run], tmp_path: Path
 ) -> None:
     pip, run = environment
     pip("install", "--no-deps", wheel)
     run(USE_OURS)
     command = tmp_path / "env" / "bin" / "mechsparse"
-    done = subprocess.run([command, "check", "TimeDiag"], capture_output=True, text=True, check=True)
-    assert "Completely disentangled: all 10 latents" in done.stdout
+    process = subprocess.run([command, "check", "TimeDiag"], capture_output=True, text=True, check=True)
+    assert "Completely disentangled: all 10 latents" in process.stdout
 
 
 @pytest.mark.parametrize("ours_first", [True, False], ids=["ours first", "theirs first"])
 @pytest.mark.parametrize("removed", ["mechsparse", "identify"])
-def test_it_shares_an_environment_with_the_other_identify(
-    wheel: Path, stranger: Path, environment: tuple[Pip, Run], ours_first: bool, removed: str
+def test_it_can_share_an_environment_with_the_other_identify(
+    wheel: Path, other_identify: Path, environment: tuple[Pip, Run], ours_first: bool, removed: str
 ) -> None:
     pip, run = environment
-    for each in (wheel, stranger) if ours_first else (stranger, wheel):
-        pip("install", "--no-deps", each)
+    for distribution in (wheel, other_identify) if ours_first else (other_identify, wheel):
+        pip("install", "--no-deps", distribution)
     run(USE_OURS)
     run(USE_THEIRS)
     pip("uninstall", "--yes", removed)

@@ -21,7 +21,7 @@ DATA_SETS, DENSITIES, GRAPHS = (f"<!-- {name} -->" for name in ("datasets", "ran
 
 
 def result(case: Case, **values: Any) -> dict[str, Any]:
-    """A stored result with made-up values."""
+    """Return a stored result with made-up values."""
     scores = {"mcc": 0.5, "r_con": 0.6, "r": 0.7, "shd": 3, "missing": 1, "extra": 2, "minutes": 4.0}
     record = {
         **vars(case),
@@ -42,7 +42,7 @@ def page(*results: dict[str, Any]) -> str:
 
 
 def rows(text: str, first: str) -> list[list[str]]:
-    """The rows with this first cell, each followed by the next row."""
+    """Return the rows with this first cell, and the row after each of them."""
     lines = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"
     ]
@@ -120,7 +120,7 @@ def test_the_stored_results_fill_the_page() -> None:
     assert len(rows(text, "ActionDiag")) == 2
 
 
-def test_a_page_without_a_marker() -> None:
+def test_a_page_without_a_marker_is_refused() -> None:
     with pytest.raises(ValueError, match="the page has no <!-- datasets -->"):
         TABLES.fill_page("# A page", [], PUBLISHED)
 

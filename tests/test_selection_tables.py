@@ -20,7 +20,7 @@ def test_the_page_and_the_tests_read_the_same_runs() -> None:
     assert list(on_page.values()) == list(expected.values())
 
 
-def test_the_tables_on_the_page() -> None:
+def test_the_tables_show_the_published_scores() -> None:
     lines = TABLES.fill_page(page("how_sparse")).splitlines()
     for name, r_con in published_scores().items():
         best = max(r_con, key=lambda budget: r_con[budget])
@@ -30,6 +30,6 @@ def test_the_tables_on_the_page() -> None:
     assert any(line.startswith("| elbow_and_stability | 0.9676 |") for line in lines)
 
 
-def test_a_page_without_a_marker() -> None:
+def test_a_page_without_a_marker_is_refused() -> None:
     with pytest.raises(ValueError, match="the page has no <!-- choices -->"):
         TABLES.fill_page("# A page")

@@ -1,4 +1,4 @@
-"""The command line as tests call it: answers as text and JSON, refusals of one line."""
+"""Run the command line in a test: its output as text or JSON, or its error message."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from estimation.commands import main
 from tests.seeds import training_seed
 
-__all__ = ["TINY", "Captured", "refused", "told", "told_json", "write_table"]
+__all__ = ["TINY", "Captured", "error_of", "json_of", "output_of", "write_table"]
 
 Captured = pytest.CaptureFixture[str]
 
@@ -27,24 +27,24 @@ _SETTINGS = (
     f"seed={training_seed()}",
 )
 TINY = ["--steps", "60", "--max-edges-actions", "3"]
-TINY += [word for setting in _SETTINGS for word in ("--set", setting)]
+TINY += [argument for setting in _SETTINGS for argument in ("--set", setting)]
 
 
-def told(capsys: Captured, *words: object, code: int = 0) -> str:
+def output_of(capsys: Captured, *arguments: object, code: int = 0) -> str:
     capsys.readouterr()
-    assert main([str(word) for word in words]) == code
+    assert main([str(argument) for argument in arguments]) == code
     out, err = capsys.readouterr()
     assert err == "" or code == 2
     return out
 
 
-def told_json(capsys: Captured, *words: object, code: int = 0) -> Any:
-    return json.loads(told(capsys, *words, "--json", code=code))
+def json_of(capsys: Captured, *arguments: object, code: int = 0) -> Any:
+    return json.loads(output_of(capsys, *arguments, "--json", code=code))
 
 
-def refused(capsys: Captured, *words: object) -> str:
+def error_of(capsys: Captured, *arguments: object) -> str:
     capsys.readouterr()
-    assert main([str(word) for word in words]) == 2
+    assert main([str(argument) for argument in arguments]) == 2
     out, err = capsys.readouterr()
     assert err.startswith("mechsparse: ")
     assert err.count("\n") == 1
@@ -53,7 +53,7 @@ def refused(capsys: Captured, *words: object) -> str:
 
 
 def write_table(path: str, drugs: tuple[str, ...] = ("none", "A", "B"), rows: int = 300) -> None:
-    """A table of two actions, one of them categorical, without any truth."""
+    """Write a table with two actions, one of them categorical, and without ground truth."""
     generator = np.random.default_rng(training_seed())
     lines = ["gene1,gene2,gene3,dose,drug"]
     for k in range(rows):

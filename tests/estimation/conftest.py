@@ -1,4 +1,4 @@
-"""Fixtures of several files: two trained models with their data, and writers of tables."""
+"""Shared fixtures: two trained models with their data, and writers of tables."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.seeds import training_seed
 
 
 @pytest.fixture(scope="session")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data of three latents, two of them twins, and two models of it, trained a little."""
-    folder = tmp_path_factory.mktemp("room")
+def trained_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data of three latents, two of them twins, and with two models after a short training."""
+    folder = tmp_path_factory.mktemp("trained_models")
     graph = ["identical-twins", "--decoder", "polynomial", "--seed", str(training_seed())]
     assert main(["simulate", *graph, "-n", "2000", "-o", str(folder / "train.npz")]) == 0
     assert main(["simulate", *graph, "-n", "300", "--split", "test", "-o", str(folder / "test.npz")]) == 0
     for name, seed in (("a", 1), ("b", 2)):
-        words = [
+        arguments = [
             "train",
             str(folder / "train.npz"),
             "-o",
@@ -31,15 +31,15 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "--seed",
             str(training_seed(seed)),
         ]
-        assert main(words) == 0
+        assert main(arguments) == 0
     return folder
 
 
 @pytest.fixture
-def inside(room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory of a test, with the data and models of the room in reach."""
+def working_directory(trained_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of a test, with links to the data and models of `trained_models`."""
     monkeypatch.chdir(tmp_path)
-    for path in room.iterdir():
+    for path in trained_models.iterdir():
         Path(path.name).symlink_to(path)
     return tmp_path
 

@@ -1,4 +1,4 @@
-"""Reading back from the axes what a figure shows."""
+"""Read the contents of a figure back from its axes."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ Array = NDArray[np.float64]
 
 
 def pair(width: float = 10, height: float = 5) -> list[Axes]:
+    """Return two axes side by side."""
     return list(Figure(figsize=(width, height), layout="constrained").subplots(1, 2))
 
 
@@ -40,7 +41,7 @@ def texts(ax: Axes) -> list[str]:
 
 
 def marked(ax: Axes, kind: str) -> set[tuple[int, int]]:
-    """The cells (row, column) with marks of a kind."""
+    """Return the cells (row, column) with marks of a kind."""
     cells = set()
     for collection in ax.collections:
         if collection.get_label() == kind:
@@ -72,7 +73,7 @@ def lightness(colour: str) -> float:
 
 
 def comparison_of(graph: CausalGraph, seed: int, n_unmatched: int = 0) -> Comparison:
-    """A comparison with random strengths, learned latents in the true order, and some unmatched learned latents."""
+    """Return a comparison with random strengths, latents in the true order, and some unmatched learned latents."""
     rng = np.random.default_rng(training_seed(seed))
     n = graph.n_latents
     strengths = np.where(rng.random((n, n + n_unmatched)) < 0.4, 0.4, 0.0)

@@ -1,4 +1,4 @@
-"""Trained models that never were trained: their latents are a known map of the true ones."""
+"""Substitutes for trained models, whose latents are a known map of the true ones."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class Truth:
         return torch.asinh(x @ self.frame.to(x))
 
     def dataset(self, z: Array, graph: CausalGraph | None = None, known: bool = True) -> Dataset:
-        """Data with these latents, (N, n) or (N, T, n), and the true decoder if it is to be known.
+        """Return data with the given latents, (N, n) or (N, T, n), and with the true decoder if ``known``.
 
-        A graph with actions brings actions that have nothing to do with the latents.
+        If the graph has actions, the data have random actions that do not affect the latents.
         """
         steps = z if z.ndim == 3 else z[:, None]
         latents = steps.astype(np.float32)
@@ -81,9 +81,9 @@ def model_of(
     n_learned: int,
     graph: CausalGraph | None = None,
 ) -> TrainedModel:
-    """A model whose decoder is the true one after ``to_true``, and whose encoder is its inverse.
+    """Return a model whose decoder is ``to_true`` followed by the true decoder, and whose encoder is its inverse.
 
-    Its scales are no ones, and its graph is the given one, or everything on one action.
+    The scales differ from one. Without a given graph, one action affects all latents.
     """
     n_observed = truth.frame.shape[0]
     graph = graph or CausalGraph(Ga=np.ones((n_learned, 1)))
@@ -107,7 +107,7 @@ def model_of(
 
 
 def linear_model(truth: Truth, mixing: Array, graph: CausalGraph | None = None) -> TrainedModel:
-    """A model with z = mixing @ z_hat, for a square or a broad mixing of full rank."""
-    forth = torch.tensor(mixing, dtype=torch.float32)
-    back = torch.tensor(np.linalg.pinv(mixing), dtype=torch.float32)
-    return model_of(truth, lambda z: z @ forth.T, lambda z: z @ back.T, mixing.shape[1], graph)
+    """Return a model with z = mixing @ z_hat, for a square or wide mixing of full rank."""
+    matrix = torch.tensor(mixing, dtype=torch.float32)
+    inverse = torch.tensor(np.linalg.pinv(mixing), dtype=torch.float32)
+    return model_of(truth, lambda z: z @ matrix.T, lambda z: z @ inverse.T, mixing.shape[1], graph)

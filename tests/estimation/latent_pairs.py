@@ -16,11 +16,11 @@ CLOSE = 1e-7
 
 
 @st.composite
-def pairs(draw: st.DrawFn, least_rows: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """True and learned latents, related or not, as many or not, sometimes with a constant column."""
+def pairs(draw: st.DrawFn, min_rows: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Draw true and learned latents: dependent or not, of equal or different number, some with a constant column."""
     n, n_hat = draw(st.integers(1, 5)), draw(st.integers(1, 5))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    z = rng.normal(size=(draw(st.integers(least_rows, 40)), n))
+    z = rng.normal(size=(draw(st.integers(min_rows, 40)), n))
     noise = rng.normal(size=(len(z), n_hat))
     z_hat = z @ rng.normal(size=(n, n_hat)) + draw(st.sampled_from([0.0, 0.1, 10.0])) * noise
     if draw(st.booleans()):

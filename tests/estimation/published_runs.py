@@ -1,4 +1,4 @@
-"""The published runs over edge budgets: records for `select`, and separately the scores that it must not use."""
+"""The published runs with different edge budgets: records for `select`, and the scores that it must not use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Record = dict[str, Any]
 
 
 def published_runs() -> dict[str, list[Record]]:
-    """The runs of each data set: eight budgets with five seeds."""
+    """Return the runs of each data set: eight budgets with five seeds."""
     runs: dict[str, list[Record]] = defaultdict(list)
     for row in csv.DictReader(FILE.read_text(encoding="utf-8").splitlines()):
         runs[row["dataset"]].append(
@@ -29,7 +29,7 @@ def published_runs() -> dict[str, list[Record]]:
 
 
 def published_scores() -> dict[str, dict[float, float]]:
-    """The mean R_con of each budget, by data set."""
+    """Return the mean R_con of each budget, by data set."""
     scores: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in csv.DictReader(FILE.read_text(encoding="utf-8").splitlines()):
         scores[row["dataset"]][float(row["edge_budget"])].append(float(row["r_con"]))

@@ -25,7 +25,7 @@ def put(path: Path, text: str | bytes) -> Path:
 
 
 def patients() -> pd.DataFrame:
-    """Three patients with interleaved rows; 'c' has one visit only."""
+    """Return a table of three patients with interleaved rows; 'c' has only one visit."""
     return pd.DataFrame(
         {
             "x0": [10.0, 0.0, 11.0, 1.0, 20.0, 2.0],

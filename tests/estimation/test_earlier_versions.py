@@ -1,4 +1,4 @@
-"""What earlier versions stored is read: models, and settings under the names that they had."""
+"""Models and settings that earlier versions stored can be read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_models_of_format_4_encode_as_they_did(name: str, tmp_path: Path) -> Non
     np.testing.assert_array_equal(load(tmp_path / name).encode(observations), model.encode(observations))
 
 
-def test_a_model_with_a_tensor_of_neither_name_is_refused(tmp_path: Path) -> None:
+def test_a_model_with_an_unknown_tensor_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(MODELS / "slowvae", folder)
     manifest = folder / "manifest.json"
@@ -44,18 +44,18 @@ def test_a_model_with_a_tensor_of_neither_name_is_refused(tmp_path: Path) -> Non
 def test_settings_are_read_under_their_former_names(
     former: str, name: str, value: float, tmp_path: Path
 ) -> None:
-    given = {"method": "slowvae", "seed": training_seed()}
-    config = BaselineConfig.from_dict({**given, former: value})
-    assert config == BaselineConfig.from_dict({**given, name: value})
+    settings = {"method": "slowvae", "seed": training_seed()}
+    config = BaselineConfig.from_dict({**settings, former: value})
+    assert config == BaselineConfig.from_dict({**settings, name: value})
     assert former not in config.to_dict()
     path = tmp_path / "settings.toml"
     path.write_text(f"{former} = {value}\n", encoding="utf-8")
     assert getattr(read_settings(BaselineConfig, path, (), method="slowvae"), name) == value
-    twice = f"{name} is given twice, as {former} too, its former name; keep one"
-    with pytest.raises(ConfigError, match=twice):
-        BaselineConfig.from_dict({**given, former: value, name: value})
+    message = f"{name} is given twice, as {former} too, its former name; keep one"
+    with pytest.raises(ConfigError, match=message):
+        BaselineConfig.from_dict({**settings, former: value, name: value})
 
 
-def test_former_names_are_no_settings_of_other_methods() -> None:
+def test_former_names_are_not_settings_of_other_methods() -> None:
     with pytest.raises(ConfigError, match="no setting is called 'turns'"):
         read_config(None, ["turns=2"])

@@ -1,4 +1,4 @@
-"""The scikit-learn estimator passes scikit-learn's own checks, and trains the same model as `fit`."""
+"""The estimator passes scikit-learn's own checks, and trains the same model as `fit`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from estimation.dataset import Dataset
 from estimation.dataset.holdout import hold_out
 from estimation.estimator import SparseMechanismVAE
 from estimation.training.loop import fit
-from tests.estimation.tiny_estimator import TINY, numbers, recording, tiny
+from tests.estimation.tiny_estimator import TINY, numbers, record_fit_calls, tiny
 from tests.seeds import training_seed
 
 EXPECTED_FAILED_CHECKS = {
-    "check_methods_subset_invariance": "torch adds up float32 in another order for other numbers of rows, so that a "
-    "row alone and among others agree to some 1e-6 relative to the largest entry, not always to 1e-7",
+    "check_methods_subset_invariance": "torch sums float32 in an order that depends on the number of rows, so that "
+    "encodings of a single row and of a batch agree to about 1e-6 relative to the largest entry, not always to 1e-7",
 }
 
 
-# scikit-learn runs these on its own transformers only; all apply to this one
+# scikit-learn runs these checks only on its own transformers; all of them apply to this one
 MORE_CHECKS = [
     estimator_checks.check_dataframe_column_names_consistency,
     estimator_checks.check_transformer_get_feature_names_out,
@@ -39,7 +39,7 @@ MORE_CHECKS = [
 
 @pytest.fixture
 def fit_calls(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
-    return recording(monkeypatch)
+    return record_fit_calls(monkeypatch)
 
 
 # scikit-learn's checks
@@ -67,14 +67,14 @@ def test_the_documentation_names_the_checks_that_may_fail(name: str) -> None:
 def test_single_rows_and_batches_have_nearly_the_same_latents() -> None:
     x = numbers(40, 3)
     estimator = tiny(settings=TINY | {"width": 128}).fit(x)
-    alone = np.concatenate([estimator.transform(row[None]) for row in x])
-    np.testing.assert_allclose(alone, estimator.transform(x), atol=1e-5)
+    single_rows = np.concatenate([estimator.transform(row[None]) for row in x])
+    np.testing.assert_allclose(single_rows, estimator.transform(x), atol=1e-5)
 
 
-# the same as `fit`
+# comparison with `fit`
 
 
-def test_independent_rows_train_what_fit_trains() -> None:
+def test_independent_rows_give_the_same_model_as_fit() -> None:
     x, a = numbers(100, 4), numbers(100, 2, seed=1)
     estimator = tiny(max_edges_actions=3, random_state=training_seed(7)).fit(x, actions=a)
     config = TrainingConfig(
@@ -96,7 +96,7 @@ def test_independent_rows_train_what_fit_trains() -> None:
     assert estimator.score(x, actions=a) == -model.negative_elbo(Dataset.from_arrays(x, actions=a))["total"]
 
 
-def test_many_sequences_train_what_fit_trains_on_pairs_made_by_hand() -> None:
+def test_sequences_give_the_same_model_as_fit_on_explicit_pairs() -> None:
     x, a = numbers(90, 3), numbers(90, 2, seed=1)
     groups = np.random.default_rng(training_seed(2)).integers(0, 25, 90)
     pairs = [
@@ -106,7 +106,7 @@ def test_many_sequences_train_what_fit_trains_on_pairs_made_by_hand() -> None:
             np.flatnonzero(groups == label), np.flatnonzero(groups == label)[1:], strict=False
         )
     ]
-    observations, actions, episodes = (list(part) for part in zip(*pairs, strict=True))
+    observations, actions, episodes = (list(column) for column in zip(*pairs, strict=True))
     dataset = Dataset.from_arrays(observations, actions=actions, episodes=episodes)
     names = [f"group {label:02}" for label in groups]
     estimator = tiny(max_edges_past=3, max_edges_actions=2).fit(x, actions=a, groups=names)
@@ -126,25 +126,25 @@ def test_the_action_of_a_row_acts_on_the_step_that_leads_to_it(fit_calls: list[S
     np.testing.assert_allclose(np.diff(pairs.observations, axis=1)[:, 0], pairs.actions, atol=1e-5)
 
 
-# what is held out
+# held-out data
 
 
-def test_the_end_of_one_sequence_is_held_out_as_by_fit(fit_calls: list[SimpleNamespace]) -> None:
+def test_the_end_of_a_single_sequence_is_held_out_as_in_fit(fit_calls: list[SimpleNamespace]) -> None:
     tiny(1).fit(np.arange(101.0)[:, None])
     assert not hasattr(fit_calls[0], "validation")
     _, held_out = hold_out(fit_calls[0].dataset, training_seed())
     assert held_out.observations[:, 0, 0].tolist() == [95, 96, 97, 98, 99]
 
 
-def test_pairs_come_in_order_of_sequence_and_time(fit_calls: list[SimpleNamespace]) -> None:
+def test_pairs_are_sorted_by_sequence_and_time(fit_calls: list[SimpleNamespace]) -> None:
     """The end of each sequence is held out, even if its rows are not adjacent."""
     groups = np.random.default_rng(training_seed()).integers(0, 3, 60)
     tiny(1).fit(np.arange(60.0)[:, None], groups=groups)
     pairs = fit_calls[0].dataset
     for label in range(3):
         rows = np.flatnonzero(groups == label)
-        ours = pairs.take(pairs.episodes == label).observations[..., 0]
-        np.testing.assert_array_equal(ours, np.stack([rows[:-1], rows[1:]], axis=1))
+        observations = pairs.take(pairs.episodes == label).observations[..., 0]
+        np.testing.assert_array_equal(observations, np.stack([rows[:-1], rows[1:]], axis=1))
 
 
 # parameters
@@ -177,7 +177,7 @@ def test_parameters_become_settings(
     assert fit_calls[0].progress is False
 
 
-def test_default_budgets_are_those_of_the_masks_in_use(fit_calls: list[SimpleNamespace]) -> None:
+def test_default_budgets_are_set_only_for_masks_in_use(fit_calls: list[SimpleNamespace]) -> None:
     x, a = numbers(30, 3), numbers(30, 2)
     tiny(verbose=True).fit(x)
     tiny().fit(x, actions=a)
@@ -199,7 +199,7 @@ def test_default_budgets_are_those_of_the_masks_in_use(fit_calls: list[SimpleNam
         ("sequence", True, True, 2, "rows were treated as 3 sequences in time"),
     ],
 )
-def test_what_the_order_of_rows_means(
+def test_the_order_determines_how_rows_are_treated(
     order: str, actions: bool, groups: bool, steps: int, note: str, fit_calls: list[SimpleNamespace]
 ) -> None:
     extra: dict[str, Any] = {"actions": numbers(30, 2)} if actions else {}
@@ -210,13 +210,13 @@ def test_what_the_order_of_rows_means(
     assert any("left out 1 episode" in text and "'b'" in text for text in estimator.history_.notes) == groups
 
 
-def test_seeds() -> None:
+def test_random_state_determines_the_seed_of_training() -> None:
     x = numbers(40, 3)
     seeds = (training_seed(3), np.int64(training_seed(3)), training_seed(4))
     first, again, other = (tiny(random_state=seed).fit(x).transform(x) for seed in seeds)
     np.testing.assert_array_equal(first, again)
     assert not np.allclose(first, other)
-    source = np.random.RandomState(training_seed())
-    drawn = [tiny(random_state=source).fit(x).model_.config.seed for _ in range(2)]
+    random_state = np.random.RandomState(training_seed())
+    seeds_used = [tiny(random_state=random_state).fit(x).model_.config.seed for _ in range(2)]
     same = np.random.RandomState(training_seed())
-    assert drawn == [same.randint(2**31 - 1), same.randint(2**31 - 1)]
+    assert seeds_used == [same.randint(2**31 - 1), same.randint(2**31 - 1)]

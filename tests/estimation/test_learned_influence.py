@@ -1,4 +1,4 @@
-"""Numerical evidence for sufficient influence, from trained transition networks."""
+"""Numerical evidence for sufficient influence from trained transition networks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_linear_networks_have_no_influence() -> None:
     with torch.no_grad():
         for weight in (*networks.weights, *networks.biases):
             weight.zero_()
-        # the effects on the two latents are multiples of each other
+        # the effects on the two latents are proportional
         networks.weights[0][:, :, 0] = 1
         networks.biases[0][:, :, 0] = 100
         networks.weights[1][:, 0, 0] = 1
@@ -46,7 +46,7 @@ def test_linear_networks_have_no_influence() -> None:
     assert learned_influence(model, data, n_conditions=200)["a0"].verdict == "against"
 
 
-def test_data_that_do_not_fit_the_model_are_refused() -> None:
+def test_data_that_do_not_match_the_model_are_refused() -> None:
     data = simulate("ActionBlockDiag", 300, seed=training_seed(1))
     model = fit(data, TrainingConfig(max_edges_actions=10, seed=training_seed(), **TINY))  # type: ignore[arg-type]
     with pytest.raises(DataError, match="300 rows are too few for 4 points and 400 conditions"):

@@ -30,15 +30,15 @@ def through_joblib(estimator: SparseMechanismVAE) -> SparseMechanismVAE:
 
 
 @pytest.mark.parametrize(
-    "duplicated",
+    "make_copy",
     [lambda estimator: pickle.loads(pickle.dumps(estimator)), through_joblib, copy.deepcopy, copy.copy],
     ids=["pickle", "joblib", "deepcopy", "copy"],
 )
 def test_a_copy_gives_the_same_results(
-    fitted: SparseMechanismVAE, duplicated: Callable[[SparseMechanismVAE], SparseMechanismVAE]
+    fitted: SparseMechanismVAE, make_copy: Callable[[SparseMechanismVAE], SparseMechanismVAE]
 ) -> None:
     rows = numbers(10, 4, seed=2)
-    duplicate = duplicated(fitted)
+    duplicate = make_copy(fitted)
     assert duplicate is not fitted
     np.testing.assert_array_equal(duplicate.transform(rows), fitted.transform(rows))
     assert duplicate.graph_ == fitted.graph_

@@ -45,7 +45,7 @@ GRAPH = CausalGraph(Ga=[[1, 0], [1, 0], [0, 1]], latents=["left", "right", "othe
 
 
 def record(step: int, stage: str) -> Record:
-    """A record of a training run with three latents and two actions."""
+    """Return a record of a training run with three latents and two actions."""
     return Record(
         step=step,
         stage=stage,
@@ -60,7 +60,7 @@ def record(step: int, stage: str) -> Record:
 
 
 def untrained(seed: int = 0, n_latents: int = 3) -> TrainedModel:
-    """An untrained model with a history, which is all that a report needs."""
+    """Return an untrained model with a history, which is sufficient for a report."""
     config = TrainingConfig(
         max_edges_actions=3, steps=40, width=8, transition_width=4, depth=1, seed=training_seed()
     )
@@ -87,7 +87,7 @@ def outcome(model: TrainedModel, data: Dataset) -> Evaluation:
 
 
 def comparison_with(strengths: list[list[float]]) -> Comparison:
-    """A comparison with the prediction from `GRAPH`."""
+    """Return a comparison with the prediction from `GRAPH`."""
     array = np.array(strengths)
     names = tuple(f"v{k}" for k in range(array.shape[1]))
     return compare(

@@ -1,4 +1,4 @@
-"""An estimator that trains for a few steps, and a record of the calls of `fit` without training."""
+"""An estimator that trains for a few steps, and a substitute for `fit` that records its calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from estimation.estimator import SparseMechanismVAE
 from estimation.history import History
 from tests.seeds import training_seed
 
-__all__ = ["TINY", "numbers", "recording", "tiny"]
+__all__ = ["TINY", "numbers", "record_fit_calls", "tiny"]
 
 TINY: dict[str, Any] = {
     "optimizer": "adam",
@@ -29,21 +29,21 @@ TINY: dict[str, Any] = {
 
 
 def tiny(n_latents: int | None = 2, **parameters: Any) -> SparseMechanismVAE:
-    usual: dict[str, Any] = {"steps": 20, "batch_size": 64, "unmixing": False, "settings": TINY}
-    return SparseMechanismVAE(n_latents, **({"random_state": training_seed()} | usual | parameters))
+    defaults: dict[str, Any] = {"steps": 20, "batch_size": 64, "unmixing": False, "settings": TINY}
+    return SparseMechanismVAE(n_latents, **({"random_state": training_seed()} | defaults | parameters))
 
 
 def numbers(*shape: int, seed: int = 0) -> NDArray[np.float64]:
     return np.random.default_rng(training_seed(seed)).normal(size=shape)
 
 
-def recording(patch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
-    """Record the calls of `fit`, without training."""
+def record_fit_calls(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
+    """Replace `fit` by a function that only records its calls, and return the list of them."""
     calls: list[SimpleNamespace] = []
 
     def train(dataset: Dataset, config: TrainingConfig, **options: Any) -> SimpleNamespace:
         calls.append(SimpleNamespace(dataset=dataset, config=config, **options))
         return SimpleNamespace(history=History(), graph=None)
 
-    patch.setattr(module, "train", train)
+    monkeypatch.setattr(module, "train", train)
     return calls

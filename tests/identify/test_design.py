@@ -16,7 +16,7 @@ from identify.criterion import check
 from identify.design import design_interventions
 from identify.design.bounds import capacity, fewest_actions
 from identify.graph import CausalGraph
-from tests.builders import graphs, nothing_known
+from tests.builders import graph_without_edges, graphs
 from tests.oracles import matrix_form
 
 quick = settings(max_examples=60, deadline=None)
@@ -173,7 +173,7 @@ def test_free_choice_within_a_budget(graph: CausalGraph, m: int, max_targets: in
 
 @pytest.mark.parametrize(("n", "m"), [(1, 0), (2, 2), (3, 3), (6, 4), (10, 5), (20, 6), (70, 8), (252, 10)])
 def test_sperner(n: int, m: int) -> None:
-    design = design_interventions(nothing_known(n))
+    design = design_interventions(graph_without_edges(n))
     assert len(design.targets) == design.lower_bound == fewest_actions(n) == m
     assert design.optimal
     assert check(design.graph)
@@ -181,7 +181,7 @@ def test_sperner(n: int, m: int) -> None:
 
 def test_very_many_latents() -> None:
     n = 20_000
-    design = design_interventions(nothing_known(n))
+    design = design_interventions(graph_without_edges(n))
     assert len(design.actions) == fewest_actions(n)
     assert design.optimal
     assert design.complete
@@ -193,7 +193,7 @@ def test_very_many_latents() -> None:
     [(5_000, {"max_targets": 20}, 500), (3_000, {"max_targets": 1}, 3_000), (4_000, {"robust": True}, 19)],
 )
 def test_very_many_latents_with_limits(n: int, options: dict[str, Any], m: int) -> None:
-    design = design_interventions(nothing_known(n), time_limit=20, **options)
+    design = design_interventions(graph_without_edges(n), time_limit=20, **options)
     assert len(design.actions) == m
     assert design.lower_bound <= m
     assert design.complete
@@ -223,7 +223,7 @@ def test_a_chain_needs_logarithmically_many_actions() -> None:
     [(6, 1, 6), (6, 2, 6), (6, 3, 4), (10, 4, 5), (20, 5, 8), (70, 7, 20), (70, 25, 9)],
 )
 def test_the_number_of_actions_with_limited_targets_is_proved(n: int, max_targets: int, m: int) -> None:
-    design = design_interventions(nothing_known(n), max_targets=max_targets)
+    design = design_interventions(graph_without_edges(n), max_targets=max_targets)
     assert len(design.actions) == design.lower_bound == m
     assert max(len(targets) for targets in design.targets) <= max_targets
     assert design.complete
@@ -231,7 +231,7 @@ def test_the_number_of_actions_with_limited_targets_is_proved(n: int, max_target
 
 @pytest.mark.parametrize(("n", "m"), [(2, 4), (3, 6), (4, 6), (10, 8), (14, 8)])
 def test_robust_free_choice(n: int, m: int) -> None:
-    design = design_interventions(nothing_known(n), robust=True)
+    design = design_interventions(graph_without_edges(n), robust=True)
     assert len(design.actions) == design.lower_bound == m
     assert all(check(design.without(name)) for name in design.names)
 
@@ -259,7 +259,7 @@ def test_bounds_are_bounds() -> None:
 
 
 def test_the_distance_to_the_bound_is_reported_as_a_gap() -> None:
-    design = design_interventions(nothing_known(70), robust=True, time_limit=0.01)
+    design = design_interventions(graph_without_edges(70), robust=True, time_limit=0.01)
     assert design.complete
     assert not design.optimal
     assert 11 <= design.lower_bound < len(design.actions)
@@ -267,7 +267,7 @@ def test_the_distance_to_the_bound_is_reported_as_a_gap() -> None:
 
 
 def test_a_design_exists_even_without_time() -> None:
-    design = design_interventions(nothing_known(40), max_targets=3, time_limit=1e-9)
+    design = design_interventions(graph_without_edges(40), max_targets=3, time_limit=1e-9)
     assert design.complete
     assert design.lower_bound <= len(design.actions) <= 40
 
@@ -275,11 +275,11 @@ def test_a_design_exists_even_without_time() -> None:
 def test_candidates_have_a_design_and_a_bound_when_time_runs_out() -> None:
     rng = np.random.default_rng(0)
     candidates = [rng.choice(60, rng.integers(1, 15), replace=False).tolist() for _ in range(200)]
-    design = design_interventions(nothing_known(60), candidates, time_limit=1.5, seed=3)
+    design = design_interventions(graph_without_edges(60), candidates, time_limit=1.5, seed=3)
     assert design.complete
     assert not design.optimal
     assert 11 <= design.lower_bound < design.cost < 40
-    limited = design_interventions(nothing_known(60), candidates, max_actions=8, time_limit=1.5)
+    limited = design_interventions(graph_without_edges(60), candidates, max_actions=8, time_limit=1.5)
     assert limited.limited
     assert limited.n_disentangled <= limited.most_disentangled <= 60
     assert len(limited.actions) <= 8

@@ -17,7 +17,7 @@ from identify.design import INFLUENCE, design_interventions
 from identify.formats import read_graph
 from identify.plot import plot_design
 from identify.plot.style import ACTION, FREE
-from tests.builders import nothing_known
+from tests.builders import graph_without_edges
 from tests.identify.command_line import Captured, output_of
 from tests.identify.drawn import axes, lightness, words
 
@@ -135,6 +135,8 @@ def test_the_figure_shows_every_target_and_all_latents_that_stay_entangled() -> 
 
 def test_the_figure_of_an_empty_design_says_so() -> None:
     assert words(plot_design(design_interventions(load("Lac Operon")), ax=axes())) == ["nothing to add"]
-    unhelpful = design_interventions(nothing_known(2), [])
+    unhelpful = design_interventions(graph_without_edges(2), [])
     assert words(plot_design(unhelpful, ax=Figure().add_subplot())) == ["no allowed action helps"]
-    assert plot_design(design_interventions(nothing_known(3))).get_xlabel() == "latents, all disentangled"
+    assert (
+        plot_design(design_interventions(graph_without_edges(3))).get_xlabel() == "latents, all disentangled"
+    )

@@ -20,7 +20,7 @@ from identify.design import design_interventions, read_candidates, subsets
 from identify.design.prices import exact, in_whole_numbers, total
 from identify.exceptions import FormatError, RequestError
 from identify.graph import CausalGraph
-from tests.builders import nothing_known
+from tests.builders import graph_without_edges
 
 PRICES = {
     "cents": st.integers(0, 2000).map(lambda k: k / 100),
@@ -73,9 +73,9 @@ def test_designs_with_prices_agree_with_brute_force(kind: str, enumerated: bool,
     with pytest.MonkeyPatch.context() as patch:
         if not enumerated:
             patch.setattr(subsets, "_MAX_CANDIDATES", -1)
-        design = design_interventions(nothing_known(n), candidates, costs=costs, robust=robust)
+        design = design_interventions(graph_without_edges(n), candidates, costs=costs, robust=robust)
         limited = design_interventions(
-            nothing_known(n), candidates, costs=costs, robust=robust, budget=budget
+            graph_without_edges(n), candidates, costs=costs, robust=robust, budget=budget
         )
     assert design.optimal
     assert design.lower_bound <= float(min_cost)
@@ -103,7 +103,7 @@ def test_random_designs_priced_in_cents_are_proved_optimal() -> None:
     for _ in range(60):
         candidates = [np.flatnonzero(rng.random(5) < 0.4).tolist() or [k % 5] for k in range(8)]
         costs = rng.uniform(1, 20, 8).round(2)
-        design = design_interventions(nothing_known(5), candidates, costs=costs)
+        design = design_interventions(graph_without_edges(5), candidates, costs=costs)
         assert design.gap == 0
         assert design.lower_bound == design.cost
 
@@ -112,9 +112,9 @@ def test_many_priced_candidates_are_proved_by_the_solver() -> None:
     rng = np.random.default_rng(0)
     candidates = [np.flatnonzero(rng.random(8) < 0.4).tolist() or [k % 8] for k in range(24)]
     cents = rng.uniform(1, 20, 24).round(2)
-    design = design_interventions(nothing_known(8), candidates, costs=cents)
+    design = design_interventions(graph_without_edges(8), candidates, costs=cents)
     assert design.gap == 0
-    other = design_interventions(nothing_known(8), candidates, costs=cents * math.pi)
+    other = design_interventions(graph_without_edges(8), candidates, costs=cents * math.pi)
     assert other.optimal
     assert other.gap <= 1e-6
     assert other.lower_bound <= design.cost * math.pi * (1 + 1e-12)
@@ -124,14 +124,14 @@ def test_many_priced_candidates_are_proved_by_the_solver() -> None:
 @pytest.mark.parametrize("number", [13, 60])
 def test_only_the_price_decides_between_candidates_with_the_same_targets(number: int) -> None:
     candidates, costs = [["q0"]] * number, [10.0 ** (k % 13) for k in range(number)]
-    design = design_interventions(nothing_known(3), candidates, costs=costs, max_actions=1)
+    design = design_interventions(graph_without_edges(3), candidates, costs=costs, max_actions=1)
     assert (design.cost, design.optimal, design.limited) == (1.0, True, False)
-    robust = design_interventions(nothing_known(3), candidates, costs=costs, robust=True)
+    robust = design_interventions(graph_without_edges(3), candidates, costs=costs, robust=True)
     assert robust.cost == (11.0 if number == 13 else 2.0)
 
 
 def test_prices_are_summed_as_decimals() -> None:
-    design = design_interventions(nothing_known(3), [[0], [1], [2]], costs=[0.1, 0.1, 0.1], budget=0.3)
+    design = design_interventions(graph_without_edges(3), [[0], [1], [2]], costs=[0.1, 0.1, 0.1], budget=0.3)
     assert design.complete
     assert design.cost == 0.3
     assert total([0.1] * 10) == 1.0
@@ -139,7 +139,7 @@ def test_prices_are_summed_as_decimals() -> None:
 
 
 def test_fractions_and_decimals_are_prices() -> None:
-    design = design_interventions(nothing_known(2), [[0], [1]], costs=[Fraction(1, 4), Decimal("0.05")])
+    design = design_interventions(graph_without_edges(2), [[0], [1]], costs=[Fraction(1, 4), Decimal("0.05")])
     assert design.cost == 0.3
 
 
@@ -148,9 +148,9 @@ def test_fractions_and_decimals_are_prices() -> None:
 )
 def test_prices_beyond_the_range_of_floats_are_rejected(cost: Any) -> None:
     with pytest.raises(RequestError, match="it must be a finite number, zero or more"):
-        design_interventions(nothing_known(2), [[0]], costs=[cost])
+        design_interventions(graph_without_edges(2), [[0]], costs=[cost])
     with pytest.raises(RequestError, match="the sum of the costs exceeds the floating-point range"):
-        design_interventions(nothing_known(2), [[0], [1]], costs=[1.7e308, 1.7e308])
+        design_interventions(graph_without_edges(2), [[0], [1]], costs=[1.7e308, 1.7e308])
 
 
 @pytest.mark.parametrize("content", ["\ufeff", "\ufeff\n\n", "", " \n"])

@@ -15,7 +15,7 @@ from identify.exceptions import FileAccessError, FormatError, RequestError, Unkn
 from identify.graph import CausalGraph
 from identify.plot import plot_design
 from identify.report.design import headline, proof
-from tests.builders import nothing_known
+from tests.builders import graph_without_edges
 from tests.identify.drawn import axes
 
 Captured = pytest.CaptureFixture[str]
@@ -46,13 +46,13 @@ def test_pairs_that_can_not_be_separated_have_a_reason() -> None:
 
 
 def test_a_candidate_with_too_many_targets_is_not_allowed() -> None:
-    design = design_interventions(nothing_known(3), [[0], [1], [2], [0, 1]], max_targets=1)
+    design = design_interventions(graph_without_edges(3), [[0], [1], [2], [0, 1]], max_targets=1)
     assert design.excluded == {"candidate3": "it has 2 targets, more than 1"}
     assert design.names == ("candidate0", "candidate1", "candidate2")
 
 
 def test_costs_by_name_and_in_candidates() -> None:
-    graph = nothing_known(2)
+    graph = graph_without_edges(2)
     named = {"a": [0], "b": [1], "dear": [0]}
     assert design_interventions(graph, named, costs={"a": 5, "b": 1, "dear": 7}).cost == 6
     assert design_interventions(graph, [Candidate((0,), "a", 5), Candidate((1,))]).names == (
@@ -92,7 +92,7 @@ def test_to_dict_is_json_with_the_same_content() -> None:
 
 
 def test_unknown_actions_and_latents_of_a_design() -> None:
-    design: Design = design_interventions(nothing_known(2))
+    design: Design = design_interventions(graph_without_edges(2))
     with pytest.raises(UnknownNameError, match="the design adds no action 'push'; it adds new0, new1"):
         design.without("push")
     with pytest.raises(RequestError, match=r"a latent can't be separated from itself \(q0\)"):
@@ -102,7 +102,7 @@ def test_unknown_actions_and_latents_of_a_design() -> None:
 
 
 def test_every_kind_of_design_has_its_sentences() -> None:
-    graph = nothing_known(3)
+    graph = graph_without_edges(3)
     free = design_interventions(graph)
     assert headline(free) == "Add 3 actions: 3 of 3 latents disentangled, 0 without them"
     assert proof(free) == "Any such design needs at least 3 actions (proved), so this one is optimal."
@@ -202,11 +202,11 @@ def test_requests_that_are_too_large_are_rejected() -> None:
     with pytest.raises(
         RequestError, match="6,000 latents are entangled; candidates are supported for at most 5,000"
     ):
-        design_interventions(nothing_known(6_000), [[0]])
+        design_interventions(graph_without_edges(6_000), [[0]])
     with pytest.raises(RequestError, match="no allowed action separates 3,996,001 pairs of latents"):
-        design_interventions(nothing_known(2_000), forbidden=range(1_999))
+        design_interventions(graph_without_edges(2_000), forbidden=range(1_999))
     with pytest.raises(RequestError, match="the design is too large to draw: 11 actions and 400 latents"):
-        plot_design(design_interventions(nothing_known(400)), ax=axes())
+        plot_design(design_interventions(graph_without_edges(400)), ax=axes())
 
 
 # Files of candidates --------------------------------------------------------------------------------

@@ -32,14 +32,16 @@ def test_fast_path_set_form_and_matrix_form_agree(graph: CausalGraph, using: obj
 
 
 @given(graphs(), usings)
-def test_reflexive_and_transitive(graph: CausalGraph, using: object) -> None:
+def test_the_pattern_is_reflexive_and_transitive(graph: CausalGraph, using: object) -> None:
     v = dense(graph, using)
     assert v.diagonal().all()
     assert not ((v.astype(int) @ v > 0) & ~v).any()
 
 
 @given(graphs(), usings, st.data())
-def test_equivariant_under_relabelling(graph: CausalGraph, using: object, data: st.DataObject) -> None:
+def test_the_pattern_is_equivariant_under_relabelling(
+    graph: CausalGraph, using: object, data: st.DataObject
+) -> None:
     order = data.draw(st.permutations(range(graph.n_latents)))
     assert np.array_equal(dense(graph.permute(order), using), dense(graph, using)[np.ix_(order, order)])
 
@@ -47,12 +49,12 @@ def test_equivariant_under_relabelling(graph: CausalGraph, using: object, data: 
 @given(graphs(), st.data())
 def test_an_additional_action_never_entangles_more(graph: CausalGraph, data: st.DataObject) -> None:
     targets = data.draw(st.lists(st.booleans(), min_size=graph.n_latents, max_size=graph.n_latents))
-    more = CausalGraph(graph.Gz, np.column_stack([graph.Ga.toarray(), targets]))
-    assert (dense(more, "both") <= dense(graph, "both")).all()
+    extended = CausalGraph(graph.Gz, np.column_stack([graph.Ga.toarray(), targets]))
+    assert (dense(extended, "both") <= dense(graph, "both")).all()
 
 
 @given(graphs())
-def test_using_both_is_the_intersection(graph: CausalGraph) -> None:
+def test_the_pattern_of_both_is_the_intersection(graph: CausalGraph) -> None:
     assert np.array_equal(dense(graph, "both"), dense(graph, "actions") & dense(graph, "past"))
 
 
@@ -77,17 +79,17 @@ def test_v_is_the_largest_pattern_that_preserves_both_graphs(graph: CausalGraph,
     for i, j in np.argwhere(~v):
         outside = np.eye(len(v))
         outside[i, j] = 1.0
-        broken = np.abs(outside.T @ h @ outside)[~past].sum() + np.abs(outside.T @ b)[~from_actions].sum()
-        assert broken > 1e-9
+        violation = np.abs(outside.T @ h @ outside)[~past].sum() + np.abs(outside.T @ b)[~from_actions].sum()
+        assert violation > 1e-9
 
 
 @given(graphs(), usings)
 def test_all_properties_agree_with_v(graph: CausalGraph, using: object) -> None:
     entanglement = predict_entanglement(graph, using)  # type: ignore[arg-type]
     v = entanglement.matrix.toarray()
-    isolated = v.sum(axis=1) == 1
-    assert np.array_equal(entanglement.disentangled, isolated)
-    assert entanglement.complete == isolated.all()
+    disentangled = v.sum(axis=1) == 1
+    assert np.array_equal(entanglement.disentangled, disentangled)
+    assert entanglement.complete == disentangled.all()
     assert entanglement.n_entries == v.sum()
     mutual = v & v.T
     assert {frozenset(block) for block in entanglement.blocks} == {

@@ -1,4 +1,4 @@
-"""The order of the two-layer drawing: fewer crossings, by laws and against brute force."""
+"""The order of the two-layer drawing has fewer crossings: compared with brute force, and its laws."""
 
 from __future__ import annotations
 
@@ -28,11 +28,15 @@ def blocks_are_consecutive(graph: CausalGraph, latents: tuple[int, ...]) -> bool
 
 
 def brute_force_count(graph: CausalGraph, order: LayerOrder) -> int:
-    place = {("action", a): k for k, a in enumerate(order.actions)}
-    place |= {("past", i): graph.n_actions + k for k, i in enumerate(order.latents)}
-    place |= {("latent", i): k for k, i in enumerate(order.latents)}
-    edges = [(place["action", a], place["latent", i]) for i, a in np.argwhere(graph.Ga.toarray()).tolist()]
-    edges += [(place["past", j], place["latent", i]) for i, j in np.argwhere(graph.Gz.toarray()).tolist()]
+    position = {("action", a): k for k, a in enumerate(order.actions)}
+    position |= {("past", i): graph.n_actions + k for k, i in enumerate(order.latents)}
+    position |= {("latent", i): k for k, i in enumerate(order.latents)}
+    edges = [
+        (position["action", a], position["latent", i]) for i, a in np.argwhere(graph.Ga.toarray()).tolist()
+    ]
+    edges += [
+        (position["past", j], position["latent", i]) for i, j in np.argwhere(graph.Gz.toarray()).tolist()
+    ]
     return sum((u - s) * (v - t) < 0 for (u, v), (s, t) in itertools.combinations(edges, 2))
 
 
@@ -44,7 +48,7 @@ def allowed_orders(graph: CausalGraph) -> Iterator[LayerOrder]:
 
 
 def single_moves(graph: CausalGraph, order: LayerOrder) -> Iterator[LayerOrder]:
-    """Orders in which one block or one action stands elsewhere."""
+    """Yield the orders that differ in the position of one block or one action."""
     blocks = sorted(predict_entanglement(graph).blocks, key=lambda block: order.latents.index(block[0]))
     for block in blocks:
         others = [other for other in blocks if other != block]
@@ -52,9 +56,9 @@ def single_moves(graph: CausalGraph, order: LayerOrder) -> Iterator[LayerOrder]:
             latents = (i for other in (*others[:k], block, *others[k:]) for i in sorted(other))
             yield LayerOrder(tuple(latents), order.actions)
     for action in order.actions:
-        rest = tuple(a for a in order.actions if a != action)
+        remaining = tuple(a for a in order.actions if a != action)
         for k in range(len(order.actions)):
-            yield LayerOrder(order.latents, (*rest[:k], action, *rest[k:]))
+            yield LayerOrder(order.latents, (*remaining[:k], action, *remaining[k:]))
 
 
 # Counting -------------------------------------------------------------------------------------------
@@ -104,14 +108,14 @@ def test_blocks_are_consecutive_and_keep_their_order(graph: CausalGraph) -> None
 
 @given(graphs())
 @settings(max_examples=200, deadline=None)
-def test_never_more_crossings_than_in_the_given_order(graph: CausalGraph) -> None:
+def test_there_are_never_more_crossings_than_in_the_given_order(graph: CausalGraph) -> None:
     if not graph.Gz.nnz or blocks_are_consecutive(graph, given_order(graph).latents):
         assert count_crossings(graph, order_layers(graph)) <= count_crossings(graph)
 
 
 @given(graphs())
 @settings(max_examples=200, deadline=None)
-def test_an_order_without_crossings_stays(graph: CausalGraph) -> None:
+def test_an_order_without_crossings_is_not_changed(graph: CausalGraph) -> None:
     if not count_crossings(graph) and blocks_are_consecutive(graph, given_order(graph).latents):
         assert order_layers(graph) == given_order(graph)
 
@@ -138,7 +142,7 @@ def test_names_do_not_matter() -> None:
 
 
 def test_most_small_graphs_get_the_optimum() -> None:
-    """98 in 100 of 300 such graphs did, and the others had few crossings more; the optimum is not guaranteed."""
+    """Of 300 such graphs, 98% got the optimum and the others few crossings more; it is not guaranteed."""
     n_optimal = 0
     for seed in range(40):
         rng = np.random.default_rng(seed)
@@ -152,12 +156,12 @@ def test_most_small_graphs_get_the_optimum() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "limit"),
+    ("name", "initial", "limit"),
     [("Apoptosis Network", 1237, 396), ("Sachs interventions", 8, 0), ("Lac Operon", 109, 37)],
 )
-def test_networks_of_the_catalogue_get_far_fewer_crossings(name: str, given: int, limit: int) -> None:
+def test_networks_of_the_catalogue_get_far_fewer_crossings(name: str, initial: int, limit: int) -> None:
     graph = load(name)
-    assert count_crossings(graph) == given
+    assert count_crossings(graph) == initial
     assert count_crossings(graph, order_layers(graph)) <= limit
 
 

@@ -1,4 +1,4 @@
-"""Baselines, what a run does beside the usual: stopped after SOAP has renewed its basis, broken midway, looked at."""
+"""Runs of baselines: interruption, losses that are not finite, precision, held-out data of another kind."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def numbers(model: TrainedModel) -> list[float]:
     return [value for r in model.history.records for value in (r.loss, r.reconstruction, r.divergence)]
 
 
-# the optimiser renews, at step 41, what it keeps beside the weights
+# the optimiser updates its eigenbases at step 41
 @pytest.mark.parametrize("stop", [20, 45])
 @pytest.mark.parametrize("method", ["slowvae", "pcl"])
-def test_stopped_before_and_after_the_optimiser_renews(
+def test_a_run_stopped_before_or_after_an_update_of_the_eigenbases_resumes(
     time: Dataset, tmp_path: Path, method: str, stop: int
 ) -> None:
     config, steps = tiny(method, 60), []
@@ -61,21 +61,21 @@ def test_stopped_before_and_after_the_optimiser_renews(
     assert steps[0] == stop + 5
     undisturbed = fit(time, config)
     assert numbers(resumed) == numbers(undisturbed)
-    theirs = undisturbed.model.state_dict()
-    assert all(torch.equal(value, theirs[name]) for name, value in resumed.model.state_dict().items())
-    # what is done is not done again
-    again = fit(time, config, checkpoint=tmp_path, on_record=lambda record: pytest.fail("trained again"))
-    assert numbers(again) == numbers(resumed)
+    expected = undisturbed.model.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in resumed.model.state_dict().items())
+    # a finished run is not repeated
+    repeated = fit(time, config, checkpoint=tmp_path, on_record=lambda record: pytest.fail("trained again"))
+    assert numbers(repeated) == numbers(resumed)
 
 
-def test_threads_are_given_back(actions: Dataset) -> None:
+def test_the_number_of_threads_is_restored(actions: Dataset) -> None:
     threads = torch.get_num_threads()
     fit(actions, tiny("random", threads=threads + 1))
     assert torch.get_num_threads() == threads
 
 
-class Breaking(nn.Module):
-    """Gives no number from its fourth batch on."""
+class DivergingEncoder(nn.Module):
+    """Returns NaN from its fourth training batch on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,23 +87,23 @@ class Breaking(nn.Module):
 
 
 @pytest.mark.parametrize("method", ["vae", "supervised", "ivae"])
-def test_the_step_that_breaks_is_named(actions: Dataset, method: str) -> None:
+def test_the_step_with_a_loss_that_is_not_finite_is_reported(actions: Dataset, method: str) -> None:
     threads = torch.get_num_threads()
     with pytest.raises(
         TrainingError,
         match=r"^the loss is nan at step 3 \(baseline\); likely .*: try learning_rate=0\.0023, or look",
     ):
-        fit(actions, tiny(method), encoder=Breaking())
+        fit(actions, tiny(method), encoder=DivergingEncoder())
     assert torch.get_num_threads() == threads
 
 
 @pytest.mark.parametrize("method", ["tcvae", "supervised"])
-def test_double_precision_to_the_file_and_back(actions: Dataset, tmp_path: Path, method: str) -> None:
+def test_saved_models_keep_double_precision(actions: Dataset, tmp_path: Path, method: str) -> None:
     model = fit(actions, tiny(method, dtype="float64"))
     model.save(tmp_path)
-    state, read = model.model.state_dict(), load(tmp_path).model.state_dict()
-    assert {value.dtype for value in read.values()} == {torch.float64}
-    assert all(torch.equal(read[name], value) for name, value in state.items())
+    state, loaded = model.model.state_dict(), load(tmp_path).model.state_dict()
+    assert {value.dtype for value in loaded.values()} == {torch.float64}
+    assert all(torch.equal(loaded[name], value) for name, value in state.items())
     assert model.encode(actions.observations).dtype == np.float32
 
 
@@ -111,7 +111,9 @@ def test_double_precision_to_the_file_and_back(actions: Dataset, tmp_path: Path,
     ("method", "validation"),
     [("supervised", "no latents"), ("ivae", "no actions"), ("vae", "fewer observed"), ("vae", "two steps")],
 )
-def test_held_out_data_of_another_kind(actions: Dataset, time: Dataset, method: str, validation: str) -> None:
+def test_held_out_data_of_another_kind_are_refused(
+    actions: Dataset, time: Dataset, method: str, validation: str
+) -> None:
     x, a = actions.observations, actions.actions
     data = {
         "no latents": lambda: Dataset.from_arrays(x, a),

@@ -59,7 +59,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def cluster(port: int, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
-    """A scheduler and two worker processes."""
+    """Run a scheduler and two worker processes."""
     host = ["--host", "127.0.0.1"]
     log, spill = folder / "cluster.log", folder / "spill"
     scheduler = start_dask("scheduler", *host, "--port", str(port), "--no-dashboard", log=log)

@@ -153,19 +153,19 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def test_every_value_of_a_manifest_is_checked(folder: Path) -> None:
-    """Replace every value by two of the bad ones in turn: the model is refused in one line, or encodes the same."""
-    good = manifest(folder)
+    """Replace every value by two of the invalid ones: the model is refused in one line, or encodes the same."""
+    valid = manifest(folder)
     data = simulate(BAND, 10, seed=training_seed(1))
     expected = load(folder).encode(data.observations)
     outcomes = set()
-    for k, path in enumerate(leaves(good)):
+    for k, path in enumerate(leaves(valid)):
         for value in (VALUES[k % len(VALUES)], VALUES[(5 * k + 3) % len(VALUES)]):
-            bad = json.loads(json.dumps({"": good}))
-            inner = bad
+            damaged = json.loads(json.dumps({"": valid}))
+            inner = damaged
             for key in ("", *path)[:-1]:
                 inner = inner[key]
             inner[("", *path)[-1]] = value
-            write_manifest(folder, bad[""])
+            write_manifest(folder, damaged[""])
             try:
                 model = load(folder)
             except CheckpointError:
@@ -279,15 +279,15 @@ def test_no_memory_is_allocated_for_sizes_that_a_manifest_declares(
         load(folder)
 
 
-def test_finite_but_absurd_numbers_give_one_line(folder: Path) -> None:
+def test_extreme_weights_are_reported_in_one_line(folder: Path) -> None:
     data = simulate(BAND, 10, seed=training_seed(1))
 
-    def absurd(tensors: Tensors) -> None:
+    def fill_with_extremes(tensors: Tensors) -> None:
         for name, tensor in tensors.items():
             if name.startswith("encoder"):
                 tensor.fill_(3e38)
 
-    damage_tensors(folder, absurd)
+    damage_tensors(folder, fill_with_extremes)
     model = load(folder)
     message = "not finite; its weights are damaged, or the data are far from those that it was trained on"
     with pytest.raises(DataError, match=message):
@@ -296,15 +296,15 @@ def test_finite_but_absurd_numbers_give_one_line(folder: Path) -> None:
         model.negative_elbo(data)
 
 
-def test_singular_equations_give_one_line(tmp_path: Path) -> None:
+def test_singular_equations_are_reported_in_one_line(tmp_path: Path) -> None:
     data = simulate(BAND, 100, seed=training_seed(1))
     fit(data, CONFIG.replace(steps=30, refinements=1)).save(tmp_path)
 
-    def singular(tensors: Tensors) -> None:
+    def make_singular(tensors: Tensors) -> None:
         tensors["refinement.steps"].fill_(1)
         tensors["refinement.precision"].fill_(1e30)
 
-    damage_tensors(tmp_path, singular)
+    damage_tensors(tmp_path, make_singular)
     with pytest.raises(
         DataError, match="equations of the model have no solution; its weights are damaged, or"
     ):
@@ -322,12 +322,12 @@ def test_a_score_that_is_not_finite_is_an_error(folder: Path, monkeypatch: pytes
         evaluate(model, dataclasses.replace(data, graph=None))
 
 
-def test_version_3_is_read(folder: Path) -> None:
-    """A manifest of version 3 lacks the fingerprint and the companions only."""
+def test_models_of_version_3_are_read(folder: Path) -> None:
+    """A manifest of version 3 lacks only the fingerprint and the companions."""
     content = manifest(folder)
     encoded = load(folder).encode(np.ones((2, 6)))
     del content["companions"], content["content"]["data_fingerprint"]
     write_manifest(folder, {**content, "version": 3})
-    read = load(folder)
-    assert read.data_fingerprint is None
-    np.testing.assert_array_equal(read.encode(np.ones((2, 6))), encoded)
+    loaded = load(folder)
+    assert loaded.data_fingerprint is None
+    np.testing.assert_array_equal(loaded.encode(np.ones((2, 6))), encoded)

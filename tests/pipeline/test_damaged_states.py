@@ -61,16 +61,16 @@ def write_manifest(folder: Path, content: Any) -> None:
 
 
 def test_every_value_of_a_state_is_checked(folder: Path, data: Dataset) -> None:
-    """Replace every value by one of the bad ones in turn: the state is refused in one line, or the run resumes."""
-    good = manifest(folder / "soap")
+    """Replace every value by one of the invalid ones: the state is refused in one line, or the run resumes."""
+    valid = manifest(folder / "soap")
     outcomes = set()
-    for k, path in enumerate(leaves(good)):
-        bad = json.loads(json.dumps({"": good}))
-        inner = bad
+    for k, path in enumerate(leaves(valid)):
+        damaged = json.loads(json.dumps({"": valid}))
+        inner = damaged
         for key in ("", *path)[:-1]:
             inner = inner[key]
         inner[("", *path)[-1]] = VALUES[k % len(VALUES)]
-        write_manifest(folder / "soap", bad[""])
+        write_manifest(folder / "soap", damaged[""])
         try:
             fit(data, CONFIGS["soap"], checkpoint=folder / "soap", progress=False)
         except CheckpointError:
@@ -96,9 +96,9 @@ def test_every_value_of_a_state_is_checked(folder: Path, data: Dataset) -> None:
 def test_damaged_moments_are_refused(
     folder: Path, data: Dataset, name: str, tensor: str, value: torch.Tensor, message: str
 ) -> None:
-    place = folder / name
-    content = manifest(place)
-    tensors = load_tensors((place / content["tensors"]).read_bytes())
+    state = folder / name
+    content = manifest(state)
+    tensors = load_tensors((state / content["tensors"]).read_bytes())
     (key, *_) = sorted(
         key for key in tensors if key.startswith("optimisers.0") and key.endswith(f".{tensor}")
     )
@@ -107,10 +107,10 @@ def test_damaged_moments_are_refused(
     _set_strides(damaged["content"]["optimisers"], key, list(value.stride()))
     tensors[key] = value
     written = save_tensors(tensors)
-    (place / content["tensors"]).write_bytes(written)
-    write_manifest(place, {**damaged, "sha256": hashlib.sha256(written).hexdigest()})
+    (state / content["tensors"]).write_bytes(written)
+    write_manifest(state, {**damaged, "sha256": hashlib.sha256(written).hexdigest()})
     with pytest.raises(CheckpointError, match=message):
-        fit(data, CONFIGS[name], checkpoint=place)
+        fit(data, CONFIGS[name], checkpoint=state)
 
 
 def _set_strides(value: Any, key: str, strides: list[int]) -> None:
@@ -157,7 +157,7 @@ def test_settings_of_an_optimiser_must_match(
     folder: Path, data: Dataset, entry: str, value: Any, message: str
 ) -> None:
     content = manifest(folder / "soap")
-    # dicts are lists of pairs there
+    # the file stores this dict as a list of pairs
     groups = dict(content["content"]["optimisers"][0]["dict"])["param_groups"]
     pair = next(pair for pair in groups[0]["dict"] if pair[0] == entry)
     pair[1] = value
@@ -166,7 +166,7 @@ def test_settings_of_an_optimiser_must_match(
         fit(data, CONFIGS["soap"], checkpoint=folder / "soap")
 
 
-def test_a_state_of_version_3_lacks_the_fingerprints_of_its_data(folder: Path, data: Dataset) -> None:
+def test_a_state_of_version_3_is_refused(folder: Path, data: Dataset) -> None:
     content = manifest(folder / "soap")
     del content["content"]["data"]
     write_manifest(folder / "soap", {**content, "version": 3})

@@ -1,4 +1,4 @@
-"""What `fit` does about held-out data: its own are only looked at, the user's are checked first."""
+"""Held-out data in `fit`: its own split is used only for evaluation, user-supplied data are checked first."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def numbers(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("n_actions", [0, 2])
-def test_one_long_sequence_trains(n_actions: int) -> None:
+def test_a_single_long_sequence_can_be_trained_on(n_actions: int) -> None:
     graph = CausalGraph(Gz=np.eye(2), Ga=np.eye(2)[:, :n_actions])
     data = simulate(graph, 1, n_steps=60, seed=training_seed())
     model = fit(data, TINY.replace(max_edges_past=2))
@@ -42,8 +42,8 @@ def test_one_long_sequence_trains(n_actions: int) -> None:
 
 
 @pytest.mark.parametrize("rows", [3, 20])
-def test_few_rows_with_actions_of_any_value_train(rows: int) -> None:
-    """Each value of an action is seen once in so few rows: those held out hold values that training never saw."""
+def test_few_rows_with_continuous_actions_can_be_trained_on(rows: int) -> None:
+    """In so few rows every value of an action occurs once, so the held-out rows have values not in training."""
     data = Dataset.from_arrays(numbers(rows, 3), actions=numbers(rows, 2, seed=1))
     model = fit(data, TINY.replace(max_edges_actions=2))
     assert model.graph.Ga.nnz == 2

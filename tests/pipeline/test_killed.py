@@ -1,4 +1,4 @@
-"""A run that the operating system killed at any time ends, when resumed, with the numbers of an undisturbed run."""
+"""A run that the operating system kills at any time gives the numbers of an undisturbed run after resuming."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ import json, sys
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.training import fit
-data, state, settings, every, out = sys.argv[1:]
+data, state, settings, interval, out = sys.argv[1:]
 config = TrainingConfig.from_dict(json.loads(settings))
-fit(Dataset.read(data), config, checkpoint=state, checkpoint_every=int(every)).save(out)
+fit(Dataset.read(data), config, checkpoint=state, checkpoint_every=int(interval)).save(out)
 """
 COMMAND = "import sys; from estimation.commands import main; sys.exit(main())"
-PATIENCE = 120
+TIMEOUT_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file, so that every process trains on the same numbers."""
+    """A file with data, so that every process trains on the same numbers."""
     path = tmp_path_factory.mktemp("data") / "data.npz"
     simulate(CausalGraph(Ga=[[1, 0, 0], [1, 1, 0], [0, 1, 1]]), 600, seed=training_seed(1)).write(path)
     return path
@@ -68,53 +68,57 @@ def undisturbed(data: Path) -> TrainedModel:
     return fit(Dataset.read(data), CONFIG)
 
 
-def train(data: Path, state: Path, every: int, out: Path) -> list[str]:
+def train(data: Path, state: Path, interval: int, out: Path) -> list[str]:
     settings = json.dumps(CONFIG.to_dict())
-    return [sys.executable, "-c", TRAIN, str(data), str(state), settings, str(every), str(out)]
+    return [sys.executable, "-c", TRAIN, str(data), str(state), settings, str(interval), str(out)]
 
 
 def steps_saved(state: Path) -> int:
-    """Number of steps of the state, 0 without a state. A partly written state is never read."""
+    """Return the number of steps of the state, 0 without a state. A partly written state is never read."""
     path = state / "manifest.json"
     return json.loads(path.read_text())["content"]["step"] if path.exists() else 0
 
 
-def killed(command: list[str], state: Path, later: float) -> None:
-    """Start a run, and kill it some seconds after it has written a newer state."""
-    before, begin = steps_saved(state), time.monotonic()
+def start_and_kill(command: list[str], state: Path, delay: float) -> None:
+    """Start a run, and kill it after it has written a newer state and a delay in seconds."""
+    steps_before, start = steps_saved(state), time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
-        while steps_saved(state) <= before and run.poll() is None and time.monotonic() < begin + PATIENCE:
+        while (
+            steps_saved(state) <= steps_before
+            and run.poll() is None
+            and time.monotonic() < start + TIMEOUT_SECONDS
+        ):
             time.sleep(0.002)
-        time.sleep(later)
+        time.sleep(delay)
         run.send_signal(signal.SIGKILL)
         _, error = run.communicate()
     assert run.returncode == -signal.SIGKILL, error.decode()
-    assert before < steps_saved(state), "no state was written before the run was killed"
+    assert steps_before < steps_saved(state), "no state was written before the run was killed"
 
 
 def without_seconds(history: History) -> dict[str, object]:
     return History([replace(record, seconds=0.0) for record in history.records], history.notes).to_dict()
 
 
-def require_same(one: TrainedModel, two: TrainedModel) -> None:
-    ours, theirs = one.model.state_dict(), two.model.state_dict()
-    assert list(ours) == list(theirs)
-    for name, tensor in ours.items():
-        assert tensor.dtype == theirs[name].dtype, name
-        assert torch.equal(tensor, theirs[name]), name
-    assert without_seconds(one.history) == without_seconds(two.history)
+def assert_same(model: TrainedModel, expected: TrainedModel) -> None:
+    weights, expected_weights = model.model.state_dict(), expected.model.state_dict()
+    assert list(weights) == list(expected_weights)
+    for name, tensor in weights.items():
+        assert tensor.dtype == expected_weights[name].dtype, name
+        assert torch.equal(tensor, expected_weights[name]), name
+    assert without_seconds(model.history) == without_seconds(expected.history)
 
 
 def test_a_run_killed_twice_ends_with_the_same_numbers(
     data: Path, undisturbed: TrainedModel, tmp_path: Path
 ) -> None:
-    state, out, moments = tmp_path / "state", tmp_path / "model", random.Random(0)
+    state, out, rng = tmp_path / "state", tmp_path / "model", random.Random(0)
     for _ in range(2):
         # with a state for every step, many kills happen during a write
-        killed(train(data, state, 1, out), state, moments.uniform(0, 0.2))
+        start_and_kill(train(data, state, 1, out), state, rng.uniform(0, 0.2))
         assert not out.exists()
     subprocess.run(train(data, state, 1000, out), check=True, capture_output=True)
-    require_same(load(out), undisturbed)
+    assert_same(load(out), undisturbed)
 
 
 def test_the_command_resumes_where_it_was_killed(
@@ -123,11 +127,11 @@ def test_the_command_resumes_where_it_was_killed(
     out, config, defaults = tmp_path / "model", CONFIG.to_dict(), TrainingConfig().to_dict()
     changed = [name for name, value in config.items() if value != defaults[name]]
     settings = [f"--set={name}={json.dumps(config[name])}" for name in changed]
-    words = ["train", str(data), "--out", str(out), *settings]
-    killed([sys.executable, "-c", COMMAND, *words, "--checkpoint-every", "1"], out / "state", 0.2)
+    arguments = ["train", str(data), "--out", str(out), *settings]
+    start_and_kill([sys.executable, "-c", COMMAND, *arguments, "--checkpoint-every", "1"], out / "state", 0.2)
     assert not (out / "manifest.json").exists()
-    # as when it is killed while it writes
+    # a file that a run leaves if it is killed while writing
     (out / "state" / ".0123456789abcdef.partial").write_bytes(b"half of it")
-    assert main([*words, "--resume"]) == 0
-    require_same(load(out), undisturbed)
+    assert main([*arguments, "--resume"]) == 0
+    assert_same(load(out), undisturbed)
     assert not (out / "state").exists()

@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from estimation.config import TrainingConfig
 from estimation.evaluation import evaluate
 from estimation.training import fit
-from tests.pipeline.linear_gaussian import Acted, LinearGaussian, Moved
+from tests.pipeline.linear_gaussian import DrivenByActions, DrivenByPast, LinearGaussian
 from tests.seeds import training_seed
 
 # encoder and decoder are linear maps
@@ -30,7 +30,7 @@ LINEAR: dict[str, Any] = {
 TOLERANCE = 0.004
 # sampling error of 20,000 rows after subtracting the likelihood of the same rows
 SAMPLING_ERROR = 0.002
-PROCESSES = st.sampled_from([Acted, Moved]).flatmap(
+PROCESSES = st.sampled_from([DrivenByActions, DrivenByPast]).flatmap(
     lambda kind: st.builds(
         kind,
         n_latents=st.sampled_from([1, 2, 3]),
@@ -43,7 +43,9 @@ PROCESSES = st.sampled_from([Acted, Moved]).flatmap(
 
 @settings(max_examples=15, deadline=None)
 @given(PROCESSES, st.integers(0, 1000))
-def test_no_linear_model_is_better_than_the_closed_form(process: Acted | Moved, seed: int) -> None:
+def test_no_linear_model_is_better_than_the_closed_form(
+    process: DrivenByActions | DrivenByPast, seed: int
+) -> None:
     """The closed form was derived along the directions of the true decoder; an optimiser over all encoders agrees."""
     n, d = process.n_latents, process.n_observed
 
@@ -61,19 +63,19 @@ def test_no_linear_model_is_better_than_the_closed_form(process: Acted | Moved, 
 
 @settings(max_examples=30, deadline=None)
 @given(PROCESSES)
-def test_the_elbo_is_a_lower_bound_and_tight_without_noise(process: Acted | Moved) -> None:
+def test_the_elbo_is_a_lower_bound_and_tight_without_noise(process: DrivenByActions | DrivenByPast) -> None:
     assert process.best_negative_elbo > process.entropy - 1e-9
     noiseless = type(process)(process.n_latents, process.n_observed, 0.01, process.share)
     assert noiseless.best_negative_elbo == pytest.approx(noiseless.entropy, abs=5e-3)
 
 
-@pytest.mark.parametrize("process", [Acted(), Moved()], ids=["acted", "moved"])
-def test_the_likelihood_agrees_with_samples(process: Acted | Moved) -> None:
+@pytest.mark.parametrize("process", [DrivenByActions(), DrivenByPast()], ids=["actions", "past"])
+def test_the_likelihood_agrees_with_samples(process: DrivenByActions | DrivenByPast) -> None:
     nll = process.negative_log_likelihood(process.sample(20_000, seed=3))
     assert nll.mean() == pytest.approx(process.entropy, abs=4 * nll.std() / len(nll) ** 0.5)
 
 
-def excess_over_optimum(process: Acted | Moved, config: TrainingConfig) -> tuple[float, Any]:
+def excess_over_optimum(process: DrivenByActions | DrivenByPast, config: TrainingConfig) -> tuple[float, Any]:
     """Return a trained model's negative ELBO on test rows minus the optimum, and its evaluation."""
     model = fit(process.sample(20_000, seed=1), config)
     test = process.sample(20_000, seed=2)
@@ -86,8 +88,8 @@ def excess_over_optimum(process: Acted | Moved, config: TrainingConfig) -> tuple
 
 
 @pytest.mark.parametrize("variance", ["profiled", "learned"])
-def test_actions(variance: str) -> None:
-    process = Acted()
+def test_training_with_actions_reaches_the_optimum(variance: str) -> None:
+    process = DrivenByActions()
     config = TrainingConfig(
         max_edges_actions=4, steps=700, rounds=1, variance=variance, seed=training_seed(), **LINEAR
     )
@@ -98,18 +100,19 @@ def test_actions(variance: str) -> None:
     assert evaluation.shd == 0
     assert evaluation.learned_graph == process.graph
     assert evaluation.comparison
-    require_reliable(process, evaluation.mcc)
+    require_best_correlation(process, evaluation.mcc)
 
 
-def test_a_past() -> None:
+def test_training_with_a_past_reaches_the_optimum() -> None:
     """Linear mechanisms of the past have no sufficient influence, so only the optimum is tested and not the graph."""
-    process = Moved()
+    process = DrivenByPast()
     excess, evaluation = excess_over_optimum(
         process, TrainingConfig(sparsity="none", steps=800, seed=training_seed(), **LINEAR)
     )
     assert -SAMPLING_ERROR < excess < TOLERANCE
-    require_reliable(process, evaluation.r)
+    require_best_correlation(process, evaluation.r)
 
 
-def require_reliable(process: LinearGaussian, correlation: float) -> None:
+def require_best_correlation(process: LinearGaussian, correlation: float) -> None:
+    """Check that latents correlate with the truth as well as observations allow."""
     assert process.reliability - 0.005 < correlation < process.reliability + 0.002

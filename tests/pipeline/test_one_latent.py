@@ -1,4 +1,4 @@
-"""One latent, one observed dimension, one action: the least that there can be, through everything."""
+"""The smallest problems pass through all functions: one latent, one observed dimension, one action."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from tests.seeds import training_seed
 TINY = {"n_latents": 1, "steps": 9, "width": 8, "transition_width": 4, "batch_size": 64, "flow_blocks": 1}
 
 
-def little(n_observed: int = 3, n_actions: int = 1, past: bool = False) -> Dataset:
-    """One latent that the first action moves; others move nothing."""
+def small_dataset(n_observed: int = 3, n_actions: int = 1, past: bool = False) -> Dataset:
+    """Return data of one latent that only the first action affects."""
     rng = np.random.default_rng(training_seed())
     actions = (rng.random((200, n_actions)) < 0.5) * 1.0
     z = 0.3 * rng.normal(size=(200, 2 if past else 1, 1))
@@ -42,29 +42,30 @@ def little(n_observed: int = 3, n_actions: int = 1, past: bool = False) -> Datas
 
 
 def budgets(data: Dataset) -> dict[str, int]:
-    both = {"max_edges_actions": data.n_actions, "max_edges_past": data.n_steps - 1}
-    return {name: 1 for name, there in both.items() if there}
+    """Return a budget of one edge for each kind of parents that the data have."""
+    n_parents = {"max_edges_actions": data.n_actions, "max_edges_past": data.n_steps - 1}
+    return {name: 1 for name, n in n_parents.items() if n}
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        little(n_actions=2),
-        little(n_actions=0, past=True),
-        little(n_observed=1, past=True),
+        small_dataset(n_actions=2),
+        small_dataset(n_actions=0, past=True),
+        small_dataset(n_observed=1, past=True),
     ],
     ids=["actions", "past", "both, with one observed dimension"],
 )
-def test_it_is_trained_measured_and_kept(data: Dataset, tmp_path: Path) -> None:
+def test_one_latent_is_trained_evaluated_and_saved(data: Dataset, tmp_path: Path) -> None:
     model = fit(data, TrainingConfig(**TINY, **budgets(data), seed=training_seed()))
     other = fit(data, TrainingConfig(**TINY, sparsity="adaptive", seed=training_seed(1)))
     assert "unmixed after" in model.history.notes[0]
     assert model.encode(data.observations).shape == data.latents.shape  # type: ignore[union-attr]
     assert model.decode(model.encode(data.observations)).shape == data.observations.shape
-    found = evaluate(model, data, n_samples=60)
-    assert found.mcc == pytest.approx(found.r) == pytest.approx(found.r_con)
-    assert found.shd is not None
-    assert found.comparison is not None
+    evaluation = evaluate(model, data, n_samples=60)
+    assert evaluation.mcc == pytest.approx(evaluation.r) == pytest.approx(evaluation.r_con)
+    assert evaluation.shd is not None
+    assert evaluation.comparison is not None
     assert verify({"a": model, "b": other}, data).latents[0].may_mix_with == ()
     assert [run.udr is None for run in measure_runs([("one", model), ("one", other)], data)] == [False, False]
     assert select(measure_runs([("one", model), ("two", other)], data)).setting in ("one", "two")
@@ -75,41 +76,41 @@ def test_it_is_trained_measured_and_kept(data: Dataset, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["random", "supervised", "vae", "tcvae", "ivae", "slowvae", "pcl"])
-def test_baselines_take_it_too(method: str) -> None:
-    data = little(past=True)
+def test_baselines_are_trained_with_one_latent(method: str) -> None:
+    data = small_dataset(past=True)
     model = fit(
         data,
         BaselineConfig(
             method, n_latents=1, steps=10, width=8, batch_size=64, rotations=1, seed=training_seed()
         ),
     )
-    found = evaluate(model, data, n_samples=40)
-    assert found.mcc == pytest.approx(found.r)
+    evaluation = evaluate(model, data, n_samples=40)
+    assert evaluation.mcc == pytest.approx(evaluation.r)
 
 
-def test_the_estimator_takes_it_with_its_defaults() -> None:
-    data = little(n_actions=2)
-    found = SparseMechanismVAE(1, steps=6, batch_size=64, random_state=training_seed()).fit(
+def test_the_estimator_is_fitted_with_one_latent_and_default_settings() -> None:
+    data = small_dataset(n_actions=2)
+    estimator = SparseMechanismVAE(1, steps=6, batch_size=64, random_state=training_seed()).fit(
         data.observations[:, 0], actions=data.actions
     )
-    assert found.graph_.n_latents == found.graph_.n_edges == 1
+    assert estimator.graph_.n_latents == estimator.graph_.n_edges == 1
 
 
-def test_more_latents_than_there_is_to_see() -> None:
-    data = little(n_observed=1, past=True)
-    found = evaluate(
+def test_there_may_be_more_latents_than_observed_dimensions() -> None:
+    data = small_dataset(n_observed=1, past=True)
+    evaluation = evaluate(
         fit(data, TrainingConfig(**(TINY | {"n_latents": 3}), **budgets(data), seed=training_seed())),
         data,
         n_samples=60,
     )
-    assert found.learned_graph.n_latents == 3
+    assert evaluation.learned_graph.n_latents == 3
 
 
-def test_with_neither_actions_nor_past_there_is_nothing_to_be_sparse() -> None:
+def test_data_with_neither_actions_nor_a_past_are_refused() -> None:
     with pytest.raises(
         ConfigError, match="there are neither actions nor a past, so that nothing can be sparse"
     ):
         fit(
-            Dataset.from_arrays(little().observations),
+            Dataset.from_arrays(small_dataset().observations),
             TrainingConfig(**TINY, sparsity="none", seed=training_seed()),
         )

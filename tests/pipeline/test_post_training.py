@@ -1,4 +1,4 @@
-"""What happens after the last step: encodings in line with the decoder, and a flow."""
+"""Post-training: refinement of encodings by the decoder, and the flow."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ CONFIG = TrainingConfig(
 
 
 def trajectories(rows: int = 20_000) -> tuple[Dataset, np.ndarray]:
-    """Latents that move by themselves, observed bent: each with some of the product of two others."""
+    """Return data and latents that depend on their own past; observations add products of two other latents."""
     rng = np.random.default_rng(training_seed())
     first = rng.normal(size=(rows, N))
     waves = np.sin(np.arange(2, 2 + N) * first + np.arange(N))
     z = np.stack([first, first + 0.5 * waves + 0.03 * rng.normal(size=first.shape)], axis=1)
-    bent = z + 0.25 * np.roll(z, 1, axis=2) * np.roll(z, 2, axis=2)
-    return Dataset.from_arrays(bent), z
+    observed = z + 0.25 * np.roll(z, 1, axis=2) * np.roll(z, 2, axis=2)
+    return Dataset.from_arrays(observed), z
 
 
-def reading_straight_off(data: Dataset, config: TrainingConfig) -> tuple[SparseVAE, Batches]:
-    """A model that takes what it observes for the latents, with the true edges."""
+def identity_model(data: Dataset, config: TrainingConfig) -> tuple[SparseVAE, Batches]:
+    """Return a model whose encoder and decoder are the identity, with the true edges."""
     model = SparseVAE(Shape.of(data, N), config, torch.Generator().manual_seed(training_seed()))
-    found = scales(data)
-    model.set_scales_(found.x_mean, found.x_scale, found.a_mean, found.a_scale)
+    units = scales(data)
+    model.set_scales_(units.x_mean, units.x_scale, units.a_mean, units.a_scale)
     with torch.no_grad():
         for network in (model.encoder, model.decoder):
             network.last.weight.copy_(torch.eye(N))
@@ -64,37 +64,39 @@ def reading_straight_off(data: Dataset, config: TrainingConfig) -> tuple[SparseV
 
 def score(model: SparseVAE, data: Dataset, z: np.ndarray) -> float:
     with torch.no_grad():
-        found = model.mean_latents(model.standardise(torch.from_numpy(data.observations[:5000, 0])))
-    return mean_correlation(z[:5000, 0], found.double().numpy()).score
+        latents = model.mean_latents(model.standardise(torch.from_numpy(data.observations[:5000, 0])))
+    return mean_correlation(z[:5000, 0], latents.double().numpy()).score
 
 
-def test_bent_latents_become_straight() -> None:
+def test_refinement_and_flow_correct_nonlinear_distortion() -> None:
     data, z = trajectories()
-    model, batches = reading_straight_off(data, CONFIG)
+    model, batches = identity_model(data, CONFIG)
     before = score(model, data, z)
     refine_encodings_(model, batches, CONFIG, 0)
     apply_flow_(model, batches, CONFIG, 0)
     assert before < 0.98
     assert score(model, data, z) > 0.99
-    # the decoder undoes the flow
+    # the decoder inverts the flow
     x = model.standardise(torch.from_numpy(data.observations[:500, 0]))
     with torch.no_grad():
-        through = model.mean_observations(model.mean_latents(x))
-        torch.testing.assert_close(through, model.decoder(model.latents_before_flow(x)), atol=1e-4, rtol=1e-4)
+        reconstructed = model.mean_observations(model.mean_latents(x))
+        torch.testing.assert_close(
+            reconstructed, model.decoder(model.latents_before_flow(x)), atol=1e-4, rtol=1e-4
+        )
 
 
-def test_the_posterior_goes_through_the_flow() -> None:
+def test_the_posterior_is_transformed_by_the_flow() -> None:
     data, _ = trajectories()
-    model, batches = reading_straight_off(data, CONFIG.replace(steps=60))
+    model, batches = identity_model(data, CONFIG.replace(steps=60))
     apply_flow_(model, batches, CONFIG.replace(steps=60), 0)
     x = model.standardise(torch.from_numpy(data.observations[:20, 0]))
     with torch.no_grad():
-        bent, posterior = model.latents_before_flow(x), model.posterior(x)
+        latents, posterior = model.latents_before_flow(x), model.posterior(x)
         factor, log_det = model.posterior_noise(x)
         noise = torch.randn(4000, 20, N, generator=torch.Generator().manual_seed(training_seed()))
-        # near the mean, where the flow is linear
-        near = bent + 0.05 * (factor @ noise[..., None])[..., 0]
-        samples = model.flow(near.flatten(0, 1)).view_as(noise)
+        # close to the mean, where the flow is nearly linear
+        before_flow = latents + 0.05 * (factor @ noise[..., None])[..., 0]
+        samples = model.flow(before_flow.flatten(0, 1)).view_as(noise)
     torch.testing.assert_close(samples.std(0) / 0.05, posterior.variance.sqrt(), rtol=0.1, atol=0)
     torch.testing.assert_close(torch.linalg.slogdet(posterior.factor)[1], posterior.log_det)
     assert not torch.allclose(log_det, posterior.log_det)
@@ -113,7 +115,7 @@ def fitted_notes() -> list[str]:
     return fit(data.take(slice(0, 500)), config).history.notes
 
 
-def test_training_says_what_it_gained() -> None:
+def test_the_notes_report_the_gain_of_refinement_and_flow() -> None:
     notes, model = fitted()
     assert [note.split(" after 30 steps: ")[0] for note in notes] == ["encodings refined", "flow fitted"]
     values = [note.partition("went from ")[2].split(" to ") for note in notes]
@@ -122,54 +124,54 @@ def test_training_says_what_it_gained() -> None:
     assert int(model.refinement.steps) == CONFIG.refinements
 
 
-def test_the_last_record_is_of_the_model_as_it_ends() -> None:
-    """What reports show as its negative ELBO."""
+def test_the_last_record_describes_the_final_model() -> None:
+    """Reports show the negative ELBO of the last record."""
     data, _ = trajectories(3_000)
     train, held_out = data.take(slice(0, 2_000)), data.take(slice(2_000, None))
     model = fit(train, CONFIG.replace(steps=30, width=8, depth=1, validate_every=30), validation=held_out)
     last = model.history.records[-1]
-    again = model.negative_elbo(held_out, seed=model.config.seed)
-    assert again is not None
-    assert last.negative_elbo == pytest.approx(again["total"], abs=1e-5)
+    negative_elbo = model.negative_elbo(held_out, seed=model.config.seed)
+    assert negative_elbo is not None
+    assert last.negative_elbo == pytest.approx(negative_elbo["total"], abs=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "parts"),
     [
         ({"flow_blocks": 0}, ["encodings refined"]),
         ({"refinements": 0}, ["flow fitted"]),
         ({"flow_blocks": 0, "refinements": 0}, []),
-        # with all edges there is nothing to be straight for
+        # with all edges, no latents are preferred and no flow is fitted
         ({"sparsity": "none", "max_edges_past": None}, ["encodings refined"]),
     ],
 )
-def test_either_is_left_out_if_asked(changes: dict[str, object], words: list[str]) -> None:
+def test_refinement_and_flow_can_be_disabled(changes: dict[str, object], parts: list[str]) -> None:
     notes, model = fitted(**changes)
-    assert [note.split(" after")[0] for note in notes] == words
-    assert model.flow.active == ("flow fitted" in words)
-    assert (int(model.refinement.steps) > 0) == ("encodings refined" in words)
+    assert [note.split(" after")[0] for note in notes] == parts
+    assert model.flow.active == ("flow fitted" in parts)
+    assert (int(model.refinement.steps) > 0) == ("encodings refined" in parts)
 
 
-def test_latents_that_actions_move_become_straight_too() -> None:
+def test_the_flow_corrects_latents_that_depend_on_actions() -> None:
     rng = np.random.default_rng(training_seed())
     actions = rng.uniform(-2, 2, (20_000, N))
     z = np.sin(np.arange(1, 1 + N) * actions + np.arange(N)) + 0.03 * rng.normal(size=actions.shape)
-    bent = z + 0.25 * np.roll(z, 1, axis=1) * np.roll(z, 2, axis=1)
-    data = Dataset.from_arrays(bent, actions)
+    observed = z + 0.25 * np.roll(z, 1, axis=1) * np.roll(z, 2, axis=1)
+    data = Dataset.from_arrays(observed, actions)
     config = CONFIG.replace(max_edges_past=None, max_edges_actions=N)
-    model, batches = reading_straight_off(data, config)
+    model, batches = identity_model(data, config)
     before = score(model, data, z[:, None])
     apply_flow_(model, batches, config, 0)
     assert before < 0.99
     assert score(model, data, z[:, None]) > 0.997
 
 
-def test_a_latent_that_observations_hardly_tell_of_stays_out() -> None:
-    """Its samples are wide, its encodings are not: what is learned of these alone is wrong for those."""
+def test_the_flow_leaves_out_collapsed_latents() -> None:
+    """Samples of a collapsed latent vary more than its encodings, so a flow fitted to encodings is wrong for them."""
     data, _ = trajectories()
-    model, batches = reading_straight_off(data, CONFIG)
+    model, batches = identity_model(data, CONFIG)
     with torch.no_grad():
-        # nobody knows the last latent: the decoder ignores it, the posterior is as wide as the prior
+        # the last latent has collapsed: the decoder ignores it, and the posterior is as wide as the prior
         model.encoder.last.weight[-1] = 0
         model.decoder.last.weight[:, -1] = 0
         model.posterior_noise.network.last.bias[N - 1] = 0
@@ -178,17 +180,17 @@ def test_a_latent_that_observations_hardly_tell_of_stays_out() -> None:
     apply_flow_(model, batches, CONFIG, 0)
     assert model.flow.through.tolist() == active.tolist()
     points = torch.randn(50, N, generator=torch.Generator().manual_seed(training_seed()))
-    moved = points.clone()
-    moved[:, -1] += 1
+    shifted = points.clone()
+    shifted[:, -1] += 1
     with torch.no_grad():
         assert torch.equal(model.flow(points)[:, -1], points[:, -1])
-        assert torch.equal(model.flow(points)[:, :-1], model.flow(moved)[:, :-1])
+        assert torch.equal(model.flow(points)[:, :-1], model.flow(shifted)[:, :-1])
         assert not torch.allclose(model.flow(points)[:, :-1], points[:, :-1], atol=0.01)
 
 
 def test_without_active_latents_no_flow_is_fitted() -> None:
     data, _ = trajectories()
-    model, batches = reading_straight_off(data, CONFIG)
+    model, batches = identity_model(data, CONFIG)
     with torch.no_grad():
         model.encoder.last.weight.zero_()
     with pytest.raises(NoActiveLatentsError, match="all latents have collapsed"):
@@ -196,42 +198,46 @@ def test_without_active_latents_no_flow_is_fitted() -> None:
     assert not model.flow.active
 
 
-def test_fewer_rows_are_kept_where_their_covariances_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_stored_encodings_is_limited_by_their_covariances(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     data, _ = trajectories()
-    model, batches = reading_straight_off(data, CONFIG)
+    model, batches = identity_model(data, CONFIG)
     monkeypatch.setattr(encodings, "_MIN_ROWS", 10)
-    for numbers, rows in ((2 * N * N * 100, 100), (1, 10)):
-        monkeypatch.setattr(encodings, "_MAX_ENTRIES", numbers)
-        found = Encodings.of(model, batches, 0)
-        assert found.factors.shape == (rows, 2, N, N)
-        assert found.latents.shape == found.standardised.shape == (rows, 2, N)
+    for max_entries, rows in ((2 * N * N * 100, 100), (1, 10)):
+        monkeypatch.setattr(encodings, "_MAX_ENTRIES", max_entries)
+        stored = Encodings.of(model, batches, 0)
+        assert stored.factors.shape == (rows, 2, N, N)
+        assert stored.latents.shape == stored.standardised.shape == (rows, 2, N)
 
 
-def test_latents_known_less_well_far_out_are_not_bent() -> None:
-    """With one variance for all rows it would pay to make them equally uncertain everywhere."""
+def test_latents_with_larger_posterior_variance_far_out_are_not_distorted() -> None:
+    """With a single variance for all rows, the loss would favour a distortion that equalises the uncertainty."""
     rng = np.random.default_rng(training_seed())
     first = rng.normal(size=(20_000, N))
     waves = np.sin(np.arange(2, 2 + N) * first + np.arange(N))
     z = np.stack([first, first + 0.5 * waves + 0.01 * rng.normal(size=first.shape)], axis=1)
-    spread = 0.02 + 0.1 * z**2
-    encoded = torch.from_numpy(z + spread * rng.normal(size=z.shape)).float()
-    factors = torch.diag_embed(torch.from_numpy(spread).float())
-    model, _ = reading_straight_off(Dataset.from_arrays(z), CONFIG)
+    posterior_scale = 0.02 + 0.1 * z**2
+    encoded = torch.from_numpy(z + posterior_scale * rng.normal(size=z.shape)).float()
+    factors = torch.diag_embed(torch.from_numpy(posterior_scale).float())
+    model, _ = identity_model(Dataset.from_arrays(z), CONFIG)
     model.flow.activate_()
     fit_flow_(model, Encodings(encoded, factors, None, encoded), CONFIG, 0)
-    moved = (model.flow(encoded.flatten(0, 1)) - encoded.flatten(0, 1)).detach()
+    displacement = (model.flow(encoded.flatten(0, 1)) - encoded.flatten(0, 1)).detach()
     far = encoded.flatten(0, 1).abs().max(1).values > 2.5
-    # a stretched or shifted latent is as good; about the best line for each
-    lines = np.array([np.polyfit(encoded[..., k].flatten(), moved[:, k], 1) for k in range(N)]).T
-    bends = moved - torch.from_numpy(lines[0] * encoded.flatten(0, 1).numpy() + lines[1])
-    assert bends[far].square().mean().sqrt() < 0.1
+    # scaling and shifting a latent is allowed, so subtract the linear fit of the displacement
+    lines = np.array([np.polyfit(encoded[..., k].flatten(), displacement[:, k], 1) for k in range(N)]).T
+    nonlinear = displacement - torch.from_numpy(lines[0] * encoded.flatten(0, 1).numpy() + lines[1])
+    assert nonlinear[far].square().mean().sqrt() < 0.1
 
 
-def test_what_makes_held_out_data_less_likely_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: dict[str, Tensor] = {}
+def test_a_flow_that_increases_the_held_out_negative_elbo_is_discarded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state_before: dict[str, Tensor] = {}
 
     def spoil(model: SparseVAE, *_: object) -> None:
-        kept.update({name: value.clone() for name, value in model.state_dict().items()})
+        state_before.update({name: value.clone() for name, value in model.state_dict().items()})
         model.flow.activate_()
         with torch.no_grad():
             for parameter in model.parameters():
@@ -242,7 +248,7 @@ def test_what_makes_held_out_data_less_likely_is_taken_back(monkeypatch: pytest.
     assert notes[1].startswith("flow not fitted after 30 steps: the held-out negative ELBO went from ")
     assert not model.flow.active
     for name, value in model.state_dict().items():
-        assert torch.equal(value, kept[name]), name
+        assert torch.equal(value, state_before[name]), name
 
 
 @pytest.mark.parametrize(
@@ -254,10 +260,10 @@ def test_what_makes_held_out_data_less_likely_is_taken_back(monkeypatch: pytest.
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied (1x2 and 3x4)"), False),
     ],
 )
-def test_only_what_a_model_can_be_like_is_noted(
+def test_only_errors_that_the_model_causes_are_noted(
     error: Exception, caught: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Any other error is a fault of the machine or of ours, and no reason to return another model."""
+    """Any other error is due to the machine or a bug, and must not silently change the returned model."""
 
     def fail(*_: object) -> None:
         raise error
@@ -271,8 +277,8 @@ def test_only_what_a_model_can_be_like_is_noted(
             fitted_notes()
 
 
-class Opaque(torch.autograd.Function):
-    """Doubles; has a backward, of which torch sees nothing."""
+class Doubling(torch.autograd.Function):
+    """Doubles its input, with a backward that torch can't differentiate."""
 
     @staticmethod
     def forward(ctx: object, values: Tensor) -> Tensor:
@@ -283,19 +289,19 @@ class Opaque(torch.autograd.Function):
         return 2 * gradient.detach()
 
 
-class OpaqueDecoder(nn.Module):
+class OnceDifferentiableDecoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.linear = nn.Linear(N, N)
 
     def forward(self, latents: Tensor) -> Tensor:
-        doubled: Tensor = Opaque.apply(self.linear(latents))
+        doubled: Tensor = Doubling.apply(self.linear(latents))
         return doubled
 
 
-def test_a_decoder_that_can_t_be_differentiated_is_left_as_it_is() -> None:
+def test_without_derivatives_of_the_decoder_encodings_are_not_refined() -> None:
     data, _ = trajectories()
-    model = fit(data, CONFIG.replace(steps=20, width=8), decoder=OpaqueDecoder())
+    model = fit(data, CONFIG.replace(steps=20, width=8), decoder=OnceDifferentiableDecoder())
     note = next(
         note for note in model.history.notes if note.startswith("encodings not refined after 20 steps: ")
     )

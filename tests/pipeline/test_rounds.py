@@ -1,4 +1,4 @@
-"""A round of unmixing finds the basis and the edges, whatever came before it."""
+"""An unmixing round recovers basis and edges, whatever the state of the model before it."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ CONFIG = TrainingConfig(
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    # latents that are observed as they are, each moved by an action of its own
+    # latents that are observed directly; each one depends on an action of its own
     rng = np.random.default_rng(training_seed())
     actions = rng.uniform(-2, 2, (4_000, N))
     latents = np.sin(actions * [1.0, 1.7, 2.4]) + 0.05 * rng.normal(size=(4_000, N))
     return Dataset.from_arrays(latents, actions)
 
 
-def model_of(data: Dataset) -> tuple[SparseVAE, Batches]:
-    """Encodes every observation as itself."""
+def identity_model(data: Dataset) -> tuple[SparseVAE, Batches]:
+    """Return a model whose encoder and decoder are the identity."""
     model = SparseVAE(Shape(N, N, N, past=False), CONFIG, torch.Generator().manual_seed(training_seed()))
-    found = scales(data)
-    model.set_scales_(found.x_mean, found.x_scale, found.a_mean, found.a_scale)
+    units = scales(data)
+    model.set_scales_(units.x_mean, units.x_scale, units.a_mean, units.a_scale)
     with torch.no_grad():
         for network in (model.encoder, model.decoder):
             network.last.weight.copy_(torch.eye(N))
@@ -51,58 +51,60 @@ def model_of(data: Dataset) -> tuple[SparseVAE, Batches]:
 MIXING = torch.tensor([[1.0, 0.6, 0.0], [-0.6, 1.0, 0.4], [0.3, 0.0, 1.0]])
 
 
-def round_of(model: SparseVAE, batches: Batches, data: Dataset) -> str:
+def run_round_(model: SparseVAE, batches: Batches) -> str:
     return unmixing_round.unmixing_round_(model, batches, CONFIG, 7, {"actions": N})
 
 
-def moved(model: SparseVAE, data: Dataset) -> torch.Tensor:
-    """Encodings without their mean."""
+def centred_encodings(model: SparseVAE, data: Dataset) -> torch.Tensor:
+    """Return encodings minus their mean."""
     with torch.no_grad():
         encoded = model.encoder(model.standardise(torch.from_numpy(data.observations[:500, 0])))
     return encoded - encoded.mean(0)
 
 
-def test_edges_that_are_gone_are_seen_again(data: Dataset) -> None:
-    """A round after one that mixed the latents and kept the wrong edges finds basis and edges."""
-    model, batches = model_of(data)
+def test_a_round_recovers_removed_edges(data: Dataset) -> None:
+    """The latents are mixed and the wrong edges are removed before the round, which recovers basis and edges."""
+    model, batches = identity_model(data)
     model.change_basis_(MIXING, torch.zeros(N))
     model.action_masks.freeze_(N)
-    assert round_of(model, batches, data).startswith("unmixed after 7 steps")
+    assert run_round_(model, batches).startswith("unmixed after 7 steps")
     support = model.action_masks.support()
     assert (support.sum(0) == 1).all()
     assert (support.sum(1) == 1).all()
-    # each latent follows the observed one that its action moves
-    both = np.vstack([moved(model, data).numpy().T, data.observations[:500, 0].T])
+    # each latent is correlated with the observed one that depends on its action
+    both = np.vstack([centred_encodings(model, data).numpy().T, data.observations[:500, 0].T])
     assert (np.abs(np.corrcoef(both)[:N, N:])[support.numpy()] > 0.99).all()
 
 
-def test_what_is_encoded_and_decoded_stays(data: Dataset) -> None:
-    model, batches = model_of(data)
+def test_a_round_leaves_reconstructions_unchanged(data: Dataset) -> None:
+    model, batches = identity_model(data)
     model.change_basis_(MIXING, torch.zeros(N))
     x = model.standardise(torch.from_numpy(data.observations[:500, 0]))
-    round_of(model, batches, data)
+    run_round_(model, batches)
     torch.testing.assert_close(model.decoder(model.encoder(x)), x)
 
 
-def test_training_goes_on_with_networks_of_its_own_size(data: Dataset) -> None:
-    """Those that measure are larger."""
-    model, batches = model_of(data)
-    assert round_of(model, batches, data) == round_of(model_of(data)[0], batches, data)
+def test_a_round_leaves_the_size_of_the_transition_networks_unchanged(data: Dataset) -> None:
+    """The networks that measure effects are larger."""
+    model, batches = identity_model(data)
+    assert run_round_(model, batches) == run_round_(identity_model(data)[0], batches)
     assert model.networks.weights[0].shape == (N, N, CONFIG.transition_width)
 
 
-@pytest.mark.parametrize(("spare", "limits", "kept"), [(1.0, {}, N), (1.5, {}, 4), (1.0, {"actions": 2}, 2)])
-def test_as_many_edges_as_the_latents_ask_for(
-    data: Dataset, spare: float, limits: dict[str, int], kept: int
+@pytest.mark.parametrize(
+    ("budget_factor", "limits", "n_edges"), [(1.0, {}, N), (1.5, {}, 4), (1.0, {"actions": 2}, 2)]
+)
+def test_without_a_budget_the_round_determines_the_number_of_edges(
+    data: Dataset, budget_factor: float, limits: dict[str, int], n_edges: int
 ) -> None:
-    """Nobody says how many: three latents with an action each ask for three. What is given is the most."""
-    model, batches = model_of(data)
+    """Three latents with one action each need three edges. A given budget is an upper limit."""
+    model, batches = identity_model(data)
     model.change_basis_(MIXING, torch.zeros(N))
-    note = unmixing_round.unmixing_round_(model, batches, CONFIG, 7, limits, spare)
-    assert note.endswith(f"{kept} edges of actions kept")
+    note = unmixing_round.unmixing_round_(model, batches, CONFIG, 7, limits, budget_factor)
+    assert note.endswith(f"{n_edges} edges of actions kept")
     support = model.action_masks.support()
-    assert support.sum() == kept
+    assert support.sum() == n_edges
     if not limits:
-        both = np.vstack([moved(model, data).numpy().T, data.observations[:500, 0].T])
+        both = np.vstack([centred_encodings(model, data).numpy().T, data.observations[:500, 0].T])
         strong = np.abs(np.corrcoef(both)[:N, N:]) > 0.99
         assert support.numpy()[strong].all()

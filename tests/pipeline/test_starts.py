@@ -1,4 +1,4 @@
-"""Random starts: which one goes on, and that a race changes nothing for the run that wins it."""
+"""Random starts: which one is continued, and that the race does not change the results of the winner."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ BAND = CausalGraph(Ga=[[1, 0, 0], [1, 1, 0], [0, 1, 1]])
 
 
 @dataclass
-class Runner:
-    """A run that does nothing and knows what its loss will be."""
+class FakeRun:
+    """A run that trains nothing and has a given held-out loss."""
 
     loss: float
     n_dense_steps: int
@@ -45,9 +45,9 @@ class Runner:
         return self.loss
 
 
-def race(losses: list[float], steps: int = 10_000) -> tuple[Runner, list[Runner]]:
+def race(losses: list[float], steps: int = 10_000) -> tuple[FakeRun, list[FakeRun]]:
     config = TrainingConfig(steps=steps, max_edges_past=1, seed=training_seed())
-    runs = [Runner(loss, Plan.of(config).dense_end) for loss in losses]
+    runs = [FakeRun(loss, Plan.of(config).dense_end) for loss in losses]
     return starts.best_start(runs[0], runs.__getitem__, len(runs), progress=False), runs
 
 
@@ -63,15 +63,15 @@ def test_the_best_start_wins_unless_the_first_is_nearly_as_good(losses: list[flo
         assert not winner.history.notes
         return
     assert all(run.step == 500 for run in runs)
-    kept = next(k for k, run in enumerate(runs) if run is winner)
+    winner_index = next(k for k, run in enumerate(runs) if run is winner)
     (note,) = winner.history.notes
     assert note.startswith(
-        f"start {kept + 1} of {len(runs)} kept after 500 steps: the held-out negative ELBOs were "
+        f"start {winner_index + 1} of {len(runs)} kept after 500 steps: the held-out negative ELBOs were "
     )
     assert note.count(",") == len(runs) - 1
 
 
-def test_a_dense_part_that_is_shorter_has_no_race() -> None:
+def test_there_is_no_race_if_the_dense_stage_is_too_short() -> None:
     winner, runs = race([1.0, 0.0], steps=1_600)
     assert winner is runs[0]
     assert [run.step for run in runs] == [0, 0]
@@ -79,10 +79,10 @@ def test_a_dense_part_that_is_shorter_has_no_race() -> None:
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(1, 20))
-def test_every_start_has_weights_of_its_own(seed: int, start: int) -> None:
+def test_every_start_has_different_weights(seed: int, start: int) -> None:
     assert starts.weights_of(seed, 0).initial_seed() == seed
-    words = {starts.weights_of(seed, k).initial_seed() for k in range(start + 1)}
-    assert len(words) == start + 1
+    seeds = {starts.weights_of(seed, k).initial_seed() for k in range(start + 1)}
+    assert len(seeds) == start + 1
 
 
 @pytest.fixture(scope="module")
@@ -107,15 +107,15 @@ def numbers(model: TrainedModel) -> list[float]:
 
 
 @pytest.mark.usefixtures("short_race")
-def test_a_race_that_the_first_start_wins_changes_no_number(
+def test_a_race_that_the_first_start_wins_does_not_change_the_results(
     data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(starts, "_MARGIN", float("inf"))
-    alone, raced = fit(data, tiny(starts=1)), fit(data, tiny(starts=3))
-    assert numbers(raced) == numbers(alone)
-    assert raced.history.notes[1:] == alone.history.notes
+    single, raced = fit(data, tiny(starts=1)), fit(data, tiny(starts=3))
+    assert numbers(raced) == numbers(single)
+    assert raced.history.notes[1:] == single.history.notes
     assert raced.history.notes[0].startswith("start 1 of 3 kept after 7 steps")
-    np.testing.assert_array_equal(raced.encode(data.observations), alone.encode(data.observations))
+    np.testing.assert_array_equal(raced.encode(data.observations), single.encode(data.observations))
 
 
 @pytest.mark.usefixtures("short_race")
@@ -138,18 +138,18 @@ class StoppedError(Exception):
 
 
 @pytest.mark.usefixtures("short_race")
-def test_a_run_that_is_stopped_in_or_after_the_race_ends_with_the_same_numbers(
+def test_a_run_stopped_during_or_after_the_race_resumes_with_the_same_numbers(
     data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = fit(data, tiny(starts=3))
     advance = Run.advance
     for stop in (10, 25):
-        taken = 0
+        n_steps = 0
 
         def step(run: object) -> object:
-            nonlocal taken
-            taken += 1
-            if taken > stop:  # noqa: B023
+            nonlocal n_steps
+            n_steps += 1
+            if n_steps > stop:  # noqa: B023
                 raise StoppedError
             return advance(run)
 
@@ -164,7 +164,7 @@ def test_a_run_that_is_stopped_in_or_after_the_race_ends_with_the_same_numbers(
 
 
 @pytest.mark.usefixtures("short_race")
-def test_networks_of_the_users_have_one_start(data: Dataset) -> None:
+def test_user_supplied_networks_have_a_single_start(data: Dataset) -> None:
     def network(a: int, b: int) -> nn.Module:
         return nn.Sequential(nn.Linear(a, 12), nn.ReLU(), nn.Linear(12, b))
 

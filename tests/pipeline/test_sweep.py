@@ -1,4 +1,4 @@
-"""Sweeps: every trial runs once, even if processes are killed."""
+"""Sweeps run every trial once, even if processes are killed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def plan_of(**changes: Any) -> SweepPlan:
 
 
 def reproducible_rows(folder: Path) -> list[dict[str, Any]]:
-    """The results without the duration, the only column that may differ between two executions of a sweep."""
+    """Return the results without the duration, the only column that may differ between executions of a sweep."""
     return [{key: value for key, value in row.items() if key != "minutes"} for row in collect(folder).rows]
 
 

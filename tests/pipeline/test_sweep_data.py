@@ -1,4 +1,4 @@
-"""Sweeps over files: a run is valid only for the data that it was trained and scored on."""
+"""Sweeps over files: a run is valid only for the data that it was trained and evaluated on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several threads of one process: the numbers of one, and nothing left changed."""
+"""Several threads of one process give the results of a single thread, and restore global state."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from estimation.device import thread_count
 ROOT = Path(__file__).parents[2]
 
 
-def threads_of_a_new_thread() -> int:
-    found: list[int] = []
-    thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+def count_in_a_new_thread() -> int:
+    """Return the number of threads that torch uses in a new thread."""
+    counts: list[int] = []
+    thread = threading.Thread(target=lambda: counts.append(torch.get_num_threads()))
     thread.start()
     thread.join()
-    return found[0]
+    return counts[0]
 
 
-def test_everything_at_once_gives_the_numbers_of_one_thread() -> None:
-    """Encoding, training and evaluating, with refinement, flow and rotations on."""
-    done = subprocess.run(
+def test_concurrent_threads_give_the_results_of_a_single_thread() -> None:
+    """Encoding, training and evaluation run concurrently, with refinement, flow and rotations."""
+    process = subprocess.run(
         [sys.executable, "-m", "tests.pipeline.in_threads"],
         cwd=ROOT,
         capture_output=True,
@@ -36,47 +37,47 @@ def test_everything_at_once_gives_the_numbers_of_one_thread() -> None:
         timeout=600,
         check=False,
     )
-    # a crash is a negative number
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == []
+    # a crash gives a negative number
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout) == []
 
 
-def test_the_number_of_threads_is_put_back_in_whatever_order_they_end() -> None:
+def test_the_number_of_threads_is_restored_in_whatever_order_threads_end() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        reads = threading.Barrier(2, timeout=60)
+        before_change = threading.Barrier(2, timeout=60)
         starts, ends = (threading.Barrier(3, timeout=60) for _ in range(2))
-        turns = [threading.Event() for _ in range(2)]
-        seen: dict[str, list[int]] = {}
+        may_end = [threading.Event() for _ in range(2)]
+        counts: dict[str, list[int]] = {}
 
-        def compute(name: str, count: int, turn: threading.Event) -> None:
-            seen[name] = [torch.get_num_threads()]
-            # a thread that torch meets for the first time while another's number is set could take that one
-            reads.wait()
+        def compute(name: str, count: int, end: threading.Event) -> None:
+            counts[name] = [torch.get_num_threads()]
+            # in its first use of torch, a thread could otherwise inherit the number that another thread has just set
+            before_change.wait()
             with thread_count(count):
-                seen[name].append(torch.get_num_threads())
+                counts[name].append(torch.get_num_threads())
                 starts.wait()
-                assert turn.wait(60)
-            seen[name].append(torch.get_num_threads())
+                assert end.wait(60)
+            counts[name].append(torch.get_num_threads())
             ends.wait()
 
         threads = [
-            threading.Thread(target=compute, args=(name, count, turn))
-            for name, count, turn in zip(("first", "second"), (1, 2), turns, strict=True)
+            threading.Thread(target=compute, args=(name, count, end))
+            for name, count, end in zip(("first", "second"), (1, 2), may_end, strict=True)
         ]
         for thread in threads:
             thread.start()
         starts.wait()
-        assert threads_of_a_new_thread() == torch.get_num_threads() == 3
-        # the one that began first ends first
-        for turn in turns:
-            turn.set()
+        assert count_in_a_new_thread() == torch.get_num_threads() == 3
+        # the thread that began first ends first
+        for end in may_end:
+            end.set()
         ends.wait()
         for thread in threads:
             thread.join(60)
-        assert seen == {"first": [3, 1, 3], "second": [3, 2, 3]}
-        assert threads_of_a_new_thread() == torch.get_num_threads() == 3
+        assert counts == {"first": [3, 1, 3], "second": [3, 2, 3]}
+        assert count_in_a_new_thread() == torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
 
@@ -109,12 +110,12 @@ print(*(answers.get(timeout=60) for _ in range(3)), sep="\\n")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_child_waits_for_no_thread_of_its_parent() -> None:
-    done = subprocess.run(
+def test_a_forked_child_does_not_wait_for_threads_of_its_parent() -> None:
+    process = subprocess.run(
         [sys.executable, "-c", FORKED], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
     )
-    assert done.returncode == 0, done.stderr
-    total, count, refusal = done.stdout.splitlines()
+    assert process.returncode == 0, process.stderr
+    total, count, refusal = process.stdout.splitlines()
     assert float(total) == pytest.approx(np.e * 1e6, rel=1e-4)
     assert count == "1"
     assert refusal.startswith("threads is 2, but this process was forked from one that computes with several")

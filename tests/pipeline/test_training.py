@@ -1,4 +1,4 @@
-"""Whole runs, small: what is learned, what a seed reproduces, what survives an interruption."""
+"""Small training runs: results, reproducibility, resuming, saving, and errors."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ def time() -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def hardly_trained(actions: Dataset) -> TrainedModel:
+def barely_trained(actions: Dataset) -> TrainedModel:
     return fit(actions, tiny(max_edges_actions=5, steps=2, unmixing=False))
 
 
-def test_a_small_problem_is_solved(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three latents behind a random decoder: graph and latents come out right, whichever start they begin with.
+def test_graph_and_latents_of_a_small_problem_are_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three latents behind a random decoder are recovered for every seed.
 
-    A quarter of single starts end in curved latents (docs/experiments.md); those that don't have R = 0.9977 and more,
-    and MCC = 0.983 and more. Six starts, in a race that is shorter than usual, leave one chance in thousands.
+    A quarter of single starts end in distorted latents (docs/experiments.md); the others reach R >= 0.9977 and
+    MCC >= 0.983. With six starts, in a race that is shorter than usual, all fail once in thousands of runs.
     """
     monkeypatch.setattr(starts, "RACE_STEPS", 250)
     train, test = (
@@ -89,7 +89,9 @@ def numbers(model: TrainedModel) -> list[float]:
 
 
 @pytest.mark.parametrize("unmixing", [True, False])
-def test_a_seed_reproduces_bit_for_bit_and_touches_nothing_global(actions: Dataset, unmixing: bool) -> None:
+def test_a_seed_reproduces_the_run_exactly_without_changing_global_state(
+    actions: Dataset, unmixing: bool
+) -> None:
     config = tiny(max_edges_actions=5, unmixing=unmixing)
     threads, state = torch.get_num_threads(), torch.get_rng_state()
     first, second = fit(actions, config), fit(actions, config)
@@ -104,22 +106,22 @@ class StoppedError(Exception):
     pass
 
 
-def of_three_edges(sparsity: str) -> TrainingConfig:
+def three_edges(sparsity: str) -> TrainingConfig:
     return tiny(max_edges_past=3, sparsity=sparsity, unmixing=sparsity == "budget", dense_share=0.25)
 
 
 @pytest.fixture(scope="module")
 def undisturbed_runs() -> dict[str, TrainedModel]:
-    """By sparsity, each trained when it is first asked for."""
+    """Undisturbed runs by sparsity, trained on first use."""
     return {}
 
 
 @pytest.mark.parametrize("sparsity", ["budget", "constraint", "penalty", "none"])
 @pytest.mark.parametrize("stop", [10, 20, 30])
-def test_a_run_that_was_stopped_ends_with_the_same_numbers(
+def test_a_stopped_run_resumes_with_the_same_numbers(
     time: Dataset, undisturbed_runs: dict[str, TrainedModel], tmp_path: Path, sparsity: str, stop: int
 ) -> None:
-    config = of_three_edges(sparsity)
+    config = three_edges(sparsity)
     if sparsity not in undisturbed_runs:
         undisturbed_runs[sparsity] = fit(time, config)
     undisturbed = undisturbed_runs[sparsity]
@@ -140,8 +142,10 @@ def test_a_run_that_was_stopped_ends_with_the_same_numbers(
 
 
 @pytest.mark.parametrize("settings", [{}, {"sparsity": "constraint", "unmixing": False}])
-def test_a_run_in_double_precision(actions: Dataset, tmp_path: Path, settings: dict[str, object]) -> None:
-    """Everything that is learned is double, in the file too, and an interrupted run goes on to the same numbers."""
+def test_a_run_in_double_precision_is_resumed_and_saved(
+    actions: Dataset, tmp_path: Path, settings: dict[str, object]
+) -> None:
+    """All weights have double precision, also in the file, and an interrupted run resumes with the same numbers."""
     config = tiny(max_edges_actions=4, dtype="float64", **settings)
     model = fit(actions, config)
     state = model.model.state_dict()
@@ -156,18 +160,18 @@ def test_a_run_in_double_precision(actions: Dataset, tmp_path: Path, settings: d
         fit(actions, config, checkpoint=folder, checkpoint_every=5, on_record=interrupt)
     assert numbers(fit(actions, config, checkpoint=folder, checkpoint_every=10)) == numbers(model)
     model.save(tmp_path / "model")
-    read = load(tmp_path / "model").model.state_dict()
-    assert all(torch.equal(read[name], value) for name, value in state.items())
+    loaded = load(tmp_path / "model").model.state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in state.items())
     single = fit(actions, config.replace(dtype="float32"))
     assert numbers(single) != numbers(model)
     assert np.allclose(single.history.records[0].loss, model.history.records[0].loss, rtol=1e-2)
 
 
-def test_double_precision_reads_what_it_learned(actions: Dataset) -> None:
+def test_a_model_in_double_precision_encodes_and_is_analysed(actions: Dataset) -> None:
     model = fit(actions, tiny(max_edges_actions=4, dtype="float64"))
     assert model.encode(actions.observations).dtype == np.float32
-    found = learned_entanglement(model, actions)
-    assert np.isfinite(found.strengths).all()
+    learned = learned_entanglement(model, actions)
+    assert np.isfinite(learned.strengths).all()
 
 
 def test_edges_stay_within_the_budget(actions: Dataset, time: Dataset) -> None:
@@ -180,7 +184,7 @@ def test_edges_stay_within_the_budget(actions: Dataset, time: Dataset) -> None:
     assert (one_sided.Gz.nnz, one_sided.Ga.nnz) == (4, 9)
 
 
-def test_the_budget_on_record_is_the_one_in_force(actions: Dataset) -> None:
+def test_the_recorded_budget_is_the_current_one(actions: Dataset) -> None:
     model = fit(actions, tiny(max_edges_actions=4, rounds=3, validate_every=1))
     sparse = [record for record in model.history.records if record.stage != "dense"]
     assert {record.edges["actions"] for record in sparse} == {6, 5, 4}
@@ -188,17 +192,17 @@ def test_the_budget_on_record_is_the_one_in_force(actions: Dataset) -> None:
 
 
 def test_a_penalty_removes_edges(actions: Dataset) -> None:
-    whole = {"dense_share": 0.0, "budget_share": 0.5, "frozen_share": 0.0}
-    kept = [
-        fit(actions, tiny(sparsity="penalty", penalty=p, unmixing=False, steps=400, **whole))
+    schedule = {"dense_share": 0.0, "budget_share": 0.5, "frozen_share": 0.0}
+    models = [
+        fit(actions, tiny(sparsity="penalty", penalty=p, unmixing=False, steps=400, **schedule))
         for p in (0.0, 1.0)
     ]
-    edges = [model.history.records[-1].edges["actions"] for model in kept]
+    edges = [model.history.records[-1].edges["actions"] for model in models]
     assert edges[1] < edges[0] - 1
 
 
-def test_edges_stay_that_are_worth_the_penalty(actions: Dataset) -> None:
-    """With unmixing they are counted in its rounds: all without a price, fewer with one, none for a high one."""
+def test_with_unmixing_the_penalty_determines_the_number_of_edges(actions: Dataset) -> None:
+    """Rounds keep all edges without a penalty, fewer with a moderate one, and none with a high one."""
     counts = [
         fit(actions, tiny(sparsity="penalty", penalty=p, steps=60)).graph.n_edges for p in (0.0, 0.02, 1e3)
     ]
@@ -206,10 +210,10 @@ def test_edges_stay_that_are_worth_the_penalty(actions: Dataset) -> None:
     assert counts[0] > counts[1] >= counts[2] == 0
 
 
-def test_edges_are_counted_where_nobody_says_how_many(actions: Dataset) -> None:
-    found = fit(actions, tiny(sparsity="adaptive", steps=60))
-    assert 0 < found.graph.n_edges < 9
-    assert all("edges of actions kept" in note for note in found.history.notes[:2])
+def test_adaptive_sparsity_determines_the_number_of_edges(actions: Dataset) -> None:
+    model = fit(actions, tiny(sparsity="adaptive", steps=60))
+    assert 0 < model.graph.n_edges < 9
+    assert all("edges of actions kept" in note for note in model.history.notes[:2])
     assert fit(actions, tiny(sparsity="adaptive", steps=60, max_edges_actions=1)).graph.n_edges == 1
 
 
@@ -223,55 +227,55 @@ def test_every_kind_of_model_trains(time: Dataset, variance: str, predict: str) 
     assert first.negative_elbo != last.negative_elbo
 
 
-def test_more_latents_than_the_truth_and_longer_sequences() -> None:
+def test_more_latents_than_the_true_number_and_longer_sequences() -> None:
     data = simulate(CausalGraph(Gz=np.eye(2), Ga=np.eye(2)), 100, n_steps=5, seed=training_seed())
     model = fit(data, tiny(max_edges_past=4, max_edges_actions=4, n_latents=4))
     assert model.encode(data.observations).shape == (100, 5, 4)
     assert model.decode(model.encode(data.observations)).shape == data.observations.shape
 
 
-def test_networks_of_the_users(actions: Dataset, tmp_path: Path) -> None:
+def test_models_with_user_supplied_networks_are_saved_and_loaded(actions: Dataset, tmp_path: Path) -> None:
     def network(a: int, b: int) -> nn.Module:
         return nn.Sequential(nn.Linear(a, 12), nn.ReLU(), nn.Linear(12, b))
 
     config = tiny(max_edges_actions=5, unmixing=False)
     model = fit(actions, config, encoder=network(6, 3), decoder=network(3, 6))
     model.save(tmp_path)
-    again = load(tmp_path, encoder=network(6, 3), decoder=network(3, 6))
-    np.testing.assert_array_equal(model.encode(actions.observations), again.encode(actions.observations))
+    loaded = load(tmp_path, encoder=network(6, 3), decoder=network(3, 6))
+    np.testing.assert_array_equal(model.encode(actions.observations), loaded.encode(actions.observations))
     with pytest.raises(CheckpointError, match="give the encoder and decoder it was trained with"):
         load(tmp_path)
 
 
-def test_early_stop(actions: Dataset) -> None:
+def test_training_stops_early_without_improvement(actions: Dataset) -> None:
     config = tiny(max_edges_actions=5, steps=400, dense_share=0.05, budget_share=0.08, frozen_share=0.9)
     config = config.replace(learning_rate=1e-9, patience=2)
     stopped = fit(actions, config)
     assert stopped.history.records[-1].step < 400
 
 
-def test_a_saved_model_is_the_same_model(actions: Dataset, tmp_path: Path) -> None:
+def test_a_loaded_model_is_the_same_model(actions: Dataset, tmp_path: Path) -> None:
     model = fit(actions, tiny(max_edges_actions=5, unmixing=False))
     model.save(tmp_path / "model")
-    again = load(tmp_path / "model")
-    assert again.graph == model.graph
-    assert again.graph.same_names(model.graph)
-    assert again.config == model.config
-    assert again.history == model.history
-    assert repr(again) == repr(model)
+    loaded = load(tmp_path / "model")
+    assert loaded.graph == model.graph
+    assert loaded.graph.same_names(model.graph)
+    assert loaded.config == model.config
+    assert loaded.history == model.history
+    assert repr(loaded) == repr(model)
     z = model.encode(actions.observations)
-    np.testing.assert_array_equal(again.encode(actions.observations), z)
-    np.testing.assert_array_equal(again.decode(z), model.decode(z))
-    assert again.negative_elbo(actions) == model.negative_elbo(actions)
+    np.testing.assert_array_equal(loaded.encode(actions.observations), z)
+    np.testing.assert_array_equal(loaded.decode(z), model.decode(z))
+    assert loaded.negative_elbo(actions) == model.negative_elbo(actions)
 
 
-def test_a_model_trained_on_a_gpu_is_read_without_one(actions: Dataset, tmp_path: Path) -> None:
-    """As far as that can be shown without a GPU: the settings say so, and nothing asks for it."""
+def test_a_model_trained_on_a_gpu_is_loaded_without_one(actions: Dataset, tmp_path: Path) -> None:
+    """Without a GPU, this tests only that a model with this setting loads without requesting the device."""
     model = fit(actions, tiny(max_edges_actions=4, unmixing=False))
     dataclasses.replace(model, config=model.config.replace(device="cuda")).save(tmp_path)
-    read = load(tmp_path)
-    assert read.config.device == "cuda"
-    np.testing.assert_array_equal(read.encode(actions.observations), model.encode(actions.observations))
+    loaded = load(tmp_path)
+    assert loaded.config.device == "cuda"
+    np.testing.assert_array_equal(loaded.encode(actions.observations), model.encode(actions.observations))
 
 
 def test_a_state_of_another_run_is_refused(actions: Dataset, tmp_path: Path) -> None:
@@ -293,13 +297,13 @@ def test_a_state_of_another_run_is_refused(actions: Dataset, tmp_path: Path) -> 
     assert fit(actions, config, checkpoint=tmp_path).data_fingerprint == fingerprint(actions)
 
 
-class Root(nn.Module):
+class SquareRoot(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.sqrt()
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(actions: Dataset) -> None:
-    decoder = nn.Sequential(nn.Linear(3, 6), Root())
+    decoder = nn.Sequential(nn.Linear(3, 6), SquareRoot())
     message = (
         r"the loss is nan at step 0 \(dense\); likely an observation or weight is extreme: try learning_rate="
     )
@@ -318,12 +322,14 @@ def test_a_loss_that_is_not_finite_stops_the_run(actions: Dataset) -> None:
         ({"max_edges_actions": 3, "device": "tpu"}, "device is 'tpu', which can't be used here"),
     ],
 )
-def test_settings_at_odds_with_the_data(actions: Dataset, changes: dict[str, object], message: str) -> None:
+def test_settings_that_contradict_the_data_are_refused(
+    actions: Dataset, changes: dict[str, object], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         fit(actions, tiny(**changes))
 
 
-def test_data_at_odds_with_each_other(actions: Dataset, time: Dataset) -> None:
+def test_data_that_contradict_settings_or_each_other_are_refused(actions: Dataset, time: Dataset) -> None:
     with pytest.raises(ConfigError, match="max_edges_actions is set, but the data have no actions"):
         fit(time, tiny(max_edges_actions=3))
     with pytest.raises(
@@ -335,15 +341,15 @@ def test_data_at_odds_with_each_other(actions: Dataset, time: Dataset) -> None:
         fit(plain, tiny(max_edges_actions=3))
 
 
-def test_what_a_model_refuses(hardly_trained: TrainedModel) -> None:
-    model = hardly_trained
+def test_a_model_refuses_arrays_of_the_wrong_shape_and_missing_values(barely_trained: TrainedModel) -> None:
+    model = barely_trained
     with pytest.raises(DataError, match=r"observations have shape \(4, 5\); this model needs \(N, T, 6\)"):
         model.encode(np.zeros((4, 5)))
     with pytest.raises(DataError, match="latents hold an entry that is not finite"):
         model.decode(np.full((4, 3), np.nan))
 
 
-def test_the_published_preset_trains_the_authors_way(actions: Dataset) -> None:
+def test_the_published_preset_has_the_settings_of_the_authors(actions: Dataset) -> None:
     config = TrainingConfig(
         preset="published",
         max_edges_actions=5,
@@ -358,9 +364,9 @@ def test_the_published_preset_trains_the_authors_way(actions: Dataset) -> None:
     assert model.history.records[-1].step == 6
 
 
-def test_progress_is_shown_when_asked(actions: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_shown_on_request(actions: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     fit(actions, tiny(max_edges_actions=5, steps=3, unmixing=False), progress=True)
-    # the last thing said: what is said before may pass between two frames
+    # the last message; earlier ones may fall between two refreshes of the display
     assert "flow to be fitted" in capsys.readouterr().err
     fit(actions, tiny(max_edges_actions=5, steps=3, unmixing=False))
     assert capsys.readouterr().err == ""

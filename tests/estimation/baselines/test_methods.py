@@ -1,4 +1,4 @@
-"""Baselines: every formula against another way to compute it, and what each method refuses."""
+"""Baselines: every formula agrees with an independent computation; unsuitable data and settings are refused."""
 
 from __future__ import annotations
 
@@ -54,8 +54,7 @@ def posterior(rows: int = 50, steps: int = 2) -> Posterior:
     return Posterior(mean, 0.3 * log_scale - 1, mean + (0.3 * log_scale - 1).exp() * noise)
 
 
-def total(model: Baseline) -> float:
-    """The negative ELBO."""
+def negative_elbo(model: Baseline) -> float:
     return sum(float(term) for term in model.bound(batch(), rng(3)))
 
 
@@ -64,120 +63,120 @@ def total(model: Baseline) -> float:
 
 @given(means, variances)
 def test_divergence_from_a_standard_normal(mean: float, variance: float) -> None:
-    found = from_standard_normal(torch.tensor(mean).double(), torch.tensor(variance).double())
-    wanted = kl_divergence(Normal(mean, math.sqrt(variance)), Normal(0.0, 1.0))
-    assert float(found) == pytest.approx(float(wanted), rel=1e-4, abs=1e-4)
+    divergence = from_standard_normal(torch.tensor(mean).double(), torch.tensor(variance).double())
+    expected = kl_divergence(Normal(mean, math.sqrt(variance)), Normal(0.0, 1.0))
+    assert float(divergence) == pytest.approx(float(expected), rel=1e-4, abs=1e-4)
 
 
 @settings(max_examples=30)
 @given(means, variances)
 def test_expected_absolute_value_of_a_gaussian(mean: float, variance: float) -> None:
     density = stats.norm(mean, math.sqrt(variance)).pdf
-    reach = 12 * math.sqrt(variance)
-    wanted = integrate.quad(
-        lambda z: abs(z) * density(z), mean - reach, mean + reach, points=[0.0, mean], limit=200
+    half_width = 12 * math.sqrt(variance)
+    expected = integrate.quad(
+        lambda z: abs(z) * density(z), mean - half_width, mean + half_width, points=[0.0, mean], limit=200
     )[0]
-    found = expected_absolute(torch.tensor(mean).double(), torch.tensor(variance).double())
-    assert float(found) == pytest.approx(wanted, rel=1e-5, abs=1e-6)
+    value = expected_absolute(torch.tensor(mean).double(), torch.tensor(variance).double())
+    assert float(value) == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
 def test_total_correlation_of_a_gaussian_aggregate(correlation: float) -> None:
-    """Means that are Gaussian, with Gaussian posteriors around them, make a Gaussian aggregate: at the same samples,
-    the logarithm of its density over that of independent latents."""
-    width = 0.5
+    """Gaussian means with Gaussian posteriors give a Gaussian aggregate posterior, whose density is known.
+
+    At the same samples, the total correlation is the mean log-ratio of the joint density to the product of marginals.
+    """
+    posterior_scale = 0.5
     covariance = np.array([[1, correlation], [correlation, 1]])
     mean = torch.from_numpy(
         np.random.default_rng(training_seed()).multivariate_normal(np.zeros(2), covariance, 2_000)
     )
-    scale = torch.full_like(mean, math.log(width))
+    log_scale = torch.full_like(mean, math.log(posterior_scale))
     noise = torch.randn(mean.shape, generator=rng(), dtype=mean.dtype)
-    aggregate = covariance + width**2 * np.eye(2)
-    latents = mean + width * noise
+    aggregate = covariance + posterior_scale**2 * np.eye(2)
+    latents = mean + posterior_scale * noise
     joint = stats.multivariate_normal(np.zeros(2), aggregate).logpdf(latents)
-    alone = stats.norm(0, aggregate[0, 0] ** 0.5).logpdf(latents).sum(axis=1)
-    wanted = float(np.mean(joint - alone))
-    assert float(total_correlation(latents, mean, scale)) == pytest.approx(wanted, abs=0.01)
+    marginals = stats.norm(0, aggregate[0, 0] ** 0.5).logpdf(latents).sum(axis=1)
+    expected = float(np.mean(joint - marginals))
+    assert float(total_correlation(latents, mean, log_scale)) == pytest.approx(expected, abs=0.01)
 
 
-def test_a_total_correlation_that_counts_once_is_the_plain_bound() -> None:
-    same, other = (
+def test_tcvae_with_beta_one_has_the_loss_of_the_vae() -> None:
+    beta_one, beta_four = (
         untrained(SHAPE, BaselineConfig("tcvae", beta=beta, seed=training_seed(), **SMALL)) for beta in (1, 4)
     )
-    plain = untrained(SHAPE, BaselineConfig("vae", seed=training_seed(), **SMALL))
-    losses = [float(model.loss(batch(), rng(3)).detach()) for model in (plain, same, other)]
+    vae = untrained(SHAPE, BaselineConfig("vae", seed=training_seed(), **SMALL))
+    losses = [float(model.loss(batch(), rng(3)).detach()) for model in (vae, beta_one, beta_four)]
     assert losses[0] == losses[1]
     assert losses[2] != losses[0]
-    # the bound is the ELBO, whatever the weight
+    # the weight doesn't change the ELBO
     with torch.no_grad():
-        assert total(other) == total(plain)
+        assert negative_elbo(beta_four) == negative_elbo(vae)
 
 
-def test_changes_of_slowvae_are_laplace_at_a_shape_of_one() -> None:
+def test_the_slowvae_prior_with_a_tail_exponent_of_one_is_laplace() -> None:
     model = untrained(
         SHAPE,
         BaselineConfig("slowvae", rate=3.0, tail_exponent=1.0, gamma=2.5, seed=training_seed(), **SMALL),
     )
     assert isinstance(model, SlowVAE)
-    found = posterior()
-    first, last = (Normal(found.mean[:, t].double(), found.log_scale[:, t].double().exp()) for t in range(2))
+    q = posterior()
+    first, last = (Normal(q.mean[:, t].double(), q.log_scale[:, t].double().exp()) for t in range(2))
     with torch.random.fork_rng():
         torch.manual_seed(training_seed())
         z, before = last.sample((20_000,)), first.sample((20_000,))
-    wanted = last.log_prob(z) - Laplace(before, 1 / 3.0).log_prob(z)
-    changes = float(model.divergence(found, batch(50)) - model._first_divergence(found))
-    assert changes == pytest.approx(float(wanted.mean(0).sum(1).mean()), rel=5e-3)
-    weighted = float(model.weighted_divergence(found, batch(50)))
-    assert weighted == pytest.approx(float(model._first_divergence(found)) + 2.5 * changes, rel=1e-5)
+    expected = last.log_prob(z) - Laplace(before, 1 / 3.0).log_prob(z)
+    second_step = float(model.divergence(q, batch(50)) - model._first_divergence(q))
+    assert second_step == pytest.approx(float(expected.mean(0).sum(1).mean()), rel=5e-3)
+    weighted = float(model.weighted_divergence(q, batch(50)))
+    assert weighted == pytest.approx(float(model._first_divergence(q)) + 2.5 * second_step, rel=1e-5)
 
 
 @given(st.floats(0.5, 6), st.floats(0.2, 5), st.floats(-3, 3))
-def test_changes_are_generalised_laplace(shape: float, rate: float, change: float) -> None:
-    found = (
-        GeneralizedLaplacePrior(1, rate, shape).double().cost(torch.tensor([[change]], dtype=torch.float64))
-    )
-    wanted = -stats.gennorm(shape, scale=1 / rate).logpdf(change)
-    assert float(found) == pytest.approx(wanted, rel=1e-4, abs=1e-2)
+def test_the_cost_of_a_difference_is_its_generalised_laplace_density(
+    tail_exponent: float, rate: float, difference: float
+) -> None:
+    prior = GeneralizedLaplacePrior(1, rate, tail_exponent).double()
+    cost = prior.cost(torch.tensor([[difference]], dtype=torch.float64))
+    expected = -stats.gennorm(tail_exponent, scale=1 / rate).logpdf(difference)
+    assert float(cost) == pytest.approx(expected, rel=1e-4, abs=1e-2)
 
 
-@pytest.mark.parametrize("shape", [1.0, 3.0])
-def test_the_expected_cost_of_changes_is_its_mean_over_samples(shape: float) -> None:
-    changes, mean, scale = (
-        GeneralizedLaplacePrior(2, None, shape),
-        torch.tensor([0.3, -1.0]),
-        torch.tensor([0.5, 0.1]),
-    )
+@pytest.mark.parametrize("tail_exponent", [1.0, 3.0])
+def test_the_expected_cost_is_the_mean_cost_of_samples(tail_exponent: float) -> None:
+    prior = GeneralizedLaplacePrior(2, None, tail_exponent)
+    mean, scale = torch.tensor([0.3, -1.0]), torch.tensor([0.5, 0.1])
     with torch.no_grad():
-        changes.log_rate.copy_(torch.tensor([0.5, -0.4]))
+        prior.log_rate.copy_(torch.tensor([0.5, -0.4]))
     sample = mean + scale * torch.randn(200_000, 2, generator=rng())
-    found = changes.expected_cost(sample, mean, scale.square()).detach()
-    wanted = -torch.from_numpy(
-        stats.gennorm(shape, scale=(-changes.log_rate.detach()).exp()).logpdf(sample)
+    cost = prior.expected_cost(sample, mean, scale.square()).detach()
+    expected = -torch.from_numpy(
+        stats.gennorm(tail_exponent, scale=(-prior.log_rate.detach()).exp()).logpdf(sample)
     ).mean(0)
     torch.testing.assert_close(
-        found.double() if shape == 1 else found.double().mean(0), wanted, rtol=3e-3, atol=3e-3
+        cost.double() if tail_exponent == 1 else cost.double().mean(0), expected, rtol=3e-3, atol=3e-3
     )
 
 
-def test_the_ceiling_is_deeper_unless_a_depth_is_given() -> None:
-    layers = {}
+def test_the_supervised_encoder_is_deeper_unless_its_depth_is_set() -> None:
+    n_layers = {}
     for method, depth in (("vae", None), ("supervised", None), ("supervised", 2)):
         config = BaselineConfig.from_dict({"method": method, "depth": depth, "width": 8})
-        layers[method, depth] = len(untrained(SHAPE, config).encoder.layers)
-    # the last one maps to the latents
-    assert layers == {("vae", None): 4, ("supervised", None): 6, ("supervised", 2): 3}
+        n_layers[method, depth] = len(untrained(SHAPE, config).encoder.layers)
+    # the last layer maps to the latents
+    assert n_layers == {("vae", None): 4, ("supervised", None): 6, ("supervised", 2): 3}
 
 
-def test_rates_are_learned_unless_they_are_given() -> None:
+def test_rates_are_learned_unless_they_are_set() -> None:
     for rate, learned in ((None, ["log_rate"]), (2.0, [])):
-        changes = GeneralizedLaplacePrior(3, rate, 1.0)
-        assert [name for name, _ in changes.named_parameters()] == learned
-        # a fixed rate is in the settings, and no tensor of the file
-        assert list(changes.state_dict()) == learned
+        prior = GeneralizedLaplacePrior(3, rate, 1.0)
+        assert [name for name, _ in prior.named_parameters()] == learned
+        # a fixed rate is stored with the settings and not as a tensor
+        assert list(prior.state_dict()) == learned
 
 
-def test_the_odds_of_pcl_are_a_gaussian_log_density_ratio() -> None:
-    """Of a latent that is v plus noise of variance 1/2 after v, and of variance 2 on its own."""
+def test_the_pcl_log_odds_are_a_gaussian_log_density_ratio() -> None:
+    """A latent has the conditional distribution N(v, 1/2) given its past v, and the marginal distribution N(0, 2)."""
     model = untrained(SHAPE, BaselineConfig("pcl", seed=training_seed(), **SMALL)).double()
     assert isinstance(model, PCL)
     with torch.no_grad():
@@ -190,23 +189,23 @@ def test_the_odds_of_pcl_are_a_gaussian_log_density_ratio() -> None:
     torch.testing.assert_close(model.odds(u, v), ratio.sum(2))
 
 
-def test_pcl_tells_what_follows_from_what_does_not() -> None:
+def test_the_pcl_loss_is_lower_for_true_pairs_than_for_shuffled_ones() -> None:
     model = untrained(SHAPE, BaselineConfig("pcl", seed=training_seed(), **SMALL))
     assert isinstance(model, PCL)
-    still = batch()
-    still.observations[:, 1] = still.observations[:, 0]
+    constant = batch()
+    constant.observations[:, 1] = constant.observations[:, 0]
     with torch.no_grad():
         for parameter in model.drift.parameters():
             parameter.zero_()
-        apart = still.observations.flip(1).clone()
-        apart[:, 1] = apart[torch.randperm(len(apart), generator=rng(5)), 1]
-        assert model.loss(still, rng()) < model.loss(Batch(apart, None), rng())
-        # a classifier that knows nothing
+        shuffled = constant.observations.flip(1).clone()
+        shuffled[:, 1] = shuffled[torch.randperm(len(shuffled), generator=rng(5)), 1]
+        assert model.loss(constant, rng()) < model.loss(Batch(shuffled, None), rng())
+        # a classifier that ignores its input
         model.log_sharpness.fill_(-100)
-        assert float(model.loss(still, rng())) == pytest.approx(len(still.observations) * math.log(2))
+        assert float(model.loss(constant, rng())) == pytest.approx(len(constant.observations) * math.log(2))
 
 
-# what is refused ------------------------------------------------------------------------------------
+# invalid input ---------------------------------------------------------------------------------------
 
 X = np.random.default_rng(training_seed()).normal(size=(60, 6))
 A = np.random.default_rng(training_seed(1)).normal(size=(60, 2))
@@ -253,7 +252,7 @@ A = np.random.default_rng(training_seed(1)).normal(size=(60, 2))
         ),
     ],
 )
-def test_data_that_a_method_can_not_use(
+def test_unsuitable_data_are_refused(
     data: Dataset, config: BaselineConfig, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -277,12 +276,12 @@ def test_data_that_a_method_can_not_use(
         ({"stepps": 3}, "no setting is called 'stepps'; did you mean steps"),
     ],
 )
-def test_settings_out_of_range(changes: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         BaselineConfig.from_dict({"method": "vae"} | changes)
 
 
-def test_every_method_has_its_model() -> None:
+def test_every_method_has_a_model() -> None:
     assert tuple(MODELS) == METHODS
     assert set(NEEDS) < set(BASELINES)
     assert isinstance(untrained(SHAPE, BaselineConfig("tcvae", seed=training_seed(), **SMALL)), TCVAE)
@@ -301,7 +300,7 @@ def plan(**data: Any) -> SweepPlan:
     )
 
 
-def test_budgets_of_the_data_are_not_for_baselines() -> None:
+def test_edge_budgets_of_the_data_are_not_passed_to_baselines() -> None:
     trials = plan().trials
     assert [trial.setting for trial in trials if trial.seed == 0] == [
         {"max_edges_actions": 5},
@@ -316,8 +315,8 @@ def test_budgets_of_the_data_are_not_for_baselines() -> None:
     assert all(Trial.from_dict(trial.to_dict()) == trial for trial in trials)
 
 
-def test_a_setting_that_no_method_knows_is_refused() -> None:
+def test_a_setting_that_no_method_has_is_refused() -> None:
     with pytest.raises(ConfigError, match="no setting is called 'widht'; did you mean width"):
         plan(settings={"widht": 8})
-    # what both know reaches both
+    # a setting of both methods is passed to both
     assert all(trial.config().width == 8 for trial in plan(settings={"width": 8}).trials)

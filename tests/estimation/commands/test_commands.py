@@ -21,7 +21,7 @@ from estimation.training import loop
 from estimation.training.progress import progress_line
 from identify.catalog import load as load_graph
 from identify.formats import write_graph
-from tests.estimation.command_line import TINY, Captured, refused, told
+from tests.estimation.command_line import TINY, Captured, error_of, output_of
 from tests.seeds import training_seed
 
 # help, and without the extra ------------------------------------------------------------------------
@@ -29,16 +29,16 @@ from tests.seeds import training_seed
 
 @pytest.mark.parametrize("command", ["simulate", "train", "evaluate", "compare"])
 def test_help_shows_examples(command: str, capsys: Captured) -> None:
-    out = told(capsys, command, "--help")
+    out = output_of(capsys, command, "--help")
     assert "Examples" in out
     assert f"mechsparse {command} " in out
     assert "--json" in out
-    assert command in told(capsys)
+    assert command in output_of(capsys)
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "compare", "verify"])
 def test_every_command_on_data_has_all_data_options(command: str, capsys: Captured) -> None:
-    out = told(capsys, command, "--help")
+    out = output_of(capsys, command, "--help")
     names = [field.name.replace("_", "-") for field in fields(DataOptions)]
     assert [name for name in names if f"--{name}" not in out] == []
     assert {*FILE_OPTIONS} <= {field.name for field in fields(ReadOptions)}
@@ -55,7 +55,7 @@ def test_help_needs_neither_torch_nor_numpy(words: list[str]) -> None:
     assert not loaded & {"numpy", "scipy", "networkx", "matplotlib", "safetensors", "sklearn"}
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_without_torch_one_line_says_what_to_install() -> None:
     for words in (
         ["simulate", "TimeDiag", "--seed", str(training_seed()), "-o", "x.npz"],
@@ -70,13 +70,13 @@ def test_without_torch_one_line_says_what_to_install() -> None:
         )
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_without_tensorboard_one_line_says_what_to_install(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
-    error = refused(capsys, "train", "train.npz", "-o", "model", *TINY, "--tensorboard", "board")
+    error = error_of(capsys, "train", "train.npz", "-o", "model", *TINY, "--tensorboard", "board")
     assert (
         error
         == "mechsparse: this needs tensorboard, which is missing: pip install 'mechsparse[tensorboard]'\n"
@@ -87,7 +87,7 @@ def test_without_tensorboard_one_line_says_what_to_install(
 # errors --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -167,30 +167,30 @@ def test_without_tensorboard_one_line_says_what_to_install(
 )
 def test_bad_input_gets_one_line_and_exit_code_two(words: str, message: str, capsys: Captured) -> None:
     write_graph(load_graph("identical-twins"), "graph.json")
-    assert message in refused(capsys, *words.split())
+    assert message in error_of(capsys, *words.split())
     assert not [path for path in Path().iterdir() if path.name in ("x.npz", "x.csv", "report.html", "no")]
     assert not Path("model", "manifest.json").exists()
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_other_actions_than_in_training_are_refused(capsys: Captured) -> None:
     data = Dataset.read("test.npz")
     Dataset.from_arrays(data.observations, actions=data.actions, action_names=["heat", "light"]).write(
         "other.npz"
     )
-    assert "the data have the actions heat, light; a was trained on a0, a1" in refused(
+    assert "the data have the actions heat, light; a was trained on a0, a1" in error_of(
         capsys, "evaluate", "a", "other.npz"
     )
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_data_without_actions_and_past_have_no_budget(capsys: Captured) -> None:
     Dataset.from_arrays(Dataset.read("test.npz").observations).write("bare.npz")
-    error = refused(capsys, "train", "bare.npz", "-o", "model", "--set", "n_latents=3")
+    error = error_of(capsys, "train", "bare.npz", "-o", "model", "--set", "n_latents=3")
     assert "no actions and no past, so there are no mechanisms to learn" in error
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 @pytest.mark.parametrize(
     ("error", "message"),
     [
@@ -205,7 +205,7 @@ def test_errors_of_the_machine_are_one_line(
     error: Exception, message: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "fit", _raising(error))
-    assert message in refused(capsys, "train", "train.npz", "-o", "model", *TINY)
+    assert message in error_of(capsys, "train", "train.npz", "-o", "model", *TINY)
 
 
 def _raising(error: Exception) -> Callable[..., None]:
@@ -215,7 +215,7 @@ def _raising(error: Exception) -> Callable[..., None]:
     return fail
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), ModuleNotFoundError("no", name="nowhere")])
 def test_bugs_are_not_hidden(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "fit", _raising(error))
@@ -226,7 +226,7 @@ def test_bugs_are_not_hidden(error: Exception, monkeypatch: pytest.MonkeyPatch) 
 # no streams -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_a_service_without_streams_gets_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)

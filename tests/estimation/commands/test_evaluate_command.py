@@ -17,14 +17,14 @@ from estimation.evaluation.verification import verify
 from estimation.learned import learned_entanglement
 from identify.entanglement import predict_entanglement
 from identify.graph import CausalGraph
-from tests.estimation.command_line import TINY, Captured, refused, told, told_json, write_table
+from tests.estimation.command_line import TINY, Captured, error_of, json_of, output_of, write_table
 
 # evaluate -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_evaluate_as_json_is_the_evaluation(capsys: Captured) -> None:
-    record = told_json(capsys, "evaluate", "a", "test.npz", "--threshold", 0.3)
+    record = json_of(capsys, "evaluate", "a", "test.npz", "--threshold", 0.3)
     model = load("a")
     assert (record.pop("model"), record.pop("data")) == ("a", "identical-twins")
     assert record.pop("graph")["edges"] == [list(edge) for edge in model.graph.edges()]
@@ -32,18 +32,18 @@ def test_evaluate_as_json_is_the_evaluation(capsys: Captured) -> None:
     assert record == evaluate(model, Dataset.read("test.npz"), threshold=0.3).to_dict()
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_training_data_are_recognised(capsys: Captured) -> None:
-    (note,) = told_json(capsys, "evaluate", "a", "train.npz")["notes"]
+    (note,) = json_of(capsys, "evaluate", "a", "train.npz")["notes"]
     assert note.startswith("these are the data that the model was trained on")
-    assert "note: these are the data that the model was trained on" in told(
+    assert "note: these are the data that the model was trained on" in output_of(
         capsys, "evaluate", "a", "train.npz"
     )
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_evaluate_as_text_shows_predicted_and_learned_entanglement(capsys: Captured) -> None:
-    out = told(capsys, "evaluate", "a", "test.npz")
+    out = output_of(capsys, "evaluate", "a", "test.npz")
     outcome = evaluate(load("a"), Dataset.read("test.npz"))
     assert outcome.comparison is not None
     assert outcome.comparison.verdict.split(":")[0] in out
@@ -52,21 +52,21 @@ def test_evaluate_as_text_shows_predicted_and_learned_entanglement(capsys: Captu
         assert part in out
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_strict_exits_with_one_when_the_prediction_is_contradicted(capsys: Captured) -> None:
     # every entry counts with a threshold of 0
-    told(capsys, "evaluate", "a", "test.npz", "--threshold", 0, code=0)
-    told(capsys, "evaluate", "a", "test.npz", "--threshold", 0, "--strict", code=1)
+    output_of(capsys, "evaluate", "a", "test.npz", "--threshold", 0, code=0)
+    output_of(capsys, "evaluate", "a", "test.npz", "--threshold", 0, "--strict", code=1)
     # whether a learned graph lets all latents mix, with which nothing is at odds, depends on the seed
     words = ("compare", "a", "b", "test.npz", "--threshold", 0)
-    confirmed = told_json(capsys, *words, code=0)["confirmed"]
-    told(capsys, *words, "--strict", code=int(not confirmed))
+    confirmed = json_of(capsys, *words, code=0)["confirmed"]
+    output_of(capsys, *words, "--strict", code=int(not confirmed))
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_strict_exits_with_zero_otherwise(capsys: Captured) -> None:
     # a model is itself, latent by latent, up to rounding
-    told(capsys, "compare", "a", "a", "test.npz", "--threshold", 0.9, "--strict", code=0)
+    output_of(capsys, "compare", "a", "a", "test.npz", "--threshold", 0.9, "--strict", code=0)
     # where every latent may mix with every other, none contradicts
     data = Dataset.read("test.npz")
     assert data.graph is not None
@@ -74,32 +74,34 @@ def test_strict_exits_with_zero_otherwise(capsys: Captured) -> None:
         Ga=np.ones(data.graph.Ga.shape), latents=data.graph.latents, actions=data.graph.actions
     )
     dataclasses.replace(data, graph=alike).write("alike.npz")
-    told(capsys, "evaluate", "a", "alike.npz", "--threshold", 0, "--strict", code=0)
+    output_of(capsys, "evaluate", "a", "alike.npz", "--threshold", 0, "--strict", code=0)
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_evaluate_without_ground_truth(capsys: Captured) -> None:
     columns = ["--observations", "gene*", "--actions", "dose", "--categorical", "drug"]
     write_table("cells.csv")
-    told(capsys, "train", "cells.csv", "-o", "model", *columns, *TINY, "--set", "n_latents=2")
+    output_of(capsys, "train", "cells.csv", "-o", "model", *columns, *TINY, "--set", "n_latents=2")
     # fewer categories than in training get the same columns, an unknown one is refused
     write_table("fewer.csv", ("A", "none"))
     write_table("other.csv", ("A", "C"))
-    out = told(capsys, "evaluate", "model", "fewer.csv", *columns, "--allow-constant")
+    out = output_of(capsys, "evaluate", "model", "fewer.csv", *columns, "--allow-constant")
     assert "The data contain no true latents" in out
-    record = told_json(capsys, "evaluate", "model", "fewer.csv", *columns, "--allow-constant")
+    record = json_of(capsys, "evaluate", "model", "fewer.csv", *columns, "--allow-constant")
     assert (record["mcc"], record["comparison"]) == (None, None)
-    assert "'C'; the categories are A, B, none" in refused(capsys, "evaluate", "model", "other.csv", *columns)
-    error = refused(capsys, "evaluate", "model", "cells.csv", *columns, "--strict")
+    assert "'C'; the categories are A, B, none" in error_of(
+        capsys, "evaluate", "model", "other.csv", *columns
+    )
+    error = error_of(capsys, "evaluate", "model", "cells.csv", *columns, "--strict")
     assert "cells.csv: lacks true latents or the true graph, which --strict needs; leave it out" in error
 
 
 # compare --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_compare_two_models(capsys: Captured) -> None:
-    record = told_json(capsys, "compare", "a", "b", "test.npz", "--threshold", 0.2)
+    record = json_of(capsys, "compare", "a", "b", "test.npz", "--threshold", 0.2)
     assert (record["model"], record["other"], record["data"]) == ("a", "b", "identical-twins")
     ours, theirs = load("a"), load("b")
     learned = learned_entanglement(ours, Dataset.read("test.npz"), other=theirs, threshold=0.2)
@@ -108,27 +110,27 @@ def test_compare_two_models(capsys: Captured) -> None:
     assert record["learned"]["method"] == "models"
     edges = record["edges"]
     assert edges["common"] + edges["only_model"] == edges["common"] + edges["only_other"] == 3
-    out = told(capsys, "compare", "a", "b", "test.npz", "--threshold", 0.2)
+    out = output_of(capsys, "compare", "a", "b", "test.npz", "--threshold", 0.2)
     assert record["verdict"].split(":")[0] in out
     for part in ("a compared with b", "edges in both graphs", "edges only in a", "v0", "w0"):
         assert part in out
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_verify_compares_several_models_with_the_best(capsys: Captured) -> None:
-    record = told_json(capsys, "verify", "a", "b", "--data", "test.npz", "--threshold", 0.2)
+    record = json_of(capsys, "verify", "a", "b", "--data", "test.npz", "--threshold", 0.2)
     expected = verify({"a": load("a"), "b": load("b")}, Dataset.read("test.npz"), 0.2).to_dict()
     assert record == json.loads(json.dumps(expected))
-    out = told(capsys, "verify", "a", "b", "--data", "test.npz", "--threshold", 0.2)
+    out = output_of(capsys, "verify", "a", "b", "--data", "test.npz", "--threshold", 0.2)
     for part in (record["summary"].split()[0], f"{record['reference']} (the best run)", "confirmed by", "v0"):
         assert part in out
     for threshold in (0, 0.2, 0.9999):
         words = ("verify", "a", "b", "--data", "test.npz", "--threshold", threshold)
-        confirmed = told_json(capsys, *words)["confirmed"]
-        told(capsys, *words, "--strict", code=int(not confirmed))
+        confirmed = json_of(capsys, *words)["confirmed"]
+        output_of(capsys, *words, "--strict", code=int(not confirmed))
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -138,13 +140,13 @@ def test_verify_compares_several_models_with_the_best(capsys: Captured) -> None:
     ],
 )
 def test_invalid_arguments_of_verify(words: tuple[str, ...], message: str, capsys: Captured) -> None:
-    assert message in refused(capsys, "verify", *words)
+    assert message in error_of(capsys, "verify", *words)
 
 
 # reports --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 @pytest.mark.parametrize(
     ("words", "headings"),
     [
@@ -165,7 +167,7 @@ def test_invalid_arguments_of_verify(words: tuple[str, ...], message: str, capsy
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
 def test_reports(words: tuple[str, ...], headings: tuple[str, ...], capsys: Captured) -> None:
-    told(capsys, *words, "--report", "report.html")
+    output_of(capsys, *words, "--report", "report.html")
     page = Path("report.html").read_text(encoding="utf-8")
     assert [heading for heading in headings if heading not in page] == []
     assert page.count("<svg") >= 2

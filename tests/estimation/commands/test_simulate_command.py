@@ -12,7 +12,7 @@ from estimation.simulate import published, simulate
 from identify.catalog import load as load_graph
 from identify.criterion import check
 from identify.formats import write_graph
-from tests.estimation.command_line import Captured, told, told_json
+from tests.estimation.command_line import Captured, json_of, output_of
 from tests.seeds import training_seed
 
 
@@ -32,7 +32,7 @@ def test_simulate_writes_the_data_of_the_function(capsys: Captured, tmp_path: Pa
         "-o",
         out,
     ]
-    record = told_json(capsys, *words)
+    record = json_of(capsys, *words)
     direct = simulate("ActionNonDiag", 50, seed=training_seed(3), split="valid", noise=0.1)
     assert np.array_equal(Dataset.read(out).observations, direct.observations)
     assert record == {
@@ -54,7 +54,7 @@ def test_simulate_writes_the_data_of_the_function(capsys: Captured, tmp_path: Pa
 def test_simulate_published_is_number_for_number(capsys: Captured, tmp_path: Path) -> None:
     out = tmp_path / "data.npz"
     random = ["--density", 0.2, "--graph-seed", 11]
-    record = told_json(capsys, "simulate", "TimeRandom", "--published", *random, "-n", 20, "-o", out)
+    record = json_of(capsys, "simulate", "TimeRandom", "--published", *random, "-n", 20, "-o", out)
     direct = published("TimeRandom", 20, density=0.2, graph_seed=11)
     assert np.array_equal(Dataset.read(out).observations, direct.observations)
     assert (record["published"], record["seed"], record["n_steps"]) == (True, None, 2)
@@ -66,7 +66,7 @@ def test_simulate_from_a_graph_file(
     monkeypatch.chdir(tmp_path)
     write_graph(load_graph("actions-and-past"), "mine.json")
     more = ["--seed", training_seed(), "--length", 4, "--decoder", "polynomial", "--actions", "normal"]
-    record = told_json(capsys, "simulate", "mine.json", "-n", 30, "-o", "data.npz", *more)
+    record = json_of(capsys, "simulate", "mine.json", "-n", 30, "-o", "data.npz", *more)
     assert (record["name"], record["n_steps"], record["seed"]) == ("mine.json", 4, training_seed())
     data = Dataset.read("data.npz")
     assert data.graph == load_graph("actions-and-past")
@@ -80,13 +80,13 @@ def test_a_graph_file_takes_precedence_over_a_published_process(
     monkeypatch.chdir(tmp_path)
     write_graph(load_graph("identical-twins"), "TimeDiag", "json")
     words = ["simulate", "TimeDiag", "--from", "json", "-n", 30, "--seed", training_seed(), "-o", "data.npz"]
-    record = told_json(capsys, *words)
+    record = json_of(capsys, *words)
     assert record["n_latents"] == 3
 
 
 def test_simulate_prints_the_prediction_and_the_next_command(capsys: Captured, tmp_path: Path) -> None:
     words = ["simulate", "Lac Operon", "-n", 30, "--seed", training_seed(), "-o", tmp_path / "data.npz"]
-    out = told(capsys, *words)
+    out = output_of(capsys, *words)
     graph = load_graph("Lac Operon")
     assert "Dataset('Lac Operon', 30 samples, 2 steps, 20 observed, 3 actions, 10 latents)" in out
     assert f"Predicted: {check(graph).headline}" in out

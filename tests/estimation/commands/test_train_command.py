@@ -21,26 +21,26 @@ from estimation.trained import TrainedModel
 from estimation.training import loop
 from identify.formats import read_graph
 from identify.graph import CausalGraph
-from tests.estimation.command_line import TINY, Captured, refused, told, told_json, write_table
+from tests.estimation.command_line import TINY, Captured, error_of, json_of, output_of, write_table
 from tests.seeds import training_seed
 
 # train ----------------------------------------------------------------------------------------------
 
 
-def test_train_writes_a_model_and_its_graph(room: Path) -> None:
-    model = load(room / "a")
-    assert read_graph(room / "a" / "graph.json") == model.graph
-    assert read_graph(room / "a" / "graph.json").same_names(model.graph)
+def test_train_writes_a_model_and_its_graph(trained_models: Path) -> None:
+    model = load(trained_models / "a")
+    assert read_graph(trained_models / "a" / "graph.json") == model.graph
+    assert read_graph(trained_models / "a" / "graph.json").same_names(model.graph)
     assert model.config == TrainingConfig(
         max_edges_actions=3, steps=60, seed=training_seed(1), width=16, transition_width=8, depth=1, batch_size=128,
         unmixing=False, flow_blocks=1, validate_every=20,
     )  # fmt: skip
-    assert not (room / "a" / "state").exists()
+    assert not (trained_models / "a" / "state").exists()
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_train_as_a_table(capsys: Captured) -> None:
-    out = told(capsys, "train", "train.npz", "-o", "model", *TINY)
+    out = output_of(capsys, "train", "train.npz", "-o", "model", *TINY)
     rows = (
         "edges of G^a",
         "3 (budget 3)",
@@ -53,9 +53,9 @@ def test_train_as_a_table(capsys: Captured) -> None:
     assert [part for part in rows if part not in out] == []
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_train_as_json_agrees_with_the_model_and_its_evaluation(capsys: Captured) -> None:
-    record = told_json(capsys, "train", "train.npz", "-o", "model", *TINY, "--validation", "test.npz")
+    record = json_of(capsys, "train", "train.npz", "-o", "model", *TINY, "--validation", "test.npz")
     model, data = load("model"), Dataset.read("test.npz")
     last = model.history.records[-1]
     assert record["evaluation"] == evaluate(model, data).to_dict()
@@ -67,7 +67,7 @@ def test_train_as_json_agrees_with_the_model_and_its_evaluation(capsys: Captured
     assert TrainingConfig.from_dict(record["config"]) == model.config
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_settings_come_from_the_file_then_from_set_then_from_options(capsys: Captured) -> None:
     Path("config.toml").write_text(f'steps = 9\nseed = {training_seed(5)}\nwidth = 8\noptimizer = "adam"\n')
     words = [
@@ -83,45 +83,45 @@ def test_settings_come_from_the_file_then_from_set_then_from_options(capsys: Cap
         "--steps",
         3,
     ]
-    config = told_json(capsys, *words)["config"]
+    config = json_of(capsys, *words)["config"]
     names = ("steps", "seed", "width", "optimizer")
     assert [config[name] for name in names] == [3, training_seed(6), 16, "adam"]
-    config = told_json(capsys, *words, "--seed", training_seed(7))["config"]
+    config = json_of(capsys, *words, "--seed", training_seed(7))["config"]
     assert config["seed"] == training_seed(7)
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_train_on_a_published_process(capsys: Captured) -> None:
     words = ["train", "actiondiag", "-n", 200, "-o", "model", *TINY, "--validation", "ActionDiag"]
-    record = told_json(capsys, *words, "--max-edges-actions", "10", "--steps", "5")
+    record = json_of(capsys, *words, "--max-edges-actions", "10", "--steps", "5")
     assert record["evaluation"] == evaluate(load("model"), published("ActionDiag", 200, "valid")).to_dict()
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_train_on_a_table(capsys: Captured) -> None:
     write_table("cells.csv")
     columns = ["--observations", "gene*", "--actions", "dose", "--categorical", "drug"]
     words = ["train", "cells.csv", "-o", "model", *columns, *TINY, "--set", "n_latents=2"]
-    record = told_json(capsys, *words)
+    record = json_of(capsys, *words)
     assert record["graph"]["actions"] == ["dose", "drug=A", "drug=B", "drug=none"]
     assert record["evaluation"] is None
-    out = told(capsys, *words)
+    out = output_of(capsys, *words)
     assert "negative ELBO" in out
     assert "MCC" not in out
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_train_on_sequences_of_a_table(capsys: Captured) -> None:
     generator = np.random.default_rng(training_seed())
     rows = [f"{k % 30},{k // 30},{generator.normal():.4f},{generator.normal():.4f}" for k in range(150)]
     Path("series.csv").write_text("\n".join(["animal,second,x0,x1", *rows]) + "\n")
     words = ["--episode", "animal", "--time", "second", "--set", "n_latents=2", "--max-edges-past", "2"]
     tiny = [word for word in TINY if word not in ("--max-edges-actions", "3")]
-    record = told_json(capsys, "train", "series.csv", "-o", "model", *words, *tiny)
+    record = json_of(capsys, "train", "series.csv", "-o", "model", *words, *tiny)
     assert record["edges"] == {"past": 2}
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_tensorboard_gets_the_history(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tensorboard")
     board = pytest.importorskip("torch.utils.tensorboard")
@@ -131,7 +131,7 @@ def test_tensorboard_gets_the_history(capsys: Captured, monkeypatch: pytest.Monk
         "add_scalar",
         lambda _self, name, value, step: written.append((name, value, step)),
     )
-    told(capsys, "train", "train.npz", "-o", "model", *TINY, "--tensorboard", "board")
+    output_of(capsys, "train", "train.npz", "-o", "model", *TINY, "--tensorboard", "board")
     assert list(Path("board").glob("events.*"))
     records = load("model").history.records
     assert [(value, step) for name, value, step in written if name == "edges/actions"] == [
@@ -140,7 +140,7 @@ def test_tensorboard_gets_the_history(capsys: Captured, monkeypatch: pytest.Monk
     # the history of the previous run is removed, and files of the user stay
     Path("board/notes.txt").write_text("mine")
     first = set(Path("board").glob("events.*"))
-    told(capsys, "train", "train.npz", "-o", "model", *TINY, "--tensorboard", "board")
+    output_of(capsys, "train", "train.npz", "-o", "model", *TINY, "--tensorboard", "board")
     assert len(first) == len(list(Path("board").glob("events.*"))) == 1
     assert Path("board/notes.txt").exists()
     assert {name for name, *_ in written} == {
@@ -153,14 +153,14 @@ def test_tensorboard_gets_the_history(capsys: Captured, monkeypatch: pytest.Monk
     }
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_a_folder_keeps_nothing_of_another_model(capsys: Captured) -> None:
     seed = ["--seed", str(training_seed())]
     Path("model").mkdir()
-    told(capsys, "train", "train.npz", "-o", "model", *TINY, "--report", "model/report.html")
+    output_of(capsys, "train", "train.npz", "-o", "model", *TINY, "--report", "model/report.html")
     Path("model/notes.txt").write_text("mine")
     assert {"graph.json", "report.html"} <= {path.name for path in Path("model").iterdir()}
-    told(capsys, "train", "train.npz", "-o", "model", "--method", "ivae", "--steps", "2", *seed)
+    output_of(capsys, "train", "train.npz", "-o", "model", "--method", "ivae", "--steps", "2", *seed)
     tensors = tensor_file_name(Path("model"))
     assert {path.name for path in Path("model").iterdir()} == {"manifest.json", "notes.txt", tensors}
     assert load("model").method == "ivae"
@@ -175,20 +175,20 @@ def tensor_file_name(folder: Path) -> str:
 @pytest.mark.usefixtures("interrupted")
 def test_a_run_is_not_resumed_with_other_data(capsys: Captured) -> None:
     words = ["-o", "model", *TINY, "--resume"]
-    message = refused(capsys, "train", "test.npz", *words)
+    message = error_of(capsys, "train", "test.npz", *words)
     assert (
         "holds a run on other training data; give the data that it began with, or another folder" in message
     )
-    message = refused(capsys, "train", "train.npz", *words, "--validation", "test.npz")
+    message = error_of(capsys, "train", "train.npz", *words, "--validation", "test.npz")
     assert "holds a run on other validation data" in message
-    told(capsys, "train", "train.npz", *words)
+    output_of(capsys, "train", "train.npz", *words)
 
 
 # interrupted runs -----------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def interrupted(inside: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def interrupted(working_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a run that was stopped at step 40, with a state of step 40."""
     fit = loop.fit
 
@@ -203,7 +203,7 @@ def interrupted(inside: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert main(["train", "train.npz", "-o", "model", *TINY]) == 130
     monkeypatch.setattr(loop, "fit", fit)
     assert not Path("model", "manifest.json").exists()
-    return inside
+    return working_directory
 
 
 def same_numbers(first: str, second: str) -> bool:
@@ -218,35 +218,35 @@ def test_a_resumed_run_ends_where_an_undisturbed_one_does(
     steps: list[int] = []
     step = loop.Run._take_step  # type: ignore[attr-defined]
     monkeypatch.setattr(loop.Run, "_take_step", lambda run: steps.append(run.step) or step(run))  # type: ignore[attr-defined]
-    told(capsys, "train", "train.npz", "-o", "model", *TINY, "--resume")
+    output_of(capsys, "train", "train.npz", "-o", "model", *TINY, "--resume")
     assert steps == list(range(40, 60))
-    told(capsys, "train", "train.npz", "-o", "whole", *TINY)
+    output_of(capsys, "train", "train.npz", "-o", "whole", *TINY)
     assert same_numbers("model", "whole")
     assert not Path("model/state").exists()
 
 
 @pytest.mark.usefixtures("interrupted")
 def test_an_unfinished_run_needs_resume_or_restart(capsys: Captured) -> None:
-    error = refused(capsys, "train", "train.npz", "-o", "model", *TINY)
+    error = error_of(capsys, "train", "train.npz", "-o", "model", *TINY)
     assert "model/state: holds an unfinished run; give --resume to continue it, or --restart" in error
-    error = refused(
+    error = error_of(
         capsys, "train", "train.npz", "-o", "model", *TINY, "--seed", training_seed(9), "--resume"
     )
     assert "other settings (seed)" in error
     assert Path("model/state/manifest.json").exists()
     assert (
-        told_json(
-            capsys, "train", "train.npz", "-o", "model", *TINY, "--seed", training_seed(9), "--restart"
-        )["steps"]
+        json_of(capsys, "train", "train.npz", "-o", "model", *TINY, "--seed", training_seed(9), "--restart")[
+            "steps"
+        ]
         == 60
     )
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_files_of_the_user_in_the_state_folder_stay(capsys: Captured) -> None:
     Path("model/state").mkdir(parents=True)
     Path("model/state/notes.txt").write_text("mine")
-    told(capsys, "train", "train.npz", "-o", "model", *TINY, "--restart")
+    output_of(capsys, "train", "train.npz", "-o", "model", *TINY, "--restart")
     assert [path.name for path in Path("model/state").iterdir()] == ["notes.txt"]
 
 
@@ -256,11 +256,13 @@ _SHORT = ["--steps", "4", "--set", "batch_size=8", "--set", "transition_width=4"
 _SHORT += ["--seed", str(training_seed())]
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_train_with_convolutional_networks(capsys: Captured) -> None:
     graph = CausalGraph(Gz=np.eye(2))
     simulate(graph, 20, decoder="balls", seed=training_seed()).write("balls.npz")
-    told(capsys, "train", "balls.npz", "-o", "seen", "--convolutional", *_SHORT, "--checkpoint-every", "2")
+    output_of(
+        capsys, "train", "balls.npz", "-o", "seen", "--convolutional", *_SHORT, "--checkpoint-every", "2"
+    )
     seen = load("seen")
     network = seen.model.encoder
     assert isinstance(network, WithLinearOutput)
@@ -268,8 +270,8 @@ def test_train_with_convolutional_networks(capsys: Captured) -> None:
     assert seen.encode(Dataset.read("balls.npz").observations).shape[-1] == seen.model.shape.n_latents
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("working_directory")
 def test_convolutional_networks_require_images(capsys: Captured) -> None:
-    complaint = refused(capsys, "train", "train.npz", "-o", "model", *TINY, "--convolutional")
+    complaint = error_of(capsys, "train", "train.npz", "-o", "model", *TINY, "--convolutional")
     assert "--convolutional is for images, and these data have none; leave it out" in complaint
     assert not Path("model").exists()

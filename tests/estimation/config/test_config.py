@@ -1,4 +1,4 @@
-"""Settings: defaults, files, and what is refused."""
+"""Settings: defaults, configuration files, and the checks of their values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.estimation.untrained import untrained
 
 
 @pytest.mark.parametrize("preset", list(PRESETS))
-def test_a_preset_fills_what_is_left_out_and_nothing_else(preset: str) -> None:
+def test_a_preset_determines_only_the_settings_that_are_not_given(preset: str) -> None:
     config = TrainingConfig(preset=preset, steps=77)  # type: ignore[arg-type]
     assert config.steps == 77
     for name, value in PRESETS[preset].items():
@@ -31,7 +31,7 @@ def test_a_preset_fills_what_is_left_out_and_nothing_else(preset: str) -> None:
     assert config.replace(seed=3).seed == 3
 
 
-def test_a_file_with_changes_on_top(tmp_path: Path) -> None:
+def test_changes_override_the_file(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text("steps = 500\nmax_edges_past = 10\nlearning_rate = 1\n", encoding="utf-8")
     config = read_config(path, ["steps=20", "device=cpu", "unmixing=false"])
@@ -64,7 +64,7 @@ def test_a_file_with_changes_on_top(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_bad_settings_get(settings: dict[str, object], message: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         TrainingConfig.from_dict(settings)
 
@@ -82,14 +82,16 @@ def test_what_bad_settings_get(settings: dict[str, object], message: str) -> Non
         ({"n_latents": 1000}, "n_latents=1000.*; at most 3e.08 are held; posterior='diagonal' takes less"),
     ],
 )
-def test_nothing_is_made_that_is_too_large(settings: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigError, match=message) as caught:
+def test_excessive_sizes_are_refused_before_a_model_is_built(
+    settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
         TrainingConfig.from_dict(settings)
-    assert len(str(caught.value)) <= 300
+    assert len(str(error.value)) <= 300
 
 
-def test_sizes_are_those_of_the_models() -> None:
-    """The count leaves out biases and little else, and never exceeds the truth."""
+def test_the_weight_count_agrees_with_the_models() -> None:
+    """The count omits biases and little else, and never exceeds the true number."""
     shape = Shape(20, 10, 5, past=True)
     for config in (
         TrainingConfig(),
@@ -102,9 +104,9 @@ def test_sizes_are_those_of_the_models() -> None:
             model: nn.Module = untrained(shape, config)
         else:
             model = SparseVAE(shape, config, torch.Generator())
-        truth = sum(parameter.numel() for parameter in model.parameters())
-        counted = weight_count(settings, shape.n_observed, shape.n_latents, inputs)
-        assert 0.8 * truth < counted <= truth, config
+        n_parameters = sum(parameter.numel() for parameter in model.parameters())
+        n_weights = weight_count(settings, shape.n_observed, shape.n_latents, inputs)
+        assert 0.8 * n_parameters < n_weights <= n_parameters, config
 
 
 def test_a_model_too_large_for_its_data_is_refused() -> None:
@@ -127,7 +129,7 @@ def test_a_model_too_large_for_its_data_is_refused() -> None:
         (BaselineConfig("vae", depth=1), 100_000_000, "a batch of 100000000 rows has 3e"),
     ],
 )
-def test_batches_are_not_larger_than_memory(
+def test_batches_that_exceed_the_memory_are_refused(
     config: TrainingConfig | BaselineConfig, rows: int, message: str
 ) -> None:
     require_affordable_batch(config.to_dict(), 20_000, 10)
@@ -135,7 +137,7 @@ def test_batches_are_not_larger_than_memory(
         require_affordable_batch(config.to_dict(), rows, 10)
 
 
-def test_values_on_the_command_line_are_texts_or_toml(tmp_path: Path) -> None:
+def test_values_on_the_command_line_are_toml_or_text(tmp_path: Path) -> None:
     assert read_changes(["a=1\nb=2", "c=[1]", "d=[", "e="]) == {"a": "1\nb=2", "c": [1], "d": "[", "e": ""}
     with pytest.raises(ConfigError, match="is not the value of a setting: it nests brackets 100000 deep"):
         read_changes(["steps=" + "[" * 100_000])
@@ -148,12 +150,12 @@ def test_values_on_the_command_line_are_texts_or_toml(tmp_path: Path) -> None:
         read_config(tmp_path / "c.toml")
 
 
-def test_a_setting_without_default_is_asked_for() -> None:
+def test_a_setting_without_a_default_is_required() -> None:
     with pytest.raises(ConfigError, match="the setting method is missing"):
         BaselineConfig.from_dict({"steps": 3})
 
 
-def test_bad_files_and_changes(tmp_path: Path) -> None:
+def test_invalid_files_and_changes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'steps' is not a setting; write key=value"):
         read_config(None, ["steps"])
     path = tmp_path / "run.toml"
@@ -166,7 +168,7 @@ def test_bad_files_and_changes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unmixing", [True, False])
-def test_a_plan_has_every_step_in_one_part(unmixing: bool) -> None:
+def test_every_step_belongs_to_one_stage_of_the_plan(unmixing: bool) -> None:
     plan = Plan.of(TrainingConfig(steps=200, warmup=10, unmixing=unmixing))
     stages = [plan.stage(step) for step in range(200)]
     assert stages == sorted(stages, key=["dense", "sparse", "frozen"].index)
@@ -177,7 +179,7 @@ def test_a_plan_has_every_step_in_one_part(unmixing: bool) -> None:
         assert plan.rate(step) < plan.rate(step + 9)
 
 
-def test_budgets_come_down() -> None:
+def test_budgets_decrease_linearly() -> None:
     assert [budget_at(10, 0, share) for share in (0, 0.5, 1)] == [10, 5, 0]
     assert budget_at(5, 10, 0.5) == 10
 

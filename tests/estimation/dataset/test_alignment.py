@@ -27,7 +27,7 @@ from estimation.sweep.specification import DataSpec
 from estimation.trained import TrainedModel, names_of, names_record
 from estimation.training import fit
 from identify.graph import CausalGraph
-from tests.estimation.command_line import TINY, Captured, refused, told, told_json
+from tests.estimation.command_line import TINY, Captured, error_of, json_of, output_of
 from tests.seeds import training_seed
 
 ROWS = 60
@@ -236,7 +236,7 @@ def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
 def test_the_command_line_matches_the_columns_of_the_model(cells: pd.DataFrame, capsys: Captured) -> None:
     write("train.csv", cells)
     roles = ["--observations", "gene*", "--actions", "dose", "--categorical", "drug"]
-    told(
+    output_of(
         capsys,
         "train",
         "train.csv",
@@ -249,22 +249,22 @@ def test_the_command_line_matches_the_columns_of_the_model(cells: pd.DataFrame, 
         "--set",
         "flow_blocks=0",
     )
-    expected = told_json(capsys, "evaluate", "m", "train.csv")["negative_elbo"]
+    expected = json_of(capsys, "evaluate", "m", "train.csv")["negative_elbo"]
     # another order, and further columns that match the patterns of training
     write("other.csv", cells[cells.columns[::-1]].assign(gene9=1.5, x0=2.0, a0=3.0))
-    assert told_json(capsys, "evaluate", "m", "other.csv")["negative_elbo"] == expected
-    assert told_json(capsys, "evaluate", "m", "other.csv", *roles)["negative_elbo"] == expected
+    assert json_of(capsys, "evaluate", "m", "other.csv")["negative_elbo"] == expected
+    assert json_of(capsys, "evaluate", "m", "other.csv", *roles)["negative_elbo"] == expected
     # a category that doesn't occur, and an action that never varies
     write("some.csv", cells[cells.drug != "c"].assign(dose=0.25))
-    told(capsys, "evaluate", "m", "some.csv")
+    output_of(capsys, "evaluate", "m", "some.csv")
     Path("n").symlink_to("m")
-    told(capsys, "verify", "m", "n", "--data", "some.csv")
-    told(capsys, "compare", "m", "m", "some.csv")
+    output_of(capsys, "verify", "m", "n", "--data", "some.csv")
+    output_of(capsys, "compare", "m", "m", "some.csv")
     write("strange.csv", cells.replace({"drug": {"b": "d"}}))
-    error = refused(capsys, "evaluate", "m", "strange.csv")
+    error = error_of(capsys, "evaluate", "m", "strange.csv")
     assert "column 'drug', row 3 (the names are row 1) is 'd'; the categories are a, b, c" in error
     write("fewer.csv", cells.drop(columns=["gene1", "dose"]))
-    error = refused(capsys, "evaluate", "m", "fewer.csv")
+    error = error_of(capsys, "evaluate", "m", "fewer.csv")
     assert "fewer.csv: lacks columns 'gene1', 'dose' of the training data; the columns are 'drug'" in error
 
 

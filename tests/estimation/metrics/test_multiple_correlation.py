@@ -64,7 +64,7 @@ def test_r_is_invariant_under_invertible_linear_maps(
 
 
 @quick
-@given(pairs(least_rows=16), st.integers(0, 999), st.booleans())
+@given(pairs(min_rows=16), st.integers(0, 999), st.booleans())
 def test_r_con_equals_separate_regressions(
     arrays: tuple[np.ndarray, np.ndarray], seed: int, held_out: bool
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the caller has set for torch and numpy doesn't change a number."""
+"""Global settings of torch and numpy in the caller don't change the results."""
 
 from __future__ import annotations
 
@@ -47,30 +47,30 @@ def defaults(dtype: torch.dtype, device: str | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def modes() -> Iterator[None]:
-    slow, strict = torch.autocast("cpu", torch.bfloat16), np.errstate(all="raise")
-    with torch.inference_mode(), slow, strict, defaults(torch.float64, None):
+    autocast, raising = torch.autocast("cpu", torch.bfloat16), np.errstate(all="raise")
+    with torch.inference_mode(), autocast, raising, defaults(torch.float64, None):
         yield
 
 
-def numbers(folder: str) -> list[object]:
-    """Of data, training, reading, encoding and scores."""
+def results(folder: str) -> list[object]:
+    """Simulate, train, save, load, encode and evaluate, and return all results."""
     data = simulate(CausalGraph(Gz=np.eye(3)), 150, seed=training_seed(1))
-    ours = fit(data, TrainingConfig(**TINY, seed=training_seed()))
-    ours.save(folder)
-    slow = fit(data, BaselineConfig("slowvae", steps=9, width=8, batch_size=64, seed=training_seed()))
-    read = load(folder)
+    sparse_vae = fit(data, TrainingConfig(**TINY, seed=training_seed()))
+    sparse_vae.save(folder)
+    slowvae = fit(data, BaselineConfig("slowvae", steps=9, width=8, batch_size=64, seed=training_seed()))
+    loaded = load(folder)
 
-    def of(model: TrainedModel) -> list[object]:
+    def results_of(model: TrainedModel) -> list[object]:
         tensors = {name: tensor.tolist() for name, tensor in model.model.state_dict().items()}
         scores = evaluate(model, data, n_samples=20).to_dict()
         return [tensors, model.history.notes, model.encode(data.observations).tolist(), json.dumps(scores)]
 
-    return [of(ours), of(slow), read.encode(data.observations).tolist()]
+    return [results_of(sparse_vae), results_of(slowvae), loaded.encode(data.observations).tolist()]
 
 
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
-    return numbers(str(tmp_path_factory.mktemp("usual")))
+def expected(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
+    return results(str(tmp_path_factory.mktemp("expected")))
 
 
 @pytest.mark.parametrize(
@@ -79,35 +79,34 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
         modes,
         lambda: defaults(torch.float16, "meta"),
     ],
-    ids=["modes, and double", "half, on another device"],
+    ids=["modes and float64", "float16 on another device"],
 )
-def test_numbers_are_the_same(
-    usual: list[object],
+def test_modes_and_defaults_do_not_change_the_results(
+    expected: list[object],
     state: Callable[[], contextlib.AbstractContextManager[None]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = str(tmp_path_factory.mktemp("other"))
     with state():
-        found = numbers(folder)
-    assert found == usual
+        assert results(folder) == expected
 
 
-def test_networks_start_alike() -> None:
+def test_the_initial_weights_of_networks_do_not_depend_on_defaults() -> None:
     with defaults(torch.float64, "meta"):
-        found = [
+        networks = [
             ConvEncoder((1, 8, 8), 2, width=2, seed=training_seed()),
             ConvDecoder(2, (1, 8, 8), width=2, seed=training_seed()),
         ]
-    wanted = [
+    expected = [
         ConvEncoder((1, 8, 8), 2, width=2, seed=training_seed()),
         ConvDecoder(2, (1, 8, 8), width=2, seed=training_seed()),
     ]
-    for one, other in zip(found, wanted, strict=True):
-        for name, tensor in other.state_dict().items():
-            assert torch.equal(one.state_dict()[name], tensor), name
+    for network, reference in zip(networks, expected, strict=True):
+        for name, tensor in reference.state_dict().items():
+            assert torch.equal(network.state_dict()[name], tensor), name
 
 
-def test_networks_of_the_user_s_take_the_dtype_of_the_run() -> None:
+def test_user_supplied_networks_are_converted_to_the_dtype_of_the_run() -> None:
     data = simulate("ActionBlockDiag", 100, seed=training_seed())
     config = TrainingConfig(
         steps=3,
@@ -125,27 +124,26 @@ def test_networks_of_the_user_s_take_the_dtype_of_the_run() -> None:
         assert {p.dtype for p in model.model.parameters()} == {getattr(torch, dtype)}
 
 
-@pytest.mark.parametrize("what", ["encoder", "decoder"])
+@pytest.mark.parametrize("role", ["encoder", "decoder"])
 @pytest.mark.parametrize("method", ["sparse_vae", "vae"])
-def test_networks_made_in_inference_mode_are_refused(what: str, method: str) -> None:
+def test_networks_created_in_inference_mode_are_refused(role: str, method: str) -> None:
     data = simulate("ActionBlockDiag", 100, seed=training_seed())
-    sizes = (data.n_observed, 10) if what == "encoder" else (10, data.n_observed)
+    sizes = (data.n_observed, 10) if role == "encoder" else (10, data.n_observed)
     with torch.inference_mode():
         network = nn.Linear(*sizes)
     message = (
-        f"weight of the {what} was created under torch.inference_mode and can't be trained; create it outside"
+        f"weight of the {role} was created under torch.inference_mode and can't be trained; create it outside"
     )
-    train = fit
     config = (
         BaselineConfig("vae", steps=1, seed=training_seed())
         if method == "vae"
         else TrainingConfig(steps=1, max_edges_actions=10, seed=training_seed())
     )
     with pytest.raises(TrainingError, match=message):
-        train(data, config, **{what: network})  # type: ignore[operator]
+        fit(data, config, **{role: network})
 
 
-def test_modes_are_as_before_when_it_returns() -> None:
+def test_modes_are_restored_on_return() -> None:
     with torch.no_grad(), np.errstate(all="raise"), torch.device("meta"):
         inside = default_modes(lambda: (torch.is_grad_enabled(), torch.zeros(1).device.type, np.geterr()))()
         assert not torch.is_grad_enabled()

@@ -1,4 +1,4 @@
-"""The optimiser: against the published algorithm's implementation elsewhere, and laws of its own."""
+"""SOAP agrees with another implementation of the published algorithm, and its steps have the expected symmetries."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def minimise(optimiser: torch.optim.Optimizer, loss: Callable[[], Tensor], steps
 
 
 def two_layers(parameters: list[nn.Parameter]) -> Callable[[], Tensor]:
-    """Regression with gradients of full rank, so that no eigenbasis is left to chance."""
+    """Return the loss of a regression whose gradients have full rank, so that all eigenbases are determined."""
     generator = torch.Generator().manual_seed(training_seed(1))
     x = torch.randn(200, 6, generator=generator, dtype=DOUBLE)
     y = torch.sin(x @ torch.randn(6, 6, generator=generator, dtype=DOUBLE))
@@ -42,7 +42,7 @@ def two_layers(parameters: list[nn.Parameter]) -> Callable[[], Tensor]:
 
 @pytest.mark.parametrize("refresh", [3, 10])
 @pytest.mark.parametrize("betas", [(0.95, 0.95), (0.9, 0.99)])
-def test_it_follows_the_published_algorithm(refresh: int, betas: tuple[float, float]) -> None:
+def test_steps_agree_with_the_reference_implementation(refresh: int, betas: tuple[float, float]) -> None:
     ours, theirs = weights((6, 6), (6, 6), (6,)), weights((6, 6), (6, 6), (6,))
     optimiser = SOAP(ours, lr=7e-3, betas=betas, refresh=refresh)
     options = {"betas": betas, "weight_decay": 0.0, "precondition_frequency": refresh}
@@ -51,96 +51,96 @@ def test_it_follows_the_published_algorithm(refresh: int, betas: tuple[float, fl
     assert losses == pytest.approx(minimise(reference, two_layers(theirs), 60), rel=1e-4)
     assert losses[-1] < 0.7 * losses[0]
     for a, b in zip(ours, theirs, strict=True):
-        # the reference makes its bases in single precision
+        # the reference computes its bases in single precision
         assert torch.allclose(a, b, atol=1e-3)
 
 
-def test_a_stack_is_as_many_matrices() -> None:
-    """Stacked, or one by one: the same steps."""
+def test_a_stack_is_optimised_like_separate_matrices() -> None:
     (stack,) = weights((3, 5, 5))
-    apart = [nn.Parameter(part.clone()) for part in stack.detach()]
+    matrices = [nn.Parameter(matrix.clone()) for matrix in stack.detach()]
     inputs = torch.randn(3, 100, 5, generator=torch.Generator().manual_seed(training_seed(2)), dtype=DOUBLE)
 
-    def together() -> Tensor:
+    def stacked_loss() -> Tensor:
         return torch.tanh(inputs @ stack).square().sum()
 
-    def one_by_one() -> Tensor:
+    def separate_loss() -> Tensor:
         return sum(
-            (torch.tanh(x @ part).square().sum() for x, part in zip(inputs, apart, strict=True)),
+            (torch.tanh(x @ matrix).square().sum() for x, matrix in zip(inputs, matrices, strict=True)),
             start=torch.zeros((), dtype=DOUBLE),
         )
 
-    minimise(SOAP([stack], lr=0.01, refresh=7), together, 40)
-    minimise(SOAP(apart, lr=0.01, refresh=7), one_by_one, 40)
-    assert torch.allclose(stack, torch.stack(list(apart)), atol=1e-9)
+    minimise(SOAP([stack], lr=0.01, refresh=7), stacked_loss, 40)
+    minimise(SOAP(matrices, lr=0.01, refresh=7), separate_loss, 40)
+    assert torch.allclose(stack, torch.stack(list(matrices)), atol=1e-9)
 
 
-def test_alike_matrices_and_vectors_go_together_and_do_not_mix() -> None:
-    """Each with an optimiser of its own: the same steps."""
+def test_parameters_of_equal_shape_are_batched_without_affecting_each_other() -> None:
+    """Optimising every parameter with a separate optimiser gives the same steps."""
     shapes = (5, 5), (4, 3), (3,), (5, 5), (2, 4, 3), (4,), (2, 5, 5)
-    together, alone = weights(*shapes), weights(*shapes)
+    batched, separate = weights(*shapes), weights(*shapes)
 
-    def bent(parameters: list[nn.Parameter]) -> Tensor:
+    def loss(parameters: list[nn.Parameter]) -> Tensor:
         return sum((torch.cosh(p + 0.1 * k).sum() for k, p in enumerate(parameters)), start=torch.zeros(()))
 
-    joint = SOAP(together, lr=0.01, refresh=7)
-    minimise(joint, lambda: bent(together), 40)
-    each = [SOAP([parameter], lr=0.01, refresh=7) for parameter in alone]
+    batching = SOAP(batched, lr=0.01, refresh=7)
+    minimise(batching, lambda: loss(batched), 40)
+    optimisers = [SOAP([parameter], lr=0.01, refresh=7) for parameter in separate]
     for _ in range(40):
-        for parameter in alone:
+        for parameter in separate:
             parameter.grad = None
-        bent(alone).backward()
-        for optimiser in each:
+        loss(separate).backward()
+        for optimiser in optimisers:
             optimiser.step()
-    for a, b in zip(together, alone, strict=True):
+    for a, b in zip(batched, separate, strict=True):
         assert torch.allclose(a, b, atol=1e-9)
-    assert len(joint.state) == 3
+    assert len(batching.state) == 3
 
 
-def test_what_is_not_looked_at_counts_like_what_is() -> None:
-    """With a gradient that stays the same, a look at every fourth step sees as much as four looks."""
+def test_skipped_steps_count_in_the_moving_averages() -> None:
+    """With a constant gradient, an update of L and R at every fourth step gives the same as one at every step."""
     (gradient,) = weights((4, 3), seed=5)
-    often, seldom = weights((4, 3)), weights((4, 3))
-    optimisers = [SOAP(often, lr=0.01, refresh=8), SOAP(seldom, lr=0.01, refresh=8, look=4)]
-    for parameters, optimiser in zip((often, seldom), optimisers, strict=True):
+    every_step, every_fourth = weights((4, 3)), weights((4, 3))
+    optimisers = [SOAP(every_step, lr=0.01, refresh=8), SOAP(every_fourth, lr=0.01, refresh=8, look=4)]
+    for parameters, optimiser in zip((every_step, every_fourth), optimisers, strict=True):
         minimise(optimiser, lambda own=parameters[0]: (own * gradient.detach()).sum(), 20)  # type: ignore[misc]
-    assert torch.allclose(often[0], seldom[0], atol=1e-9)
+    assert torch.allclose(every_step[0], every_fourth[0], atol=1e-9)
     for side in ("left", "right"):
         first, second = (
-            optimiser.state[own[0]][side] for optimiser, own in zip(optimisers, (often, seldom), strict=True)
+            optimiser.state[own[0]][side]
+            for optimiser, own in zip(optimisers, (every_step, every_fourth), strict=True)
         )
         assert torch.allclose(first, second, rtol=1e-9)
 
 
-def test_the_steps_do_not_depend_on_the_basis() -> None:
-    """Turning inputs and outputs turns the steps along, which is what Adam lacks."""
+def test_steps_are_equivariant_under_rotations() -> None:
+    """Rotations of inputs and outputs rotate the steps; Adam lacks this property."""
     generator = torch.Generator().manual_seed(training_seed(3))
     left, right = (torch.linalg.qr(torch.randn(4, 4, generator=generator, dtype=DOUBLE))[0] for _ in range(2))
     scales = torch.tensor([1.0, 2.0, 4.0, 8.0], dtype=DOUBLE)
-    goal = torch.randn(4, 4, generator=generator, dtype=DOUBLE)
+    target = torch.randn(4, 4, generator=generator, dtype=DOUBLE)
 
-    def misfit(weight: Tensor) -> Tensor:
-        return (scales[:, None] * (weight - goal) * scales.flip(0).sqrt()).square().sum()
+    def loss(weight: Tensor) -> Tensor:
+        return (scales[:, None] * (weight - target) * scales.flip(0).sqrt()).square().sum()
 
     def difference(make: Callable[[list[nn.Parameter]], torch.optim.Optimizer]) -> float:
         (plain,) = weights((4, 4))
-        turned = nn.Parameter((left @ plain @ right).detach().clone())
-        minimise(make([plain]), lambda: misfit(plain), 30)
-        minimise(make([turned]), lambda: misfit(left.T @ turned @ right.T), 30)
-        return (left @ plain @ right - turned).abs().max().item()
+        rotated = nn.Parameter((left @ plain @ right).detach().clone())
+        minimise(make([plain]), lambda: loss(plain), 30)
+        minimise(make([rotated]), lambda: loss(left.T @ rotated @ right.T), 30)
+        return (left @ plain @ right - rotated).abs().max().item()
 
-    # the first gradient is diagonal in its own basis, but for rounding, which Adam's division blows up
+    # the first gradient is diagonal in its own basis up to rounding errors, which the division of Adam amplifies
     assert difference(lambda own: SOAP(own, lr=0.01, refresh=5)) < 1e-4
     assert difference(lambda own: torch.optim.Adam(own, lr=0.01)) > 1e-2
 
 
-def test_kernels_long_sides_and_parameters_without_gradient() -> None:
-    kernel, wide, idle, late = weights((3, 2, 3, 3), (2, 700), (2, 2), (2, 2))
+def test_kernels_wide_matrices_and_parameters_without_gradient() -> None:
+    kernel, wide, unused, late = weights((3, 2, 3, 3), (2, 700), (2, 2), (2, 2))
 
     def loss() -> Tensor:
         return kernel.square().sum() + wide.square().sum() + (late.square().sum() if started else 0.0)
 
-    optimiser = SOAP([kernel, wide, idle, late], lr=0.02, refresh=5)
+    optimiser = SOAP([kernel, wide, unused, late], lr=0.02, refresh=5)
     started = False
     minimise(optimiser, loss, 10)
     before = late.detach().clone()
@@ -148,25 +148,25 @@ def test_kernels_long_sides_and_parameters_without_gradient() -> None:
     losses = minimise(optimiser, loss, 200)
     assert losses[-1] < 0.1 * losses[0]
     assert late.abs().max() < before.abs().max()
-    assert idle not in optimiser.state
+    assert unused not in optimiser.state
     assert optimiser.state[kernel]["right"].shape == (1, 18, 18)
     assert "left" in optimiser.state[wide]
     assert "right" not in optimiser.state[wide]
 
 
-def test_a_state_read_back_goes_on_alike() -> None:
-    ours, again = weights((6, 6), (6, 6), (6,)), weights((6, 6), (6, 6), (6,))
-    first, second = (SOAP(own, lr=0.01, refresh=4, look=3) for own in (ours, again))
-    minimise(first, two_layers(ours), 10)
+def test_a_loaded_state_continues_with_the_same_steps() -> None:
+    parameters, copies = weights((6, 6), (6, 6), (6,)), weights((6, 6), (6, 6), (6,))
+    first, second = (SOAP(own, lr=0.01, refresh=4, look=3) for own in (parameters, copies))
+    minimise(first, two_layers(parameters), 10)
     with torch.no_grad():
-        for a, b in zip(again, ours, strict=True):
+        for a, b in zip(copies, parameters, strict=True):
             a.copy_(b)
     second.load_state_dict(copy.deepcopy(first.state_dict()))
-    assert minimise(first, two_layers(ours), 10) == minimise(second, two_layers(again), 10)
+    assert minimise(first, two_layers(parameters), 10) == minimise(second, two_layers(copies), 10)
     assert first.step(lambda: 3.0) == 3.0
 
 
-def test_the_state_of_another_version_is_refused() -> None:
+def test_the_state_of_an_earlier_version_is_refused() -> None:
     (weight,) = weights((3, 3))
     optimiser = SOAP([weight], lr=0.01)
     minimise(optimiser, lambda: weight.square().sum(), 2)

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 
 def random_mixing(n: int, seed: int, orthogonal: bool = False) -> Array:
-    """A random invertible matrix of condition number at most 4."""
+    """Return a random invertible matrix of condition number at most 4."""
     rng = np.random.default_rng(training_seed(seed))
     rotations = [np.linalg.qr(rng.normal(size=(n, n)))[0] for _ in range(2)]
     return rotations[0] if orthogonal else rotations[0] @ np.diag(rng.uniform(0.5, 2, n)) @ rotations[1]
@@ -73,7 +73,7 @@ def recovery(product: Array, covariance: Array | None = None) -> Array:
 
 @pytest.mark.parametrize("name", ["ActionDiag", "ActionNonDiag"])
 @pytest.mark.parametrize("noise", [0.0, 0.06])
-def test_actions(name: str, noise: float) -> None:
+def test_latents_are_recovered_from_actions(name: str, noise: float) -> None:
     graph = load(name)
     effects, covariance = effects_of_actions(graph, noise)
     mixing = random_mixing(10, seed=1)
@@ -84,7 +84,7 @@ def test_actions(name: str, noise: float) -> None:
 
 @pytest.mark.parametrize("name", ["TimeDiag", "TimeNonDiag"])
 @pytest.mark.parametrize("noise", [0.0, 0.1])
-def test_past(name: str, noise: float) -> None:
+def test_latents_are_recovered_from_the_past(name: str, noise: float) -> None:
     jacobians = jacobians_of_past(load(name), noise)
     mixing = random_mixing(10, seed=2)
     unmixing = unmix(
@@ -95,7 +95,7 @@ def test_past(name: str, noise: float) -> None:
 
 
 @pytest.mark.parametrize("graph_seed", [11, 22, 33])
-def test_random_graphs_of_the_past(graph_seed: int) -> None:
+def test_latents_of_random_graphs_are_recovered_from_the_past(graph_seed: int) -> None:
     jacobians = jacobians_of_past(random_graph(True, 0.2, graph_seed), 0.1)
     mixing = random_mixing(10, seed=3)
     unmixing = unmix(
@@ -136,7 +136,7 @@ def test_latents_with_common_causes_need_the_residual(noise: float) -> None:
 
 
 def with_a_weak_row(noise: float, seed: int) -> Array:
-    """Jacobians (S, 10, 10) with weak effects on latent 0, and an effect of latent 0 on 6 as strong as that of 6."""
+    """Return Jacobians (S, 10, 10) with weak effects on latent 0; its effect on latent 6 is as strong as that of 6."""
     rng = np.random.default_rng(training_seed(seed))
     sizes = np.diag([0.44, 0.38, 0.57, 0.67, 0.97, 0.78, 1.13, 1.25, 0.88, 1.07])
     sizes[[1, 2, 6, 8], [2, 4, 0, 5]] = 0.38, 0.55, 1.17, 0.85
@@ -204,13 +204,13 @@ def banded(n: int) -> tuple[dict[str, Array], Array, Array]:
     )
 
 
-def test_many_latents() -> None:
+def test_twenty_latents_are_recovered() -> None:
     inputs, mixing, covariance = banded(20)
     unmixing = unmix(**inputs, n_starts=12)
     assert recovery(unmixing.matrix @ mixing, covariance).mean() > 0.97
 
 
-def test_few_latents() -> None:
+def test_three_latents_are_recovered() -> None:
     """With three latents correlations matter: without the residual the middle one is mixed with the others."""
     inputs, mixing, covariance = banded(3)
     residual = 1e-4 * np.diag(np.random.default_rng(training_seed(3)).uniform(0.3, 3, 3))
@@ -364,7 +364,7 @@ def test_invalid_input_is_refused(arguments: dict[str, object], message: str) ->
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 10_000))
-def test_the_likelihood_curve(n: int, m: int, seed: int) -> None:
+def test_the_likelihood_curve_agrees_with_single_likelihoods(n: int, m: int, seed: int) -> None:
     """It equals one negative log-likelihood per number of edges, and never increases."""
     rng = np.random.default_rng(training_seed(seed))
     sizes, residual_scale = rng.exponential(size=(n, m)), rng.uniform(0.1, 1, n)

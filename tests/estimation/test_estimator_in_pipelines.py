@@ -1,4 +1,4 @@
-"""The estimator in pipelines and searches; the types and names that it preserves; invalid input."""
+"""The estimator in pipelines and searches; types and names that it preserves; invalid input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from estimation.exceptions import ConfigError, DataError
 from tests.estimation.tiny_estimator import TINY, numbers, tiny
 
-# with other estimators
+# pipelines and searches
 
 
 def test_actions_and_groups_are_routed_through_a_pipeline() -> None:
@@ -43,7 +43,7 @@ def test_actions_and_groups_are_routed_through_a_pipeline() -> None:
     )
 
 
-def test_a_pipeline_without_routing_takes_them_by_the_name_of_the_step() -> None:
+def test_a_pipeline_without_routing_takes_actions_by_step_name() -> None:
     x, a = numbers(60, 3), numbers(60, 2, seed=1)
     pipeline = make_pipeline(StandardScaler(), tiny()).fit(x, sparsemechanismvae__actions=a)
     assert pipeline[-1].graph_.n_actions == 2
@@ -60,7 +60,7 @@ def test_a_search_over_groups() -> None:
     assert search.best_estimator_.graph_.Gz.nnz == search.best_params_["max_edges_past"]
 
 
-def test_groups_for_the_splits_only() -> None:
+def test_groups_may_be_used_for_the_splits_only() -> None:
     x, a, groups = numbers(90, 3), numbers(90, 2, seed=1), np.repeat(np.arange(3), 30)
     with sklearn.config_context(enable_metadata_routing=True):
         estimator = tiny().set_fit_request(groups=False).set_score_request(groups=False)
@@ -93,15 +93,15 @@ def test_cross_validation_of_independent_rows() -> None:
 def test_clones_and_copies() -> None:
     x = numbers(40, 3)
     estimator = tiny(max_edges_past=3).fit(x)
-    copy, fresh = pickle.loads(pickle.dumps(estimator)), clone(estimator)
+    copy, cloned = pickle.loads(pickle.dumps(estimator)), clone(estimator)
     np.testing.assert_array_equal(copy.transform(x), estimator.transform(x))
     assert copy.graph_ == estimator.graph_
-    assert fresh.get_params() == estimator.get_params()
+    assert cloned.get_params() == estimator.get_params()
     with pytest.raises(NotFittedError):
-        fresh.transform(x)
+        cloned.transform(x)
 
 
-def test_the_score_distinguishes_right_actions_from_wrong_ones() -> None:
+def test_the_score_is_higher_for_the_right_actions() -> None:
     a = numbers(400, 2, seed=1)
     x = a @ numbers(2, 5, seed=2) + 0.01 * numbers(400, 5)
     estimator = tiny(max_edges_actions=None, sparsity="none", steps=60).fit(x, actions=a)
@@ -112,7 +112,7 @@ def test_the_score_distinguishes_right_actions_from_wrong_ones() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_type_of_floats_is_kept(dtype: type[np.floating[Any]]) -> None:
+def test_the_dtype_is_preserved(dtype: type[np.floating[Any]]) -> None:
     x = numbers(40, 3).astype(dtype)
     estimator = tiny().fit(x)
     assert estimator.transform(x).dtype == dtype
@@ -120,7 +120,7 @@ def test_the_type_of_floats_is_kept(dtype: type[np.floating[Any]]) -> None:
     assert estimator.inverse_transform(estimator.transform(x)).shape == (40, 3)
 
 
-def test_names_of_data_frames() -> None:
+def test_column_names_of_data_frames_are_used() -> None:
     x = pd.DataFrame(numbers(40, 3), columns=["p", "q", "r"])
     a = pd.DataFrame(numbers(40, 2, seed=1), columns=["dose", "heat"])
     estimator = tiny().set_output(transform="pandas").fit(x, actions=a)
@@ -140,18 +140,18 @@ def test_columns_without_a_text_label_get_default_names() -> None:
     assert tiny().fit(numbers(40, 3), actions=a[0]).graph_.actions == ("a0",)
 
 
-def test_arguments_stay_as_they_are() -> None:
-    x, a, groups, given = numbers(40, 3), numbers(40, 2), np.repeat([1, 0], 20), dict(TINY)
+def test_arguments_are_not_modified() -> None:
+    x, a, groups, settings = numbers(40, 3), numbers(40, 2), np.repeat([1, 0], 20), dict(TINY)
     before = x.copy(), a.copy(), groups.copy()
-    estimator = tiny(settings=given).fit(x, actions=a, groups=groups)
+    estimator = tiny(settings=settings).fit(x, actions=a, groups=groups)
     estimator.inverse_transform(estimator.transform(x))
     estimator.score(x, actions=a, groups=groups)
     for array, copy in zip((x, a, groups), before, strict=True):
         np.testing.assert_array_equal(array, copy)
-    assert given == TINY
+    assert settings == TINY
 
 
-def test_constant_columns_when_allowed() -> None:
+def test_constant_columns_are_accepted_if_allowed() -> None:
     x = np.column_stack([numbers(40, 2), np.ones(40)])
     estimator = tiny(allow_constant=True).fit(x)
     assert np.isfinite(estimator.transform(x)).all()
@@ -191,7 +191,9 @@ X, A = numbers(30, 3), numbers(30, 2, seed=1)
         ({"n_latents": 0}, {}, r"n_latents is 0; it must be from 1 to 10000"),
     ],
 )
-def test_parameters_refused(parameters: dict[str, Any], extra: dict[str, Any], message: str) -> None:
+def test_invalid_parameters_are_refused(
+    parameters: dict[str, Any], extra: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         tiny(**parameters).fit(X, **extra)
 
@@ -222,12 +224,12 @@ def test_parameters_refused(parameters: dict[str, Any], extra: dict[str, Any], m
         ),
     ],
 )
-def test_data_refused(x: Any, extra: dict[str, Any], message: str) -> None:
+def test_invalid_data_are_refused(x: Any, extra: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         tiny().fit(x, **extra)
 
 
-def test_what_a_fitted_model_refuses() -> None:
+def test_a_fitted_estimator_refuses_data_unlike_those_in_fit() -> None:
     estimator = tiny().fit(X, actions=A)
     with pytest.raises(DataError, match="fit had 2 columns of actions; score has 0"):
         estimator.score(X)
@@ -241,7 +243,7 @@ def test_what_a_fitted_model_refuses() -> None:
         estimator.inverse_transform(A * np.nan)
 
 
-def test_a_fit_that_was_refused_leaves_nothing_fitted() -> None:
+def test_a_refused_fit_leaves_the_estimator_unfitted() -> None:
     estimator = tiny(order="time")
     with pytest.raises(ConfigError):
         estimator.fit(X)
