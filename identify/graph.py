@@ -17,6 +17,7 @@ import scipy
 from identify.binary import freeze, to_binary
 from identify.exceptions import GraphError, RequestError, UnknownNameError
 from identify.names import check_names, default_names, shown
+from identify.wording import plural
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -288,7 +289,7 @@ class CausalGraph:
 
     def __repr__(self) -> str:
         counts = ", ".join(
-            f"{number} {noun}{'' if number == 1 else 's'}"
+            plural(number, noun)
             for number, noun in (
                 (self.n_latents, "latent"),
                 (self.n_actions, "action"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import re
 import shlex
@@ -128,6 +129,15 @@ def test_the_make_targets_of_the_readme_exist() -> None:
 
 # sizes for the examples that train; `make docs` runs them with those on the page, which take minutes
 SMALL_SIZES = {"N_SAMPLES": 700, "N_IMAGES": 150, "N_RUNS": 20, "N_TEST": 60, "N_STEPS": 9}
+
+
+@pytest.fixture(autouse=True)
+def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the rounds of unmixing as well: after so few steps of training their results are not what is tested."""
+    from estimation.training import transition_fitting, unmixing_round
+
+    monkeypatch.setattr(unmixing_round, "unmix", functools.partial(unmixing_round.unmix, n_starts=4))
+    monkeypatch.setattr(transition_fitting, "_MIN_STEPS", 3)
 
 
 def with_small_sizes(source: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from identify.entanglement import Entanglement
 from identify.plot.style import FREE, INK, ONE_WAY, TWINS
+from identify.wording import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,7 @@ def draw_counts(ax: Axes, entanglement: Entanglement) -> Axes:
     ax.set_yticks(range(len(counts)), [label for label, *_ in counts], fontsize=9, color=INK)
     ax.set_xlim(0, max(number for _, number, _ in counts) * 1.22)
     ax.set_xticks([])
-    blocks = f"{entanglement.n_blocks:,} block{'' if entanglement.n_blocks == 1 else 's'}"
+    blocks = plural(entanglement.n_blocks, "block")
     ax.set_xlabel(f"latents ({total:,} in {blocks})", fontsize=9, color=INK)
     ax.set_ylim(max(len(counts), _MIN_ROWS) - 0.4, -0.6)
     ax.spines[["top", "right", "bottom"]].set_visible(False)

@@ -164,14 +164,15 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_slurm_jobs(uninterrupted: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_slurm_jobs(tmp_path: Path) -> None:
     """Dask's local cluster, which scales in the same way, takes the place of SLURM."""
-    script, folder = tmp_path / "slurm.py", tmp_path / "runs"
+    script, folder, local = tmp_path / "slurm.py", tmp_path / "runs", tmp_path / "local"
     script.write_text(SLURM_SUBSTITUTE)
-    command = [sys.executable, str(script), json.dumps(content(**LONG)), str(folder)]
+    command = [sys.executable, str(script), json.dumps(content()), str(folder)]
     process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert process.returncode == 0, process.stderr
-    assert reproducible_rows(folder) == uninterrupted
+    run_sweep(SweepPlan.from_dict(content()), local)
+    assert reproducible_rows(folder) == reproducible_rows(local)
 
 
 def test_the_command_refuses_both_scheduler_and_slurm(
