@@ -29,11 +29,10 @@ demo: .venv/.base
 	@echo "The report on the graphs is out/demo/report.html, with figures in out/demo/figures."
 	@echo "The report on the trained model, predicted and learned entanglement, is out/demo/training.html."
 
-# Three workers of one thread each: on two cores, the third fills the time in which tests wait for other processes. Each
-# starts with a third of the files, so that fixtures shared within a file are built once, and takes over tests of the
-# others when it is done.
+# Two workers with one thread each, because threads beyond the number of cores wait for each other. Each worker starts with
+# half of the files, so that fixtures shared within a file are built once, and takes over tests of the other when it is done.
 PYTEST := $(BIN)/python -m pytest
-WORKERS := -n 3 --dist worksteal
+WORKERS := -n 2 --dist worksteal
 test: .venv/.dev
 	$(MAKE) --no-print-directory -j 2 lint suite
 
