@@ -13,12 +13,12 @@ module            contents
 ``simulate``      synthetic data with known graphs and latents
 ``storage``       folders of tensors and JSON, replaced as a whole
 ``history``       records and notes of training
-``models``        the networks, the sparse VAE and its ELBO
-``baselines``     the models of seven other methods
+``models``        the networks, the sparse VAE and its ELBO, and the baselines' models
 ``methods``       the registry: which model belongs to which settings
 ``trained``       `TrainedModel`: the result of training
 ``unmixing``      the linear map that makes the learned mechanisms sparse
 ``training``      `fit`, for all methods
+``baselines``     `fit` and `BaselineConfig` for the baselines, in one import
 ``checkpoint``    `load`: a saved model of any method
 ``estimator``     the same training as a scikit-learn estimator
 ``metrics``       MCC, R, R_con, SHD and DCI

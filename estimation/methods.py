@@ -8,11 +8,11 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from estimation.baselines.contrastive import PCL
-from estimation.baselines.encoders import Baseline, RandomEncoder, Supervised
-from estimation.baselines.variational import IVAE, TCVAE, VAE, SlowVAE
 from estimation.config.baselines import BaselineConfig
 from estimation.config.training import SPARSE_VAE, TrainingConfig
+from estimation.models.baselines.contrastive import PCL
+from estimation.models.baselines.encoders import Baseline, RandomEncoder, Supervised
+from estimation.models.baselines.variational import IVAE, TCVAE, VAE, SlowVAE
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
 

@@ -14,5 +14,6 @@ module              contents
 ``representation``  the base class of all models: sizes, scales, encoding of observations
 ``sparse_vae``      `SparseVAE`, which combines these parts
 ``elbo``            the ELBO and its terms
+``baselines``       the models of seven other methods
 ==================  ==========================================================================
 """

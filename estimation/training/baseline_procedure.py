@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from estimation.baselines.encoders import Baseline
 from estimation.config.baselines import NEEDS, BaselineConfig
 from estimation.dataset.dataset import Dataset
 from estimation.device import CPU_FLOAT32
 from estimation.exceptions import ConfigError, DataError
 from estimation.history import Record
+from estimation.models.baselines.encoders import Baseline
 from estimation.training.batches import Batches, generator_for
 from estimation.training.optimisers import build
 from estimation.training.procedure import Initialisation, Procedure, StepLoss, prepare

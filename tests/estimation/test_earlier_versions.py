@@ -59,3 +59,12 @@ def test_settings_are_read_under_their_former_names(
 def test_former_names_are_not_settings_of_other_methods() -> None:
     with pytest.raises(ConfigError, match="no setting is called 'turns'"):
         read_config(None, ["turns=2"])
+
+
+def test_scripts_of_earlier_versions_import_the_baselines() -> None:
+    from estimation.baseline_config import BaselineConfig as Earlier
+    from estimation.baselines import fit as earlier_fit
+    from estimation.training import fit
+
+    assert Earlier is BaselineConfig
+    assert earlier_fit is fit

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from estimation.baselines.encoders import Baseline
-from estimation.baselines.rotation import ica_map, maximum_likelihood_map
-from estimation.baselines.temporal_differences import GeneralizedLaplacePrior
 from estimation.device import CPU_FLOAT32
+from estimation.models.baselines.encoders import Baseline
+from estimation.models.baselines.rotation import ica_map, maximum_likelihood_map
+from estimation.models.baselines.temporal_differences import GeneralizedLaplacePrior
 from estimation.models.networks import MLP
 from estimation.models.representation import Batch, Shape
 

@@ -11,12 +11,12 @@ from scipy import stats
 from sklearn.decomposition import FastICA
 from torch import Tensor
 
-from estimation.baselines.ica import fast_ica
-from estimation.baselines.rotation import ica_map, maximum_likelihood_map
-from estimation.baselines.temporal_differences import GeneralizedLaplacePrior
-from estimation.baselines.variational import TCVAE, VAE, Posterior, SlowVAE
 from estimation.config.baselines import BaselineConfig
 from estimation.metrics import mean_correlation, multiple_correlation
+from estimation.models.baselines.ica import fast_ica
+from estimation.models.baselines.rotation import ica_map, maximum_likelihood_map
+from estimation.models.baselines.temporal_differences import GeneralizedLaplacePrior
+from estimation.models.baselines.variational import TCVAE, VAE, Posterior, SlowVAE
 from estimation.models.representation import Batch, Shape
 from estimation.simulate import published
 from identify.entanglement import predict_entanglement

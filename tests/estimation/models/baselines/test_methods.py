@@ -13,21 +13,21 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from torch.distributions import Laplace, Normal, kl_divergence
 
-from estimation.baselines.contrastive import PCL
-from estimation.baselines.encoders import Baseline
-from estimation.baselines.temporal_differences import GeneralizedLaplacePrior, expected_absolute
-from estimation.baselines.variational import (
+from estimation.config.baselines import BASELINES, NEEDS, BaselineConfig
+from estimation.config.methods import METHODS
+from estimation.dataset import Dataset
+from estimation.exceptions import ConfigError, DataError
+from estimation.methods import MODELS
+from estimation.models.baselines.contrastive import PCL
+from estimation.models.baselines.encoders import Baseline
+from estimation.models.baselines.temporal_differences import GeneralizedLaplacePrior, expected_absolute
+from estimation.models.baselines.variational import (
     TCVAE,
     Posterior,
     SlowVAE,
     from_standard_normal,
     total_correlation,
 )
-from estimation.config.baselines import BASELINES, NEEDS, BaselineConfig
-from estimation.config.methods import METHODS
-from estimation.dataset import Dataset
-from estimation.exceptions import ConfigError, DataError
-from estimation.methods import MODELS
 from estimation.models.representation import Batch, Shape
 from estimation.sweep import SweepPlan, Trial
 from estimation.training import fit

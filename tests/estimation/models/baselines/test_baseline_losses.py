@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal, kl_divergence
 
-from estimation.baselines.contrastive import PCL
-from estimation.baselines.encoders import Baseline
-from estimation.baselines.variational import IVAE, TCVAE, VAE, Posterior, SlowVAE, total_correlation
 from estimation.config.baselines import BASELINES, BaselineConfig
+from estimation.models.baselines.contrastive import PCL
+from estimation.models.baselines.encoders import Baseline
+from estimation.models.baselines.variational import IVAE, TCVAE, VAE, Posterior, SlowVAE, total_correlation
 from estimation.models.representation import Batch, Shape
 from tests.estimation.untrained import untrained
 from tests.seeds import training_seed

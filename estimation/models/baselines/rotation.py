@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from estimation.baselines.ica import fast_ica
+from estimation.models.baselines.ica import fast_ica
 
 __all__ = ["ica_map", "maximum_likelihood_map"]
 

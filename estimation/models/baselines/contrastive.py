@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from estimation.baselines.encoders import Baseline
 from estimation.device import CPU_FLOAT32
+from estimation.models.baselines.encoders import Baseline
 from estimation.models.representation import Batch, Shape
 from estimation.models.transitions import TransitionNetworks
 
