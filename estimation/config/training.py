@@ -20,7 +20,7 @@ SPARSE_VAE = "sparse_vae"
 
 Preset = Literal["fast", "published"]
 Sparsity = Literal["budget", "constraint", "penalty", "adaptive", "none"]
-Variance = Literal["profiled", "learned", "fixed", "state_dependent"]
+Variance = Literal["profiled", "learned", "fixed", "state_dependent", "profiled_state_dependent"]
 
 _RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
     {
@@ -164,7 +164,8 @@ class TrainingConfig(Settings):
         skip: Whether encoder and decoder have a linear skip connection.
         predict: Whether the transition predicts the ``"change"`` of a latent or its ``"value"``.
         variance: Variances of p(z | .) and p(x | z): ``"profiled"`` (the closed-form optimum of each batch),
-            ``"learned"``, ``"fixed"``, or ``"state_dependent"`` (the transition networks output that of p(z | .)).
+            ``"learned"``, ``"fixed"``, ``"state_dependent"`` (the transition networks output that of p(z | .), the rest
+            is learned), or ``"profiled_state_dependent"`` (the networks output a factor; the rest is profiled).
         fixed_variance: Variance of p(z | .), with ``variance="fixed"``.
         validate_every: Steps between two evaluations on held-out data.
         patience: Number of evaluations without improvement after which training stops, once edges are frozen. None
@@ -222,6 +223,11 @@ class TrainingConfig(Settings):
     def method(self) -> str:
         """The name of the method: ``"sparse_vae"``."""
         return SPARSE_VAE
+
+    @property
+    def profiled(self) -> bool:
+        """Whether the loss replaces variances by their closed-form optimum on each batch."""
+        return self.variance in ("profiled", "profiled_state_dependent")
 
     def __post_init__(self) -> None:
         if not isinstance(self.preset, str) or self.preset not in PRESETS:

@@ -10,6 +10,7 @@ Their sum is the negative ELBO per observed dimension (Lachapelle et al., arXiv 
 With *profiled* variances, the variances of p(x | z) and p(z_i | .) are replaced by their closed-form optimum on the
 batch. For a Gaussian the optimum is the mean square, and the negative log-likelihood becomes half its logarithm. The
 loss then keeps a useful slope over many orders of magnitude, whereas a learned variance first has to reach its scale.
+A variance that depends on past and actions, v_i exp(g_i(z^(t-1), a)), is profiled in v_i: `profiled_gaussian`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from estimation.models.posterior import Gaussian
 from estimation.models.representation import Batch
 from estimation.models.transitions import TransitionResidual
 
-__all__ = ["LatentModel", "LossTerms", "negative_elbo", "training_loss"]
+__all__ = ["LatentModel", "LossTerms", "negative_elbo", "profiled_gaussian", "training_loss"]
 
 _MIN_VARIANCE = 1e-12
 _LOG_2PI_E = math.log(2 * math.pi) + 1
@@ -65,7 +66,8 @@ class LossTerms:
         reconstruction: Reconstruction term, as in the module's docstring.
         divergence: Divergence term, as in the module's docstring.
         variance_x: Variance of p(x | z), a scalar.
-        variance_z: Variances of p(z_i | .), shape (n,).
+        variance_z: Variances of p(z_i | .), shape (n,). If they depend on past and actions: their mean over the batch,
+            or with profiled variances the profiled factor v.
     """
 
     reconstruction: Tensor
@@ -127,9 +129,42 @@ def training_loss(
     reconstructed = model.mean_observations(parts.sample.flatten(0, 1))
     variance_x = (reconstructed - parts.standardised).square().mean().clamp_min(_MIN_VARIANCE)
     reconstruction = 0.5 * n_steps * (_LOG_2PI_E + variance_x.log())
-    variance_z = parts.squared_residual().mean(0).clamp_min(_MIN_VARIANCE)
-    divergence = 0.5 * variance_z.log().sum() - parts.log_det[:, -1].mean() + _initial_divergence(parts)
+    misfit, variance_z = profiled_gaussian(parts.squared_residual(), parts.residual.log_factor)
+    divergence = misfit.sum() - parts.log_det[:, -1].mean() + _initial_divergence(parts)
     return LossTerms(reconstruction, divergence / d_x, variance_x.detach(), variance_z.detach())
+
+
+def profiled_gaussian(squared: Tensor, log_factor: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return the misfit of a Gaussian whose variance is replaced by its optimum on the batch.
+
+    With variances v_i exp(g_i), the average negative log-likelihood of residuals r_i has its minimum in v_i at
+    v_i = mean(r_i^2 exp(-g_i)), where it is, up to a constant, ::
+
+        log(v_i) / 2 + mean(g_i) / 2
+
+    A constant added to g_i does not change it, so that g_i only says where the variance is larger and where smaller.
+    (Ours; concentrated likelihood of a heteroscedastic regression.)
+
+    Args:
+        squared: Squared residuals r^2, or their expectations, shape (B, n).
+        log_factor: Logarithms g of the factors of the variances, shape (B, n); None for factors of 1.
+
+    Returns:
+        The misfits, shape (n,), and the variances v, shape (n,).
+
+    Example:
+        >>> misfit, variance = profiled_gaussian(torch.tensor([[1.0], [9.0]]))
+        >>> variance.tolist()
+        [5.0]
+        >>> better, variance = profiled_gaussian(torch.tensor([[1.0], [9.0]]), torch.tensor([[1.0], [9.0]]).log())
+        >>> variance.tolist(), bool(better < misfit)
+        ([1.0], True)
+    """
+    if log_factor is None:
+        variance = squared.mean(0).clamp_min(_MIN_VARIANCE)
+        return 0.5 * variance.log(), variance
+    variance = (squared * (-log_factor).exp()).mean(0).clamp_min(_MIN_VARIANCE)
+    return 0.5 * (variance.log() + log_factor.mean(0)), variance
 
 
 @dataclass(frozen=True)

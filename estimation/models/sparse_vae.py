@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 __all__ = ["SparseVAE"]
 
 _FLOW_WIDTH = 128
+# bound of the logarithm of a state-dependent factor of a profiled variance: residuals near zero would otherwise let it
+# fall without end
+_MAX_LOG_FACTOR = 10.0
 
 
 class SparseVAE(Representation):
@@ -98,7 +101,9 @@ class SparseVAE(Representation):
                 "2 steps"
             )
         self.predicts_change = config.predict == "change" and shape.past
-        self.state_dependent = config.variance == "state_dependent"
+        self.state_dependent = config.variance in ("state_dependent", "profiled_state_dependent")
+        # v exp(g) with a profiled v: g starts at 0 and is bounded
+        self.profiled_factor = config.variance == "profiled_state_dependent"
         n, d_x = shape.n_latents, shape.n_observed
         require_trainable(encoder=encoder, decoder=decoder)
         # compared with None, since an empty nn.Sequential is falsy
@@ -125,7 +130,7 @@ class SparseVAE(Representation):
     def _transition_networks(self, config: TrainingConfig, generator: torch.Generator) -> TransitionNetworks:
         n_inputs = self.shape.n_actions + (self.shape.n_latents if self.shape.past else 0)
         n_outputs = 2 if self.state_dependent else 1
-        return TransitionNetworks(
+        networks = TransitionNetworks(
             self.shape.n_latents,
             n_inputs,
             config.transition_width,
@@ -134,6 +139,9 @@ class SparseVAE(Representation):
             generator,
             sines=config.transition == "sines",
         )
+        if self.profiled_factor:
+            networks.zero_outputs_(first=1)
+        return networks
 
     def reset_transition_(self, config: TrainingConfig, generator: torch.Generator) -> None:
         """Replace the transition networks by newly initialised ones, in place; needed after a change of basis."""
@@ -205,12 +213,22 @@ class SparseVAE(Representation):
         Returns:
             Independent Gaussians, shape (B, n).
         """
+        return self._transition(past, actions, masks)[0]
+
+    def _transition(
+        self, past: Tensor | None, actions: Tensor | None, masks: Masks | None
+    ) -> tuple[Normal, Tensor | None]:
+        """Return p(z^t | z^(t-1), a), and the logarithms of its state-dependent factors of the variances, or None."""
         outputs = self.networks(self._inputs(past, actions), self._joint_mask(masks or self.support_masks()))
-        mean = outputs[..., 0]
+        mean, log_factor = outputs[..., 0], None
         if self.predicts_change and past is not None:
             mean = past + mean
-        log_variance = self.log_variance_z + (outputs[..., 1] if self.state_dependent else 0)
-        return Normal(mean, (0.5 * log_variance).exp().expand_as(mean), validate_args=False)
+        if self.state_dependent:
+            log_factor = outputs[..., 1]
+        if self.profiled_factor:
+            log_factor = _MAX_LOG_FACTOR * torch.tanh(outputs[..., 1] / _MAX_LOG_FACTOR)
+        log_variance = self.log_variance_z + (0 if log_factor is None else log_factor)
+        return Normal(mean, (0.5 * log_variance).exp().expand_as(mean), validate_args=False), log_factor
 
     def transition_residual(
         self, current: Tensor, past: Tensor | None, actions: Tensor | None, masks: Masks | None = None
@@ -226,8 +244,8 @@ class SparseVAE(Representation):
         Returns:
             Residuals and the standard deviations that the transition predicts for them.
         """
-        prediction = self.transition(past, actions, masks)
-        return TransitionResidual(current - prediction.loc, prediction.scale)
+        prediction, log_factor = self._transition(past, actions, masks)
+        return TransitionResidual(current - prediction.loc, prediction.scale, log_factor)
 
     def past_latents(self, latents: Tensor) -> Tensor | None:
         """Return the past z^(t-1), shape (B, n), of latents (B, T, n), or None if the model has no past."""

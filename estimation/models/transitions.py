@@ -37,10 +37,13 @@ class TransitionResidual:
     Attributes:
         value: Residuals, shape (B, n).
         scale: Standard deviations of p(z^t | z^(t-1), a), shape (B, n).
+        log_factor: Logarithm of the factor of the variance that depends on past and actions, shape (B, n): the variance
+            is that of the latent times this factor. None if the variance does not depend on them.
     """
 
     value: Tensor
     scale: Tensor
+    log_factor: Tensor | None = None
 
 
 class TransitionNetworks(nn.Module):
@@ -92,6 +95,13 @@ class TransitionNetworks(nn.Module):
             with torch.no_grad():
                 for bias in self.biases[:-1]:
                     bias.uniform_(-math.pi, math.pi, generator=generator)
+
+    @torch.no_grad()
+    def zero_outputs_(self, first: int) -> None:
+        """Set every function's outputs from number ``first`` on to zero for all inputs, in place."""
+        bumps = self.bumps.view(*self.bumps.shape[:2], self.n_latents, self.n_outputs)
+        for parameter in (self.weights[-1], self.biases[-1], bumps):
+            parameter[..., first:] = 0
 
     def forward(self, inputs: Tensor, masks: Tensor | None = None) -> Tensor:
         """Evaluate all functions.

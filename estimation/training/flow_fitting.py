@@ -3,7 +3,7 @@
 With y = h(z) for the flow h, the encoded latents z of a row, and f the mean of the transition, ::
 
     r = y^t - f(y^(t-1), a)             residual of the transition
-    v_i = own_i + share_i s_i           its variance: noise of the latent, and
+    v_i = own_i exp(g_i) + share_i s_i  its variance: noise of the latent, state-dependent if g is profiled, and
     s_i = sum over t of (J S J^T)_ii    uncertainty of the latents, S the posterior's covariance, J the Jacobian of h
 
     loss = sum_i (log v_i + r_i^2 / v_i) / 2  -  sum over t of log |det J|  ( + |y^0|^2 / 2 with a past )
@@ -51,7 +51,8 @@ def fit_flow_(model: SparseVAE, encodings: Encodings, config: TrainingConfig, st
         uncertainty = (jacobian @ factors.flatten(0, 1)).square().sum(-1).view_as(latents).sum(1)
         corrected = corrected.view_as(latents)
         residual = fitter.residual(corrected, rows)
-        loss: Tensor = noise(residual, uncertainty) - latents.shape[1] * log_det.mean()
+        log_factor = residual.log_factor if config.profiled else None
+        loss: Tensor = noise(residual.value, uncertainty, log_factor) - latents.shape[1] * log_det.mean()
         if model.shape.past:
             loss = loss + 0.5 * corrected[:, 0].square().sum(1).mean()
         return loss
@@ -69,8 +70,9 @@ class _Noise(nn.Module):
         self.own = nn.Parameter(torch.full((n_latents,), log_variance, **CPU_FLOAT32))
         self.share = nn.Parameter(torch.zeros(n_latents, **CPU_FLOAT32))
 
-    def forward(self, residual: Tensor, uncertainty: Tensor) -> Tensor:
-        """Return the negative log-likelihood of residuals, averaged over rows; both arguments have shape (B, n)."""
-        variance = self.own.exp() + self.share.exp() * uncertainty
+    def forward(self, residual: Tensor, uncertainty: Tensor, log_factor: Tensor | None) -> Tensor:
+        """Return the negative log-likelihood of residuals, averaged over rows; all arguments have shape (B, n)."""
+        own = self.own if log_factor is None else self.own + log_factor
+        variance = own.exp() + self.share.exp() * uncertainty
         loss: Tensor = 0.5 * (residual.square() / variance + variance.log()).sum(1).mean()
         return loss

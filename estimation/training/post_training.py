@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from estimation.config.training import TrainingConfig
+from estimation.models.elbo import profiled_gaussian
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
@@ -47,7 +48,7 @@ def refine_encodings_(model: SparseVAE, batches: Batches, config: TrainingConfig
     unrefined = Encodings.of(model, batches, step)
     model.refinement.enable_(unrefined.latents.flatten(0, 1), config.refinements)
     encodings = Encodings.of(model, batches, step, _VARIANCE_ROWS)
-    if config.variance == "profiled":
+    if config.profiled:
         # with a smaller variance of the observations, the Gauss-Newton steps are longer
         model.log_variance_x.copy_(_variance_x(model, encodings, config.seed).log())
         encodings = Encodings.of(model, batches, step, _VARIANCE_ROWS)
@@ -75,7 +76,7 @@ def apply_flow_(model: SparseVAE, batches: Batches, config: TrainingConfig, step
         raise NoActiveLatentsError("all latents have collapsed: none varies by more than its posterior")
     model.flow.activate_(active)
     fit_flow_(model, encodings, config, step)
-    if config.variance == "profiled":
+    if config.profiled:
         model.log_variance_z.copy_(_variance_z(model, encodings).log())
 
 
@@ -107,7 +108,7 @@ def _variance_x(model: SparseVAE, encodings: Encodings, seed: int) -> Tensor:
 
 @torch.no_grad()
 def _variance_z(model: SparseVAE, encodings: Encodings) -> Tensor:
-    """Return the mean square residual of the transition, including the posterior's variance, shape (n,)."""
+    """Return the profiled variances of the transition, including the posterior's variance, shape (n,)."""
     total = torch.zeros_like(model.log_variance_z)
     n_rows = min(len(encodings.latents), _VARIANCE_ROWS)
     for start in range(0, n_rows, _CHUNK):
@@ -116,7 +117,8 @@ def _variance_z(model: SparseVAE, encodings: Encodings) -> Tensor:
         corrected, jacobian, _ = model.flow.with_jacobian(latents.flatten(0, 1))
         corrected = corrected.view_as(latents)
         actions = None if encodings.actions is None else encodings.actions[rows]
-        residual = model.transition_residual(corrected[:, -1], model.past_latents(corrected), actions).value
+        residual = model.transition_residual(corrected[:, -1], model.past_latents(corrected), actions)
         factor = jacobian.view(*latents.shape, -1)[:, -1] @ encodings.factors[rows, -1]
-        total = total + (residual.square() + factor.square().sum(-1)).sum(0)
+        squared = residual.value.square() + factor.square().sum(-1)
+        total = total + profiled_gaussian(squared, residual.log_factor)[1] * len(latents)
     return (total / n_rows).clamp_min(_MIN_VARIANCE)

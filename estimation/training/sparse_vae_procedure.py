@@ -97,11 +97,11 @@ class SparseVAEProcedure(Procedure):
         batch = self.batches.at(step)
         noise = generator_for(self.config.seed, step, self.batches.device)
         masks = self.model.sample_masks(len(batch.observations), noise)
-        terms = training_loss(self.model, batch, masks, noise, self.config.variance == "profiled")
+        terms = training_loss(self.model, batch, masks, noise, self.config.profiled)
         return StepLoss(self._with_sparsity(terms.total, step), terms.total, terms)
 
     def after_step(self, step: int, loss: StepLoss) -> None:
-        if self.config.variance == "profiled" and loss.terms is not None:
+        if self.config.profiled and loss.terms is not None:
             with torch.no_grad():
                 weight = 1.0 if step == 0 else _EMA_RATE
                 self.model.log_variance_x.lerp_(loss.terms.variance_x.log(), weight)

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from estimation.config.training import TrainingConfig
+from estimation.models.elbo import profiled_gaussian
 from estimation.models.sparse_vae import SparseVAE
+from estimation.models.transitions import TransitionResidual
 from estimation.training.encodings import Encodings
 from estimation.training.optimisers import build
 from estimation.training.schedules import warmup
@@ -24,7 +26,6 @@ __all__ = ["TransitionFitter"]
 _MIN_STEPS = 20
 _BATCH_SIZE = 1_024
 _WARMUP = 30
-_MIN_VARIANCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,16 @@ class TransitionFitter:
         self.model.reset_transition_(config, torch.Generator().manual_seed(config.seed + self.step))
 
         def misfit(rows: Tensor) -> Tensor:
-            variance = self.residual(latents[rows], rows).square().mean(0).clamp_min(_MIN_VARIANCE)
-            loss: Tensor = 0.5 * variance.log().sum()
-            return loss
+            residual = self.residual(latents[rows], rows)
+            log_factor = residual.log_factor if config.profiled else None
+            return profiled_gaussian(residual.value.square(), log_factor)[0].sum()
 
         self.minimise_(misfit, self.model.networks.parameters(), config, max_steps)
 
-    def residual(self, latents: Tensor, rows: Tensor) -> Tensor:
-        """Return the residual of the transition, shape (B, n), for the latents (B, T, n) of these rows."""
+    def residual(self, latents: Tensor, rows: Tensor) -> TransitionResidual:
+        """Return the residual of the transition for the latents (B, T, n) of these rows."""
         actions = None if self.encodings.actions is None else self.encodings.actions[rows]
-        return self.model.transition_residual(latents[:, -1], self.model.past_latents(latents), actions).value
+        return self.model.transition_residual(latents[:, -1], self.model.past_latents(latents), actions)
 
     def minimise_(
         self,
