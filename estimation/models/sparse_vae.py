@@ -13,6 +13,7 @@ latents follow p(z | a).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -142,6 +143,21 @@ class SparseVAE(Representation):
         if self.profiled_factor:
             networks.zero_outputs_(first=1)
         return networks
+
+    def vary_variances_(self) -> None:
+        """Let the transition networks predict a factor of the variance, which starts at 1, in place.
+
+        For profiled variances, when training has measured that actions change variances.
+        """
+        if not self.state_dependent:
+            self.state_dependent = self.profiled_factor = True
+            self.networks.add_zero_output_()
+
+    def adapt_to_(self, tensors: Mapping[str, Tensor]) -> None:
+        """Let variances vary if those of the model that was stored as these tensors did, in place."""
+        last_bias = tensors.get(f"networks.biases.{len(self.networks.biases) - 1}")
+        if last_bias is not None and last_bias.shape[-1] > self.networks.n_outputs:
+            self.vary_variances_()
 
     def reset_transition_(self, config: TrainingConfig, generator: torch.Generator) -> None:
         """Replace the transition networks by newly initialised ones, in place; needed after a change of basis."""

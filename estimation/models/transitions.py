@@ -103,6 +103,17 @@ class TransitionNetworks(nn.Module):
         for parameter in (self.weights[-1], self.biases[-1], bumps):
             parameter[..., first:] = 0
 
+    @torch.no_grad()
+    def add_zero_output_(self) -> None:
+        """Give every function one more output, zero for all inputs, in place."""
+        weight, bias = self.weights[-1], self.biases[-1]
+        self.weights[-1] = nn.Parameter(torch.cat([weight, torch.zeros_like(weight[..., :1])], dim=-1))
+        self.biases[-1] = nn.Parameter(torch.cat([bias, torch.zeros_like(bias[..., :1])], dim=-1))
+        bumps = self.bumps.view(*self.bumps.shape[:2], self.n_latents, self.n_outputs)
+        extended = torch.cat([bumps, torch.zeros_like(bumps[..., :1])], dim=-1)
+        self.bumps = nn.Parameter(extended.flatten(2))
+        self.n_outputs += 1
+
     def forward(self, inputs: Tensor, masks: Tensor | None = None) -> Tensor:
         """Evaluate all functions.
 

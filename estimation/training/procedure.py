@@ -94,6 +94,9 @@ class Procedure(ABC):
         """Return the label of the progress bar."""
         return self.stage(step)
 
+    def renew_optimisers(self) -> None:  # noqa: B027
+        """Create the optimisers anew, where loading a state has changed the parameters of the model."""
+
     @abstractmethod
     def before_step(self, step: int) -> list[str]:
         """Change model and optimisers where a part of training begins; return notes for the history."""

@@ -71,6 +71,9 @@ class SparseVAEProcedure(Procedure):
     def stage(self, step: int) -> str:
         return self.plan.stage(step)
 
+    def renew_optimisers(self) -> None:
+        self.optimisers = self._new_optimisers()
+
     def before_step(self, step: int) -> list[str]:
         if step in self.plan.unmixing_steps:
             limits = self._round_limits(step)

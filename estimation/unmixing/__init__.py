@@ -3,9 +3,9 @@
 A dense model identifies the latents up to a nearly linear mixing (linear identifiability). According to the theory, the
 mechanisms are sparse only in the right basis, so unmixing searches for that basis directly.
 
-==============  ==========================================================================
-module          contents
-==============  ==========================================================================
+==================  ==========================================================================
+module              contents
+==================  ==========================================================================
 ``moments``     second and fourth moments of the effects, from which all bases are scored
 ``likelihood``  the likelihood of a basis and of its number of edges
 ``effects``     the checked input: effects in some basis, and covariances
@@ -14,7 +14,8 @@ module          contents
 ==============  ==========================================================================
 """
 
+from estimation.unmixing.information import Samples
 from estimation.unmixing.likelihood import edges_at_elbow, edges_at_penalty, likelihood_curve
 from estimation.unmixing.search import Unmixing, unmix
 
-__all__ = ["Unmixing", "edges_at_elbow", "edges_at_penalty", "likelihood_curve", "unmix"]
+__all__ = ["Samples", "Unmixing", "edges_at_elbow", "edges_at_penalty", "likelihood_curve", "unmix"]
