@@ -167,6 +167,9 @@ class TrainingConfig(Settings):
             ``"learned"``, ``"fixed"``, ``"state_dependent"`` (the transition networks output that of p(z | .), the rest
             is learned), or ``"profiled_state_dependent"`` (the networks output a factor; the rest is profiled).
         fixed_variance: Variance of p(z | .), with ``variance="fixed"``.
+        noise: Shape of p(z_i | .): ``"gaussian"``; ``"flow"`` (a spline flow whose scale and shape depend on the
+            parents, from the stage with fixed edges on); or ``"auto"`` (the flow is fitted after the last step, and
+            kept if the held-out ELBO is better by more than 0.01 nats per latent).
         validate_every: Steps between two evaluations on held-out data.
         patience: Number of evaluations without improvement after which training stops, once edges are frozen. None
             never stops early.
@@ -216,6 +219,7 @@ class TrainingConfig(Settings):
     predict: Literal["change", "value"] = "change"
     variance: Derived[Variance] = _from_preset("variance")
     fixed_variance: float = 1e-4
+    noise: Literal["gaussian", "flow", "auto"] = "gaussian"
     validate_every: int = 500
     patience: int | None = None
 
@@ -238,6 +242,10 @@ class TrainingConfig(Settings):
         if self.sparsity == "adaptive" and not self.unmixing:
             raise ConfigError(
                 "sparsity='adaptive' counts edges in rounds of unmixing, and unmixing is false; set it"
+            )
+        if self.noise != "gaussian" and self.variance == "fixed":
+            raise ConfigError(
+                f"noise={self.noise!r} fits the scale of p(z | .), and variance='fixed' fixes it; keep one of the two"
             )
         if self.device.startswith("mps"):
             raise ConfigError(

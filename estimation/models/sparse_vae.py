@@ -5,7 +5,7 @@
     q(z^t | x^t)            Gaussian                    posterior
     p(x^t | z^t)            Gaussian                    likelihood
     p(z^1)                  standard normal             initial
-    p(z^t | z^(t-1), a)     Gaussian, masked parents    transition
+    p(z^t | z^(t-1), a)     Gaussian, masked parents    transition; with other noise, see `estimation.models.noise`
 
 Source: Lachapelle et al., arXiv 2401.04890, the section on estimation. Without a past there is one time step, whose
 latents follow p(z | a).
@@ -21,18 +21,25 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from estimation.config.size import require_affordable
-from estimation.device import CPU_FLOAT32, out_of_memory
-from estimation.exceptions import ConfigError, TrainingError
+from estimation.device import CPU_FLOAT32
+from estimation.exceptions import ConfigError
 from estimation.models.elbo import negative_elbo
 from estimation.models.flow import ResidualFlow
 from estimation.models.jacobian import batch_jacobian
 from estimation.models.masks import EdgeMasks, Masks
-from estimation.models.networks import MLP, WithLinearInput, WithLinearOutput, require_trainable
+from estimation.models.networks import (
+    MLP,
+    WithLinearInput,
+    WithLinearOutput,
+    require_outputs,
+    require_trainable,
+)
+from estimation.models.noise import NoiseNetworks, SplineFlow, bounded_log_factor
 from estimation.models.posterior import Gaussian, PosteriorNoise
 from estimation.models.refinement import Refinement
 from estimation.models.representation import Batch, Representation, Shape
+from estimation.models.splines import RationalQuadraticSpline
 from estimation.models.transitions import TransitionNetworks, TransitionResidual
-from identify.exceptions import one_line
 
 if TYPE_CHECKING:
     from estimation.config.training import TrainingConfig
@@ -40,9 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["SparseVAE"]
 
 _FLOW_WIDTH = 128
-# bound of the logarithm of a state-dependent factor of a profiled variance: residuals near zero would otherwise let it
-# fall without end
-_MAX_LOG_FACTOR = 10.0
 
 
 class SparseVAE(Representation):
@@ -91,7 +95,7 @@ class SparseVAE(Representation):
             config.to_dict(),
             shape.n_latents,
             n_observed=shape.n_observed,
-            n_inputs=shape.n_actions + (shape.n_latents if shape.past else 0),
+            n_inputs=shape.n_inputs,
             own_encoder=encoder is not None,
             own_decoder=decoder is not None,
         )
@@ -124,16 +128,22 @@ class SparseVAE(Representation):
         initial = config.fixed_variance if config.variance == "fixed" else 1.0
         log_variance = torch.tensor(initial, **CPU_FLOAT32).log()
         self.log_variance_z = _parameter_or_buffer(log_variance.expand(shape.n_latents).clone(), learned)
+        # drawn last, so that all other weights are those of a model with Gaussian noise
+        self.noise = self._noise_networks(config, generator) if config.noise != "gaussian" else None
         # user-supplied networks may have another dtype or device
         self.to("cpu", getattr(torch, config.dtype))
-        _require_shapes(self)
+        require_outputs("encoder", self.encoder, self.x_mean.new_zeros(2, d_x), n)
+        require_outputs("decoder", self.decoder, self.x_mean.new_zeros(2, n), d_x)
+
+    def _noise_networks(self, config: TrainingConfig, generator: torch.Generator) -> NoiseNetworks:
+        width, depth, sines = config.transition_width, config.transition_depth, config.transition == "sines"
+        return NoiseNetworks(self.shape.n_latents, self.shape.n_inputs, width, depth, generator, sines)
 
     def _transition_networks(self, config: TrainingConfig, generator: torch.Generator) -> TransitionNetworks:
-        n_inputs = self.shape.n_actions + (self.shape.n_latents if self.shape.past else 0)
         n_outputs = 2 if self.state_dependent else 1
         networks = TransitionNetworks(
             self.shape.n_latents,
-            n_inputs,
+            self.shape.n_inputs,
             config.transition_width,
             config.transition_depth,
             n_outputs,
@@ -161,7 +171,11 @@ class SparseVAE(Representation):
 
     def reset_transition_(self, config: TrainingConfig, generator: torch.Generator) -> None:
         """Replace the transition networks by newly initialised ones, in place; needed after a change of basis."""
-        self.networks = self._transition_networks(config, generator).to(self.x_mean.device, self.x_mean.dtype)
+        device, dtype = self.x_mean.device, self.x_mean.dtype
+        self.networks = self._transition_networks(config, generator).to(device, dtype)
+        if self.noise is not None and self.noise.active:
+            self.noise = self._noise_networks(config, generator).to(device, dtype)
+            self.noise.activate_()
 
     def posterior(self, standardised: Tensor) -> Gaussian:
         """Return q(z | x) for standardised observations (B, d_x)."""
@@ -218,7 +232,9 @@ class SparseVAE(Representation):
         zeros = self.x_mean.new_zeros(n_rows, self.shape.n_latents)
         return Normal(zeros, torch.ones_like(zeros), validate_args=False)
 
-    def transition(self, past: Tensor | None, actions: Tensor | None, masks: Masks | None = None) -> Normal:
+    def transition(
+        self, past: Tensor | None, actions: Tensor | None, masks: Masks | None = None
+    ) -> Normal | SplineFlow:
         """Return p(z^t | z^(t-1), a).
 
         Args:
@@ -227,29 +243,36 @@ class SparseVAE(Representation):
             masks: Masks drawn by `sample_masks`; None for the edges that are more likely than not.
 
         Returns:
-            Independent Gaussians, shape (B, n).
+            Independent Gaussians, or with active noise networks independent flows, shape (B, n).
         """
-        return self._transition(past, actions, masks)[0]
+        location, scale, _, spline = self._transition(past, actions, masks)
+        if spline is None:
+            return Normal(location, scale, validate_args=False)
+        return SplineFlow(location, scale, spline)
 
     def _transition(
         self, past: Tensor | None, actions: Tensor | None, masks: Masks | None
-    ) -> tuple[Normal, Tensor | None]:
-        """Return p(z^t | z^(t-1), a), and the logarithms of its state-dependent factors of the variances, or None."""
-        outputs = self.networks(self._inputs(past, actions), self._joint_mask(masks or self.support_masks()))
-        mean, log_factor = outputs[..., 0], None
+    ) -> tuple[Tensor, Tensor, Tensor | None, RationalQuadraticSpline | None]:
+        """Return location, scale, logarithm of the variance's factor, and spline of p(z^t | z^(t-1), a)."""
+        inputs, mask = self._inputs(past, actions), self._joint_mask(masks or self.support_masks())
+        outputs = self.networks(inputs, mask)
+        location, log_factor, spline = outputs[..., 0], None, None
         if self.predicts_change and past is not None:
-            mean = past + mean
+            location = past + location
         if self.state_dependent:
             log_factor = outputs[..., 1]
         if self.profiled_factor:
-            log_factor = _MAX_LOG_FACTOR * torch.tanh(outputs[..., 1] / _MAX_LOG_FACTOR)
+            log_factor = bounded_log_factor(outputs[..., 1])
+        if self.noise is not None and self.noise.active:
+            factor_of_noise, spline = self.noise(inputs, mask)
+            log_factor = factor_of_noise if log_factor is None else log_factor + factor_of_noise
         log_variance = self.log_variance_z + (0 if log_factor is None else log_factor)
-        return Normal(mean, (0.5 * log_variance).exp().expand_as(mean), validate_args=False), log_factor
+        return location, (0.5 * log_variance).exp().expand_as(location), log_factor, spline
 
     def transition_residual(
         self, current: Tensor, past: Tensor | None, actions: Tensor | None, masks: Masks | None = None
     ) -> TransitionResidual:
-        """Compute the residual z^t - E[z^t | z^(t-1), a] of the transition.
+        """Compute the residual of the transition: z^t minus its location, which for Gaussian noise is its mean.
 
         Args:
             current: Latents z^t, shape (B, n).
@@ -258,10 +281,10 @@ class SparseVAE(Representation):
             masks: Masks drawn by `sample_masks`; None for the edges that are more likely than not.
 
         Returns:
-            Residuals and the standard deviations that the transition predicts for them.
+            Residuals and the distribution that the transition predicts for them.
         """
-        prediction, log_factor = self._transition(past, actions, masks)
-        return TransitionResidual(current - prediction.loc, prediction.scale, log_factor)
+        location, scale, log_factor, spline = self._transition(past, actions, masks)
+        return TransitionResidual(current - location, scale, log_factor, spline)
 
     def past_latents(self, latents: Tensor) -> Tensor | None:
         """Return the past z^(t-1), shape (B, n), of latents (B, T, n), or None if the model has no past."""
@@ -277,6 +300,14 @@ class SparseVAE(Representation):
         Returns:
             Jacobians, shape (B, n, n); rows are children.
         """
+        if self.noise is not None and self.noise.active:
+            # the mean of a flow depends on all its networks
+            def mean(copies: Tensor) -> Tensor:
+                repeated = None if actions is None else actions.repeat(len(copies) // len(past), 1)
+                return self.transition(copies, repeated).loc
+
+            jacobian = batch_jacobian(mean, past)[1]
+            return jacobian - torch.eye(self.shape.n_latents, dtype=jacobian.dtype, device=jacobian.device)
         n, mask = self.shape.n_latents, self._joint_mask(self.support_masks())
         jacobian = self.networks.jacobian(self._inputs(past, actions), mask).detach()[..., :n]
         if self.predicts_change:
@@ -370,25 +401,3 @@ def _mlp(n_inputs: int, n_outputs: int, config: TrainingConfig, generator: torch
 
 def _parameter_or_buffer(values: Tensor, learned: bool) -> Tensor:
     return nn.Parameter(values) if learned else nn.Buffer(values)
-
-
-def _require_shapes(model: SparseVAE) -> None:
-    x = model.x_mean.new_zeros(2, model.shape.n_observed)
-    z = x.new_zeros(2, model.shape.n_latents)
-    for role, network, inputs, n_outputs in (
-        ("encoder", model.encoder, x, model.shape.n_latents),
-        ("decoder", model.decoder, z, model.shape.n_observed),
-    ):
-        try:
-            with torch.no_grad():
-                output_shape = tuple(network(inputs).shape)
-        except RuntimeError as error:
-            if out_of_memory(error):
-                raise
-            raise TrainingError(
-                f"the {role} can't take inputs of shape {tuple(inputs.shape)} ({one_line(error, 200)})"
-            ) from error
-        if output_shape != (2, n_outputs):
-            raise TrainingError(
-                f"the {role} maps {tuple(inputs.shape)} to {output_shape}; it must map to (2, {n_outputs})"
-            )

@@ -1,4 +1,5 @@
-"""Post-training refinement: Gauss-Newton steps on the encodings, and a flow that corrects the latents nonlinearly.
+"""Post-training refinement: Gauss-Newton steps on the encodings, flexible noise of the transition, and a flow that
+corrects the latents nonlinearly.
 
 Encoder and decoder stay as they are. The transition is fitted once more, to the corrected latents.
 """
@@ -6,6 +7,7 @@ Encoder and decoder stay as they are. The transition is fitted once more, to the
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,16 +18,67 @@ from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.training.flow_fitting import fit_flow_
+from estimation.training.transition_fitting import TransitionFitter
 from identify.exceptions import IdentifyError
 
-__all__ = ["NoActiveLatentsError", "Refinement", "apply_flow_", "refine_encodings_", "refinements"]
-
-Refinement = Callable[[SparseVAE, Batches, TrainingConfig, int], None]
+__all__ = [
+    "NoActiveLatentsError",
+    "Refinement",
+    "apply_flow_",
+    "fit_noise_",
+    "refine_encodings_",
+    "refinements",
+]
 
 _CHUNK = 4_096
 # rows from which variances are estimated
 _VARIANCE_ROWS = 16_384
 _MIN_VARIANCE = 1e-12
+_NOISE_STEPS = 1_500
+# improvement of the held-out ELBO, in nats per latent, by which flexible noise must be better than Gaussian noise
+_NOISE_MARGIN = 0.01
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """A step of post-training refinement.
+
+    Attributes:
+        noun: What is refined, for the notes.
+        participle: What is done to it, for the notes.
+        apply_: Changes a model in place, given the batches of its training data, the settings and the number of steps.
+        margin: Improvement of the held-out ELBO, in nats per latent, below which the change is undone.
+        alternatives: Names of the model after and before the step, if the step is a choice between two models.
+    """
+
+    noun: str
+    participle: str
+    apply_: Callable[[SparseVAE, Batches, TrainingConfig, int], None]
+    margin: float = 0.0
+    alternatives: tuple[str, str] | None = None
+
+    def note(self, kept: bool, step: int, before: float, after: float | None, reason: str) -> str:
+        """Return a note for the history.
+
+        Args:
+            kept: Whether the change is kept.
+            step: Number of steps of training.
+            before: Held-out negative ELBO before the change.
+            after: The same after it; None if the change could not be made.
+            reason: Why it could not be made.
+        """
+        if self.alternatives is not None and after is not None:
+            new, old = self.alternatives
+            chosen, other = (new, old) if kept else (old, new)
+            numbers = (after, before) if kept else (before, after)
+            return (
+                f"{self.noun}: {chosen}, held-out negative ELBO {numbers[0]:.4g} against {numbers[1]:.4g} "
+                f"of the {other}"
+            )
+        participle = self.participle if kept else f"not {self.participle}"
+        if after is not None:
+            reason = f"the held-out negative ELBO went from {before:.4g} to {after:.4g}"
+        return f"{self.noun} {participle} after {step} steps: {reason}"
 
 
 class NoActiveLatentsError(IdentifyError):
@@ -55,6 +108,20 @@ def refine_encodings_(model: SparseVAE, batches: Batches, config: TrainingConfig
         model.log_variance_z.copy_(_variance_z(model, encodings).log())
 
 
+def fit_noise_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
+    """Fit flexible noise together with the transition to frozen encodings, in place.
+
+    Args:
+        model: Model with frozen edges, noise networks, and a flow that is not active.
+        batches: Batches of the training data.
+        config: Optimiser and seed.
+        step: Number of steps of training.
+    """
+    assert model.noise is not None
+    model.noise.activate_()
+    _fit_noise_to_(model, Encodings.of(model, batches, step), config, step)
+
+
 def apply_flow_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
     """Fit the flow together with the transition, in place.
 
@@ -76,19 +143,33 @@ def apply_flow_(model: SparseVAE, batches: Batches, config: TrainingConfig, step
         raise NoActiveLatentsError("all latents have collapsed: none varies by more than its posterior")
     model.flow.activate_(active)
     fit_flow_(model, encodings, config, step)
-    if config.profiled:
+    if model.noise is not None and model.noise.active:
+        # the variances of the fit are not those of the ELBO
+        _fit_noise_to_(model, encodings, config, step)
+    elif config.profiled:
         model.log_variance_z.copy_(_variance_z(model, encodings).log())
 
 
-def refinements(config: TrainingConfig) -> dict[tuple[str, str], Refinement]:
-    """Return the refinements of a configuration in their order, by noun and participle for the notes."""
-    steps: dict[tuple[str, str], Refinement] = {}
+def refinements(config: TrainingConfig) -> list[Refinement]:
+    """Return the refinements of a configuration in their order."""
+    steps = []
     if config.refinements:
-        steps["encodings", "refined"] = refine_encodings_
+        steps.append(Refinement("encodings", "refined", refine_encodings_))
+    if config.noise == "auto":
+        steps.append(Refinement("noise", "fitted", fit_noise_, _NOISE_MARGIN, ("flow", "Gaussian")))
+    elif config.noise == "flow":
+        steps.append(Refinement("noise", "fitted", fit_noise_))
     # with all edges present, a nonlinear correction has no objective
     if config.flow_blocks and config.sparsity != "none":
-        steps["flow", "fitted"] = apply_flow_
+        steps.append(Refinement("flow", "fitted", apply_flow_))
     return steps
+
+
+def _fit_noise_to_(model: SparseVAE, encodings: Encodings, config: TrainingConfig, step: int) -> None:
+    """Fit active noise networks and transition to encodings before the flow, and set the profiled variances."""
+    TransitionFitter(model, encodings.after(model.flow), step).fit_noise_(config, _NOISE_STEPS)
+    if config.profiled:
+        model.log_variance_z.copy_(_variance_z(model, encodings).log())
 
 
 @torch.no_grad()

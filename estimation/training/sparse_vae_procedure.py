@@ -75,6 +75,13 @@ class SparseVAEProcedure(Procedure):
         self.optimisers = self._new_optimisers()
 
     def before_step(self, step: int) -> list[str]:
+        notes = self._begin_stage(step)
+        if self.model.noise is not None and self.config.noise == "flow" and step == self.plan.frozen_start:
+            self.model.noise.activate_()
+            self.optimisers = self._new_optimisers()
+        return notes
+
+    def _begin_stage(self, step: int) -> list[str]:
         if step in self.plan.unmixing_steps:
             limits = self._round_limits(step)
             factor = self._budget_factor(step) if self.config.sparsity in ("adaptive", "penalty") else None
@@ -147,40 +154,41 @@ class SparseVAEProcedure(Procedure):
         if not (steps := refinements(self.config)):
             return [], None
         notes, terms = [], self._held_out_terms()
-        for (noun, participle), refinement in steps.items():
-            report(f"{noun} to be {participle}")
-            note, terms = self._refine(noun, participle, refinement, step, terms)
+        for refinement in steps:
+            report(f"{refinement.noun} to be {refinement.participle}")
+            note, terms = self._refine(refinement, step, terms)
             notes.append(note)
         return notes, terms
 
     def _refine(
-        self, noun: str, participle: str, refinement: Refinement, step: int, before: dict[str, float]
+        self, refinement: Refinement, step: int, before: dict[str, float]
     ) -> tuple[str, dict[str, float]]:
         """Apply a step of post-training refinement, unless it makes held-out data less likely.
 
         Args:
-            noun: What is refined, for the note.
-            participle: What is done to it, for the note.
-            refinement: Changes the model in place.
+            refinement: The step.
             step: Number of steps of training.
             before: Held-out terms before the change.
 
         Returns:
             A note for the history, and the held-out terms of the model as it is then.
         """
-        state, after = copy.deepcopy(self.model.state_dict()), None
+        state, after, reason = copy.deepcopy(self.model.state_dict()), None, ""
         try:
-            refinement(self.model, self.batches, self.config, step)
+            refinement.apply_(self.model, self.batches, self.config, step)
             after = self._held_out_terms()
         # decoders and data may be unsuitable in these ways; any other error is a fault, and is raised
         except (NotDifferentiableError, NoActiveLatentsError, _SINGULAR) as error:
             reason = one_line(error, _MAX_REASON_LENGTH)
-        else:
-            reason = f"the held-out negative ELBO went from {before['total']:.4g} to {after['total']:.4g}"
-        if after is None or not after["total"] <= before["total"]:
+        shape = self.model.shape
+        margin = refinement.margin * shape.n_latents / shape.n_observed
+        kept = after is not None and after["total"] <= before["total"] - margin
+        total = None if after is None else after["total"]
+        note = refinement.note(kept, step, before["total"], total, reason)
+        if after is None or not kept:
             self.model.load_state_dict(state)
-            participle, after = f"not {participle}", before
-        return f"{noun} {participle} after {step} steps: {reason}", after
+            after = before
+        return note, after
 
     def _held_out_terms(self) -> dict[str, float]:
         training = self.model.training

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from estimation.config.training import TrainingConfig
-from estimation.models.elbo import profiled_gaussian
+from estimation.models.elbo import profiled_gaussian, transition_misfit
 from estimation.models.sparse_vae import SparseVAE
 from estimation.models.transitions import TransitionResidual
 from estimation.training.encodings import Encodings
@@ -49,9 +49,31 @@ class TransitionFitter:
         def misfit(rows: Tensor) -> Tensor:
             residual = self.residual(latents[rows], rows)
             log_factor = residual.log_factor if config.profiled else None
+            # of a flow, location and scale; its shape is fitted by `fit_noise_`
             return profiled_gaussian(residual.value.square(), log_factor)[0].sum()
 
         self.minimise_(misfit, self.model.networks.parameters(), config, max_steps)
+
+    def fit_noise_(self, config: TrainingConfig, max_steps: int) -> None:
+        """Fit the active noise networks, and the transition networks from their present weights, to the encodings."""
+        model, device = self.model, self.encodings.latents.device
+        generator = torch.Generator(device).manual_seed(config.seed + self.step)
+        assert model.noise is not None
+
+        def misfit(rows: Tensor) -> Tensor:
+            means, factors = self.encodings.latents[rows], self.encodings.factors[rows]
+            noise = torch.randn(means.shape, generator=generator, device=device, dtype=means.dtype)
+            deviations = (factors * noise[..., None, :]).sum(-1)
+            # as in the ELBO: the posterior mean at the last step, a sample of the posterior before it
+            latents = torch.cat([(means + deviations)[:, :-1], means[:, -1:]], dim=1)
+            residual = self.residual(latents, rows)
+            squared = residual.value.square() + factors[:, -1].square().sum(-1)
+            return transition_misfit(residual, squared, deviations[:, -1], config.profiled)[0].sum()
+
+        parameters = [*model.networks.parameters(), *model.noise.parameters()]
+        if isinstance(model.log_variance_z, nn.Parameter):
+            parameters.append(model.log_variance_z)
+        self.minimise_(misfit, parameters, config, max_steps)
 
     def residual(self, latents: Tensor, rows: Tensor) -> TransitionResidual:
         """Return the residual of the transition for the latents (B, T, n) of these rows."""
