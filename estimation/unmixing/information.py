@@ -11,7 +11,6 @@ distributional effect (`estimation.unmixing.distributional`). For small effects 
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,7 +26,7 @@ __all__ = ["Information", "Samples"]
 Array = NDArray[np.float64]
 
 # the mean of a direction moves if its effects have this share of the residual's variance
-_MIN_MEAN_ENERGY = 1.0
+_MIN_MEAN_ENERGY = 0.1
 # share of the posterior's variance in that of the residual up to which a direction is measured well enough
 _MAX_POSTERIOR_SHARE = 0.1
 # factor by which the largest distributional effect must exceed the largest one with permuted actions
@@ -66,6 +65,7 @@ class Information:
             all effects, so that a direction on which there are none does not look sparse.
         changed: Directions whose distribution changes though their mean does not: local maxima of the distributional
             effects that are significant, as unit rows, shape (M, k).
+        clarity: Mean logarithm of the effects on these directions, in units of the largest with permuted actions.
         coordinates: Rows in which bases are given, orthonormal, shape (l, k).
     """
 
@@ -73,6 +73,7 @@ class Information:
     distributions: DistributionalEffects
     floor: Tensor
     changed: Tensor
+    clarity: float
     coordinates: Tensor
 
     @classmethod
@@ -101,15 +102,17 @@ class Information:
         basis = ActionBasis.of(samples.actions)
         permuted = replace(basis, values=basis.values[rng.permutation(len(residuals))])
         effects, without = (DistributionalEffects.of(residuals, each) for each in (basis, permuted))
-        candidates = []
-        for singles, order in itertools.product((True, False), effects.coefficients):
-            restricted = effects.restricted(order, singles), without.restricted(order, singles)
-            candidate = cls._of(means, *restricted, constant, rng)
-            candidates.append(candidate)
-            if candidate.n_changed == len(constant):
+        best = None
+        # products of functions of two actions add errors, and are used only where single ones don't suffice
+        for singles in (True, False):
+            for order in effects.coefficients:
+                restricted = effects.restricted(order, singles), without.restricted(order, singles)
+                candidate = cls._of(means, *restricted, constant, rng)
+                if best is None or candidate.rank > best.rank:
+                    best = candidate
+            if best is None or best.n_changed == len(constant):
                 break
-        best = max(candidates, key=lambda candidate: candidate.n_changed)
-        return best if best.n_changed else None
+        return best if best is not None and best.n_changed else None
 
     @classmethod
     def _of(
@@ -131,15 +134,23 @@ class Information:
         """
         k = means.shape[-1]
         maxima, sizes = _maxima(effects, constant, rng)
-        changed = maxima[sizes > _MIN_RATIO * _maxima(without, constant, rng)[1].max()]
+        ratios = sizes / _maxima(without, constant, rng)[1].max()
+        significant = ratios > _MIN_RATIO
+        changed = maxima[significant]
+        clarity = float(ratios[significant].log().mean()) if significant.any() else 0.0
         directions = torch.from_numpy(_unit(rng.normal(size=(_N_DIRECTIONS, k))))
         floor = without.squared_sizes(directions).abs().quantile(_FLOOR_QUANTILE, dim=0)
-        return cls(means, effects, floor, changed, torch.eye(k, dtype=torch.float64))
+        return cls(means, effects, floor, changed, clarity, torch.eye(k, dtype=torch.float64))
 
     @property
     def n_changed(self) -> int:
         """Number of directions whose distribution changes though their mean does not."""
         return int((np.linalg.eigvalsh(self._changed()) > 1).sum())
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """The preference among moments: those that change the most directions, then those that do so most clearly."""
+        return self.n_changed, self.clarity
 
     def _changed(self) -> Array:
         shares = self.changed.T @ self.changed / _N_ASCENTS
