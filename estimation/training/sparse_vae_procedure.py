@@ -25,6 +25,7 @@ from estimation.training.requirements import require_budgets, require_new_names
 from estimation.training.sparsity import EdgeConstraints, budget_at, budgets
 from estimation.training.starts import weights_of
 from estimation.training.unmixing_round import unmixing_round_
+from estimation.training.varying_variance import distributional_change
 from identify.exceptions import one_line
 
 __all__ = ["SparseVAEProcedure"]
@@ -38,6 +39,12 @@ _SINGULAR: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-de
 # the first of several rounds of unmixing keeps the edges of the budget times this factor
 _FIRST_BUDGET_FACTOR = 1.5
 _MAX_REASON_LENGTH = 200
+# the flow makes residuals Gaussian, and so bends latents whose noise is not: with shapes that change, MCC 0.942 against
+# 0.956 without the flow
+_NO_FLOW = (
+    "flow not fitted: actions change the shapes of distributions, which Gaussian noise does not describe; noise='flow' "
+    "does"
+)
 
 
 class SparseVAEProcedure(Procedure):
@@ -56,6 +63,8 @@ class SparseVAEProcedure(Procedure):
         self.model, self.batches = prepare(
             config, initialisation, weights_of(config.seed, initialisation.start)
         )
+        if initialisation.varying_variances:
+            self.model.vary_variances_()
         self.config, self.plan, self.held_out = config, Plan.of(config), initialisation.held_out
         self.n_steps, self.n_dense_steps = self.plan.steps, self.plan.dense_end
         # starts with the same user-supplied networks would differ in little
@@ -70,6 +79,20 @@ class SparseVAEProcedure(Procedure):
 
     def stage(self, step: int) -> str:
         return self.plan.stage(step)
+
+    @property
+    def can_vary_variances(self) -> bool:
+        constant = self.config.variance == "profiled" and not self.model.state_dependent
+        return (
+            constant
+            and self.config.unmixing
+            and bool(self.model.shape.n_actions)
+            and not self.model.shape.past
+        )
+
+    def variances_change(self, step: int) -> bool:
+        change = distributional_change(self.model, self.batches, self.config.seed, step)
+        return change == "variance"
 
     def renew_optimisers(self) -> None:
         self.optimisers = self._new_optimisers()
@@ -155,6 +178,9 @@ class SparseVAEProcedure(Procedure):
             return [], None
         notes, terms = [], self._held_out_terms()
         for refinement in steps:
+            if refinement.noun == "flow" and self._shapes_change(step):
+                notes.append(_NO_FLOW)
+                continue
             report(f"{refinement.noun} to be {refinement.participle}")
             note, terms = self._refine(refinement, step, terms)
             notes.append(note)

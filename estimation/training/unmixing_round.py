@@ -23,6 +23,7 @@ from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.training.transition_fitting import TransitionFitter
 from estimation.unmixing import Samples, Unmixing, edges_at_elbow, edges_at_penalty, likelihood_curve, unmix
+from estimation.unmixing.information import MIN_VARIANCE_SHARE
 from estimation.unmixing.moments import effect_sizes, standard_deviations
 
 __all__ = ["unmixing_round_"]
@@ -37,8 +38,6 @@ _MEASURING_WIDTH = 64
 _MEASURING_STEPS = 600
 _FITTING_STEPS = 300
 _CHUNK = 4_096
-# share of changes of variances in all changes beyond the mean from which the variances of the model vary too
-_MIN_VARIANCE_SHARE = 0.3
 
 
 def unmixing_round_(
@@ -85,7 +84,7 @@ def unmixing_round_(
         samples=samples,
     )
     informed = unmixing.information is not None
-    if unmixing.variance_share > _MIN_VARIANCE_SHARE and config.variance == "profiled":
+    if unmixing.variance_share > MIN_VARIANCE_SHARE and config.variance == "profiled":
         model.vary_variances_()
     matrix = torch.from_numpy(unmixing.matrix).to(latents)
     offset = -matrix @ latents.flatten(0, 1).mean(0)
@@ -115,7 +114,7 @@ def _note_on_information(unmixing: Unmixing) -> str:
     """Return what the note says if actions change more than means."""
     if unmixing.information is None:
         return ""
-    what = "variances" if unmixing.variance_share > _MIN_VARIANCE_SHARE else "shapes of distributions"
+    what = "variances" if unmixing.variance_share > MIN_VARIANCE_SHARE else "shapes of distributions"
     return f"; by effects on {what} too, since actions don't move the mean of every direction"
 
 

@@ -28,8 +28,8 @@ _MAX_FUNCTIONS = 512
 class ActionBasis:
     """Functions of single actions, and products of functions of two actions, at N rows.
 
-    A continuous action has cosines of its ranks, which no rescaling of the action changes; an action with few values has
-    their indicators.
+    A continuous action has cosines of its ranks, which no rescaling of the action changes; an action with few values
+    has their indicators.
 
     Attributes:
         values: The functions, each with mean 0 and variance 1, shape (N, P).
@@ -51,22 +51,35 @@ class ActionBasis:
         n_actions = actions.shape[1]
         n_cosines = min(_N_COSINES, max(_MAX_FUNCTIONS // n_actions, _MIN_COSINES))
         singles = [list(_functions(column, n_cosines)) for column in actions.T]
-        columns = [(function, (action,)) for action, functions in enumerate(singles) for function in functions]
+        columns = [
+            (function, (action,)) for action, functions in enumerate(singles) for function in functions
+        ]
         factors = [functions[:_N_FACTORS] for functions in singles]
         pairs = list(itertools.combinations(range(n_actions), 2))
-        if sum(len(factors[k]) * len(factors[l]) for k, l in pairs) <= _MAX_FUNCTIONS:
+        if sum(len(factors[first]) * len(factors[second]) for first, second in pairs) <= _MAX_FUNCTIONS:
             columns += [
-                (first * second, (k, l))
-                for k, l in pairs
-                for first, second in itertools.product(factors[k], factors[l])
+                (factor * other, pair)
+                for pair in pairs
+                for factor, other in itertools.product(*(factors[action] for action in pair))
             ]
         columns = [(values, owners) for values, owners in columns if values.std() > 0]
-        values = np.stack([values for values, _ in columns], axis=1) if columns else np.zeros((len(actions), 0))
+        values = (
+            np.stack([values for values, _ in columns], axis=1) if columns else np.zeros((len(actions), 0))
+        )
         owners = np.zeros((len(columns), n_actions), dtype=bool)
         for function, (_, of) in enumerate(columns):
             owners[function, list(of)] = True
         values = values - values.mean(0)
         return cls(values / values.std(0), owners)
+
+    def singles(self) -> ActionBasis:
+        """Return the functions of single actions."""
+        single = self.owners.sum(1) == 1
+        return ActionBasis(self.values[:, single], self.owners[single])
+
+    def permuted(self, rng: np.random.Generator) -> ActionBasis:
+        """Return the functions with their rows in random order."""
+        return ActionBasis(self.values[rng.permutation(len(self.values))], self.owners)
 
 
 def _functions(action: Array, n_cosines: int) -> Iterator[Array]:

@@ -45,8 +45,8 @@ class DistributionalEffects:
     """Moments of white residuals and functions of actions, from which effects on all directions follow.
 
     Attributes:
-        coefficients: By order k, the coefficients of E[phi_p (w r)^k] as a polynomial in w from either half of the rows,
-            shape (2, monomials, P).
+        coefficients: By order k, the coefficients of E[phi_p (w r)^k] as a polynomial in w from either half of the
+            rows, shape (2, monomials, P).
         owners: Whether a function depends on an action, shape (P, m).
         n_directions: Number n of white coordinates.
     """
@@ -87,17 +87,15 @@ class DistributionalEffects:
         """Return the squared effects by the order of the moment that changes, each as in `squared_sizes`."""
         sizes = {}
         moments = {order: self._moments(bases, order) for order in self.coefficients}
-        for order in moments:
+        for order, powers in moments.items():
             # E[phi] = 0 and E[phi r] = 0, so that of u^2 - 1, u^3 - 3u and u^4 - 6u^2 + 3 these terms remain
-            hermite = moments[4] - 6 * moments[2] if order == 4 else moments[order]
+            hermite = powers - 6 * moments[2] if order == 4 else powers
             sizes[order] = (hermite[0] * hermite[1]) @ self.owners / math.factorial(order)
         return sizes
 
-    def restricted(self, max_order: int, singles: bool) -> DistributionalEffects:
-        """Return the effects on moments up to an order, by functions of single actions only or by all."""
-        kept = {order: both for order, both in self.coefficients.items() if order <= max_order}
-        owners = self.owners * (self.owners.sum(1, keepdim=True) == 1) if singles else self.owners
-        return replace(self, coefficients=kept, owners=owners)
+    def up_to(self, order: int) -> DistributionalEffects:
+        """Return the effects on moments up to an order."""
+        return replace(self, coefficients={k: both for k, both in self.coefficients.items() if k <= order})
 
     def _moments(self, bases: Tensor, order: int) -> Tensor:
         """Return E[phi_p (w r)^order] for all rows w, from either half, shape (2, ..., n, P)."""

@@ -11,6 +11,8 @@ distributional effect (`estimation.unmixing.distributional`). For small effects 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +23,7 @@ from torch import Tensor
 from estimation.unmixing.action_basis import ActionBasis
 from estimation.unmixing.distributional import DistributionalEffects
 
-__all__ = ["Information", "Samples"]
+__all__ = ["MIN_VARIANCE_SHARE", "Information", "Samples"]
 
 Array = NDArray[np.float64]
 
@@ -34,9 +36,12 @@ _MIN_RATIO = 1.5
 # share of the local maxima that must point into a direction for it to count as changed
 _MIN_CHANGED_SHARE = 0.01
 _N_ASCENTS = 64
+_N_PERMUTATIONS = 4
 _N_STEPS = 60
 _LEARNING_RATE = 0.1
 _N_DIRECTIONS = 400
+#: Share of changes of variances in all distributional effects from which variances count as what changes.
+MIN_VARIANCE_SHARE = 0.3
 _FLOOR_QUANTILE = 0.95
 _MIN_SIZE = 1e-12
 
@@ -77,7 +82,9 @@ class Information:
     coordinates: Tensor
 
     @classmethod
-    def of(cls, means: Tensor, samples: Samples, white: Array, noise: Array | None, seed: int) -> Information | None:
+    def of(
+        cls, means: Tensor, samples: Samples, white: Array, noise: Array | None, seed: int
+    ) -> Information | None:
         """Measure the information; None where the means suffice.
 
         That is the case if the actions move the mean of every direction that is measured well, or if they change no
@@ -99,15 +106,16 @@ class Information:
             return None
         rng = np.random.default_rng([seed, 2])
         residuals = (samples.residuals - samples.residuals.mean(0)) @ white.T
-        basis = ActionBasis.of(samples.actions)
-        permuted = replace(basis, values=basis.values[rng.permutation(len(residuals))])
-        effects, without = (DistributionalEffects.of(residuals, each) for each in (basis, permuted))
-        best = None
+        basis, best = ActionBasis.of(samples.actions), None
         # products of functions of two actions add errors, and are used only where single ones don't suffice
-        for singles in (True, False):
+        for functions in (basis.singles(), basis):
+            effects = DistributionalEffects.of(residuals, functions)
+            permuted = [
+                DistributionalEffects.of(residuals, functions.permuted(rng)) for _ in range(_N_PERMUTATIONS)
+            ]
             for order in effects.coefficients:
-                restricted = effects.restricted(order, singles), without.restricted(order, singles)
-                candidate = cls._of(means, *restricted, constant, rng)
+                without = [each.up_to(order) for each in permuted]
+                candidate = cls._of(means, effects.up_to(order), without, constant, rng)
                 if best is None or candidate.rank > best.rank:
                     best = candidate
             if best is None or best.n_changed == len(constant):
@@ -119,7 +127,7 @@ class Information:
         cls,
         means: Tensor,
         effects: DistributionalEffects,
-        without: DistributionalEffects,
+        without: Sequence[DistributionalEffects],
         constant: Array,
         rng: np.random.Generator,
     ) -> Information:
@@ -128,18 +136,19 @@ class Information:
         Args:
             means: Second moments of the effects on means, shape (m, k, k).
             effects: Distributional effects.
-            without: The same with permuted actions.
+            without: The same with actions in several random orders.
             constant: Directions whose mean no action moves, orthonormal rows, shape (l, k).
             rng: Random generator of directions.
         """
         k = means.shape[-1]
         maxima, sizes = _maxima(effects, constant, rng)
-        ratios = sizes / _maxima(without, constant, rng)[1].max()
-        significant = ratios > _MIN_RATIO
+        largest = max(float(_maxima(each, constant, rng)[1].max()) for each in without)
+        significant = sizes > (largest if sizes.max() > _MIN_RATIO * largest else math.inf)
         changed = maxima[significant]
-        clarity = float(ratios[significant].log().mean()) if significant.any() else 0.0
+        clarity = float((sizes[significant] / largest).log().mean()) if significant.any() else 0.0
         directions = torch.from_numpy(_unit(rng.normal(size=(_N_DIRECTIONS, k))))
-        floor = without.squared_sizes(directions).abs().quantile(_FLOOR_QUANTILE, dim=0)
+        spurious = torch.cat([each.squared_sizes(directions) for each in without])
+        floor = spurious.abs().quantile(_FLOOR_QUANTILE, dim=0)
         return cls(means, effects, floor, changed, clarity, torch.eye(k, dtype=torch.float64))
 
     @property
@@ -174,9 +183,9 @@ class Information:
         squares = torch.einsum("...ia,lab,...ib->...il", rows, self.means, rows)
         return (squares.log1p() + self.distributions.squared_sizes(rows).clamp_min(0)) / 2
 
-    def variance_share(self, basis: Tensor) -> float:
-        """Return the share of changes of variances in all distributional effects on a basis, between 0 and 1."""
-        rows = basis @ self.coordinates
+    def variance_share(self, directions: Tensor) -> float:
+        """Return the share of changes of variances in all distributional effects on unit rows, between 0 and 1."""
+        rows = directions @ self.coordinates
         by_order = {
             order: float(sizes.clamp_min(0).sum())
             for order, sizes in self.distributions.squared_sizes_by_order(rows).items()

@@ -22,7 +22,7 @@ from tests.seeds import training_seed
 Array = NDArray[np.float64]
 Generator = np.random.Generator
 
-GRAPH = np.array([[1, 0, 0, 1], [1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1]])
+GRAPH = np.array([[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1], [0, 1, 0, 1]])
 ROWS = 30_000
 
 
@@ -51,7 +51,9 @@ def skewed(e: Array, rng: Generator) -> Array:
     return (values - d * np.sqrt(2 / math.pi)) / np.sqrt(1 - 2 * d**2 / math.pi)
 
 
-def mixed(latents: Array, actions: Array, rng: Generator, **options: object) -> tuple[Unmixing, Array, Samples]:
+def mixed(
+    latents: Array, actions: Array, rng: Generator, **options: object
+) -> tuple[Unmixing, Array, Samples]:
     """Unmix a random mixing of latents whose means no action moves; return the result, the product, the samples."""
     n = latents.shape[1]
     rotations = [np.linalg.qr(rng.normal(size=(n, n)))[0] for _ in range(2)]
@@ -101,7 +103,9 @@ def test_without_effects_the_estimates_have_mean_zero() -> None:
     totals = []
     for _ in range(40):
         residual, actions = rng.normal(size=(1000, 2)), rng.uniform(size=(1000, 2))
-        sizes = DistributionalEffects.of(residual, ActionBasis.of(actions)).squared_sizes(torch.eye(2).double())
+        sizes = DistributionalEffects.of(residual, ActionBasis.of(actions)).squared_sizes(
+            torch.eye(2).double()
+        )
         totals.append(float(sizes.sum()))
     assert abs(np.mean(totals)) < 5 * np.std(totals) / math.sqrt(len(totals))
 
@@ -170,7 +174,11 @@ def test_moved_means_are_searched_as_before() -> None:
     moved = effect(actions, rng)
     residuals = 0.1 * rng.laplace(size=moved.shape)
     effects = np.stack([GRAPH * (rng.normal(size=(4, 4)) + 1) for _ in range(500)])
-    arguments = {"action_effects": effects, "covariance": np.cov((moved + residuals).T), "residual": np.cov(residuals.T)}
+    arguments = {
+        "action_effects": effects,
+        "covariance": np.cov((moved + residuals).T),
+        "residual": np.cov(residuals.T),
+    }
     without = unmix(**arguments)  # type: ignore[arg-type]
     both = unmix(**arguments, samples=Samples(residuals, actions))  # type: ignore[arg-type]
     np.testing.assert_array_equal(both.matrix, without.matrix)
