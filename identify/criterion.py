@@ -141,6 +141,11 @@ class Verdict:
         return self.complete
 
     @property
+    def guaranteed(self) -> bool:
+        """Whether every latent is disentangled by the causes with proved influence, or by all if it was not decided."""
+        return self.complete if self.guarantee is None else self.guarantee.complete
+
+    @property
     def headline(self) -> str:
         """The answer in one line.
 

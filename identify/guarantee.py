@@ -113,7 +113,9 @@ class Loss:
 
     @property
     def remedy(self) -> str:
-        """The causes whose influence would win back everything, as text."""
+        """The causes whose influence would win back everything, as text; empty if nothing is lost."""
+        if not self.entangled_with:
+            return ""
         if self.alone:
             return " or ".join(self.alone) if len(self.alone) <= 3 else f"any of {listed(self.alone)}"
         return f"{listed(self.together)} together"
@@ -155,8 +157,8 @@ class Losses(Sequence[Loss]):
             UnknownNameError: If there is no such latent.
         """
         guarantee = self._guarantee
-        names = guarantee.predicted.graph.latents
-        i = guarantee.predicted.graph.index(latent)
+        names = guarantee.graph.latents
+        i = guarantee.graph.index(latent)
         lost = np.setdiff1d(guarantee.entanglement.row(i), guarantee.predicted.row(i), assume_unique=True)
         won_back = {}
         for influence, extended in zip(guarantee.unproved, guarantee.extended, strict=True):
@@ -184,6 +186,11 @@ class Guarantee:
     actions: tuple[str, ...]
     past: bool
     unproved: tuple[Influence, ...]
+
+    @property
+    def graph(self) -> CausalGraph:
+        """The causal graph, with the edges of all causes."""
+        return self.predicted.graph
 
     @property
     def causes(self) -> tuple[str, ...]:
@@ -219,7 +226,7 @@ class Guarantee:
     @cached_property
     def repairs(self) -> tuple[Repair, ...]:
         """What each unproved cause would win back on its own, the largest number of entries first."""
-        names = self.predicted.graph.latents
+        names = self.graph.latents
         before = _row_sizes(self.entanglement)
         repairs = []
         for influence, extended in zip(self.unproved, self.extended, strict=True):
@@ -264,7 +271,7 @@ class Guarantee:
             and ``if_undecided_hold`` (a shorter record, or None). ``lost`` is None if it would contain more than a
             million names.
         """
-        names = self.predicted.graph.latents
+        names = self.graph.latents
         if_undecided_hold = self.if_undecided_hold
         lost = [
             {

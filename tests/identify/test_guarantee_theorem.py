@@ -1,8 +1,8 @@
 """The theorem on partial influence, by enumerating all linear maps over a small finite field.
 
-Let M be the Jacobian of the entanglement map at a point and S_l the span of the vectors of action l. The learned graph has
-an edge from l to learned latent k iff column k of M is not orthogonal to S_l, that is, iff row k of M^T S_l is not zero.
-The past has an edge (a, b) iff (M^T H M)[a, b] is not zero for some H on G^z.
+Let M be the Jacobian of the entanglement map at a point and S_l the span of the vectors of action l. The learned graph
+has an edge from l to learned latent k iff row k of M^T S_l is not zero. The past has an edge (a, b) iff (M^T H M)[a, b]
+is not zero for some H on G^z.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def test_a_budget_on_the_columns_of_the_proved_causes_is_enough(n: int, p: int, 
     matrices = invertible_matrices(n, p)
     for seed in range(n_problems):
         graph, spans, full = random_problem(n, p, np.random.default_rng(seed))
-        statuses = {name: "holds" if holds else "fails" for name, holds in zip(graph.actions, full, strict=True)}
+        statuses = {
+            name: "holds" if holds else "fails" for name, holds in zip(graph.actions, full, strict=True)
+        }
         guarantee = check(graph, "actions", report_with(statuses)).guarantee
         assert guarantee is not None
         v = guarantee.entanglement.matrix.toarray()
@@ -95,7 +97,9 @@ def test_the_past_has_a_budget_of_its_own(n: int, p: int, past_holds: bool) -> N
         drawn, spans, full = random_problem(n, p, rng)
         Gz = rng.random((n, n)) < 0.5
         graph = CausalGraph(Gz, drawn.Ga)
-        statuses = {name: "holds" if holds else "fails" for name, holds in zip(graph.actions, full, strict=True)}
+        statuses = {
+            name: "holds" if holds else "fails" for name, holds in zip(graph.actions, full, strict=True)
+        }
         guarantee = check(graph, "both", report_with(statuses, "holds" if past_holds else "fails")).guarantee
         assert guarantee is not None
         allowed = learned_columns(matrices, spans, p)[:, :, full].sum(axis=(1, 2)) <= (
