@@ -373,5 +373,6 @@ def _with_edges_of(graph: CausalGraph, actions: Sequence[str], past: bool) -> Ca
 def _row_sizes(entanglement: Entanglement) -> NDArray[np.int64]:
     """Return the number of entries in each row of V, without building V."""
     sizes = entanglement.sizes.astype(np.int64)
-    per_block: NDArray[np.int64] = sizes + entanglement.above.astype(np.int64) @ sizes
-    return per_block[entanglement.labels]
+    per_block = sizes + entanglement.above.astype(np.int64) @ sizes
+    result: NDArray[np.int64] = per_block[entanglement.labels]
+    return result

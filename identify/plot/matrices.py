@@ -166,26 +166,24 @@ def plot_entanglement(
         >>> [tick.get_text() for tick in ax.get_yticklabels()]
         ['z0', 'z1 ✓']
     """
-    shown = predicted = entanglement
-    if isinstance(entanglement, Guarantee):
-        entanglement, predicted = entanglement.entanglement, entanglement.predicted
-    if entanglement.n_latents > MAX_LATENTS:
-        return plot_blocks(entanglement, ax=ax, legend=legend)
-    n = entanglement.n_latents
+    v = entanglement.entanglement if isinstance(entanglement, Guarantee) else entanglement
+    predicted = entanglement.predicted if isinstance(entanglement, Guarantee) else None
+    if v.n_latents > MAX_LATENTS:
+        return plot_blocks(v, ax=ax, legend=legend)
+    n = v.n_latents
     ax = ax or new_axes(pitch(n) * n + (4.6 if legend else 1.8), max(pitch(n) * n + 1.4, 2.4))
-    blocks = block_order(entanglement)
-    order = [i for b in blocks for i in entanglement.blocks[b]]
+    blocks = block_order(v)
+    order = [i for b in blocks for i in v.blocks[b]]
     shape_cells(ax, n, n)
-    kinds = _kinds(entanglement, order)
-    kinds[_cells(entanglement, order) & ~_cells(predicted, order)] = _LOST
+    kinds = _kinds(v, predicted, order)
     draw_cells(ax, kinds, 0, [ONE_WAY, TWINS, ITSELF, LOST])
     _draw_marks(ax, kinds, 1, "o")
     _draw_marks(ax, kinds, _LOST, "x")
-    _outline_blocks(ax, [len(entanglement.blocks[b]) for b in blocks])
+    _outline_blocks(ax, [len(v.blocks[b]) for b in blocks])
     frame(ax)
-    _name_rows_and_columns(ax, entanglement, order, kinds % 3 != 0)
+    _name_rows_and_columns(ax, v, order, kinds % 3 != 0)
     if legend:
-        _add_legend(ax, shown)
+        _add_legend(ax, entanglement)
     return ax
 
 
@@ -207,13 +205,17 @@ def block_order(entanglement: Entanglement) -> list[int]:
     return list(nx.lexicographical_topological_sort(entanglement.order(), key=int))
 
 
-def _kinds(entanglement: Entanglement, order: Sequence[int]) -> NDArray[np.int64]:
-    """Return the kinds of cells: 0 not entangled, 1 one way, 2 within a block, 3 diagonal."""
+def _kinds(
+    entanglement: Entanglement, predicted: Entanglement | None, order: Sequence[int]
+) -> NDArray[np.int64]:
+    """Return the kinds of cells: 0 not entangled, 1 one way, 2 within a block, 3 diagonal, 4 not in the prediction."""
     v = _cells(entanglement, order)
     labels = entanglement.labels[order]
     twins = labels[:, None] == labels[None, :]
     kinds: NDArray[np.int64] = np.where(v & ~twins, 1, np.where(v, 2, 0))
     np.fill_diagonal(kinds, 3)
+    if predicted is not None:
+        kinds[v & ~_cells(predicted, order)] = _LOST
     return kinds
 
 

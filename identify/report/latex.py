@@ -85,7 +85,7 @@ def _latents(guarantee: Guarantee) -> list[tuple[str, ...]]:
     entanglement, names = guarantee.entanglement, guarantee.graph.latents
     is_disentangled = entanglement.disentangled.tolist()
     disentangled = [name for name, found in zip(names, is_disentangled, strict=True) if found]
-    rows = [(listed(disentangled, 12), "none", "none", "")] if disentangled else []
+    rows: list[tuple[str, ...]] = [(listed(disentangled, 12), "none", "none", "")] if disentangled else []
     for i, name in enumerate(names):
         if not is_disentangled[i]:
             others = [names[j] for j in entanglement.row(i).tolist() if j != i]
