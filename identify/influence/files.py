@@ -26,7 +26,8 @@ def read_influence(path: str | os.PathLike[str]) -> InfluenceReport:
     Args:
         path: A file, or ``-`` for standard input. It holds `InfluenceReport.to_dict`, or all that
             ``mechsparse check --mechanisms FILE --json`` prints. Of each cause only its ``status`` is required, so that
-            a report can be written by hand; the family is ``"nonparametric"`` unless the report names it.
+            a report can be written by hand; the family is ``"nonparametric"`` unless the report names it. Unknown keys
+            are ignored. The schema is ``identify/schemas/influence-1.schema.json``.
 
     Returns:
         The report. Certificates are kept as text (`Influence.certificate_text`) and are not recomputed.

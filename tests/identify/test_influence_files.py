@@ -10,6 +10,7 @@ import pytest
 import sympy
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from estimation.commands import main
 from identify.exceptions import FileAccessError, FormatError
@@ -35,6 +36,18 @@ def reports(draw: st.DrawFn) -> InfluenceReport:
         draw(st.none() | st.builds(influence, st.just("the past"))),
         draw(st.none() | st.builds(influence, st.just("the natural parameters"))),
     )
+
+
+SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "identify/schemas/influence-1.schema.json").read_text(encoding="utf-8")
+)
+VALIDATOR = Draft202012Validator(SCHEMA)
+
+
+@given(reports())
+def test_written_reports_satisfy_the_schema(report: InfluenceReport) -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    VALIDATOR.validate(report.to_dict())
 
 
 def written(folder: Path, value: object) -> Path:
@@ -88,6 +101,7 @@ def test_a_report_written_by_hand_needs_the_statuses_only(tmp_path: Path) -> Non
         written(tmp_path, {"actions": {"a": {"status": "fails"}}, "past": {"status": "holds"}})
     )
     assert (report.family, report.sufficient_variability) == ("nonparametric", None)
+    VALIDATOR.validate({"actions": {"a": {"status": "fails"}}, "past": {"status": "holds"}})
     assert str(report) == (
         "a: fails; the report gives no reason\nthe past: holds; the report gives no reason"
     )
@@ -122,6 +136,14 @@ def test_other_content_is_refused_in_one_line(value: object, message: str, tmp_p
     with pytest.raises(FormatError, match=message) as caught:
         read_influence(path)
     assert str(caught.value).startswith(str(path))
+    # the schema can neither see the whole output of `check` nor compare names and statuses
+    if (
+        isinstance(value, dict)
+        and "influence" not in value
+        and "cause" not in str(value)
+        and "holds" not in value
+    ):
+        assert not VALIDATOR.is_valid(value)
     assert "\n" not in str(caught.value)
 
 
