@@ -11,7 +11,7 @@ columns together does not suffice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
@@ -160,12 +160,33 @@ class Losses(Sequence[Loss]):
         names = guarantee.graph.latents
         i = guarantee.graph.index(latent)
         lost = np.setdiff1d(guarantee.entanglement.row(i), guarantee.predicted.row(i), assume_unique=True)
-        won_back = {}
-        for influence, extended in zip(guarantee.unproved, guarantee.extended, strict=True):
-            separated = np.setdiff1d(lost, extended.row(i), assume_unique=True).tolist()
-            if separated:
-                won_back[influence.cause] = tuple(names[j] for j in separated)
+        won_back = {
+            cause: tuple(names[j] for j in np.setdiff1d(lost, kept, assume_unique=True).tolist())
+            for cause, kept in self._kept_by_unproved_causes_of(i)
+        }
+        won_back = {cause: others for cause, others in won_back.items() if others}
         return Loss(names[i], tuple(names[j] for j in lost.tolist()), won_back)
+
+    def _kept_by_unproved_causes_of(self, i: int) -> Iterator[tuple[str, NDArray[np.integer]]]:
+        """Yield the unproved causes of latent i, each with the latents from which it alone doesn't separate it."""
+        graph = self._guarantee.graph
+        unproved = {influence.cause for influence in self._guarantee.unproved}
+        for column in graph.Ga.indices[graph.Ga.indptr[i] : graph.Ga.indptr[i + 1]].tolist():
+            if graph.actions[column] in unproved and ACTIONS in self._guarantee.predicted.using:
+                yield (
+                    graph.actions[column],
+                    self._targets.indices[self._targets.indptr[column] : self._targets.indptr[column + 1]],
+                )
+        if PAST_CAUSE in unproved:
+            yield PAST_CAUSE, self._past.row(i)
+
+    @cached_property
+    def _targets(self) -> scipy.sparse.csc_array:
+        return self._guarantee.graph.Ga.tocsc()
+
+    @cached_property
+    def _past(self) -> Entanglement:
+        return predict_entanglement(self._guarantee.graph, PAST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +250,9 @@ class Guarantee:
         names = self.graph.latents
         before = _row_sizes(self.entanglement)
         repairs = []
-        for influence, extended in zip(self.unproved, self.extended, strict=True):
+        for influence in self.unproved:
+            others = [other for other in self.unproved if other is not influence]
+            extended = _guarantee(self.predicted, others).entanglement
             smaller = np.flatnonzero(_row_sizes(extended) < before)
             isolated = np.flatnonzero(extended.disentangled & ~self.entanglement.disentangled)
             repairs.append(
@@ -252,16 +275,6 @@ class Guarantee:
             return None
         others = tuple(influence for influence in self.unproved if influence.status != "undecided")
         return _guarantee(self.predicted, others)
-
-    @cached_property
-    def extended(self) -> tuple[Entanglement, ...]:
-        """V of the causes and one more, for each unproved cause in turn."""
-        return tuple(
-            _guarantee(
-                self.predicted, [other for other in self.unproved if other is not influence]
-            ).entanglement
-            for influence in self.unproved
-        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values.
