@@ -171,12 +171,10 @@ class Losses(Sequence[Loss]):
         """Yield the unproved causes of latent i, each with the latents from which it alone doesn't separate it."""
         graph = self._guarantee.graph
         unproved = {influence.cause for influence in self._guarantee.unproved}
+        start = self._targets.indptr
         for column in graph.Ga.indices[graph.Ga.indptr[i] : graph.Ga.indptr[i + 1]].tolist():
-            if graph.actions[column] in unproved and ACTIONS in self._guarantee.predicted.using:
-                yield (
-                    graph.actions[column],
-                    self._targets.indices[self._targets.indptr[column] : self._targets.indptr[column + 1]],
-                )
+            if graph.actions[column] in unproved:
+                yield graph.actions[column], self._targets.indices[start[column] : start[column + 1]]
         if PAST_CAUSE in unproved:
             yield PAST_CAUSE, self._past.row(i)
 
