@@ -35,7 +35,7 @@ def guarantee_of(graph: CausalGraph, using: Any, *statuses: Any) -> Guarantee:
 
 
 @given(graphs(), usings, st.data())
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_the_guarantee_is_v_of_the_proved_causes(graph: CausalGraph, using: str, data: st.DataObject) -> None:
     actions, past = data.draw(statuses_of(graph))
     guarantee = guarantee_of(graph, using, actions, past)
@@ -56,6 +56,7 @@ def test_the_guarantee_is_v_of_the_proved_causes(graph: CausalGraph, using: str,
 
 
 @given(graphs(), usings)
+@settings(max_examples=40)
 def test_if_influence_holds_for_all_causes_the_guarantee_is_the_verdict(
     graph: CausalGraph, using: Any
 ) -> None:
@@ -68,6 +69,7 @@ def test_if_influence_holds_for_all_causes_the_guarantee_is_the_verdict(
 
 
 @given(graphs(), usings, st.data())
+@settings(max_examples=40)
 def test_more_causes_guarantee_more(graph: CausalGraph, using: str, data: st.DataObject) -> None:
     actions, past = data.draw(statuses_of(graph))
     fewer = guarantee_of(graph, using, actions, past)
@@ -78,7 +80,7 @@ def test_more_causes_guarantee_more(graph: CausalGraph, using: str, data: st.Dat
 
 
 @given(graphs(), usings, st.data())
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_every_lost_entry_is_won_back_by_its_witnesses(
     graph: CausalGraph, using: str, data: st.DataObject
 ) -> None:
@@ -112,6 +114,7 @@ def assert_needed_together(causes: tuple[str, ...], won_back: Any, lost: set[str
 
 
 @given(graphs(), usings, st.data())
+@settings(max_examples=40)
 def test_repairs_count_what_they_win_back(graph: CausalGraph, using: Any, data: st.DataObject) -> None:
     actions, past = data.draw(statuses_of(graph))
     guarantee = guarantee_of(graph, using, actions, past)
@@ -132,6 +135,7 @@ def test_repairs_count_what_they_win_back(graph: CausalGraph, using: Any, data: 
 
 
 @given(graphs(), usings, st.data())
+@settings(max_examples=40)
 def test_undecided_causes_are_not_proved_but_said_apart(
     graph: CausalGraph, using: Any, data: st.DataObject
 ) -> None:
@@ -148,6 +152,7 @@ def test_undecided_causes_are_not_proved_but_said_apart(
 
 
 @given(graphs(), usings, st.data())
+@settings(max_examples=40)
 def test_to_dict_is_json(graph: CausalGraph, using: Any, data: st.DataObject) -> None:
     actions, past = data.draw(statuses_of(graph))
     verdict = check(graph, using, report_with(actions, past))

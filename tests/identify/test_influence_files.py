@@ -17,7 +17,7 @@ from identify.exceptions import FileAccessError, FormatError
 from identify.influence import Influence, InfluenceReport, Influences, check_influence, read_influence
 from identify.influence.report import FAMILIES
 from identify.mechanisms import Mechanisms, gaussian
-from tests.identify.command_line import Captured, json_of
+from tests.identify.command_line import Captured
 
 STATUSES = ("holds", "fails", "undecided")
 
@@ -84,7 +84,6 @@ def test_the_output_of_check_is_a_report(tmp_path: Path, capsys: Captured) -> No
     output = capsys.readouterr().out
     record = json.loads(output)["influence"]
     assert read_influence(written(tmp_path, output)).to_dict() == record
-    assert record == json_of(capsys, "check", "--mechanisms", str(model))["influence"]
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
