@@ -186,6 +186,13 @@ class SparseVAEProcedure(Procedure):
             notes.append(note)
         return notes, terms
 
+    def _shapes_change(self, step: int) -> bool:
+        """Return whether actions change shapes of distributions that a Gaussian transition does not describe."""
+        shape = self.model.shape
+        if shape.past or not shape.n_actions or self.config.noise != "gaussian" or not self.config.unmixing:
+            return False
+        return distributional_change(self.model, self.batches, self.config.seed, step) == "shape"
+
     def _refine(
         self, refinement: Refinement, step: int, before: dict[str, float]
     ) -> tuple[str, dict[str, float]]:
