@@ -4,9 +4,9 @@ Source: Durkan, Bekasov, Murray, Papamakarios, "Neural Spline Flows", arXiv 1906
 rational-quadratic transforms; the interpolation is that of Gregory and Delbourgo (1982). Outside of the box the spline
 continues as a line with the slope that it has at the edge, so that the slopes of both tails are free (in the paper, 1).
 
-The implementation is ours since it is faster: with 10 latents and 512 rows, value and gradient take 2.2 ms on one CPU
-core, those of zuko 1.6 take 5.6 ms and those of nflows 0.14 take 6.1 ms. The rows are the last dimension here, so that
-operations across the parameters of a spline run over contiguous memory.
+The implementation is ours since it is faster: for 10 latents, 512 rows and 8 bins, value and gradient take 2.8 ms on
+one CPU core; those of zuko 1.6 take 5.5 ms and those of nflows 0.14 take 6.1 ms. The rows are the last dimension here,
+so that operations across the parameters of a spline run over contiguous memory.
 """
 
 from __future__ import annotations

@@ -39,6 +39,10 @@ _NOISE_STEPS = 1_500
 _NOISE_MARGIN = 0.01
 
 
+# changes a model in place, given the batches of its training data, the settings, and the number of steps of training
+Change = Callable[[SparseVAE, Batches, TrainingConfig, int], None]
+
+
 @dataclass(frozen=True)
 class Refinement:
     """A step of post-training refinement.
@@ -46,16 +50,18 @@ class Refinement:
     Attributes:
         noun: What is refined, for the notes.
         participle: What is done to it, for the notes.
-        apply_: Changes a model in place, given the batches of its training data, the settings and the number of steps.
+        apply_: Changes a model.
         margin: Improvement of the held-out ELBO, in nats per latent, below which the change is undone.
-        alternatives: Names of the model after and before the step, if the step is a choice between two models.
+        rival_: Makes the model that the changed one must be better than, if that is not the model as it was.
+        names: Names of the changed model and of its rival, for the notes.
     """
 
     noun: str
     participle: str
-    apply_: Callable[[SparseVAE, Batches, TrainingConfig, int], None]
+    apply_: Change
     margin: float = 0.0
-    alternatives: tuple[str, str] | None = None
+    rival_: Change | None = None
+    names: tuple[str, str] | None = None
 
     def note(self, kept: bool, step: int, before: float, after: float | None, reason: str) -> str:
         """Return a note for the history.
@@ -63,12 +69,12 @@ class Refinement:
         Args:
             kept: Whether the change is kept.
             step: Number of steps of training.
-            before: Held-out negative ELBO before the change.
-            after: The same after it; None if the change could not be made.
+            before: Held-out negative ELBO before the change, or of the rival.
+            after: The same after the change; None if it could not be made.
             reason: Why it could not be made.
         """
-        if self.alternatives is not None and after is not None:
-            new, old = self.alternatives
+        if self.names is not None and after is not None:
+            new, old = self.names
             chosen, other = (new, old) if kept else (old, new)
             numbers = (after, before) if kept else (before, after)
             return (
@@ -122,6 +128,11 @@ def fit_noise_(model: SparseVAE, batches: Batches, config: TrainingConfig, step:
     _fit_noise_to_(model, Encodings.of(model, batches, step), config, step)
 
 
+def fit_gaussian_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
+    """Fit the transition as `fit_noise_` does, in place, but with Gaussian noise: so the two can be compared."""
+    _fit_noise_to_(model, Encodings.of(model, batches, step), config, step)
+
+
 def apply_flow_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
     """Fit the flow together with the transition, in place.
 
@@ -156,7 +167,8 @@ def refinements(config: TrainingConfig) -> list[Refinement]:
     if config.refinements:
         steps.append(Refinement("encodings", "refined", refine_encodings_))
     if config.noise == "auto":
-        steps.append(Refinement("noise", "fitted", fit_noise_, _NOISE_MARGIN, ("flow", "Gaussian")))
+        names = ("flow", "Gaussian")
+        steps.append(Refinement("noise", "fitted", fit_noise_, _NOISE_MARGIN, fit_gaussian_, names))
     elif config.noise == "flow":
         steps.append(Refinement("noise", "fitted", fit_noise_))
     # with all edges present, a nonlinear correction has no objective
@@ -166,8 +178,8 @@ def refinements(config: TrainingConfig) -> list[Refinement]:
 
 
 def _fit_noise_to_(model: SparseVAE, encodings: Encodings, config: TrainingConfig, step: int) -> None:
-    """Fit active noise networks and transition to encodings before the flow, and set the profiled variances."""
-    TransitionFitter(model, encodings.after(model.flow), step).fit_noise_(config, _NOISE_STEPS)
+    """Fit transition and active noise networks to encodings before the flow, and set the profiled variances."""
+    TransitionFitter(model, encodings.after(model.flow), step).fit_to_posteriors_(config, _NOISE_STEPS)
     if config.profiled:
         model.log_variance_z.copy_(_variance_z(model, encodings).log())
 

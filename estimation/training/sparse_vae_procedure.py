@@ -206,18 +206,22 @@ class SparseVAEProcedure(Procedure):
         Returns:
             A note for the history, and the held-out terms of the model as it is then.
         """
-        state, after, reason = copy.deepcopy(self.model.state_dict()), None, ""
+        state, rival, after, reason = copy.deepcopy(self.model.state_dict()), before, None, ""
+        inputs = (self.model, self.batches, self.config, step)
         try:
-            refinement.apply_(self.model, self.batches, self.config, step)
+            if refinement.rival_ is not None:
+                refinement.rival_(*inputs)
+                rival = min(before, self._held_out_terms(), key=lambda terms: terms["total"])
+                self.model.load_state_dict(state)
+            refinement.apply_(*inputs)
             after = self._held_out_terms()
         # decoders and data may be unsuitable in these ways; any other error is a fault, and is raised
         except (NotDifferentiableError, NoActiveLatentsError, _SINGULAR) as error:
             reason = one_line(error, _MAX_REASON_LENGTH)
-        shape = self.model.shape
-        margin = refinement.margin * shape.n_latents / shape.n_observed
-        kept = after is not None and after["total"] <= before["total"] - margin
+        margin = refinement.margin * self.model.shape.n_latents / self.model.shape.n_observed
+        kept = after is not None and after["total"] <= rival["total"] - margin
         total = None if after is None else after["total"]
-        note = refinement.note(kept, step, before["total"], total, reason)
+        note = refinement.note(kept, step, rival["total"], total, reason)
         if after is None or not kept:
             self.model.load_state_dict(state)
             after = before

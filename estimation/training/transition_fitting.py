@@ -49,16 +49,18 @@ class TransitionFitter:
         def misfit(rows: Tensor) -> Tensor:
             residual = self.residual(latents[rows], rows)
             log_factor = residual.log_factor if config.profiled else None
-            # of a flow, location and scale; its shape is fitted by `fit_noise_`
+            # of a flow, location and scale; its shape is fitted by `fit_to_posteriors_`
             return profiled_gaussian(residual.value.square(), log_factor)[0].sum()
 
         self.minimise_(misfit, self.model.networks.parameters(), config, max_steps)
 
-    def fit_noise_(self, config: TrainingConfig, max_steps: int) -> None:
-        """Fit the active noise networks, and the transition networks from their present weights, to the encodings."""
+    def fit_to_posteriors_(self, config: TrainingConfig, max_steps: int) -> None:
+        """Fit transition networks and active noise networks, from their present weights, to the encodings.
+
+        Unlike `fit_`, this minimises the divergence of the ELBO, which counts the uncertainty of the encodings.
+        """
         model, device = self.model, self.encodings.latents.device
         generator = torch.Generator(device).manual_seed(config.seed + self.step)
-        assert model.noise is not None
 
         def misfit(rows: Tensor) -> Tensor:
             means, factors = self.encodings.latents[rows], self.encodings.factors[rows]
@@ -70,7 +72,9 @@ class TransitionFitter:
             squared = residual.value.square() + factors[:, -1].square().sum(-1)
             return transition_misfit(residual, squared, deviations[:, -1], config.profiled)[0].sum()
 
-        parameters = [*model.networks.parameters(), *model.noise.parameters()]
+        parameters = [*model.networks.parameters()]
+        if model.noise is not None and model.noise.active:
+            parameters.extend(model.noise.parameters())
         if isinstance(model.log_variance_z, nn.Parameter):
             parameters.append(model.log_variance_z)
         self.minimise_(misfit, parameters, config, max_steps)
