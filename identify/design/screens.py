@@ -1,6 +1,6 @@
 """Screens of on/off interventions: what is missing for joint influence, and lower bounds on the actions to add.
 
-New actions add columns to the graph. By `identify.influence.expansion`, joint influence is a list of conditions "at least so
+New actions add columns to the graph. By `identify.influence.joint.expansion`, joint influence is a list of conditions "at least so
 many actions touch this set of latents, but not this latent of it". Sets of too few actions are found by minimum cuts.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from identify.influence.expansion import Shortfall, generic_rank, shortfalls
+from identify.influence.joint.expansion import Shortfall, generic_rank, shortfalls
 
 __all__ = ["Screen", "TargetLimits", "fewest_additions"]
 
@@ -93,7 +93,7 @@ def fewest_additions(screen: Screen, limits: TargetLimits) -> int | None:
         The smallest number that meets the necessary conditions below, or None if no number does.
 
     Source:
-        Ours, from the conditions of `identify.influence.expansion`: n latents need n actions with independent effects; a
+        Ours, from the conditions of `identify.influence.joint.expansion`: n latents need n actions with independent effects; a
         latent that shares s actions with another one needs s + 2; and with a latent of p parents that shares an
         action there are n + p actions.
 

@@ -1,7 +1,7 @@
 """The cheapest on/off candidates that give joint influence: an integer programme with cutting planes.
 
 Variables: x[c], candidate c is chosen; d[i], latent i is left out. For a set I of latents and a latent i of it that shares an
-action with another one, joint influence needs (`identify.influence.expansion`)
+action with another one, joint influence needs (`identify.influence.joint.expansion`)
 
     number of actions that touch I and do not target i  >=  |I|,
 
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from identify.design.prices import exact, in_whole_numbers
 from identify.design.screens import Screen
-from identify.influence.expansion import Shortfall
+from identify.influence.joint.expansion import Shortfall
 
 __all__ = ["ScreenCover", "cover_screen"]
 
@@ -134,13 +134,16 @@ class _Programme:
         """Return the choice within limits that keeps most latents, those, and a bound on their number."""
         total = max(sum(self.units), 1)
         # one latent outweighs all prices
-        objective = np.concatenate([self._scaled(total) / max(self._scaled(total).sum(), 1) / 2, np.ones(self.n)])
+        prices = self._scaled(total)
+        weight = float(math.floor(prices.sum()) + 1)
+        objective = np.concatenate([prices, np.full(self.n, weight)])
         most = self.n
         best, kept = self.greedy(budget, max_actions)
         while self._time_left() > 0 and len(kept) < most:
             result = self._solve(objective, list(self._budgets(budget, max_actions)), np.ones(self.n))
             if result.mip_dual_bound is not None:
-                most = min(most, self.n - math.ceil(result.mip_dual_bound - 0.5 - 1e-6))
+                n_left_out = (result.mip_dual_bound - prices.sum()) / weight
+                most = min(most, self.n - math.ceil(n_left_out - 1e-6))
             if result.x is None:
                 break
             chosen = result.x[: self.n_candidates] > 0.5
@@ -167,7 +170,9 @@ class _Programme:
             short = self._short(chosen, kept)
             if not short:
                 break
-            gains = sum((self._helps(found) * float(found.missing) for found in short), np.zeros(self.n_candidates))
+            gains = sum(
+                (self._helps(found) * float(found.missing) for found in short), np.zeros(self.n_candidates)
+            )
             gains = np.where(chosen, 0.0, gains / price)
             best = int(gains.argmax()) if self.n_candidates else -1
             trial = chosen.copy()

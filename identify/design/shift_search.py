@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identify.design.screens import Screen, TargetLimits
-from identify.influence.expansion import Shortfall
+from identify.influence.joint.expansion import Shortfall
 
 __all__ = ["GreedyScreen", "search_screen"]
 
