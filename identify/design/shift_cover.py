@@ -266,13 +266,15 @@ class _Programme:
         budgets: list[tuple[NDArray[np.float64], float]],
         most_left_out: NDArray[np.float64],
     ) -> scipy.optimize.OptimizeResult:
+        rows = [*self.rows, *(np.concatenate([weights, np.zeros(self.n)]) for weights, _ in budgets)]
         constraints = []
-        if self.rows:
-            matrix = scipy.sparse.csr_array(np.array(self.rows))
-            constraints.append(scipy.optimize.LinearConstraint(matrix, np.array(self.limits), np.inf))
-        for weights, limit in budgets:
-            row = np.concatenate([weights, np.zeros(self.n)])[None, :]
-            constraints.append(scipy.optimize.LinearConstraint(row, -np.inf, limit))
+        if rows:
+            matrix = np.array(rows)
+            # finite limits: with infinite ones HiGHS may print debugging output (scipy 1.17)
+            lowest, highest = np.minimum(matrix, 0).sum(axis=1), np.maximum(matrix, 0).sum(axis=1)
+            lowest[: len(self.limits)] = self.limits
+            highest[len(self.limits) :] = [limit for _, limit in budgets]
+            constraints.append(scipy.optimize.LinearConstraint(scipy.sparse.csr_array(matrix), lowest, highest))
         return scipy.optimize.milp(
             objective,
             integrality=np.ones(len(objective), dtype=np.int64),
