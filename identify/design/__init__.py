@@ -9,8 +9,9 @@ graph leaves entangled, that is, the ordered pairs (i, j), i != j, with V[i, j] 
   antichain, and Sperner's theorem gives the number of actions.
 
 Separation is necessary, not sufficient: an action with several targets must also move them in enough different ways.
-Interventions that are on or off don't. For them the design asks for joint influence (``screens.py``), for which separation
-is necessary as well: if the code of i is contained in that of j, some combination of i and j moves no more actions than j.
+Interventions that are on or off don't. For them the design asks for joint influence (``screens.py``), for which
+separation is necessary as well: if the code of i is contained in that of j, some combination of i and j moves no more
+actions than j.
 
 ===================  =============================================================
 module               contents

@@ -14,7 +14,7 @@ from identify.influence.joint import JointInfluence
 __all__ = ["ScreenDesign"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ScreenDesign(Design):
     """On/off interventions to add to a graph; ``bool(design)`` is true if joint influence holds with them.
 

@@ -1,7 +1,8 @@
 """Screens of on/off interventions: what is missing for joint influence, and lower bounds on the actions to add.
 
-New actions add columns to the graph. By `identify.influence.joint.expansion`, joint influence is a list of conditions "at least so
-many actions touch this set of latents, but not this latent of it". Sets of too few actions are found by minimum cuts.
+New actions add columns to the graph. By `identify.influence.joint.expansion`, joint influence is a list of conditions
+"at least so many actions touch this set of latents, but not this latent of it". Sets of too few actions are found by
+minimum cuts.
 """
 
 from __future__ import annotations
@@ -93,9 +94,9 @@ def fewest_additions(screen: Screen, limits: TargetLimits) -> int | None:
         The smallest number that meets the necessary conditions below, or None if no number does.
 
     Source:
-        Ours, from the conditions of `identify.influence.joint.expansion`: n latents need n actions with independent effects; a
-        latent that shares s actions with another one needs s + 2; and with a latent of p parents that shares an
-        action there are n + p actions.
+        Ours, from the conditions of `identify.influence.joint.expansion`: n latents need n actions with independent
+        effects; a latent that shares s actions with another one needs s + 2; and with a latent of p parents that shares
+        an action there are n + p actions.
 
     Example:
         >>> def fewest(n, k):

@@ -1,14 +1,14 @@
 """The cheapest on/off candidates that give joint influence: an integer programme with cutting planes.
 
-Variables: x[c], candidate c is chosen; d[i], latent i is left out. For a set I of latents and a latent i of it that shares an
-action with another one, joint influence needs (`identify.influence.joint.expansion`)
+Variables: x[c], candidate c is chosen; d[i], latent i is left out. For a set I of latents and a latent i of it that
+shares an action with another one, joint influence needs (`identify.influence.joint.expansion`)
 
     number of actions that touch I and do not target i  >=  |I|,
 
 and without i in the condition, |I| actions that touch I. Both are linear in x. If only candidate c makes i share an
-action, the condition is multiplied by x[c]; a latent of I that is left out lifts it. There is one condition per set, so those that
-the current choice violates are added, a few at a time. Every programme is a relaxation, and its bound is a bound for the
-whole problem.
+action, the condition is multiplied by x[c]; a latent of I that is left out lifts it. There is one condition per set, so
+those that the current choice violates are added, a few at a time. Every programme is a relaxation, and its bound is a
+bound for the whole problem.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class _Programme:
     # The two problems -----------------------------------------------------------------------------
 
     def solve_all(self) -> tuple[float, bool | None, Matrix | None]:
-        """Return a bound on the cost, whether all latents can be kept (None: unknown), and the cheapest choice for it."""
+        """Return a bound on the cost, whether all latents can be kept (None: unknown), and the cheapest such choice."""
         total = max(sum(self.units), 1)
         objective = np.concatenate([self._scaled(total), np.zeros(self.n)])
         bound = 0.0
@@ -274,7 +274,9 @@ class _Programme:
             lowest, highest = np.minimum(matrix, 0).sum(axis=1), np.maximum(matrix, 0).sum(axis=1)
             lowest[: len(self.limits)] = self.limits
             highest[len(self.limits) :] = [limit for _, limit in budgets]
-            constraints.append(scipy.optimize.LinearConstraint(scipy.sparse.csr_array(matrix), lowest, highest))
+            constraints.append(
+                scipy.optimize.LinearConstraint(scipy.sparse.csr_array(matrix), lowest, highest)
+            )
         return scipy.optimize.milp(
             objective,
             integrality=np.ones(len(objective), dtype=np.int64),

@@ -16,7 +16,7 @@ __all__ = ["GreedyScreen", "search_screen"]
 
 Matrix = NDArray[np.bool_]
 # restarts without a better screen after which the search ends
-_MAX_FAILURES = 20
+_MAX_FAILURES = 10
 # numbers of targets that are tried on their own, from the smallest
 _N_SIZES = 4
 

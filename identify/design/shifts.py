@@ -236,10 +236,10 @@ def _unseparable(
     reasons: dict[tuple[int, int], str] = {}
     if request.candidates is None:
         for i, j in _pairs_without_action(screen, request.limits):
-            text = f"no action may target {names[i]}"
+            reasons[i, j] = f"no action may target {names[i]}"
             if i in request.limits.allowed:
-                text = f"every action with {request.limits.smallest} targets or more that targets {names[i]} also targets {names[j]}"
-            reasons[i, j] = text
+                least = request.limits.smallest
+                reasons[i, j] = f"with {least} targets or more, an action on {names[i]} also targets {names[j]}"
     else:
         matrix = request.candidates.matrix(screen.n_latents)
         available = _n_only(np.hstack([screen.existing, matrix]))

@@ -1,22 +1,23 @@
 """On/off interventions with generic effects: whether the true latents are the one sparsest basis, by minimum cuts.
 
-Action l of a screen adds one vector b_l, with generic entries at its targets, to the mean of the latents. A direction w is
-moved by weight(w) actions, those with w . b_l != 0, and latent i by |Pa(i)| of them. The true latents are the one sparsest
-basis iff every direction with two latents or more in its support weighs more than each of those latents (theory of joint
-influence). With t(I) for the number of actions that touch a set I of latents, this is the case for n >= 2 latents iff
+Action l of a screen adds one vector b_l, with generic entries at its targets, to the mean of the latents. A direction w
+is moved by weight(w) actions, those with w . b_l != 0, and latent i by |Pa(i)| of them. The true latents are the one
+sparsest basis iff every direction with two latents or more in its support weighs more than each of those latents
+(joint influence). With t(I) for the number of actions that touch a set I of latents, this is the case for n
+>= 2 latents iff
 
 (1) t(I) >= |I| for every set I, so that no direction stays unmoved, and
 (2) t(I) >= |I| + |Pa(i)| for every set I, and every i in I that has an action in common with another latent of I.
 
 The conditions suffice. A direction without zeros on I cancels fewer than |I| actions, because their entries on I are
-generic. It therefore weighs at least t(I) - |I| + 1. Supports that share no action add their weights, so only supports in which
-every latent shares an action with another one matter. The conditions are necessary. If (1) fails, some direction
-stays unmoved. If (1) holds, each latent of I except i can be matched to an action of its own; let the latent that shares an
-action with i have this action. The direction on I that these |I| - 1 actions don't move is not an axis, has i in its
-support, and weighs at most t(I) - |I| + 1, which (2) compares with |Pa(i)|.
+generic. It therefore weighs at least t(I) - |I| + 1. Supports that share no action add their weights, so only supports
+in which every latent shares an action with another one matter. The conditions are necessary. If (1) fails, some
+direction stays unmoved. If (1) holds, each latent of I except i can be matched to an action of its own; let the latent
+that shares an action with i have this action. The direction on I that these |I| - 1 actions don't move is not an axis,
+has i in its support, and weighs at most t(I) - |I| + 1, which (2) compares with |Pa(i)|.
 
-For two latents with a common action, the smallest t(I) - |I| over the sets I with both is a minimum cut. (Ours; the tests compare
-it with all supports and all sets of actions, modulo a large prime.)
+For two latents with a common action, the smallest t(I) - |I| over the sets I with both is a minimum cut. (Ours, docs/screens.md; the
+tests compare it with all supports and all sets of actions, modulo a large prime.)
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ def shortfalls(matrix: Matrix) -> list[Shortfall]:
         matrix: Which action targets which latent, shape (n, m).
 
     Returns:
-        Nothing iff the true latents are the one sparsest basis for generic effects. Otherwise one set of latents with fewer
-        actions than latents, or for each two latents with a common action the worst set, where it fails.
+        Nothing iff the true latents are the one sparsest basis for generic effects. Otherwise one set of latents with
+        fewer actions than latents, or for each two latents with a common action the worst set, where it fails.
 
     Source:
         Ours, see the module.
@@ -102,7 +103,7 @@ def generic_rank(matrix: Matrix) -> int:
 
 
 def _capacities(matrix: Matrix) -> scipy.sparse.csr_array:
-    """Return the network: source, latents, actions, sink; one unit from the source to each latent and from each action."""
+    """Return the network source - latents - actions - sink; one unit passes into each latent and out of each action."""
     n, m = matrix.shape
     rows, columns = np.nonzero(matrix)
     latents, actions = 1 + np.arange(n), 1 + n + np.arange(m)
