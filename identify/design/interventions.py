@@ -127,7 +127,8 @@ def design_interventions(
     elif costs is not None:
         raise RequestError("costs requires candidates; with free choice every action costs 1")
     if effects:
-        from identify.design.shifts import ScreenRequest, TargetLimits, design_screen
+        from identify.design.screens import TargetLimits
+        from identify.design.shifts import ScreenRequest, design_screen
 
         n = graph.n_latents
         allowed = tuple(i for i in range(n) if i not in forbidden_rows)

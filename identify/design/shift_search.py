@@ -36,7 +36,7 @@ class GreedyScreen:
     @property
     def n_actions(self) -> int:
         """Number of new actions."""
-        return self.actions.shape[1]
+        return int(self.actions.shape[1])
 
 
 def search_screen(

@@ -239,7 +239,9 @@ def _unseparable(
             reasons[i, j] = f"no action may target {names[i]}"
             if i in request.limits.allowed:
                 least = request.limits.smallest
-                reasons[i, j] = f"with {least} targets or more, an action on {names[i]} also targets {names[j]}"
+                reasons[i, j] = (
+                    f"with {least} targets or more, an action on {names[i]} also targets {names[j]}"
+                )
     else:
         matrix = request.candidates.matrix(screen.n_latents)
         available = _n_only(np.hstack([screen.existing, matrix]))
