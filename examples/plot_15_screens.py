@@ -15,8 +15,8 @@ from identify.influence import check_joint_generic
 from identify.plot import plot_design
 
 # %%
-# Six genes, and a pilot screen with guides for seven pairs of them. Every gene is separated from every other one by some
-# guide pair, so the graphical criterion is met.
+# Six genes, and a pilot screen with guides for seven pairs of them. Some guide pair separates each gene from each other
+# one, so the graphical criterion is met.
 genes = ["raf", "mek", "erk", "akt", "pkc", "p38"]
 ring = list(zip(genes, [*genes[1:], genes[0]], strict=True))
 pairs = [*ring, ("raf", "akt")]
@@ -33,8 +33,8 @@ for direction in joint.directions[:2]:
     print("-", direction)
 
 # %%
-# A combination of genes that fewer guide pairs move than the genes in it saves edges, so the model takes it for a latent.
-# Which guide pairs should be added?
+# A combination of genes in which guide pairs cancel saves edges, so the model takes it for a latent. Which guide pairs
+# should be added?
 design = design_interventions(pilot, min_targets=2, max_targets=2, effects="shifts")
 print(design)
 print("at least", round(design.lower_bound), "are needed")

@@ -207,10 +207,8 @@ class _Programme:
         ]
 
     def _helps(self, found: Shortfall) -> Matrix:
-        helps: Matrix = self.candidates[list(found.support)].any(axis=0)
-        if found.latent is not None:
-            helps &= ~self.candidates[found.latent]
-        return helps
+        helps = np.asarray(self.candidates[list(found.support)].any(axis=0))
+        return helps if found.latent is None else helps & ~self.candidates[found.latent]
 
     def _add_violated(self, chosen: Matrix, kept: NDArray[np.intp]) -> int:
         """Add the conditions that a choice violates; return their number."""

@@ -16,8 +16,8 @@ direction stays unmoved. If (1) holds, each latent of I except i can be matched 
 that shares an action with i have this action. The direction on I that these |I| - 1 actions don't move is not an axis,
 has i in its support, and weighs at most t(I) - |I| + 1, which (2) compares with |Pa(i)|.
 
-For two latents with a common action, the smallest t(I) - |I| over the sets I with both is a minimum cut. (Ours, docs/screens.md; the
-tests compare it with all supports and all sets of actions, modulo a large prime.)
+For two latents with a common action, the smallest t(I) - |I| over the sets I with both is a minimum cut. (Ours,
+docs/screens.md; the tests compare it with all supports and all sets of actions, modulo a large prime.)
 """
 
 from __future__ import annotations
