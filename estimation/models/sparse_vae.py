@@ -163,6 +163,10 @@ class SparseVAE(Representation):
             self.state_dependent = self.profiled_factor = True
             self.networks.add_zero_output_()
 
+    def add_noise_(self, config: TrainingConfig, generator: torch.Generator) -> None:
+        """Give the model inactive noise networks, in place; ``noise = None`` removes them again."""
+        self.noise = self._noise_networks(config, generator).to(self.x_mean.device, self.x_mean.dtype)
+
     def adapt_to_(self, tensors: Mapping[str, Tensor]) -> None:
         """Let variances vary if those of the model that was stored as these tensors did, in place."""
         last_bias = tensors.get(f"networks.biases.{len(self.networks.biases) - 1}")

@@ -19,12 +19,12 @@ from estimation.history import History, Record
 from estimation.trained import TrainedModel
 from estimation.training import checkpointing
 from estimation.training.baseline_procedure import BaselineProcedure
+from estimation.training.distributional_change import VARYING_NOTE
 from estimation.training.procedure import Initialisation, Procedure, StepLoss
 from estimation.training.progress import Advance, progress_line
 from estimation.training.requirements import require_finite
 from estimation.training.sparse_vae_procedure import SparseVAEProcedure
 from estimation.training.starts import best_start
-from estimation.training.varying_variance import VARYING_NOTE
 
 __all__ = ["Run", "fit"]
 

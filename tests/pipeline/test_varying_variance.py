@@ -16,7 +16,7 @@ from estimation.history import Record
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training import fit, starts
-from estimation.training.varying_variance import VARYING_NOTE
+from estimation.training.distributional_change import VARYING_NOTE
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
 
