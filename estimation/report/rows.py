@@ -141,8 +141,15 @@ def training_facts(model: TrainedModel) -> Facts:
     facts: Facts = []
     budgets = {name: getattr(model.config, f"max_edges_{name}", None) for name in ("actions", "past")}
     for name, count in _edge_counts(model).items():
+        if name == "past" and model.sparse_columns.past_is_dense:
+            facts.append(("edges of G^z", "all (dense: not learned)"))
+            continue
         budget = "no budget" if budgets[name] is None else f"budget {budgets[name]}"
         facts.append((f"edges of {_MATRICES[name]}", f"{count} ({budget})"))
+    if dense := model.sparse_columns.dense_actions:
+        facts.append(
+            ("dense columns of G^a", f"{listed(dense)} (all edges present, not learned, not counted)")
+        )
     if model.history.records:
         last = model.history.records[-1]
         if last.has_bound:
@@ -189,7 +196,9 @@ def score_facts(outcome: Evaluation) -> Facts:
             if value is not None:
                 facts.append((name, f"{value:.3f} (held out {held_out:.3f})"))
     if (errors := outcome.errors) is not None:
-        facts.append(("SHD", f"{errors.distance} ({errors.missing} missing, {errors.extra} extra)"))
+        counted = f"{errors.missing} missing, {errors.extra} extra"
+        left_out = "" if outcome.sparse_columns.complete else f"; {outcome.sparse_columns}, left out"
+        facts.append(("SHD", f"{errors.distance} ({counted}{left_out})"))
         facts += _edge_facts("missing edges", errors.missing_edges)
         facts += _edge_facts("extra edges", errors.extra_edges)
     return facts
@@ -239,6 +248,7 @@ def training_record(model: TrainedModel) -> dict[str, Any]:
         }
     return {
         "edges": _edge_counts(model),
+        **model.sparse_columns.to_dict(),
         "graph": graph_record(model.graph),
         "negative_elbo": elbo,
         "steps": 0 if last is None else last.step,
@@ -263,7 +273,8 @@ def graph_record(graph: CausalGraph) -> dict[str, Any]:
 
 
 def _edge_counts(model: TrainedModel) -> dict[str, int]:
-    counts = {"actions": int(model.graph.Ga.nnz), "past": int(model.graph.Gz.nnz)}
+    learned = model.sparse_columns.part_of(model.graph)
+    counts = {"actions": int(learned.Ga.nnz), "past": int(learned.Gz.nnz)}
     return {name: count for name, count in counts.items() if name in model.model.edges}
 
 
