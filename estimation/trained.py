@@ -30,7 +30,7 @@ from estimation.history import History
 from estimation.models.convolutional import describe
 from estimation.models.representation import Batch, Representation, as_tensor
 from estimation.storage.folders import write_folder
-from identify.formats import FORMATS
+from identify.formats.structured import graph_json
 from identify.graph import CausalGraph
 
 __all__ = [
@@ -171,6 +171,11 @@ class TrainedModel:
         return self.config.sparse_columns(self.action_names, self.model.shape.past)
 
     @property
+    def sparse_graph(self) -> CausalGraph:
+        """The learned graph without the edges in dense columns, which were not learned."""
+        return self.sparse_columns.part_of(self.graph)
+
+    @property
     def sparse_actions(self) -> tuple[str, ...]:
         """Names of the actions whose columns of G^a were learned; the others have all their edges in `graph`."""
         return self.sparse_columns.actions
@@ -245,7 +250,8 @@ class TrainedModel:
                 if hasattr(self.model, name)
             },
         }
-        companions = {GRAPH: FORMATS["json"].write(self.graph)} if self.model.edges else {}
+        metadata = {} if self.sparse_columns.complete else self.sparse_columns.to_dict()
+        companions = {GRAPH: graph_json(self.graph, metadata)} if self.model.edges else {}
         write_folder(folder, KIND, content, self.model.state_dict(), companions, announced)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -271,8 +277,7 @@ class TrainedModel:
         parts = [f"{shape.n_observed} observed", f"{shape.n_latents} latents"]
         parts += [f"{shape.n_actions} actions"] * bool(shape.n_actions)
         parts += ["a past"] * shape.past
-        n_edges = self.sparse_columns.part_of(self.graph).n_edges
-        parts += [f"{n_edges} edges" if self.model.edges else self.method]
+        parts += [f"{self.sparse_graph.n_edges} edges" if self.model.edges else self.method]
         parts += [f"{self.sparse_columns}"] * (not self.sparse_columns.complete)
         return f"TrainedModel({', '.join(parts)})"
 

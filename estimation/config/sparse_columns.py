@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from estimation.exceptions import ConfigError
-from identify.graph import CausalGraph
 from identify.names import quoted, shown
 from identify.wording import listed
+
+if TYPE_CHECKING:
+    from identify.graph import CausalGraph
 
 __all__ = ["SparseColumns", "checked_sparse_actions"]
 
@@ -31,6 +33,7 @@ class SparseColumns:
         past_is_dense: Whether G^z is dense.
 
     Example:
+        >>> from identify.graph import CausalGraph
         >>> columns = SparseColumns.of(["pull"], True, ["push", "pull"])
         >>> columns
         SparseColumns(actions=('pull',), dense_actions=('push',), past_is_dense=False)
@@ -81,6 +84,8 @@ class SparseColumns:
         """
         if self.complete:
             return graph
+        from identify.graph import CausalGraph
+
         Ga = graph.Ga.toarray()
         Ga[:, [name in self.dense_actions for name in graph.actions]] = False
         Gz = None if self.past_is_dense else graph.Gz
@@ -89,6 +94,15 @@ class SparseColumns:
     def positions(self, action_names: Sequence[str]) -> tuple[int, ...]:
         """Return the positions of the sparse columns of G^a."""
         return tuple(k for k, name in enumerate(action_names) if name in self.actions)
+
+    def masks(self, action_names: Sequence[str]) -> dict[str, list[bool]]:
+        """Return whether each column is sparse, by ``"actions"`` and ``"past"``, for masks that have dense columns."""
+        masks: dict[str, list[bool]] = {}
+        if self.dense_actions:
+            masks["actions"] = [name in self.actions for name in action_names]
+        if self.past_is_dense:
+            masks["past"] = []
+        return masks
 
     def __str__(self) -> str:
         names = [listed(self.dense_actions)] * bool(self.dense_actions) + ["all of G^z"] * self.past_is_dense

@@ -211,7 +211,7 @@ def evaluate(
         # a baseline learns no graph
         errors=None
         if graph is None or not model.model.edges
-        else structural_hamming(columns.part_of(graph), columns.part_of(model.graph), permutation),
+        else structural_hamming(columns.part_of(graph), model.sparse_graph, permutation),
         prediction=prediction,
         learned=learned,
         comparison=None if prediction is None else compare(prediction.entanglement, learned),

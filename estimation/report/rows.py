@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from identify.wording import listed
 
 if TYPE_CHECKING:
+    from estimation.config.sparse_columns import SparseColumns
     from estimation.evaluation.comparison import Comparison
     from estimation.evaluation.scores import Evaluation
     from estimation.evaluation.verification import Verification
@@ -23,6 +24,7 @@ __all__ = [
     "TRUST_COLUMNS",
     "Facts",
     "LatentRow",
+    "dense_facts",
     "distance_facts",
     "elbo_facts",
     "graph_record",
@@ -122,7 +124,25 @@ def verification_facts(verification: Verification) -> Facts:
                 f"{n_confirmed} of {len(comparison.blocks)} blocks confirmed",
             )
         )
-    return facts
+    return facts + dense_facts(verification.sparse_columns)
+
+
+def dense_facts(columns: Mapping[str, SparseColumns]) -> Facts:
+    """Return the dense columns of each model that has some; comparisons of graphs leave them out.
+
+    Args:
+        columns: The columns, by name of the model.
+
+    Example:
+        >>> from estimation.config.sparse_columns import SparseColumns
+        >>> dense_facts({"one": SparseColumns(("push",)), "two": SparseColumns((), ("push",))})
+        [('not learned in two', 'dense columns: push; left out of the comparison')]
+    """
+    return [
+        (f"not learned in {name}", f"{columns}; left out of the comparison")
+        for name, columns in columns.items()
+        if not columns.complete
+    ]
 
 
 def training_facts(model: TrainedModel) -> Facts:
@@ -273,7 +293,7 @@ def graph_record(graph: CausalGraph) -> dict[str, Any]:
 
 
 def _edge_counts(model: TrainedModel) -> dict[str, int]:
-    learned = model.sparse_columns.part_of(model.graph)
+    learned = model.sparse_graph
     counts = {"actions": int(learned.Ga.nnz), "past": int(learned.Gz.nnz)}
     return {name: count for name, count in counts.items() if name in model.model.edges}
 
