@@ -186,7 +186,8 @@ def _positions(sparse_actions: Sequence[str | int] | None, action_names: Sequenc
             column = list(action_names).index(entry)
         elif entry >= len(action_names):
             raise ConfigError(
-                f"sparse_actions holds position {shown(entry)}, counted from 0, of {len(action_names)} actions; {there_are}"
+                f"sparse_actions holds position {shown(entry)}, counted from 0, of {len(action_names)} actions; "
+                f"{there_are}"
             )
         else:
             column = entry
