@@ -14,7 +14,7 @@ from estimation.plot import plot_comparison, plot_graphs
 from estimation.simulate import simulate
 from estimation.simulate.mechanisms import from_sympy
 from estimation.training import fit
-from identify.entanglement import predict_entanglement
+from identify.criterion import check
 from identify.influence import check_influence
 from identify.mechanisms import Mechanisms, gaussian
 
@@ -33,8 +33,8 @@ mechanisms = Mechanisms([z1, z2], densities, [stress, drug])
 graph = mechanisms.graph
 
 # %%
-# Stress moves the pair in one direction only: the difference of the two latents does not change. Its influence fails, and
-# that of the drug holds.
+# Stress moves the pair in one direction only: the difference of the two latents does not change. Its influence fails,
+# and that of the drug holds.
 report = check_influence(mechanisms)
 for influence in report.actions.values():
     print(f"{influence.cause}: {influence.status}")
@@ -42,11 +42,9 @@ for influence in report.actions.values():
 # %%
 # The theory uses one action at a time, so what follows from the drug is still guaranteed: z2 is not mixed with z1. Rows
 # and columns are the latents; z1 may mix with z2, since no action targets it alone.
-sparse_actions = [name for name, influence in report.actions.items() if influence]
-config = TrainingConfig(max_edges_actions=1, sparse_actions=sparse_actions, steps=N_STEPS, starts=1)
-columns = config.sparse_columns(graph.actions, past=False)
-promise = predict_entanglement(columns.part_of(graph))
-print(promise.matrix.toarray().astype(int))
+guarantee = check(graph, influence=report).guarantee
+print(guarantee)
+print(guarantee.entanglement.matrix.toarray().astype(int))
 
 # %%
 # The guarantee requires that the learned graph is no denser *in the columns of these actions*. With a budget for all
@@ -66,6 +64,9 @@ plot_comparison(mixed.comparison)
 # %%
 # With ``sparse_actions``, budget, estimated number of edges and unmixing use the column of the drug alone. The column
 # of stress stays dense: all its edges are present, and none is learned or counted.
+config = TrainingConfig(
+    max_edges_actions=guarantee.budget.actions, sparse_actions=guarantee.actions, steps=N_STEPS, starts=1
+)
 model = fit(data, config)
 outcome = evaluate(model, test)
 print(outcome)

@@ -64,39 +64,59 @@ TimeLimit = Annotated[
 
 @dataclass(frozen=True)
 class _Answers:
-    """The answers of a report, in words.
+    """The answers of a report for the causes of a dataset.
 
     Attributes:
         source: Name of the file.
-        report: The report.
+        actions: The answers for the actions, in the order of the data.
+        past: The answer for the past; None without one.
     """
 
     source: str
-    report: InfluenceReport
+    actions: tuple[Influence, ...]
+    past: Influence | None
 
-    def require_actions(self, names: tuple[str, ...]) -> None:
-        unshared = sorted(set(names) ^ set(self.report.actions))
+    @classmethod
+    def of(cls, source: str, report: InfluenceReport, dataset: Dataset) -> _Answers:
+        """Return the answers that are about the actions and the past of a dataset.
+
+        Raises:
+            DataError: If the report is about other actions.
+        """
+        from identify.conditions import decided_causes
+        from identify.graph import CausalGraph
+        from identify.neighbourhoods import ACTIONS, PAST
+
+        names = dataset.action_names
+        unshared = sorted(set(names) ^ set(report.actions))
         if unshared:
             raise DataError(
-                f"{self.source}: is about other actions than the data: {listed(map(shown, unshared), _MAX_LISTED)} on "
+                f"{source}: is about other actions than the data: {listed(map(shown, unshared), _MAX_LISTED)} on "
                 f"one side only; the data have {listed(names, _MAX_LISTED) or 'none'}"
             )
+        # one latent with all causes stands for the graph, which is unknown
+        causes = CausalGraph(Ga=[[True] * len(names)], latents=["latent"], actions=names)
+        used = (ACTIONS, PAST) if dataset.n_steps > 1 else (ACTIONS,)
+        answers = decided_causes(report, causes, used)
+        return cls(source, answers[: len(names)], next(iter(answers[len(names) :]), None))
+
+    @property
+    def proved(self) -> tuple[str, ...]:
+        """Names of the actions whose influence is proved."""
+        return tuple(influence.cause for influence in self.actions if influence)
 
     def line(self, config: TrainingConfig, past: bool) -> str:
         """Return which columns are sparse, and why the others are dense, in one line."""
-        actions = self.report.actions
-        held = [name for name, influence in actions.items() if influence]
-        dense = [f"{shown(name)} ({_why(influence)})" for name, influence in actions.items() if not influence]
+        dense = [
+            f"{shown(influence.cause)} ({_why(influence)})" for influence in self.actions if not influence
+        ]
         parts = []
-        if actions:
-            parts.append(f"sparse columns of G^a: {listed(held, _MAX_LISTED) or 'none'}")
+        if self.actions:
+            proved = listed(map(shown, self.proved), _MAX_LISTED)
+            parts.append(f"sparse columns of G^a: {proved or 'none'}")
             parts += [f"left dense: {listed(dense, _MAX_LISTED)}"] * bool(dense)
         if past:
-            parts.append(
-                "G^z sparse"
-                if config.sparse_past
-                else f"G^z left dense ({_why(self.report.past)} for the past)"
-            )
+            parts.append("G^z sparse" if config.sparse_past else f"G^z left dense ({_why(self.past)})")
         return f"influence by {shown(self.source)}: {'; '.join(parts)}"
 
 
@@ -132,20 +152,18 @@ def sparse_by_influence(
         raise ConfigError(f"{name} is set, and {option} determines it too; keep one")
     file = influence if mechanisms is None else mechanisms
     assert file is not None
-    answers = _Answers(f"{file}", _report(mechanisms, file, family, time_limit))
-    answers.require_actions(dataset.action_names)
+    answers = _Answers.of(f"{file}", _report(mechanisms, file, family, time_limit), dataset)
     past = dataset.n_steps > 1
-    actions = [name for name, held in answers.report.actions.items() if held]
-    sparse_past = bool(answers.report.past)
-    _require_budgets_of_causes(config, answers, bool(actions), not past or sparse_past)
-    if not actions and not (past and sparse_past):
+    sparse_past = bool(answers.past)
+    _require_budgets_of_causes(config, answers, not past or sparse_past)
+    if not answers.proved and not (past and sparse_past):
         raise ConfigError(
             f"by {answers.source} influence is sufficient for no cause, so that no column can be sparse; set "
             "sparsity=none, or choose columns with --sparse-actions"
         )
     chosen = config.replace(
         # all of them is the default, and stays it
-        sparse_actions=None if len(actions) == dataset.n_actions else actions,
+        sparse_actions=None if len(answers.proved) == dataset.n_actions else answers.proved,
         sparse_past=not past or sparse_past,
     )
     return chosen, answers.line(chosen, past)
@@ -172,17 +190,16 @@ def _report(mechanisms: Path | None, file: Path, family: Family, time_limit: flo
         return decide_file(file, family.value, time_limit, begin, step)[1]
 
 
-def _require_budgets_of_causes(config: TrainingConfig, answers: _Answers, actions: bool, past: bool) -> None:
+def _require_budgets_of_causes(config: TrainingConfig, answers: _Answers, past: bool) -> None:
     """Refuse a budget for a matrix without sparse columns, by the name of the report."""
     for name, is_sparse, matrix, cause in (
-        ("max_edges_actions", actions, "G^a", "no action"),
-        ("max_edges_past", past, "G^z", "the past"),
+        ("max_edges_actions", bool(answers.proved), "G^a", "is sufficient for no action"),
+        ("max_edges_past", past, "G^z", "is not sufficient for the past"),
     ):
         if getattr(config, name) is not None and not is_sparse:
-            verb = "is" if cause == "no action" else "is not"
             raise ConfigError(
-                f"{name} is set, but by {answers.source} influence {verb} sufficient for {cause}, so that {matrix} is "
-                "left dense; leave the budget out"
+                f"{name} is set, but by {answers.source} influence {cause}, so that {matrix} is left dense; leave the "
+                "budget out"
             )
 
 

@@ -86,13 +86,15 @@ def test_a_past_whose_influence_fails_is_left_free(capsys: Captured) -> None:
     train = ["train", "sequences.npz", "-o", "model", *TINY, "--steps", 4, "--max-edges-actions", 2]
     path = write_report({"a0": "holds", "a1": "holds"}, past="fails")
     out = output_of(capsys, *train, "--influence", path)
-    assert "; G^z left dense (influence fails for the past)" in out.splitlines()[0]
+    assert "; G^z left dense (influence fails)" in out.splitlines()[0]
     assert load("model").graph.Gz.toarray().all()
     assert not load("model").config.sparse_past
     assert (
         "max_edges_past is set, but by report.json influence is not sufficient for the past, so that G^z is left dense"
         in error_of(capsys, *train, "--max-edges-past", 2, "--influence", path)
     )
+    path = write_report({"a0": "holds", "a1": "holds"})
+    assert "; G^z left dense (no answer)" in output_of(capsys, *train, "--influence", path)
     path = write_report({"a0": "fails", "a1": "fails"}, past="holds")
     assert (
         "max_edges_actions is set, but by report.json influence is sufficient for no action, so that G^a is left dense"
