@@ -161,7 +161,7 @@ def checked_sparse_actions(value: Any) -> tuple[str | int, ...] | None:
         )
     entries: list[str | int] = []
     for entry in value:
-        is_position = isinstance(entry, Integral) and not isinstance(entry, bool) and int(entry) >= 0
+        is_position = not isinstance(entry, bool) and isinstance(entry, Integral) and int(entry) >= 0
         if not is_position and not isinstance(entry, str):
             raise ConfigError(
                 f"sparse_actions holds {quoted(entry)}; an entry is the name of an action, or its position from 0"
