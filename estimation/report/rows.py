@@ -210,6 +210,8 @@ def score_facts(outcome: Evaluation) -> Facts:
         [('SHD', '1 (1 missing, 0 extra)'), ('missing edges', 'a0 → z1')]
     """
     facts: Facts = []
+    if outcome.prediction is not None and not outcome.sparse_columns.complete:
+        facts.append(("prediction", f"from sparse columns alone; {outcome.sparse_columns}, left out"))
     if outcome.scores is not None and outcome.held_out is not None:
         for name, field in (("MCC", "mcc"), ("R_con", "r_con"), ("R", "r")):
             value, held_out = getattr(outcome.scores, field), getattr(outcome.held_out, field)

@@ -205,6 +205,7 @@ def test_evaluation_is_about_the_sparse_columns(
     record = evaluation.to_dict()
     assert (record["sparse_actions"], record["dense_actions"]) == (["a1", "a3"], ["a0", "a2"])
     facts = dict(score_facts(evaluation))
+    assert facts["prediction"] == "from sparse columns alone; dense columns: a0, a2, left out"
     assert facts["SHD"].endswith("; dense columns: a0, a2, left out)")
     assert "dense columns: a0, a2" in repr(evaluation)
 
