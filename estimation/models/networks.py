@@ -22,6 +22,7 @@ __all__ = [
     "WithLinearInput",
     "WithLinearOutput",
     "leaky_relu_tangents",
+    "parameter_or_buffer",
     "require_outputs",
     "require_trainable",
 ]
@@ -257,3 +258,8 @@ def _compose_after_(layer: nn.Linear, matrix: Tensor, offset: Tensor) -> None:
 def _compose_before_(layer: nn.Linear, matrix: Tensor, offset: Tensor) -> None:
     layer.bias.copy_(layer.bias + layer.weight @ offset)
     layer.weight.copy_(layer.weight @ matrix)
+
+
+def parameter_or_buffer(values: Tensor, learned: bool) -> Tensor:
+    """Return a parameter of a module if the values are learned, and a buffer otherwise."""
+    return nn.Parameter(values) if learned else nn.Buffer(values)

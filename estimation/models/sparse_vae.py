@@ -13,6 +13,7 @@ latents follow p(z | a).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -26,11 +27,12 @@ from estimation.exceptions import ConfigError
 from estimation.models.elbo import negative_elbo
 from estimation.models.flow import ResidualFlow
 from estimation.models.jacobian import batch_jacobian
-from estimation.models.masks import EdgeMasks, Masks
+from estimation.models.masks import EdgeMasks, Masks, joint_mask
 from estimation.models.networks import (
     MLP,
     WithLinearInput,
     WithLinearOutput,
+    parameter_or_buffer,
     require_outputs,
     require_trainable,
 )
@@ -42,6 +44,8 @@ from estimation.models.splines import RationalQuadraticSpline
 from estimation.models.transitions import TransitionNetworks, TransitionResidual
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from estimation.config.training import TrainingConfig
 
 __all__ = ["SparseVAE"]
@@ -110,24 +114,24 @@ class SparseVAE(Representation):
         # v exp(g) with a profiled v: g starts at 0 and is bounded
         self.profiled_factor = config.variance == "profiled_state_dependent"
         n, d_x = shape.n_latents, shape.n_observed
+        sizes = (config.width, config.depth, generator, config.skip)
         require_trainable(encoder=encoder, decoder=decoder)
         # compared with None, since an empty nn.Sequential is falsy
-        self.encoder = _mlp(d_x, n, config, generator) if encoder is None else WithLinearOutput(encoder, n)
-        self.decoder = _mlp(n, d_x, config, generator) if decoder is None else WithLinearInput(decoder, n)
+        self.encoder = MLP(d_x, n, *sizes) if encoder is None else WithLinearOutput(encoder, n)
+        self.decoder = MLP(n, d_x, *sizes) if decoder is None else WithLinearInput(decoder, n)
         # the posterior noise of a user-supplied encoder reads its outputs: a linear map of all pixels of an image
         # would cost more than the encoder itself
-        full = config.posterior == "full"
-        self.posterior_noise = PosteriorNoise(d_x if encoder is None else n, n, full, generator)
+        n_inputs = d_x if encoder is None else n
+        self.posterior_noise = PosteriorNoise(n_inputs, n, config.posterior == "full", generator)
         self.networks = self._transition_networks(config, generator)
         self.flow = ResidualFlow(n, config.flow_blocks, _FLOW_WIDTH, generator)
         self.refinement = Refinement(n)
         self.past_masks = EdgeMasks(shape.n_latents, shape.n_latents if shape.past else 0)
         self.action_masks = EdgeMasks(shape.n_latents, shape.n_actions)
         learned = config.variance in ("learned", "state_dependent")
-        self.log_variance_x = _parameter_or_buffer(torch.zeros((), **CPU_FLOAT32), learned)
-        initial = config.fixed_variance if config.variance == "fixed" else 1.0
-        log_variance = torch.tensor(initial, **CPU_FLOAT32).log()
-        self.log_variance_z = _parameter_or_buffer(log_variance.expand(shape.n_latents).clone(), learned)
+        self.log_variance_x = parameter_or_buffer(torch.zeros((), **CPU_FLOAT32), learned)
+        initial = math.log(config.fixed_variance) if config.variance == "fixed" else 0.0
+        self.log_variance_z = parameter_or_buffer(torch.full((n,), initial, **CPU_FLOAT32), learned)
         # drawn last, so that all other weights are those of a model with Gaussian noise
         self.noise = self._noise_networks(config, generator) if config.noise != "gaussian" else None
         # user-supplied networks may have another dtype or device
@@ -234,7 +238,7 @@ class SparseVAE(Representation):
     def initial(self, n_rows: int) -> Normal:
         """Return p(z^1), a standard normal of shape (n_rows, n)."""
         zeros = self.x_mean.new_zeros(n_rows, self.shape.n_latents)
-        return Normal(zeros, torch.ones_like(zeros), validate_args=False)
+        return Normal(zeros, zeros + 1, validate_args=False)
 
     def transition(
         self, past: Tensor | None, actions: Tensor | None, masks: Masks | None = None
@@ -367,6 +371,16 @@ class SparseVAE(Representation):
         self.decoder.compose_before_(inverse, -inverse @ offset)
         self.posterior_noise.change_basis_(matrix)
 
+    def set_sparse_columns_(self, actions: Sequence[int], past: bool) -> None:
+        """Leave columns of the masks dense: all their edges stay present, and none of them counts.
+
+        Args:
+            actions: Positions of the sparse columns of G^a.
+            past: Whether G^z is sparse.
+        """
+        self.action_masks.set_sparse_columns_(actions)
+        self.past_masks.set_sparse_columns_(range(self.past_masks.logits.shape[1]) if past else ())
+
     @property
     def edges(self) -> dict[str, EdgeMasks]:
         """The non-empty masks by the kind of their columns, ``"past"`` or ``"actions"``."""
@@ -374,8 +388,7 @@ class SparseVAE(Representation):
         return {kind: masks for kind, masks in masks_by_kind.items() if masks.logits.numel()}
 
     def _refined(self, standardised: Tensor, latents: Tensor) -> Tensor:
-        refined: Tensor = self.refinement(self.decoder, standardised, latents, self.log_variance_x.exp())
-        return refined
+        return self.refinement(self.decoder, standardised, latents, self.log_variance_x.exp())  # type: ignore[no-any-return]
 
     def _inputs(self, past: Tensor | None, actions: Tensor | None) -> Tensor:
         """Concatenate past latents and standardised actions, the inputs of the transition networks."""
@@ -386,22 +399,4 @@ class SparseVAE(Representation):
 
     def _joint_mask(self, masks: Masks) -> Tensor | None:
         """Concatenate the masks of past latents and actions, as their inputs are; None if all edges are present."""
-        pairs = [(masks.past, self.past_masks), (masks.actions, self.action_masks)]
-        pairs = [(mask, edges) for mask, edges in pairs if edges.logits.numel()]
-        if all(mask is None for mask, _ in pairs):
-            return None
-        n_rows = next((mask.shape[0] for mask, _ in pairs if mask is not None and mask.dim() == 3), None)
-        return torch.cat([_expanded(mask, edges, n_rows) for mask, edges in pairs], dim=-1)
-
-
-def _expanded(mask: Tensor | None, edges: EdgeMasks, n_rows: int | None) -> Tensor:
-    mask = torch.ones_like(edges.logits) if mask is None else mask
-    return mask.expand(n_rows, -1, -1) if n_rows is not None and mask.dim() == 2 else mask
-
-
-def _mlp(n_inputs: int, n_outputs: int, config: TrainingConfig, generator: torch.Generator) -> MLP:
-    return MLP(n_inputs, n_outputs, config.width, config.depth, generator, config.skip)
-
-
-def _parameter_or_buffer(values: Tensor, learned: bool) -> Tensor:
-    return nn.Parameter(values) if learned else nn.Buffer(values)
+        return joint_mask([(masks.past, self.past_masks), (masks.actions, self.action_masks)])

@@ -77,6 +77,7 @@ def share_without_edges(model: SparseVAE, batches: Batches, step: int) -> float:
     residuals, _, basis = _regressed(latents, actions)
     effects = DistributionalEffects.of(residuals / residuals.std(0), basis.singles())
     sizes = effects.squared_sizes(torch.eye(latents.shape[1], dtype=torch.float64)).clamp_min(0)
+    # edges of dense columns are all present
     absent = ~model.action_masks.support().cpu()
     return float(sizes[absent].sum() / sizes.sum().clamp_min(_MIN_SIZE))
 
