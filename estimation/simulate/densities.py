@@ -24,8 +24,8 @@ __all__ = ["DensityMechanism"]
 
 Array = NDArray[np.float64]
 
-# conditions integrated at once: some 20 MB of panels
-_CHUNK = 2_048
+# conditions integrated at once: some 5 MB of panels
+_CHUNK = 512
 _UNIFORM_STEPS = 2.0**53
 # rows among which repeated conditions are looked for
 _N_PROBED = 2_000

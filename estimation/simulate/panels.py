@@ -14,7 +14,7 @@ conditions hold for each of them, relative to the whole mass:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +28,17 @@ Evaluate = Callable[[Array, Rows], Array]
 
 #: Densities are integrated from -MAX_Z to MAX_Z.
 MAX_Z = 1e75
-_TOLERANCE = 1.5e-7
+_MAX_LOG_ERROR = np.log(1.5e-7)
 # sum of all errors of a row that is still accepted, relative to its mass
 _MAX_ERROR = 1e-5
 _NEGLIGIBLE, _PRUNED = np.log(1e-10), np.log(1e-25)
-# differences of log-densities
-_MAX_HIDDEN, _MAX_STEEPNESS = 1.0, 8.0
-_MAX_ROUNDS = 250
+# differences of log-densities between neighbouring nodes
+_MAX_HIDDEN, _MAX_STEEPNESS = 1.0, 2.0
+_MAX_ROUNDS, _MAX_DEPTH = 60, 10
 _BOOLE = np.array([7, 32, 12, 32, 7]) / 90
 _SIMPSON = np.array([1, 4, 2, 4, 1]) / 12
 _NODES = np.linspace(0, 1, 5)
+_BETWEEN = np.linspace(0.125, 0.875, 4)
 _INNER = np.arcsinh(np.arange(-16.0, 17.0))
 
 
@@ -61,41 +62,32 @@ class Panels:
         row: Density that each panel belongs to, shape (P,).
         left: Left ends in s, shape (P,).
         width: Widths in s, shape (P,).
-        logs: Logarithms of the density of s at the five nodes, shape (P, 5).
+        components: Logarithms of the components of the density of s at the five nodes, shape (5, K, P).
+        slopes: Slopes of these logarithms from the nodes next to the panel to its first and last node, shape (2, K, P).
         log_mass: Logarithms of the integrals, shape (P,).
         log_error: Logarithms of the differences between Boole's and Simpson's rule, shape (P,).
         log_bound: Logarithms of the masses that a hidden peak may have, shape (P,).
         steep: Whether the density varies by many orders of magnitude, shape (P,).
-        components: Log-densities of the components at the nodes, shape (K, P, 5).
     """
 
     row: Rows
     left: Array
     width: Array
-    logs: Array
+    components: Array
+    slopes: Array
     log_mass: Array
     log_error: Array
     log_bound: Array
     steep: NDArray[np.bool_]
-    components: Array
 
-    def __getitem__(self, chosen: NDArray[np.bool_]) -> Panels:
-        return Panels(
-            *(
-                values[chosen]
-                for values in (
-                    self.row,
-                    self.left,
-                    self.width,
-                    self.logs,
-                    self.log_mass,
-                    self.log_error,
-                    self.log_bound,
-                    self.steep,
-                )
-            ),
-            self.components[:, chosen],
-        )
+    @property
+    def logs(self) -> Array:
+        """Logarithms of the density of s at the five nodes, shape (5, P)."""
+        return _log_sum(self.components)
+
+    def take(self, chosen: Rows) -> Panels:
+        """Return the panels at some positions."""
+        return Panels(*(getattr(self, item.name)[..., chosen] for item in fields(self)))
 
 
 def integrate(evaluate: Evaluate, n_rows: int) -> Panels:
@@ -122,24 +114,20 @@ def integrate(evaluate: Evaluate, n_rows: int) -> Panels:
     active = _first_panels(evaluate, n_rows)
     finished: list[Panels] = []
     for _ in range(_MAX_ROUNDS):
-        log_total = _log_totals(active, n_rows)
-        relative = log_total[active.row]
-        split = (active.log_error - relative > np.log(_TOLERANCE)) | (
-            active.log_bound - relative > _NEGLIGIBLE
-        )
+        relative = _log_totals(active, n_rows)[active.row]
+        split = active.log_error - relative > _MAX_LOG_ERROR
+        split |= active.log_bound - relative > _NEGLIGIBLE
         split |= active.steep & (active.log_mass - relative > _NEGLIGIBLE)
         split &= active.width > 64 * np.spacing(np.abs(active.left) + active.width)
         unfinished = np.zeros(n_rows, dtype=bool)
         unfinished[active.row[split]] = True
         is_finished = ~unfinished[active.row]
-        finished.append(active[is_finished])
+        finished.append(active.take(np.flatnonzero(is_finished)))
         if not split.any():
             break
-        keep = ~split & ~is_finished
-        keep &= (
-            np.maximum(active.log_bound, np.maximum(active.log_mass, active.log_error)) - relative > _PRUNED
-        )
-        active = _joined([active[keep], _halves(evaluate, active[split])])
+        largest = np.maximum(active.log_bound, np.maximum(active.log_mass, active.log_error))
+        kept = active.take(np.flatnonzero(~split & ~is_finished & (largest - relative > _PRUNED)))
+        active = _joined([kept, *_divided(evaluate, active.take(np.flatnonzero(split)))])
     else:
         raise NotIntegrableError(np.unique(active.row))
     panels = _joined(finished)
@@ -161,15 +149,23 @@ def _first_panels(evaluate: Evaluate, n_rows: int) -> Panels:
     components = _log_density_of_s(evaluate, np.tile(grid, n_rows), rows)
     components = components.reshape(len(components), n_rows, len(grid))
     _require_no_overflow(components)
-    index = 4 * np.arange(len(nodes))[:, None] + np.arange(5)
-    components = components[:, :, index].reshape(len(components), n_rows * len(nodes), 5)
+    with np.errstate(invalid="ignore"):
+        slopes = np.diff(components) / np.diff(grid)
+    # there are no nodes beyond the grid
+    slopes = np.pad(slopes, ((0, 0), (0, 0), (1, 1)), constant_values=np.nan)
+
+    def of_panels(values: Array, offsets: list[int]) -> Array:
+        index = 4 * np.arange(len(nodes)) + np.array(offsets)[:, None]
+        return np.moveaxis(values[:, :, index], 2, 0).reshape(len(offsets), len(values), -1)
+
     panels = _panels(
         np.repeat(np.arange(n_rows), len(nodes)),
         np.tile(edges[:-1], n_rows),
         np.tile(np.diff(edges), n_rows),
-        components,
+        of_panels(components, [0, 1, 2, 3, 4]),
+        of_panels(slopes, [0, 5]),
     )
-    undefined = np.flatnonzero(np.isneginf(panels.logs.reshape(n_rows, -1).max(1)))
+    undefined = np.flatnonzero(np.isneginf(panels.logs.max(0).reshape(n_rows, -1).max(1)))
     if len(undefined):
         raise UndefinedError(undefined)
     # hidden peaks may still add to the mass
@@ -177,20 +173,41 @@ def _first_panels(evaluate: Evaluate, n_rows: int) -> Panels:
     return panels
 
 
+def _divided(evaluate: Evaluate, panels: Panels) -> list[Panels]:
+    """Return the halves of panels; where the density ends or has a pole, divided several times."""
+    parts = []
+    for _ in range(_MAX_DEPTH):
+        panels = _halves(evaluate, panels)
+        has_end = np.isneginf(panels.components).any(axis=(0, 1)) & (panels.log_mass > -np.inf)
+        parts.append(panels.take(np.flatnonzero(~has_end)))
+        if not has_end.any():
+            return parts
+        panels = panels.take(np.flatnonzero(has_end))
+    return [*parts, panels]
+
+
 def _halves(evaluate: Evaluate, panels: Panels) -> Panels:
     """Return the left and right halves of panels, with two new nodes each."""
-    offsets = panels.width[:, None] * (_NODES[:-1] + 0.125)
-    new_nodes = panels.left[:, None] + offsets
-    values = _log_density_of_s(evaluate, new_nodes.ravel(), np.repeat(panels.row, 4))
-    values = values.reshape(len(values), len(panels.row), 4)
-    nodes = np.empty((*values.shape[:2], 9))
-    nodes[..., ::2], nodes[..., 1::2] = panels.components, values
+    new_nodes = panels.left + panels.width * _BETWEEN[:, None]
+    values = _log_density_of_s(evaluate, new_nodes.ravel(), np.tile(panels.row, 4))
+    nodes = np.empty((9, len(values), len(panels.row)))
+    nodes[::2] = panels.components
+    nodes[1::2] = np.moveaxis(values.reshape(len(values), *new_nodes.shape), 1, 0)
     half = panels.width / 2
+    with np.errstate(invalid="ignore"):
+        # of the panel's middle, to the left and to the right
+        middle = np.diff(nodes[3:6], axis=0) / (half / 4)
     return _panels(
         np.concatenate([panels.row, panels.row]),
         np.concatenate([panels.left, panels.left + half]),
         np.concatenate([half, half]),
-        np.concatenate([nodes[..., :5], nodes[..., 4:]], axis=1),
+        np.concatenate([nodes[:5], nodes[4:]], axis=2),
+        np.stack(
+            [
+                np.concatenate([panels.slopes[0], middle[0]], axis=1),
+                np.concatenate([middle[1], panels.slopes[1]], axis=1),
+            ]
+        ),
     )
 
 
@@ -201,38 +218,55 @@ def _log_density_of_s(evaluate: Evaluate, s: Array, rows: Rows) -> Array:
     return np.where(np.isnan(values), -np.inf, values)
 
 
-def _panels(row: Rows, left: Array, width: Array, components: Array) -> Panels:
+def _panels(row: Rows, left: Array, width: Array, components: Array, slopes: Array) -> Panels:
     # an isolated pole has no mass by itself; halving decides whether its neighbourhood has a finite one
     components = np.where(np.isposinf(components), -np.inf, components)
     with np.errstate(all="ignore"):
-        logs = components[0] if len(components) == 1 else np.logaddexp.reduce(components, axis=0)
-        peak = np.max(logs, axis=1)
+        logs = _log_sum(components)
+        peak = logs.max(0)
         scale = np.where(np.isfinite(peak), peak, 0)
-        values = np.exp(logs - scale[:, None])
-        mass, other = values @ _BOOLE, values @ _SIMPSON
-        bound = np.max([_hidden_peak(part) for part in components], axis=0)
-        log_width = scale + np.log(width)
+        values = np.exp(logs - scale)
+        mass, other = _BOOLE @ values, _SIMPSON @ values
+        log_width = np.log(width)
         return Panels(
             row,
             left,
             width,
-            logs,
-            log_width + np.log(mass),
-            log_width + np.log(np.abs(mass - other)),
-            bound + np.log(width),
-            np.max(np.abs(np.diff(logs)), axis=1) > _MAX_STEEPNESS / 4,
             components,
+            slopes,
+            scale + log_width + np.log(mass),
+            scale + log_width + np.log(np.abs(mass - other)),
+            _hidden_peaks(components, slopes * (width / 4)) + log_width,
+            np.abs(np.diff(logs, axis=0)).max(0) > _MAX_STEEPNESS,
         )
 
 
-def _hidden_peak(logs: Array) -> Array:
-    """Return the height that a peak between nodes may have, -inf where it is not far above the nodes; shape (P,)."""
-    slopes = np.diff(logs, axis=1)
-    slopes = np.where(np.isfinite(slopes), slopes, np.nan)
-    unknown = np.full((len(logs), 1), np.nan)
-    before = np.concatenate([unknown, slopes[:, :-1]], axis=1)
-    after = np.concatenate([slopes[:, 1:], unknown], axis=1)
-    left, right = logs[:, :-1], logs[:, 1:]
+def _log_sum(components: Array) -> Array:
+    """Return the logarithm of the sum of the components, shape (5, K, P) -> (5, P)."""
+    if components.shape[1] == 1:
+        return components[:, 0]
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.logaddexp.reduce(components, axis=1))
+
+
+def _hidden_peaks(components: Array, outer: Array) -> Array:
+    """Return the height that a peak between nodes may have, -inf where it is not far above the nodes; shape (P,).
+
+    ``outer`` are the differences per node beyond the first and the last node, shape (2, K, P).
+    """
+    heights = np.full(components.shape[2], -np.inf)
+    for k in range(components.shape[1]):
+        slopes = np.concatenate([outer[:1, k], np.diff(components[:, k], axis=0), outer[1:, k]])
+        # lines through neighbouring nodes meet no higher above them than the slopes differ
+        chosen = np.flatnonzero(~((slopes[:-1] - slopes[1:]).max(0) < _MAX_HIDDEN))
+        heights[chosen] = np.maximum(heights[chosen], _hidden_peak(components[:, k, chosen], slopes[:, chosen]))
+    return heights
+
+
+def _hidden_peak(logs: Array, all_slopes: Array) -> Array:
+    all_slopes = np.where(np.isfinite(all_slopes), all_slopes, np.nan)
+    before, slopes, after = all_slopes[:-2], all_slopes[1:-1], all_slopes[2:]
+    left, right = logs[:-1], logs[1:]
     # a line bounds a function that is concave there; a convex one is below its chord
     from_left = np.where(before >= slopes, before, np.nan)
     from_right = np.where(after <= slopes, after, np.nan)
@@ -240,9 +274,8 @@ def _hidden_peak(logs: Array) -> Array:
     both = left + from_left * np.clip(np.nan_to_num(meeting), 0, 1)
     one = np.fmax(left + np.fmax(from_left, 0), right - np.fmin(from_right, 0))
     height = np.where(np.isnan(from_left) | np.isnan(from_right), one, both)
-    top = np.max(logs, axis=1)
-    hidden = np.fmax.reduce(height, axis=1)
-    return np.where(hidden > top + _MAX_HIDDEN, hidden, -np.inf)
+    hidden = np.fmax.reduce(height, axis=0)
+    return np.where(hidden > logs.max(0) + _MAX_HIDDEN, hidden, -np.inf)
 
 
 def _log_totals(panels: Panels, n_rows: int) -> Array:
@@ -255,9 +288,8 @@ def _log_totals(panels: Panels, n_rows: int) -> Array:
 
 
 def _joined(parts: list[Panels]) -> Panels:
-    names = ("row", "left", "width", "logs", "log_mass", "log_error", "log_bound", "steep")
-    arrays = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
-    return Panels(*arrays, np.concatenate([part.components for part in parts], axis=1))
+    names = [item.name for item in fields(Panels)]
+    return Panels(*(np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in names))
 
 
 def _require_no_overflow(components: Array) -> None:
@@ -273,9 +305,9 @@ def _require_decreasing_tails(panels: Panels, n_rows: int, max_mass: float) -> N
     """Refuse densities with more than this relative mass near -MAX_Z or MAX_Z."""
     log_total = _log_totals(panels, n_rows)[panels.row]
     at_end = np.abs(panels.left) == np.arcsinh(MAX_Z)
-    ends = np.where(at_end, panels.logs[:, 0], -np.inf)
+    ends = np.where(at_end, panels.logs[0], -np.inf)
     at_end = np.isclose(panels.left + panels.width, np.arcsinh(MAX_Z), rtol=1e-12)
-    ends = np.maximum(ends, np.where(at_end, panels.logs[:, 4], -np.inf))
+    ends = np.maximum(ends, np.where(at_end, panels.logs[4], -np.inf))
     # in a tail that decreases by a power of z, the mass beyond the end is about the density of s at the end
     rows = np.unique(panels.row[ends - log_total > np.log(max_mass)])
     if len(rows):

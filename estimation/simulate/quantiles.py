@@ -47,7 +47,7 @@ class Quantiles:
         row, self._left, self._width = panels.row[order], np.zeros(shape), np.zeros(shape)
         self._logs, log_mass = np.full((*shape, 5), -np.inf), np.full(shape, -np.inf)
         self._left[row, position], self._width[row, position] = panels.left[order], panels.width[order]
-        self._logs[row, position], log_mass[row, position] = panels.logs[order], panels.log_mass[order]
+        self._logs[row, position], log_mass[row, position] = panels.logs.T[order], panels.log_mass[order]
         mass = np.exp(log_mass - log_mass.max(1, keepdims=True))
         self._mass = mass / mass.sum(1, keepdims=True)
         self._cumulative = self._mass.cumsum(1)
