@@ -26,6 +26,8 @@ Array = NDArray[np.float64]
 
 # conditions integrated at once: some 5 MB of panels
 _CHUNK = 512
+_NOT_INTEGRABLE = f"its integral from {-MAX_Z:g} to {MAX_Z:g} diverges, or can't be computed"
+_UNDEFINED = "it is zero or not defined at all points of a grid"
 _UNIFORM_STEPS = 2.0**53
 # rows among which repeated conditions are looked for
 _N_PROBED = 2_000
@@ -158,12 +160,8 @@ class DensityMechanism:
         names = [self._conditions[k] for k in density.used]
         where = ", ".join(f"{name} is {value:.6g}" for name, value in zip(names, values, strict=True))
         return ConfigError(
-            f"the density of {quoted(self._latents[i])} {reason}{f' where {where}' if where else ''}"
+            f"the density of {quoted(self._latents[i])} can't be sampled{f' where {where}' if where else ''}: {reason}"
         )
-
-
-_NOT_INTEGRABLE = f"has no finite integral from {-MAX_Z:g} to {MAX_Z:g}, or none that can be computed,"
-_UNDEFINED = "is zero or not defined everywhere"
 
 
 def _distinct(conditions: Array) -> tuple[Array, NDArray[np.int64]]:
