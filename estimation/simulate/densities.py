@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from estimation.arithmetic import default_errors
 from estimation.exceptions import ConfigError
 from estimation.simulate.log_densities import LogDensity, compile_log_density
 from estimation.simulate.panels import MAX_Z, NotIntegrableError, UndefinedError, integrate
@@ -69,6 +70,7 @@ class DensityMechanism:
         ]
         self._chunk_size = chunk_size
 
+    @default_errors
     def sample(self, past: Array | None, actions: Array | None, generator: np.random.Generator) -> Array:
         """Sample the latents of one step.
 

@@ -135,7 +135,7 @@ def _components(log_density: sympy.Expr, latent: sympy.Symbol) -> list[sympy.Exp
             continue
         addends = sympy.Add.make_args(sympy.expand_mul(term.args[0]))
         logarithms = [_logarithm(addend, latent) for addend in addends]
-        if len(addends) < 2 or None in logarithms:
+        if None in logarithms:
             continue
         others = sympy.Add(*terms[:position], *terms[position + 1 :])
         return [part + others for part in logarithms if part is not None]
@@ -183,8 +183,8 @@ def _stable(expression: sympy.Expr) -> sympy.Expr:
 
     if not expression.args:
         return expression
-    if isinstance(expression, sympy.log) and isinstance(expression.args[0], sympy.Add):
-        addends = expression.args[0].args
+    if isinstance(expression, sympy.log):
+        addends = sympy.Add.make_args(expression.args[0])
         errors = [addend for addend in addends if isinstance(addend, sympy.erf)]
         if len(addends) == 2 and errors and expression.args[0] - errors[0] == 1:
             argument = sympy.sqrt(2) * _stable(errors[0].args[0])
