@@ -28,6 +28,7 @@ Array = NDArray[np.float64]
 # conditions integrated at once: some 5 MB of panels
 _CHUNK = 512
 _NOT_INTEGRABLE = f"its integral from {-MAX_Z:g} to {MAX_Z:g} diverges, or can't be computed"
+_INVALID_WEIGHT = "a weight of its mixture is negative or not defined"
 _UNDEFINED = "it is zero or not defined at all points of a grid"
 _UNIFORM_STEPS = 2.0**53
 # rows among which repeated conditions are looked for
@@ -150,6 +151,9 @@ class DensityMechanism:
         return np.asarray(mean + np.sqrt(variance) * ndtri(levels))
 
     def _integrated(self, i: int, density: LogDensity, conditions: Array) -> Quantiles:
+        invalid = np.flatnonzero(~density.has_weights(conditions))
+        if len(invalid):
+            raise self._error(i, density, conditions[invalid[0]], _INVALID_WEIGHT)
         try:
             panels = integrate(lambda z, rows: density(z, conditions[rows]), len(conditions))
         except UndefinedError as error:

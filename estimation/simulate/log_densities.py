@@ -36,11 +36,13 @@ class LogDensity:
             each component of a mixture.
         gaussian: Functions of the conditions that return the score at z = 0 and its derivative, if the score is linear in
             z, so that the density is normal; None for all other densities.
+        weights: Functions of the conditions that return the weights of the components; none for a single density.
         used: Positions of the conditions that occur in the log-density, in the order of the functions' arguments.
     """
 
     components: tuple[Callable[..., Any], ...]
     gaussian: tuple[Callable[..., Any], Callable[..., Any]] | None
+    weights: tuple[Callable[..., Any], ...]
     used: tuple[int, ...]
 
     def __call__(self, z: Array, conditions: Array) -> Array:
@@ -58,6 +60,18 @@ class LogDensity:
             for row, component in zip(values, self.components, strict=True):
                 row[:] = component(z, *conditions.T)
         return values
+
+    def has_weights(self, conditions: Array) -> NDArray[np.bool_]:
+        """Return whether no weight of a component is negative or undefined, shape (N,).
+
+        Args:
+            conditions: Values of the conditions in `used`, shape (N, k).
+        """
+        valid = np.ones(len(conditions), dtype=bool)
+        with np.errstate(all="ignore"):
+            for weight in self.weights:
+                valid &= np.asarray(weight(*conditions.T)) >= 0
+        return valid
 
     def mean_and_variance(self, conditions: Array) -> tuple[Array, Array]:
         """Return mean and variance of a normal density, each of shape (N,); not positive or NaN where there is none.
@@ -99,9 +113,11 @@ def compile_log_density(
     arguments = [conditions[k] for k in used]
     try:
         linear = _linear_score(log_density, latent)
+        components, weights = _components(log_density, latent)
         compiled = LogDensity(
-            tuple(_compile(part, [latent, *arguments]) for part in _components(log_density, latent)),
+            tuple(_compile(part, [latent, *arguments]) for part in components),
             None if linear is None else (_compile(linear[0], arguments), _compile(linear[1], arguments)),
+            tuple(_compile(weight, arguments) for weight in weights),
             used,
         )
         # a function that numpy and scipy lack is found only by a call
@@ -125,32 +141,56 @@ def _linear_score(log_density: sympy.Expr, latent: sympy.Symbol) -> tuple[sympy.
     return None if slope.has(latent) else (score.subs(latent, 0), slope)
 
 
-def _components(log_density: sympy.Expr, latent: sympy.Symbol) -> list[sympy.Expr]:
-    """Return expressions whose exponentials add up to that of the log-density."""
+def _components(
+    log_density: sympy.Expr, latent: sympy.Symbol
+) -> tuple[list[sympy.Expr], list[sympy.Expr]]:
+    """Return expressions whose exponentials add up to that of the log-density, and the weights of these."""
     import sympy
 
     terms = sympy.Add.make_args(log_density)
     for position, term in enumerate(terms):
         if not (isinstance(term, sympy.log) and term.has(latent)):
             continue
-        addends = sympy.Add.make_args(sympy.expand_mul(term.args[0]))
-        logarithms = [_logarithm(addend, latent) for addend in addends]
+        pairs = _addends(term.args[0], latent)
+        logarithms = [_logarithm(function) for _, function in pairs]
         if None in logarithms:
             continue
         others = sympy.Add(*terms[:position], *terms[position + 1 :])
-        return [part + others for part in logarithms if part is not None]
-    return [log_density]
+        parts = [
+            sympy.log(weight) + part + others
+            for (weight, _), part in zip(pairs, logarithms, strict=True)
+            if part is not None
+        ]
+        return parts, [weight for weight, _ in pairs]
+    return [log_density], []
 
 
-def _logarithm(addend: sympy.Expr, latent: sympy.Symbol) -> sympy.Expr | None:
-    """Return the logarithm of a weight times a positive function of the latent; None if it is not known positive."""
+def _addends(density: sympy.Expr, latent: sympy.Symbol) -> list[tuple[sympy.Expr, sympy.Expr]]:
+    """Return the terms of a sum as pairs of a weight and a function of the latent; products of sums are expanded."""
     import sympy
 
-    weight, function = addend.as_independent(latent, as_Add=False)
+    pairs = []
+    for addend in sympy.Add.make_args(density):
+        weight, function = addend.as_independent(latent, as_Add=False)
+        factors = sympy.Mul.make_args(function)
+        sums = [factor for factor in factors if isinstance(factor, sympy.Add)]
+        if not sums:
+            pairs.append((weight, function))
+            continue
+        rest = sympy.Mul(*(factor for factor in factors if factor is not sums[0]))
+        for inner_weight, inner in _addends(sums[0], latent):
+            pairs += [(weight * inner_weight * outer, f) for outer, f in _addends(inner * rest, latent)]
+    return pairs
+
+
+def _logarithm(function: sympy.Expr) -> sympy.Expr | None:
+    """Return the logarithm of a function of the latent; None if it is not known to be positive."""
+    import sympy
+
     factors = sympy.Mul.make_args(function)
     if not all(factor.is_positive for factor in factors):
         return None
-    return sympy.log(weight) + sympy.Add(*(_log_of_power(factor) for factor in factors))
+    return sympy.Add(*(_log_of_power(factor) for factor in factors))
 
 
 def _log_of_power(factor: sympy.Expr) -> sympy.Expr:

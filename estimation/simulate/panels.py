@@ -179,7 +179,7 @@ def _divided(evaluate: Evaluate, panels: Panels) -> list[Panels]:
     parts = []
     for _ in range(_MAX_DEPTH):
         panels = _halves(evaluate, panels)
-        has_end = np.isneginf(panels.components).any(axis=(0, 1)) & (panels.log_mass > -np.inf)
+        has_end = np.isneginf(panels.logs).any(0) & (panels.log_mass > -np.inf)
         parts.append(panels.take(np.flatnonzero(~has_end)))
         if not has_end.any():
             return parts
