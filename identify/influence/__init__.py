@@ -21,6 +21,7 @@ module         contents
 ``past``       sufficient influence of the past, and sufficient variability
 ``functions``  linear independence with the values of discrete actions substituted
 ``report``     the answers and the report
+``files``      `read_influence`: a report from JSON
 ``isolated``   `decide_file`: decide a file of mechanisms in a process of its own, within a time limit
 ``worker``     the code of that process
 ``messages``   the messages between the two processes
@@ -32,6 +33,15 @@ of temporal dependencies; the exponential case with linear identifiability after
 """
 
 from identify.influence.check import check_influence
+from identify.influence.files import read_influence
 from identify.influence.report import FAMILIES, Influence, InfluenceReport, Influences, Status
 
-__all__ = ["FAMILIES", "Influence", "InfluenceReport", "Influences", "Status", "check_influence"]
+__all__ = [
+    "FAMILIES",
+    "Influence",
+    "InfluenceReport",
+    "Influences",
+    "Status",
+    "check_influence",
+    "read_influence",
+]
