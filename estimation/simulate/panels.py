@@ -166,6 +166,8 @@ def _first_panels(evaluate: Evaluate, n_rows: int) -> Panels:
         of_panels(components, [0, 1, 2, 3, 4]),
         of_panels(slopes, [0, 5]),
     )
+    # both rules may agree by chance, so that each of these panels with a mass is halved
+    panels = replace(panels, log_error=np.maximum(panels.log_error, panels.log_mass))
     undefined = np.flatnonzero(np.isneginf(panels.logs.max(0).reshape(n_rows, -1).max(1)))
     if len(undefined):
         raise UndefinedError(undefined)
@@ -211,7 +213,7 @@ def _halves(evaluate: Evaluate, panels: Panels) -> Panels:
         ),
     )
     change = _log_difference(np.logaddexp(*halves.log_mass.reshape(2, -1)), panels.log_mass)
-    # both rules may agree by chance; halving divides the error of a smooth density by 64
+    # halving divides the error of a smooth density by 64
     inherited = np.tile(change - np.log(32), 2)
     return replace(halves, log_error=np.maximum(halves.log_error, inherited))
 

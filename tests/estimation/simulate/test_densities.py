@@ -29,7 +29,8 @@ from tests.seeds import training_seed
 
 z, y, p, q, a, b = sympy.symbols("z y p q a b", real=True)
 N = 20_000
-# one false alarm in 10,000 runs of this file, where a distribution that is off by 0.02 is found
+# false alarms are rarer than one in 10,000 runs of this file; a distribution that is off by 0.02 (0.06 where conditions
+# vary) is found
 SMALLEST_P = 1e-6
 
 Cdf = Callable[[Any, Any, Any], Any]
@@ -85,7 +86,7 @@ def test_samples_fit_their_density_where_conditions_vary(name: str) -> None:
     """The cumulative distribution function at each sample, under its own conditions, is uniform."""
     log_density, cdf = FITS[name]
     generator = np.random.default_rng(training_seed(1))
-    past, actions = conditions(generator, N // 4)
+    past, actions = conditions(generator, N // 8)
     samples = mechanism_of(log_density).sample(past, actions, generator)[:, 0]
     assert scipy.stats.kstest(cdf(samples, actions[:, 0], past[:, 0]), "uniform").pvalue > SMALLEST_P
 
@@ -107,11 +108,11 @@ def test_latents_are_independent_given_the_conditions() -> None:
     assert scipy.stats.spearmanr(*samples.T).pvalue > SMALLEST_P
 
 
-@pytest.mark.parametrize("chunk_size", [1, 7, 1_000])
+@pytest.mark.parametrize("chunk_size", [1, 7])
 def test_chunks_do_not_change_the_samples(chunk_size: int) -> None:
-    past, actions = conditions(np.random.default_rng(training_seed(4)), 300)
+    past, actions = conditions(np.random.default_rng(training_seed(4)), 30)
     # some conditions repeat
-    past[150:], actions[150:] = past[:150], actions[:150]
+    past[15:], actions[15:] = past[:15], actions[:15]
     for log_density, _ in FITS.values():
         whole, chunked = (
             mechanism_of(log_density, **options).sample(past, actions, np.random.default_rng(training_seed(5)))
@@ -140,7 +141,7 @@ def test_a_seed_determines_the_samples() -> None:
 
 def test_samples_increase_with_the_location_at_equal_random_numbers() -> None:
     mechanism = mechanism_of(laplace(z, a + p))
-    past, actions = conditions(np.random.default_rng(training_seed(4)), 500)
+    past, actions = conditions(np.random.default_rng(training_seed(4)), 200)
     low, high = (
         mechanism.sample(past, actions + shift, np.random.default_rng(training_seed(5))) for shift in (0, 3)
     )
@@ -173,7 +174,7 @@ def test_settings_of_numpy_change_nothing() -> None:
     ids=str,
 )
 def test_the_condition_without_a_density_is_named(log_density: Any, message: str) -> None:
-    past, actions = np.full((3, 1), -0.5), np.array([[-1.0], [0.5], [1.5]])
+    past, actions = np.full((3, 1), -0.5), np.array([[-1.0], [-0.5], [1.5]])
     if message.startswith("diverges"):
         actions = actions * 0
     with pytest.raises(ConfigError, match=message):
