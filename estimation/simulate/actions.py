@@ -55,16 +55,16 @@ def sample_actions(
     elif choice == "normal":
         for name, values in action_values.items():
             raise ConfigError(
-                f"actions are 'normal', but {quoted(name)} takes only the values {_listed(values)}; give 'uniform' or a "
-                "function"
+                f"actions are 'normal', but {quoted(name)} takes only the values {_listed(values)}; give 'uniform' "
+                "or a function"
             )
         actions = generator.normal(size=(n_rows, m))
     elif choice == "interventions":
         for name, values in action_values.items():
             if not np.isin([0, 1], values).all():
                 raise ConfigError(
-                    f"interventions have the values 0 and 1, but {quoted(name)} takes the values {_listed(values)}; give "
-                    "'uniform' or a function"
+                    f"interventions have the values 0 and 1, but {quoted(name)} takes the values {_listed(values)}; "
+                    "give 'uniform' or a function"
                 )
         actions = np.eye(m + 1)[generator.integers(0, m + 1, n_rows)][:, 1:]
     elif callable(choice):

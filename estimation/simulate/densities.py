@@ -1,7 +1,7 @@
 """Latents sampled from any conditional densities, by inversion of their cumulative distribution functions.
 
-A latent is the quantile of its density at a uniform random number. Normal densities, recognised by a score that is linear
-in the latent, have it in closed form; all others are integrated numerically (``panels``).
+A latent is the quantile of its density at a uniform random number. Normal densities, recognised by a score that is
+linear in the latent, have it in closed form; all others are integrated numerically (``panels``).
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class DensityMechanism:
 
     Args:
         mechanisms: The densities, at most one lag.
-        chunk_size: Number of conditions whose densities are integrated at once; it bounds the memory and does not change
-            the samples.
+        chunk_size: Number of conditions whose densities are integrated at once; it bounds the memory and does not
+            change the samples.
 
     Raises:
         ConfigError: If the mechanisms have several lags, or a density contains a function that can't be evaluated.
@@ -84,8 +84,8 @@ class DensityMechanism:
             Latents, shape (N, n).
 
         Raises:
-            ConfigError: If a density has no finite integral, or is not defined, for the conditions of some row; the text
-                names the latent and the conditions.
+            ConfigError: If a density has no finite integral, or is not defined, for the conditions of some row; the
+                text names the latent and the conditions.
         """
         parts = [part for part in (actions, past) if part is not None]
         if not parts:

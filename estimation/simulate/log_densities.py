@@ -32,10 +32,10 @@ class LogDensity:
     """The log-density of one latent as functions of arrays.
 
     Attributes:
-        components: Functions (z, *conditions) -> log-densities whose exponentials add up to the density: one, or one for
-            each component of a mixture.
-        gaussian: Functions of the conditions that return the score at z = 0 and its derivative, if the score is linear in
-            z, so that the density is normal; None for all other densities.
+        components: Functions (z, *conditions) -> log-densities whose exponentials add up to the density: one, or one
+            for each component of a mixture.
+        gaussian: Functions of the conditions that return the score at z = 0 and its derivative, if the score is linear
+            in z, so that the density is normal; None for all other densities.
         weights: Functions of the conditions that return the weights of the components; none for a single density.
         used: Positions of the conditions that occur in the log-density, in the order of the functions' arguments.
     """
@@ -141,9 +141,7 @@ def _linear_score(log_density: sympy.Expr, latent: sympy.Symbol) -> tuple[sympy.
     return None if slope.has(latent) else (score.subs(latent, 0), slope)
 
 
-def _components(
-    log_density: sympy.Expr, latent: sympy.Symbol
-) -> tuple[list[sympy.Expr], list[sympy.Expr]]:
+def _components(log_density: sympy.Expr, latent: sympy.Symbol) -> tuple[list[sympy.Expr], list[sympy.Expr]]:
     """Return expressions whose exponentials add up to that of the log-density, and the weights of these."""
     import sympy
 

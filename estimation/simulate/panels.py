@@ -94,9 +94,9 @@ class Panels:
 def integrate(evaluate: Evaluate, n_rows: int) -> Panels:
     """Return panels that resolve the densities of all rows; rows don't influence each other.
 
-    The cumulative distribution function is accurate to 1e-5, usually to 1e-7. A peak can be missed only if it is narrower
-    than the distance between nodes (from 0.25 near z = 0, growing in proportion to z) and nothing shows it: neither the
-    log-density of its component beside it, nor a node on it.
+    The cumulative distribution function is accurate to 1e-5, usually to 1e-7. A peak can be missed only if it is
+    narrower than the distance between nodes (from 0.25 near z = 0, growing in proportion to z) and nothing shows it:
+    neither the log-density of its component beside it, nor a node on it.
 
     Args:
         evaluate: Function of z and rows that returns the log-densities of the components; NaN or -inf where the density
@@ -282,7 +282,9 @@ def _hidden_peaks(components: Array, outer: Array) -> Array:
         slopes = np.concatenate([outer[:1, k], np.diff(components[:, k], axis=0), outer[1:, k]])
         # lines through neighbouring nodes meet no higher above them than the slopes differ
         chosen = np.flatnonzero(~((slopes[:-1] - slopes[1:]).max(0) < _MAX_HIDDEN))
-        heights[chosen] = np.maximum(heights[chosen], _hidden_peak(components[:, k, chosen], slopes[:, chosen]))
+        heights[chosen] = np.maximum(
+            heights[chosen], _hidden_peak(components[:, k, chosen], slopes[:, chosen])
+        )
     return heights
 
 

@@ -50,13 +50,21 @@ KNOWN: dict[str, tuple[Any, Callable[[Any, float], Any], tuple[float, ...]]] = {
         lambda q, v: normal(q, v, 2),
         (0, 3, -200),
     ),
-    "laplace": (laplace(z, 3 * a, exp(a)), lambda q, v: scipy.stats.laplace.cdf(q, 3 * v, np.exp(v)), (0.3, -8)),
+    "laplace": (
+        laplace(z, 3 * a, exp(a)),
+        lambda q, v: scipy.stats.laplace.cdf(q, 3 * v, np.exp(v)),
+        (0.3, -8),
+    ),
     "narrow": (laplace(z, a, Rational(1, 10**4)), lambda q, v: scipy.stats.laplace.cdf(q, v, 1e-4), (5, 1e5)),
     "wide": (laplace(z, a, 10**20), lambda q, v: scipy.stats.laplace.cdf(q, v, 1e20), (0,)),
     "logistic": (logistic(z, a, exp(a)), lambda q, v: scipy.stats.logistic.cdf(q, v, np.exp(v)), (0, 6, -9)),
     "t with 3 degrees": (student_t(z, a, 2), lambda q, v: scipy.stats.t.cdf(q, 3, v, 2), (0, 100, -1e6)),
-    "t with few degrees": (student_t(z, a, 1, Rational(1, 2)), lambda q, v: scipy.stats.t.cdf(q, 0.5, v), (0, 50)),
-    "t with a changing shape": (student_t(z, 0, 1, a), lambda q, v: scipy.stats.t.cdf(q, v), (0.7, 5, 300)),
+    "t with few degrees": (
+        student_t(z, a, 1, Rational(1, 2)),
+        lambda q, v: scipy.stats.t.cdf(q, 0.5, v),
+        (0, 50),
+    ),
+    "t with a changing shape": (student_t(z, 0, 1, a), scipy.stats.t.cdf, (0.7, 5, 300)),
     "skew normal": (skew_normal(z, 1, 2, a), lambda q, v: scipy.stats.skewnorm.cdf(q, v, 1, 2), (0, 3, -40)),
     "two narrow modes": (
         mixture([1, 2], [gaussian(z, a - 1, Rational(1, 10**4)), gaussian(z, a + 1, Rational(1, 10**4))]),
@@ -104,7 +112,7 @@ KNOWN: dict[str, tuple[Any, Callable[[Any, float], Any], tuple[float, ...]]] = {
         (0, -5, 20),
     ),
     "gumbel": (a - z - exp(a - z), scipy.stats.gumbel_r.cdf, (0, -100)),
-    "generalised normal": (-(Abs(z) ** a), lambda q, v: scipy.stats.gennorm.cdf(q, v), (0.3, 1, 2, 8)),
+    "generalised normal": (-(Abs(z) ** a), scipy.stats.gennorm.cdf, (0.3, 1, 2, 8)),
     "quartic far away": (-((z - a) ** 4), lambda q, v: scipy.stats.gennorm.cdf(q - v, 4), (0, 50)),
     "pole": (
         -Abs(z - 2) - log(Abs(z - 2)) / 2,
@@ -138,13 +146,17 @@ def by_quadrature(log_density: Any, at: Any, low: float, high: float) -> Any:
     st.floats(0.1, 2),
     st.sampled_from(["quartic", "bumps", "skewed mixture"]),
 )
-def test_quantiles_agree_with_quadrature(natural: list[float], centre: float, scale: float, kind: str) -> None:
+def test_quantiles_agree_with_quadrature(
+    natural: list[float], centre: float, scale: float, kind: str
+) -> None:
     first, second, third = (Rational(round(1000 * value), 1000) for value in natural)
     location, width = Rational(round(1000 * centre), 1000), Rational(round(1000 * scale), 1000)
     log_density = {
         "quartic": exponential_family(z, [z, z**2, z**3, z**4], [first, second, third, -1]),
         "bumps": -((z - location) ** 2) / (2 * width) + first * sympy.cos(4 * z) + second * sympy.sin(z),
-        "skewed mixture": mixture([1, exp(first)], [skew_normal(z, location, width, 3 * second), logistic(z, third)]),
+        "skewed mixture": mixture(
+            [1, exp(first)], [skew_normal(z, location, width, 3 * second), logistic(z, third)]
+        ),
     }[kind]
     found, chosen = quantiles_of(log_density, 0), [25, 250, 475]
     differences = by_quadrature(log_density, found[chosen], -30, 30) - LEVELS[chosen]
