@@ -42,8 +42,9 @@ def sample_actions(
             shape or other values.
 
     Example:
-        >>> sample_actions("uniform", 4, ["a"], np.random.default_rng(0), {"a": np.array([0.0, 1.0, 5.0])}).T
-        array([[5., 1., 1., 0.]])
+        >>> actions = sample_actions("uniform", 100, ["a"], np.random.default_rng(0), {"a": np.array([0.0, 5.0])})
+        >>> sorted(set(actions[:, 0].tolist()))
+        [0.0, 5.0]
     """
     action_values = action_values or {}
     m = len(names)

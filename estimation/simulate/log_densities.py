@@ -212,7 +212,8 @@ def _compile(expression: sympy.Expr, arguments: Sequence[sympy.Symbol]) -> Calla
         if max(abs(number.p), number.q) > _MAX_INTEGER
     }
     modules = [{_LOG_SUM: _log_of_scaled_sum, _LOG_CDF: log_ndtr}, "scipy", "numpy"]
-    return sympy.lambdify(symbols, stable.xreplace(large), modules, cse=True)
+    compiled: Callable[..., Any] = sympy.lambdify(symbols, stable.xreplace(large), modules, cse=True)
+    return compiled
 
 
 def _stable(expression: sympy.Expr) -> sympy.Expr:

@@ -109,8 +109,8 @@ def integrate(evaluate: Evaluate, n_rows: int) -> Panels:
 
     Example:
         >>> panels = integrate(lambda z, rows: -z[None] ** 2 / 2, 1)
-        >>> np.exp(panels.log_mass).sum().round(6) == np.sqrt(2 * np.pi).round(6)
-        True
+        >>> round(float(np.exp(panels.log_mass).sum() ** 2 / np.pi), 5)
+        2.0
     """
     active = _first_panels(evaluate, n_rows)
     finished: list[Panels] = []
