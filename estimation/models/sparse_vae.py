@@ -121,8 +121,8 @@ class SparseVAE(Representation):
         self.decoder = MLP(n, d_x, *sizes) if decoder is None else WithLinearInput(decoder, n)
         # the posterior noise of a user-supplied encoder reads its outputs: a linear map of all pixels of an image
         # would cost more than the encoder itself
-        n_inputs = d_x if encoder is None else n
-        self.posterior_noise = PosteriorNoise(n_inputs, n, config.posterior == "full", generator)
+        n_read, full = d_x if encoder is None else n, config.posterior == "full"
+        self.posterior_noise = PosteriorNoise(n_read, n, full, generator)
         self.networks = self._transition_networks(config, generator)
         self.flow = ResidualFlow(n, config.flow_blocks, _FLOW_WIDTH, generator)
         self.refinement = Refinement(n)
@@ -134,8 +134,7 @@ class SparseVAE(Representation):
         self.log_variance_z = parameter_or_buffer(torch.full((n,), initial, **CPU_FLOAT32), learned)
         # drawn last, so that all other weights are those of a model with Gaussian noise
         self.noise = self._noise_networks(config, generator) if config.noise != "gaussian" else None
-        # user-supplied networks may have another dtype or device
-        self.to("cpu", getattr(torch, config.dtype))
+        self.to("cpu", getattr(torch, config.dtype))  # user-supplied networks may have another
         require_outputs("encoder", self.encoder, self.x_mean.new_zeros(2, d_x), n)
         require_outputs("decoder", self.decoder, self.x_mean.new_zeros(2, n), d_x)
 
@@ -237,8 +236,8 @@ class SparseVAE(Representation):
 
     def initial(self, n_rows: int) -> Normal:
         """Return p(z^1), a standard normal of shape (n_rows, n)."""
-        zeros = self.x_mean.new_zeros(n_rows, self.shape.n_latents)
-        return Normal(zeros, zeros + 1, validate_args=False)
+        mean = self.x_mean.new_zeros(n_rows, self.shape.n_latents)
+        return Normal(mean, mean + 1, validate_args=False)
 
     def transition(
         self, past: Tensor | None, actions: Tensor | None, masks: Masks | None = None
@@ -388,7 +387,8 @@ class SparseVAE(Representation):
         return {kind: masks for kind, masks in masks_by_kind.items() if masks.logits.numel()}
 
     def _refined(self, standardised: Tensor, latents: Tensor) -> Tensor:
-        return self.refinement(self.decoder, standardised, latents, self.log_variance_x.exp())  # type: ignore[no-any-return]
+        variance_x = self.log_variance_x.exp()
+        return self.refinement(self.decoder, standardised, latents, variance_x)  # type: ignore[no-any-return]
 
     def _inputs(self, past: Tensor | None, actions: Tensor | None) -> Tensor:
         """Concatenate past latents and standardised actions, the inputs of the transition networks."""
@@ -398,5 +398,4 @@ class SparseVAE(Representation):
         return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 
     def _joint_mask(self, masks: Masks) -> Tensor | None:
-        """Concatenate the masks of past latents and actions, as their inputs are; None if all edges are present."""
         return joint_mask([(masks.past, self.past_masks), (masks.actions, self.action_masks)])

@@ -38,11 +38,14 @@ from estimation.report.sentences import (
     SCORES,
     TRUST,
     UNKNOWN,
+    certified_sentences,
 )
 from identify.report.html import finalized
+from identify.report.sentences import CONDITION_COLUMNS, condition_cells
 
 if TYPE_CHECKING:
     from estimation.dataset.dataset import Dataset
+    from estimation.evaluation.certified import CertifiedEntanglement
     from estimation.evaluation.comparison import Comparison
     from estimation.evaluation.scores import Evaluation
     from estimation.evaluation.verification import Verification
@@ -120,13 +123,16 @@ def training_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation | N
     return _render(f"Trained on {name}", _headline(model, outcome), sections)
 
 
-def evaluation_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> str:
+def evaluation_page(
+    model: TrainedModel, dataset: Dataset, outcome: Evaluation, certified: CertifiedEntanglement | None = None
+) -> str:
     """Return the page of the evaluation of a trained model.
 
     Args:
         model: The trained model.
         dataset: The data that ``outcome`` was measured on.
         outcome: Result of `estimation.evaluation.evaluate`.
+        certified: Result of `estimation.evaluation.certified.certify`, or None.
 
     Returns:
         HTML without external links, with all names escaped.
@@ -146,6 +152,7 @@ def evaluation_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation) 
     where = f"{len(dataset)} samples of {dataset.name or 'your data'}"
     sections = [
         _result_section(model, outcome, [("measured on", where), *elbo_facts(outcome.negative_elbo)]),
+        *([] if certified is None else [_certified_section(certified)]),
         *_ground_truth_sections(model, dataset, outcome),
         _training_section(model, dataset.notes),
     ]
@@ -256,6 +263,15 @@ def _result_section(model: TrainedModel, outcome: Evaluation | None, facts: Fact
         figures=(figure,) if has_graph else (),
         notes=(CAUTION if has_graph else NO_GRAPH.format(method=model.method),),
         graph=repr(model.sparse_graph) if has_graph else "",
+    )
+
+
+def _certified_section(certified: CertifiedEntanglement) -> Section:
+    return Section(
+        heading="What is proved for these mechanisms",
+        paragraphs=tuple(certified_sentences(certified)),
+        columns=CONDITION_COLUMNS,
+        rows=tuple(condition_cells(certified.verdict)),
     )
 
 

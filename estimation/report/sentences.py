@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["BETWEEN_MODELS", "CAUTION", "ENTANGLEMENT", "NO_GRAPH", "SCORES", "TRUST", "UNKNOWN"]
+from typing import TYPE_CHECKING
+
+from identify.report.sentences import guarantee_sentences, influence_sentence
+
+if TYPE_CHECKING:
+    from estimation.evaluation.certified import CertifiedEntanglement
+
+__all__ = [
+    "BETWEEN_MODELS",
+    "CAUTION",
+    "ENTANGLEMENT",
+    "NO_GRAPH",
+    "SCORES",
+    "TRUST",
+    "UNKNOWN",
+    "certified_sentences",
+]
 
 SCORES = (
     "MCC: mean absolute correlation between each true latent and the learned latent matched to it. R: multiple "
@@ -36,3 +52,13 @@ CAUTION = (
     "The edges are the strongest ones within the budget and are not tested individually; other budgets give other "
     "graphs."
 )
+
+
+def certified_sentences(certified: CertifiedEntanglement) -> list[str]:
+    """Return what is proved for the mechanisms, and how the learned entanglement compares with it, in sentences."""
+    verdict = certified.verdict
+    sentences = [f"For these mechanisms: {verdict.headline}", influence_sentence(verdict)]
+    sentences += guarantee_sentences(verdict)
+    if certified.comparison is not None:
+        sentences.append(f"Learned entanglement against this guarantee: {certified.comparison.verdict}")
+    return sentences

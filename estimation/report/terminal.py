@@ -21,18 +21,20 @@ from estimation.report.rows import (
     trust_rows,
     verification_facts,
 )
-from estimation.report.sentences import UNKNOWN
+from estimation.report.sentences import UNKNOWN, certified_sentences
 from identify.report.line import Line
+from identify.report.sentences import CONDITION_COLUMNS, condition_cells
 
 if TYPE_CHECKING:
     from estimation.config.sparse_columns import SparseColumns
+    from estimation.evaluation.certified import CertifiedEntanglement
     from estimation.evaluation.comparison import Comparison
     from estimation.evaluation.scores import Evaluation
     from estimation.evaluation.verification import Verification
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
 
-__all__ = ["show_comparison", "show_evaluation", "show_training", "show_verification"]
+__all__ = ["show_certified", "show_comparison", "show_evaluation", "show_training", "show_verification"]
 
 _MAX_ROWS = 30
 
@@ -93,6 +95,23 @@ def show_evaluation(name: str, outcome: Evaluation) -> RenderableType:
     if outcome.comparison is not None:
         parts += _latent_table(outcome.comparison)
     return Group(*parts)
+
+
+def show_certified(certified: CertifiedEntanglement) -> RenderableType:
+    """Return what is proved to be guaranteed, its conditions, and whether the learned entanglement agrees.
+
+    Args:
+        certified: Result of `estimation.evaluation.certified.certify`.
+    """
+    parts: list[RenderableType] = [Line("")]
+    parts += [Line(text, style="bold") for text in certified_sentences(certified)[:1]]
+    parts += [Line(text) for text in certified_sentences(certified)[1:]]
+    table = Table(header_style="bold")
+    for column in CONDITION_COLUMNS:
+        table.add_column(column, overflow="fold")
+    for row in condition_cells(certified.verdict):
+        table.add_row(*(Line(cell) for cell in row))
+    return Group(*parts, table)
 
 
 def show_comparison(

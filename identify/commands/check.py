@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from identify.graph import CausalGraph
     from identify.influence import InfluenceReport
 
-__all__ = ["check"]
+__all__ = ["Family", "check", "decide_influence"]
 
 # names of devices on Windows, with any suffix
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))}
@@ -126,7 +126,7 @@ def check(
     if mechanisms is not None or influence_report is not None:
         _require_single_graph(sources, errors, graphs, mechanisms, influence_report)
     if mechanisms is not None:
-        source, influence = _with_influence(mechanisms, sources, family, time_limit)
+        source, influence = decide_influence(mechanisms, sources, family, time_limit)
         sources = [source]
     if influence_report is not None:
         from identify.influence import read_influence
@@ -169,9 +169,24 @@ def _require_single_graph(
         raise typer.BadParameter(f"{option} requires a single graph")
 
 
-def _with_influence(
+def decide_influence(
     file: Path, sources: Sequence[Source], family: Family, time_limit: float
 ) -> tuple[Source, InfluenceReport]:
+    """Decide sufficient influence of the mechanisms in a file, with a progress bar.
+
+    Args:
+        file: File of densities.
+        sources: The graph that they must imply; none for any graph.
+        family: Family of the densities.
+        time_limit: Seconds for all causes.
+
+    Returns:
+        The graph, and the report.
+
+    Raises:
+        RequestError: If the densities imply another graph.
+        IdentifyError: If the file can't be read.
+    """
     from identify.influence.isolated import decide_file
 
     source = sources[0] if sources else None
