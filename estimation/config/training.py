@@ -175,7 +175,8 @@ class TrainingConfig(Settings):
         fixed_variance: Variance of p(z | .), with ``variance="fixed"``.
         noise: Shape of p(z_i | .): ``"gaussian"``; ``"flow"`` (a spline flow whose scale and shape depend on the
             parents, from the stage with fixed edges on); or ``"auto"`` (the flow is fitted after the last step, and
-            kept if the held-out ELBO is better by more than 0.01 nats per latent).
+            kept if its held-out ELBO is better by more than 0.01 nats per latent than that of a Gaussian that is fitted
+            in the same way).
         validate_every: Steps between two evaluations on held-out data.
         patience: Number of evaluations without improvement after which training stops, once edges are frozen. None
             never stops early.

