@@ -167,8 +167,8 @@ class SparseVAE(Representation):
             self.networks.add_zero_output_()
 
     def add_noise_(self, config: TrainingConfig, generator: torch.Generator) -> None:
-        """Give the model inactive noise networks, in place; ``noise = None`` removes them again."""
-        self.noise = self._noise_networks(config, generator).to(self.x_mean.device, self.x_mean.dtype)
+        """Add inactive noise networks, in place; ``noise = None`` removes them again."""
+        self.noise = self._noise_networks(config, generator).to(self.x_mean)
 
     def adapt_to_(self, tensors: Mapping[str, Tensor]) -> None:
         """Let variances vary if those of the model that was stored as these tensors did, in place."""
@@ -178,10 +178,9 @@ class SparseVAE(Representation):
 
     def reset_transition_(self, config: TrainingConfig, generator: torch.Generator) -> None:
         """Replace the transition networks by newly initialised ones, in place; needed after a change of basis."""
-        device, dtype = self.x_mean.device, self.x_mean.dtype
-        self.networks = self._transition_networks(config, generator).to(device, dtype)
+        self.networks = self._transition_networks(config, generator).to(self.x_mean)
         if self.noise is not None and self.noise.active:
-            self.noise = self._noise_networks(config, generator).to(device, dtype)
+            self.add_noise_(config, generator)
             self.noise.activate_()
 
     def posterior(self, standardised: Tensor) -> Gaussian:
