@@ -12,6 +12,7 @@ from identify.graph import CausalGraph
 from identify.influence.joint.certificates import NoGenericDirection, generic_direction
 from identify.influence.joint.counting import GenericEffects, members
 from identify.influence.joint.result import Direction, JointInfluence, summary
+from identify.influence.joint.screens import EnoughActions, Screen
 from identify.influence.joint.supports import Competition, Competitor, compete
 from identify.names import quoted
 from identify.proof.deadline import TimeLimitError, check_seconds, run_within
@@ -32,7 +33,8 @@ def check_joint_generic(graph: CausalGraph, ranks: Ranks = 1, time_limit: float 
         ranks: Dimension of that subspace: one number for all actions, one number per action in their order, or a
             mapping from names of actions to numbers (1 for the others). 1 is an on/off intervention; doses with
             different effects, several settings or a past give more. It is capped at the number of children.
-        time_limit: Seconds, after which the answer is undecided.
+        time_limit: Seconds, after which the answer is undecided. With ranks of 1 the answer is always decided, by
+            minimum cuts.
 
     Returns:
         The answer with its certificate.
@@ -52,6 +54,8 @@ def check_joint_generic(graph: CausalGraph, ranks: Ranks = 1, time_limit: float 
     """
     seconds = check_seconds(time_limit)
     effects = _generic_effects(graph, _dimensions(graph, ranks))
+    if all(rank <= 1 for rank in effects.ranks):
+        return _screen_answer(graph, effects)
     competition = Competition(effects.weights())
     try:
         run_within(seconds, lambda: compete(effects, competition))
@@ -133,6 +137,38 @@ def _answer(
         tuple(sorted(weights)) if is_sparsest else None,
         n_fewer,
         directions,
+    )
+
+
+def _screen_answer(graph: CausalGraph, effects: GenericEffects) -> JointInfluence:
+    screen = Screen(effects)
+    weights = tuple(screen.weights.tolist())
+    names, v = graph.latents, screen.entanglement
+    if v.sum() == graph.n_latents:
+        reason = summary(graph.n_latents, (), 0)
+        return JointInfluence(
+            "holds", v, EnoughActions(effects), reason, names, weights, tuple(sorted(weights))
+        )
+    if not screen.lighter:
+        found = screen.equal()
+        sparsest: tuple[int, ...] | None = tuple(sorted(weights))
+        n_fewer = 0
+    else:
+        basis = screen.sparser_basis()
+        found = list(basis.competitors)
+        sparsest = basis.weights if basis.proved else None
+        n_fewer = sum(weights) - sum(basis.weights)
+    entangled = [names[i] for i in np.flatnonzero(v.sum(axis=1) > 1)]
+    return JointInfluence(
+        "fails",
+        v,
+        generic_direction(effects, found[0]),
+        summary(graph.n_latents, entangled, n_fewer),
+        names,
+        weights,
+        sparsest,
+        n_fewer,
+        tuple(_direction(graph, effects, competitor) for competitor in found),
     )
 
 
