@@ -106,7 +106,7 @@ def loosest_sets(matrix: Matrix) -> tuple[NDArray[np.int64], list[tuple[int, ...
     Example:
         >>> least, sets = loosest_sets(np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1]], dtype=bool))
         >>> least.tolist(), sets
-        ([0, -1, -1], [(0, 1, 2), (1, 2), (1, 2)])
+        ([0, 0, 0], [(0, 1, 2), (0, 1, 2), (0, 1, 2)])
     """
     n, m = matrix.shape
     capacities = _capacities(matrix)

@@ -122,9 +122,7 @@ class Screen:
                 result.append(_competitor(j, support, (), int(self.weights[j])))
         covered: dict[int, set[int]] = {}
         for found in self.worst:
-            if found.latent is not None and not set(found.support) <= covered.setdefault(
-                found.latent, set()
-            ):
+            if found.latent is not None and not set(found.support) <= covered.setdefault(found.latent, set()):
                 competitor = self._direction(found.support, found.latent)[1]
                 covered[found.latent] |= set(found.support)
                 result.append(competitor)
