@@ -100,12 +100,10 @@ class Verdict:
         latents = "latent" if n == 1 else "latents"
         if self.joint is not None and self.joint.status == "undecided":
             return f"Undecided: no promise for the {n:,} {latents}, using {self.used}"
+        wrong = ""
         if self.joint is not None and self.joint.n_fewer:
-            return (
-                f"Wrong latents have {fewer_edges(self.joint)}: "
-                f"{self.n_disentangled:,} of {n:,} {latents} disentangled, using {self.used}"
-            )
-        return f"Not completely disentangled: {self.n_disentangled:,} of {n:,} {latents}, using {self.used}"
+            wrong = f"; wrong latents need {fewer_edges(self.joint)}"
+        return f"Not completely disentangled: {self.n_disentangled:,} of {n:,} {latents}, using {self.used}{wrong}"
 
     @property
     def used(self) -> str:
@@ -275,9 +273,10 @@ class Verdict:
 
     def __repr__(self) -> str:
         answer = "complete" if self.complete else "not complete"
+        used = " and ".join(sorted(self.using)) if self.joint is None else self.used
         return (
             f"Verdict({answer}: {self.n_disentangled} of {self.graph.n_latents} latents disentangled, "
-            f"using {' and '.join(sorted(self.using))})"
+            f"using {used})"
         )
 
 
@@ -320,7 +319,7 @@ def check(
         >>> print(verdict.remedy("raf", "mek"))
         add an action that targets raf and not mek
         >>> check(CausalGraph(Ga=[[1, 1, 0], [1, 0, 1], [0, 1, 1]]), effects="shifts").headline
-        'Wrong latents have 3 edges fewer: 0 of 3 latents disentangled, using on/off actions'
+        'Not completely disentangled: 0 of 3 latents, using on/off actions; wrong latents need 3 edges fewer'
     """
     require_effects(effects)
     if effects is not None:

@@ -136,13 +136,7 @@ def check(
     """
     from identify.criterion import check as check_graph
 
-    if not graphs and influence_report is not None and mechanisms is None:
-        raise typer.BadParameter("--influence gives no graph; name one as GRAPH")
-    if not graphs and mechanisms is None:
-        raise typer.BadParameter("Missing argument 'GRAPH'; give one, or --mechanisms FILE")
-    if effects is not None and (mechanisms is not None or influence_report is not None):
-        option = "--influence" if mechanisms is None else "--mechanisms"
-        raise typer.BadParameter(f"--effects replaces sufficient influence, which {option} gives; use one of them")
+    _require_compatible(graphs, mechanisms, influence_report, effects)
     sources, errors = read_all(graphs or (), form)
     influence = None
     if mechanisms is not None or influence_report is not None:
@@ -154,10 +148,10 @@ def check(
         from identify.influence import read_influence
 
         influence = read_influence(influence_report)
-    kind = None if effects is None else effects.value
-    verdicts = {
-        source.name: check_graph(source.graph, using, influence, kind, time_limit) for source in sources
-    }
+    if effects is None:
+        verdicts = {source.name: check_graph(source.graph, using, influence) for source in sources}
+    else:
+        verdicts = _with_effects(sources, using, effects, time_limit)
     single = len(verdicts) == 1 and not errors and len(graphs or ()) <= 1
     stdout_taken = writes_to_stdout(report, markdown, latex)
     writes_files = any(path is not None for path in (report, markdown, latex, figures))
@@ -174,6 +168,23 @@ def check(
     if errors:
         return 2
     return int(strict and not all(verdict.guaranteed for verdict in verdicts.values()))
+
+
+def _require_compatible(
+    graphs: Sequence[str] | None,
+    mechanisms: Path | None,
+    influence_report: Path | None,
+    effects: Effects | None,
+) -> None:
+    if not graphs and influence_report is not None and mechanisms is None:
+        raise typer.BadParameter("--influence gives no graph; name one as GRAPH")
+    if not graphs and mechanisms is None:
+        raise typer.BadParameter("Missing argument 'GRAPH'; give one, or --mechanisms FILE")
+    if effects is not None and (mechanisms is not None or influence_report is not None):
+        option = "--influence" if mechanisms is None else "--mechanisms"
+        raise typer.BadParameter(
+            f"--effects replaces sufficient influence, which {option} gives; use one of them"
+        )
 
 
 def _require_single_graph(
@@ -213,6 +224,23 @@ def _with_influence(
 
         implied, report = decide_file(file, family.value, time_limit, begin, step)
     return source or Source(str(file), implied), report
+
+
+def _with_effects(
+    sources: Sequence[Source], using: str | None, effects: Effects, time_limit: float
+) -> dict[str, Verdict]:
+    from identify.criterion import check as check_graph
+    from identify.exceptions import RequestError
+
+    verdicts = {}
+    for source in sources:
+        try:
+            verdicts[source.name] = check_graph(
+                source.graph, using, effects=effects.value, time_limit=time_limit
+            )
+        except RequestError as error:
+            raise RequestError(f"{source.name}: {error}") from error
+    return verdicts
 
 
 def _require_same_edges(source: Source, implied: CausalGraph, file: Path) -> None:

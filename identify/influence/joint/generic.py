@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
@@ -152,26 +153,44 @@ def _screen_answer(graph: CausalGraph, effects: GenericEffects) -> JointInfluenc
         return JointInfluence(
             "holds", v, EnoughActions(effects), reason, names, weights, tuple(sorted(weights))
         )
-    if not screen.lighter:
-        found = screen.equal()
-        sparsest: tuple[int, ...] | None = tuple(sorted(weights))
-        n_fewer = 0
-    else:
-        basis = screen.sparser_basis()
-        found = list(basis.competitors)
-        sparsest = basis.weights if basis.proved else None
-        n_fewer = sum(weights) - sum(basis.weights)
+    if screen.lighter:
+        return _wrong_latents(graph, effects, screen)
+    found = screen.equal()
     entangled = [names[i] for i in np.flatnonzero(v.sum(axis=1) > 1)]
     return JointInfluence(
         "fails",
         v,
         generic_direction(effects, found[0]),
-        summary(graph.n_latents, entangled, n_fewer),
+        summary(graph.n_latents, entangled, 0),
         names,
         weights,
-        sparsest,
-        n_fewer,
+        tuple(sorted(weights)),
+        0,
         tuple(_direction(graph, effects, competitor) for competitor in found),
+    )
+
+
+def _wrong_latents(graph: CausalGraph, effects: GenericEffects, screen: Screen) -> JointInfluence:
+    """Return the answer if some basis has fewer edges than the true latents."""
+    names, weights, sparser = graph.latents, tuple(screen.weights.tolist()), screen.sparser_basis()
+    n_fewer = sum(weights) - sum(sparser.weights)
+    directions = [
+        replace(_direction(graph, effects, competitor), beside=(names[replaced],))
+        for competitor, replaced in zip(sparser.competitors, sparser.replaced, strict=True)
+    ]
+    axes = [Direction((names[i],), (1,), weights[i], (), (names[i],)) for i in sparser.kept]
+    basis = sorted([*axes, *directions], key=lambda direction: names.index(direction.beside[0]))
+    return JointInfluence(
+        "fails",
+        screen.entanglement,
+        generic_direction(effects, sparser.competitors[0]),
+        summary(graph.n_latents, (), n_fewer),
+        names,
+        weights,
+        sparser.weights if sparser.proved else None,
+        n_fewer,
+        tuple(directions),
+        tuple(basis) if sparser.proved else None,
     )
 
 

@@ -50,12 +50,17 @@ class SparserBasis:
     """A basis with fewer edges than the true latents.
 
     Attributes:
-        competitors: The directions that are not true latents, each with the latent that it replaces; lightest first.
+        competitors: The directions that are not true latents, each with a latent that it is lighter than; lightest
+            first.
+        replaced: For each of them, the true latent that it replaces.
+        kept: The true latents that are in the basis.
         weights: The weights of the basis, ascending.
         proved: Whether no basis has fewer edges.
     """
 
     competitors: tuple[Competitor, ...]
+    replaced: tuple[int, ...]
+    kept: tuple[int, ...]
     weights: tuple[int, ...]
     proved: bool
 
@@ -145,11 +150,17 @@ class Screen:
                 pool.append((competitor.weight, len(found.support), vector, competitor))
         # axes come before other directions of the same weight
         pool.sort(key=lambda entry: entry[:2])
-        kept = _first_independent([entry[2] for entry in pool], n)
-        chosen = [pool[k] for k in kept]
+        chosen = [pool[k] for k in _first_independent([entry[2] for entry in pool], n)]
         weights = tuple(entry[0] for entry in chosen)
-        competitors = tuple(entry[3] for entry in chosen if entry[3] is not None)
-        return SparserBasis(competitors, weights, sum(weights) <= self._fewest_edges(len(unmoved)))
+        kept = [int(np.flatnonzero(entry[2])[0]) for entry in chosen if entry[3] is None]
+        others = [(entry[2], entry[3]) for entry in chosen if entry[3] is not None]
+        return SparserBasis(
+            tuple(competitor for _, competitor in others),
+            _matching([vector for vector, _ in others], kept, n),
+            tuple(sorted(kept)),
+            weights,
+            sum(weights) <= self._fewest_edges(len(unmoved)),
+        )
 
     def _fewest_edges(self, n_unmoved: int) -> int:
         """Return a lower bound on the edges of any basis.
@@ -193,6 +204,15 @@ class Screen:
 
 def _competitor(latent: int, support: Iterable[int], cancelled: tuple[int, ...], weight: int) -> Competitor:
     return Competitor(latent, sum(1 << k for k in support), cancelled, weight)
+
+
+def _matching(vectors: Sequence[NDArray[np.int64]], kept: Sequence[int], n: int) -> tuple[int, ...]:
+    """Return a latent for each vector of a basis that completes the axes of the kept latents."""
+    free = np.setdiff1d(np.arange(n), kept)
+    entries = scipy.sparse.csr_array(np.array(vectors).reshape(-1, n)[:, free] != 0)
+    # these rows are independent without the kept latents, so all of them can be matched
+    matched = scipy.sparse.csgraph.maximum_bipartite_matching(entries, perm_type="column")
+    return tuple(free[matched].tolist())
 
 
 def _first_independent(vectors: Sequence[NDArray[np.int64]], n: int) -> list[int]:
