@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
@@ -69,6 +69,7 @@ def check_joint_generic(graph: CausalGraph, ranks: Ranks = 1, time_limit: float 
 
 
 def _dimensions(graph: CausalGraph, ranks: Ranks) -> list[int]:
+    values: list[Any]
     if isinstance(ranks, Mapping):
         for name in ranks:
             if name not in graph.actions:
@@ -76,8 +77,8 @@ def _dimensions(graph: CausalGraph, ranks: Ranks) -> list[int]:
                     f"ranks names {quoted(str(name))}, which is not an action of the graph"
                 )
         values = [ranks.get(name, 1) for name in graph.actions]
-    elif isinstance(ranks, Integral | float | str):
-        values = [ranks] * graph.n_actions if graph.n_actions else [ranks]
+    elif not isinstance(ranks, Sequence | np.ndarray) or isinstance(ranks, str):
+        values = [ranks] * max(graph.n_actions, 1)
     else:
         values = list(ranks)
         if len(values) != graph.n_actions:
@@ -175,8 +176,16 @@ def _wrong_latents(graph: CausalGraph, effects: GenericEffects, screen: Screen) 
     names, weights, sparser = graph.latents, tuple(screen.weights.tolist()), screen.sparser_basis()
     n_fewer = sum(weights) - sum(sparser.weights)
     directions = [
-        replace(_direction(graph, effects, competitor), beside=(names[replaced],))
-        for competitor, replaced in zip(sparser.competitors, sparser.replaced, strict=True)
+        Direction(
+            tuple(names[i] for i in members(competitor.support)),
+            coefficients,
+            competitor.weight,
+            tuple(graph.actions[a] for a in competitor.cancelled),
+            (names[replaced],),
+        )
+        for competitor, coefficients, replaced in zip(
+            sparser.competitors, sparser.coefficients, sparser.replaced, strict=True
+        )
     ]
     axes = [Direction((names[i],), (1,), weights[i], (), (names[i],)) for i in sparser.kept]
     basis = sorted([*axes, *directions], key=lambda direction: names.index(direction.beside[0]))

@@ -52,6 +52,7 @@ class SparserBasis:
     Attributes:
         competitors: The directions that are not true latents, each with a latent that it is lighter than; lightest
             first.
+        coefficients: For each of them, its nonzero coefficients, all at the same effects modulo a prime.
         replaced: For each of them, the true latent that it replaces.
         kept: The true latents that are in the basis.
         weights: The weights of the basis, ascending.
@@ -59,6 +60,7 @@ class SparserBasis:
     """
 
     competitors: tuple[Competitor, ...]
+    coefficients: tuple[tuple[int, ...], ...]
     replaced: tuple[int, ...]
     kept: tuple[int, ...]
     weights: tuple[int, ...]
@@ -156,6 +158,7 @@ class Screen:
         others = [(entry[2], entry[3]) for entry in chosen if entry[3] is not None]
         return SparserBasis(
             tuple(competitor for _, competitor in others),
+            tuple(tuple(vector[vector != 0].tolist()) for vector, _ in others),
             _matching([vector for vector, _ in others], kept, n),
             tuple(sorted(kept)),
             weights,
@@ -180,8 +183,8 @@ class Screen:
         is_shared = self.matrix[latent, touching] & self.matrix[rows[1:]][:, touching].any(axis=0)
         touching = touching[np.argsort(~is_shared, kind="stable")]
         # the pivots are independent without the latent, whose coefficient can then be 1
-        pivots = _FIELD.echelon(self._values[np.ix_(rows[1:], touching)])[1]
-        null = _FIELD.left_null(self._values[np.ix_(rows, touching[pivots])])
+        pivots = _FIELD.echelon(self._values[rows[1:]][:, touching])[1]
+        null = _FIELD.left_null(self._values[rows][:, touching[pivots]])
         vector = np.zeros(len(self.matrix), dtype=np.int64)
         combination = np.arange(1, len(null) + 1)[None, :]
         vector[rows] = _FIELD.product(combination, null)[0]
