@@ -114,6 +114,8 @@ def load(
         **names,
     )
     _require_sound(trained, f"{folder}")
+    if isinstance(model, SparseVAE) and isinstance(config, TrainingConfig):
+        model.set_sparse_columns_(trained.sparse_columns.positions(trained.action_names), config.sparse_past)
     return trained
 
 
@@ -211,6 +213,6 @@ def _require_sound(trained: TrainedModel, where: str) -> None:
                 f"{where}: is damaged (refinement.steps is {steps}; by the settings at most {config.refinements})"
             )
     try:
-        _ = trained.graph
-    except GraphError as error:
+        _ = trained.graph, trained.sparse_columns
+    except (ConfigError, GraphError) as error:
         raise CheckpointError(f"{where}: is damaged ({error})") from error

@@ -278,10 +278,11 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         further_settings = _further_settings(self.settings, settings)
         budgets = {name: settings.pop(name) for name in _BUDGETS}
         config = TrainingConfig.from_dict(settings | further_settings)
-        has_mask = {"actions": dataset.n_actions > 0, "past": dataset.n_steps > 1}
+        columns = config.sparse_columns(dataset.action_names, dataset.n_steps > 1)
+        is_sparse = {"actions": columns.actions, "past": dataset.n_steps > 1 and not columns.past_is_dense}
         for name, mask in _BUDGETS.items():
             if budgets[name] == "auto":
-                is_used = config.sparsity in ("budget", "constraint") and has_mask[mask]
+                is_used = config.sparsity in ("budget", "constraint") and is_sparse[mask]
                 budgets[name] = config.n_latents if is_used else None
         return config.replace(**budgets)
 

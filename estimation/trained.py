@@ -16,14 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from estimation.config.baselines import BaselineConfig
+from estimation.config.sparse_columns import SparseColumns
 from estimation.config.training import TrainingConfig
 from estimation.dataset.alignment import align
 from estimation.dataset.centring import Centring, centred
 from estimation.dataset.checks import checked_observation_names
 from estimation.dataset.dataset import Dataset
-from estimation.dataset.readers.arrays import as_numbers
-from estimation.dataset.readers.column_matching import match_columns
-from estimation.dataset.readers.frames import frame_names, frame_numbers, is_frame, require_exact_integers
+from estimation.dataset.readers.arrays import matched_numbers
 from estimation.dataset.readers.roles import Roles, checked_texts
 from estimation.device import CPU_FLOAT32, default_modes
 from estimation.exceptions import DataError
@@ -31,7 +30,7 @@ from estimation.history import History
 from estimation.models.convolutional import describe
 from estimation.models.representation import Batch, Representation, as_tensor
 from estimation.storage.folders import write_folder
-from identify.formats import FORMATS
+from identify.formats.structured import graph_json
 from identify.graph import CausalGraph
 
 __all__ = [
@@ -154,7 +153,8 @@ class TrainedModel:
     def graph(self) -> CausalGraph:
         """The learned graph: edges that are more likely than not. Learned latents are called v0, v1, ...
 
-        The graph of a baseline is empty, and predicts nothing.
+        Dense columns (see `sparse_columns`) have all their edges, which separate no latents. The graph of a baseline
+        is empty, and predicts nothing.
         """
         matrices = {name: matrix > 0.5 for name, matrix in self.edge_probabilities.items()}
         names = [f"v{i}" for i in range(self.model.shape.n_latents)]
@@ -162,6 +162,23 @@ class TrainedModel:
         return CausalGraph(
             Gz=matrices.get("past"), Ga=matrices.get("actions"), latents=names, actions=actions
         )
+
+    @property
+    def sparse_columns(self) -> SparseColumns:
+        """The columns of the graph that are sparse, and those that are dense by the settings, so not learned."""
+        if isinstance(self.config, BaselineConfig):
+            return SparseColumns()
+        return self.config.sparse_columns(self.action_names, self.model.shape.past)
+
+    @property
+    def sparse_graph(self) -> CausalGraph:
+        """The learned graph without the edges in dense columns, which were not learned."""
+        return self.sparse_columns.part_of(self.graph)
+
+    @property
+    def sparse_actions(self) -> tuple[str, ...]:
+        """Names of the actions whose columns of G^a were learned; the others have all their edges in `graph`."""
+        return self.sparse_columns.actions
 
     @property
     def method(self) -> str:
@@ -233,7 +250,8 @@ class TrainedModel:
                 if hasattr(self.model, name)
             },
         }
-        companions = {GRAPH: FORMATS["json"].write(self.graph)} if self.model.edges else {}
+        metadata = {} if self.sparse_columns.complete else self.sparse_columns.to_dict()
+        companions = {GRAPH: graph_json(self.graph, metadata)} if self.model.edges else {}
         write_folder(folder, KIND, content, self.model.state_dict(), companions, announced)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -259,7 +277,8 @@ class TrainedModel:
         parts = [f"{shape.n_observed} observed", f"{shape.n_latents} latents"]
         parts += [f"{shape.n_actions} actions"] * bool(shape.n_actions)
         parts += ["a past"] * shape.past
-        parts += [f"{self.graph.n_edges} edges" if self.model.edges else self.method]
+        parts += [f"{self.sparse_graph.n_edges} edges" if self.model.edges else self.method]
+        parts += [f"{self.sparse_columns}"] * (not self.sparse_columns.complete)
         return f"TrainedModel({', '.join(parts)})"
 
     def _encode(self, values: Tensor) -> Tensor:
@@ -276,7 +295,7 @@ class TrainedModel:
         self, values: ArrayLike, width: int, what: str, function: Any, centring: Centring | None
     ) -> NDArray[np.float32]:
         names = self.observation_names if what == "observations" else self.graph.latents
-        array = _numbers(values, names, width, what).astype(
+        array = matched_numbers(values, names, width, what).astype(
             np.float32 if centring is None else np.float64, copy=False
         )
         if array.ndim not in (2, 3) or array.shape[-1] != width:
@@ -302,22 +321,6 @@ def _solvable() -> Iterator[None]:
         yield
     except _SINGULAR as error:
         raise DataError(f"equations of the model have no solution; {_NOT_FINITE}") from error
-
-
-def _numbers(values: ArrayLike, names: tuple[str, ...], width: int, what: str) -> NDArray[Any]:
-    """Return the numbers in an array, or in a data frame, whose columns are matched by name."""
-    if not is_frame(values):
-        array = np.asarray(values)
-        if array.dtype.kind in "iu":
-            require_exact_integers(array, what)
-        return array if array.dtype.kind in "biuf" else as_numbers(values, what)
-    numbers = frame_numbers(values, what)
-    columns = frame_names(values, what) or ()
-    if what == "latents" and not set(names) <= set(columns):
-        # latents that the user has renamed
-        return numbers
-    positions = match_columns(columns, numbers.shape[1], names, width, "the model")
-    return numbers if positions is None else numbers[:, positions]
 
 
 def names_record(model: TrainedModel) -> dict[str, Any]:

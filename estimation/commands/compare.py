@@ -13,6 +13,9 @@ from estimation.commands.sources import aligned, read_data, require_folder_of
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from estimation.config.sparse_columns import SparseColumns
     from estimation.dataset.dataset import Dataset
     from estimation.evaluation.comparison import Comparison
     from estimation.metrics import GraphDistance
@@ -60,7 +63,8 @@ def compare(
         trained.require_graph(f"{folder}")
     comparison, distance = _compare(model, other, dataset, threshold)
     names = (f"{model_a}", f"{model_b}")
-    _print(names, dataset, comparison, distance, as_json, optional=report is not None)
+    columns = {names[0]: model.sparse_columns, names[1]: other.sparse_columns}
+    _print(names, dataset, comparison, distance, columns, as_json, optional=report is not None)
     if report is not None:
         from estimation.report import comparison_page
         from identify.files import write_whole
@@ -72,16 +76,14 @@ def compare(
 def _compare(
     model: TrainedModel, other: TrainedModel, dataset: Dataset, threshold: float
 ) -> tuple[Comparison, GraphDistance]:
-    from estimation.dataset.alignment import with_actions_of
     from estimation.evaluation.comparison import compare as compare_entanglement
+    from estimation.evaluation.verification import distance_between
     from estimation.learned import learned_entanglement
-    from estimation.metrics import structural_hamming
     from identify.entanglement import predict_entanglement
 
     learned = learned_entanglement(model, dataset, other=other, threshold=threshold)
     comparison = compare_entanglement(predict_entanglement(model.graph), learned)
-    other_graph = with_actions_of(other.graph, model.graph, "the other model")
-    return comparison, structural_hamming(model.graph, other_graph, learned.permutation)
+    return comparison, distance_between(model, other, learned.permutation)
 
 
 def _print(
@@ -89,14 +91,16 @@ def _print(
     dataset: Dataset,
     comparison: Comparison,
     distance: GraphDistance,
+    columns: Mapping[str, SparseColumns],
     as_json: bool,
     optional: bool,
 ) -> None:
     if as_json:
         record: dict[str, Any] = {"model": names[0], "other": names[1], "data": dataset.name}
         edges = {"common": distance.common, "only_model": distance.missing, "only_other": distance.extra}
-        print_json({**record, "edges": edges, **comparison.to_dict()})
+        dense = {name: held.to_dict() for name, held in columns.items()}
+        print_json({**record, "edges": edges, "sparse_columns": dense, **comparison.to_dict()})
         return
     from estimation.report.terminal import show_comparison
 
-    show(show_comparison(names, comparison, distance), optional)
+    show(show_comparison(names, comparison, distance, columns), optional)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,11 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from estimation.commands.data_options import DataOptions, takes_data_options
+from estimation.commands.influence_options import (
+    FamilyOption,
+    InfluenceFile,
+    MechanismsFile,
+    TimeLimit,
+    sparse_by_influence,
+)
 from estimation.commands.options import Data, Report, Split
 from estimation.commands.sources import is_file, read_data, require_folder_of
 from estimation.config.baselines import BASELINES, BaselineConfig
 from estimation.config.training import PRESETS, SPARSE_VAE
-from identify.commands.options import AsJson, print_json, show
+from estimation.exceptions import ConfigError
+from identify.commands.check import Family
+from identify.commands.options import AsJson, print_json, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,6 +75,19 @@ def train(
         int | None,
         typer.Option(metavar="N", help="Budget: maximum number of edges of G^z.", show_default="no limit"),
     ] = None,
+    sparse_actions: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Action whose column of G^a is sparse; may be repeated. The other columns keep all their edges, none "
+            "of which counts.",
+            show_default="all actions",
+        ),
+    ] = None,
+    mechanisms: MechanismsFile = None,
+    influence: InfluenceFile = None,
+    family: FamilyOption = Family.nonparametric,
+    time_limit: TimeLimit = 120.0,
     steps: Annotated[
         int | None,
         typer.Option(metavar="N", help="Optimisation steps.", show_default=str(PRESETS["fast"]["steps"])),
@@ -125,6 +148,8 @@ def train(
     overrides = {
         "max_edges_actions": max_edges_actions,
         "max_edges_past": max_edges_past,
+        # a list of JSON is one of TOML
+        "sparse_actions": json.dumps(sparse_actions, ensure_ascii=False) if sparse_actions else None,
         "steps": steps,
         "seed": seed,
     }
@@ -132,12 +157,20 @@ def train(
     resolved = _config(method, config, settings or [], overrides)
     dataset = read_data(data, options)
     held_out = _validation_data(validation, options, dataset)
+    notes = []
+    if mechanisms is not None or influence is not None:
+        if isinstance(resolved, BaselineConfig):
+            raise ConfigError(f"--method {method} learns no graph; leave --mechanisms and --influence out")
+        resolved, line = sparse_by_influence(resolved, dataset, mechanisms, influence, family, time_limit)
+        notes.append(line)
+        if not as_json:
+            say(line, optional=True)
     _require_budgets(dataset, resolved)
     networks = _convolutional_networks(dataset, resolved) if convolutional else {}
     model = run.fit(dataset, held_out, resolved, networks)
     evaluated_on = "the training data" if held_out is None else "the validation data"
     evaluated = dataset if held_out is None else held_out
-    run.print(model, evaluated, run.evaluation(model, evaluated), evaluated_on, as_json)
+    run.print(model, evaluated, run.evaluation(model, evaluated), evaluated_on, as_json, notes)
 
 
 @dataclass(frozen=True)
@@ -214,14 +247,24 @@ class _Run:
         evaluation: Evaluation | None,
         evaluated_on: str,
         as_json: bool,
+        notes: list[str],
     ) -> None:
-        """Print the result of the run, and write its report."""
+        """Print the result of the run, and write its report.
+
+        Args:
+            model: The trained model.
+            dataset: The data that it was evaluated on.
+            evaluation: The evaluation; None without ground truth.
+            evaluated_on: Description of these data.
+            as_json: Whether to print JSON.
+            notes: Lines that were printed before training; JSON contains them.
+        """
         from estimation.report.rows import training_record
 
         record = {"data": dataset.name, "model": str(self.out), **training_record(model)}
         record["evaluated_on"] = None if evaluation is None else evaluated_on
         record["evaluation"] = None if evaluation is None else evaluation.to_dict()
-        record["notes"] = [*dataset.notes, *model.history.notes]
+        record["notes"] = [*notes, *dataset.notes, *model.history.notes]
         if as_json:
             print_json(record)
         else:
@@ -237,7 +280,7 @@ class _Run:
 
 
 def _config(
-    method: str, file: Path | None, settings: list[str], overrides: dict[str, int | None]
+    method: str, file: Path | None, settings: list[str], overrides: dict[str, int | str | None]
 ) -> TrainingConfig | BaselineConfig:
     from estimation.config.settings import read_settings
     from estimation.config.training import read_config
@@ -246,8 +289,6 @@ def _config(
     if method == SPARSE_VAE:
         return read_config(file, changes)
     if method not in BASELINES:
-        from estimation.exceptions import ConfigError
-
         raise ConfigError(f"--method is {method!r}; it is one of {', '.join([SPARSE_VAE, *BASELINES])}")
     return read_settings(BaselineConfig, file, changes, method=method)
 
@@ -256,7 +297,6 @@ def _convolutional_networks(
     dataset: Dataset, config: TrainingConfig | BaselineConfig
 ) -> dict[str, nn.Module]:
     """Return a convolutional encoder and decoder for these images."""
-    from estimation.exceptions import ConfigError
     from estimation.models.convolutional import ConvDecoder, ConvEncoder
     from estimation.models.representation import Shape
 
@@ -286,21 +326,24 @@ def _validation_data(data: str | None, options: DataOptions, dataset: Dataset) -
 
 
 def _require_budgets(dataset: Dataset, config: TrainingConfig | BaselineConfig) -> None:
-    from estimation.exceptions import ConfigError
-
     if isinstance(config, BaselineConfig):
         return
     if config.sparsity not in ("budget", "constraint"):
         return
     if config.max_edges_actions is not None or config.max_edges_past is not None:
         return
+    columns = config.sparse_columns(dataset.action_names, dataset.n_steps > 1)
+    has_sparse_past = dataset.n_steps > 1 and not columns.past_is_dense
+    graph = None if dataset.graph is None else columns.part_of(dataset.graph)
+    where = "" if columns.complete else " there"
     budgets = []
-    for has_mask, kind, name in ((dataset.n_actions, "actions", "Ga"), (dataset.n_steps > 1, "past", "Gz")):
+    for has_mask, kind, name in ((columns.actions, "actions", "Ga"), (has_sparse_past, "past", "Gz")):
         if has_mask:
-            truth = (
-                "" if dataset.graph is None else f" (the true graph has {getattr(dataset.graph, name).nnz})"
-            )
+            truth = "" if graph is None else f" (the true graph has {getattr(graph, name).nnz}{where})"
             budgets.append(f"--max-edges-{kind} N{truth}")
+    if not budgets and not columns.complete:
+        # training refuses it, and says which settings leave no column sparse
+        return
     if not budgets:
         raise ConfigError("these data have no actions and no past, so there are no mechanisms to learn")
     raise ConfigError(

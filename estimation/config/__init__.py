@@ -1,14 +1,15 @@
 """Settings of training runs: frozen dataclasses whose values are checked.
 
-=============  ==================================================================
-module         contents
-=============  ==================================================================
-``settings``   the base class of all settings: checks, TOML files, ``key=value``
-``size``       how many numbers a model would hold, and the limit on that
-``training``   `TrainingConfig`, for the sparse VAE, and its presets
-``baselines``  `BaselineConfig`, for the baselines
-``methods``    all methods by name
-=============  ==================================================================
+==================  ==================================================================
+module              contents
+==================  ==================================================================
+``settings``        the base class of all settings: checks, TOML files, ``key=value``
+``size``            how many numbers a model would hold, and the limit on that
+``sparse_columns``  `SparseColumns`: the columns of G^a and G^z that are learned
+``training``        `TrainingConfig`, for the sparse VAE, and its presets
+``baselines``       `BaselineConfig`, for the baselines
+``methods``         all methods by name
+==================  ==================================================================
 """
 
 from estimation.config.baselines import BASELINES, BaselineConfig

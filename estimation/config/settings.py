@@ -63,9 +63,9 @@ class Derived(Generic[T]):
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Base of frozen dataclasses whose fields are integers, numbers, texts, choices, or None.
+    """Base of frozen dataclasses whose fields are integers, numbers, texts, choices, tuples, or None.
 
-    A derived class calls `check` in its ``__post_init__``.
+    A derived class calls `check` in its ``__post_init__``, and checks its tuples itself.
 
     Attributes:
         RANGES: The least and greatest value of a field, by name.
@@ -106,8 +106,9 @@ class Settings:
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all settings, ready for JSON."""
-        return dataclasses.asdict(self)
+        """Return all settings, ready for JSON: tuples as lists."""
+        settings = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
@@ -207,6 +208,8 @@ def _with_current_names(kind: type[Settings], settings: Mapping[str, Any]) -> Ma
 def _check(name: str, value: Any, allowed: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
     options = typing.get_args(allowed)
     if value is None and type(None) in options:
+        return
+    if any(typing.get_origin(option) is tuple for option in (allowed, *options)):
         return
     choices = [choice for option in (allowed, *options) for choice in _choices(option)]
     if choices:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from estimation.config.settings import MOST_STEPS, Derived, Settings, read_settings
 from estimation.config.size import require_affordable
+from estimation.config.sparse_columns import SparseColumns, checked_sparse_actions
 from estimation.exceptions import ConfigError
 from identify.names import quoted
 
@@ -125,6 +126,11 @@ class TrainingConfig(Settings):
             optimiser, the schedule and the constraint of Lachapelle et al. and takes days on a CPU.
         max_edges_actions: Budget: the largest number of edges of G^a. None sets no limit.
         max_edges_past: Budget: the largest number of edges of G^z. None sets no limit.
+        sparse_actions: Names or positions of the actions whose columns of G^a are sparse: those with sufficient
+            influence. Budget, penalty, estimated number of edges and unmixing then use these columns only. The other
+            columns stay dense: all their edges are present, and none of them counts or is learned. None: all columns
+            are sparse. An empty list: none is.
+        sparse_past: Whether G^z is sparse. False leaves all its edges present, for a past without sufficient influence.
         n_latents: Number of latents of the model. When left out, that of the true latents, if the data hold them.
         seed: Seed of weights, batches and noise. The same seed gives the same numbers on the same machine.
         threads: Number of threads of torch.
@@ -185,6 +191,8 @@ class TrainingConfig(Settings):
     preset: Preset = "fast"
     max_edges_actions: int | None = None
     max_edges_past: int | None = None
+    sparse_actions: tuple[str | int, ...] | None = None
+    sparse_past: bool = True
     n_latents: int | None = None
     seed: int = 0
     threads: int = 1
@@ -223,11 +231,26 @@ class TrainingConfig(Settings):
         """The name of the method: ``"sparse_vae"``."""
         return SPARSE_VAE
 
+    def sparse_columns(self, action_names: Sequence[str], past: bool) -> SparseColumns:
+        """Return the columns of G^a and G^z that are sparse and those that are dense.
+
+        Args:
+            action_names: Names of the actions of the data, in order.
+            past: Whether the data have a past.
+
+        Raises:
+            ConfigError: If ``sparse_actions`` names an action that the data don't have.
+        """
+        return SparseColumns.of(self.sparse_actions, self.sparse_past, action_names, past)
+
     def __post_init__(self) -> None:
         if not isinstance(self.preset, str) or self.preset not in PRESETS:
             raise ConfigError(f"the preset is {quoted(self.preset)}; it is one of {', '.join(PRESETS)}")
+        # frozen: a list becomes a tuple, so that settings can be compared and hashed
+        object.__setattr__(self, "sparse_actions", checked_sparse_actions(self.sparse_actions))
         self.check()
         _check_shares(self)
+        _check_sparse_columns(self)
         require_affordable(self.to_dict(), self.n_latents or 1)
         if self.sparsity == "adaptive" and not self.unmixing:
             raise ConfigError(
@@ -263,3 +286,12 @@ def _check_shares(config: TrainingConfig) -> None:
             f"dense_share {config.dense_share}, budget_share {config.budget_share} and frozen_share "
             f"{config.frozen_share} must follow each other: dense_share <= budget_share <= 1 - frozen_share"
         )
+
+
+def _check_sparse_columns(config: TrainingConfig) -> None:
+    if config.sparse_actions == () and config.max_edges_actions is not None:
+        raise ConfigError(
+            "max_edges_actions is set, and sparse_actions is empty, so that no column of G^a is sparse; keep one"
+        )
+    if not config.sparse_past and config.max_edges_past is not None:
+        raise ConfigError("max_edges_past is set, and sparse_past is false, so that G^z is dense; keep one")

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from estimation.config.sparse_columns import SparseColumns
 from estimation.dataset.alignment import align
 from estimation.dataset.dataset import Dataset
 from estimation.device import default_modes
@@ -68,6 +69,8 @@ class Evaluation:
         prediction: The verdict on the true graph.
         learned: The measured entanglement.
         comparison: The measured entanglement against the prediction. Its matching is that of the measured entanglement.
+        sparse_columns: The columns of the graphs that prediction and errors are about: those that are sparse in the
+            model. Dense columns are not learned, and count neither in the prediction nor as errors.
     """
 
     negative_elbo: dict[str, float] | None
@@ -80,6 +83,7 @@ class Evaluation:
     prediction: Verdict | None = None
     learned: LearnedEntanglement | None = None
     comparison: Comparison | None = None
+    sparse_columns: SparseColumns = field(default_factory=SparseColumns)
 
     @property
     def mcc(self) -> float | None:
@@ -133,6 +137,7 @@ class Evaluation:
             "prediction": None if self.prediction is None else self.prediction.to_dict(),
             "learned": None if self.learned is None else self.learned.to_dict(),
             "comparison": None if self.comparison is None else self.comparison.to_dict(),
+            **self.sparse_columns.to_dict(),
         }
 
     def __repr__(self) -> str:
@@ -140,6 +145,7 @@ class Evaluation:
         for name, value in (("MCC", self.mcc), ("R_con", self.r_con), ("R", self.r)):
             parts += [] if value is None else [f"{name} {value:.3f}"]
         parts += [] if self.shd is None else [f"SHD {self.shd}"]
+        parts += [] if self.sparse_columns.complete else [f"{self.sparse_columns}"]
         if self.comparison is not None:
             parts.append("confirmed" if self.comparison else "not confirmed")
         return f"Evaluation({', '.join(parts)})"
@@ -166,6 +172,7 @@ def evaluate(
             the result holds the negative ELBO and the learned graph. True latents add the scores and the learned
             entanglement; the true graph adds the prediction, R_con and SHD.
         threshold: Threshold on the relative strengths of the learned entanglement.
+            If some columns are dense in the model, prediction and SHD are about the others only.
         using: Part of the true graph that the prediction uses: ``"actions"``, ``"past"``, or both; None for whatever
             the graph contains.
         method: How to measure the entanglement; see `estimation.learned.learned_entanglement`.
@@ -184,10 +191,10 @@ def evaluate(
     _require_fit(model, dataset)
     pairs = dataset.pairs()
     negative_elbo = model.negative_elbo(pairs, seed)
-    graph = dataset.graph
-    prediction = None if graph is None else check(graph, using)
+    graph, columns = dataset.graph, model.sparse_columns
+    prediction = None if graph is None else check(columns.part_of(graph), using)
     if dataset.latents is None:
-        return Evaluation(negative_elbo, model.graph, graph, prediction=prediction)
+        return Evaluation(negative_elbo, model.graph, graph, prediction=prediction, sparse_columns=columns)
     z_hat = model.encode(dataset.observations)
     permutation = mean_correlation(dataset.latents, z_hat).permutation
     learned = learned_entanglement(
@@ -204,10 +211,11 @@ def evaluate(
         # a baseline learns no graph
         errors=None
         if graph is None or not model.model.edges
-        else structural_hamming(graph, model.graph, permutation),
+        else structural_hamming(columns.part_of(graph), model.sparse_graph, permutation),
         prediction=prediction,
         learned=learned,
         comparison=None if prediction is None else compare(prediction.entanglement, learned),
+        sparse_columns=columns,
     )
 
 

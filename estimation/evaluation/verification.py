@@ -11,13 +11,14 @@ that an assumption fails.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from estimation.config.sparse_columns import SparseColumns
 from estimation.dataset.alignment import align_observed, with_actions_of
 from estimation.device import default_modes
 from estimation.evaluation.comparison import Comparison, compare
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from estimation.dataset.dataset import Dataset
     from estimation.trained import TrainedModel
 
-__all__ = ["LatentTrust", "Verification", "verify"]
+__all__ = ["LatentTrust", "Verification", "distance_between", "verify"]
 
 _MAX_ROWS = 10_000
 TRUSTED, TRUSTED_WITHIN_BLOCK = "trusted", "trusted within its block"
@@ -80,9 +81,11 @@ class Verification:
         reference: Name of the best run, which has the lowest negative ELBO.
         negative_elbo: Negative ELBO of every run on the data, by run.
         comparisons: Comparison of the reference with every other run, by run.
-        distances: Distance between the learned graphs of the reference and every other run, by run.
+        distances: Distance between the learned graphs of the reference and every other run, by run; on the columns
+            that are sparse in both.
         correlations: Absolute correlation of each of the reference's latents with its match in every other run, by
             run, shape (n,).
+        sparse_columns: The columns of the graph that are sparse in each run and those that are dense, by run.
     """
 
     reference: str
@@ -90,6 +93,7 @@ class Verification:
     comparisons: Mapping[str, Comparison]
     distances: Mapping[str, GraphDistance]
     correlations: Mapping[str, NDArray[np.float64]]
+    sparse_columns: Mapping[str, SparseColumns] = field(default_factory=dict)
 
     @property
     def predicted(self) -> Entanglement:
@@ -174,6 +178,7 @@ class Verification:
             "confirmed": self.confirmed,
             "summary": self.summary,
             "negative_elbo": dict(self.negative_elbo),
+            "sparse_columns": {name: columns.to_dict() for name, columns in self.sparse_columns.items()},
             "latents": [
                 {**asdict(latent), "verdict": latent.verdict, "trusted": latent.trusted}
                 for latent in self.latents
@@ -238,10 +243,32 @@ def verify(
             continue
         learned = learned_entanglement(best, dataset, other=other, threshold=threshold, seed=seed)
         comparisons[name] = compare(predicted, learned)
-        other_graph = with_actions_of(other.graph, best.graph, name)
-        distances[name] = structural_hamming(best.graph, other_graph, learned.permutation)
+        distances[name] = distance_between(best, other, learned.permutation, name)
         correlations[name] = mean_correlation(reference_latents, _encode(other, dataset)).per_latent
-    return Verification(reference, elbo, comparisons, distances, correlations)
+    columns = {name: model.sparse_columns for name, model in models.items()}
+    return Verification(reference, elbo, comparisons, distances, correlations, columns)
+
+
+def distance_between(
+    model: TrainedModel, other: TrainedModel, permutation: NDArray[np.int64], name: str = "the other model"
+) -> GraphDistance:
+    """Return the distance between the learned graphs of two models, on the columns that are sparse in both.
+
+    Args:
+        model: The first model.
+        other: The second model.
+        permutation: Latent of the second model matched to each latent of the first, -1 for none.
+        name: Name of the second model in error messages.
+
+    Raises:
+        DataError: If the models have different actions.
+    """
+    other_graph = with_actions_of(other.graph, model.graph, name)
+    first, second = (
+        model.sparse_columns.part_of(other.sparse_columns.part_of(graph))
+        for graph in (model.graph, other_graph)
+    )
+    return structural_hamming(first, second, permutation)
 
 
 def _encode(model: TrainedModel, dataset: Dataset) -> NDArray[np.floating]:

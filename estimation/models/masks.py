@@ -7,6 +7,7 @@ Gumbel-sigmoid: zeros and ones in the forward pass, the gradient of the relaxed 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,6 +42,7 @@ class EdgeMasks(nn.Module):
     """The mask of one adjacency matrix, G^z or G^a; rows are children.
 
     A mask starts *dense* (every edge present), becomes *sampled* with `start_sampling_`, and *frozen* with `freeze_`.
+    In columns that `set_sparse_columns_` excludes, every edge stays present throughout, and none of them counts.
 
     Args:
         n_children: Number of rows n.
@@ -64,6 +66,9 @@ class EdgeMasks(nn.Module):
     state: Tensor
     # the edges of a dense or frozen mask, bool, shape (n, parents)
     kept: Tensor
+    # positions of the sparse columns, and whether each column is sparse, shape (parents,)
+    sparse_columns: Tensor
+    is_sparse: Tensor
 
     def __init__(
         self, n_children: int, n_parents: int, initial_logit: float = 5.0, temperature: float = 1.0
@@ -74,6 +79,27 @@ class EdgeMasks(nn.Module):
         self.temperature = temperature
         self.register_buffer("state", torch.tensor(_DENSE, device="cpu"))
         self.register_buffer("kept", torch.ones(size, dtype=torch.bool, device="cpu"))
+        # not stored: the settings of the model determine them
+        self.register_buffer("sparse_columns", torch.arange(n_parents, device="cpu"), persistent=False)
+        self.register_buffer(
+            "is_sparse", torch.ones(n_parents, dtype=torch.bool, device="cpu"), persistent=False
+        )
+
+    @torch.no_grad()
+    def set_sparse_columns_(self, columns: Sequence[int]) -> None:
+        """Keep every edge of the columns that are not given.
+
+        Args:
+            columns: Positions of the sparse columns.
+        """
+        self.is_sparse = torch.zeros_like(self.is_sparse)
+        self.is_sparse[list(columns)] = True
+        self.sparse_columns = self.is_sparse.nonzero()[:, 0]
+
+    @property
+    def n_sparse(self) -> int:
+        """Number of possible edges in sparse columns."""
+        return self.logits.shape[0] * len(self.sparse_columns)
 
     @property
     def sampled(self) -> bool:
@@ -87,11 +113,13 @@ class EdgeMasks(nn.Module):
 
     def probabilities(self) -> Tensor:
         """Return the probability of every edge, shape (n, parents)."""
-        return torch.sigmoid(self.logits) if self.sampled else self.kept.to(self.logits.dtype)
+        if not self.sampled:
+            return self.kept.to(self.logits.dtype)
+        return torch.where(self.is_sparse, torch.sigmoid(self.logits), 1.0)
 
     def expected_edges(self) -> Tensor:
-        """Return the expected number of edges."""
-        return self.probabilities().sum()
+        """Return the expected number of edges in sparse columns."""
+        return self.probabilities()[:, self.sparse_columns].sum()
 
     def support(self) -> Tensor:
         """Return the edges that are more likely than not, bool, shape (n, parents)."""
@@ -116,7 +144,8 @@ class EdgeMasks(nn.Module):
         uniform = uniform.clamp(1e-7, 1 - 1e-7).to(self.logits.dtype)
         relaxed = torch.sigmoid((self.logits + torch.logit(uniform)) / self.temperature)
         # straight-through: the difference is exactly zero, and its gradient is that of the relaxed sample
-        return (relaxed > 0.5).to(relaxed.dtype) + (relaxed - relaxed.detach())
+        sampled = (relaxed > 0.5).to(relaxed.dtype) + (relaxed - relaxed.detach())
+        return torch.where(self.is_sparse, sampled, 1.0)
 
     def support_mask(self) -> Tensor | None:
         """Return the support as a mask, shape (n, parents), for use without sampling; None if dense."""
@@ -137,7 +166,7 @@ class EdgeMasks(nn.Module):
 
     @torch.no_grad()
     def project_(self, budget: float) -> None:
-        """Shift all logits by one constant so that the probabilities sum to the budget.
+        """Shift all logits of sparse columns by one constant so that their probabilities sum to the budget.
 
         Logits whose probabilities sum to less stay unchanged. Among all changes that reduce the expected number of
         edges to the budget, this one changes the odds of every edge by the same factor: it is the projection in
@@ -151,7 +180,7 @@ class EdgeMasks(nn.Module):
         """
         if budget < 0:
             raise ConfigError(f"the edge budget is {budget}; it must be a number of edges, 0 or more")
-        logits = self.logits.double()
+        logits = self.logits[:, self.sparse_columns].double()
         if torch.sigmoid(logits).sum() <= budget:
             return
         low = -2 * _MAX_LOGIT - logits.max()
@@ -160,20 +189,24 @@ class EdgeMasks(nn.Module):
             middle = (low + high) / 2
             above = torch.sigmoid(logits + middle).sum() > budget
             low, high = torch.where(above, low, middle), torch.where(above, middle, high)
-        self.logits.copy_((logits + low).clamp(-_MAX_LOGIT, _MAX_LOGIT).to(self.logits.dtype))
+        shifted = (logits + low).clamp(-_MAX_LOGIT, _MAX_LOGIT).to(self.logits.dtype)
+        self.logits[:, self.sparse_columns] = shifted
 
     @torch.no_grad()
     def freeze_(self, budget: int | None = None) -> None:
-        """Freeze the mask to its most probable edges and drop the others.
+        """Freeze the mask to its most probable edges and drop the others; dense columns keep all of theirs.
 
         Args:
-            budget: Number of edges to keep; None keeps the edges that are more likely than not.
+            budget: Number of edges to keep in sparse columns; None keeps the edges that are more likely than not.
         """
         if budget is None:
             kept = self.support()
         else:
-            kept = torch.zeros_like(self.kept)
-            most_probable = self.logits.flatten().topk(min(budget, self.logits.numel())).indices
-            kept.view(-1)[most_probable] = True
+            logits = self.logits[:, self.sparse_columns]
+            in_sparse_columns = torch.zeros_like(logits, dtype=torch.bool)
+            most_probable = logits.flatten().topk(min(budget, logits.numel())).indices
+            in_sparse_columns.view(-1)[most_probable] = True
+            kept = torch.ones_like(self.kept)
+            kept[:, self.sparse_columns] = in_sparse_columns
         self.kept.copy_(kept)
         self.state.fill_(_FROZEN)

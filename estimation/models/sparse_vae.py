@@ -34,6 +34,8 @@ from estimation.models.transitions import TransitionNetworks, TransitionResidual
 from identify.exceptions import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from estimation.config.training import TrainingConfig
 
 __all__ = ["SparseVAE"]
@@ -297,6 +299,16 @@ class SparseVAE(Representation):
         self.encoder.compose_after_(matrix, offset)
         self.decoder.compose_before_(inverse, -inverse @ offset)
         self.posterior_noise.change_basis_(matrix)
+
+    def set_sparse_columns_(self, actions: Sequence[int], past: bool) -> None:
+        """Leave columns of the masks dense: all their edges stay present, and none of them counts.
+
+        Args:
+            actions: Positions of the sparse columns of G^a.
+            past: Whether G^z is sparse.
+        """
+        self.action_masks.set_sparse_columns_(actions)
+        self.past_masks.set_sparse_columns_(range(self.past_masks.logits.shape[1]) if past else ())
 
     @property
     def edges(self) -> dict[str, EdgeMasks]:

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from estimation.config.sparse_columns import SparseColumns
 from estimation.exceptions import DataError
 from estimation.plot.marks import (
+    DENSE_COLOUR,
     EXTRA_COLOUR,
     Entries,
     add_legend,
+    dense_entry,
     extra_entry,
+    mark_dense,
     mark_extra,
     mark_missing,
     missing_entry,
@@ -34,6 +38,8 @@ __all__ = ["plot_graphs"]
 _TITLE_SIZE, _HEADING_SIZE = 10.0, 9.0
 # number of empty columns between G^a and G^z
 _GAP = 1
+# a cell of a dense column, after those of common, missing and extra edges
+_DENSE = 4
 
 
 @draws
@@ -42,6 +48,7 @@ def plot_graphs(
     learned_graph: CausalGraph,
     axes: Sequence[Axes] | None = None,
     legend: bool = True,
+    sparse_columns: SparseColumns | None = None,
 ) -> tuple[Axes, Axes]:
     """Draw the true and the learned graph side by side, as matrices whose rows are children.
 
@@ -53,6 +60,8 @@ def plot_graphs(
             Unmatched learned latents may follow.
         axes: Two axes, for the true and the learned graph; None to create a figure.
         legend: Whether to explain the marks in a legend to the right of the learned graph.
+        sparse_columns: The columns that were learned, `TrainedModel.sparse_columns`. The others are hatched in the
+            learned graph, and have neither missing nor extra edges. None: all columns were learned.
 
     Returns:
         The two axes.
@@ -68,7 +77,7 @@ def plot_graphs(
         >>> ax.get_title()
         'learned: 1 missing, 1 extra'
     """
-    matrices = _nonempty_matrices(true_graph, learned_graph)
+    matrices = _nonempty_matrices(true_graph, learned_graph, sparse_columns or SparseColumns())
     columns = _columns(matrices)
     left, right = two_axes(axes, learned_graph.latents, columns, columns, legend)
     n_missing = sum(int(matrix.missing.sum()) for matrix in matrices)
@@ -93,21 +102,23 @@ class _MatrixPair:
     colour: str
     heading: str
     origin: str
+    # whether a column is dense, so that it was not learned
+    dense: NDArray[np.bool_]
 
     @property
     def common(self) -> NDArray[np.bool_]:
-        return self.true & self.learned
+        return self.true & self.learned & ~self.dense
 
     @property
     def missing(self) -> NDArray[np.bool_]:
-        return self.true & ~self.learned
+        return self.true & ~self.learned & ~self.dense
 
     @property
     def extra(self) -> NDArray[np.bool_]:
-        return self.learned & ~self.true
+        return self.learned & ~self.true & ~self.dense
 
 
-def _nonempty_matrices(true: CausalGraph, learned: CausalGraph) -> list[_MatrixPair]:
+def _nonempty_matrices(true: CausalGraph, learned: CausalGraph, columns: SparseColumns) -> list[_MatrixPair]:
     """Return the matrices with an edge in one of the graphs; without any edge, one matrix."""
     if true.n_actions != learned.n_actions or true.n_latents > learned.n_latents:
         raise DataError(
@@ -118,9 +129,23 @@ def _nonempty_matrices(true: CausalGraph, learned: CausalGraph) -> list[_MatrixP
     true_Ga = np.pad(true.Ga.toarray(), ((0, padding), (0, 0)))
     true_Gz = np.pad(true.Gz.toarray(), (0, padding))
     pairs = [
-        _MatrixPair(true_Ga, learned.Ga.toarray(), true.actions, ACTION, "$G^a$: actions", "from actions"),
         _MatrixPair(
-            true_Gz, learned.Gz.toarray(), learned.latents, PAST, "$G^z$: past latents", "from the past"
+            true_Ga,
+            learned.Ga.toarray(),
+            true.actions,
+            ACTION,
+            "$G^a$: actions",
+            "from actions",
+            np.isin(learned.actions, columns.dense_actions),
+        ),
+        _MatrixPair(
+            true_Gz,
+            learned.Gz.toarray(),
+            learned.latents,
+            PAST,
+            "$G^z$: past latents",
+            "from the past",
+            np.full(learned.n_latents, columns.past_is_dense),
         ),
     ]
     nonempty = [pair for pair in pairs if pair.true.any() or pair.learned.any()]
@@ -145,8 +170,10 @@ def _draw(ax: Axes, matrices: Sequence[_MatrixPair], rows: Sequence[str], mark_e
         kinds = matrix.true.astype(int)
         if mark_errors:
             kinds = matrix.common + 2 * matrix.missing + 3 * matrix.extra
-        draw_cells(ax, kinds, start, [matrix.colour, "white", EXTRA_COLOUR])
+            kinds[:, matrix.dense] = _DENSE
+        draw_cells(ax, kinds, start, [matrix.colour, "white", EXTRA_COLOUR, DENSE_COLOUR])
         if mark_errors:
+            mark_dense(ax, matrix.dense, len(rows), start)
             mark_missing(ax, matrix.missing, start)
             mark_extra(ax, matrix.extra, start)
         headings.append((start + (len(matrix.parents) - 1) / 2, matrix.heading))
@@ -171,6 +198,8 @@ def _legend_entries(matrices: Sequence[_MatrixPair], n_missing: int, n_extra: in
     for matrix in matrices:
         origin = f", {matrix.origin}" if len(matrices) > 1 else ""
         entries.append((patch(matrix.colour), f"true and learned{origin}"))
+    if any(matrix.dense.any() for matrix in matrices):
+        entries.append(dense_entry("dense by the settings: not learned"))
     if n_missing:
         entries.append(missing_entry("missing: true, not learned"))
     if n_extra:

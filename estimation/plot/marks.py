@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "DENSE_COLOUR",
     "EXTRA_COLOUR",
     "Entries",
     "add_legend",
+    "dense_entry",
     "extra_entry",
+    "mark_dense",
     "mark_extra",
     "mark_missing",
     "mark_one_way",
@@ -31,8 +34,11 @@ __all__ = [
 
 #: Colour of extra cells. They have a cross as well, so the figure is readable without colour. CIE L* 89.
 EXTRA_COLOUR = "#F0E442"
+#: Colour of columns that are dense by the settings. They are hatched as well. CIE L* 92.
+DENSE_COLOUR = "#E8E8E8"
 
 _TEXT_SIZE = 8.0
+_DENSE_STYLE: dict[str, Any] = {"facecolor": "none", "edgecolor": "#8A8A8A", "hatch": "////", "linewidth": 0}
 # inches for the titles above and below, and for the legend
 _TITLES_INCHES, _LEGEND_INCHES = 1.6, 2.9
 # inches for the title of the rows, which is upright unless the matrix is lower than this
@@ -50,6 +56,23 @@ def mark_one_way(ax: Axes, where: NDArray[np.bool_]) -> None:
 def mark_missing(ax: Axes, where: NDArray[np.bool_], start: int = 0) -> None:
     """Draw a ring in the cells of a matrix whose first column is at ``start``."""
     _draw_ovals(ax, where, start, 0.22, "missing", facecolor="none", edgecolor=ON_FILL, linewidth=1.1)
+
+
+def mark_dense(ax: Axes, dense: NDArray[np.bool_], n_rows: int, start: int = 0) -> None:
+    """Hatch the dense columns of a matrix whose first column is at ``start``.
+
+    Args:
+        ax: Where to draw.
+        dense: Whether each column is dense.
+        n_rows: Number of rows.
+        start: Position of the first column.
+    """
+    from matplotlib.patches import Rectangle
+
+    for column in np.flatnonzero(dense).tolist():
+        ax.add_patch(
+            Rectangle((column + start - 0.5, -0.5), 1, n_rows, zorder=2.2, label="dense", **_DENSE_STYLE)
+        )
 
 
 def mark_extra(
@@ -96,6 +119,13 @@ def _half_size(ax: Axes, radius: float) -> tuple[float, float]:
     """Return half the width and half the height, in cells, of a mark with equal width and height on the figure."""
     aspect = float(ax.get_aspect())
     return radius * min(aspect, 1.0), radius / max(aspect, 1.0)
+
+
+def dense_entry(text: str) -> tuple[Any, str]:
+    """Return a legend entry for dense columns."""
+    from matplotlib.patches import Patch
+
+    return Patch(**{**_DENSE_STYLE, "facecolor": DENSE_COLOUR}), text
 
 
 def patch(face: str) -> Any:

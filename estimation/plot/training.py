@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,9 @@ def plot_training(history: History, axes: Sequence[Axes] | None = None) -> tuple
 
 
 @draws
-def plot_edge_probabilities(history: History, ax: Axes | None = None) -> Axes:
+def plot_edge_probabilities(
+    history: History, ax: Axes | None = None, sparse: Mapping[str, Sequence[bool]] | None = None
+) -> Axes:
     """Draw one row per possible edge: its probability over the training steps, from white (0) to dark (1).
 
     The edges of the final graph come first, followed by the removed ones; in each group, the edges are sorted by their
@@ -68,6 +70,9 @@ def plot_edge_probabilities(history: History, ax: Axes | None = None) -> Axes:
     Args:
         history: History of a trained model.
         ax: Where to draw; None to create a figure.
+        sparse: Whether each column is sparse, by mask, as `SparseColumns.masks` returns it; edges in the other columns
+            are not drawn, since they are not learned. A mask that is left out has sparse columns only, and an empty
+            list stands for a mask without any.
 
     Returns:
         The axes.
@@ -81,7 +86,13 @@ def plot_edge_probabilities(history: History, ax: Axes | None = None) -> Axes:
     top = 0.0
     ticks: dict[float, str] = {}
     for name in history.records[-1].probabilities:
-        curves = np.array([np.ravel(record.probabilities[name]) for record in history.records]).T
+        kept = (sparse or {}).get(name)
+        if kept is not None and not any(kept):
+            continue
+        columns = slice(None) if kept is None else np.flatnonzero(kept)
+        curves = np.array(
+            [np.array(record.probabilities[name])[:, columns].ravel() for record in history.records]
+        ).T
         is_final = curves[:, -1] > 0.5
         for group, status in ((is_final, "in the final graph"), (~is_final, "removed")):
             if not group.any():

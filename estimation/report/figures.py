@@ -12,11 +12,12 @@ from identify.plot.paper import own_style
 from identify.plot.style import LARGEST_TEXT, pitch, shorten, widest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from estimation.config.sparse_columns import SparseColumns
     from estimation.dataset.dataset import Dataset
     from estimation.evaluation.comparison import Comparison
     from estimation.evaluation.scores import Evaluation
@@ -101,8 +102,13 @@ def draw_comparison(comparison: Comparison, models: tuple[str, str] | None = Non
 
 
 @own_style()
-def draw_graphs(graph: CausalGraph, learned: CausalGraph) -> Picture:
+def draw_graphs(graph: CausalGraph, learned: CausalGraph, columns: SparseColumns | None = None) -> Picture:
     """Draw the true and the learned graph side by side.
+
+    Args:
+        graph: The true graph.
+        learned: The learned graph.
+        columns: The columns that are sparse and those that are dense; None if all are sparse.
 
     Example:
         >>> from identify.graph import CausalGraph
@@ -113,7 +119,7 @@ def draw_graphs(graph: CausalGraph, learned: CausalGraph) -> Picture:
     from estimation.plot import plot_graphs
 
     figure = _figure_of_graphs(graph, learned)
-    plot_graphs(graph, learned, axes=figure.subplots(1, 2))
+    plot_graphs(graph, learned, axes=figure.subplots(1, 2), sparse_columns=columns)
     return Picture(figure_svg(figure, "graphs"), "The true graph and the learned graph")
 
 
@@ -152,8 +158,12 @@ def draw_models(
 
 
 @own_style()
-def draw_graph(graph: CausalGraph) -> Picture:
+def draw_graph(graph: CausalGraph, columns: SparseColumns | None = None) -> Picture:
     """Draw the learned graph.
+
+    Args:
+        graph: The learned graph without the edges in dense columns.
+        columns: The columns that are sparse and those that are dense; None if all are sparse.
 
     Example:
         >>> from identify.graph import CausalGraph
@@ -165,7 +175,8 @@ def draw_graph(graph: CausalGraph) -> Picture:
 
     figure = _figure_of_graphs(graph, panels=1)
     plot_matrix(graph, ax=figure.subplots())
-    return Picture(figure_svg(figure, "graph"), "The learned graph", wide=False)
+    caption = "" if columns is None or columns.complete else f"Left blank, since not learned: {columns}."
+    return Picture(figure_svg(figure, "graph"), "The learned graph", wide=False, caption=caption)
 
 
 @own_style()
@@ -240,8 +251,12 @@ def draw_training(history: History) -> Picture:
 
 
 @own_style()
-def draw_edges(history: History) -> Picture:
+def draw_edges(history: History, sparse: Mapping[str, Sequence[bool]] | None = None) -> Picture:
     """Draw the probability of every edge over the training steps.
+
+    Args:
+        history: History of a trained model.
+        sparse: Whether each column is sparse, by mask; a mask that is left out has sparse columns only.
 
     Example:
         >>> from estimation.history import History, Record
@@ -255,7 +270,7 @@ def draw_edges(history: History) -> Picture:
     from estimation.plot import plot_edge_probabilities
 
     figure = Figure(figsize=(7.0, 3.2), layout="constrained")
-    plot_edge_probabilities(history, ax=figure.subplots())
+    plot_edge_probabilities(history, ax=figure.subplots(), sparse=sparse)
     label = "The probability of every edge over the training steps"
     return Picture(figure_svg(figure, "edges"), label, wide=False)
 

@@ -21,6 +21,7 @@ from estimation.report.rows import (
     LATENT_COLUMNS,
     TRUST_COLUMNS,
     Facts,
+    dense_facts,
     distance_facts,
     elbo_facts,
     latent_rows,
@@ -184,9 +185,13 @@ def comparison_page(
         >>> "Two trained models compared" in comparison_page(("one", "two"), (model, model), between, distance)
         True
     """
+    columns = {name: model.sparse_columns for name, model in zip(names, models, strict=True)}
     figures = [draw_comparison(comparison, names)]
     order = comparison.permutation.tolist()
-    first, second = (model.graph for model in models)
+    # columns that are dense in one of the models are compared in neither
+    first, second = (
+        models[0].sparse_columns.part_of(models[1].sparse_columns.part_of(model.graph)) for model in models
+    )
     if sorted(order) == list(range(second.n_latents)):
         figures.append(draw_models(names, first, second.permute(order), distance))
     section = Section(
@@ -194,7 +199,7 @@ def comparison_page(
         verdict=comparison.verdict,
         is_confirmed=comparison.confirmed,
         paragraphs=(BETWEEN_MODELS,),
-        facts=tuple(distance_facts(names, distance)),
+        facts=(*distance_facts(names, distance), *dense_facts(columns)),
         figures=tuple(figures),
         **_latent_table(comparison),
     )
@@ -237,9 +242,9 @@ def _result_section(model: TrainedModel, outcome: Evaluation | None, facts: Fact
     scored = outcome is not None and outcome.scores is not None
     comparison = None if outcome is None else outcome.comparison
     if outcome is not None and outcome.graph is not None and outcome.errors is not None:
-        figure = draw_graphs(outcome.graph, outcome.learned_graph)
+        figure = draw_graphs(outcome.graph, outcome.learned_graph, model.sparse_columns)
     else:
-        figure = draw_graph(model.graph)
+        figure = draw_graph(model.sparse_graph, model.sparse_columns)
     # a baseline learns no graph
     has_graph = bool(model.model.edges)
     return Section(
@@ -250,7 +255,7 @@ def _result_section(model: TrainedModel, outcome: Evaluation | None, facts: Fact
         facts=(*facts, *([] if outcome is None else score_facts(outcome))),
         figures=(figure,) if has_graph else (),
         notes=(CAUTION if has_graph else NO_GRAPH.format(method=model.method),),
-        graph=repr(model.graph) if has_graph else "",
+        graph=repr(model.sparse_graph) if has_graph else "",
     )
 
 
@@ -275,10 +280,14 @@ def _ground_truth_sections(
 
 def _training_section(model: TrainedModel, notes: tuple[str, ...]) -> Section:
     history = model.history
-    drawings = (draw_training, draw_edges) if model.model.edges else (draw_training,)
+    figures = []
+    if history.records:
+        figures.append(draw_training(history))
+        if model.model.edges:
+            figures.append(draw_edges(history, model.sparse_columns.masks(model.action_names)))
     return Section(
         heading="Training",
-        figures=tuple(draw(history) for draw in drawings) if history.records else (),
+        figures=tuple(figures),
         notes=(*notes, *history.notes),
         details=tuple(
             (name, str(value)) for name, value in model.config.to_dict().items() if value is not None

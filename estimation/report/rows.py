@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from identify.wording import listed
 
 if TYPE_CHECKING:
+    from estimation.config.sparse_columns import SparseColumns
     from estimation.evaluation.comparison import Comparison
     from estimation.evaluation.scores import Evaluation
     from estimation.evaluation.verification import Verification
@@ -23,6 +24,7 @@ __all__ = [
     "TRUST_COLUMNS",
     "Facts",
     "LatentRow",
+    "dense_facts",
     "distance_facts",
     "elbo_facts",
     "graph_record",
@@ -122,7 +124,25 @@ def verification_facts(verification: Verification) -> Facts:
                 f"{n_confirmed} of {len(comparison.blocks)} blocks confirmed",
             )
         )
-    return facts
+    return facts + dense_facts(verification.sparse_columns)
+
+
+def dense_facts(columns: Mapping[str, SparseColumns]) -> Facts:
+    """Return the dense columns of each model that has some; comparisons of graphs leave them out.
+
+    Args:
+        columns: The columns, by name of the model.
+
+    Example:
+        >>> from estimation.config.sparse_columns import SparseColumns
+        >>> dense_facts({"one": SparseColumns(("push",)), "two": SparseColumns((), ("push",))})
+        [('not learned in two', 'dense columns: push; left out of the comparison')]
+    """
+    return [
+        (f"not learned in {name}", f"{columns}; left out of the comparison")
+        for name, columns in columns.items()
+        if not columns.complete
+    ]
 
 
 def training_facts(model: TrainedModel) -> Facts:
@@ -141,8 +161,15 @@ def training_facts(model: TrainedModel) -> Facts:
     facts: Facts = []
     budgets = {name: getattr(model.config, f"max_edges_{name}", None) for name in ("actions", "past")}
     for name, count in _edge_counts(model).items():
+        if name == "past" and model.sparse_columns.past_is_dense:
+            facts.append(("edges of G^z", "all (dense: not learned)"))
+            continue
         budget = "no budget" if budgets[name] is None else f"budget {budgets[name]}"
         facts.append((f"edges of {_MATRICES[name]}", f"{count} ({budget})"))
+    if dense := model.sparse_columns.dense_actions:
+        facts.append(
+            ("dense columns of G^a", f"{listed(dense)} (all edges present, not learned, not counted)")
+        )
     if model.history.records:
         last = model.history.records[-1]
         if last.has_bound:
@@ -183,13 +210,17 @@ def score_facts(outcome: Evaluation) -> Facts:
         [('SHD', '1 (1 missing, 0 extra)'), ('missing edges', 'a0 → z1')]
     """
     facts: Facts = []
+    if outcome.prediction is not None and not outcome.sparse_columns.complete:
+        facts.append(("prediction", f"from sparse columns alone; {outcome.sparse_columns}, left out"))
     if outcome.scores is not None and outcome.held_out is not None:
         for name, field in (("MCC", "mcc"), ("R_con", "r_con"), ("R", "r")):
             value, held_out = getattr(outcome.scores, field), getattr(outcome.held_out, field)
             if value is not None:
                 facts.append((name, f"{value:.3f} (held out {held_out:.3f})"))
     if (errors := outcome.errors) is not None:
-        facts.append(("SHD", f"{errors.distance} ({errors.missing} missing, {errors.extra} extra)"))
+        counted = f"{errors.missing} missing, {errors.extra} extra"
+        left_out = "" if outcome.sparse_columns.complete else f"; {outcome.sparse_columns}, left out"
+        facts.append(("SHD", f"{errors.distance} ({counted}{left_out})"))
         facts += _edge_facts("missing edges", errors.missing_edges)
         facts += _edge_facts("extra edges", errors.extra_edges)
     return facts
@@ -239,6 +270,7 @@ def training_record(model: TrainedModel) -> dict[str, Any]:
         }
     return {
         "edges": _edge_counts(model),
+        **model.sparse_columns.to_dict(),
         "graph": graph_record(model.graph),
         "negative_elbo": elbo,
         "steps": 0 if last is None else last.step,
@@ -263,7 +295,8 @@ def graph_record(graph: CausalGraph) -> dict[str, Any]:
 
 
 def _edge_counts(model: TrainedModel) -> dict[str, int]:
-    counts = {"actions": int(model.graph.Ga.nnz), "past": int(model.graph.Gz.nnz)}
+    learned = model.sparse_graph
+    counts = {"actions": int(learned.Ga.nnz), "past": int(learned.Gz.nnz)}
     return {name: count for name, count in counts.items() if name in model.model.edges}
 
 

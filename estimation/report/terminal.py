@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -12,6 +12,7 @@ from estimation.report.rows import (
     LATENT_COLUMNS,
     TRUST_COLUMNS,
     Facts,
+    dense_facts,
     distance_facts,
     elbo_facts,
     latent_rows,
@@ -24,6 +25,7 @@ from estimation.report.sentences import UNKNOWN
 from identify.report.line import Line
 
 if TYPE_CHECKING:
+    from estimation.config.sparse_columns import SparseColumns
     from estimation.evaluation.comparison import Comparison
     from estimation.evaluation.scores import Evaluation
     from estimation.evaluation.verification import Verification
@@ -94,7 +96,10 @@ def show_evaluation(name: str, outcome: Evaluation) -> RenderableType:
 
 
 def show_comparison(
-    names: tuple[str, str], comparison: Comparison, distance: GraphDistance
+    names: tuple[str, str],
+    comparison: Comparison,
+    distance: GraphDistance,
+    columns: Mapping[str, SparseColumns] | None = None,
 ) -> RenderableType:
     """Return the comparison of two models: verdict, graphs, and the predicted and learned mixing of every latent.
 
@@ -102,6 +107,7 @@ def show_comparison(
         names: Names of the models.
         comparison: Comparison of the entanglement between the models with the prediction from the first one's graph.
         distance: Distance between their graphs.
+        columns: The columns that are sparse in each model and those that are dense, by name of the model.
 
     Example:
         >>> import numpy as np
@@ -121,7 +127,7 @@ def show_comparison(
     return Group(
         Line(f"{names[0]} compared with {names[1]}", style="dim"),
         *_verdict(comparison),
-        _facts_table(distance_facts(names, distance)),
+        _facts_table([*distance_facts(names, distance), *dense_facts(columns or {})]),
         *_latent_table(comparison),
     )
 

@@ -72,7 +72,7 @@ def measure_runs(
         Run(
             setting,
             model.config.seed,
-            float(model.graph.n_edges),
+            float(model.sparse_graph.n_edges),
             _negative_elbo(model, dataset, seed),
             scores[index],
         )

@@ -109,7 +109,7 @@ def _scores(model: TrainedModel, test: Dataset) -> dict[str, Any]:
     evaluation = evaluate(model, test)
     elbo, comparison = evaluation.negative_elbo, evaluation.comparison
     return {
-        "edges": model.graph.n_edges if model.model.edges else None,
+        "edges": model.sparse_graph.n_edges if model.model.edges else None,
         "negative_elbo": None if elbo is None else elbo["total"],
         **{name: getattr(evaluation, name) for name in ("mcc", "r_con", "r", "shd", "missing", "extra")},
         "confirmed": None if comparison is None else bool(comparison),

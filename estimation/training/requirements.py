@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from estimation.config.training import TrainingConfig
 from estimation.exceptions import ConfigError, DataError, TrainingError
+from estimation.models.masks import EdgeMasks
 from estimation.models.representation import Shape
 from estimation.training.sparsity import budgets
 
-__all__ = ["require_budgets", "require_finite", "require_new_names"]
+__all__ = ["require_budgets", "require_finite", "require_new_names", "require_sparse_columns"]
 
 
 def require_new_names(action_names: tuple[str, ...], n_latents: int) -> None:
@@ -41,6 +44,24 @@ def require_budgets(shape: Shape, config: TrainingConfig) -> None:
         raise ConfigError("max_edges_past is set, but the data have one time step; leave it out")
     if "actions" in limits and not shape.n_actions:
         raise ConfigError("max_edges_actions is set, but the data have no actions; leave it out")
+
+
+def require_sparse_columns(edges: Mapping[str, EdgeMasks], config: TrainingConfig) -> None:
+    """Refuse a model without any sparse column, unless the settings ask for no sparsity.
+
+    Args:
+        edges: Masks of the model, by kind.
+        config: Settings of the run.
+
+    Raises:
+        ConfigError: If sparsity is asked for, and every column is dense.
+    """
+    if config.sparsity != "none" and not any(masks.n_sparse for masks in edges.values()):
+        causes = {"actions": "sparse_actions is empty", "past": "sparse_past is false"}
+        reasons = " and ".join(causes[kind] for kind in ("actions", "past") if kind in edges)
+        raise ConfigError(
+            f"no column is sparse, since {reasons}; leave one of them out, or set sparsity='none'"
+        )
 
 
 def require_finite(loss: Tensor, learning_rate: float, step: int, stage: str) -> None:

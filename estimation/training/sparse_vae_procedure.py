@@ -21,7 +21,7 @@ from estimation.training.optimisers import build
 from estimation.training.plan import Plan
 from estimation.training.post_training import NoActiveLatentsError, Refinement, refinements
 from estimation.training.procedure import Initialisation, Procedure, StepLoss, prepare
-from estimation.training.requirements import require_budgets, require_new_names
+from estimation.training.requirements import require_budgets, require_new_names, require_sparse_columns
 from estimation.training.sparsity import EdgeConstraints, budget_at, budgets
 from estimation.training.starts import weights_of
 from estimation.training.unmixing_round import unmixing_round_
@@ -56,6 +56,10 @@ class SparseVAEProcedure(Procedure):
         self.model, self.batches = prepare(
             config, initialisation, weights_of(config.seed, initialisation.start)
         )
+        names = initialisation.dataset.action_names
+        self.columns = config.sparse_columns(names, self.model.shape.past)
+        self.model.set_sparse_columns_(self.columns.positions(names), config.sparse_past)
+        require_sparse_columns(self.model.edges, config)
         self.config, self.plan, self.held_out = config, Plan.of(config), initialisation.held_out
         self.n_steps, self.n_dense_steps = self.plan.steps, self.plan.dense_end
         # starts with the same user-supplied networks would differ in little
@@ -72,6 +76,10 @@ class SparseVAEProcedure(Procedure):
         return self.plan.stage(step)
 
     def before_step(self, step: int) -> list[str]:
+        notes = self.columns.notes() if step == 0 else []
+        return [*notes, *self._begin_stage(step)]
+
+    def _begin_stage(self, step: int) -> list[str]:
         if step in self.plan.unmixing_steps:
             limits = self._round_limits(step)
             factor = self._budget_factor(step) if self.config.sparsity in ("adaptive", "penalty") else None
@@ -80,7 +88,8 @@ class SparseVAEProcedure(Procedure):
             return [note]
         if step == self.plan.dense_end and self.plan.dense_end < self.plan.steps:
             for name, masks in self.model.edges.items():
-                if masks.dense and (name in budgets(self.config) or self.config.sparsity == "penalty"):
+                is_limited = name in budgets(self.config) or self.config.sparsity == "penalty"
+                if masks.dense and masks.n_sparse and is_limited:
                     masks.start_sampling_()
             self.optimisers = self._new_optimisers()
         elif step == self.plan.frozen_start and self.plan.frozen_start < self.plan.steps:
@@ -209,7 +218,7 @@ class SparseVAEProcedure(Procedure):
         """Return the number of edges that the round of unmixing at this step keeps, by mask."""
         edges = self.model.edges
         return {
-            name: min(round(self._budget_factor(step) * limit), edges[name].logits.numel())
+            name: min(round(self._budget_factor(step) * limit), edges[name].n_sparse)
             for name, limit in budgets(self.config).items()
             if name in edges
         }
@@ -222,7 +231,7 @@ class SparseVAEProcedure(Procedure):
             return dict(self._round_limits(rounds[-1]))
         limits = {name: limit for name, limit in budgets(self.config).items() if name in edges}
         return {
-            name: budget_at(edges[name].logits.numel(), limit, self.plan.progress(step))
+            name: budget_at(edges[name].n_sparse, limit, self.plan.progress(step))
             for name, limit in limits.items()
         }
 

@@ -26,7 +26,7 @@ _DUAL_RATE = 1e-3
 
 
 def budgets(config: TrainingConfig) -> dict[str, int]:
-    """Return the final edge budget of each mask that has one, by ``"past"`` and ``"actions"``."""
+    """Return the final edge budget, of sparse columns, of each mask that has one, by ``"past"`` and ``"actions"``."""
     limits = {"past": config.max_edges_past, "actions": config.max_edges_actions}
     return {name: budget for name, budget in limits.items() if budget is not None}
 
@@ -113,4 +113,4 @@ class EdgeConstraints(torch.nn.Module):
 
 
 def _violation(masks: EdgeMasks, limit: float) -> Tensor:
-    return ((masks.expected_edges() - limit) / masks.logits.numel()).reshape(1)
+    return ((masks.expected_edges() - limit) / masks.n_sparse).reshape(1)

@@ -107,7 +107,9 @@ def _keep_strongest_(
     for name, edges in model.edges.items():
         sizes = strengths[name]
         if name in limits and sizes is not None:
-            edges.start_sampling_(torch.from_numpy(sizes).log().to(edges.logits))
+            logits = torch.zeros_like(edges.logits)
+            logits[:, edges.sparse_columns] = torch.from_numpy(sizes).log().to(logits)
+            edges.start_sampling_(logits)
             edges.freeze_(limits[name])
 
 
@@ -115,9 +117,11 @@ def _keep_strongest_(
 class _Effects:
     """Effects on the latents that the transition predicts, and the covariance of its residuals.
 
+    Dense columns are left out: what is not sparse must not choose the basis.
+
     Attributes:
-        actions: Effects of actions, shape (S, n, m), or None.
-        past: Jacobians with respect to the past latents, shape (S, n, n), or None.
+        actions: Effects of the actions with sparse columns, shape (S, n, columns), or None.
+        past: Jacobians with respect to the past latents, shape (S, n, n), or None; None also if G^z is dense.
         covariance: Covariance of the latents, shape (n, n).
         residual: Covariance of the transition's residuals, shape (n, n).
     """
@@ -131,11 +135,11 @@ class _Effects:
     def of(cls, model: SparseVAE, latents: Tensor, actions: Tensor | None) -> _Effects:
         past = model.past_latents(latents)
         jacobians = None
-        if past is not None:
+        if past is not None and model.past_masks.n_sparse:
             their_actions = None if actions is None else actions[:_JACOBIAN_ROWS]
             jacobians = _array(model.transition_jacobian(past[:_JACOBIAN_ROWS], their_actions))
         return cls(
-            None if actions is None else _array(_action_effects(model, past, actions)),
+            _action_effects(model, past, actions) if actions is not None else None,
             jacobians,
             # with a past, the past latents are the ones that are whitened
             _covariance(latents[:, 0]),
@@ -188,8 +192,13 @@ def _covariance(values: Tensor) -> Array:
     return _array(torch.cov(values.double().T).reshape(values.shape[1], values.shape[1]))
 
 
-def _action_effects(model: SparseVAE, past: Tensor | None, actions: Tensor) -> Tensor:
-    return model.action_effects(None if past is None else past[:_EFFECT_ROWS], actions[:_EFFECT_ROWS])
+def _action_effects(model: SparseVAE, past: Tensor | None, actions: Tensor) -> Array | None:
+    """Return the effects of the actions with sparse columns, shape (S, n, columns); None without such actions."""
+    columns = model.action_masks.sparse_columns
+    if not len(columns):
+        return None
+    effects = model.action_effects(None if past is None else past[:_EFFECT_ROWS], actions[:_EFFECT_ROWS])
+    return _array(effects[..., columns])
 
 
 def _array(values: Tensor) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from identify.exceptions import FormatError
@@ -11,7 +12,7 @@ from identify.formats.base import MIB, Format, Reading, decode
 from identify.graph import CausalGraph
 from identify.names import quoted
 
-__all__ = ["JSON"]
+__all__ = ["JSON", "graph_json"]
 
 _FORMAT = "mechsparse-graph"
 _VERSION = 1
@@ -39,7 +40,13 @@ def _graph(content: bytes) -> CausalGraph:
     return CausalGraph.from_edges(_edges(record["edges"]), latents, actions or [])
 
 
-def _write(graph: CausalGraph) -> bytes:
+def graph_json(graph: CausalGraph, metadata: Mapping[str, Any] | None = None) -> bytes:
+    """Return a graph in the JSON format of this package.
+
+    Args:
+        graph: The graph.
+        metadata: Values that JSON can hold, written under ``"metadata"``, which readers ignore; none if empty.
+    """
     lines = [
         f' "format": "{_FORMAT}"',
         f' "version": {_VERSION}',
@@ -48,6 +55,8 @@ def _write(graph: CausalGraph) -> bytes:
     ]
     edges = ",\n".join(f"  {_dump(edge)}" for edge in graph.edges())
     lines.append(f' "edges": [\n{edges}\n ]' if edges else ' "edges": []')
+    if metadata:
+        lines.append(f' "metadata": {_dump(dict(metadata))}')
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
@@ -145,4 +154,4 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "number")
 
 
-JSON = Format("json", "JSON", (".json",), "JSON, documented and versioned", 1024 * MIB, _read, _write)
+JSON = Format("json", "JSON", (".json",), "JSON, documented and versioned", 1024 * MIB, _read, graph_json)

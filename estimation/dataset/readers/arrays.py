@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from estimation.dataset.readers.cells import BadCellError, parse_number
-from estimation.dataset.readers.frames import frame_numbers, is_frame, require_exact_integers
+from estimation.dataset.readers.column_matching import match_columns
+from estimation.dataset.readers.frames import frame_names, frame_numbers, is_frame, require_exact_integers
 from estimation.exceptions import DataError
 from identify.exceptions import one_line
 
-__all__ = ["as_numbers", "constant_columns", "is_memory_mapped"]
+__all__ = ["as_numbers", "constant_columns", "is_memory_mapped", "matched_numbers"]
 
 Array = NDArray[np.floating]
 
@@ -194,3 +195,29 @@ def _kind(array: NDArray[Any]) -> str:
     kinds = {"U": "text", "S": "text", "T": "text", "O": "Python objects", "c": "complex numbers"}
     kinds |= {"M": "dates", "m": "durations", "V": "records"}
     return kinds.get(array.dtype.kind, str(array.dtype))
+
+
+def matched_numbers(values: ArrayLike, names: tuple[str, ...], width: int, what: str) -> NDArray[Any]:
+    """Return the numbers in an array, or in a data frame, whose columns are matched by name.
+
+    Args:
+        values: The array or data frame.
+        names: Names of the columns of a model.
+        width: Number of columns of the model.
+        what: ``"observations"`` or ``"latents"``, for error messages.
+
+    Raises:
+        DataError: If an entry is no number, or a data frame lacks a column.
+    """
+    if not is_frame(values):
+        array = np.asarray(values)
+        if array.dtype.kind in "iu":
+            require_exact_integers(array, what)
+        return array if array.dtype.kind in "biuf" else as_numbers(values, what)
+    numbers = frame_numbers(values, what)
+    columns = frame_names(values, what) or ()
+    if what == "latents" and not set(names) <= set(columns):
+        # latents that the user has renamed
+        return numbers
+    positions = match_columns(columns, numbers.shape[1], names, width, "the model")
+    return numbers if positions is None else numbers[:, positions]
