@@ -70,6 +70,8 @@ def check_joint_generic(graph: CausalGraph, ranks: Ranks = 1, time_limit: float 
 
 def _dimensions(graph: CausalGraph, ranks: Ranks) -> list[int]:
     values: list[Any]
+    # arrays and invalid values, such as text, arrive here too
+    given: Any = ranks
     if isinstance(ranks, Mapping):
         for name in ranks:
             if name not in graph.actions:
@@ -77,10 +79,10 @@ def _dimensions(graph: CausalGraph, ranks: Ranks) -> list[int]:
                     f"ranks names {quoted(str(name))}, which is not an action of the graph"
                 )
         values = [ranks.get(name, 1) for name in graph.actions]
-    elif not isinstance(ranks, Sequence | np.ndarray) or isinstance(ranks, str):
-        values = [ranks] * max(graph.n_actions, 1)
+    elif not isinstance(given, Sequence | np.ndarray) or isinstance(given, str):
+        values = [given] * max(graph.n_actions, 1)
     else:
-        values = list(ranks)
+        values = list(given)
         if len(values) != graph.n_actions:
             raise RequestError(f"ranks has {len(values)} numbers for {graph.n_actions} actions")
     for value in values:
