@@ -16,6 +16,7 @@ module            contents
 ``generic``       `check_joint_generic`: generic effects on the edges of a graph
 ``counting``      which latents can share a light direction, by flows
 ``expansion``     on/off interventions: sets of latents that too few actions touch, by minimum cuts
+``screens``       on/off interventions: the answer for a graph of any size
 ``forests``       the largest set of actions that a direction with a given support cancels
 ``supports``      light directions of generic effects, by their supports
 ``certificates``  certificates that can be verified

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from identify.graph import CausalGraph
 from identify.influence.joint.certificates import NoGenericDirection, generic_direction
 from identify.influence.joint.counting import GenericEffects, members
 from identify.influence.joint.result import Direction, JointInfluence, summary
+from identify.influence.joint.screens import EnoughActions, Screen
 from identify.influence.joint.supports import Competition, Competitor, compete
 from identify.names import quoted
 from identify.proof.deadline import TimeLimitError, check_seconds, run_within
@@ -32,7 +35,8 @@ def check_joint_generic(graph: CausalGraph, ranks: Ranks = 1, time_limit: float 
         ranks: Dimension of that subspace: one number for all actions, one number per action in their order, or a
             mapping from names of actions to numbers (1 for the others). 1 is an on/off intervention; doses with
             different effects, several settings or a past give more. It is capped at the number of children.
-        time_limit: Seconds, after which the answer is undecided.
+        time_limit: Seconds, after which the answer is undecided. With ranks of 1, minimum cuts decide in
+            polynomial time: in seconds for 100 latents.
 
     Returns:
         The answer with its certificate.
@@ -52,15 +56,22 @@ def check_joint_generic(graph: CausalGraph, ranks: Ranks = 1, time_limit: float 
     """
     seconds = check_seconds(time_limit)
     effects = _generic_effects(graph, _dimensions(graph, ranks))
+    if all(rank <= 1 for rank in effects.ranks):
+        try:
+            return run_within(seconds, lambda: _screen_answer(graph, effects))
+        except TimeLimitError:
+            reason = f"minimum cuts took longer than {seconds:.3g} s"
+            return JointInfluence("undecided", None, None, reason, graph.latents, effects.weights())
     competition = Competition(effects.weights())
-    try:
+    with suppress(TimeLimitError):
         run_within(seconds, lambda: compete(effects, competition))
-    except TimeLimitError:
-        pass
     return _answer(graph, effects, competition, seconds)
 
 
 def _dimensions(graph: CausalGraph, ranks: Ranks) -> list[int]:
+    values: list[Any]
+    # arrays and invalid values, such as text, arrive here too
+    given: Any = ranks
     if isinstance(ranks, Mapping):
         for name in ranks:
             if name not in graph.actions:
@@ -68,10 +79,10 @@ def _dimensions(graph: CausalGraph, ranks: Ranks) -> list[int]:
                     f"ranks names {quoted(str(name))}, which is not an action of the graph"
                 )
         values = [ranks.get(name, 1) for name in graph.actions]
-    elif isinstance(ranks, Integral | float | str):
-        values = [ranks] * graph.n_actions if graph.n_actions else [ranks]
+    elif not isinstance(given, Sequence | np.ndarray) or isinstance(given, str):
+        values = [given] * max(graph.n_actions, 1)
     else:
-        values = list(ranks)
+        values = list(given)
         if len(values) != graph.n_actions:
             raise RequestError(f"ranks has {len(values)} numbers for {graph.n_actions} actions")
     for value in values:
@@ -133,6 +144,64 @@ def _answer(
         tuple(sorted(weights)) if is_sparsest else None,
         n_fewer,
         directions,
+    )
+
+
+def _screen_answer(graph: CausalGraph, effects: GenericEffects) -> JointInfluence:
+    screen = Screen(effects)
+    weights = tuple(screen.weights.tolist())
+    names, v = graph.latents, screen.entanglement
+    if v.sum() == graph.n_latents:
+        reason = summary(graph.n_latents, (), 0)
+        return JointInfluence(
+            "holds", v, EnoughActions(effects), reason, names, weights, tuple(sorted(weights))
+        )
+    if screen.lighter:
+        return _wrong_latents(graph, effects, screen)
+    found = screen.equal()
+    entangled = [names[i] for i in np.flatnonzero(v.sum(axis=1) > 1)]
+    return JointInfluence(
+        "fails",
+        v,
+        generic_direction(effects, found[0]),
+        summary(graph.n_latents, entangled, 0),
+        names,
+        weights,
+        tuple(sorted(weights)),
+        0,
+        tuple(_direction(graph, effects, competitor) for competitor in found),
+    )
+
+
+def _wrong_latents(graph: CausalGraph, effects: GenericEffects, screen: Screen) -> JointInfluence:
+    """Return the answer if some basis has fewer edges than the true latents."""
+    names, weights, sparser = graph.latents, tuple(screen.weights.tolist()), screen.sparser_basis()
+    n_fewer = sum(weights) - sum(sparser.weights)
+    directions = [
+        Direction(
+            tuple(names[i] for i in members(competitor.support)),
+            coefficients,
+            competitor.weight,
+            tuple(graph.actions[a] for a in competitor.cancelled),
+            (names[replaced],),
+        )
+        for competitor, coefficients, replaced in zip(
+            sparser.competitors, sparser.coefficients, sparser.replaced, strict=True
+        )
+    ]
+    axes = [Direction((names[i],), (1,), weights[i], (), (names[i],)) for i in sparser.kept]
+    basis = sorted([*axes, *directions], key=lambda direction: names.index(direction.beside[0]))
+    return JointInfluence(
+        "fails",
+        screen.entanglement,
+        generic_direction(effects, sparser.competitors[0]),
+        summary(graph.n_latents, (), n_fewer),
+        names,
+        weights,
+        sparser.weights if sparser.proved else None,
+        n_fewer,
+        tuple(directions),
+        tuple(basis) if sparser.proved else None,
     )
 
 
