@@ -35,7 +35,7 @@ of temporal dependencies; the exponential case with linear identifiability after
 
 from identify.influence.check import check_influence
 from identify.influence.files import read_influence
-from identify.influence.joint import Direction, JointInfluence, check_joint_generic
+from identify.influence.joint import Direction, JointInfluence, check_joint, check_joint_generic
 from identify.influence.report import FAMILIES, Influence, InfluenceReport, Influences, Status
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "JointInfluence",
     "Status",
     "check_influence",
+    "check_joint",
     "check_joint_generic",
     "read_influence",
 ]

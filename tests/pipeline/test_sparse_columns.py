@@ -253,7 +253,7 @@ def test_the_estimator_takes_it(data: Dataset) -> None:
         steps=8,
         batch_size=64,
         unmixing=False,
-        seed=training_seed(),
+        random_state=training_seed(),
         settings={**further, "sparse_actions": np.array([0, 2])},
     )
     fitted = estimator.fit(data.observations[:, 1], actions=data.actions)
