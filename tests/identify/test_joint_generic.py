@@ -119,8 +119,7 @@ def test_a_basis_with_fewer_edges() -> None:
     assert joint.entanglement is not None
     assert joint.entanglement.all()
     one_exchange = check_joint_generic(graph, basis=False)
-    assert (one_exchange.status, one_exchange.n_fewer, one_exchange.entanglement) == ("fails", 1, None)
-    assert "at least 1 edge fewer" in one_exchange.reason
+    assert (one_exchange.status, one_exchange.n_fewer) == ("fails", 2)
     assert check_joint_generic(graph, {"a": 2, "b": 2}).status == "fails"
     assert check_joint_generic(graph, {"a": 2, "b": 2, "c": 2}).n_fewer == 0
 
@@ -159,7 +158,7 @@ def test_a_time_limit_holds() -> None:
     joint = check_joint_generic(screen(24, 26, 3, 0), time_limit=0.5)
     assert time.monotonic() - begin < 30
     assert joint.status in ("fails", "undecided")
-    assert joint.entanglement is None
+    assert joint.sparsest_weights is None
 
 
 @pytest.mark.parametrize(

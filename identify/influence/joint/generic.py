@@ -65,14 +65,19 @@ def check_joint_generic(
     """
     seconds = check_seconds(time_limit)
     effects = _generic_effects(graph, _dimensions(graph, ranks))
+    begin = time.monotonic()
     if all(rank <= 1 for rank in effects.ranks):
         try:
-            return run_within(seconds, lambda: _screen_answer(graph, effects))
+            by_cuts, lighter = run_within(seconds, lambda: _screen_answer(graph, effects))
         except TimeLimitError:
             reason = f"minimum cuts took longer than {seconds:.3g} s"
             return JointInfluence("undecided", None, None, reason, graph.latents, effects.weights())
+        if lighter is None or not basis:
+            return by_cuts
+        left = max(seconds - (time.monotonic() - begin), 0.0)
+        searched = _sparser_answer(graph, effects, lighter, left)
+        return searched if searched.sparsest_weights is not None else by_cuts
     competition = Competition(effects.weights())
-    begin = time.monotonic()
     with suppress(TimeLimitError):
         run_within(seconds, lambda: compete(effects, competition))
     if competition.lighter is None:
@@ -177,20 +182,22 @@ def _random_effects(effects: GenericEffects) -> Effects:
     return Effects(PrimeField(MACHINE_PRIME), on_graph * residues, owner, effects.n_actions)
 
 
-def _screen_answer(graph: CausalGraph, effects: GenericEffects) -> JointInfluence:
+def _screen_answer(graph: CausalGraph, effects: GenericEffects) -> tuple[JointInfluence, Competitor | None]:
+    """Return the answer by minimum cuts, and a direction lighter than a true latent if there is one."""
     screen = Screen(effects)
     weights = tuple(screen.weights.tolist())
     names, v = graph.latents, screen.entanglement
     if v.sum() == graph.n_latents:
         reason = summary(graph.n_latents, (), 0, True)
-        return JointInfluence(
+        holds = JointInfluence(
             "holds", v, EnoughActions(effects), reason, names, weights, tuple(sorted(weights))
         )
+        return holds, None
     if screen.lighter:
         return _wrong_latents(graph, effects, screen)
     found = screen.equal()
     entangled = [names[i] for i in np.flatnonzero(v.sum(axis=1) > 1)]
-    return JointInfluence(
+    ties = JointInfluence(
         "fails",
         v,
         generic_direction(effects, found[0]),
@@ -201,9 +208,12 @@ def _screen_answer(graph: CausalGraph, effects: GenericEffects) -> JointInfluenc
         0,
         tuple(_direction(graph, effects, competitor) for competitor in found),
     )
+    return ties, None
 
 
-def _wrong_latents(graph: CausalGraph, effects: GenericEffects, screen: Screen) -> JointInfluence:
+def _wrong_latents(
+    graph: CausalGraph, effects: GenericEffects, screen: Screen
+) -> tuple[JointInfluence, Competitor]:
     """Return the answer if some basis has fewer edges than the true latents."""
     names, weights, sparser = graph.latents, tuple(screen.weights.tolist()), screen.sparser_basis()
     n_fewer = sum(weights) - sum(sparser.weights)
@@ -221,7 +231,7 @@ def _wrong_latents(graph: CausalGraph, effects: GenericEffects, screen: Screen) 
     ]
     axes = [Direction((names[i],), (1,), weights[i], (), (names[i],)) for i in sparser.kept]
     basis = sorted([*axes, *directions], key=lambda direction: names.index(direction.beside[0]))
-    return JointInfluence(
+    wrong = JointInfluence(
         "fails",
         screen.entanglement,
         generic_direction(effects, sparser.competitors[0]),
@@ -233,6 +243,7 @@ def _wrong_latents(graph: CausalGraph, effects: GenericEffects, screen: Screen) 
         tuple(directions),
         tuple(basis) if sparser.proved else None,
     )
+    return wrong, sparser.competitors[0]
 
 
 def _direction(graph: CausalGraph, effects: GenericEffects, competitor: Competitor) -> Direction:
