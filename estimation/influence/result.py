@@ -1,0 +1,208 @@
+"""The results of the test of influence: `ActionInfluence` for one action, `InfluenceTest` for all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimation.influence.rank import RankTest
+
+__all__ = ["ActionInfluence", "InfluenceTest", "Verdict"]
+
+Verdict = Literal["holds", "fails", "undecided"]
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ActionInfluence:
+    """Whether one action moves every direction of its children, judged from held-out data.
+
+    Attributes:
+        action: Name of the action.
+        children: Names of its k children.
+        level: Level of the verdict and of the interval.
+        tolerance: Effects that are proportional up to this fraction count as proportional.
+        tests: The rank test with all features, and, from a trained model, the one with the predicted effects only;
+            empty without children.
+        limit: Why the action can't move its children independently, whatever its effects are; empty if it can.
+    """
+
+    action: str
+    children: tuple[str, ...]
+    level: float
+    tolerance: float
+    tests: tuple[RankTest, ...] = ()
+    limit: str = ""
+
+    @property
+    def p_value(self) -> float:
+        """The p-value of the hypothesis that influence fails; a small value is evidence for sufficient influence.
+
+        Influence fails if some direction of the children is moved by no more than the tolerance.
+        """
+        if not self.tests:
+            return 0.0
+        if self.limit:
+            return 1.0
+        values = [test.p_value_beyond(self.tolerance * test.scale) for test in self.tests]
+        # Bonferroni's correction
+        return min(1.0, len(values) * min(values))
+
+    @property
+    def p_value_against(self) -> float:
+        """The p-value of the hypothesis that every direction is moved by more than the tolerance.
+
+        A small value is evidence against influence. Without a tolerance it is 1, unless `limit` says that influence
+        fails: no data can show that an effect is exactly zero.
+        """
+        if not self.tests:
+            return 1.0
+        if self.limit:
+            return 0.0
+        test = self.tests[0]
+        return 1 - test.p_value_beyond(self.tolerance * test.scale) if self.tolerance else 1.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """``"holds"`` or ``"fails"`` if the p-value for or against it is at most the level, else ``"undecided"``."""
+        if self.p_value <= self.level:
+            return "holds"
+        return "fails" if self.p_value_against <= self.level else "undecided"
+
+    @property
+    def margin(self) -> float:
+        """The smallest effect in units of noise; infinite without children.
+
+        It is the root mean square of the effect on the direction that is moved least, in standard deviations of the
+        direction's noise, corrected for the bias of sampling.
+        """
+        return self.tests[0].margin if self.tests else math.inf
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The confidence interval of the margin, at confidence 1 - level."""
+        return self.tests[0].interval(self.level) if self.tests else (math.inf, math.inf)
+
+    @property
+    def relative(self) -> float:
+        """The margin relative to the effects on the children, from 0 to 1.
+
+        It is 0 if two effects are proportional, and 1 if all are uncorrelated, or if there is one child.
+        """
+        return self.tests[0].margin / self.tests[0].scale if self.tests and self.tests[0].scale else 1.0
+
+    @property
+    def direction(self) -> dict[str, float]:
+        """The direction that is moved least: the weight of each child, scaled to noise of variance 1."""
+        return dict(zip(self.children, self.tests[0].direction.tolist(), strict=True)) if self.tests else {}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-compatible data."""
+        finite = bool(self.tests)
+        return {
+            "children": list(self.children),
+            "verdict": self.verdict,
+            "p_value": self.p_value,
+            "p_value_against": self.p_value_against,
+            "margin": self.margin if finite else None,
+            "interval": list(self.interval) if finite else None,
+            "relative": self.relative,
+            "direction": self.direction,
+            "reason": self.reason,
+        }
+
+    @property
+    def reason(self) -> str:
+        """One sentence that explains the verdict."""
+        if not self.tests:
+            return "it has no children"
+        if self.limit:
+            return self.limit
+        low, high = self.interval
+        what = (
+            f"{self.children[0]}"
+            if len(self.children) == 1
+            else f"the direction {_combination(self.direction)}"
+        )
+        return f"{what} is moved by {self.margin:.3g} times its noise (from {low:.3g} to {high:.3g})"
+
+    def __str__(self) -> str:
+        return f"{self.action}: {self.verdict} (p = {self.p_value:.2g}); {self.reason}"
+
+    def __repr__(self) -> str:
+        return f"ActionInfluence({self})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class InfluenceTest(Mapping[str, ActionInfluence]):
+    """The test of influence of all actions, by name.
+
+    Attributes:
+        actions: The result for each action.
+        n_rows: Number of rows of data.
+        level: Level of the verdicts.
+        tolerance: Effects that are proportional up to this fraction count as proportional.
+        notes: What restricts the conclusions, in sentences.
+    """
+
+    actions: Mapping[str, ActionInfluence]
+    n_rows: int
+    level: float
+    tolerance: float
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> ActionInfluence:
+        return self.actions[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.actions)
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    @property
+    def p_value(self) -> float:
+        """The p-value of the hypothesis that influence fails for some action: the largest of all.
+
+        It needs no correction, because the hypothesis is a union (Berger 1982, intersection-union tests).
+        """
+        return max((action.p_value for action in self.actions.values()), default=0.0)
+
+    @property
+    def sufficient(self) -> tuple[str, ...]:
+        """Names of the actions whose influence holds."""
+        return tuple(name for name, action in self.actions.items() if action.verdict == "holds")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-compatible data."""
+        return {
+            "rows": self.n_rows,
+            "level": self.level,
+            "tolerance": self.tolerance,
+            "p_value": self.p_value,
+            "actions": {name: action.to_dict() for name, action in self.actions.items()},
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.actions.values()), *(f"note: {note}" for note in self.notes)])
+
+    def __repr__(self) -> str:
+        return f"InfluenceTest({len(self)} actions, {self.n_rows} rows, p = {self.p_value:.2g})"
+
+
+def _combination(direction: Mapping[str, float]) -> str:
+    """Return a direction as a formula with largest coefficient 1."""
+    largest = max(direction.values(), key=abs)
+    terms = [(value / largest, name) for name, value in direction.items()]
+    text = ""
+    for value, name in terms:
+        size = "" if abs(value) > 0.995 else f"{abs(value):.2g} "
+        sign = ("-" if value < 0 else "") if not text else (" - " if value < 0 else " + ")
+        text += f"{sign}{size}{name}"
+    return text
