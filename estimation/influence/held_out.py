@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ from estimation.influence.result import InfluenceTest
 from estimation.models.sparse_vae import SparseVAE
 from identify.graph import CausalGraph
 from identify.names import quoted
+from identify.wording import listed
 
 if TYPE_CHECKING:
     from estimation.trained import TrainedModel
@@ -43,6 +45,7 @@ def test_influence(
     dataset: Dataset,
     *,
     graph: CausalGraph | None = None,
+    actions: Sequence[str] | None = None,
     level: float = 0.05,
     tolerance: float = TOLERANCE,
     max_rows: int = 50_000,
@@ -58,6 +61,7 @@ def test_influence(
         model: Model trained with actions.
         dataset: Rows that the model was not trained on. On training rows, the p-values would be too small.
         graph: The graph whose edges are tested, over the learned latents; by default the learned graph.
+        actions: Names of the actions to test; by default all.
         level: Level of the verdicts and intervals.
         tolerance: Effects that are proportional up to this fraction count as proportional, because a trained model
             distorts its latents; 0 tests for exact proportionality.
@@ -76,14 +80,20 @@ def test_influence(
     causes, latents = _held_out_latents(model, dataset, max_rows, seed)
     graph = _checked_graph(model, graph)
     prediction = _prediction(model)
-    actions = {
-        name: influence_of_action(latents, causes, graph, column, prediction, level, tolerance)
-        for column, name in enumerate(graph.actions)
+    names = graph.actions if actions is None else actions
+    for name in names:
+        if name not in graph.actions:
+            raise ConfigError(f"the model has no action {quoted(name)}; it has {listed(graph.actions)}")
+    results = {
+        name: influence_of_action(
+            latents, causes, graph, graph.actions.index(name), prediction, level, tolerance
+        )
+        for name in names
     }
     notes = []
     if model.data_fingerprint is None:
         notes.append("the model does not store which data it was trained on; they must be others than these")
-    return InfluenceTest(actions, len(latents), level, tolerance, tuple(notes))
+    return InfluenceTest(results, len(latents), level, tolerance, tuple(notes))
 
 
 # the name is not that of a test of pytest
