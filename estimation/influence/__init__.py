@@ -6,6 +6,7 @@ module        contents
 ``learned``   `learned_influence`: singular values of the trained networks, without error rates
 ``rank``      the statistical core: a rank test of effects with estimated noise
 ``features``  features of an action, and covariates that stand for the other causes
+``shapes``    effects beyond the mean: on variances and shapes
 ``result``    `ActionInfluence` and `InfluenceTest`
 ``latents``   the test of one action, for latents that are given
 ``held_out``  `test_influence`: the test of a trained model, with held-out data

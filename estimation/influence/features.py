@@ -1,8 +1,7 @@
 """Features of an action, and covariates that stand for the other causes.
 
-The features are functions of all causes whose dependence on the action is tested: a spline of the action (or an
-indicator of each of its values), products of the action with the other causes, and, from a trained model, the predicted
-effect on each latent. The covariates are functions of the other causes alone.
+The features are functions of the action: a spline, or an indicator of each of its values. If these are too few,
+products of the action with the other causes are added. The covariates are functions of the other causes alone.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import BSpline
 
-__all__ = ["Causes", "count_settings", "covariates", "features", "transform"]
+__all__ = ["Causes", "count_settings", "covariates", "interactions", "transform"]
 
 Array = NDArray[np.float64]
 
@@ -66,23 +65,17 @@ def transform(values: Array) -> Array:
     return np.asarray(BSpline.design_matrix(values, knots, _DEGREE).toarray()[:, 1:])
 
 
-def features(causes: Causes, action: int, modifiers: NDArray[np.intp]) -> Array:
-    """Return features of an action, not yet centred.
+def interactions(causes: Causes, action: int, modifiers: NDArray[np.intp]) -> Array:
+    """Return products of an action with the other causes, not yet centred.
 
     Args:
         causes: All causes.
         action: Column of the action.
         modifiers: Columns of the other causes of its children, on which its effect may depend.
     """
-    columns = causes.columns
-    own = transform(causes.actions[:, action])
     linear = _standardised(causes.actions[:, [action]])
-    others = _standardised(columns[:, modifiers[:_MAX_PRODUCTS]])
-    products = [linear * others]
-    if own.shape[1] == 1 and causes.past is not None:
-        # the effect of an on/off action varies only through its modifiers, so that linear ones are too few
-        products.append(linear * (others**2 - 1))
-    return np.concatenate([own, *products], axis=1)
+    others = _standardised(causes.columns[:, modifiers[:_MAX_PRODUCTS]])
+    return np.concatenate([linear * others, linear * (others**2 - 1)], axis=1)
 
 
 def covariates(causes: Causes, action: int, modifiers: NDArray[np.intp]) -> Array:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from estimation.influence.features import Causes, count_settings, covariates, features
+from estimation.influence.features import Causes, count_settings, covariates, interactions, transform
 from estimation.influence.rank import RankTest, partial_out, rank_test
 from estimation.influence.result import ActionInfluence
+from estimation.influence.shapes import shape_test
 from identify.graph import CausalGraph
 from identify.wording import plural
 
-__all__ = ["Prediction", "influence_of_action"]
+__all__ = ["Effects", "Prediction", "influence_of_action"]
 
 Array = NDArray[np.float64]
 #: (actions (N, m), past (N, n) or None) -> expected latents (N, n)
 Prediction = Callable[[Array, Array | None], Array]
 
-# values of an action over which its predicted effect is centred
-_N_REFERENCES = 8
+#: Which effects count: those on means, or those on means, variances and shapes.
+Effects = Literal["mean", "any"]
+
+# values of an action at which its main effect is predicted, and rows of the other causes that it is averaged over
+_N_GRID, _N_REFERENCES = 257, 64
 
 
 def influence_of_action(
@@ -31,8 +36,14 @@ def influence_of_action(
     prediction: Prediction | None = None,
     level: float = 0.05,
     tolerance: float = 0.0,
+    effects: Effects = "any",
+    seed: int = 0,
 ) -> ActionInfluence:
     """Test whether an action moves every direction of its children.
+
+    Effects are averaged over the other causes, unless the action has fewer values than are needed to move its children
+    independently: then products with the other causes count as well. Averages are less sensitive to the distortions of
+    a trained model, which turn the sum of two effects into a product.
 
     Args:
         latents: Latents that the actions act on, shape (N, n).
@@ -43,6 +54,8 @@ def influence_of_action(
             more powerful; the test is valid whatever it predicts.
         level: Level of the verdict and of the interval.
         tolerance: Effects that are proportional up to this fraction count as proportional.
+        effects: ``"mean"`` tests effects on means; ``"any"`` also those on variance and shape.
+        seed: Seed of the split into halves that effects beyond the mean need.
 
     Returns:
         The result for the action.
@@ -60,21 +73,33 @@ def influence_of_action(
         return ActionInfluence(graph.actions[action], (), level, tolerance)
     modifiers = _other_causes(graph, children, action, causes)
     other_causes = covariates(causes, action, modifiers)
-    generic = features(causes, action, modifiers)
+    generic = transform(causes.actions[:, action])
+    interacts = generic.shape[1] < len(children)
+    if interacts:
+        generic = np.concatenate([generic, interactions(causes, action, modifiers)], axis=1)
     responses = latents[:, children]
     feature_sets = [generic]
     if prediction is not None:
-        effects, average = _predicted(causes, action, prediction)
-        responses = responses - average[:, children]
-        feature_sets = [np.concatenate([generic, effects[:, children]], axis=1), effects[:, children]]
-    responses, n_parameters = partial_out(responses, other_causes)
+        baseline = _at_median(causes, action, prediction)
+        predicted = (
+            prediction(causes.actions, causes.past) - baseline
+            if interacts
+            else _main_effects(causes, action, prediction)
+        )
+        responses = responses - baseline[:, children]
+        feature_sets = [np.concatenate([generic, predicted[:, children]], axis=1), predicted[:, children]]
+    means, n_parameters = partial_out(responses, other_causes)
     units = latents[:, children].std(0)
     tests = tuple(
-        rank_test(partial_out(columns, other_causes)[0], responses, n_parameters, units)
+        rank_test(partial_out(columns, other_causes)[0], means, n_parameters, units)
         for columns in feature_sets
     )
     limit = _limit(causes, action, tests[0], len(children))
-    return ActionInfluence(graph.actions[action], names, level, tolerance, tests, limit)
+    shape = None
+    if effects == "any" and not limit:
+        rng = np.random.default_rng(seed)
+        shape = shape_test(feature_sets[0], responses, other_causes, tolerance, rng)
+    return ActionInfluence(graph.actions[action], names, level, tolerance, tests, shape, limit)
 
 
 def _other_causes(
@@ -100,18 +125,20 @@ def _limit(causes: Causes, action: int, test: RankTest, n_children: int) -> str:
     return ""
 
 
-def _predicted(causes: Causes, action: int, prediction: Prediction) -> tuple[Array, Array]:
-    """Return the predicted effect of the action, and the prediction averaged over reference values of the action."""
-    values, counts = np.unique(causes.actions[:, action], return_counts=True)
-    weights = counts / counts.sum()
-    if len(values) > _N_REFERENCES:
-        levels = (np.arange(_N_REFERENCES) + 0.5) / _N_REFERENCES
-        values = np.quantile(causes.actions[:, action], levels)
-        weights = np.full(_N_REFERENCES, 1 / _N_REFERENCES)
-    prediction_at = causes.actions.copy()
-    average = 0.0
-    for value, weight in zip(values, weights, strict=True):
-        prediction_at[:, action] = value
-        average = average + weight * prediction(prediction_at, causes.past)
-    assert not isinstance(average, float)
-    return prediction(causes.actions, causes.past) - average, average
+def _at_median(causes: Causes, action: int, prediction: Prediction) -> Array:
+    """Return the prediction with the action at its median: a function of the other causes, shape (N, n)."""
+    actions = causes.actions.copy()
+    actions[:, action] = np.quantile(actions[:, action], 0.5, method="nearest")
+    return prediction(actions, causes.past)
+
+
+def _main_effects(causes: Causes, action: int, prediction: Prediction) -> Array:
+    """Return the prediction averaged over the other causes, a function of the action alone, shape (N, n)."""
+    values = causes.actions[:, action]
+    grid = np.unique(np.quantile(values, np.linspace(0, 1, _N_GRID), method="nearest"))
+    rows = np.linspace(0, len(values) - 1, _N_REFERENCES).astype(int)
+    actions = np.tile(causes.actions[rows], (len(grid), 1))
+    actions[:, action] = np.repeat(grid, len(rows))
+    past = None if causes.past is None else np.tile(causes.past[rows], (len(grid), 1))
+    means = prediction(actions, past).reshape(len(grid), len(rows), -1).mean(1)
+    return np.column_stack([np.interp(values, grid, column) for column in means.T])

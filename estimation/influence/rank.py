@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize
 from scipy.stats import f, ncf
 
-__all__ = ["RankTest", "partial_out", "rank_test"]
+__all__ = ["RankTest", "partial_out", "rank_test", "smallest_root"]
 
 Array = NDArray[np.float64]
 
@@ -131,7 +131,11 @@ def partial_out(values: Array, covariates: Array) -> tuple[Array, int]:
 
 
 def rank_test(
-    features: Array, responses: Array, n_parameters: int = 1, units: Array | None = None
+    features: Array,
+    responses: Array,
+    n_parameters: int = 1,
+    units: Array | None = None,
+    floors: Array | float = 0.0,
 ) -> RankTest:
     """Test whether every direction of the responses depends on the features.
 
@@ -141,6 +145,7 @@ def rank_test(
         n_parameters: Number of parameters that were fitted in partialling out.
         units: Standard deviations of the latents, before the other causes were partialled out, shape (k,); by default
             those of the responses.
+        floors: Least sizes of the effects on the responses in `RankTest.scale`, shape (k,).
 
     Returns:
         The test, which doesn't change if features or responses are replaced by invertible linear combinations.
@@ -162,7 +167,7 @@ def rank_test(
     effects = white.T @ responses / len(responses)
     residuals = responses - white @ effects
     root = _inverse_root(residuals.T @ residuals / n_rows)
-    sizes = _effect_sizes(effects, responses.std(0) if units is None else units)
+    sizes = np.maximum(_effect_sizes(effects, responses.std(0) if units is None else units), floors)
     effects, residuals = effects @ root, residuals @ root
     _, singular_values, axes = np.linalg.svd(effects, full_matrices=True)
     strengths = np.zeros(k)
@@ -177,6 +182,22 @@ def rank_test(
     weights = root @ (weights / np.linalg.norm(weights))
     scale = float(np.linalg.norm(weights * sizes))
     return RankTest(statistic, p - k + 1, n_rows, weights, strengths, scale)
+
+
+def smallest_root(features: Array, responses: Array) -> float:
+    """Return the smallest squared canonical correlation, in units of the residual: a fast, homoskedastic margin.
+
+    Args:
+        features: As in `rank_test`.
+        responses: As in `rank_test`.
+    """
+    white = _whiten(features)
+    effects = white.T @ responses / len(responses)
+    if len(effects) < responses.shape[1]:
+        return 0.0
+    explained = effects.T @ effects
+    root = _inverse_root(responses.T @ responses / len(responses) - explained)
+    return float(np.linalg.eigvalsh(root.T @ explained @ root)[0])
 
 
 def _whiten(values: Array) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.influence.rank import RankTest
+from estimation.influence.shapes import ShapeTest
 
 __all__ = ["ActionInfluence", "InfluenceTest", "Verdict"]
 
@@ -27,8 +28,9 @@ class ActionInfluence:
         children: Names of its k children.
         level: Level of the verdict and of the interval.
         tolerance: Effects that are proportional up to this fraction count as proportional.
-        tests: The rank test with all features, and, from a trained model, the one with the predicted effects only;
-            empty without children.
+        tests: The rank test of effects on means with all features, and, from a trained model, the one with the
+            predicted effects only; empty without children.
+        shape: The rank test of effects on means, variances or shapes, if it was asked for.
         limit: Why the action can't move its children independently, whatever its effects are; empty if it can.
     """
 
@@ -37,6 +39,7 @@ class ActionInfluence:
     level: float
     tolerance: float
     tests: tuple[RankTest, ...] = ()
+    shape: ShapeTest | None = None
     limit: str = ""
 
     @property
@@ -49,7 +52,7 @@ class ActionInfluence:
             return 0.0
         if self.limit:
             return 1.0
-        values = [test.p_value_beyond(self.tolerance * test.scale) for test in self.tests]
+        values = [test.p_value_beyond(self.tolerance * test.scale) for test in self._all_tests]
         # Bonferroni's correction
         return min(1.0, len(values) * min(values))
 
@@ -64,8 +67,11 @@ class ActionInfluence:
             return 1.0
         if self.limit:
             return 0.0
-        test = self.tests[0]
-        return 1 - test.p_value_beyond(self.tolerance * test.scale) if self.tolerance else 1.0
+        if not self.tolerance:
+            return 1.0
+        # both the effects on means and those on shapes must be small
+        tests = [self.tests[0], *([] if self.shape is None else [self.shape.test])]
+        return max(1 - test.p_value_beyond(self.tolerance * test.scale) for test in tests)
 
     @property
     def verdict(self) -> Verdict:
@@ -81,12 +87,12 @@ class ActionInfluence:
         It is the root mean square of the effect on the direction that is moved least, in standard deviations of the
         direction's noise, corrected for the bias of sampling.
         """
-        return self.tests[0].margin if self.tests else math.inf
+        return self._main_test.margin if self.tests else math.inf
 
     @property
     def interval(self) -> tuple[float, float]:
         """The confidence interval of the margin, at confidence 1 - level."""
-        return self.tests[0].interval(self.level) if self.tests else (math.inf, math.inf)
+        return self._main_test.interval(self.level) if self.tests else (math.inf, math.inf)
 
     @property
     def relative(self) -> float:
@@ -94,12 +100,39 @@ class ActionInfluence:
 
         It is 0 if two effects are proportional, and 1 if all are uncorrelated, or if there is one child.
         """
-        return self.tests[0].margin / self.tests[0].scale if self.tests and self.tests[0].scale else 1.0
+        return self._main_test.margin / self._main_test.scale if self.tests and self._main_test.scale else 1.0
 
     @property
     def direction(self) -> dict[str, float]:
         """The direction that is moved least: the weight of each child, scaled to noise of variance 1."""
-        return dict(zip(self.children, self.tests[0].direction.tolist(), strict=True)) if self.tests else {}
+        return dict(zip(self.children, self._main_test.direction.tolist(), strict=True)) if self.tests else {}
+
+    @property
+    def statistics(self) -> dict[str, str]:
+        """The statistic of each child that margin and direction describe: the mean, unless another is clearer."""
+        names = (
+            self.shape.statistics if self._shape_is_clearer and self.shape else ("mean",) * len(self.children)
+        )
+        return dict(zip(self.children, names, strict=True))
+
+    @property
+    def _all_tests(self) -> list[RankTest]:
+        return [*self.tests, *([] if self.shape is None else [self.shape.test])]
+
+    @property
+    def _shape_is_clearer(self) -> bool:
+        """Whether the evidence for influence is in variances or shapes, and not in means."""
+        if self.shape is None or set(self.shape.statistics) == {"mean"}:
+            return False
+        means, shape = (
+            [test.p_value_beyond(self.tolerance * test.scale) for test in tests]
+            for tests in (self.tests, [self.shape.test])
+        )
+        return min(means) > self.level / len(self._all_tests) and shape[0] < min(means)
+
+    @property
+    def _main_test(self) -> RankTest:
+        return self.shape.test if self.shape is not None and self._shape_is_clearer else self.tests[0]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-compatible data."""
@@ -113,6 +146,7 @@ class ActionInfluence:
             "interval": list(self.interval) if finite else None,
             "relative": self.relative,
             "direction": self.direction,
+            "statistics": self.statistics,
             "reason": self.reason,
         }
 
@@ -124,10 +158,14 @@ class ActionInfluence:
         if self.limit:
             return self.limit
         low, high = self.interval
+        shapes = {child: name for child, name in self.statistics.items() if name != "mean"}
+        names = {
+            child: f"the {shapes[child]} of {child}" if child in shapes else child for child in self.children
+        }
         what = (
-            f"{self.children[0]}"
-            if len(self.children) == 1
-            else f"the direction {_combination(self.direction)}"
+            names[self.children[0]]
+            if len(names) == 1
+            else f"the direction {_combination({names[child]: w for child, w in self.direction.items()})}"
         )
         return f"{what} is moved by {self.margin:.3g} times its noise (from {low:.3g} to {high:.3g})"
 

@@ -3,8 +3,8 @@
     python -m tests.benchmarks.influence_calibration latents --out docs/results/influence_latents.jsonl
     python -m tests.benchmarks.influence_calibration models --out docs/results/influence_models.jsonl
 
-``latents`` samples latents, mixes them linearly, and tests the first action: thousands of problems in minutes. ``models``
-trains a model on observations of each problem, about 30 seconds each, and tests all actions of the trained model. A
+``latents`` samples latents, mixes them linearly, and tests the first action: thousands of problems in minutes.
+``models`` trains a model on observations of each problem, half a minute each, and tests its actions. A
 problem whose line is in the file already is left out, so that an interrupted run continues.
 """
 
@@ -27,8 +27,8 @@ from estimation.influence.features import Causes
 from estimation.influence.latents import influence_of_action
 from estimation.metrics import mean_correlation, multiple_correlation, structural_hamming
 from estimation.simulate import simulate
-from estimation.training import fit
 from estimation.trained import TrainedModel
+from estimation.training import fit
 from tests.benchmarks.influence_problems import KINDS, LatentProblem, pair_process, ring_process
 
 __all__ = ["latent_problems", "main", "model_problems"]
@@ -60,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finished = {json.dumps(json.loads(line)["problem"], sort_keys=True) for line in lines}
     for problem in problems:
         if json.dumps(problem, sort_keys=True) not in finished:
-            tests = test_latents(problem) if options.part == "latents" else test_model(problem, options.models)
+            tests = (
+                test_latents(problem) if options.part == "latents" else test_model(problem, options.models)
+            )
             with options.out.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"problem": problem, **tests}) + "\n")
     return 0
@@ -136,17 +138,22 @@ _SMALL: dict[str, Any] = {"width": 64, "transition_width": 32, "batch_size": 256
 
 
 def _record(result: ActionInfluence) -> Record:
-    """Return what p-values at any tolerance follow from, rounded."""
+    """Return p-values, the margin, and what p-values at other tolerances follow from, rounded."""
     tests = [
-        {
-            "statistic": _rounded(test.statistic),
-            "degrees": test.degrees,
-            "n_rows": test.n_rows,
-            "scale": _rounded(test.scale),
-        }
+        {name: _rounded(getattr(test, name)) for name in ("statistic", "degrees", "n_rows", "scale")}
         for test in result.tests
     ]
-    return {"children": list(result.children), "relative": _rounded(result.relative), "tests": tests}
+    record = {"children": list(result.children), "verdict": result.verdict, "tests": tests}
+    record |= {
+        name: _rounded(getattr(result, name)) for name in ("p_value", "p_value_against", "margin", "relative")
+    }
+    if result.shape is not None:
+        record["shape"] = {
+            "statistics": list(result.shape.statistics),
+            "p_value": _rounded(result.shape.test.p_value),
+            "margin": _rounded(result.shape.test.margin),
+        }
+    return record
 
 
 def _rounded(value: float) -> float:

@@ -60,7 +60,9 @@ def test_invertible_maps_of_features_and_responses_change_nothing() -> None:
     np.testing.assert_allclose(mapped.strengths, test.strengths, rtol=1e-6)
     # the direction is a linear functional of the responses
     direction = right @ mapped.direction
-    assert abs(direction @ test.direction) / np.linalg.norm(direction) / np.linalg.norm(test.direction) > 0.999
+    assert (
+        abs(direction @ test.direction) / np.linalg.norm(direction) / np.linalg.norm(test.direction) > 0.999
+    )
 
 
 def test_the_statistic_is_bartletts_for_homoskedastic_noise() -> None:
