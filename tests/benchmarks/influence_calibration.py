@@ -3,7 +3,7 @@
     python -m tests.benchmarks.influence_calibration latents --out docs/results/influence_latents.jsonl
     python -m tests.benchmarks.influence_calibration models --out docs/results/influence_models.jsonl
 
-``latents`` samples latents, mixes them linearly, and tests the first action: thousands of problems in minutes.
+``latents`` samples latents, mixes them linearly, and tests the first action: a thousand problems in minutes.
 ``models`` trains a model on observations of each problem, half a minute each, and tests its actions. A
 problem whose line is in the file already is left out, so that an interrupted run continues.
 """
@@ -71,11 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def latent_problems() -> Iterator[Record]:
     """Yield the problems on latents: exactly proportional effects, and nearly proportional ones."""
     for kind in KINDS:
-        for n_rows, n_problems in ((5_000, 100), (50_000, 20)):
+        for n_rows, n_problems in ((5_000, 60), (50_000, 6)):
             for k in (2, 3):
                 for seed in range(n_problems):
                     yield {"kind": kind, "n_children": k, "delta": 0.0, "n_rows": n_rows, "seed": seed}
-    for n_rows, n_problems in ((5_000, 60), (50_000, 20)):
+    for n_rows, n_problems in ((5_000, 40), (50_000, 10)):
         for delta in (0.01, 0.02, 0.05, 0.1, 0.2):
             for seed in range(n_problems):
                 base = {"kind": "independent", "n_children": 2, "delta": delta}
@@ -140,7 +140,11 @@ _SMALL: dict[str, Any] = {"width": 64, "transition_width": 32, "batch_size": 256
 def _record(result: ActionInfluence) -> Record:
     """Return p-values, the margin, and what p-values at other tolerances follow from, rounded."""
     tests = [
-        {name: _rounded(getattr(test, name)) for name in ("statistic", "degrees", "n_rows", "scale")}
+        {
+            "degrees": test.degrees,
+            "n_rows": test.n_rows,
+            **{name: _rounded(getattr(test, name)) for name in ("statistic", "scale")},
+        }
         for test in result.tests
     ]
     record = {"children": list(result.children), "verdict": result.verdict, "tests": tests}
