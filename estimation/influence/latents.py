@@ -86,7 +86,7 @@ def influence_of_action(
             if interacts
             else _main_effects(causes, action, prediction)
         )
-        responses = responses - baseline[:, children]
+        other_causes = np.concatenate([other_causes, baseline[:, children]], axis=1)
         feature_sets = [np.concatenate([generic, predicted[:, children]], axis=1), predicted[:, children]]
     means, n_parameters = partial_out(responses, other_causes)
     units = latents[:, children].std(0)

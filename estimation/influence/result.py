@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from estimation.influence.rank import RankTest
 from estimation.influence.shapes import ShapeTest
+from identify.wording import plural
 
 __all__ = ["ActionInfluence", "InfluenceTest", "Verdict"]
 
@@ -124,15 +126,30 @@ class ActionInfluence:
         """Whether the evidence for influence is in variances or shapes, and not in means."""
         if self.shape is None or set(self.shape.statistics) == {"mean"}:
             return False
-        means, shape = (
-            [test.p_value_beyond(self.tolerance * test.scale) for test in tests]
-            for tests in (self.tests, [self.shape.test])
-        )
-        return min(means) > self.level / len(self._all_tests) and shape[0] < min(means)
+        *means, shape = (test.p_value_beyond(self.tolerance * test.scale) for test in self._all_tests)
+        return shape <= self.level / len(self._all_tests) < min(means)
 
     @property
     def _main_test(self) -> RankTest:
         return self.shape.test if self.shape is not None and self._shape_is_clearer else self.tests[0]
+
+    @property
+    def tolerated(self) -> float:
+        """The margin below which effects count as proportional; 0 without children."""
+        return self.tolerance * self._main_test.scale if self.tests else 0.0
+
+    @property
+    def least_moved(self) -> str:
+        """The direction that is moved least, as a formula; empty without children."""
+        if not self.tests:
+            return ""
+        names = {
+            child: child if name == "mean" else f"the {name} of {child}"
+            for child, name in self.statistics.items()
+        }
+        if len(names) == 1:
+            return names[self.children[0]]
+        return _combination({names[child]: weight for child, weight in self.direction.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-compatible data."""
@@ -158,15 +175,7 @@ class ActionInfluence:
         if self.limit:
             return self.limit
         low, high = self.interval
-        shapes = {child: name for child, name in self.statistics.items() if name != "mean"}
-        names = {
-            child: f"the {shapes[child]} of {child}" if child in shapes else child for child in self.children
-        }
-        what = (
-            names[self.children[0]]
-            if len(names) == 1
-            else f"the direction {_combination({names[child]: w for child, w in self.direction.items()})}"
-        )
+        what = self.least_moved if len(self.children) == 1 else f"the direction {self.least_moved}"
         return f"{what} is moved by {self.margin:.3g} times its noise (from {low:.3g} to {high:.3g})"
 
     def __str__(self) -> str:
@@ -215,6 +224,15 @@ class InfluenceTest(Mapping[str, ActionInfluence]):
     def sufficient(self) -> tuple[str, ...]:
         """Names of the actions whose influence holds."""
         return tuple(name for name, action in self.actions.items() if action.verdict == "holds")
+
+    @property
+    def summary(self) -> str:
+        """One sentence: for which actions influence holds."""
+        counts = Counter(action.verdict for action in self.actions.values())
+        parts = [f"holds for {counts['holds']} of {plural(len(self), 'action')}"]
+        parts += [f"{verdict} for {counts[verdict]}" for verdict in ("fails", "undecided") if counts[verdict]]
+        parts = [part.replace("undecided", "is undecided") for part in parts]
+        return f"influence {', '.join(parts)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-compatible data."""

@@ -3,14 +3,15 @@
 Sufficient influence concerns h_i(z_i, c) = d/da_l d/dz_i log q(z_i | c) as functions of the causes c. Child i offers
 the space S_i that they span as z_i varies. A determinant is multilinear in its columns, so influence holds if and only
 if one function can be chosen from each S_i such that all are independent, that is, if the spaces of any r children span
-r dimensions or more (Rado's theorem). If the conditional distributions are normal, S_i is spanned by the derivatives of
-the natural parameters mean / variance and 1 / variance. Skewness and kurtosis are added to first order. (Ours,
+r dimensions or more (Rado's theorem). For normal distributions, S_i is spanned by the
+effect on the mean if the variance is constant, by the effect on 1 / variance if the mean is constant, and otherwise by
+two functions, for which these two effects stand. Skewness and kurtosis are added to first order. (Ours,
 docs/influence_test.md.)
 
 So the test chooses one parameter for each child on one half of the rows, and tests the rank of the effects on the
-chosen parameters on the other half. However they are chosen, the rank is deficient if influence fails. The parameters
-are regressed on features through pseudo-outcomes, whose conditional mean is the parameter up to the square of the error
-of the mean and variance that were fitted to the other half.
+chosen parameters on the other half. However they are chosen, the rank is deficient if influence fails. Precisions are
+regressed on features through pseudo-outcomes, whose conditional mean is the precision up to the square of the error of
+the variance that was fitted to the other half.
 """
 
 from __future__ import annotations
@@ -103,14 +104,14 @@ def _pseudo_outcomes(
     residuals = responses - means
     scale = residuals[fitted].std(0)
     scale = np.where(scale > 0, scale, 1)
-    means, residuals = (means - means.mean(0)) / scale, residuals / scale
+    residuals = residuals / scale
     variances = _fitted_variances(design, inverse, residuals, fitted)[rows]
-    mean, residual = means[rows], residuals[rows]
-    # one Newton step from the fitted to the true variance
+    residual = residuals[rows]
+    # for the precision, one Newton step from the fitted to the true variance
     excess = (residual**2 - variances) / variances**2
     unit = np.clip(residual / np.sqrt(variances), -_MAX_RESIDUAL, _MAX_RESIDUAL)
     outcomes = [
-        mean / variances + residual / variances - mean * excess,
+        responses[rows] / scale,
         1 / variances - excess,
         # Hermite polynomials, so that each is uncorrelated with the lower ones for normal residuals
         unit**3 - 3 * unit,
