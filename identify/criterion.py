@@ -24,7 +24,9 @@ from identify.conditions import Condition, conditions_of
 from identify.entanglement import Entanglement, predict_entanglement
 from identify.exceptions import RequestError
 from identify.graph import CausalGraph
-from identify.neighbourhoods import ACTIONS, PAST, Kind
+from identify.guarantee import Guarantee, guarantee_from, headline
+from identify.neighbourhoods import ACTIONS, PAST
+from identify.witnesses import Remedy, Witness
 from identify.wording import listed
 
 if TYPE_CHECKING:
@@ -34,49 +36,6 @@ __all__ = ["LatentVerdict", "LatentVerdicts", "Remedy", "Verdict", "Witness", "c
 
 # maximum total number of names in the lists `entangled_with` of `to_dict`
 _MAX_NAMES = 1_000_000
-
-_EXPLANATIONS = {
-    "action": "the action {name} targets {i} and not {j}",
-    "parent": "past {name} acts on {i} and not on {j}",
-    "child": "past {i} acts on {name} and past {j} does not",
-}
-
-
-@dataclass(frozen=True)
-class Witness:
-    """The reason why latent i does not stay entangled with latent j (V[i, j] = 0).
-
-    Attributes:
-        i, j: Names of the latents.
-        kind: ``"action"``: ``name`` is an action that targets i and not j; ``"parent"``: a past latent that acts on i
-            and not on j; ``"child"``: a latent on which past i acts and past j does not.
-        name: The separating neighbour.
-    """
-
-    i: str
-    j: str
-    kind: Kind
-    name: str
-
-    def __str__(self) -> str:
-        explanation = _EXPLANATIONS[self.kind].format(name=self.name, i=self.i, j=self.j)
-        return f"{self.i} is separated from {self.j}: {explanation}"
-
-
-@dataclass(frozen=True)
-class Remedy:
-    """A new action that would separate latent i from latents with which it stays entangled.
-
-    Attributes:
-        target: The latent that the new action must target.
-        avoid: The latents that it must not target.
-    """
-
-    target: str
-    avoid: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"add an action that targets {self.target} and not {listed(self.avoid, rest='others')}"
 
 
 @dataclass(frozen=True)
@@ -182,6 +141,11 @@ class Verdict:
         return self.complete
 
     @property
+    def guaranteed(self) -> bool:
+        """Whether every latent is disentangled by the causes with proved influence, or by all if it was not decided."""
+        return self.complete if self.guarantee is None else self.guarantee.complete
+
+    @property
     def headline(self) -> str:
         """The answer in one line.
 
@@ -190,6 +154,8 @@ class Verdict:
             'Not completely disentangled: 1 of 3 latents, using actions'
         """
         n = self.graph.n_latents
+        if self.guarantee is not None and self.guarantee.n_lost:
+            return headline(self.guarantee, self.used)
         if self.complete:
             subject = "the only latent" if n == 1 else f"all {n:,} latents"
             return f"Completely disentangled: {subject}, using {self.used}"
@@ -215,13 +181,25 @@ class Verdict:
         from mechanisms. Sufficient influence comes last: one condition per cause in use if it was decided, otherwise
         one condition for all causes.
         """
-        actions = self.graph.actions if ACTIONS in self.using else ()
-        return conditions_of(self.influence, actions, PAST in self.using)
+        return conditions_of(self.influence, self.graph, self.using)
 
     @property
     def refuted(self) -> tuple[Condition, ...]:
-        """The conditions that are proved not to hold, so that the graph guarantees nothing."""
+        """The conditions that are proved not to hold; what `guarantee` says still holds."""
         return tuple(condition for condition in self.conditions if condition.status == "refuted")
+
+    @cached_property
+    def guarantee(self) -> Guarantee | None:
+        """What the causes with proved influence guarantee, and what is lost; None if influence was not decided.
+
+        Example:
+            >>> from identify.influence import Influence, InfluenceReport, Influences
+            >>> answers = {"a0": Influence("a0", "fails", None, ""), "a1": Influence("a1", "holds", None, "")}
+            >>> report = InfluenceReport("nonparametric", Influences(answers), None)
+            >>> check(CausalGraph(Ga=[[1, 0], [1, 1]]), influence=report).guarantee
+            Guarantee(1 of 2 latents disentangled, from a1)
+        """
+        return None if self.influence is None else guarantee_from(self.entanglement, self.influence)
 
     @cached_property
     def latents(self) -> LatentVerdicts:
@@ -281,7 +259,7 @@ class Verdict:
             ``complete``, ``using``, counts, ``latents`` (name, block, disentangled, constrained, entangled_with),
             ``blocks`` (latents, and ``entangled_with``: the blocks above). The latents' ``entangled_with`` is None if
             these lists would contain more than a million names in total; the blocks always have the answer. With an
-            influence report also ``conditions`` and ``influence``.
+            influence report also ``conditions``, ``influence`` and ``guarantee``.
         """
         entanglement, graph = self.entanglement, self.graph
         with_names = entanglement.n_entries - entanglement.n_latents <= _MAX_NAMES
@@ -307,6 +285,8 @@ class Verdict:
         if self.influence is not None:
             influence["conditions"] = [asdict(condition) for condition in self.conditions]
             influence["influence"] = self.influence.to_dict()
+        if self.guarantee is not None:
+            influence["guarantee"] = self.guarantee.to_dict()
         return influence | {
             "complete": self.complete,
             "using": sorted(self.using),
@@ -351,8 +331,8 @@ def check(
     Args:
         graph: The causal graph.
         using: ``"actions"``, ``"past"``, both, or None for what the graph has.
-        influence: The report of `identify.influence.check_influence`; the verdict then says which conditions are
-            proved, refuted or only assumed.
+        influence: The report of `identify.influence.check_influence` or `read_influence`; the verdict then says which
+            conditions are proved, refuted or only assumed, and what is guaranteed if influence fails for some causes.
 
     Returns:
         The verdict; its truth value is the answer of the criterion.
@@ -373,16 +353,6 @@ def check(
         add an action that targets raf and not mek
     """
     verdict = Verdict(predict_entanglement(graph, using), influence)
-    if influence is not None:
-        _require_same_causes(verdict, influence)
+    # a report about other causes is refused here
+    _ = verdict.conditions
     return verdict
-
-
-def _require_same_causes(verdict: Verdict, influence: InfluenceReport) -> None:
-    if ACTIONS in verdict.using and set(influence.actions) != set(verdict.graph.actions):
-        raise RequestError(
-            f"the influence report is about the actions {listed(sorted(influence.actions), rest='others') or 'none'}, "
-            f"the graph has {listed(sorted(verdict.graph.actions), rest='others') or 'none'}"
-        )
-    if PAST in verdict.using and verdict.graph.Gz.nnz and influence.past is None:
-        raise RequestError("the influence report has no past, but the graph has one")

@@ -38,6 +38,8 @@ ORDER = [
     "identify.influence",
     "identify.evidence",
     "identify.conditions",
+    "identify.guarantee",
+    "identify.witnesses",
     "identify.criterion",
     "identify.design",
     "identify.plot",

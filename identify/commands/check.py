@@ -54,6 +54,14 @@ def check(
             "Without GRAPH, the densities imply the graph.",
         ),
     ] = None,
+    influence_report: Annotated[
+        Path | None,
+        typer.Option(
+            "--influence",
+            metavar="REPORT.json",
+            help="Sufficient influence as decided before: JSON of 'mechsparse check --mechanisms FILE --json'.",
+        ),
+    ] = None,
     family: Annotated[
         Family, typer.Option(help="Family of the densities in --mechanisms.")
     ] = Family.nonparametric,
@@ -81,7 +89,12 @@ def check(
         Path | None, typer.Option(metavar="FOLDER", help="Write one figure per graph (PNG) into a folder.")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 1 unless every graph is completely disentangled.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Exit with 1 unless every graph is completely disentangled; if influence is decided, by the causes "
+            "for which it is proved.",
+        ),
     ] = False,
     as_json: AsJson = False,
     form: Form = None,
@@ -89,7 +102,8 @@ def check(
     """Check which latents a model with sparse mechanisms can disentangle.
 
     For one graph, prints the verdict, which latents stay entangled with which, why, and what would separate them. For
-    several graphs, prints a table.
+    several graphs, prints a table. If sufficient influence is decided and fails for some causes, also prints what the
+    others guarantee, under which edge budget, what is lost, and what would win it back.
 
     \b
     Examples:
@@ -99,18 +113,25 @@ def check(
       mechsparse check catalog:real --report networks.html
       cat graph.dot | mechsparse check - --from dot --json
       mechsparse check --mechanisms model.toml
+      mechsparse check graph.json --influence report.json
     """
     from identify.criterion import check as check_graph
 
+    if not graphs and influence_report is not None and mechanisms is None:
+        raise typer.BadParameter("--influence gives no graph; name one as GRAPH")
     if not graphs and mechanisms is None:
         raise typer.BadParameter("Missing argument 'GRAPH'; give one, or --mechanisms FILE")
     sources, errors = read_all(graphs or (), form)
     influence = None
+    if mechanisms is not None or influence_report is not None:
+        _require_single_graph(sources, errors, graphs, mechanisms, influence_report)
     if mechanisms is not None:
-        if len(graphs or ()) > 1 or errors:
-            raise errors[0] if errors else typer.BadParameter("--mechanisms requires a single graph")
         source, influence = _with_influence(mechanisms, sources, family, time_limit)
         sources = [source]
+    if influence_report is not None:
+        from identify.influence import read_influence
+
+        influence = read_influence(influence_report)
     verdicts = {source.name: check_graph(source.graph, using, influence) for source in sources}
     single = len(verdicts) == 1 and not errors and len(graphs or ()) <= 1
     stdout_taken = writes_to_stdout(report, markdown, latex)
@@ -127,7 +148,25 @@ def check(
         print_error(str(error))
     if errors:
         return 2
-    return int(strict and not all(verdicts.values()))
+    return int(strict and not all(verdict.guaranteed for verdict in verdicts.values()))
+
+
+def _require_single_graph(
+    sources: Sequence[Source],
+    errors: Sequence[IdentifyError],
+    graphs: Sequence[str] | None,
+    mechanisms: Path | None,
+    influence_report: Path | None,
+) -> None:
+    if errors:
+        raise errors[0]
+    if mechanisms is not None and influence_report is not None:
+        raise typer.BadParameter(
+            "--mechanisms and --influence both give sufficient influence; use one of them"
+        )
+    option = "--influence" if mechanisms is None else "--mechanisms"
+    if len(graphs or ()) > 1 or len(sources) > 1:
+        raise typer.BadParameter(f"{option} requires a single graph")
 
 
 def _with_influence(

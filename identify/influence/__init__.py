@@ -21,9 +21,11 @@ module         contents
 ``past``       sufficient influence of the past, and sufficient variability
 ``functions``  linear independence with the values of discrete actions substituted
 ``report``     the answers and the report
+``files``      `read_influence`: a report from JSON
 ``isolated``   `decide_file`: decide a file of mechanisms in a process of its own, within a time limit
 ``worker``     the code of that process
 ``messages``   the messages between the two processes
+``joint``      joint influence: whether the true latents are the sparsest basis, all actions taken together
 =============  =======================================================================================
 
 (Lachapelle et al., arXiv 2401.04890, the assumptions of sufficient influence of actions, continuous and discrete, and
@@ -32,6 +34,19 @@ of temporal dependencies; the exponential case with linear identifiability after
 """
 
 from identify.influence.check import check_influence
+from identify.influence.files import read_influence
+from identify.influence.joint import Direction, JointInfluence, check_joint_generic
 from identify.influence.report import FAMILIES, Influence, InfluenceReport, Influences, Status
 
-__all__ = ["FAMILIES", "Influence", "InfluenceReport", "Influences", "Status", "check_influence"]
+__all__ = [
+    "FAMILIES",
+    "Direction",
+    "Influence",
+    "InfluenceReport",
+    "Influences",
+    "JointInfluence",
+    "Status",
+    "check_influence",
+    "check_joint_generic",
+    "read_influence",
+]

@@ -8,27 +8,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identify.entanglement import Entanglement
-from identify.plot.style import FREE, INK, ITSELF, ON_FILL, ONE_WAY, TWINS
+from identify.guarantee import Guarantee
+from identify.plot.style import FREE, INK, ITSELF, LOST, ON_FILL, ONE_WAY, TWINS
 
 __all__ = ["block_legend", "matrix_legend"]
 
 Entries = tuple[list[Any], list[str]]
 
 
-def matrix_legend(entanglement: Entanglement) -> Entries:
-    """Return handles and labels for the entanglement matrix."""
+def matrix_legend(shown: Entanglement | Guarantee) -> Entries:
+    """Return handles and labels for the entanglement matrix, with what is lost if it is that of a guarantee."""
     from matplotlib.lines import Line2D
 
+    entanglement, predicted = (
+        (shown.entanglement, shown.predicted) if isinstance(shown, Guarantee) else (shown, shown)
+    )
+    rows, columns = predicted.matrix.tocoo().coords
+    in_one_block = entanglement.labels[rows] == entanglement.labels[columns]
     entries: list[tuple[Any, str]] = [(_patch(ITSELF), "itself")]
-    if (entanglement.sizes > 1).any():
+    if (in_one_block & (rows != columns)).any():
         entries.append((_patch(TWINS), "entangled with each other (one block)"))
-    if entanglement.above.nnz:
+    if not in_one_block.all():
         dot = Line2D([], [], marker="o", markersize=2.5, color=ON_FILL, linestyle="none")
         entries.append(((_patch(ONE_WAY), dot), "entangled one way: row with column"))
+    if entanglement.n_entries > predicted.n_entries:
+        cross = Line2D([], [], marker="x", markersize=4, color=ON_FILL, linestyle="none")
+        entries.append(((_patch(LOST), cross), "lost, since influence is not proved"))
     if entanglement.disentangled.any():
         entries.append((_marker("✓"), "disentangled"))
     if _unconstrained(entanglement).any():
-        entries.append((_marker("○"), "nothing constrains it"))
+        meaning = "no proved cause acts on it" if isinstance(shown, Guarantee) else "nothing constrains it"
+        entries.append((_marker("○"), meaning))
     return _split(entries)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from identify.entanglement import Entanglement
 from identify.graph import CausalGraph
+from identify.guarantee import Guarantee
 from identify.plot.blocks import plot_blocks, plot_blocks_instead
 from identify.plot.cells import draw_cells, frame, label, shape_cells
 from identify.plot.legend import matrix_legend
@@ -17,6 +18,7 @@ from identify.plot.style import (
     ACTION,
     INK,
     ITSELF,
+    LOST,
     MAX_LATENTS,
     ON_FILL,
     ONE_WAY,
@@ -43,6 +45,8 @@ _GAP = 1
 _HEADING_SIZE = 9.0
 # more dots make a vector file large
 _MAX_DOTS = 6_000
+# kind of the cells that are lost; see `_kinds` for the others
+_LOST = 4
 
 _Part = tuple[Any, Sequence[str], str, str]
 _Side = Literal["left", "center", "right"]
@@ -135,15 +139,19 @@ def _draw_headings(ax: Axes, headings: Sequence[tuple[str, float, _Side]]) -> No
 
 
 @draws
-def plot_entanglement(entanglement: Entanglement, ax: Axes | None = None, legend: bool = True) -> Axes:
+def plot_entanglement(
+    entanglement: Entanglement | Guarantee, ax: Axes | None = None, legend: bool = True
+) -> Axes:
     """Draw the predicted entanglement graph V as a matrix, with latents ordered by block.
 
     Blocks are consecutive and follow their partial order, so V is block triangular. Cells within a block are dark and
     outlined, one-way entanglement is light with a dot, and the diagonal is grey. A tick marks rows of disentangled
-    latents, a ring rows of latents that nothing constrains.
+    latents, a ring rows of latents that nothing constrains. In a guarantee, yellow cells with a cross are lost: the
+    graph separates these latents, but only by causes whose influence is not proved.
 
     Args:
-        entanglement: Predicted entanglement; with more than 300 latents, its blocks are drawn instead.
+        entanglement: Predicted entanglement, or a guarantee (`identify.criterion.Verdict.guarantee`); with more than
+            300 latents, its blocks are drawn instead, without marks for what is lost.
         ax: Axes to draw on; new axes by default.
         legend: Whether to explain the marks next to the matrix, if there is space.
 
@@ -158,28 +166,31 @@ def plot_entanglement(entanglement: Entanglement, ax: Axes | None = None, legend
         >>> [tick.get_text() for tick in ax.get_yticklabels()]
         ['z0', 'z1 ✓']
     """
-    if entanglement.n_latents > MAX_LATENTS:
-        return plot_blocks(entanglement, ax=ax, legend=legend)
-    n = entanglement.n_latents
+    v = entanglement.entanglement if isinstance(entanglement, Guarantee) else entanglement
+    predicted = entanglement.predicted if isinstance(entanglement, Guarantee) else None
+    if v.n_latents > MAX_LATENTS:
+        return plot_blocks(v, ax=ax, legend=legend)
+    n = v.n_latents
     ax = ax or new_axes(pitch(n) * n + (4.6 if legend else 1.8), max(pitch(n) * n + 1.4, 2.4))
-    blocks = block_order(entanglement)
-    order = [i for b in blocks for i in entanglement.blocks[b]]
+    blocks = block_order(v)
+    order = [i for b in blocks for i in v.blocks[b]]
     shape_cells(ax, n, n)
-    kinds = _kinds(entanglement, order)
-    draw_cells(ax, kinds, 0, [ONE_WAY, TWINS, ITSELF])
-    _draw_dots(ax, kinds)
-    _outline_blocks(ax, [len(entanglement.blocks[b]) for b in blocks])
+    kinds = _kinds(v, predicted, order)
+    draw_cells(ax, kinds, 0, [ONE_WAY, TWINS, ITSELF, LOST])
+    _draw_marks(ax, kinds, 1, "o")
+    _draw_marks(ax, kinds, _LOST, "x")
+    _outline_blocks(ax, [len(v.blocks[b]) for b in blocks])
     frame(ax)
-    _name_rows_and_columns(ax, entanglement, order, kinds % 3 != 0)
+    _name_rows_and_columns(ax, v, order, kinds % 3 != 0)
     if legend:
         _add_legend(ax, entanglement)
     return ax
 
 
-def _add_legend(ax: Axes, entanglement: Entanglement) -> None:
-    handles, labels = matrix_legend(entanglement)
+def _add_legend(ax: Axes, shown: Entanglement | Guarantee) -> None:
+    handles, labels = matrix_legend(shown)
     width, height = size_in_points(ax)
-    names = widest([shorten(name) for name in entanglement.graph.latents], 8)
+    names = widest([shorten(name) for name in shown.graph.latents], 8)
     if width - min(width, height) * 0.85 - names > widest(labels, 8):
         ax.legend(
             handles, labels, loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0, frameon=False,
@@ -194,14 +205,23 @@ def block_order(entanglement: Entanglement) -> list[int]:
     return list(nx.lexicographical_topological_sort(entanglement.order(), key=int))
 
 
-def _kinds(entanglement: Entanglement, order: Sequence[int]) -> NDArray[np.int64]:
-    """Return the kinds of cells: 0 not entangled, 1 one way, 2 within a block, 3 diagonal."""
-    v = entanglement.matrix.toarray()[np.ix_(order, order)]
+def _kinds(
+    entanglement: Entanglement, predicted: Entanglement | None, order: Sequence[int]
+) -> NDArray[np.int64]:
+    """Return the kinds of cells: 0 not entangled, 1 one way, 2 within a block, 3 diagonal, 4 not in the prediction."""
+    v = _cells(entanglement, order)
     labels = entanglement.labels[order]
     twins = labels[:, None] == labels[None, :]
     kinds: NDArray[np.int64] = np.where(v & ~twins, 1, np.where(v, 2, 0))
     np.fill_diagonal(kinds, 3)
+    if predicted is not None:
+        kinds[v & ~_cells(predicted, order)] = _LOST
     return kinds
+
+
+def _cells(entanglement: Entanglement, order: Sequence[int]) -> NDArray[np.bool_]:
+    cells: NDArray[np.bool_] = entanglement.matrix.toarray()[np.ix_(order, order)]
+    return cells
 
 
 def _name_rows_and_columns(
@@ -223,13 +243,16 @@ def _mark(entanglement: Entanglement, i: int) -> str:
     return "" if entanglement.constrained[i] else "○"
 
 
-def _draw_dots(ax: Axes, kinds: NDArray[Any]) -> None:
-    rows, columns = np.nonzero(kinds == 1)
+def _draw_marks(ax: Axes, kinds: NDArray[Any], kind: int, marker: Literal["o", "x"]) -> None:
+    rows, columns = np.nonzero(kinds == kind)
     cell = min(size_in_points(ax)) / len(kinds)
-    if len(rows) <= _MAX_DOTS:
-        ax.scatter(
-            columns, rows, s=max(0.8, min(0.22 * cell, 4.5)) ** 2, color=ON_FILL, linewidth=0, zorder=3
-        )
+    if len(rows) > _MAX_DOTS:
+        return
+    if marker == "o":
+        size, style = max(0.8, min(0.22 * cell, 4.5)), {"linewidth": 0.0}
+    else:
+        size, style = max(1.2, min(0.4 * cell, 7.0)), {"linewidth": max(0.3, min(0.06 * cell, 1.1))}
+    ax.scatter(columns, rows, s=size**2, marker=marker, color=ON_FILL, zorder=3, **style)  # type: ignore[arg-type]
 
 
 def _outline_blocks(ax: Axes, sizes: Sequence[int]) -> None:

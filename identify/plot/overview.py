@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from identify.criterion import Verdict
+from identify.entanglement import Entanglement
 from identify.plot.blocks import blocks_size, plot_blocks
 from identify.plot.layers import layer_rows, layers_size, plot_graph
 from identify.plot.legend import block_legend, matrix_legend
@@ -93,14 +94,25 @@ def _panel(fig: Figure, width: float, height: float) -> _Panel:
 
 def _blocks_only(fig: Figure, verdict: Verdict) -> list[_Panel]:
     panel = _blocks_panel(fig, verdict)
-    panel.ax.set_title("Blocks of entangled latents", fontsize=_SUBTITLE_SIZE, color=INK, pad=8)
+    title = "Blocks of entangled latents" + (", as guaranteed" if _loses(verdict) else "")
+    panel.ax.set_title(title, fontsize=_SUBTITLE_SIZE, color=INK, pad=8)
     return [panel]
 
 
 def _blocks_panel(fig: Figure, verdict: Verdict) -> _Panel:
-    panel = _panel(fig, *blocks_size(verdict.entanglement))
-    plot_blocks(verdict.entanglement, ax=panel.ax, legend=False)
+    panel = _panel(fig, *blocks_size(_shown(verdict)))
+    plot_blocks(_shown(verdict), ax=panel.ax, legend=False)
     return panel
+
+
+def _loses(verdict: Verdict) -> bool:
+    """Return whether the figure shows what is guaranteed instead of what the graph predicts."""
+    return verdict.guarantee is not None and verdict.guarantee.n_lost > 0
+
+
+def _shown(verdict: Verdict) -> Entanglement:
+    """Return the guaranteed entanglement if influence was decided, and the predicted one otherwise."""
+    return verdict.entanglement if verdict.guarantee is None else verdict.guarantee.entanglement
 
 
 def _graph_panels(fig: Figure, verdict: Verdict) -> list[_Panel]:
@@ -114,11 +126,11 @@ def _graph_panels(fig: Figure, verdict: Verdict) -> list[_Panel]:
     else:
         left, title = _blocks_panel(fig, verdict), "Blocks of entangled latents"
     right = _panel(fig, side, side)
-    plot_entanglement(verdict.entanglement, ax=right.ax, legend=False)
+    plot_entanglement(verdict.guarantee or verdict.entanglement, ax=right.ax, legend=False)
     style: dict[str, Any] = {"fontsize": enlarged(_SUBTITLE_SIZE, left.width + side), "color": INK}
     style["pad"] = 10 if layered else 24
     left.ax.set_title(title, **style)
-    right.ax.set_title("Predicted entanglement", **style)
+    right.ax.set_title("Guaranteed entanglement" if _loses(verdict) else "Predicted entanglement", **style)
     return [left, right]
 
 
@@ -129,7 +141,7 @@ def _layers_panel(fig: Figure, verdict: Verdict) -> _Panel:
 
 
 def _matrix_panel(fig: Figure, verdict: Verdict) -> _Panel:
-    graph, entanglement = verdict.graph, verdict.entanglement
+    graph, entanglement = verdict.graph, _shown(verdict)
     columns, row_height = matrix_columns(graph), pitch(graph.n_latents)
     column_width = min(row_height, 12.0 / columns)
     panel = _panel(fig, column_width * columns, min(row_height, 3 * column_width) * graph.n_latents)
@@ -172,8 +184,10 @@ def _arrange(fig: Figure, verdict: Verdict, panels: list[_Panel]) -> None:
 
 def _legend(fig: Figure, verdict: Verdict, max_width: float) -> Legend:
     """Add the legend in the fewest rows that fit the width."""
-    entries = matrix_legend if _shows_latents(verdict) else block_legend
-    handles, labels = entries(verdict.entanglement)
+    if _shows_latents(verdict):
+        handles, labels = matrix_legend(verdict.guarantee or verdict.entanglement)
+    else:
+        handles, labels = block_legend(_shown(verdict))
     for columns in range(len(labels), 0, -1):
         legend = fig.legend(
             handles, labels, loc="lower center", ncols=columns, fontsize=enlarged(_LEGEND_SIZE, max_width),

@@ -23,6 +23,7 @@ __all__ = [
     "INK",
     "ITSELF",
     "LARGEST_TEXT",
+    "LOST",
     "MAX_LATENTS",
     "ONE_WAY",
     "ON_DARK",
@@ -49,6 +50,7 @@ ACTION = "#2FAE87"  # 64
 TWINS = "#A63B00"  # 40
 ONE_WAY = "#F7C59B"  # 83
 ITSELF = "#8C8C8C"  # 58
+LOST = "#D2A800"  # 71
 FREE = "#EEEEEE"  # 94
 GRID = "#DDDDDD"  # 88
 # marks on cells and boxes of these colours: slightly different from INK and white, because dark backgrounds change INK

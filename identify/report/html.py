@@ -7,12 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from identify.criterion import Verdict
-from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
+from identify.report.rows import (
+    BLOCK_COLUMNS,
+    GRAPH_COLUMNS,
+    LOSS_COLUMNS,
+    block_rows,
+    graph_rows,
+    loss_cells,
+)
 from identify.report.sentences import (
     ASSUMPTIONS,
     CONDITION_COLUMNS,
     CONVENTION,
     condition_cells,
+    guarantee_sentences,
     influence_sentence,
     summary,
 )
@@ -59,6 +67,7 @@ def to_html(
         graphs=list(zip(graph_rows(named), sections, strict=True)) if len(named) > 1 else [],
         block_columns=BLOCK_COLUMNS,
         condition_columns=CONDITION_COLUMNS,
+        loss_columns=LOSS_COLUMNS,
         sections=sections,
         convention=CONVENTION,
         assumptions=ASSUMPTIONS,
@@ -69,17 +78,21 @@ def to_html(
 def _section(number: int, name: str, verdict: Verdict, note: str, figure: str) -> dict[str, Any]:
     entanglement = verdict.entanglement
     n_entangled = len(set(entanglement.labels[~entanglement.disentangled].tolist()))
+    n_losses = 0 if verdict.guarantee is None else len(verdict.guarantee.lost)
     return {
         "anchor": f"graph-{number}",
         "name": name,
         "note": note,
-        "complete": verdict.complete,
+        "complete": verdict.guaranteed,
         "headline": verdict.headline,
         "summary": summary(verdict),
         "graph": repr(verdict.graph),
         "figure": figure,
         "influence_sentence": influence_sentence(verdict),
         "conditions": condition_cells(verdict),
+        "guarantee": guarantee_sentences(verdict),
+        "losses": loss_cells(verdict, _MAX_ROWS),
+        "n_hidden_losses": max(0, n_losses - _MAX_ROWS),
         "rows": [row.cells() for row in block_rows(verdict, _MAX_ROWS)],
         "n_hidden": max(0, n_entangled - _MAX_ROWS),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from identify.criterion import Verdict
+from identify.guarantee import Guarantee
 from identify.report.rows import GRAPH_COLUMNS, block_rows, graph_rows
 from identify.terminal import printable
 from identify.wording import listed
@@ -13,6 +14,13 @@ __all__ = ["to_latex"]
 
 # columns with line breaks for long lists of names
 _WIDE = r"p{0.45\linewidth}p{0.45\linewidth}"
+_NARROW = r"p{0.2\linewidth}" + 3 * r"p{0.24\linewidth}"
+_LOSS_COLUMNS = (
+    "latent",
+    "stays entangled with",
+    "of these, separated by the graph",
+    "won back by influence of",
+)
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -29,7 +37,8 @@ def to_latex(verdicts: Verdict | Mapping[str, Verdict]) -> str:
     r"""Write one or several verdicts as a ``table`` environment.
 
     Args:
-        verdicts: Verdict (one row per block), or mapping from names of graphs to verdicts (one row per graph).
+        verdicts: Verdict (one row per block; if influence fails for some causes, one row per latent that stays
+            entangled), or mapping from names of graphs to verdicts (one row per graph).
 
     Returns:
         LaTeX source that requires ``\usepackage{booktabs}``. Names are escaped.
@@ -52,6 +61,8 @@ def to_latex(verdicts: Verdict | Mapping[str, Verdict]) -> str:
         \end{table}
         <BLANKLINE>
     """
+    if isinstance(verdicts, Verdict) and verdicts.guarantee is not None and verdicts.guarantee.n_lost:
+        return _table(f"{verdicts.headline}.", _NARROW, _LOSS_COLUMNS, _latents(verdicts.guarantee))
     if isinstance(verdicts, Verdict):
         return _table(f"{verdicts.headline}.", _WIDE, ("latents", "stay entangled with"), _blocks(verdicts))
     rows = [row.cells() for row in graph_rows(verdicts)]
@@ -68,6 +79,19 @@ def _blocks(verdict: Verdict) -> list[tuple[str, str]]:
     ]
     rows = [(listed(row.latents, 12), row.entangled_with(12)) for row in block_rows(verdict)]
     return [(listed(disentangled, 12), "none"), *rows] if disentangled else rows
+
+
+def _latents(guarantee: Guarantee) -> list[tuple[str, ...]]:
+    entanglement, names = guarantee.entanglement, guarantee.graph.latents
+    is_disentangled = entanglement.disentangled.tolist()
+    disentangled = [name for name, found in zip(names, is_disentangled, strict=True) if found]
+    rows: list[tuple[str, ...]] = [(listed(disentangled, 12), "none", "none", "")] if disentangled else []
+    for i, name in enumerate(names):
+        if not is_disentangled[i]:
+            others = [names[j] for j in entanglement.row(i).tolist() if j != i]
+            loss = guarantee.lost.of(i)
+            rows.append((name, listed(others), listed(loss.entangled_with) or "none", loss.remedy))
+    return rows
 
 
 def _table(caption: str, align: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

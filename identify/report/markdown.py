@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from identify.criterion import Verdict
-from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
+from identify.report.rows import (
+    BLOCK_COLUMNS,
+    GRAPH_COLUMNS,
+    LOSS_COLUMNS,
+    block_rows,
+    graph_rows,
+    loss_cells,
+)
 from identify.report.sentences import (
     ASSUMPTIONS,
     CONDITION_COLUMNS,
     condition_cells,
+    guarantee_sentences,
     influence_sentence,
     summary,
 )
@@ -50,6 +58,12 @@ def _single(verdict: Verdict) -> str:
             _escape(influence_sentence(verdict)),
             _table(CONDITION_COLUMNS, list(condition_cells(verdict))),
         ]
+    guarantee = guarantee_sentences(verdict)
+    if guarantee:
+        parts.append(_escape(" ".join(guarantee)))
+    losses = loss_cells(verdict)
+    if losses:
+        parts.append(_table(LOSS_COLUMNS, losses))
     return "\n\n".join(parts)
 
 

@@ -8,10 +8,20 @@ from dataclasses import dataclass
 from identify.criterion import Verdict
 from identify.wording import listed
 
-__all__ = ["BLOCK_COLUMNS", "GRAPH_COLUMNS", "BlockRow", "GraphRow", "block_rows", "graph_rows"]
+__all__ = [
+    "BLOCK_COLUMNS",
+    "GRAPH_COLUMNS",
+    "LOSS_COLUMNS",
+    "BlockRow",
+    "GraphRow",
+    "block_rows",
+    "graph_rows",
+    "loss_cells",
+]
 
 GRAPH_COLUMNS = ("graph", "latents", "actions", "edges", "disentangled", "blocks", "complete")
 BLOCK_COLUMNS = ("latents", "stay entangled with", "because", "remedy")
+LOSS_COLUMNS = ("latent", "also stays entangled with", "won back by sufficient influence of")
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,14 @@ def block_rows(verdict: Verdict, n_max: int | None = None) -> list[BlockRow]:
     entanglement = verdict.entanglement
     entangled = [b for b, block in enumerate(entanglement.blocks) if not entanglement.disentangled[block[0]]]
     return [_block_row(verdict, b) for b in entangled[:n_max]]
+
+
+def loss_cells(verdict: Verdict, n_max: int | None = None) -> list[tuple[str, ...]]:
+    """Return the rows of a table of what is lost without proved influence, `LOSS_COLUMNS`, for the first latents."""
+    if verdict.guarantee is None:
+        return []
+    losses = verdict.guarantee.lost[:n_max]
+    return [(loss.latent, listed(loss.entangled_with), loss.remedy) for loss in losses]
 
 
 def _block_row(verdict: Verdict, number: int) -> BlockRow:

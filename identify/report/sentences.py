@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from identify.criterion import Verdict
-from identify.wording import plural
+from identify.guarantee import Guarantee
+from identify.wording import listed, plural
 
 __all__ = [
     "ASSUMPTIONS",
     "CONDITION_COLUMNS",
     "CONVENTION",
     "condition_cells",
+    "guarantee_sentences",
     "influence_sentence",
     "summary",
 ]
@@ -29,7 +31,7 @@ ASSUMPTIONS = (
     ("The learned graph is no denser than the true one", "as a sparsity penalty or an edge budget ensures"),
     (
         "Sufficient influence: each cause moves its children in enough different ways",
-        "without which the graph guarantees nothing; an action with several targets needs more than one setting",
+        "without which a cause need not separate anything; an action with several targets needs more than one setting",
     ),
 )
 
@@ -73,8 +75,61 @@ def influence_sentence(verdict: Verdict) -> str:
         causes = ", ".join(
             condition.name.removeprefix("sufficient influence of ") for condition in verdict.refuted
         )
-        return f"Sufficient influence is refuted for {causes}: the graph guarantees nothing for these mechanisms."
+        return f"Sufficient influence is refuted for {causes}."
     assumed = [c for c in verdict.conditions if c.name.startswith("sufficient") and c.status == "assumed"]
     if assumed:
-        return f"Sufficient influence is proved for all but {plural(len(assumed), 'cause')}, where it is assumed."
+        return f"Sufficient influence is proved for all but {plural(len(assumed), 'cause')}, where it is undecided."
     return "Sufficient influence is proved for every cause that is used."
+
+
+def guarantee_sentences(verdict: Verdict) -> list[str]:
+    """Return what is guaranteed if influence is not proved for every cause; empty if it is, or was not decided."""
+    guarantee = verdict.guarantee
+    if guarantee is None or not guarantee.unproved:
+        return []
+    sentences = [_what_is_guaranteed(guarantee)]
+    if guarantee.causes:
+        sentences.append(_budget_sentence(guarantee))
+    if guarantee.n_lost:
+        won = [
+            f"{repair.cause} {plural(repair.n_entries, 'pair')}"
+            + (f" (disentangles {listed(repair.disentangled, 3)})" if repair.disentangled else "")
+            for repair in guarantee.repairs
+            if repair.n_entries
+        ]
+        if won:
+            sentences.append(f"Sufficient influence of one more cause would win back: {listed(won, 4)}.")
+    if guarantee.if_undecided_hold is not None:
+        undecided = [influence.cause for influence in guarantee.unproved if influence.status == "undecided"]
+        n = guarantee.if_undecided_hold.n_disentangled
+        sentences.append(
+            f"If influence, which is undecided for {listed(undecided)}, were sufficient there, "
+            f"{n:,} of {plural(guarantee.entanglement.n_latents, 'latent')} would be disentangled."
+        )
+    return sentences
+
+
+def _what_is_guaranteed(guarantee: Guarantee) -> str:
+    latents = plural(guarantee.entanglement.n_latents, "latent")
+    if not guarantee.causes:
+        return f"No cause has proved influence, so nothing is guaranteed to separate the {latents}."
+    text = f"Guaranteed from {listed(guarantee.causes)} alone: {guarantee.n_disentangled:,} of {latents} disentangled"
+    if not guarantee.n_lost:
+        return f"{text}, as from all causes."
+    return f"{text}; {plural(guarantee.n_lost, 'ordered pair')} of latents that the graph separates may stay entangled."
+
+
+def _budget_sentence(guarantee: Guarantee) -> str:
+    budget = guarantee.budget
+    parts = []
+    if budget.actions is not None:
+        columns = "column" if len(guarantee.actions) == 1 else "columns"
+        parts.append(
+            f"{plural(budget.actions, 'edge')} in the {columns} of {listed(guarantee.actions)} in G^a"
+        )
+    if budget.past is not None:
+        parts.append(f"{plural(budget.past, 'edge')} in G^z")
+    return (
+        f"The budget for it: at most {' and '.join(parts)}; all other edges are free. "
+        "A budget for all edges together is not enough."
+    )

@@ -9,8 +9,21 @@ from rich.table import Table
 
 from identify.criterion import Verdict
 from identify.report.line import Line
-from identify.report.rows import BLOCK_COLUMNS, GRAPH_COLUMNS, block_rows, graph_rows
-from identify.report.sentences import CONDITION_COLUMNS, condition_cells, influence_sentence, summary
+from identify.report.rows import (
+    BLOCK_COLUMNS,
+    GRAPH_COLUMNS,
+    LOSS_COLUMNS,
+    block_rows,
+    graph_rows,
+    loss_cells,
+)
+from identify.report.sentences import (
+    CONDITION_COLUMNS,
+    condition_cells,
+    guarantee_sentences,
+    influence_sentence,
+    summary,
+)
 from identify.wording import plural
 
 __all__ = ["show_many", "show_one"]
@@ -20,8 +33,8 @@ _MAX_ROWS = 30
 
 def show_one(name: str, verdict: Verdict) -> RenderableType:
     """Return headline, summary, and a table of the blocks that are not disentangled."""
-    style = "bold green" if verdict.complete else "bold yellow"
-    mark = "✓" if verdict.complete else "◑"
+    style = "bold green" if verdict.guaranteed else "bold yellow"
+    mark = "✓" if verdict.guaranteed else "◑"
     parts: list[RenderableType] = [
         Line(f"{name}: {verdict.graph!r}", style="dim"),
         Line(f"{mark} {verdict.headline}", style=style),
@@ -38,8 +51,19 @@ def show_one(name: str, verdict: Verdict) -> RenderableType:
             Line(""),
             Line(influence_sentence(verdict), style=style),
             _table(CONDITION_COLUMNS, condition_cells(verdict)),
+            *_guarantee_parts(verdict),
         ]
     return Group(*parts)
+
+
+def _guarantee_parts(verdict: Verdict) -> list[RenderableType]:
+    parts: list[RenderableType] = [Line(sentence) for sentence in guarantee_sentences(verdict)]
+    rows = loss_cells(verdict, _MAX_ROWS + 1)
+    if rows:
+        parts += [Line(""), _table(LOSS_COLUMNS, rows[:_MAX_ROWS])]
+    if len(rows) > _MAX_ROWS:
+        parts.append(Line("More latents are not shown; --json lists all.", style="dim"))
+    return parts
 
 
 def show_many(verdicts: Mapping[str, Verdict]) -> RenderableType:
