@@ -94,7 +94,7 @@ def test_influence(
     notes = []
     if model.data_fingerprint is None:
         notes.append("the model does not store which data it was trained on; they must be others than these")
-    return InfluenceTest(results, len(latents), level, tolerance, tuple(notes))
+    return InfluenceTest(results, len(latents), level, tolerance, graph, tuple(notes))
 
 
 # the name is not that of a test of pytest

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize
 from scipy.stats import f, ncf
 
-__all__ = ["RankTest", "partial_out", "rank_test", "smallest_root"]
+__all__ = ["LowerRank", "RankTest", "partial_out", "rank_test", "smallest_root"]
 
 Array = NDArray[np.float64]
 
@@ -32,6 +32,21 @@ _MIN_VARIANCE = 1e-9
 _MAX_LEVERAGE = 0.9
 # a smaller effect, relative to the largest, may be one on another latent that an imperfect model mixes in
 _MIN_SIZE = 0.1
+
+
+@dataclass(frozen=True)
+class LowerRank:
+    """The test of the hypothesis that no more than q directions are moved (Kleibergen and Paap 2006).
+
+    Attributes:
+        statistic: The statistic, asymptotically chi-squared if q directions are moved.
+        degrees: Its degrees of freedom, (p - q) (k - q).
+        scale: Length of the other directions, as `RankTest.scale`.
+    """
+
+    statistic: float
+    degrees: int
+    scale: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +64,7 @@ class RankTest:
         scale: Length of the direction, with each latent in units of the effect on it, but at least of a tenth of the
             largest effect in standard deviations of the latents: the margin relative to which effects are
             proportional or not.
+        lower_ranks: The tests that no more than 0, 1, ..., k - 2 directions are moved.
     """
 
     statistic: float
@@ -57,6 +73,7 @@ class RankTest:
     direction: Array
     strengths: Array
     scale: float
+    lower_ranks: tuple[LowerRank, ...] = ()
 
     @property
     def p_value(self) -> float:
@@ -72,6 +89,19 @@ class RankTest:
         if self.degrees <= 0:
             return 1.0
         return _tail(self.statistic, self.degrees, self.n_rows, self.n_rows * margin**2)
+
+    def n_moved(self, level: float, tolerance: float = 0.0) -> int:
+        """Return the number of directions that are moved, a lower bound at confidence 1 - level.
+
+        Args:
+            level: Level of the tests of 0, 1, ... directions, of which each is made only if the one before rejects.
+            tolerance: Directions that are moved by less than this, relative to their scale, don't count.
+        """
+        for count, test in enumerate(self.lower_ranks):
+            noncentrality = self.n_rows * (tolerance * test.scale) ** 2
+            if _tail(test.statistic, test.degrees, self.n_rows, noncentrality) > level:
+                return count
+        return len(self.lower_ranks) + int(self.p_value_beyond(tolerance * self.scale) <= level)
 
     @property
     def margin(self) -> float:
@@ -172,16 +202,20 @@ def rank_test(
     _, singular_values, axes = np.linalg.svd(effects, full_matrices=True)
     strengths = np.zeros(k)
     strengths[: len(singular_values)] = singular_values
-    if p < k:
-        weights = root @ axes[-1]
-        return RankTest(0.0, p - k + 1, n_rows, weights, strengths, float(np.linalg.norm(weights * sizes)))
     # residuals are smaller than the noise where the features have leverage (HC2 of MacKinnon and White 1985)
     leverage = np.minimum((white**2).sum(1) / len(white), _MAX_LEVERAGE)
     noise = _noise_moments(white, residuals / np.sqrt(1 - leverage)[:, None], len(white) - n_parameters)
-    statistic, weights = _minimum(effects, noise, axes[::-1], n_rows)
+    lengths = np.linalg.norm(root @ axes.T * sizes[:, None], axis=0)
+    lower_ranks = tuple(
+        LowerRank(
+            _kleibergen_paap(effects, noise, q, n_rows), (p - q) * (k - q), float(np.linalg.norm(lengths[q:]))
+        )
+        for q in range(min(p, k - 1))
+    )
+    statistic, weights = _minimum(effects, noise, axes[::-1], n_rows) if p >= k else (0.0, axes[-1])
     weights = root @ (weights / np.linalg.norm(weights))
     scale = float(np.linalg.norm(weights * sizes))
-    return RankTest(statistic, p - k + 1, n_rows, weights, strengths, scale)
+    return RankTest(statistic, p - k + 1, n_rows, weights, strengths, scale, lower_ranks)
 
 
 def smallest_root(features: Array, responses: Array) -> float:
@@ -227,6 +261,17 @@ def _noise_moments(white: Array, residuals: Array, n_rows: int) -> Array:
     products = (residuals[:, :, None] * white[:, None, :]).reshape(n, k * p)
     moments = products.T @ products / n_rows
     return np.ascontiguousarray(moments.reshape(k, p, k, p).transpose(0, 2, 1, 3))
+
+
+def _kleibergen_paap(effects: Array, noise: Array, rank: int, n_rows: int) -> float:
+    """Return the statistic of the hypothesis that the effects have this rank."""
+    left, values, right = np.linalg.svd(effects)
+    left, right = left[:, rank:], right[rank:].T
+    moment = np.zeros((left.shape[1], right.shape[1]))
+    np.fill_diagonal(moment, values[rank:])
+    covariance = np.einsum("iu,ap,ijab,bq,jv->puqv", right, left, noise, left, right, optimize=True)
+    size = moment.size
+    return n_rows * float(moment.ravel() @ np.linalg.solve(covariance.reshape(size, size), moment.ravel()))
 
 
 def _minimum(effects: Array, noise: Array, starts: Array, n_rows: int) -> tuple[float, Array]:

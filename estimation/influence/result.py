@@ -6,19 +6,22 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from estimation.influence.rank import RankTest
 from estimation.influence.shapes import ShapeTest
+from identify.graph import CausalGraph
+from identify.influence.joint import JointInfluence, check_joint_generic
+from identify.influence.report import Status
 from identify.wording import plural
 
-__all__ = ["ActionInfluence", "InfluenceTest", "Verdict"]
+__all__ = ["ActionInfluence", "InfluenceTest", "JointTest", "Verdict"]
 
 Verdict = Literal["holds", "fails", "undecided"]
-Array = NDArray[np.float64]
+
+# time limit of the decision on joint influence
+_JOINT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,6 +84,14 @@ class ActionInfluence:
         if self.p_value <= self.level:
             return "holds"
         return "fails" if self.p_value_against <= self.level else "undecided"
+
+    def n_moved(self, level: float) -> int:
+        """Return how many directions of the children the action moves in their means.
+
+        Args:
+            level: The number is a lower bound at confidence 1 - level.
+        """
+        return self.tests[0].n_moved(level, self.tolerance) if self.tests else 0
 
     @property
     def margin(self) -> float:
@@ -185,6 +196,34 @@ class ActionInfluence:
         return f"ActionInfluence({self})"
 
 
+@dataclass(frozen=True, eq=False)
+class JointTest:
+    """Joint influence, from the number of directions that each action is shown to move.
+
+    Attributes:
+        ranks: The number of directions, by the name of the action.
+        answer: Joint influence of generic effects with these numbers.
+        margin: The weakest effect that counts, in units of noise.
+    """
+
+    ranks: Mapping[str, int]
+    answer: JointInfluence
+    margin: float
+
+    @property
+    def status(self) -> Status:
+        """``"holds"``, ``"fails"`` or ``"undecided"``."""
+        return self.answer.status
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-compatible data."""
+        record = {name: self.answer.to_dict()[name] for name in ("status", "reason", "entanglement")}
+        return {**record, "ranks": dict(self.ranks), "margin": self.margin}
+
+    def __str__(self) -> str:
+        return f"{self.answer}"
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class InfluenceTest(Mapping[str, ActionInfluence]):
     """The test of influence of all actions, by name.
@@ -194,6 +233,7 @@ class InfluenceTest(Mapping[str, ActionInfluence]):
         n_rows: Number of rows of data.
         level: Level of the verdicts.
         tolerance: Effects that are proportional up to this fraction count as proportional.
+        graph: The graph whose edges were tested.
         notes: What restricts the conclusions, in sentences.
     """
 
@@ -201,6 +241,7 @@ class InfluenceTest(Mapping[str, ActionInfluence]):
     n_rows: int
     level: float
     tolerance: float
+    graph: CausalGraph
     notes: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> ActionInfluence:
@@ -225,6 +266,24 @@ class InfluenceTest(Mapping[str, ActionInfluence]):
         """Names of the actions whose influence holds."""
         return tuple(name for name, action in self.actions.items() if action.verdict == "holds")
 
+    @cached_property
+    def joint(self) -> JointTest:
+        """Joint influence of all tested actions, with the number of directions that the data show each to move.
+
+        Where influence fails for single actions, all actions together may still determine the latents. The numbers are
+        lower bounds at level / number of actions, so that all of them hold together at the level; with more
+        directions, joint influence can only become better. Within them, effects are taken to be generic.
+        """
+        ranks = {
+            name: action.n_moved(self.level / max(len(self), 1)) for name, action in self.actions.items()
+        }
+        strengths = [
+            self.actions[name].tests[0].strengths[rank - 1] for name, rank in ranks.items() if rank > 0
+        ]
+        every = {name: ranks.get(name, 0) for name in self.graph.actions}
+        answer = check_joint_generic(self.graph, every, time_limit=_JOINT_SECONDS)
+        return JointTest(ranks, answer, float(min(strengths, default=0.0)))
+
     @property
     def summary(self) -> str:
         """One sentence: for which actions influence holds."""
@@ -242,11 +301,14 @@ class InfluenceTest(Mapping[str, ActionInfluence]):
             "tolerance": self.tolerance,
             "p_value": self.p_value,
             "actions": {name: action.to_dict() for name, action in self.actions.items()},
+            "joint": self.joint.to_dict(),
             "notes": list(self.notes),
         }
 
     def __str__(self) -> str:
-        return "\n".join([*map(str, self.actions.values()), *(f"note: {note}" for note in self.notes)])
+        return "\n".join(
+            [*map(str, self.actions.values()), str(self.joint), *(f"note: {note}" for note in self.notes)]
+        )
 
     def __repr__(self) -> str:
         return f"InfluenceTest({len(self)} actions, {self.n_rows} rows, p = {self.p_value:.2g})"

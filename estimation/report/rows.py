@@ -137,6 +137,7 @@ def influence_facts(test: InfluenceTest) -> Facts:
         ("level", f"{test.level:g}"),
         ("tolerance", f"{test.tolerance:g}"),
         ("p-value that influence fails for some action", f"{test.p_value:.2g}"),
+        ("joint influence", f"{test.joint.status}: {test.joint.answer.reason}"),
     ]
 
 

@@ -23,16 +23,21 @@ def p_values(
         latents, causes, graph = problem(
             training_seed(1000 * n_children + seed), 600, n_children, rank, heteroskedastic
         )
-        values.append(influence_of_action(latents, causes, graph, 0).p_value)
+        values.append(influence_of_action(latents, causes, graph, 0, effects="mean").p_value)
     return np.array(values)
 
 
-@pytest.mark.parametrize(("n_children", "heteroskedastic"), [(1, False), (2, False), (2, True), (3, False)])
-def test_p_values_are_uniform_if_one_direction_is_unmoved(n_children: int, heteroskedastic: bool) -> None:
-    values = p_values(n_children, n_children - 1, heteroskedastic)
+@pytest.mark.parametrize(
+    ("n_children", "heteroskedastic", "n_problems"),
+    [(1, False, N_PROBLEMS), (2, False, N_PROBLEMS), (2, True, 60), (3, False, 60)],
+)
+def test_p_values_are_uniform_if_one_direction_is_unmoved(
+    n_children: int, heteroskedastic: bool, n_problems: int
+) -> None:
+    values = p_values(n_children, n_children - 1, heteroskedastic, n_problems)
     assert kstest(values, "uniform").pvalue > 1e-4
     for level in (0.01, 0.05, 0.1):
-        assert (values <= level).sum() <= binom.ppf(1 - 1e-4, N_PROBLEMS, level)
+        assert (values <= level).sum() <= binom.ppf(1 - 1e-4, n_problems, level)
 
 
 def test_p_values_are_large_if_several_directions_are_unmoved() -> None:
@@ -41,6 +46,17 @@ def test_p_values_are_large_if_several_directions_are_unmoved() -> None:
 
 def test_the_test_has_power_if_all_directions_are_moved() -> None:
     assert (p_values(3, 3, n_problems=40) <= 0.01).mean() > 0.95
+
+
+def test_the_number_of_moved_directions_is_a_lower_bound() -> None:
+    counts = []
+    for seed in range(30):
+        latents, causes, graph = problem(training_seed(7000 + seed), 600, 3, 1)
+        counts.append(influence_of_action(latents, causes, graph, 0, effects="mean").n_moved(0.1))
+    assert min(counts) == 1
+    assert (np.array(counts) > 1).sum() <= binom.ppf(1 - 1e-4, 30, 0.1)
+    latents, causes, graph = problem(training_seed(8000), 600, 3, 3)
+    assert influence_of_action(latents, causes, graph, 0, effects="mean").n_moved(0.01) == 3
 
 
 def moments(seed: int, p: int = 4, k: int = 3) -> tuple[np.ndarray, np.ndarray]:

@@ -27,6 +27,7 @@ from estimation.simulate import simulate
 from estimation.trained import TrainedModel
 from estimation.training import fit
 from identify.graph import CausalGraph
+from identify.influence.joint import check_joint_generic
 from tests.estimation.command_line import Captured, error_of, json_of, output_of
 from tests.seeds import training_seed
 
@@ -87,10 +88,19 @@ def test_verdicts_of_independent_and_proportional_effects(result: InfluenceTest)
     assert str(result["dose"]).startswith("dose: fails (p = ")
 
 
+def test_joint_influence_counts_the_directions_that_are_moved(result: InfluenceTest) -> None:
+    assert result.joint.ranks == {"both": 2, "own": 1, "dose": 1}
+    # one dose offers one direction, which a combination of both latents cancels
+    assert result.joint.status == check_joint_generic(GRAPH, [2, 1, 1]).status == "fails"
+    assert result.joint.margin == min(result[name].tests[0].strengths[0] for name in ("own", "dose"))
+    assert str(result).splitlines()[-1] == str(result.joint.answer)
+
+
 def test_the_result_as_json(result: InfluenceTest) -> None:
     record = json.loads(json.dumps(result.to_dict()))
     assert record["rows"] == 3000
     assert record["actions"]["both"]["verdict"] == "holds"
+    assert record["joint"]["ranks"] == {"both": 2, "own": 1, "dose": 1}
     low, high = record["actions"]["both"]["interval"]
     assert low < record["actions"]["both"]["margin"] < high
     assert repr(result) == f"InfluenceTest(3 actions, 3000 rows, p = {result.p_value:.2g})"
@@ -227,7 +237,7 @@ def test_the_figure_has_a_mark_and_an_interval_for_every_action(result: Influenc
     ax = plot_influence(result)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["both", "own", "dose"]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["holds", "fails"]
-    empty = InfluenceTest({"none": ActionInfluence("none", (), 0.05, 0.0)}, 10, 0.05, 0.0)
+    empty = InfluenceTest({"none": ActionInfluence("none", (), 0.05, 0.0)}, 10, 0.05, 0.0, GRAPH)
     assert plot_influence(empty, ax) is ax
 
 
