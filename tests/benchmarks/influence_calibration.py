@@ -85,14 +85,16 @@ def latent_problems() -> Iterator[Record]:
 def model_problems() -> Iterator[Record]:
     """Yield the problems with trained models: a pair of effects per process, or the ring that needs influence."""
     for seed in range(12):
+        # the first models are better trained
+        steps = 600 if seed == 0 else 300
         for variance in (0.01, 0.1):
-            yield {"process": "pair", "delta": 0.0, "variance": variance, "seed": seed, "steps": 600}
-        if seed < 4:
+            yield {"process": "pair", "delta": 0.0, "variance": variance, "seed": seed, "steps": steps}
+        if seed < 3:
             for delta in (0.05, 0.1, 0.2, 0.4):
-                yield {"process": "pair", "delta": delta, "variance": 0.01, "seed": seed, "steps": 600}
+                yield {"process": "pair", "delta": delta, "variance": 0.01, "seed": seed, "steps": steps}
         if seed < 2:
             for delta in (0.02, 0.05, 0.1, 0.2, 0.4, 0.8):
-                yield {"process": "ring", "delta": delta, "variance": 0.01, "seed": seed, "steps": 1500}
+                yield {"process": "ring", "delta": delta, "variance": 0.01, "seed": seed, "steps": 1000}
 
 
 def test_latents(problem: Record) -> Record:
