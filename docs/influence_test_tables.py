@@ -22,7 +22,7 @@ _KINDS = {
     "past": "a past",
     "on_off_past": "on/off actions whose effect depends on the past",
     "laplace": "Laplace noise",
-    "heteroskedastic": "noise whose variance depends on the action",
+    "heteroskedastic": "noise whose variance depends on another action",
 }
 
 
@@ -86,7 +86,9 @@ def _power(records: Sequence[Record]) -> str:
     rows = []
     for delta in sorted({delta for delta, _ in by_delta}):
         cells = [_shares(by_delta[delta, n_rows])[1] for n_rows in sizes]
-        margin = sum(r["test"]["margin"] for r in by_delta[delta, sizes[-1]]) / len(by_delta[delta, sizes[-1]])
+        margin = sum(r["test"]["margin"] for r in by_delta[delta, sizes[-1]]) / len(
+            by_delta[delta, sizes[-1]]
+        )
         rows.append([f"{delta:g}", f"{margin:.3f}", *cells])
     return markdown_table(["delta", "mean margin", *(f"{n_rows:,} rows" for n_rows in sizes)], rows)
 
@@ -95,19 +97,17 @@ def _summary(pairs: Sequence[Record], rings: Sequence[Record]) -> str:
     exact = [record for record in pairs if record["problem"]["delta"] == 0]
     single = [test for record in pairs for test in _tests(record, 1)]
     return (
-        f"{len(pairs) + len(rings)} models were trained: {len(pairs)} on three latents with seven actions (two for each "
-        f"latent, and one on two latents), 20,000 rows and 600 steps, and the {len(rings)} of the next section. "
-        f"{len(exact)} of them have exactly proportional effects of the seventh action. The test used 5,000 or 50,000 "
-        f"held-out rows and the default tolerance of 0.05. Of {len(single)} tests of actions with one child, whose "
-        f"influence holds, {sum(test['verdict'] == 'holds' for test in single)} said so."
+        f"{len(pairs) + len(rings)} models were trained: {len(pairs)} on three latents with seven actions (two for "
+        f"each latent, and one on two latents), 20,000 rows and 300 or 600 steps, and the {len(rings)} of the next "
+        f"section. {len(exact)} of them have exactly proportional effects of the seventh action. The test used 5,000 "
+        f"or 50,000 held-out rows and the default tolerance of 0.05. Of {len(single)} tests of actions with one "
+        f"child, whose influence holds, {sum(test['verdict'] == 'holds' for test in single)} said so."
     )
 
 
 def _tests(record: Record, n_children: int, n_rows: int = 5_000) -> list[Record]:
     (tests,) = (tests for tests in record["tests"] if tests["n_rows"] == n_rows)
-    return [
-        test for name, test in tests.items() if name != "n_rows" and len(test["children"]) == n_children
-    ]
+    return [test for name, test in tests.items() if name != "n_rows" and len(test["children"]) == n_children]
 
 
 def _pairs(records: Sequence[Record]) -> str:
@@ -117,13 +117,25 @@ def _pairs(records: Sequence[Record]) -> str:
             tests = [test for record in group for test in _tests(record, 2, n_rows)]
             if not tests:
                 continue
-            counts = [sum(test["verdict"] == verdict for test in tests) for verdict in ("holds", "undecided", "fails")]
+            counts = [
+                sum(test["verdict"] == verdict for test in tests)
+                for verdict in ("holds", "undecided", "fails")
+            ]
             relative = f"{min(t['relative'] for t in tests):.3f} to {max(t['relative'] for t in tests):.3f}"
             mcc = sum(record["scores"]["mcc"] for record in group) / len(group)
             rows.append(
                 [f"{delta:g}", f"{variance:g}", f"{n_rows:,}", f"{mcc:.3f}", relative, *map(str, counts)]
             )
-    head = ["delta", "variance", "held-out rows", "mean MCC", "relative margin", "holds", "undecided", "fails"]
+    head = [
+        "delta",
+        "variance",
+        "held-out rows",
+        "mean MCC",
+        "relative margin",
+        "holds",
+        "undecided",
+        "fails",
+    ]
     return markdown_table(head, rows)
 
 

@@ -70,7 +70,7 @@ def test_influence(
         seed: Seed of this choice, and of the split into halves that effects beyond the mean need.
 
     Returns:
-        The results by the name of the action.
+        The results by the name of the action, and ``joint``: joint influence of all of them.
 
     Raises:
         DataError: If the model has no transition networks or no actions, if the data are the training data, have

@@ -77,6 +77,9 @@ def influence_of_action(
     interacts = generic.shape[1] < len(children)
     if interacts:
         generic = np.concatenate([generic, interactions(causes, action, modifiers)], axis=1)
+        # the same products of other actions, of which the products' expectation given the other causes consists
+        others = [interactions(causes, other, modifiers) for other in modifiers if other < graph.n_actions]
+        other_causes = np.concatenate([other_causes, *others], axis=1)
     responses = latents[:, children]
     feature_sets = [generic]
     if prediction is not None:
@@ -96,7 +99,8 @@ def influence_of_action(
     )
     limit = _limit(causes, action, tests[0], len(children))
     shape = None
-    if effects == "any" and not limit:
+    # where products of causes count, the errors of the fitted mean would look like effects on the variance
+    if effects == "any" and not limit and not interacts:
         rng = np.random.default_rng(seed)
         shape = shape_test(feature_sets[0], responses, other_causes, tolerance, rng)
     return ActionInfluence(graph.actions[action], names, level, tolerance, tests, shape, limit)

@@ -117,7 +117,8 @@ class LatentProblem:
             means += past + np.sin(past) / 2
         noise = rng.laplace(size=(n, k)) / np.sqrt(2) if self.kind == "laplace" else rng.normal(size=(n, k))
         if self.kind == "heteroskedastic":
-            noise *= np.exp(actions[:, [0]] / 3)
+            # of another action: a variance that depends on the first one would be a second effect
+            noise *= np.exp(actions[:, [1]] / 3)
         mixing = np.eye(k) + 0.3 * rng.normal(size=(k, k))
         graph = CausalGraph(
             Ga=np.ones((k, actions.shape[1])), Gz=None if past is None else np.ones((k, past.shape[1]))
@@ -144,5 +145,5 @@ class LatentProblem:
 
 
 #: Independent uniform actions; dependent ones; a past; on/off actions whose effect depends on the past; noise that is
-#: not normal; noise whose variance depends on the action.
+#: not normal; noise whose variance depends on another action.
 KINDS = ("independent", "correlated", "past", "on_off_past", "laplace", "heteroskedastic")
