@@ -67,7 +67,7 @@ def influence_of_action(
         >>> print(influence_of_action(latents, Causes(a), CausalGraph(Ga=[[1], [1]]), 0).verdict)
         holds
     """
-    children = graph.Ga.T.tocsr()[[action]].indices
+    children = np.flatnonzero(graph.Ga.toarray()[:, action])
     names = tuple(graph.latents[i] for i in children)
     if not len(children):
         return ActionInfluence(graph.actions[action], (), level, tolerance)
@@ -109,11 +109,10 @@ def influence_of_action(
 def _other_causes(
     graph: CausalGraph, children: NDArray[np.intp], action: int, causes: Causes
 ) -> NDArray[np.intp]:
-    parents = graph.Ga.toarray()[children].any(0)
-    parents[action] = False
+    parents = graph.Ga.toarray()[children]
     if causes.past is not None:
-        parents = np.concatenate([parents, graph.Gz.toarray()[children].any(0)])
-    return np.flatnonzero(parents)
+        parents = np.concatenate([parents, graph.Gz.toarray()[children]], axis=1)
+    return np.setdiff1d(np.flatnonzero(parents.any(0)), [action])
 
 
 def _limit(causes: Causes, action: int, test: RankTest, n_children: int) -> str:

@@ -240,12 +240,12 @@ def _whiten(values: Array) -> Array:
     values = values[:, scale > 0] / scale[scale > 0]
     eigenvalues, vectors = np.linalg.eigh(values.T @ values / max(len(values), 1))
     kept = eigenvalues > _MIN_VARIANCE * max(eigenvalues.max(initial=0), 1)
-    return values @ (vectors[:, kept] / np.sqrt(eigenvalues[kept]))
+    return np.asarray(values @ (vectors[:, kept] / np.sqrt(eigenvalues[kept])))
 
 
 def _inverse_root(covariance: Array) -> Array:
     eigenvalues, vectors = np.linalg.eigh(covariance)
-    return vectors / np.sqrt(np.maximum(eigenvalues, np.finfo(float).tiny))
+    return np.asarray(vectors / np.sqrt(np.maximum(eigenvalues, np.finfo(float).tiny)))
 
 
 def _effect_sizes(effects: Array, units: Array) -> Array:

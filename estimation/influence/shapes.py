@@ -99,7 +99,7 @@ def _pseudo_outcomes(
         rows: Rows of the outcomes.
         covariates: Functions of the other causes.
     """
-    inverse = np.linalg.pinv(design[fitted], rcond=1e-6)
+    inverse = np.asarray(np.linalg.pinv(design[fitted], rcond=1e-6), dtype=float)
     means = design @ (inverse @ responses[fitted])
     residuals = responses - means
     scale = residuals[fitted].std(0)
