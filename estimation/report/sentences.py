@@ -13,6 +13,7 @@ __all__ = [
     "BETWEEN_MODELS",
     "CAUTION",
     "ENTANGLEMENT",
+    "INFLUENCE",
     "NO_GRAPH",
     "SCORES",
     "TRUST",
@@ -36,6 +37,14 @@ BETWEEN_MODELS = (
     "The ground truth is unknown here. If both models have learned it, each latent of the first model is a function of "
     "only those latents of the second that the first model's own graph allows. Agreement is evidence, not proof: two "
     "models can be wrong in the same way."
+)
+INFLUENCE = (
+    "Influence is sufficient if every action moves its latents in enough different ways; for actions that move them in "
+    "proportion, the theory promises nothing. The p-value is that of the hypothesis that influence fails, so that a "
+    "small one is evidence for influence. The margin is the effect on the direction of the latents that is moved "
+    "least, in units of its noise: the smaller it is, the more data a model needs to tell these latents apart. "
+    "All of this concerns the learned graph: where influence fails in the truth, a sparser graph in which it holds may "
+    "have been learned."
 )
 TRUST = (
     "The run with the best held-out ELBO is compared with every other run. If both runs have learned the ground truth, "
