@@ -14,6 +14,7 @@ more. (Ours, docs/theory.md.)
 module            contents
 ================  ================================================================================
 ``numbers``       `check_joint`: effects that are numbers
+``mechanisms``    `check_joint_mechanisms`: densities, at values of the latents
 ``generic``       `check_joint_generic`: generic effects on the edges of a graph
 ``counting``      which latents can share a light direction, by flows
 ``expansion``     on/off interventions: sets of latents that too few actions touch, by minimum cuts
@@ -31,7 +32,8 @@ module            contents
 """
 
 from identify.influence.joint.generic import check_joint_generic
+from identify.influence.joint.mechanisms import check_joint_mechanisms
 from identify.influence.joint.numbers import check_joint
 from identify.influence.joint.result import Direction, JointInfluence
 
-__all__ = ["Direction", "JointInfluence", "check_joint", "check_joint_generic"]
+__all__ = ["Direction", "JointInfluence", "check_joint", "check_joint_generic", "check_joint_mechanisms"]

@@ -25,6 +25,9 @@ from identify.proof.deadline import TimeLimitError, check_seconds, run_within
 
 __all__ = ["check_joint_generic"]
 
+# latents of a graph for which a sparsest basis is searched; for more, it would rarely be found
+_MAX_LATENTS = 24
+
 Ranks = int | Sequence[int] | Mapping[str, int]
 
 
@@ -72,7 +75,7 @@ def check_joint_generic(
         except TimeLimitError:
             reason = f"minimum cuts took longer than {seconds:.3g} s"
             return JointInfluence("undecided", None, None, reason, graph.latents, effects.weights())
-        if lighter is None or not basis:
+        if lighter is None or not basis or graph.n_latents > _MAX_LATENTS:
             return by_cuts
         left = max(seconds - (time.monotonic() - begin), 0.0)
         searched = _sparser_answer(graph, effects, lighter, left)
@@ -82,7 +85,8 @@ def check_joint_generic(
         run_within(seconds, lambda: compete(effects, competition))
     if competition.lighter is None:
         return _answer(graph, effects, competition, seconds)
-    left = max(seconds - (time.monotonic() - begin), 0.0) if basis else 0.0
+    searched = basis and graph.n_latents <= _MAX_LATENTS
+    left = max(seconds - (time.monotonic() - begin), 0.0) if searched else 0.0
     return _sparser_answer(graph, effects, competition.lighter, left)
 
 

@@ -20,7 +20,7 @@ from identify.influence.joint.sparsest import Effects, Sparsest, find_sparsest, 
 from identify.names import default_names, quoted
 from identify.proof.deadline import TimeLimitError, check_seconds, run_within
 
-__all__ = ["check_joint", "decide_joint"]
+__all__ = ["check_joint", "decide_joint", "orthonormal", "side_by_side"]
 
 _TOLERANCE = 1e-9
 
@@ -67,9 +67,9 @@ def check_joint(
     _check_tolerance(tolerance)
     is_exact = all(isinstance(value, Rational) for array in arrays for value in array.ravel())
     field: Field = Rationals() if is_exact else Reals(float(tolerance))
-    blocks = [field.array(array) if is_exact else _orthonormal(array, float(tolerance)) for array in arrays]
+    blocks = [field.array(array) if is_exact else orthonormal(array, float(tolerance)) for array in arrays]
     names = Names(default_names("z", n), default_names("a", len(arrays)))
-    return decide_joint(_side_by_side(field, blocks, n), names, seconds)
+    return decide_joint(side_by_side(field, blocks, n), names, seconds)
 
 
 def decide_joint(effects: Effects, names: Names, seconds: float) -> JointInfluence:
@@ -93,8 +93,14 @@ def decide_joint(effects: Effects, names: Names, seconds: float) -> JointInfluen
     return answer(effects, found, names, seconds, certify)
 
 
-def _side_by_side(field: Field, blocks: list[Matrix], n: int) -> Effects:
-    """Return the effects without columns of zeros."""
+def side_by_side(field: Field, blocks: list[Matrix], n: int) -> Effects:
+    """Return the effects of all actions as one matrix, without columns of zeros.
+
+    Args:
+        field: The field of the numbers.
+        blocks: For each action, what it does, shape (n, r).
+        n: Number of latents.
+    """
     empty = np.zeros((n, 0), dtype=field.dtype)
     columns = np.hstack([empty, *blocks])
     owner = np.repeat(np.arange(len(blocks)), [block.shape[1] for block in blocks])
@@ -158,8 +164,13 @@ def _number_of_latents(arrays: list[NDArray[Any]], n_latents: Any) -> int:
     return n
 
 
-def _orthonormal(array: NDArray[Any], tolerance: float) -> Matrix:
-    """Return an orthonormal basis of the columns, with small singular values and small entries left out."""
+def orthonormal(array: NDArray[Any], tolerance: float) -> Matrix:
+    """Return an orthonormal basis of the columns, with small singular values and small entries left out.
+
+    Args:
+        array: Floating-point numbers, shape (n, r).
+        tolerance: Smallest singular value relative to the largest, and smallest entry.
+    """
     values = array.astype(float)
     largest = float(np.abs(values).max(initial=0.0))
     if not largest:
