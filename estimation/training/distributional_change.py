@@ -97,7 +97,7 @@ def _regressed(latents: Array, actions: Array) -> tuple[Array, Array, ActionBasi
     basis = ActionBasis.of(actions)
     latents = latents - latents.mean(0)
     gram = basis.values.T @ basis.values / len(latents) + _RIDGE * np.eye(basis.values.shape[1])
-    coefficients: Array = np.linalg.solve(gram, basis.values.T @ latents / len(latents))
+    coefficients = np.asarray(np.linalg.solve(gram, basis.values.T @ latents / len(latents)), dtype=float)
     return latents - basis.values @ coefficients, coefficients, basis
 
 

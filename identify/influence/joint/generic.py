@@ -85,8 +85,8 @@ def check_joint_generic(
         run_within(seconds, lambda: compete(effects, competition))
     if competition.lighter is None:
         return _answer(graph, effects, competition, seconds)
-    searched = basis and graph.n_latents <= _MAX_LATENTS
-    left = max(seconds - (time.monotonic() - begin), 0.0) if searched else 0.0
+    search = basis and graph.n_latents <= _MAX_LATENTS
+    left = max(seconds - (time.monotonic() - begin), 0.0) if search else 0.0
     return _sparser_answer(graph, effects, competition.lighter, left)
 
 
