@@ -132,7 +132,6 @@ def test_options_apply_as_for_graphs() -> None:
         ({"density": 0.1}, "density and graph_seed are for random graphs"),
         ({"n_steps": 2}, "a graph without a past has 1 step"),
     ],
-    ids=str,
 )
 def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
