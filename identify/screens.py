@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
 import scipy
-from numpy.typing import NDArray
 
 from identify.conditions import Condition, unproved_conditions
 from identify.entanglement import Entanglement
@@ -97,25 +95,10 @@ def predict_joint_entanglement(graph: CausalGraph, joint: JointInfluence) -> Ent
     columns = (
         scipy.sparse.csr_array((n, 0), dtype=bool)
         if joint.entanglement is None
-        else scipy.sparse.csr_array(_closure(joint).T)
+        else scipy.sparse.csr_array(joint.entanglement.T)
     )
     order = row_inclusion(columns)
     return Entanglement(neighbours, order.labels, order.above)
-
-
-def _closure(joint: JointInfluence) -> NDArray[np.bool_]:
-    """Return V, or its transitive closure if a basis has fewer edges than the true latents.
-
-    V need not be transitive in that case.
-    """
-    assert joint.entanglement is not None
-    closure: NDArray[np.bool_] = joint.entanglement.copy()
-    while joint.n_fewer:
-        further = (closure.astype(np.int64) @ closure) > 0
-        if (further == closure).all():
-            break
-        closure = further
-    return closure
 
 
 def joint_conditions(joint: JointInfluence) -> tuple[Condition, ...]:

@@ -50,7 +50,8 @@ class SplineFlow(Distribution):
     Example:
         >>> spline = RationalQuadraticSpline.of(torch.zeros(2, N_PARAMETERS, 3))
         >>> flow = SplineFlow(torch.ones(3, 2), torch.full((3, 2), 0.5), spline)
-        >>> flow.log_prob(torch.zeros(3, 2)).allclose(Normal(1.0, 0.5).log_prob(torch.zeros(3, 2)))
+        >>> gaussian = torch.distributions.Normal(1.0, 0.5)
+        >>> flow.log_prob(torch.zeros(3, 2)).allclose(gaussian.log_prob(torch.zeros(3, 2)))
         True
         >>> flow.scale[0].tolist()
         [0.5, 0.5]

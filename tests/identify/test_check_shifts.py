@@ -61,7 +61,7 @@ def graph_of(matrix: Matrix) -> CausalGraph:
 # Laws -----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=21, deadline=None)
 @given(screens(), st.integers(0, 2**32 - 1))
 def test_v_is_that_of_all_sparsest_bases(matrix: Matrix, seed: int) -> None:
     verdict, joint = verdict_on(graph_of(matrix))
@@ -89,7 +89,7 @@ def test_v_is_that_of_all_sparsest_bases(matrix: Matrix, seed: int) -> None:
                 assert v[list(support), i].all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=21, deadline=None)
 @given(screens(max_latents=7, max_actions=12))
 def test_the_verdict_is_that_of_joint_influence(matrix: Matrix) -> None:
     graph = graph_of(matrix)
@@ -111,7 +111,7 @@ def test_the_verdict_is_that_of_joint_influence(matrix: Matrix) -> None:
         assert (latent.remedy is None) == latent.disentangled
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=21, deadline=None)
 @given(screens(max_latents=6, max_actions=10), st.data())
 def test_an_action_on_a_latent_alone_disentangles_it_if_the_truth_is_a_sparsest_basis(
     matrix: Matrix, data: st.DataObject

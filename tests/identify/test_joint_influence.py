@@ -102,7 +102,7 @@ def problems(
     return n, blocks
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(problems([3], 3), st.just(3))
 def test_all_lightest_bases_over_a_small_field(problem: tuple[int, list[np.ndarray]], prime: int) -> None:
     """The number of edges fewer, whether the truth is the only basis, and V from all lightest bases."""
@@ -124,7 +124,7 @@ def test_all_lightest_bases_over_a_small_field(problem: tuple[int, list[np.ndarr
         assert (joint.entanglement == expected).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(problems([2, 3, 4], 5, 8))
 def test_every_vector_over_a_small_field(problem: tuple[int, list[np.ndarray]]) -> None:
     n, blocks = problem
@@ -167,7 +167,7 @@ def flats(blocks: list[list[list[Fraction]]], n: int) -> tuple[int, np.ndarray]:
     return int(total), result
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(problems([2, 3, 4], 4, 6))
 def test_null_spaces_of_all_sets_of_actions(problem: tuple[int, list[np.ndarray]]) -> None:
     """Small integers have many coincidences, which generic effects lack."""
@@ -232,7 +232,7 @@ def test_an_action_on_one_latent_never_breaks_joint_influence() -> None:
         assert check_joint([*screen, np.eye(6, dtype=int)[i]])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=5))
 def test_full_effects_give_the_entanglement_of_sufficient_influence(columns: list[list[bool]]) -> None:
     joint = check_joint([np.diag(np.array(column, dtype=int)) for column in columns])

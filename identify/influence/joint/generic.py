@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -75,11 +76,14 @@ def check_joint_generic(
         except TimeLimitError:
             reason = f"minimum cuts took longer than {seconds:.3g} s"
             return JointInfluence("undecided", None, None, reason, graph.latents, effects.weights())
-        if lighter is None or not basis or graph.n_latents > _MAX_LATENTS:
+        search = basis and graph.n_latents <= _MAX_LATENTS and by_cuts.sparsest_weights is None
+        if lighter is None or not search:
             return by_cuts
         left = max(seconds - (time.monotonic() - begin), 0.0)
-        searched = _sparser_answer(graph, effects, lighter, left)
-        return searched if searched.sparsest_weights is not None else by_cuts
+        exact = _sparser_answer(graph, effects, lighter, left)
+        return (
+            by_cuts if exact.sparsest_weights is None else replace(exact, entanglement=by_cuts.entanglement)
+        )
     competition = Competition(effects.weights())
     with suppress(TimeLimitError):
         run_within(seconds, lambda: compete(effects, competition))

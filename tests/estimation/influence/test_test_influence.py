@@ -140,12 +140,16 @@ def test_data_that_do_not_fit_are_refused(model: TrainedModel) -> None:
     steps = Dataset.from_arrays(twice, actions=dataset(1, 300).actions)
     with pytest.raises(DataError, match="the model has 3 actions and no past; the data have 3 actions and 2"):
         influence.test_influence(model, dataclasses.replace(steps, action_names=GRAPH.actions))
-    baseline = fit(dataset(0, 300), BaselineConfig("vae", n_latents=2, steps=2, width=8, depth=1))
+    baseline = fit(
+        dataset(0, 300), BaselineConfig("vae", n_latents=2, steps=2, width=8, depth=1, seed=training_seed())
+    )
     with pytest.raises(DataError, match="vae has no transition networks, so that influence can't be"):
         influence.test_influence(baseline, dataset(1))
     past = simulate("TimeDiag", 100, seed=training_seed(1))
     with pytest.raises(DataError, match="the model has no actions, so that their influence can't be tested"):
-        influence.test_influence(fit(past, TrainingConfig(max_edges_past=10, **TINY)), past)
+        influence.test_influence(
+            fit(past, TrainingConfig(**{**TINY, "max_edges_past": 10, "seed": training_seed()})), past
+        )
 
 
 # latents that are given -----------------------------------------------------------------------------
