@@ -22,6 +22,7 @@ import numpy as np
 
 from estimation.checkpoint import load
 from estimation.config import TrainingConfig
+from estimation.dataset import Dataset
 from estimation.influence import ActionInfluence, test_influence
 from estimation.influence.features import Causes
 from estimation.influence.latents import influence_of_action
@@ -29,6 +30,7 @@ from estimation.metrics import mean_correlation, multiple_correlation, structura
 from estimation.simulate import simulate
 from estimation.trained import TrainedModel
 from estimation.training import fit
+from identify.graph import CausalGraph
 from tests.benchmarks.influence_problems import KINDS, LatentProblem, pair_process, ring_process
 
 __all__ = ["latent_problems", "main", "model_problems"]
@@ -123,10 +125,23 @@ def test_model(problem: Record, folder: Path | None) -> Record:
     match = mean_correlation(latents, learned)
     shd = structural_hamming(graph, model.graph, match.permutation)
     scores = {"mcc": match.score, "r": multiple_correlation(latents, learned).score, "shd": shd.distance}
-    return {"scores": scores, "tests": _model_tests(model, test, graph)}
+    return {"scores": scores, "true_margin": true_margin(test), "tests": _model_tests(model, test, graph)}
 
 
-def _model_tests(model: TrainedModel, test: Any, graph: Any) -> list[Record]:
+def true_margin(test: Dataset) -> float:
+    """Return the smallest margin over the actions, of the true latents with the true graph."""
+    assert test.latents is not None
+    assert test.graph is not None
+    latents = test.latents[:, 0].astype(float)
+    causes = Causes(np.asarray(test.actions, dtype=float))
+    results = [
+        influence_of_action(latents, causes, test.graph, column, effects="mean")
+        for column in range(test.graph.n_actions)
+    ]
+    return _rounded(min(result.margin for result in results))
+
+
+def _model_tests(model: TrainedModel, test: Dataset, graph: CausalGraph) -> list[Record]:
     tests = []
     for n_rows in _HELD_OUT:
         # the others of a pair have one child
