@@ -30,7 +30,7 @@ class LatentVerdict:
             of this latent and those.
         twins: The latents among them that also stay entangled with this one: the rest of its block.
         remedy: What would separate the latent from all others: one new action, or for on/off actions those of
-            `SingleTargetRemedy`; None if it is disentangled.
+            ``SingleTargetRemedy``; None if it is disentangled.
     """
 
     name: str

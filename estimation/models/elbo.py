@@ -12,7 +12,7 @@ batch. For a Gaussian the optimum is the mean square, and the negative log-likel
 loss then keeps a useful slope over many orders of magnitude, whereas a learned variance first has to reach its scale.
 A variance that depends on past and actions, v_i exp(g_i(z^(t-1), a)), is profiled in v_i: `profiled_gaussian`.
 
-With the noise of `estimation.models.noise`, the divergence has no closed form. It is split into that of the Gaussian
+With the noise of ``estimation.models.noise``, the divergence has no closed form. It is split into that of the Gaussian
 with the same location and scale, in closed form as before, and the expectation of the difference of both densities
 under the posterior, from an antithetic pair of samples: `transition_misfit`. The difference is zero before splines are
 fitted. Profiled variances are those of the Gaussian, so that the scale of the latents is profiled as without splines.

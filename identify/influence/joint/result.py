@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from identify.influence.report import Status
 from identify.wording import listed, plural
-
-if TYPE_CHECKING:
-    from identify.influence.report import Status
 
 __all__ = ["Direction", "JointCertificate", "JointInfluence", "Number", "summary"]
 
