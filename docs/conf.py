@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import baseline_tables
 import own_run_tables
 import result_tables
+import screen_tables
 import selection_tables
 
 project = "mechsparse"
@@ -87,6 +88,9 @@ def _fill_tables(app: Any, name: str, content: list[str]) -> None:
         content[0] = own_run_tables.fill_sparsity_page(selection_tables.fill_page(content[0]))
         for path in (selection_tables.RUNS_FILE, *own_run_tables.FILES):
             app.env.note_dependency(str(path))
+    if name == "screens":
+        content[0] = screen_tables.fill_page(content[0])
+        app.env.note_dependency(str(screen_tables.FILE))
     if name == "which_latents":
         content[0] = own_run_tables.fill_trust_page(content[0])
         app.env.note_dependency(str(own_run_tables.TRUST))

@@ -42,7 +42,10 @@ def printed_by(snippet: str, path: Path, namespace: dict[str, object]) -> str:
 
 @pytest.mark.parametrize(
     "path",
-    [README, *(ROOT / "docs" / name for name in ("unmixing.md", "influence.md", "how_sparse.md"))],
+    [
+        README,
+        *(ROOT / "docs" / name for name in ("unmixing.md", "influence.md", "screens.md", "how_sparse.md")),
+    ],
     ids=lambda path: path.name,
 )
 def test_snippets_print_what_the_page_says(path: Path) -> None:

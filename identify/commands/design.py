@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from identify.design import Design
 
 __all__ = ["design"]
+
+
+class Effects(StrEnum):
+    """What interventions do, as in `identify.design.design_interventions`."""
+
+    shifts = "shifts"
 
 
 def design(
@@ -30,6 +37,14 @@ def design(
     max_targets: Annotated[
         int | None,
         typer.Option(metavar="K", help="Largest number of targets of an action.", show_default=False),
+    ] = None,
+    min_targets: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Smallest number of targets of an action; needs --candidates or --effects.",
+            show_default=False,
+        ),
     ] = None,
     forbid: Annotated[
         list[str] | None,
@@ -49,6 +64,14 @@ def design(
     max_actions: Annotated[
         int | None,
         typer.Option(metavar="M", help="Largest number of actions at any cost.", show_default=False),
+    ] = None,
+    effects: Annotated[
+        Effects | None,
+        typer.Option(
+            help="shifts: interventions are on or off, and each has one generic effect. Add interventions until joint "
+            "influence holds.",
+            show_default=False,
+        ),
     ] = None,
     robust: Annotated[
         bool,
@@ -85,6 +108,7 @@ def design(
       mechsparse design "T Cell Receptor Signaling"
       mechsparse design graph.json --max-targets 2 --forbid mek --figure design.png
       mechsparse design graph.json --candidates guides.csv --budget 20 -o planned.json
+      mechsparse design screen.json --effects shifts --min-targets 2 --max-targets 3
     """
     from identify.design import design_interventions, read_candidates
     from identify.formats import format_of
@@ -108,6 +132,8 @@ def design(
         robust=robust,
         time_limit=time_limit,
         seed=seed,
+        min_targets=min_targets,
+        effects=None if effects is None else effects.value,
     )
     _write(result, figure, out)
     if writes_to_stdout(out):
@@ -136,7 +162,7 @@ def _draw(design: Design, path: Path) -> None:
     from identify.plot.paper import own_style
 
     rows = max(len(design.actions), 2)
-    columns = int((~design.before.disentangled).sum())
+    columns = int((~design.disentangled_before).sum())
     size = (min(3.0 + 0.36 * columns, 14.0), min(1.8 + 0.3 * rows, 10.0))
     with own_style():
         figure = Figure(figsize=size, layout="constrained")

@@ -9,6 +9,9 @@ graph leaves entangled, that is, the ordered pairs (i, j), i != j, with V[i, j] 
   antichain, and Sperner's theorem gives the number of actions.
 
 Separation is necessary, not sufficient: an action with several targets must also move them in enough different ways.
+Interventions that are on or off don't. For them the design asks for joint influence (``screens.py``), for which
+separation is necessary as well: if the code of i is contained in that of j, some combination of i and j moves no more
+actions than j.
 
 ===================  =============================================================
 module               contents
@@ -27,6 +30,11 @@ module               contents
 ``exact_codes``      codes by integer programming
 ``free``             the search for codes
 ``result``           `Design` and its interventions
+``screens``          on/off interventions: what joint influence lacks, and lower bounds
+``shift_search``     on/off interventions by greedy search
+``shift_cover``      on/off candidates by integer programming
+``shifts``           on/off interventions, assembled into a design
+``screen_result``    `ScreenDesign`
 ``interventions``    `design_interventions`
 ===================  =============================================================
 """
@@ -37,5 +45,14 @@ from identify.design.candidate_files import read_candidates
 from identify.design.candidates import Candidate
 from identify.design.interventions import design_interventions
 from identify.design.result import INFLUENCE, Design, Intervention
+from identify.design.screen_result import ScreenDesign
 
-__all__ = ["INFLUENCE", "Candidate", "Design", "Intervention", "design_interventions", "read_candidates"]
+__all__ = [
+    "INFLUENCE",
+    "Candidate",
+    "Design",
+    "Intervention",
+    "ScreenDesign",
+    "design_interventions",
+    "read_candidates",
+]

@@ -31,6 +31,8 @@ from identify.entanglement import Entanglement, predict_entanglement
 from identify.exceptions import RequestError
 from identify.graph import CausalGraph
 from identify.names import quoted
+from identify.neighbourhoods import ACTIONS, resolve_using
+from identify.wording import plural
 
 __all__ = ["design_interventions"]
 
@@ -51,6 +53,8 @@ def design_interventions(
     robust: bool = False,
     time_limit: float = 60.0,
     seed: int = 0,
+    min_targets: int | None = None,
+    effects: str | None = None,
 ) -> Design:
     """Find the cheapest interventions to add so that every latent is disentangled.
 
@@ -73,10 +77,15 @@ def design_interventions(
             one of them. Pairs that the graph itself separates need no new action.
         time_limit: Time limit in seconds. When it is reached, the best design so far is returned with its gap. A first
             design, which takes seconds for thousands of latents, is computed in any case.
-        seed: Seed of the neighbourhood search that runs when a proof takes too long.
+        seed: Seed of the searches that run when a proof takes too long.
+        min_targets: Smallest number of targets of an action, for candidates or with ``effects``; None for one.
+        effects: ``"shifts"`` for interventions that are on or off and have one generic effect vector each. The design
+            then adds interventions until joint influence holds: until the true latents are the one sparsest basis. See
+            docs/screens.md. ``robust`` asks that this survive the loss of any one of them. If not all latents can be
+            recovered, as many as possible are. Only actions count, so a graph with a past needs ``using="actions"``.
 
     Returns:
-        The design, with proved bounds.
+        The design, with proved bounds; with ``effects`` a `ScreenDesign`, which has the certificate of joint influence.
 
     Raises:
         RequestError: If an argument is out of range or a candidate is invalid.
@@ -84,7 +93,7 @@ def design_interventions(
 
     Source:
         The remedy of the graphical criterion (Lachapelle et al., arXiv 2401.04890): V[i, j] = 1 until some action
-        targets i and not j. Free choice uses Sperner's theorem.
+        targets i and not j. Free choice uses Sperner's theorem. Joint influence is ours (docs/screens.md).
 
     Example:
         >>> design = design_interventions(CausalGraph(latents=["a", "b", "c", "d", "e", "f"]))
@@ -94,22 +103,46 @@ def design_interventions(
         >>> design = design_interventions(graph, {"both": ["raf", "mek"], "one": ["mek"], "last": ["erk"]})
         >>> design.names, design.unseparable
         (('one', 'last'), (('raf', 'mek'),))
+        >>> screen = design_interventions(
+        ...     CausalGraph(latents=["a", "b", "c", "d", "e", "f"]), min_targets=2, max_targets=2, effects="shifts"
+        ... )
+        >>> screen, screen.joint.status
+        (ScreenDesign(9 new actions, optimal: 6 of 6 latents disentangled, 0 without them), 'holds')
     """
-    _check_numbers(max_targets, max_actions, time_limit)
+    _check_numbers(max_targets, min_targets, max_actions, time_limit)
+    if effects not in (None, "shifts"):
+        raise RequestError(f"effects is {quoted(effects)}; it must be 'shifts' or None")
+    if min_targets is not None and effects is None and candidates is None:
+        raise RequestError("min_targets requires candidates or effects='shifts'")
     if budget is not None:
         budget = check_cost(budget, "budget")
     forbidden_rows = _positions(graph, forbidden)
-    before = predict_entanglement(graph, using)
-    if candidates is None:
-        if costs is not None:
-            raise RequestError("costs requires candidates; with free choice every action costs 1")
-        limits = [int(limit) for limit in (budget, max_actions) if limit is not None]
-        return _design_freely(
-            before, forbidden_rows, max_targets, min(limits, default=None), robust, time_limit
+    before = predict_entanglement(graph, _only_actions(graph, using) if effects else using)
+    resolved: Candidates | None = None
+    excluded: dict[str, str] = {}
+    if candidates is not None:
+        resolved, excluded = _split_allowed(
+            graph, resolve_candidates(graph, candidates, costs), forbidden_rows, max_targets, min_targets
         )
-    resolved = resolve_candidates(graph, candidates, costs)
-    allowed, excluded = _split_allowed(graph, resolved, forbidden_rows, max_targets)
-    return _design_from_candidates(before, allowed, excluded, budget, max_actions, robust, time_limit, seed)
+    elif costs is not None:
+        raise RequestError("costs requires candidates; with free choice every action costs 1")
+    if effects:
+        from identify.design.screens import TargetLimits
+        from identify.design.shifts import ScreenRequest, design_screen
+
+        n = graph.n_latents
+        allowed = tuple(i for i in range(n) if i not in forbidden_rows)
+        limits = TargetLimits(allowed, min_targets or 1, min(max_targets or n, n))
+        return design_screen(
+            before,
+            ScreenRequest(limits, resolved, excluded, budget, max_actions, robust, time_limit, seed),
+        )
+    if resolved is None:
+        ceilings = [int(limit) for limit in (budget, max_actions) if limit is not None]
+        return _design_freely(
+            before, forbidden_rows, max_targets, min(ceilings, default=None), robust, time_limit
+        )
+    return _design_from_candidates(before, resolved, excluded, budget, max_actions, robust, time_limit, seed)
 
 
 # Free choice ----------------------------------------------------------------------------------------
@@ -222,7 +255,11 @@ def _known_bound(before: Entanglement, candidates: Candidates, demand: Demand, n
 
 
 def _split_allowed(
-    graph: CausalGraph, candidates: Candidates, forbidden: frozenset[int], max_targets: int | None
+    graph: CausalGraph,
+    candidates: Candidates,
+    forbidden: frozenset[int],
+    max_targets: int | None,
+    min_targets: int | None,
 ) -> tuple[Candidates, dict[str, str]]:
     """Return the allowed candidates, and the names of the excluded ones with the reason."""
     excluded: dict[str, str] = {}
@@ -232,6 +269,8 @@ def _split_allowed(
             excluded[name] = f"it targets {graph.latents[not_allowed[0]]}, which no action may target"
         elif max_targets is not None and len(targets) > max_targets:
             excluded[name] = f"it has {len(targets)} targets, more than {max_targets}"
+        elif min_targets is not None and len(targets) < min_targets:
+            excluded[name] = f"it has {plural(len(targets), 'target')}, fewer than {min_targets}"
     positions = [k for k, name in enumerate(candidates.names) if name not in excluded]
     allowed = Candidates(
         tuple(candidates.names[k] for k in positions),
@@ -299,12 +338,27 @@ def _positions(graph: CausalGraph, forbidden: Iterable[str | int]) -> frozenset[
     return frozenset(graph.index(latent) for latent in forbidden)
 
 
-def _check_numbers(max_targets: object, max_actions: object, time_limit: float) -> None:
-    for name, value, minimum in (("max_targets", max_targets, 1), ("max_actions", max_actions, 0)):
+def _only_actions(graph: CausalGraph, using: str | Iterable[str] | None) -> str:
+    """Return the parts of the graph that a design of on/off interventions uses."""
+    if graph.Gz.nnz if using is None else resolve_using(graph, using) != {ACTIONS}:
+        raise RequestError(
+            "effects='shifts' uses the actions of a graph and not its past; using='actions' leaves the past out"
+        )
+    return ACTIONS
+
+
+def _check_numbers(max_targets: object, min_targets: object, max_actions: object, time_limit: float) -> None:
+    for name, value, minimum in (
+        ("max_targets", max_targets, 1),
+        ("min_targets", min_targets, 1),
+        ("max_actions", max_actions, 0),
+    ):
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, SupportsIndex) or operator.index(value) < minimum:
             raise RequestError(f"{name} is {quoted(value)}; it must be a whole number, {minimum} or more")
+    if isinstance(min_targets, int) and isinstance(max_targets, int) and min_targets > max_targets:
+        raise RequestError(f"min_targets is {min_targets}, more than max_targets, which is {max_targets}")
     if check_cost(time_limit, "time_limit") == 0:
         raise RequestError("time_limit is 0; it must be positive")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import scipy
+from numpy.typing import NDArray
 
 from identify.criterion import Verdict, check
 from identify.design.cover import relative_gap
@@ -108,6 +109,21 @@ class Design:
         return check(used, {*self.before.using, ACTIONS})
 
     @property
+    def disentangled_before(self) -> NDArray[np.bool_]:
+        """Which latents are disentangled without the new actions, shape (n,)."""
+        return self.before.disentangled
+
+    @property
+    def disentangled(self) -> NDArray[np.bool_]:
+        """Which latents are disentangled with the new actions, shape (n,)."""
+        return self.verdict.entanglement.disentangled
+
+    @property
+    def influence_note(self) -> str:
+        """What the design says about influence, in words."""
+        return INFLUENCE
+
+    @property
     def complete(self) -> bool:
         """Whether the parts of the graph that the design uses and the new actions give complete disentanglement."""
         return self.verdict.complete
@@ -118,7 +134,7 @@ class Design:
     @property
     def n_disentangled(self) -> int:
         """Number of disentangled latents of the new graph."""
-        return self.verdict.n_disentangled
+        return int(self.disentangled.sum())
 
     @property
     def n_pairs(self) -> int:
@@ -198,7 +214,7 @@ class Design:
             "lower_bound": self.lower_bound,
             "gap": self.gap,
             "n_latents": self.before.n_latents,
-            "n_disentangled_before": int(self.before.disentangled.sum()),
+            "n_disentangled_before": int(self.disentangled_before.sum()),
             "n_disentangled": self.n_disentangled,
             "n_secured": self.n_secured,
             "most_disentangled": self.most_disentangled,
@@ -219,14 +235,14 @@ class Design:
             ],
             "fragile": [list(pair) for pair in self.fragile],
             "excluded": dict(self.excluded),
-            "influence": INFLUENCE,
+            "influence": self.influence_note,
         }
 
     def __repr__(self) -> str:
         quality = "optimal" if self.optimal else f"gap {self.gap:.1%}"
         return (
-            f"Design({len(self.actions)} new actions, {quality}: {self.n_disentangled} of "
-            f"{self.before.n_latents} latents disentangled, {int(self.before.disentangled.sum())} without them)"
+            f"{type(self).__name__}({len(self.actions)} new actions, {quality}: {self.n_disentangled} of "
+            f"{self.before.n_latents} latents disentangled, {int(self.disentangled_before.sum())} without them)"
         )
 
 

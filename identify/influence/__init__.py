@@ -25,6 +25,7 @@ module         contents
 ``isolated``   `decide_file`: decide a file of mechanisms in a process of its own, within a time limit
 ``worker``     the code of that process
 ``messages``   the messages between the two processes
+``joint``      joint influence: whether the true latents are the sparsest basis, all actions taken together
 =============  =======================================================================================
 
 (Lachapelle et al., arXiv 2401.04890, the assumptions of sufficient influence of actions, continuous and discrete, and
@@ -34,14 +35,18 @@ of temporal dependencies; the exponential case with linear identifiability after
 
 from identify.influence.check import check_influence
 from identify.influence.files import read_influence
+from identify.influence.joint import Direction, JointInfluence, check_joint_generic
 from identify.influence.report import FAMILIES, Influence, InfluenceReport, Influences, Status
 
 __all__ = [
     "FAMILIES",
+    "Direction",
     "Influence",
     "InfluenceReport",
     "Influences",
+    "JointInfluence",
     "Status",
     "check_influence",
+    "check_joint_generic",
     "read_influence",
 ]

@@ -60,7 +60,7 @@ def plot_design(design: Design, ax: Axes | None = None) -> Axes:
     if not rows or not columns:
         return _write_text(ax, "nothing to add" if design.complete else "no allowed action helps")
     shape_cells(ax, rows, columns)
-    entangled = ~design.verdict.entanglement.disentangled[shown]
+    entangled = ~design.disentangled[shown]
     draw_cells(ax, _kinds(design, shown, entangled), 0, [FREE, ACTION])
     _draw_dots(ax, _targets(design, shown))
     frame(ax)
@@ -77,7 +77,7 @@ def plot_design(design: Design, ax: Axes | None = None) -> Axes:
 
 def _columns(design: Design) -> NDArray[np.intp]:
     """Return the latents that were entangled or that a new action targets."""
-    relevant = ~design.before.disentangled
+    relevant = ~design.disentangled_before
     for action in design.actions:
         relevant = relevant | np.isin(design.before.graph.latents, action.targets)
     return np.flatnonzero(relevant)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from identify.design import INFLUENCE, Design
+from identify.design import Design, ScreenDesign
 from identify.report.line import Line
 from identify.wording import listed, plural
 
@@ -29,7 +29,7 @@ def headline(design: Design) -> str:
         reason = "Nothing to add" if design.complete else "No allowed action helps"
         return f"{reason}: {after}"
     cost = "" if _by_count(design) else f" at a cost of {design.cost:g}"
-    before = int(design.before.disentangled.sum())
+    before = int(design.disentangled_before.sum())
     return f"Add {plural(len(design.actions), 'action')}{cost}: {after}, {before:,} without them"
 
 
@@ -44,6 +44,11 @@ def proof(design: Design) -> str:
             f"Within the budget, at most {plural(design.most_disentangled, 'latent')} can be {goal} (proved); "
             f"this design achieves {design.n_secured:,}."
         )
+    if isinstance(design, ScreenDesign) and design.n_secured < design.before.n_latents:
+        most = plural(design.most_disentangled, "latent")
+        if design.optimal:
+            return f"No allowed actions recover more than {most} (proved)."
+        return f"Allowed actions recover at most {most} (proved); this design achieves {design.n_secured:,}."
     unit = "action" if _by_count(design) else ""
     bound = plural(round(design.lower_bound), unit) if unit else f"a cost of {design.lower_bound:g}"
     if design.optimal:
@@ -67,7 +72,7 @@ def show_design(name: str, design: Design) -> RenderableType:
         parts.append(Line("More actions are not shown; --json lists all.", style="dim"))
     parts += [Line(line) for line in _reservations(design)]
     if design.actions:
-        parts += [Line(""), Line(INFLUENCE, style="italic")]
+        parts += [Line(""), Line(design.influence_note, style="italic")]
     return Group(*parts)
 
 
@@ -106,6 +111,8 @@ def _reservations(design: Design) -> list[str]:
         lines += [f"  {i} from {listed(others)}: {reason}" for i, reason, others in groups[:_MAX_REASONS]]
         if len(groups) > _MAX_REASONS:
             lines.append("  More pairs are not shown; --json lists all.")
+    if isinstance(design, ScreenDesign):
+        return lines + _losses(design)
     if design.fragile:
         i, j = design.fragile[0]
         lines.append(
@@ -117,6 +124,17 @@ def _reservations(design: Design) -> list[str]:
             "Two new actions separate each separated pair, so the design survives the loss of any one."
         )
     return lines
+
+
+def _losses(design: ScreenDesign) -> list[str]:
+    """Return in a line what the loss of a new action does."""
+    if design.fragile:
+        i, j = design.fragile[0]
+        n_pairs = plural(len(design.fragile), "pair")
+        return [f"The loss of a new action may entangle {n_pairs}, for instance {i} with {j}."]
+    if design.robust and design.actions and design.complete:
+        return ["Joint influence survives the loss of any one new action."]
+    return []
 
 
 def _by_reason(design: Design) -> list[tuple[str, str, list[str]]]:

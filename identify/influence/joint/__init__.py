@@ -1,0 +1,30 @@
+"""Joint influence: whether the true latents are the sparsest basis, all actions taken together.
+
+Sufficient influence of every action is sufficient for disentanglement, not necessary. A learned latent along the
+direction w of the latent space needs one edge for every action that moves w, so a model with the sparsest graph is
+a basis of the latent space of least total weight,
+
+    weight(w) = number of actions l with w^T S_l != 0,     S_l = the span of what action l does,
+
+a minimum-weight basis of a linear matroid. The true latents are a sparsest basis iff every w weighs at least as much
+as each latent in its support; they are the only one, up to order and scale, iff every w with two or more latents weighs
+more. (Ours, docs/theory.md.)
+
+================  ============================================================================
+module            contents
+================  ============================================================================
+``generic``       `check_joint_generic`: generic effects on the edges of a graph
+``counting``      which latents can share a light direction, by flows
+``expansion``     on/off interventions: sets of latents that too few actions touch, by minimum cuts
+``forests``       the largest set of actions that a direction with a given support cancels
+``supports``      light directions of generic effects, by their supports
+``certificates``  certificates that can be verified
+``fields``        linear algebra over rationals, integers modulo a prime, and floating point
+``result``        the answer
+================  ============================================================================
+"""
+
+from identify.influence.joint.generic import check_joint_generic
+from identify.influence.joint.result import Direction, JointInfluence
+
+__all__ = ["Direction", "JointInfluence", "check_joint_generic"]
