@@ -72,6 +72,7 @@ bench: .venv/.dev
 
 figures: .venv/.dev
 	$(BIN)/python docs/draw_readme_figures.py
+	$(BIN)/python docs/draw_influence_figure.py
 
 clean:
 	rm -rf .venv out docs/_build docs/gallery

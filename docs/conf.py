@@ -13,6 +13,7 @@ from latex2mathml.converter import convert
 
 sys.path.insert(0, str(Path(__file__).parent))
 import baseline_tables
+import influence_test_tables
 import own_run_tables
 import result_tables
 import screen_tables
@@ -91,6 +92,10 @@ def _fill_tables(app: Any, name: str, content: list[str]) -> None:
     if name == "screens":
         content[0] = screen_tables.fill_page(content[0])
         app.env.note_dependency(str(screen_tables.FILE))
+    if name == "influence_test":
+        content[0] = influence_test_tables.fill_page(content[0])
+        for path in influence_test_tables.FILES:
+            app.env.note_dependency(str(path))
     if name == "which_latents":
         content[0] = own_run_tables.fill_trust_page(content[0])
         app.env.note_dependency(str(own_run_tables.TRUST))

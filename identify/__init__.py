@@ -10,6 +10,7 @@ consistent models, consistency classes          `identify.consistency`
 dependency graph of a map, G-preserving maps    `identify.maps`
 conditional densities and their graph           `identify.mechanisms`
 sufficient influence, with certificates         `identify.influence.check_influence`
+joint influence of on/off actions               `identify.influence.check_joint_generic`
 which interventions to add                      `identify.design.design_interventions`
 ==============================================  =====================================================
 
@@ -41,6 +42,7 @@ module              contents
 ``influence``       sufficient influence, decided with certificates
 ``evidence``        numerical evidence for sufficient influence
 ``conditions``      the conditions of the theorems and their status
+``screens``         on/off actions: joint influence and the entanglement that it predicts
 ``criterion``       `check`: the verdict
 ``design``          design of interventions
 ``plot``            figures; the only package that imports matplotlib

@@ -14,7 +14,7 @@ from identify.wording import listed
 if TYPE_CHECKING:
     from identify.influence import Influence, InfluenceReport
 
-__all__ = ["PAST_CAUSE", "Condition", "conditions_of", "decided_causes"]
+__all__ = ["PAST_CAUSE", "Condition", "conditions_of", "decided_causes", "unproved_conditions"]
 
 #: Name of the past as a cause, in reports on influence.
 PAST_CAUSE = "the past"
@@ -45,6 +45,11 @@ class Condition:
         return f"{self.name}: {self.status}" + (f" ({self.reason})" if self.reason else "")
 
 
+def unproved_conditions() -> tuple[Condition, ...]:
+    """Return the conditions that neither a causal graph nor mechanisms can show."""
+    return tuple(Condition(name, "assumed") for name in (*_ASSUMED, _NO_DENSER))
+
+
 def conditions_of(
     influence: InfluenceReport | None, graph: CausalGraph, using: Collection[str]
 ) -> tuple[Condition, ...]:
@@ -56,8 +61,7 @@ def conditions_of(
         using: The parts of the graph that the verdict uses.
     """
     if influence is None:
-        names = (*_ASSUMED, _NO_DENSER, "sufficient influence of every cause")
-        return tuple(Condition(name, "assumed") for name in names)
+        return (*unproved_conditions(), Condition("sufficient influence of every cause", "assumed"))
     causes = decided_causes(influence, graph, using)
     # a budget for all edges guarantees nothing if a cause without sufficient influence can give away some of its own
     where = "" if all(causes) else " in the edges of the causes with sufficient influence"

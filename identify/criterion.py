@@ -13,10 +13,10 @@ The guarantee holds under the paper's assumptions, of which sufficient influence
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,89 +25,24 @@ from identify.entanglement import Entanglement, predict_entanglement
 from identify.exceptions import RequestError
 from identify.graph import CausalGraph
 from identify.guarantee import Guarantee, guarantee_from, headline
+from identify.latent_verdicts import LatentVerdict, LatentVerdicts, remedy_for
 from identify.neighbourhoods import ACTIONS, PAST
-from identify.witnesses import Remedy, Witness
-from identify.wording import listed
+from identify.screens import (
+    fewer_edges,
+    joint_conditions,
+    joint_influence_of,
+    predict_joint_entanglement,
+    require_effects,
+)
+from identify.witnesses import JOINT_CAUSE, Remedy, Witness
 
 if TYPE_CHECKING:
-    from identify.influence import InfluenceReport
+    from identify.influence import InfluenceReport, JointInfluence
 
 __all__ = ["LatentVerdict", "LatentVerdicts", "Remedy", "Verdict", "Witness", "check"]
 
 # maximum total number of names in the lists `entangled_with` of `to_dict`
 _MAX_NAMES = 1_000_000
-
-
-@dataclass(frozen=True)
-class LatentVerdict:
-    """The guarantee for one latent.
-
-    Attributes:
-        name: The latent.
-        position: Its row.
-        block: Number of its block.
-        constrained: Whether the latent has a parent or child among the edges in use; if not, nothing limits its
-            entanglement.
-        entangled_with: Names of the other latents in row i of V. The learned latent matched to this one is a function
-            of this latent and those.
-        twins: The latents among them that also stay entangled with this one: the rest of its block.
-    """
-
-    name: str
-    position: int
-    block: int
-    constrained: bool
-    entangled_with: tuple[str, ...]
-    twins: tuple[str, ...]
-
-    @property
-    def disentangled(self) -> bool:
-        """Whether row i of V is {i}."""
-        return not self.entangled_with
-
-    @property
-    def remedy(self) -> Remedy | None:
-        """One new action that would separate the latent from all others; None if it is disentangled."""
-        return Remedy(self.name, self.entangled_with) if self.entangled_with else None
-
-    def __str__(self) -> str:
-        if self.disentangled:
-            return f"{self.name} is disentangled"
-        reason = "" if self.constrained else " (no edge in use constrains it)"
-        return f"{self.name} stays entangled with {listed(self.entangled_with, rest='others')}{reason}"
-
-
-class LatentVerdicts(Sequence[LatentVerdict]):
-    """The verdicts of all latents, by position or by name; each is computed on access."""
-
-    def __init__(self, entanglement: Entanglement) -> None:
-        self._entanglement = entanglement
-
-    def __len__(self) -> int:
-        return self._entanglement.n_latents
-
-    @overload
-    def __getitem__(self, latent: int | str) -> LatentVerdict: ...
-    @overload
-    def __getitem__(self, latent: slice) -> list[LatentVerdict]: ...
-    def __getitem__(self, latent: int | str | slice) -> LatentVerdict | list[LatentVerdict]:
-        if isinstance(latent, slice):
-            return [self[i] for i in range(*latent.indices(len(self)))]
-        if not isinstance(latent, str):
-            latent = range(len(self))[latent]
-        return self._verdict(self._entanglement.graph.index(latent))
-
-    def _verdict(self, i: int) -> LatentVerdict:
-        v, names = self._entanglement, self._entanglement.graph.latents
-        others = [j for j in v.row(i).tolist() if j != i]
-        return LatentVerdict(
-            name=names[i],
-            position=i,
-            block=int(v.labels[i]),
-            constrained=bool(v.constrained[i]),
-            entangled_with=tuple(names[j] for j in others),
-            twins=tuple(names[j] for j in others if v.labels[j] == v.labels[i]),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,10 +52,13 @@ class Verdict:
     Attributes:
         entanglement: The predicted entanglement graph from which the verdict follows.
         influence: The report on sufficient influence; None if it was not decided.
+        joint: Joint influence, if the actions are on or off (``effects="shifts"``), which then determines the
+            entanglement; None otherwise.
     """
 
     entanglement: Entanglement
     influence: InfluenceReport | None = None
+    joint: JointInfluence | None = None
 
     @property
     def graph(self) -> CausalGraph:
@@ -160,11 +98,18 @@ class Verdict:
             subject = "the only latent" if n == 1 else f"all {n:,} latents"
             return f"Completely disentangled: {subject}, using {self.used}"
         latents = "latent" if n == 1 else "latents"
-        return f"Not completely disentangled: {self.n_disentangled:,} of {n:,} {latents}, using {self.used}"
+        if self.joint is not None and self.joint.status == "undecided":
+            return f"Undecided: no promise for the {n:,} {latents}, using {self.used}"
+        wrong = ""
+        if self.joint is not None and self.joint.n_fewer:
+            wrong = f"; wrong latents need {fewer_edges(self.joint)}"
+        return f"Not completely disentangled: {self.n_disentangled:,} of {n:,} {latents}, using {self.used}{wrong}"
 
     @property
     def used(self) -> str:
-        """The edges that the verdict uses, as text: "actions", "the past", or both."""
+        """The edges that the verdict uses, as text: "actions", "the past", or both; or "on/off actions"."""
+        if self.joint is not None:
+            return "on/off actions"
         texts = {ACTIONS: "actions", PAST: "the past"}
         return " and ".join(texts[kind] for kind in sorted(self.using))
 
@@ -179,8 +124,10 @@ class Verdict:
 
         The first three are about the decoder, the fit and the learned graph; they don't follow from a causal graph or
         from mechanisms. Sufficient influence comes last: one condition per cause in use if it was decided, otherwise
-        one condition for all causes.
+        one condition for all causes. For on/off actions, joint influence takes its place.
         """
+        if self.joint is not None:
+            return joint_conditions(self.joint)
         return conditions_of(self.influence, self.graph, self.using)
 
     @property
@@ -204,7 +151,7 @@ class Verdict:
     @cached_property
     def latents(self) -> LatentVerdicts:
         """The guarantee for each latent, by position or name."""
-        return LatentVerdicts(self.entanglement)
+        return LatentVerdicts(self.entanglement, self.joint)
 
     @cached_property
     def unconstrained(self) -> tuple[str, ...]:
@@ -235,9 +182,15 @@ class Verdict:
         return next(iter(self.witnesses(i, j)), None)
 
     def witnesses(self, i: int | str, j: int | str) -> tuple[Witness, ...]:
-        """Return all witnesses of V[i, j] = 0, in the order of `witness`; none if V[i, j] = 1."""
+        """Return all witnesses of V[i, j] = 0, in the order of `witness`; none if V[i, j] = 1.
+
+        For on/off actions there is one witness: all actions together.
+        """
         a, b = self._pair(i, j)
         names, neighbours = self.graph.latents, self.entanglement.neighbourhoods
+        if self.joint is not None:
+            separated = not self.entanglement.entangled(a, b)
+            return (Witness(names[a], names[b], "joint", JOINT_CAUSE),) if separated else ()
         separating = (neighbours.describe(column) for column in neighbours.missing(a, b).tolist())
         return tuple(Witness(names[a], names[b], kind, name) for kind, name in separating)
 
@@ -250,7 +203,7 @@ class Verdict:
         """
         a, b = self._pair(i, j)
         names = self.graph.latents
-        return Remedy(names[a], (names[b],)) if self.entanglement.entangled(a, b) else None
+        return remedy_for(names[a], (names[b],) if self.entanglement.entangled(a, b) else (), self.joint)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as JSON-ready values.
@@ -259,7 +212,8 @@ class Verdict:
             ``complete``, ``using``, counts, ``latents`` (name, block, disentangled, constrained, entangled_with),
             ``blocks`` (latents, and ``entangled_with``: the blocks above). The latents' ``entangled_with`` is None if
             these lists would contain more than a million names in total; the blocks always have the answer. With an
-            influence report also ``conditions``, ``influence`` and ``guarantee``.
+            influence report also ``conditions``, ``influence`` and ``guarantee``; for on/off actions also
+            ``conditions``, ``effects`` and ``joint_influence``.
         """
         entanglement, graph = self.entanglement, self.graph
         with_names = entanglement.n_entries - entanglement.n_latents <= _MAX_NAMES
@@ -287,6 +241,10 @@ class Verdict:
             influence["influence"] = self.influence.to_dict()
         if self.guarantee is not None:
             influence["guarantee"] = self.guarantee.to_dict()
+        if self.joint is not None:
+            influence["conditions"] = [asdict(condition) for condition in self.conditions]
+            influence["effects"] = "shifts"
+            influence["joint_influence"] = self.joint.to_dict()
         return influence | {
             "complete": self.complete,
             "using": sorted(self.using),
@@ -315,9 +273,10 @@ class Verdict:
 
     def __repr__(self) -> str:
         answer = "complete" if self.complete else "not complete"
+        used = " and ".join(sorted(self.using)) if self.joint is None else self.used
         return (
             f"Verdict({answer}: {self.n_disentangled} of {self.graph.n_latents} latents disentangled, "
-            f"using {' and '.join(sorted(self.using))})"
+            f"using {used})"
         )
 
 
@@ -325,23 +284,31 @@ def check(
     graph: CausalGraph,
     using: str | Iterable[str] | None = None,
     influence: InfluenceReport | None = None,
+    effects: str | None = None,
+    time_limit: float = 60,
 ) -> Verdict:
-    """Decide the graphical criterion for complete disentanglement.
+    """Decide the graphical criterion for complete disentanglement, or what on/off actions disentangle.
 
     Args:
         graph: The causal graph.
         using: ``"actions"``, ``"past"``, both, or None for what the graph has.
         influence: The report of `identify.influence.check_influence` or `read_influence`; the verdict then says which
             conditions are proved, refuted or only assumed, and what is guaranteed if influence fails for some causes.
+        effects: ``"shifts"`` if every action is on or off and has one generic effect on its targets, as in most
+            biological screens: joint influence then decides what is disentangled. Only actions count, so a graph with
+            a past needs ``using="actions"``. None for actions with sufficient influence.
+        time_limit: Time limit in seconds for joint influence.
 
     Returns:
-        The verdict; its truth value is the answer of the criterion.
+        The verdict; its truth value is whether disentanglement is complete.
 
     Raises:
-        RequestError: If ``using`` is not one of these values, or the influence report is about other causes.
+        RequestError: If ``using`` or ``effects`` is not one of these values, the influence report is about other
+            causes, or ``effects`` comes with an influence report, a past in use or more than 1,000 latents.
 
     Source:
-        Lachapelle et al., arXiv 2401.04890, the graphical criterion for complete disentanglement.
+        Lachapelle et al., arXiv 2401.04890, the graphical criterion for complete disentanglement. Joint influence of
+        on/off actions is ours (docs/screens.md).
 
     Example:
         >>> verdict = check(CausalGraph(Ga=[[1, 0], [1, 0], [0, 1]], latents=["raf", "mek", "erk"]))
@@ -351,7 +318,17 @@ def check(
         raf stays entangled with mek
         >>> print(verdict.remedy("raf", "mek"))
         add an action that targets raf and not mek
+        >>> check(CausalGraph(Ga=[[1, 1, 0], [1, 0, 1], [0, 1, 1]]), effects="shifts").headline
+        'Not completely disentangled: 0 of 3 latents, using on/off actions; wrong latents need 3 edges fewer'
     """
+    require_effects(effects)
+    if effects is not None:
+        if influence is not None:
+            raise RequestError(
+                "effects replaces sufficient influence by joint influence; leave out influence"
+            )
+        joint = joint_influence_of(graph, using, time_limit)
+        return Verdict(predict_joint_entanglement(graph, joint), joint=joint)
     verdict = Verdict(predict_entanglement(graph, using), influence)
     # a report about other causes is refused here
     _ = verdict.conditions

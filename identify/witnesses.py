@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from identify.neighbourhoods import Kind
 from identify.wording import listed
 
-__all__ = ["Remedy", "Witness"]
+__all__ = ["JOINT_CAUSE", "Remedy", "SingleTargetRemedy", "Witness"]
+
+#: Name of all actions together as a cause of separation.
+JOINT_CAUSE = "all actions"
 
 _EXPLANATIONS = {
     "action": "the action {name} targets {i} and not {j}",
     "parent": "past {name} acts on {i} and not on {j}",
     "child": "past {i} acts on {name} and past {j} does not",
+    "joint": "in no sparsest basis does a combination of both take the place of {j}",
 }
 
 
@@ -29,7 +34,7 @@ class Witness:
 
     i: str
     j: str
-    kind: Kind
+    kind: Kind | Literal["joint"]
     name: str
 
     def __str__(self) -> str:
@@ -51,3 +56,21 @@ class Remedy:
 
     def __str__(self) -> str:
         return f"add an action that targets {self.target} and not {listed(self.avoid, rest='others')}"
+
+
+@dataclass(frozen=True)
+class SingleTargetRemedy(Remedy):
+    """New on/off actions that would separate a latent from latents with which it stays entangled.
+
+    One action on the latent alone moves every combination with it and leaves the other latents as they are, so each
+    such combination weighs one action more, and competes with no other latent of the same weight.
+
+    Attributes:
+        n_actions: Number of such actions; None if it is not known.
+    """
+
+    n_actions: int | None = 1
+
+    def __str__(self) -> str:
+        what = "an action" if self.n_actions == 1 else "actions"
+        return f"add {what} on {self.target} alone, or see design_interventions(..., effects='shifts')"

@@ -16,6 +16,8 @@ VARIABLE = "MECHSPARSE_TEST_SEED"
 FIXED = {
     "estimation/published_runs.py": "reads the seeds of published runs from a table",
     "estimation/config/test_config.py": "tests settings, including the default of the seed, and trains nothing",
+    "estimation/config/test_sparse_columns.py": "tests which columns are sparse, and trains nothing",
+    "estimation/influence/processes.py": "takes the shifted seeds of the tests that call it",
     "pipeline/test_published_table.py": "identifies the published runs by their seeds, and replaces training by a fake",
     "pipeline/test_reproduction.py": "runs the published cases, whose seeds the command determines",
 }

@@ -40,6 +40,8 @@ ORDER = [
     "identify.conditions",
     "identify.guarantee",
     "identify.witnesses",
+    "identify.latent_verdicts",
+    "identify.screens",
     "identify.criterion",
     "identify.design",
     "identify.plot",

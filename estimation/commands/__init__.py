@@ -14,6 +14,7 @@ module                 contents
 ``evaluate``           a model compared with the ground truth
 ``compare``            two models compared with each other
 ``verify``             several models compared with one prediction
+``influence``          sufficient influence of the actions of a model, tested on held-out data
 ``sweep``              many runs from one file
 ``reproduce``          the published table, reproduced
 =====================  ===================================================================

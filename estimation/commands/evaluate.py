@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from estimation.commands.data_options import DataOptions, takes_data_options
 from estimation.commands.options import Data, Model, Report, Split, Strict, Threshold
 from estimation.commands.sources import aligned, read_data, require_folder_of
+from identify.commands.check import Family, decide_influence
 from identify.commands.options import AsJson, print_json, show
+from identify.commands.sources import Source
+from identify.names import shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from estimation.dataset.dataset import Dataset
+    from estimation.evaluation.certified import CertifiedEntanglement
     from estimation.evaluation.scores import Evaluation
     from estimation.trained import TrainedModel
 
@@ -30,6 +35,22 @@ def evaluate(
     threshold: Threshold = 0.1,
     strict: Strict = False,
     report: Report = None,
+    mechanisms: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Densities of the latents, a .toml or .py file (which is executed): decide sufficient influence, and "
+            "compare the learned entanglement with what is then proved to be guaranteed.",
+            show_default=False,
+        ),
+    ] = None,
+    family: Annotated[
+        Family, typer.Option(help="Family of the densities in --mechanisms.")
+    ] = Family.nonparametric,
+    time_limit: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="For all causes in --mechanisms; the rest stays undecided."),
+    ] = 120.0,
     *,
     options: DataOptions,
     as_json: AsJson = False,
@@ -47,6 +68,7 @@ def evaluate(
       mechsparse simulate ActionBlockDiag -n 2000 --split test -o test.npz
       mechsparse evaluate model test.npz --report report.html
       mechsparse evaluate model TimeDiag -n 2000 --strict --json
+      mechsparse evaluate model test.npz --mechanisms mechanisms.toml
     """
     from estimation.checkpoint import load
     from estimation.dataset.fingerprint import fingerprint
@@ -59,14 +81,31 @@ def evaluate(
     evaluation = evaluate_model(trained, dataset, threshold=threshold)
     if strict and evaluation.comparison is None:
         raise DataError(f"{data}: lacks true latents or the true graph, which --strict needs; leave it out")
+    certified = None
+    if mechanisms is not None:
+        certified = _certified(evaluation, data, mechanisms, family, time_limit)
     notes = [_TRAINING_DATA_NOTE] if fingerprint(dataset) == trained.data_fingerprint else []
-    _print(model, trained, dataset, evaluation, notes, as_json, optional=report is not None)
+    _print(model, trained, dataset, evaluation, certified, notes, as_json, optional=report is not None)
     if report is not None:
         from estimation.report import evaluation_page
         from identify.files import write_whole
 
-        write_whole(report, evaluation_page(trained, dataset, evaluation))
+        write_whole(report, evaluation_page(trained, dataset, evaluation, certified))
     return int(strict and not evaluation.comparison)
+
+
+def _certified(
+    evaluation: Evaluation, data: str, mechanisms: Path, family: Family, time_limit: float
+) -> CertifiedEntanglement:
+    from estimation.evaluation.certified import certify
+    from estimation.exceptions import DataError
+
+    if evaluation.graph is None:
+        raise DataError(
+            f"{shown(data)}: has no true graph, with which --mechanisms could be compared; leave it out"
+        )
+    source = Source(data, evaluation.graph)
+    return certify(evaluation, decide_influence(mechanisms, [source], family, time_limit)[1])
 
 
 def _print(
@@ -74,6 +113,7 @@ def _print(
     model: TrainedModel,
     dataset: Dataset,
     evaluation: Evaluation,
+    certified: CertifiedEntanglement | None,
     notes: list[str],
     as_json: bool,
     optional: bool,
@@ -82,10 +122,14 @@ def _print(
         from estimation.report.rows import graph_record
 
         record = {"model": str(folder), "data": dataset.name, "graph": graph_record(model.graph)}
-        print_json({**record, **evaluation.to_dict(), "notes": notes})
+        # only with --mechanisms
+        extra = {} if certified is None else {"certified": certified.to_dict()}
+        print_json({**record, **evaluation.to_dict(), **extra, "notes": notes})
         return
-    from estimation.report.terminal import show_evaluation
+    from estimation.report.terminal import show_certified, show_evaluation
 
     show(show_evaluation(f"{folder} on {dataset!r}", evaluation), optional)
+    if certified is not None:
+        show(show_certified(certified), optional)
     for note in notes:
         show(f"note: {note}", optional)

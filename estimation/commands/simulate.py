@@ -14,12 +14,16 @@ from estimation.commands.sources import is_file, published_name
 from identify.commands.options import AsJson, Form, print_json, say
 from identify.commands.sources import CATALOGUE, complete_graph, read_one
 from identify.exceptions import RequestError
+from identify.names import shown
 
 if TYPE_CHECKING:
     from estimation.dataset.dataset import Dataset
     from identify.graph import CausalGraph
+    from identify.mechanisms.model import Mechanisms
 
 __all__ = ["simulate"]
+
+_MECHANISM_SUFFIXES = (".toml", ".py")
 
 
 class Decoder(StrEnum):
@@ -42,8 +46,9 @@ def simulate(
     process: Annotated[
         str,
         typer.Argument(
-            metavar="NAME_OR_GRAPH",
-            help="A published process, a graph of the catalogue, or a graph file.",
+            metavar="PROCESS",
+            help="A published process, a graph of the catalogue, a graph file, or densities of the latents: a .toml or "
+            ".py file (which is executed), as for 'mechsparse check --mechanisms'.",
             autocompletion=complete_graph,
         ),
     ],
@@ -88,20 +93,24 @@ def simulate(
 ) -> None:
     """Simulate data with a known graph, known latents and a known decoder.
 
+    Densities of the latents may have any shape, and causes may change all of it; the graph is the one that they imply.
+
     \b
     Examples:
       mechsparse simulate ActionBlockDiag -n 20000 -o train.npz
       mechsparse simulate ActionBlockDiag -n 2000 --split test -o test.npz
       mechsparse simulate graph.json --seed 3 --actions interventions -o data.npz
+      mechsparse simulate mechanisms.toml -n 20000 -o data.npz
       mechsparse simulate TimeRandom --published --density 0.2 --graph-seed 11 -o random.npz
     """
     options = {"seed": seed, "decoder": decoder, "actions": actions, "noise": noise, "length": length}
+    densities = None if published or not _has_densities(process, form) else process
     if published:
         dataset = _published(process, samples, split, density, graph_seed, options)
     else:
         dataset = _simulated(process, form, samples, split, density, graph_seed, options)
     dataset.write(out)
-    record = _record(dataset, out, split, published, None if published else seed or 0)
+    record = _record(dataset, out, split, published, None if published else seed or 0, densities)
     if as_json:
         print_json(record)
     else:
@@ -147,8 +156,20 @@ def _simulated(
     return replace(dataset, name=name)
 
 
-def _source(process: str, form: str | None) -> tuple[str | CausalGraph, str]:
-    """Return a published process, or else a graph, and its name; a file takes precedence."""
+def _has_densities(process: str, form: str | None) -> bool:
+    """Return whether the argument is a file of mechanisms: by its suffix, which no graph file has.
+
+    ``--from`` names the format of a graph file, and takes precedence.
+    """
+    return form is None and Path(process).suffix in _MECHANISM_SUFFIXES
+
+
+def _source(process: str, form: str | None) -> tuple[str | CausalGraph | Mechanisms, str]:
+    """Return a published process, mechanisms, or else a graph, and its name; a file takes precedence."""
+    if _has_densities(process, form):
+        from identify.mechanisms.files import read_mechanisms
+
+        return read_mechanisms(process), process
     name = None if process == "-" or Path(process).exists() else published_name(process)
     if name is not None:
         return name, name
@@ -159,7 +180,9 @@ def _source(process: str, form: str | None) -> tuple[str | CausalGraph, str]:
     return source.graph, source.name
 
 
-def _record(dataset: Dataset, out: Path, split: Split, published: bool, seed: int | None) -> dict[str, Any]:
+def _record(
+    dataset: Dataset, out: Path, split: Split, published: bool, seed: int | None, densities: str | None
+) -> dict[str, Any]:
     from identify.criterion import check
 
     graph = dataset.graph
@@ -168,6 +191,7 @@ def _record(dataset: Dataset, out: Path, split: Split, published: bool, seed: in
         "written": str(out),
         "name": dataset.name,
         "published": published,
+        "mechanisms": densities,
         "seed": seed,
         "split": split.value,
         "n_samples": dataset.n_samples,
@@ -182,8 +206,15 @@ def _record(dataset: Dataset, out: Path, split: Split, published: bool, seed: in
 
 def _lines(dataset: Dataset, record: dict[str, Any]) -> list[str]:
     budgets = [f"--max-edges-{kind} {count}" for kind, count in record["edges"].items() if count]
+    densities = record["mechanisms"]
+    reading, influence = [], []
+    if densities is not None:
+        reading = [f"{shown(densities, 200)}: read as densities of the latents, which imply the graph"]
+        influence = [f"Decide influence with: mechsparse check --mechanisms {densities}"]
     return [
+        *reading,
         f"{record['written']}: {dataset!r}",
         f"Predicted: {record['prediction']}",
+        *influence,
         f"Train with: mechsparse train {record['written']} -o model {' '.join(budgets)}".rstrip(),
     ]

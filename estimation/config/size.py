@@ -29,6 +29,7 @@ MOST_IN_BATCH = 1_000_000_000
 MOST_SAMPLES = 10_000_000
 # sizes of networks that no setting controls, rounded down
 _POSTERIOR_WIDTH, _FLOW_WIDTH, _BUMPS = 64, 128, 32
+_NOISE_FEATURES, _SPLINE_PARAMETERS = 4, 25
 _SIZES = ("width", "depth", "head_width", "head_depth", "transition_width", "transition_depth")
 
 
@@ -65,6 +66,10 @@ def weight_count(
     if settings.get("transition_width") is not None:
         total += n * _perceptron(n_inputs, 1, settings["transition_width"], settings["transition_depth"])
         total += n * n_inputs * _BUMPS if settings["transition"] == "sines" else 0
+        if settings.get("noise", "gaussian") != "gaussian":
+            width, depth = settings["transition_width"], settings["transition_depth"]
+            total += n * _perceptron(n_inputs, _NOISE_FEATURES, width, depth)
+            total += n * n_inputs * _BUMPS * _NOISE_FEATURES if settings["transition"] == "sines" else 0
         total += settings["flow_blocks"] * 2 * n * _FLOW_WIDTH
         total += _POSTERIOR_WIDTH * (n * (n + 1) // 2) if settings["posterior"] == "full" else 0
     return int(total)
@@ -123,6 +128,10 @@ def require_affordable_batch(settings: Mapping[str, Any], rows: int, n_latents: 
     units = 2 * settings["depth"] * settings["width"]
     if settings.get("transition_width") is not None:
         units += n_latents * settings["transition_width"] * settings["transition_depth"]
+        if settings.get("noise", "gaussian") != "gaussian":
+            units += n_latents * (
+                settings["transition_width"] * settings["transition_depth"] + _SPLINE_PARAMETERS
+            )
         units += n_latents**2 if settings["posterior"] == "full" else 0
     # each row is compared with every other one
     units += rows if settings.get("method") == "pcl" else 0

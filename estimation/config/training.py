@@ -21,7 +21,7 @@ SPARSE_VAE = "sparse_vae"
 
 Preset = Literal["fast", "published"]
 Sparsity = Literal["budget", "constraint", "penalty", "adaptive", "none"]
-Variance = Literal["profiled", "learned", "fixed", "state_dependent"]
+Variance = Literal["profiled", "learned", "fixed", "state_dependent", "profiled_state_dependent"]
 
 _RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
     {
@@ -170,8 +170,13 @@ class TrainingConfig(Settings):
         skip: Whether encoder and decoder have a linear skip connection.
         predict: Whether the transition predicts the ``"change"`` of a latent or its ``"value"``.
         variance: Variances of p(z | .) and p(x | z): ``"profiled"`` (the closed-form optimum of each batch),
-            ``"learned"``, ``"fixed"``, or ``"state_dependent"`` (the transition networks output that of p(z | .)).
+            ``"learned"``, ``"fixed"``, ``"state_dependent"`` (the transition networks output that of p(z | .), the rest
+            is learned), or ``"profiled_state_dependent"`` (the networks output a factor; the rest is profiled).
         fixed_variance: Variance of p(z | .), with ``variance="fixed"``.
+        noise: Shape of p(z_i | .): ``"gaussian"``; ``"flow"`` (a spline flow whose scale and shape depend on the
+            parents, from the stage with fixed edges on); or ``"auto"`` (the flow is fitted after the last step, and
+            kept if its held-out ELBO is better by more than 0.01 nats per latent than that of a Gaussian that is fitted
+            in the same way).
         validate_every: Steps between two evaluations on held-out data.
         patience: Number of evaluations without improvement after which training stops, once edges are frozen. None
             never stops early.
@@ -223,6 +228,7 @@ class TrainingConfig(Settings):
     predict: Literal["change", "value"] = "change"
     variance: Derived[Variance] = _from_preset("variance")
     fixed_variance: float = 1e-4
+    noise: Literal["gaussian", "flow", "auto"] = "gaussian"
     validate_every: int = 500
     patience: int | None = None
 
@@ -230,6 +236,11 @@ class TrainingConfig(Settings):
     def method(self) -> str:
         """The name of the method: ``"sparse_vae"``."""
         return SPARSE_VAE
+
+    @property
+    def profiled(self) -> bool:
+        """Whether the loss replaces variances by their closed-form optimum on each batch."""
+        return self.variance in ("profiled", "profiled_state_dependent")
 
     def sparse_columns(self, action_names: Sequence[str], past: bool) -> SparseColumns:
         """Return the columns of G^a and G^z that are sparse and those that are dense.
@@ -255,6 +266,10 @@ class TrainingConfig(Settings):
         if self.sparsity == "adaptive" and not self.unmixing:
             raise ConfigError(
                 "sparsity='adaptive' counts edges in rounds of unmixing, and unmixing is false; set it"
+            )
+        if self.noise != "gaussian" and self.variance == "fixed":
+            raise ConfigError(
+                f"noise={self.noise!r} fits the scale of p(z | .), and variance='fixed' fixes it; keep one of the two"
             )
         if self.device.startswith("mps"):
             raise ConfigError(

@@ -8,6 +8,8 @@ module              contents
 ``convolutional``   a convolutional encoder and decoder for small images
 ``posterior``       q(z | x), a Gaussian with a full or diagonal covariance
 ``transitions``     the networks of p(z_t | z_{t-1}, a), one masked network per latent
+``splines``         monotone rational-quadratic splines
+``noise``           noise of p(z_t | z_{t-1}, a): spline flows whose scale and shape depend on the parents
 ``masks``           learnable binary masks, which define the graph
 ``flow``            a normalising flow on the latents, fitted after training
 ``refinement``      Gauss-Newton refinement of encodings through the decoder

@@ -10,6 +10,12 @@ Their sum is the negative ELBO per observed dimension (Lachapelle et al., arXiv 
 With *profiled* variances, the variances of p(x | z) and p(z_i | .) are replaced by their closed-form optimum on the
 batch. For a Gaussian the optimum is the mean square, and the negative log-likelihood becomes half its logarithm. The
 loss then keeps a useful slope over many orders of magnitude, whereas a learned variance first has to reach its scale.
+A variance that depends on past and actions, v_i exp(g_i(z^(t-1), a)), is profiled in v_i: `profiled_gaussian`.
+
+With the noise of ``estimation.models.noise``, the divergence has no closed form. It is split into that of the Gaussian
+with the same location and scale, in closed form as before, and the expectation of the difference of both densities
+under the posterior, from an antithetic pair of samples: `transition_misfit`. The difference is zero before splines are
+fitted. Profiled variances are those of the Gaussian, so that the scale of the latents is profiled as without splines.
 """
 
 from __future__ import annotations
@@ -25,9 +31,18 @@ from torch.distributions import Normal
 from estimation.models.masks import Masks
 from estimation.models.posterior import Gaussian
 from estimation.models.representation import Batch
+from estimation.models.splines import RationalQuadraticSpline
 from estimation.models.transitions import TransitionResidual
 
-__all__ = ["LatentModel", "LossTerms", "negative_elbo", "training_loss"]
+__all__ = [
+    "LatentModel",
+    "LossTerms",
+    "negative_elbo",
+    "profiled_gaussian",
+    "spline_misfit",
+    "training_loss",
+    "transition_misfit",
+]
 
 _MIN_VARIANCE = 1e-12
 _LOG_2PI_E = math.log(2 * math.pi) + 1
@@ -65,7 +80,8 @@ class LossTerms:
         reconstruction: Reconstruction term, as in the module's docstring.
         divergence: Divergence term, as in the module's docstring.
         variance_x: Variance of p(x | z), a scalar.
-        variance_z: Variances of p(z_i | .), shape (n,).
+        variance_z: Variances of p(z_i | .), shape (n,). If they depend on past and actions: their mean over the batch,
+            or with profiled variances the profiled factor v.
     """
 
     reconstruction: Tensor
@@ -100,6 +116,9 @@ def negative_elbo(
     relative = parts.squared_residual() / scale.square()
     last = (0.5 * (relative - 1) + scale.log()).sum(1) - parts.log_det[:, -1]
     divergence = last.mean() + _initial_divergence(parts)
+    if parts.residual.spline is not None:
+        samples = _antithetic(parts.residual, parts.deviation()) / scale
+        divergence = divergence + spline_misfit(parts.residual.spline, samples).sum()
     return LossTerms(
         reconstruction,
         divergence / parts.standardised.shape[-1],
@@ -127,9 +146,91 @@ def training_loss(
     reconstructed = model.mean_observations(parts.sample.flatten(0, 1))
     variance_x = (reconstructed - parts.standardised).square().mean().clamp_min(_MIN_VARIANCE)
     reconstruction = 0.5 * n_steps * (_LOG_2PI_E + variance_x.log())
-    variance_z = parts.squared_residual().mean(0).clamp_min(_MIN_VARIANCE)
-    divergence = 0.5 * variance_z.log().sum() - parts.log_det[:, -1].mean() + _initial_divergence(parts)
+    misfit, variance_z = transition_misfit(
+        parts.residual, parts.squared_residual(), parts.deviation(), profiled=True
+    )
+    divergence = misfit.sum() - parts.log_det[:, -1].mean() + _initial_divergence(parts)
     return LossTerms(reconstruction, divergence / d_x, variance_x.detach(), variance_z.detach())
+
+
+def profiled_gaussian(squared: Tensor, log_factor: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return the misfit of a Gaussian whose variance is replaced by its optimum on the batch.
+
+    With variances v_i exp(g_i), the average negative log-likelihood of residuals r_i has its minimum in v_i at
+    v_i = mean(r_i^2 exp(-g_i)), where it is, up to a constant, ::
+
+        log(v_i) / 2 + mean(g_i) / 2
+
+    A constant added to g_i does not change it, so that g_i only says where the variance is larger and where smaller.
+    (Ours; concentrated likelihood of a heteroscedastic regression.)
+
+    Args:
+        squared: Squared residuals r^2, or their expectations, shape (B, n).
+        log_factor: Logarithms g of the factors of the variances, shape (B, n); None for factors of 1.
+
+    Returns:
+        The misfits, shape (n,), and the variances v, shape (n,).
+
+    Example:
+        >>> misfit, variance = profiled_gaussian(torch.tensor([[1.0], [9.0]]))
+        >>> variance.tolist()
+        [5.0]
+        >>> better, variance = profiled_gaussian(torch.tensor([[1.0], [9.0]]), torch.tensor([[1.0], [9.0]]).log())
+        >>> variance.tolist(), bool(better < misfit)
+        ([1.0], True)
+    """
+    if log_factor is None:
+        variance = squared.mean(0).clamp_min(_MIN_VARIANCE)
+        return 0.5 * variance.log(), variance
+    variance = (squared * (-log_factor).exp()).mean(0).clamp_min(_MIN_VARIANCE)
+    return 0.5 * (variance.log() + log_factor.mean(0)), variance
+
+
+def transition_misfit(
+    residual: TransitionResidual, squared: Tensor, deviation: Tensor, profiled: bool
+) -> tuple[Tensor, Tensor]:
+    """Return the average negative log-likelihood of the transition under posteriors, and its variances.
+
+    Args:
+        residual: Residuals at the means of the posteriors.
+        squared: Expected squared residuals under the posteriors, shape (B, n).
+        deviation: Samples of the posteriors minus their means, shape (B, n).
+        profiled: Whether to replace the variances by their optimum on this batch.
+
+    Returns:
+        The average negative log-likelihoods, up to a constant, shape (n,), and the variances, shape (n,).
+    """
+    if profiled:
+        misfit, variance = profiled_gaussian(squared, residual.log_factor)
+        factor = 1.0 if residual.log_factor is None else (0.5 * residual.log_factor).exp()
+        scale = variance.sqrt() * factor
+    else:
+        scale = residual.scale
+        misfit = (0.5 * squared / scale.square() + scale.log()).mean(0)
+        variance = scale.square().mean(0)
+    if residual.spline is not None:
+        misfit = misfit + spline_misfit(residual.spline, _antithetic(residual, deviation) / scale)
+    return misfit, variance
+
+
+def spline_misfit(spline: RationalQuadraticSpline, samples: Tensor) -> Tensor:
+    """Return how much larger the average negative log-likelihood is with splines T than with Gaussians.
+
+    Args:
+        spline: Splines of a batch of shape (n, B).
+        samples: Samples u of residuals in units of their scale, shape (S, B, n).
+
+    Returns:
+        Averages over rows and samples of (T(u)^2 - u^2) / 2 - log T'(u), shape (n,).
+    """
+    values = samples.permute(2, 0, 1)
+    mapped, log_slope = spline(values)
+    return (0.5 * (mapped - values) * (mapped + values) - log_slope).mean((1, 2))
+
+
+def _antithetic(residual: TransitionResidual, deviation: Tensor) -> Tensor:
+    """Return two samples of the residuals, shape (2, B, n), whose average error has no part that is odd."""
+    return torch.stack([residual.value + deviation, residual.value - deviation])
 
 
 @dataclass(frozen=True)
@@ -166,6 +267,10 @@ class _Parts:
     def squared_residual(self) -> Tensor:
         """Return the mean square residual of the transition under the posterior of z^t, shape (B, n)."""
         return self.residual.value.square() + self.variance[:, -1]
+
+    def deviation(self) -> Tensor:
+        """Return the sample of z^t minus its posterior mean, shape (B, n)."""
+        return self.sample[:, -1] - self.mean[:, -1]
 
 
 def _initial_divergence(parts: _Parts) -> Tensor:

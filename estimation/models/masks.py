@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from estimation.device import CPU_FLOAT32
 from estimation.exceptions import ConfigError
 
-__all__ = ["MASK_STATES", "EdgeMasks", "Masks"]
+__all__ = ["MASK_STATES", "EdgeMasks", "Masks", "joint_mask"]
 
 _DENSE, _SAMPLED, _FROZEN = 0, 1, 2
 #: The valid values of the buffer ``state``.
@@ -210,3 +210,21 @@ class EdgeMasks(nn.Module):
             kept[:, self.sparse_columns] = in_sparse_columns
         self.kept.copy_(kept)
         self.state.fill_(_FROZEN)
+
+
+def joint_mask(pairs: Sequence[tuple[Tensor | None, EdgeMasks]]) -> Tensor | None:
+    """Concatenate masks along their columns; None if all edges are present.
+
+    Args:
+        pairs: Masks of shape (B, n, parents) or (n, parents), or None for all edges, and the modules that drew them.
+    """
+    present = [(mask, edges) for mask, edges in pairs if edges.logits.numel()]
+    if all(mask is None for mask, _ in present):
+        return None
+    n_rows = next((mask.shape[0] for mask, _ in present if mask is not None and mask.dim() == 3), None)
+    return torch.cat([_expanded(mask, edges, n_rows) for mask, edges in present], dim=-1)
+
+
+def _expanded(mask: Tensor | None, edges: EdgeMasks, n_rows: int | None) -> Tensor:
+    mask = torch.ones_like(edges.logits) if mask is None else mask
+    return mask.expand(n_rows, -1, -1) if n_rows is not None and mask.dim() == 2 else mask

@@ -11,9 +11,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from estimation.device import CPU_FLOAT32
+from estimation.device import CPU_FLOAT32, out_of_memory
 from estimation.exceptions import TrainingError
 from estimation.models.jacobian import pushforward
+from identify.exceptions import one_line
 
 __all__ = [
     "MLP",
@@ -21,6 +22,8 @@ __all__ = [
     "WithLinearInput",
     "WithLinearOutput",
     "leaky_relu_tangents",
+    "parameter_or_buffer",
+    "require_outputs",
     "require_trainable",
 ]
 
@@ -190,6 +193,33 @@ def require_trainable(**networks: nn.Module | None) -> None:
                 )
 
 
+def require_outputs(role: str, network: nn.Module, inputs: Tensor, n_outputs: int) -> None:
+    """Raise TrainingError if a network does not map inputs (B, n_inputs) to (B, n_outputs).
+
+    Args:
+        role: Name that the error message gives the network.
+        network: The network.
+        inputs: Inputs that it must accept, shape (B, n_inputs).
+        n_outputs: Required number of outputs.
+
+    Raises:
+        TrainingError: If it can't take the inputs, or has another number of outputs.
+    """
+    try:
+        with torch.no_grad():
+            output_shape = tuple(network(inputs).shape)
+    except RuntimeError as error:
+        if out_of_memory(error):
+            raise
+        raise TrainingError(
+            f"the {role} can't take inputs of shape {tuple(inputs.shape)} ({one_line(error, 200)})"
+        ) from error
+    if output_shape != (required := (len(inputs), n_outputs)):
+        raise TrainingError(
+            f"the {role} maps {tuple(inputs.shape)} to {output_shape}; it must map to {required}"
+        )
+
+
 def leaky_relu_tangents(tangents: Tensor, active: Tensor) -> Tensor:
     """Push tangents through a leaky ReLU with the given outputs, which have the signs of its inputs."""
     return torch.where(active > 0, tangents, tangents * NEGATIVE_SLOPE)
@@ -228,3 +258,8 @@ def _compose_after_(layer: nn.Linear, matrix: Tensor, offset: Tensor) -> None:
 def _compose_before_(layer: nn.Linear, matrix: Tensor, offset: Tensor) -> None:
     layer.bias.copy_(layer.bias + layer.weight @ offset)
     layer.weight.copy_(layer.weight @ matrix)
+
+
+def parameter_or_buffer(values: Tensor, learned: bool) -> Tensor:
+    """Return a parameter of a module if the values are learned, and a buffer otherwise."""
+    return nn.Parameter(values) if learned else nn.Buffer(values)

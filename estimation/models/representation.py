@@ -53,6 +53,11 @@ class Shape:
     n_actions: int
     past: bool
 
+    @property
+    def n_inputs(self) -> int:
+        """Number of inputs of the transition: past latents, if there is a past, and actions."""
+        return self.n_actions + (self.n_latents if self.past else 0)
+
     @classmethod
     def of(cls, dataset: Dataset, n_latents: int | None = None) -> Shape:
         """Return the sizes of a model of the given data.

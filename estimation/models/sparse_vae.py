@@ -5,7 +5,7 @@
     q(z^t | x^t)            Gaussian                    posterior
     p(x^t | z^t)            Gaussian                    likelihood
     p(z^1)                  standard normal             initial
-    p(z^t | z^(t-1), a)     Gaussian, masked parents    transition
+    p(z^t | z^(t-1), a)     Gaussian, masked parents    transition; with other noise, see `estimation.models.noise`
 
 Source: Lachapelle et al., arXiv 2401.04890, the section on estimation. Without a past there is one time step, whose
 latents follow p(z | a).
@@ -13,6 +13,8 @@ latents follow p(z | a).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,18 +22,26 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from estimation.config.size import require_affordable
-from estimation.device import CPU_FLOAT32, out_of_memory
-from estimation.exceptions import ConfigError, TrainingError
+from estimation.device import CPU_FLOAT32
+from estimation.exceptions import ConfigError
 from estimation.models.elbo import negative_elbo
 from estimation.models.flow import ResidualFlow
 from estimation.models.jacobian import batch_jacobian
-from estimation.models.masks import EdgeMasks, Masks
-from estimation.models.networks import MLP, WithLinearInput, WithLinearOutput, require_trainable
+from estimation.models.masks import EdgeMasks, Masks, joint_mask
+from estimation.models.networks import (
+    MLP,
+    WithLinearInput,
+    WithLinearOutput,
+    parameter_or_buffer,
+    require_outputs,
+    require_trainable,
+)
+from estimation.models.noise import NoiseNetworks, SplineFlow, bounded_log_factor
 from estimation.models.posterior import Gaussian, PosteriorNoise
 from estimation.models.refinement import Refinement
 from estimation.models.representation import Batch, Representation, Shape
+from estimation.models.splines import RationalQuadraticSpline
 from estimation.models.transitions import TransitionNetworks, TransitionResidual
-from identify.exceptions import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +99,7 @@ class SparseVAE(Representation):
             config.to_dict(),
             shape.n_latents,
             n_observed=shape.n_observed,
-            n_inputs=shape.n_actions + (shape.n_latents if shape.past else 0),
+            n_inputs=shape.n_inputs,
             own_encoder=encoder is not None,
             own_decoder=decoder is not None,
         )
@@ -100,46 +110,78 @@ class SparseVAE(Representation):
                 "2 steps"
             )
         self.predicts_change = config.predict == "change" and shape.past
-        self.state_dependent = config.variance == "state_dependent"
+        self.state_dependent = config.variance in ("state_dependent", "profiled_state_dependent")
+        # v exp(g) with a profiled v: g starts at 0 and is bounded
+        self.profiled_factor = config.variance == "profiled_state_dependent"
         n, d_x = shape.n_latents, shape.n_observed
+        sizes = (config.width, config.depth, generator, config.skip)
         require_trainable(encoder=encoder, decoder=decoder)
         # compared with None, since an empty nn.Sequential is falsy
-        self.encoder = _mlp(d_x, n, config, generator) if encoder is None else WithLinearOutput(encoder, n)
-        self.decoder = _mlp(n, d_x, config, generator) if decoder is None else WithLinearInput(decoder, n)
+        self.encoder = MLP(d_x, n, *sizes) if encoder is None else WithLinearOutput(encoder, n)
+        self.decoder = MLP(n, d_x, *sizes) if decoder is None else WithLinearInput(decoder, n)
         # the posterior noise of a user-supplied encoder reads its outputs: a linear map of all pixels of an image
         # would cost more than the encoder itself
-        full = config.posterior == "full"
-        self.posterior_noise = PosteriorNoise(d_x if encoder is None else n, n, full, generator)
+        n_read, full = d_x if encoder is None else n, config.posterior == "full"
+        self.posterior_noise = PosteriorNoise(n_read, n, full, generator)
         self.networks = self._transition_networks(config, generator)
         self.flow = ResidualFlow(n, config.flow_blocks, _FLOW_WIDTH, generator)
         self.refinement = Refinement(n)
         self.past_masks = EdgeMasks(shape.n_latents, shape.n_latents if shape.past else 0)
         self.action_masks = EdgeMasks(shape.n_latents, shape.n_actions)
         learned = config.variance in ("learned", "state_dependent")
-        self.log_variance_x = _parameter_or_buffer(torch.zeros((), **CPU_FLOAT32), learned)
-        initial = config.fixed_variance if config.variance == "fixed" else 1.0
-        log_variance = torch.tensor(initial, **CPU_FLOAT32).log()
-        self.log_variance_z = _parameter_or_buffer(log_variance.expand(shape.n_latents).clone(), learned)
-        # user-supplied networks may have another dtype or device
-        self.to("cpu", getattr(torch, config.dtype))
-        _require_shapes(self)
+        self.log_variance_x = parameter_or_buffer(torch.zeros((), **CPU_FLOAT32), learned)
+        initial = math.log(config.fixed_variance) if config.variance == "fixed" else 0.0
+        self.log_variance_z = parameter_or_buffer(torch.full((n,), initial, **CPU_FLOAT32), learned)
+        # drawn last, so that all other weights are those of a model with Gaussian noise
+        self.noise = self._noise_networks(config, generator) if config.noise != "gaussian" else None
+        self.to("cpu", getattr(torch, config.dtype))  # user-supplied networks may have another
+        require_outputs("encoder", self.encoder, self.x_mean.new_zeros(2, d_x), n)
+        require_outputs("decoder", self.decoder, self.x_mean.new_zeros(2, n), d_x)
+
+    def _noise_networks(self, config: TrainingConfig, generator: torch.Generator) -> NoiseNetworks:
+        width, depth, sines = config.transition_width, config.transition_depth, config.transition == "sines"
+        return NoiseNetworks(self.shape.n_latents, self.shape.n_inputs, width, depth, generator, sines)
 
     def _transition_networks(self, config: TrainingConfig, generator: torch.Generator) -> TransitionNetworks:
-        n_inputs = self.shape.n_actions + (self.shape.n_latents if self.shape.past else 0)
         n_outputs = 2 if self.state_dependent else 1
-        return TransitionNetworks(
+        networks = TransitionNetworks(
             self.shape.n_latents,
-            n_inputs,
+            self.shape.n_inputs,
             config.transition_width,
             config.transition_depth,
             n_outputs,
             generator,
             sines=config.transition == "sines",
         )
+        if self.profiled_factor:
+            networks.zero_outputs_(first=1)
+        return networks
+
+    def vary_variances_(self) -> None:
+        """Let the transition networks predict a factor of the variance, which starts at 1, in place.
+
+        For profiled variances, when training has measured that actions change variances.
+        """
+        if not self.state_dependent:
+            self.state_dependent = self.profiled_factor = True
+            self.networks.add_zero_output_()
+
+    def add_noise_(self, config: TrainingConfig, generator: torch.Generator) -> None:
+        """Add inactive noise networks, in place; ``noise = None`` removes them again."""
+        self.noise = self._noise_networks(config, generator).to(self.x_mean)
+
+    def adapt_to_(self, tensors: Mapping[str, Tensor]) -> None:
+        """Let variances vary if those of the model that was stored as these tensors did, in place."""
+        last_bias = tensors.get(f"networks.biases.{len(self.networks.biases) - 1}")
+        if last_bias is not None and last_bias.shape[-1] > self.networks.n_outputs:
+            self.vary_variances_()
 
     def reset_transition_(self, config: TrainingConfig, generator: torch.Generator) -> None:
         """Replace the transition networks by newly initialised ones, in place; needed after a change of basis."""
-        self.networks = self._transition_networks(config, generator).to(self.x_mean.device, self.x_mean.dtype)
+        self.networks = self._transition_networks(config, generator).to(self.x_mean)
+        if self.noise is not None and self.noise.active:
+            self.add_noise_(config, generator)
+            self.noise.activate_()
 
     def posterior(self, standardised: Tensor) -> Gaussian:
         """Return q(z | x) for standardised observations (B, d_x)."""
@@ -193,10 +235,12 @@ class SparseVAE(Representation):
 
     def initial(self, n_rows: int) -> Normal:
         """Return p(z^1), a standard normal of shape (n_rows, n)."""
-        zeros = self.x_mean.new_zeros(n_rows, self.shape.n_latents)
-        return Normal(zeros, torch.ones_like(zeros), validate_args=False)
+        mean = self.x_mean.new_zeros(n_rows, self.shape.n_latents)
+        return Normal(mean, mean + 1, validate_args=False)
 
-    def transition(self, past: Tensor | None, actions: Tensor | None, masks: Masks | None = None) -> Normal:
+    def transition(
+        self, past: Tensor | None, actions: Tensor | None, masks: Masks | None = None
+    ) -> Normal | SplineFlow:
         """Return p(z^t | z^(t-1), a).
 
         Args:
@@ -205,19 +249,36 @@ class SparseVAE(Representation):
             masks: Masks drawn by `sample_masks`; None for the edges that are more likely than not.
 
         Returns:
-            Independent Gaussians, shape (B, n).
+            Independent Gaussians, or with active noise networks independent flows, shape (B, n).
         """
-        outputs = self.networks(self._inputs(past, actions), self._joint_mask(masks or self.support_masks()))
-        mean = outputs[..., 0]
+        location, scale, _, spline = self._transition(past, actions, masks)
+        if spline is None:
+            return Normal(location, scale, validate_args=False)
+        return SplineFlow(location, scale, spline)
+
+    def _transition(
+        self, past: Tensor | None, actions: Tensor | None, masks: Masks | None
+    ) -> tuple[Tensor, Tensor, Tensor | None, RationalQuadraticSpline | None]:
+        """Return location, scale, logarithm of the variance's factor, and spline of p(z^t | z^(t-1), a)."""
+        inputs, mask = self._inputs(past, actions), self._joint_mask(masks or self.support_masks())
+        outputs = self.networks(inputs, mask)
+        location, log_factor, spline = outputs[..., 0], None, None
         if self.predicts_change and past is not None:
-            mean = past + mean
-        log_variance = self.log_variance_z + (outputs[..., 1] if self.state_dependent else 0)
-        return Normal(mean, (0.5 * log_variance).exp().expand_as(mean), validate_args=False)
+            location = past + location
+        if self.state_dependent:
+            log_factor = outputs[..., 1]
+        if self.profiled_factor:
+            log_factor = bounded_log_factor(outputs[..., 1])
+        if self.noise is not None and self.noise.active:
+            factor_of_noise, spline = self.noise(inputs, mask)
+            log_factor = factor_of_noise if log_factor is None else log_factor + factor_of_noise
+        log_variance = self.log_variance_z + (0 if log_factor is None else log_factor)
+        return location, (0.5 * log_variance).exp().expand_as(location), log_factor, spline
 
     def transition_residual(
         self, current: Tensor, past: Tensor | None, actions: Tensor | None, masks: Masks | None = None
     ) -> TransitionResidual:
-        """Compute the residual z^t - E[z^t | z^(t-1), a] of the transition.
+        """Compute the residual of the transition: z^t minus its location, which for Gaussian noise is its mean.
 
         Args:
             current: Latents z^t, shape (B, n).
@@ -226,10 +287,10 @@ class SparseVAE(Representation):
             masks: Masks drawn by `sample_masks`; None for the edges that are more likely than not.
 
         Returns:
-            Residuals and the standard deviations that the transition predicts for them.
+            Residuals and the distribution that the transition predicts for them.
         """
-        prediction = self.transition(past, actions, masks)
-        return TransitionResidual(current - prediction.loc, prediction.scale)
+        location, scale, log_factor, spline = self._transition(past, actions, masks)
+        return TransitionResidual(current - location, scale, log_factor, spline)
 
     def past_latents(self, latents: Tensor) -> Tensor | None:
         """Return the past z^(t-1), shape (B, n), of latents (B, T, n), or None if the model has no past."""
@@ -245,6 +306,14 @@ class SparseVAE(Representation):
         Returns:
             Jacobians, shape (B, n, n); rows are children.
         """
+        if self.noise is not None and self.noise.active:
+            # the mean of a flow depends on all its networks
+            def mean(copies: Tensor) -> Tensor:
+                repeated = None if actions is None else actions.repeat(len(copies) // len(past), 1)
+                return self.transition(copies, repeated).loc
+
+            jacobian = batch_jacobian(mean, past)[1]
+            return jacobian - torch.eye(self.shape.n_latents, dtype=jacobian.dtype, device=jacobian.device)
         n, mask = self.shape.n_latents, self._joint_mask(self.support_masks())
         jacobian = self.networks.jacobian(self._inputs(past, actions), mask).detach()[..., :n]
         if self.predicts_change:
@@ -317,8 +386,8 @@ class SparseVAE(Representation):
         return {kind: masks for kind, masks in masks_by_kind.items() if masks.logits.numel()}
 
     def _refined(self, standardised: Tensor, latents: Tensor) -> Tensor:
-        refined: Tensor = self.refinement(self.decoder, standardised, latents, self.log_variance_x.exp())
-        return refined
+        variance_x = self.log_variance_x.exp()
+        return self.refinement(self.decoder, standardised, latents, variance_x)  # type: ignore[no-any-return]
 
     def _inputs(self, past: Tensor | None, actions: Tensor | None) -> Tensor:
         """Concatenate past latents and standardised actions, the inputs of the transition networks."""
@@ -328,45 +397,4 @@ class SparseVAE(Representation):
         return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 
     def _joint_mask(self, masks: Masks) -> Tensor | None:
-        """Concatenate the masks of past latents and actions, as their inputs are; None if all edges are present."""
-        pairs = [(masks.past, self.past_masks), (masks.actions, self.action_masks)]
-        pairs = [(mask, edges) for mask, edges in pairs if edges.logits.numel()]
-        if all(mask is None for mask, _ in pairs):
-            return None
-        n_rows = next((mask.shape[0] for mask, _ in pairs if mask is not None and mask.dim() == 3), None)
-        return torch.cat([_expanded(mask, edges, n_rows) for mask, edges in pairs], dim=-1)
-
-
-def _expanded(mask: Tensor | None, edges: EdgeMasks, n_rows: int | None) -> Tensor:
-    mask = torch.ones_like(edges.logits) if mask is None else mask
-    return mask.expand(n_rows, -1, -1) if n_rows is not None and mask.dim() == 2 else mask
-
-
-def _mlp(n_inputs: int, n_outputs: int, config: TrainingConfig, generator: torch.Generator) -> MLP:
-    return MLP(n_inputs, n_outputs, config.width, config.depth, generator, config.skip)
-
-
-def _parameter_or_buffer(values: Tensor, learned: bool) -> Tensor:
-    return nn.Parameter(values) if learned else nn.Buffer(values)
-
-
-def _require_shapes(model: SparseVAE) -> None:
-    x = model.x_mean.new_zeros(2, model.shape.n_observed)
-    z = x.new_zeros(2, model.shape.n_latents)
-    for role, network, inputs, n_outputs in (
-        ("encoder", model.encoder, x, model.shape.n_latents),
-        ("decoder", model.decoder, z, model.shape.n_observed),
-    ):
-        try:
-            with torch.no_grad():
-                output_shape = tuple(network(inputs).shape)
-        except RuntimeError as error:
-            if out_of_memory(error):
-                raise
-            raise TrainingError(
-                f"the {role} can't take inputs of shape {tuple(inputs.shape)} ({one_line(error, 200)})"
-            ) from error
-        if output_shape != (2, n_outputs):
-            raise TrainingError(
-                f"the {role} maps {tuple(inputs.shape)} to {output_shape}; it must map to (2, {n_outputs})"
-            )
+        return joint_mask([(masks.past, self.past_masks), (masks.actions, self.action_masks)])

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from estimation.device import CPU_FLOAT32
 from estimation.models.networks import NEGATIVE_SLOPE
+from estimation.models.splines import RationalQuadraticSpline
 
 __all__ = ["TransitionNetworks", "TransitionResidual"]
 
@@ -32,15 +33,21 @@ _MAX_EXPONENT = 40.0
 
 @dataclass(frozen=True)
 class TransitionResidual:
-    """The residual of the transition, z^t - E[z^t | z^(t-1), a], and its predicted scale.
+    """The residual of the transition, and the distribution that the transition predicts for it.
 
     Attributes:
-        value: Residuals, shape (B, n).
-        scale: Standard deviations of p(z^t | z^(t-1), a), shape (B, n).
+        value: Residuals, shape (B, n): z^t minus its mean given z^(t-1) and a, or with a spline minus its location.
+        scale: Standard deviations of p(z^t | z^(t-1), a), shape (B, n), or with a spline its unit.
+        log_factor: Logarithm of the factor of the variance that depends on past and actions, shape (B, n): the variance
+            is that of the latent times this factor. None if the variance does not depend on them.
+        spline: Splines that map residuals in units of their scale to standard normal variables, for a batch of shape
+            (n, B); None if residuals are Gaussian.
     """
 
     value: Tensor
     scale: Tensor
+    log_factor: Tensor | None = None
+    spline: RationalQuadraticSpline | None = None
 
 
 class TransitionNetworks(nn.Module):
@@ -92,6 +99,24 @@ class TransitionNetworks(nn.Module):
             with torch.no_grad():
                 for bias in self.biases[:-1]:
                     bias.uniform_(-math.pi, math.pi, generator=generator)
+
+    @torch.no_grad()
+    def zero_outputs_(self, first: int) -> None:
+        """Set every function's outputs from number ``first`` on to zero for all inputs, in place."""
+        bumps = self.bumps.view(*self.bumps.shape[:2], self.n_latents, self.n_outputs)
+        for parameter in (self.weights[-1], self.biases[-1], bumps):
+            parameter[..., first:] = 0
+
+    @torch.no_grad()
+    def add_zero_output_(self) -> None:
+        """Give every function one more output, zero for all inputs, in place."""
+        weight, bias = self.weights[-1], self.biases[-1]
+        self.weights[-1] = nn.Parameter(torch.cat([weight, torch.zeros_like(weight[..., :1])], dim=-1))
+        self.biases[-1] = nn.Parameter(torch.cat([bias, torch.zeros_like(bias[..., :1])], dim=-1))
+        bumps = self.bumps.view(*self.bumps.shape[:2], self.n_latents, self.n_outputs)
+        extended = torch.cat([bumps, torch.zeros_like(bumps[..., :1])], dim=-1)
+        self.bumps = nn.Parameter(extended.flatten(2))
+        self.n_outputs += 1
 
     def forward(self, inputs: Tensor, masks: Tensor | None = None) -> Tensor:
         """Evaluate all functions.

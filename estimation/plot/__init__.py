@@ -8,6 +8,7 @@ module            contents
 ``marks``         marks in the cells of a matrix and their legend, shared by two modules
 ``entanglement``  `plot_comparison`: predicted and learned entanglement
 ``graphs``        `plot_graphs`: the true and the learned graph
+``influence``     `plot_influence`: the margin of every action, with its interval
 ``latents``       `plot_latents`: true against learned latents
 ``training``      `plot_training`, `plot_edge_probabilities`: loss and edges over the training steps
 ``selection``     `plot_selection`: ELBO, stability and score of every setting
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 from estimation.plot.entanglement import plot_comparison
 from estimation.plot.graphs import plot_graphs
+from estimation.plot.influence import plot_influence
 from estimation.plot.latents import plot_latents
 from estimation.plot.reproduction import plot_reproduction
 from estimation.plot.selection import plot_selection
@@ -32,6 +34,7 @@ __all__ = [
     "plot_comparison",
     "plot_edge_probabilities",
     "plot_graphs",
+    "plot_influence",
     "plot_latents",
     "plot_reproduction",
     "plot_scores",

@@ -15,6 +15,12 @@ module            contents
 
 from __future__ import annotations
 
-from estimation.report.html import comparison_page, evaluation_page, training_page, verification_page
+from estimation.report.html import (
+    comparison_page,
+    evaluation_page,
+    influence_page,
+    training_page,
+    verification_page,
+)
 
-__all__ = ["comparison_page", "evaluation_page", "training_page", "verification_page"]
+__all__ = ["comparison_page", "evaluation_page", "influence_page", "training_page", "verification_page"]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from estimation.evaluation.scores import Evaluation
     from estimation.evaluation.verification import Verification
     from estimation.history import History
+    from estimation.influence.result import InfluenceTest
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
     from identify.graph import CausalGraph
@@ -33,6 +34,7 @@ __all__ = [
     "draw_edges",
     "draw_graph",
     "draw_graphs",
+    "draw_influence",
     "draw_latents",
     "draw_models",
     "draw_training",
@@ -287,6 +289,18 @@ def draw_verification(verification: Verification) -> Picture:
     figure = Figure(figsize=size, layout="constrained")
     plot_verification(verification, ax=figure.subplots())
     return Picture(figure_svg(figure, "verification"), verification.summary, wide=runs > _MAX_NARROW_RUNS)
+
+
+@own_style()
+def draw_influence(test: InfluenceTest) -> Picture:
+    """Draw the margin of every action with its confidence interval."""
+    from matplotlib.figure import Figure
+
+    from estimation.plot import plot_influence
+
+    figure = Figure(figsize=(6.4, min(1.4 + 0.28 * len(test), 14.0)), layout="constrained")
+    plot_influence(test, ax=figure.subplots())
+    return Picture(figure_svg(figure, "influence"), test.summary, wide=False)
 
 
 def _figure_of_graphs(*graphs: CausalGraph, panels: int = 2) -> Figure:

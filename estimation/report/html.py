@@ -12,18 +12,22 @@ from estimation.report.figures import (
     draw_edges,
     draw_graph,
     draw_graphs,
+    draw_influence,
     draw_latents,
     draw_models,
     draw_training,
     draw_verification,
 )
 from estimation.report.rows import (
+    INFLUENCE_COLUMNS,
     LATENT_COLUMNS,
     TRUST_COLUMNS,
     Facts,
     dense_facts,
     distance_facts,
     elbo_facts,
+    influence_facts,
+    influence_rows,
     latent_rows,
     score_facts,
     training_facts,
@@ -34,22 +38,34 @@ from estimation.report.sentences import (
     BETWEEN_MODELS,
     CAUTION,
     ENTANGLEMENT,
+    INFLUENCE,
     NO_GRAPH,
     SCORES,
     TRUST,
     UNKNOWN,
+    certified_sentences,
 )
 from identify.report.html import finalized
+from identify.report.sentences import CONDITION_COLUMNS, condition_cells
 
 if TYPE_CHECKING:
     from estimation.dataset.dataset import Dataset
+    from estimation.evaluation.certified import CertifiedEntanglement
     from estimation.evaluation.comparison import Comparison
     from estimation.evaluation.scores import Evaluation
     from estimation.evaluation.verification import Verification
+    from estimation.influence.result import InfluenceTest
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
 
-__all__ = ["Section", "comparison_page", "evaluation_page", "training_page", "verification_page"]
+__all__ = [
+    "Section",
+    "comparison_page",
+    "evaluation_page",
+    "influence_page",
+    "training_page",
+    "verification_page",
+]
 
 _TEMPLATE = "report.html.jinja"
 # of a longer table, the page shows this many rows and the number of the others
@@ -120,13 +136,16 @@ def training_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation | N
     return _render(f"Trained on {name}", _headline(model, outcome), sections)
 
 
-def evaluation_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> str:
+def evaluation_page(
+    model: TrainedModel, dataset: Dataset, outcome: Evaluation, certified: CertifiedEntanglement | None = None
+) -> str:
     """Return the page of the evaluation of a trained model.
 
     Args:
         model: The trained model.
         dataset: The data that ``outcome`` was measured on.
         outcome: Result of `estimation.evaluation.evaluate`.
+        certified: Result of `estimation.evaluation.certified.certify`, or None.
 
     Returns:
         HTML without external links, with all names escaped.
@@ -146,6 +165,7 @@ def evaluation_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation) 
     where = f"{len(dataset)} samples of {dataset.name or 'your data'}"
     sections = [
         _result_section(model, outcome, [("measured on", where), *elbo_facts(outcome.negative_elbo)]),
+        *([] if certified is None else [_certified_section(certified)]),
         *_ground_truth_sections(model, dataset, outcome),
         _training_section(model, dataset.notes),
     ]
@@ -238,6 +258,31 @@ def verification_page(verification: Verification) -> str:
     return _render("Verification of several runs", verification.summary, [section, between_runs])
 
 
+def influence_page(name: str, test: InfluenceTest) -> str:
+    """Return the page of the test of influence.
+
+    Args:
+        name: Name of the model.
+        test: Result of `estimation.influence.test_influence`.
+
+    Returns:
+        HTML without external links, with all names escaped.
+    """
+    rows = influence_rows(test)
+    section = Section(
+        heading=name,
+        verdict=test.summary,
+        is_confirmed=len(test.sufficient) == len(test),
+        paragraphs=(INFLUENCE,),
+        facts=tuple(influence_facts(test)),
+        figures=(draw_influence(test),),
+        columns=INFLUENCE_COLUMNS,
+        rows=tuple(rows[:_MAX_ROWS]),
+        notes=(*_omission_note(len(rows), "actions"), *test.notes),
+    )
+    return _render("Sufficient influence in held-out data", test.summary, [section])
+
+
 def _result_section(model: TrainedModel, outcome: Evaluation | None, facts: Facts) -> Section:
     scored = outcome is not None and outcome.scores is not None
     comparison = None if outcome is None else outcome.comparison
@@ -256,6 +301,15 @@ def _result_section(model: TrainedModel, outcome: Evaluation | None, facts: Fact
         figures=(figure,) if has_graph else (),
         notes=(CAUTION if has_graph else NO_GRAPH.format(method=model.method),),
         graph=repr(model.sparse_graph) if has_graph else "",
+    )
+
+
+def _certified_section(certified: CertifiedEntanglement) -> Section:
+    return Section(
+        heading="What is proved for these mechanisms",
+        paragraphs=tuple(certified_sentences(certified)),
+        columns=CONDITION_COLUMNS,
+        rows=tuple(condition_cells(certified.verdict)),
     )
 
 
@@ -304,11 +358,11 @@ def _latent_table(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _omission_note(n_rows: int) -> tuple[str, ...]:
+def _omission_note(n_rows: int, what: str = "latents") -> tuple[str, ...]:
     n_omitted = n_rows - _MAX_ROWS
     if n_omitted <= 0:
         return ()
-    return (f"{n_omitted} more latents are omitted here; the JSON output contains them all.",)
+    return (f"{n_omitted} more {what} are omitted here; the JSON output contains them all.",)
 
 
 def _headline(model: TrainedModel, outcome: Evaluation | None) -> str:

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from estimation.evaluation.comparison import Comparison
     from estimation.evaluation.scores import Evaluation
     from estimation.evaluation.verification import Verification
+    from estimation.influence.result import InfluenceTest
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
     from identify.graph import CausalGraph
 
 __all__ = [
+    "INFLUENCE_COLUMNS",
     "LATENT_COLUMNS",
     "TRUST_COLUMNS",
     "Facts",
@@ -28,6 +30,8 @@ __all__ = [
     "distance_facts",
     "elbo_facts",
     "graph_record",
+    "influence_facts",
+    "influence_rows",
     "latent_rows",
     "score_facts",
     "training_facts",
@@ -42,6 +46,8 @@ Facts = list[tuple[str, str]]
 LATENT_COLUMNS = ("latent", "learned as", "may mix with", "mixes with", "outcome")
 
 TRUST_COLUMNS = ("latent", "may mix with", "confirmed by", "correlation", "strongest extra", "outcome")
+
+INFLUENCE_COLUMNS = ("action", "moves", "influence", "p", "margin", "moved least")
 
 _MATRICES = {"actions": "G^a", "past": "G^z"}
 
@@ -108,6 +114,32 @@ def trust_rows(verification: Verification) -> list[tuple[str, ...]]:
             f"{latent.verdict}: mixes with {listed(latent.extra)}" if latent.extra else latent.verdict,
         )
         for latent in verification.latents
+    ]
+
+
+def influence_rows(test: InfluenceTest) -> list[tuple[str, ...]]:
+    """Return the verdict on every action, in the order of `INFLUENCE_COLUMNS`."""
+    return [
+        (
+            action.action,
+            listed(action.children) or "nothing",
+            action.verdict,
+            f"{action.p_value:.2g}",
+            "{:.3g} ({:.3g} to {:.3g})".format(action.margin, *action.interval) if action.tests else "",
+            action.limit or action.least_moved,
+        )
+        for action in test.values()
+    ]
+
+
+def influence_facts(test: InfluenceTest) -> Facts:
+    """Return what the test was made with, and the p-value of all actions together."""
+    return [
+        ("held-out rows", f"{test.n_rows:,}"),
+        ("level", f"{test.level:g}"),
+        ("tolerance", f"{test.tolerance:g}"),
+        ("p-value that influence fails for some action", f"{test.p_value:.2g}"),
+        ("joint influence", f"{test.joint.status}: {test.joint.answer.reason}"),
     ]
 
 

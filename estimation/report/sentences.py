@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-__all__ = ["BETWEEN_MODELS", "CAUTION", "ENTANGLEMENT", "NO_GRAPH", "SCORES", "TRUST", "UNKNOWN"]
+from typing import TYPE_CHECKING
+
+from identify.report.sentences import guarantee_sentences, influence_sentence
+
+if TYPE_CHECKING:
+    from estimation.evaluation.certified import CertifiedEntanglement
+
+__all__ = [
+    "BETWEEN_MODELS",
+    "CAUTION",
+    "ENTANGLEMENT",
+    "INFLUENCE",
+    "NO_GRAPH",
+    "SCORES",
+    "TRUST",
+    "UNKNOWN",
+    "certified_sentences",
+]
 
 SCORES = (
     "MCC: mean absolute correlation between each true latent and the learned latent matched to it. R: multiple "
@@ -21,6 +38,14 @@ BETWEEN_MODELS = (
     "only those latents of the second that the first model's own graph allows. Agreement is evidence, not proof: two "
     "models can be wrong in the same way."
 )
+INFLUENCE = (
+    "Influence is sufficient if every action moves its latents in enough different ways; for actions that move them in "
+    "proportion, the theory promises nothing. The p-value is that of the hypothesis that influence fails, so that a "
+    "small one is evidence for influence. The margin is the effect on the direction of the latents that is moved "
+    "least, in units of its noise: the smaller it is, the more data a model needs to tell these latents apart. "
+    "All of this concerns the learned graph: where influence fails in the truth, a sparser graph in which it holds may "
+    "have been learned."
+)
 TRUST = (
     "The run with the best held-out ELBO is compared with every other run. If both runs have learned the ground truth, "
     "each latent depends on only those latents of the other run that the learned graph allows it to mix with. The "
@@ -36,3 +61,13 @@ CAUTION = (
     "The edges are the strongest ones within the budget and are not tested individually; other budgets give other "
     "graphs."
 )
+
+
+def certified_sentences(certified: CertifiedEntanglement) -> list[str]:
+    """Return what is proved for the mechanisms, and how the learned entanglement compares with it, in sentences."""
+    verdict = certified.verdict
+    sentences = [f"For these mechanisms: {verdict.headline}", influence_sentence(verdict)]
+    sentences += guarantee_sentences(verdict)
+    if certified.comparison is not None:
+        sentences.append(f"Learned entanglement against this guarantee: {certified.comparison.verdict}")
+    return sentences

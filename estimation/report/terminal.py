@@ -9,30 +9,43 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from estimation.report.rows import (
+    INFLUENCE_COLUMNS,
     LATENT_COLUMNS,
     TRUST_COLUMNS,
     Facts,
     dense_facts,
     distance_facts,
     elbo_facts,
+    influence_facts,
+    influence_rows,
     latent_rows,
     score_facts,
     training_facts,
     trust_rows,
     verification_facts,
 )
-from estimation.report.sentences import UNKNOWN
+from estimation.report.sentences import UNKNOWN, certified_sentences
 from identify.report.line import Line
+from identify.report.sentences import CONDITION_COLUMNS, condition_cells
 
 if TYPE_CHECKING:
     from estimation.config.sparse_columns import SparseColumns
+    from estimation.evaluation.certified import CertifiedEntanglement
     from estimation.evaluation.comparison import Comparison
     from estimation.evaluation.scores import Evaluation
     from estimation.evaluation.verification import Verification
+    from estimation.influence.result import InfluenceTest
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
 
-__all__ = ["show_comparison", "show_evaluation", "show_training", "show_verification"]
+__all__ = [
+    "show_certified",
+    "show_comparison",
+    "show_evaluation",
+    "show_influence",
+    "show_training",
+    "show_verification",
+]
 
 _MAX_ROWS = 30
 
@@ -95,6 +108,23 @@ def show_evaluation(name: str, outcome: Evaluation) -> RenderableType:
     return Group(*parts)
 
 
+def show_certified(certified: CertifiedEntanglement) -> RenderableType:
+    """Return what is proved to be guaranteed, its conditions, and whether the learned entanglement agrees.
+
+    Args:
+        certified: Result of `estimation.evaluation.certified.certify`.
+    """
+    parts: list[RenderableType] = [Line("")]
+    parts += [Line(text, style="bold") for text in certified_sentences(certified)[:1]]
+    parts += [Line(text) for text in certified_sentences(certified)[1:]]
+    table = Table(header_style="bold")
+    for column in CONDITION_COLUMNS:
+        table.add_column(column, overflow="fold")
+    for row in condition_cells(certified.verdict):
+        table.add_row(*(Line(cell) for cell in row))
+    return Group(*parts, table)
+
+
 def show_comparison(
     names: tuple[str, str],
     comparison: Comparison,
@@ -142,6 +172,24 @@ def show_verification(verification: Verification) -> RenderableType:
     )
 
 
+def show_influence(name: str, test: InfluenceTest) -> RenderableType:
+    """Return the test of influence: summary, and the verdict on every action.
+
+    Args:
+        name: Names of model and data.
+        test: Result of `estimation.influence.test_influence`.
+    """
+    holds = len(test.sufficient) == len(test)
+    mark, style = ("✓", "bold green") if holds else ("◑", "bold yellow")
+    return Group(
+        Line(name),
+        Line(f"{mark} {test.summary}", style=style),
+        _facts_table(influence_facts(test)),
+        *_table(INFLUENCE_COLUMNS, influence_rows(test), "actions"),
+        *(Line(f"note: {note}") for note in test.notes),
+    )
+
+
 def _verdict(comparison: Comparison | None) -> list[RenderableType]:
     if comparison is None:
         return []
@@ -163,7 +211,9 @@ def _latent_table(comparison: Comparison) -> list[RenderableType]:
     return _table(LATENT_COLUMNS, [row.cells() for row in latent_rows(comparison)])
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[RenderableType]:
+def _table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], what: str = "latents"
+) -> list[RenderableType]:
     """Return a table of the first rows and, if it omits some, a line with their number."""
     table = Table(header_style="bold")
     for column in columns:
@@ -173,5 +223,5 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Render
     n_omitted = len(rows) - _MAX_ROWS
     if n_omitted <= 0:
         return [table]
-    note = f"{n_omitted} more latents are omitted here; --json contains them all."
+    note = f"{n_omitted} more {what} are omitted here; --json contains them all."
     return [table, Line(note, style="dim")]

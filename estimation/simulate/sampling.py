@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -16,15 +16,17 @@ from estimation.dataset.dataset import Dataset
 from estimation.device import default_modes
 from estimation.exceptions import ConfigError
 from estimation.simulate import published_processes
+from estimation.simulate.actions import ActionChoice, sample_actions
 from estimation.simulate.decoders import Balls, LeakyMLP, Polynomial, Standardised, decode_in_chunks
+from estimation.simulate.densities import DensityMechanism
 from estimation.simulate.mechanisms import Mechanism, interventions, sines
 from identify.graph import CausalGraph
+from identify.mechanisms.model import Mechanisms
 from identify.names import quoted
 
 __all__ = ["SPLITS", "published", "simulate"]
 
 Split = Literal["train", "valid", "test"]
-Actions = Literal["uniform", "normal", "interventions"]
 DecoderName = Literal["mlp", "polynomial", "balls"]
 Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -38,6 +40,8 @@ _NOISE = 0.01
 _N_CALIBRATION = 20_000
 # all pixels share one scale, so that fewer images give the same precision
 _N_CALIBRATION_IMAGES = 2_000
+# integrating a density takes about 0.1 ms
+_N_CALIBRATION_DENSITIES = 5_000
 _N_LAYERS = 4
 
 
@@ -92,7 +96,7 @@ def published(
 
 @default_modes
 def simulate(
-    name_or_graph: str | CausalGraph,
+    name_or_graph: str | CausalGraph | Mechanisms,
     n_samples: int,
     seed: int = 0,
     split: Split = "train",
@@ -101,7 +105,7 @@ def simulate(
     decoder: DecoderName | nn.Module | DecoderFactory = "mlp",
     n_observed: int | None = None,
     n_steps: int | None = None,
-    actions: Actions | Callable[[int, np.random.Generator], Array] = "uniform",
+    actions: ActionChoice = "uniform",
     noise: float = _NOISE,
     variance: float | None = None,
     density: float | None = None,
@@ -112,19 +116,26 @@ def simulate(
     The seed fixes the process: the graph where it is random, the coefficients and the decoder. Splits are different
     samples of the same process, with different actions; all are standardised with the same mean and scale.
 
+    Mechanisms give the latents any conditional densities, so that causes may change variances and shapes as well as
+    means. Latents are then quantiles of their densities at uniform random numbers, with cumulative distribution
+    functions accurate to 1e-5; the graph is the one that the mechanisms imply.
+
     Args:
-        name_or_graph: Name of a published process, or a graph.
+        name_or_graph: Name of a published process, a graph, or mechanisms with at most one lag.
         n_samples: N, the number of samples.
         seed: Seed of the process.
         split: ``"train"``, ``"valid"`` or ``"test"``: different samples of the same process.
         mechanism: A `Mechanism`, or a function of (graph, generator) that returns one. By default the published
-            mechanism for a name, sums of sines of the parents for a graph, and shifts for interventions.
+            mechanism for a name, sums of sines of the parents for a graph, and shifts for interventions. Not with
+            mechanisms as the process.
         decoder: ``"mlp"`` (random, injective), ``"polynomial"``, ``"balls"`` (coloured balls on images of 32 x 32;
             requires an even number of latents), a module, or a function of (n_latents, generator) that returns one.
         n_observed: Number of observed dimensions d_x; by default twice the number of latents.
         n_steps: T, the number of time steps; by default 2 with a past and 1 without.
-        actions: ``"uniform"`` on [-2, 2], ``"normal"``, ``"interventions"`` (one indicator for each action, of which
-            at most one is 1; no action in a fraction 1 / (m + 1) of the samples), or a function of (N, generator).
+        actions: ``"uniform"`` on [-2, 2], or on the values of an action that the mechanisms give values; ``"normal"``;
+            ``"interventions"`` (one indicator for each action, of which at most one is 1; no action in a fraction
+            1 / (m + 1) of the samples); or a function of (N, generator). Actions are independent except in the last two
+            cases, and must take the values that the mechanisms give them.
         noise: Standard deviation of the observation noise, in units of a standardised dimension. The pixels of an
             image are standardised with a common scale.
         variance: Variance of the latents' noise; by default 1e-4, or 1 with interventions.
@@ -136,7 +147,9 @@ def simulate(
         (N, T, n), the true graph, and the true decoder, a torch module.
 
     Raises:
-        ConfigError: If an argument is unknown or out of its range, or the arguments don't fit each other.
+        ConfigError: If an argument is unknown or out of its range, the arguments don't fit each other, or a density of
+            the mechanisms has no finite integral.
+        UndecidedError: If an edge of the graph that the mechanisms imply is undecided.
 
     Example:
         >>> graph = CausalGraph(Gz=[[1, 0], [1, 1]], Ga=[[1], [0]])
@@ -154,7 +167,7 @@ def simulate(
     # the seed and the name of the split give a generator that differs from those of the process and of other splits
     generator = np.random.default_rng([seed, zlib.crc32(split.encode())])
     calibration = np.random.default_rng([seed, zlib.crc32(b"calibration")])
-    count = _N_CALIBRATION_IMAGES if _returns_images(process.decoder) else _N_CALIBRATION
+    count = _calibration_size(process)
     sampled_actions = _sample_actions(process, actions, count, steps, calibration)
     reference = _roll_out(process.mechanism, count, steps, sampled_actions, calibration)
     standardised = _standardise(process.decoder, decode_in_chunks(process.decoder, reference))
@@ -172,12 +185,13 @@ class _Process:
 
     name: str
     graph: CausalGraph
-    mechanism: Mechanism
+    mechanism: Mechanism | DensityMechanism
     decoder: nn.Module
+    action_values: dict[str, Array] = field(default_factory=dict)
 
 
 def _process(
-    source: str | CausalGraph,
+    source: str | CausalGraph | Mechanisms,
     seed: int,
     mechanism: Mechanism | MechanismFactory | None,
     decoder: DecoderName | nn.Module | DecoderFactory,
@@ -191,6 +205,8 @@ def _process(
     if not isinstance(source, str):
         if density is not None or graph_seed is not None:
             raise ConfigError("density and graph_seed are for random graphs; this graph is given")
+        if isinstance(source, Mechanisms):
+            return _densities(source, mechanism, decoder, n_observed, variance, generator)
         resolved = _mechanism(mechanism, None, source, actions, variance, generator)
         return _Process("", source, resolved, _decoder(decoder, source.n_latents, n_observed, generator))
     if source.endswith("Random") and graph_seed is None:
@@ -203,6 +219,27 @@ def _process(
         return _Process(source, process.graph, resolved, process.decoder)
     other_decoder = _decoder(decoder, process.graph.n_latents, n_observed, generator)
     return _Process(source, process.graph, resolved, other_decoder)
+
+
+def _densities(
+    source: Mechanisms,
+    mechanism: Mechanism | MechanismFactory | None,
+    decoder: DecoderName | nn.Module | DecoderFactory,
+    n_observed: int | None,
+    variance: float | None,
+    generator: np.random.Generator,
+) -> _Process:
+    if mechanism is not None or variance is not None:
+        raise ConfigError(
+            "mechanism and variance are for names and graphs; the densities of mechanisms are given"
+        )
+    values = {
+        action.name: np.array([float(value) for value in numbers])
+        for action, numbers in source.action_values.items()
+    }
+    densities = DensityMechanism(source)
+    built_decoder = _decoder(decoder, densities.graph.n_latents, n_observed, generator)
+    return _Process("", densities.graph, densities, built_decoder, values)
 
 
 def _mechanism(
@@ -260,7 +297,7 @@ def _steps(graph: CausalGraph, n_steps: int | None) -> int:
 
 def _sample_actions(
     process: _Process,
-    choice: object,
+    choice: ActionChoice,
     n_samples: int,
     steps: int,
     generator: np.random.Generator,
@@ -269,25 +306,20 @@ def _sample_actions(
     if not m:
         return None
     rows = n_samples * max(steps - 1, 1)
-    if choice == "uniform":
-        actions = generator.uniform(-2, 2, (rows, m))
-    elif choice == "normal":
-        actions = generator.normal(size=(rows, m))
-    elif choice == "interventions":
-        actions = np.eye(m + 1)[generator.integers(0, m + 1, rows)][:, 1:]
-    elif callable(choice):
-        actions = np.asarray(choice(rows, generator), dtype=float)
-        if actions.shape != (rows, m):
-            raise ConfigError(f"the sampled actions have shape {actions.shape}; this graph needs {(rows, m)}")
-    else:
-        raise ConfigError(f"actions are {choice!r}; give 'uniform', 'normal', 'interventions' or a function")
+    actions = sample_actions(choice, rows, process.graph.actions, generator, process.action_values)
     return actions.reshape(n_samples, steps - 1, m) if steps > 2 else actions
 
 
 def _roll_out(
-    mechanism: Mechanism, n_samples: int, steps: int, actions: Array | None, generator: np.random.Generator
+    mechanism: Mechanism | DensityMechanism,
+    n_samples: int,
+    steps: int,
+    actions: Array | None,
+    generator: np.random.Generator,
 ) -> Float32:
     if steps == 1:
+        if isinstance(mechanism, DensityMechanism):
+            return mechanism.sample_step(n_samples, actions, generator)[:, None].astype(np.float32)
         if actions is None:
             # these latents have neither a past nor actions
             return generator.normal(size=(n_samples, 1, mechanism.graph.n_latents)).astype(np.float32)
@@ -306,6 +338,12 @@ def _standardise(decoder: nn.Module, clean: Float32) -> Standardised:
         scale = np.full_like(scale, np.sqrt(np.mean(scale**2)))
     # a constant dimension keeps its scale
     return Standardised(decoder, mean, np.where(scale > 0, scale, 1).astype(np.float32))
+
+
+def _calibration_size(process: _Process) -> int:
+    if _returns_images(process.decoder):
+        return _N_CALIBRATION_IMAGES
+    return _N_CALIBRATION_DENSITIES if isinstance(process.mechanism, DensityMechanism) else _N_CALIBRATION
 
 
 def _returns_images(decoder: nn.Module) -> bool:

@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError
@@ -159,6 +159,14 @@ def read_folder(
     return manifest["content"], _read_tensors(place / name, manifest["sha256"])
 
 
+@runtime_checkable
+class _Adaptable(Protocol):
+    """A model whose tensors can take other shapes in training."""
+
+    def adapt_to_(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the shapes of stored tensors, in place, as far as training could have given them to the model."""
+
+
 def load_state(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
     """Load tensors into a model.
 
@@ -170,6 +178,8 @@ def load_state(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> N
     Raises:
         CheckpointError: If a tensor is missing, superfluous, or of another shape or type; the message names it.
     """
+    if isinstance(model, _Adaptable):
+        model.adapt_to_(tensors)
     own = model.state_dict()
     for name in sorted(own.keys() ^ tensors.keys()):
         problem = "is missing" if name in own else "is not one of the model's"

@@ -1,29 +1,30 @@
 """`fit`: from a dataset and a configuration to a trained model.
 
-========================  ==============================================================================
-module                    contents
-========================  ==============================================================================
-``loop``                  `fit`: the training loop, the same for all methods
-``procedure``             `Procedure`: the interface between the loop and a method
-``baseline_procedure``    training of a baseline
-``sparse_vae_procedure``  training of the sparse VAE
-``requirements``          checks of the settings against the data, and of the loss
-``plan``                  stages, learning rates and the edge budget at every step
-``starts``                random starts: short runs, of which the best is continued
-``schedules``             learning rates as factors of the highest rate
-``batches``               batches of a dataset as tensors
-``optimisers``            the optimisers by name
-``soap``                  SOAP for many small matrices
-``optimiser_states``      stored states of optimisers, checked before they are loaded
-``sparsity``              penalty, constraint, or projection onto a budget of edges
-``encodings``             training rows, encoded once
-``unmixing_round``        change to the basis with the sparsest mechanisms, and keep the strongest edges
-``transition_fitting``    fitting of the transition networks to fixed encodings
-``post_training``         refinement after the last step
-``flow_fitting``          fitting of the flow, a nonlinear correction of the latents
-``checkpointing``         the state of an unfinished run
-``progress``              the progress bar
-========================  ==============================================================================
+=========================  ==============================================================================
+module                     contents
+=========================  ==============================================================================
+``loop``                   `fit`: the training loop, the same for all methods
+``procedure``              `Procedure`: the interface between the loop and a method
+``baseline_procedure``     training of a baseline
+``sparse_vae_procedure``   training of the sparse VAE
+``requirements``           checks of the settings against the data, and of the loss
+``plan``                   stages, learning rates and the edge budget at every step
+``starts``                 random starts: short runs, of which the best is continued
+``schedules``              learning rates as factors of the highest rate
+``batches``                batches of a dataset as tensors
+``optimisers``             the optimisers by name
+``soap``                   SOAP for many small matrices
+``optimiser_states``       stored states of optimisers, checked before they are loaded
+``sparsity``               penalty, constraint, or projection onto a budget of edges
+``encodings``              training rows, encoded once
+``unmixing_round``         change to the basis with the sparsest mechanisms, and keep the strongest edges
+``distributional_change``  what actions change in distributions of latents whose means they don't move
+``transition_fitting``     fitting of the transition networks to fixed encodings
+``post_training``          refinement after the last step
+``flow_fitting``           fitting of the flow, a nonlinear correction of the latents
+``checkpointing``          the state of an unfinished run
+``progress``               the progress bar
+=========================  ==============================================================================
 """
 
 from estimation.history import History, Record

@@ -153,6 +153,7 @@ def restore_into(state: State, procedure: Procedure) -> None:
             if name.startswith(prefix)
         }
         load_state(module, with_current_names(tensors), "the state of the run")
+    procedure.renew_optimisers()
     optimisers = procedure.optimisers
     if len(state.optimisers) != len(optimisers):
         raise CheckpointError(

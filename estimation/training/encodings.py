@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from estimation.models.flow import ResidualFlow
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 
@@ -58,6 +59,17 @@ class Encodings:
             observations.append(x)
         actions = batches.rows(rows).actions
         return cls(torch.cat(means), torch.cat(factors), actions, torch.cat(observations))
+
+    @torch.no_grad()
+    def after(self, flow: ResidualFlow) -> Encodings:
+        """Return the encodings after a flow on the latents, which maps covariances by its Jacobian at the means."""
+        latents, factors = [], []
+        for start in range(0, len(self.latents), _CHUNK):
+            means, roots = self.latents[start : start + _CHUNK], self.factors[start : start + _CHUNK]
+            corrected, jacobian, _ = flow.with_jacobian(means.flatten(0, 1))
+            latents.append(corrected.view_as(means))
+            factors.append((jacobian @ roots.flatten(0, 1)).view_as(roots))
+        return replace(self, latents=torch.cat(latents), factors=torch.cat(factors))
 
     def active_latents(self) -> Tensor:
         """Return which latents are active, shape (n,): those whose means vary by more than their posterior variance.

@@ -3,12 +3,13 @@
 With y = h(z) for the flow h, the encoded latents z of a row, and f the mean of the transition, ::
 
     r = y^t - f(y^(t-1), a)             residual of the transition
-    v_i = own_i + share_i s_i           its variance: noise of the latent, and
+    v_i = own_i exp(g_i) + share_i s_i  its variance: noise of the latent, state-dependent if g is profiled, and
     s_i = sum over t of (J S J^T)_ii    uncertainty of the latents, S the posterior's covariance, J the Jacobian of h
 
     loss = sum_i (log v_i + r_i^2 / v_i) / 2  -  sum over t of log |det J|  ( + |y^0|^2 / 2 with a past )
 
-which is the negative log-likelihood of z, up to a constant. Encodings far from the mean are less certain than those
+which is the negative log-likelihood of z, up to a constant; with the noise of `estimation.models.noise`, r / sqrt(v)
+follows the density of the spline instead of the Gaussian. Encodings far from the mean are less certain than those
 near it. One variance for all rows would therefore reward a flow that makes all encodings equally uncertain.
 """
 
@@ -21,7 +22,9 @@ from torch import Tensor, nn
 
 from estimation.config.training import TrainingConfig
 from estimation.device import CPU_FLOAT32
+from estimation.models.elbo import spline_misfit
 from estimation.models.sparse_vae import SparseVAE
+from estimation.models.transitions import TransitionResidual
 from estimation.training.encodings import Encodings
 from estimation.training.transition_fitting import TransitionFitter
 
@@ -44,6 +47,10 @@ def fit_flow_(model: SparseVAE, encodings: Encodings, config: TrainingConfig, st
     """
     fitter = TransitionFitter(model, encodings, step)
     noise = _Noise(model.shape.n_latents).to(encodings.latents)
+    flexible = model.noise is not None and model.noise.active
+    if flexible:
+        # the splines have been fitted to residuals in the unit of these variances
+        noise.own.data.copy_(model.log_variance_z)
 
     def misfit(rows: Tensor) -> Tensor:
         latents, factors = encodings.latents[rows], encodings.factors[rows]
@@ -51,12 +58,15 @@ def fit_flow_(model: SparseVAE, encodings: Encodings, config: TrainingConfig, st
         uncertainty = (jacobian @ factors.flatten(0, 1)).square().sum(-1).view_as(latents).sum(1)
         corrected = corrected.view_as(latents)
         residual = fitter.residual(corrected, rows)
-        loss: Tensor = noise(residual, uncertainty) - latents.shape[1] * log_det.mean()
+        log_factor = residual.log_factor if config.profiled or flexible else None
+        loss: Tensor = noise(residual, uncertainty, log_factor) - latents.shape[1] * log_det.mean()
         if model.shape.past:
             loss = loss + 0.5 * corrected[:, 0].square().sum(1).mean()
         return loss
 
     parameters = [*model.flow.parameters(), *model.networks.parameters(), *noise.parameters()]
+    if model.noise is not None and model.noise.active:
+        parameters.extend(model.noise.parameters())
     fitter.minimise_(misfit, parameters, config, _MAX_STEPS, _BATCH_SIZE)
 
 
@@ -69,8 +79,11 @@ class _Noise(nn.Module):
         self.own = nn.Parameter(torch.full((n_latents,), log_variance, **CPU_FLOAT32))
         self.share = nn.Parameter(torch.zeros(n_latents, **CPU_FLOAT32))
 
-    def forward(self, residual: Tensor, uncertainty: Tensor) -> Tensor:
-        """Return the negative log-likelihood of residuals, averaged over rows; both arguments have shape (B, n)."""
-        variance = self.own.exp() + self.share.exp() * uncertainty
-        loss: Tensor = 0.5 * (residual.square() / variance + variance.log()).sum(1).mean()
+    def forward(self, residual: TransitionResidual, uncertainty: Tensor, log_factor: Tensor | None) -> Tensor:
+        """Return the negative log-likelihood of residuals, averaged over rows; tensors have shape (B, n)."""
+        own = self.own if log_factor is None else self.own + log_factor
+        variance = own.exp() + self.share.exp() * uncertainty
+        loss: Tensor = 0.5 * (residual.value.square() / variance + variance.log()).sum(1).mean()
+        if residual.spline is not None:
+            loss = loss + spline_misfit(residual.spline, (residual.value / variance.sqrt())[None]).sum()
         return loss

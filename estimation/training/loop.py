@@ -19,6 +19,7 @@ from estimation.history import History, Record
 from estimation.trained import TrainedModel
 from estimation.training import checkpointing
 from estimation.training.baseline_procedure import BaselineProcedure
+from estimation.training.distributional_change import VARYING_NOTE
 from estimation.training.procedure import Initialisation, Procedure, StepLoss
 from estimation.training.progress import Advance, progress_line
 from estimation.training.requirements import require_finite
@@ -97,14 +98,24 @@ def fit(
     folder = None if checkpoint is None else Path(checkpoint)
     fingerprints = checkpointing.fingerprints(dataset, validation)
 
+    varying_variances = False
+
     def begin(start: int) -> Run:
-        initialisation = Initialisation(pairs, held_out, encoder, decoder, start)
+        initialisation = Initialisation(pairs, held_out, encoder, decoder, start, varying_variances)
         return Run(kind(settings, initialisation), settings, fingerprints)  # type: ignore[arg-type]
+
+    def revise(run: Run) -> Run | None:
+        nonlocal varying_variances
+        varying_variances = run.procedure.variances_change(run.step)
+        return begin(0) if varying_variances else None
 
     with thread_count(settings.threads):
         run = begin(0)
         if not (folder is not None and run.resume(folder)):
-            run = best_start(run, begin, run.procedure.n_starts, progress)
+            can_vary = run.procedure.can_vary_variances
+            run = best_start(run, begin, run.procedure.n_starts, progress, revise if can_vary else None)
+            if varying_variances:
+                run.history.notes.append(VARYING_NOTE)
             for record in run.history.records if on_record else ():
                 on_record(record)  # type: ignore[misc]
         run.train(progress, on_record, folder, checkpoint_every)

@@ -1,4 +1,5 @@
-"""Post-training refinement: Gauss-Newton steps on the encodings, and a flow that corrects the latents nonlinearly.
+"""Post-training refinement: Gauss-Newton steps on the encodings, flexible noise of the transition, and a flow that
+corrects the latents nonlinearly.
 
 Encoder and decoder stay as they are. The transition is fitted once more, to the corrected latents.
 """
@@ -6,25 +7,84 @@ Encoder and decoder stay as they are. The transition is fitted once more, to the
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from estimation.config.training import TrainingConfig
+from estimation.models.elbo import profiled_gaussian
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.training.flow_fitting import fit_flow_
+from estimation.training.transition_fitting import TransitionFitter
 from identify.exceptions import IdentifyError
 
-__all__ = ["NoActiveLatentsError", "Refinement", "apply_flow_", "refine_encodings_", "refinements"]
-
-Refinement = Callable[[SparseVAE, Batches, TrainingConfig, int], None]
+__all__ = [
+    "NoActiveLatentsError",
+    "Refinement",
+    "apply_flow_",
+    "fit_noise_",
+    "refine_encodings_",
+    "refinements",
+]
 
 _CHUNK = 4_096
 # rows from which variances are estimated
 _VARIANCE_ROWS = 16_384
 _MIN_VARIANCE = 1e-12
+_NOISE_STEPS = 1_500
+# improvement of the held-out ELBO, in nats per latent, by which flexible noise must be better than Gaussian noise
+_NOISE_MARGIN = 0.01
+
+
+# changes a model in place, given the batches of its training data, the settings, and the number of steps of training
+Change = Callable[[SparseVAE, Batches, TrainingConfig, int], None]
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """A step of post-training refinement.
+
+    Attributes:
+        noun: What is refined, for the notes.
+        participle: What is done to it, for the notes.
+        apply_: Changes a model.
+        margin: Improvement of the held-out ELBO, in nats per latent, below which the change is undone.
+        rival_: Makes the model that the changed one must be better than, if that is not the model as it was.
+        names: Names of the changed model and of its rival, for the notes.
+    """
+
+    noun: str
+    participle: str
+    apply_: Change
+    margin: float = 0.0
+    rival_: Change | None = None
+    names: tuple[str, str] | None = None
+
+    def note(self, kept: bool, step: int, before: float, after: float | None, reason: str) -> str:
+        """Return a note for the history.
+
+        Args:
+            kept: Whether the change is kept.
+            step: Number of steps of training.
+            before: Held-out negative ELBO before the change, or of the rival.
+            after: The same after the change; None if it could not be made.
+            reason: Why it could not be made.
+        """
+        if self.names is not None and after is not None:
+            new, old = self.names
+            chosen, other = (new, old) if kept else (old, new)
+            numbers = (after, before) if kept else (before, after)
+            return (
+                f"{self.noun}: {chosen}, held-out negative ELBO {numbers[0]:.4g} against {numbers[1]:.4g} "
+                f"of the {other}"
+            )
+        participle = self.participle if kept else f"not {self.participle}"
+        if after is not None:
+            reason = f"the held-out negative ELBO went from {before:.4g} to {after:.4g}"
+        return f"{self.noun} {participle} after {step} steps: {reason}"
 
 
 class NoActiveLatentsError(IdentifyError):
@@ -47,11 +107,30 @@ def refine_encodings_(model: SparseVAE, batches: Batches, config: TrainingConfig
     unrefined = Encodings.of(model, batches, step)
     model.refinement.enable_(unrefined.latents.flatten(0, 1), config.refinements)
     encodings = Encodings.of(model, batches, step, _VARIANCE_ROWS)
-    if config.variance == "profiled":
+    if config.profiled:
         # with a smaller variance of the observations, the Gauss-Newton steps are longer
         model.log_variance_x.copy_(_variance_x(model, encodings, config.seed).log())
         encodings = Encodings.of(model, batches, step, _VARIANCE_ROWS)
         model.log_variance_z.copy_(_variance_z(model, encodings).log())
+
+
+def fit_noise_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
+    """Fit flexible noise together with the transition to frozen encodings, in place.
+
+    Args:
+        model: Model with frozen edges, noise networks, and a flow that is not active.
+        batches: Batches of the training data.
+        config: Optimiser and seed.
+        step: Number of steps of training.
+    """
+    assert model.noise is not None
+    model.noise.activate_()
+    _fit_noise_to_(model, Encodings.of(model, batches, step), config, step)
+
+
+def fit_gaussian_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
+    """Fit the transition as `fit_noise_` does, in place, but with Gaussian noise: so the two can be compared."""
+    _fit_noise_to_(model, Encodings.of(model, batches, step), config, step)
 
 
 def apply_flow_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
@@ -75,19 +154,34 @@ def apply_flow_(model: SparseVAE, batches: Batches, config: TrainingConfig, step
         raise NoActiveLatentsError("all latents have collapsed: none varies by more than its posterior")
     model.flow.activate_(active)
     fit_flow_(model, encodings, config, step)
-    if config.variance == "profiled":
+    if model.noise is not None and model.noise.active:
+        # the variances of the fit are not those of the ELBO
+        _fit_noise_to_(model, encodings, config, step)
+    elif config.profiled:
         model.log_variance_z.copy_(_variance_z(model, encodings).log())
 
 
-def refinements(config: TrainingConfig) -> dict[tuple[str, str], Refinement]:
-    """Return the refinements of a configuration in their order, by noun and participle for the notes."""
-    steps: dict[tuple[str, str], Refinement] = {}
+def refinements(config: TrainingConfig) -> list[Refinement]:
+    """Return the refinements of a configuration in their order."""
+    steps = []
     if config.refinements:
-        steps["encodings", "refined"] = refine_encodings_
+        steps.append(Refinement("encodings", "refined", refine_encodings_))
+    if config.noise == "auto":
+        names = ("flow", "Gaussian")
+        steps.append(Refinement("noise", "fitted", fit_noise_, _NOISE_MARGIN, fit_gaussian_, names))
+    elif config.noise == "flow":
+        steps.append(Refinement("noise", "fitted", fit_noise_))
     # with all edges present, a nonlinear correction has no objective
     if config.flow_blocks and config.sparsity != "none":
-        steps["flow", "fitted"] = apply_flow_
+        steps.append(Refinement("flow", "fitted", apply_flow_))
     return steps
+
+
+def _fit_noise_to_(model: SparseVAE, encodings: Encodings, config: TrainingConfig, step: int) -> None:
+    """Fit transition and active noise networks to encodings before the flow, and set the profiled variances."""
+    TransitionFitter(model, encodings.after(model.flow), step).fit_to_posteriors_(config, _NOISE_STEPS)
+    if config.profiled:
+        model.log_variance_z.copy_(_variance_z(model, encodings).log())
 
 
 @torch.no_grad()
@@ -107,7 +201,7 @@ def _variance_x(model: SparseVAE, encodings: Encodings, seed: int) -> Tensor:
 
 @torch.no_grad()
 def _variance_z(model: SparseVAE, encodings: Encodings) -> Tensor:
-    """Return the mean square residual of the transition, including the posterior's variance, shape (n,)."""
+    """Return the profiled variances of the transition, including the posterior's variance, shape (n,)."""
     total = torch.zeros_like(model.log_variance_z)
     n_rows = min(len(encodings.latents), _VARIANCE_ROWS)
     for start in range(0, n_rows, _CHUNK):
@@ -116,7 +210,8 @@ def _variance_z(model: SparseVAE, encodings: Encodings) -> Tensor:
         corrected, jacobian, _ = model.flow.with_jacobian(latents.flatten(0, 1))
         corrected = corrected.view_as(latents)
         actions = None if encodings.actions is None else encodings.actions[rows]
-        residual = model.transition_residual(corrected[:, -1], model.past_latents(corrected), actions).value
+        residual = model.transition_residual(corrected[:, -1], model.past_latents(corrected), actions)
         factor = jacobian.view(*latents.shape, -1)[:, -1] @ encodings.factors[rows, -1]
-        total = total + (residual.square() + factor.square().sum(-1)).sum(0)
+        squared = residual.value.square() + factor.square().sum(-1)
+        total = total + profiled_gaussian(squared, residual.log_factor)[1] * len(latents)
     return (total / n_rows).clamp_min(_MIN_VARIANCE)

@@ -46,6 +46,7 @@ class Initialisation:
         encoder: User-supplied encoder, or None.
         decoder: User-supplied decoder, or None.
         start: Number of the random start, from 0.
+        varying_variances: Whether profiled variances of latents depend on the actions from the first step on.
     """
 
     dataset: Dataset
@@ -53,6 +54,7 @@ class Initialisation:
     encoder: nn.Module | None = None
     decoder: nn.Module | None = None
     start: int = 0
+    varying_variances: bool = False
 
 
 class Procedure(ABC):
@@ -93,6 +95,18 @@ class Procedure(ABC):
     def label(self, step: int) -> str:
         """Return the label of the progress bar."""
         return self.stage(step)
+
+    @property
+    def can_vary_variances(self) -> bool:
+        """Whether a run may begin again with variances that depend on the actions."""
+        return False
+
+    def variances_change(self, step: int) -> bool:
+        """Return whether actions change variances of latents whose means they do not move."""
+        return False
+
+    def renew_optimisers(self) -> None:  # noqa: B027
+        """Create the optimisers anew, where loading a state has changed the parameters of the model."""
 
     @abstractmethod
     def before_step(self, step: int) -> list[str]:

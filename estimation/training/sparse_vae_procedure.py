@@ -17,9 +17,17 @@ from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
 from estimation.trained import held_out_terms
 from estimation.training.batches import generator_for
+from estimation.training.distributional_change import distributional_change, share_without_edges
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
-from estimation.training.post_training import NoActiveLatentsError, Refinement, refinements
+from estimation.training.post_training import (
+    NoActiveLatentsError,
+    Refinement,
+    apply_flow_,
+    fit_gaussian_,
+    fit_noise_,
+    refinements,
+)
 from estimation.training.procedure import Initialisation, Procedure, StepLoss, prepare
 from estimation.training.requirements import require_budgets, require_new_names, require_sparse_columns
 from estimation.training.sparsity import EdgeConstraints, budget_at, budgets
@@ -56,6 +64,8 @@ class SparseVAEProcedure(Procedure):
         self.model, self.batches = prepare(
             config, initialisation, weights_of(config.seed, initialisation.start)
         )
+        if initialisation.varying_variances:
+            self.model.vary_variances_()
         names = initialisation.dataset.action_names
         self.columns = config.sparse_columns(names, self.model.shape.past)
         self.model.set_sparse_columns_(self.columns.positions(names), config.sparse_past)
@@ -75,9 +85,29 @@ class SparseVAEProcedure(Procedure):
     def stage(self, step: int) -> str:
         return self.plan.stage(step)
 
+    @property
+    def can_vary_variances(self) -> bool:
+        constant = self.config.variance == "profiled" and not self.model.state_dependent
+        return (
+            constant
+            and self.config.unmixing
+            and bool(self.model.shape.n_actions)
+            and not self.model.shape.past
+        )
+
+    def variances_change(self, step: int) -> bool:
+        change = distributional_change(self.model, self.batches, self.config.seed, step)
+        return change == "variance"
+
+    def renew_optimisers(self) -> None:
+        self.optimisers = self._new_optimisers()
+
     def before_step(self, step: int) -> list[str]:
-        notes = self.columns.notes() if step == 0 else []
-        return [*notes, *self._begin_stage(step)]
+        notes = [*(self.columns.notes() if step == 0 else []), *self._begin_stage(step)]
+        if self.model.noise is not None and self.config.noise == "flow" and step == self.plan.frozen_start:
+            self.model.noise.activate_()
+            self.optimisers = self._new_optimisers()
+        return notes
 
     def _begin_stage(self, step: int) -> list[str]:
         if step in self.plan.unmixing_steps:
@@ -106,11 +136,11 @@ class SparseVAEProcedure(Procedure):
         batch = self.batches.at(step)
         noise = generator_for(self.config.seed, step, self.batches.device)
         masks = self.model.sample_masks(len(batch.observations), noise)
-        terms = training_loss(self.model, batch, masks, noise, self.config.variance == "profiled")
+        terms = training_loss(self.model, batch, masks, noise, self.config.profiled)
         return StepLoss(self._with_sparsity(terms.total, step), terms.total, terms)
 
     def after_step(self, step: int, loss: StepLoss) -> None:
-        if self.config.variance == "profiled" and loss.terms is not None:
+        if self.config.profiled and loss.terms is not None:
             with torch.no_grad():
                 weight = 1.0 if step == 0 else _EMA_RATE
                 self.model.log_variance_x.lerp_(loss.terms.variance_x.log(), weight)
@@ -153,40 +183,86 @@ class SparseVAEProcedure(Procedure):
         if not (steps := refinements(self.config)):
             return [], None
         notes, terms = [], self._held_out_terms()
-        for (noun, participle), refinement in steps.items():
-            report(f"{noun} to be {participle}")
-            note, terms = self._refine(noun, participle, refinement, step, terms)
+        for refinement in steps:
+            report(f"{refinement.noun} to be {refinement.participle}")
+            if refinement.noun == "flow" and self._shapes_change(step):
+                note, terms = self._apply_flow_with_flexible_noise(step), self._held_out_terms()
+            else:
+                note, terms = self._refine(refinement, step, terms)
             notes.append(note)
         return notes, terms
 
+    def _shapes_change(self, step: int) -> bool:
+        """Return whether actions change shapes of distributions that a Gaussian transition does not describe."""
+        shape = self.model.shape
+        if shape.past or not shape.n_actions or self.config.noise != "gaussian" or not self.config.unmixing:
+            return False
+        return distributional_change(self.model, self.batches, self.config.seed, step) == "shape"
+
+    def _apply_flow_with_flexible_noise(self, step: int) -> str:
+        """Fit the flow under flexible noise, since under Gaussian noise it bends latents whose shape changes.
+
+        The flow is kept if it makes held-out data more likely under that noise, and if it does not let latents depend
+        on more actions. Then the transition is fitted with Gaussian noise again.
+
+        Args:
+            step: Number of steps of training.
+
+        Returns:
+            A note for the history.
+        """
+        model, inputs = self.model, (self.model, self.batches, self.config, step)
+        state, share = copy.deepcopy(model.state_dict()), share_without_edges(model, self.batches, step)
+        model.add_noise_(self.config, torch.Generator().manual_seed(self.config.seed))
+        fit_noise_(*inputs)
+        before = self.held_out_loss()
+        apply_flow_(*inputs)
+        after, new_share = self.held_out_loss(), share_without_edges(model, self.batches, step)
+        model.noise = None
+        kept = after < before and new_share <= share
+        if kept:
+            fit_gaussian_(*inputs)
+        else:
+            model.load_state_dict(state)
+        return (
+            f"flow {'' if kept else 'not '}fitted after {step} steps, under flexible noise since actions change shapes "
+            f"of distributions: the held-out negative ELBO went from {before:.4g} to {after:.4g}, the share of effects "
+            f"without an edge from {share:.3g} to {new_share:.3g}"
+        )
+
     def _refine(
-        self, noun: str, participle: str, refinement: Refinement, step: int, before: dict[str, float]
+        self, refinement: Refinement, step: int, before: dict[str, float]
     ) -> tuple[str, dict[str, float]]:
         """Apply a step of post-training refinement, unless it makes held-out data less likely.
 
         Args:
-            noun: What is refined, for the note.
-            participle: What is done to it, for the note.
-            refinement: Changes the model in place.
+            refinement: The step.
             step: Number of steps of training.
             before: Held-out terms before the change.
 
         Returns:
             A note for the history, and the held-out terms of the model as it is then.
         """
-        state, after = copy.deepcopy(self.model.state_dict()), None
+        state, rival, after, reason = copy.deepcopy(self.model.state_dict()), before, None, ""
+        inputs = (self.model, self.batches, self.config, step)
         try:
-            refinement(self.model, self.batches, self.config, step)
+            if refinement.rival_ is not None:
+                refinement.rival_(*inputs)
+                rival = min(before, self._held_out_terms(), key=lambda terms: terms["total"])
+                self.model.load_state_dict(state)
+            refinement.apply_(*inputs)
             after = self._held_out_terms()
         # decoders and data may be unsuitable in these ways; any other error is a fault, and is raised
         except (NotDifferentiableError, NoActiveLatentsError, _SINGULAR) as error:
             reason = one_line(error, _MAX_REASON_LENGTH)
-        else:
-            reason = f"the held-out negative ELBO went from {before['total']:.4g} to {after['total']:.4g}"
-        if after is None or not after["total"] <= before["total"]:
+        margin = refinement.margin * self.model.shape.n_latents / self.model.shape.n_observed
+        kept = after is not None and after["total"] <= rival["total"] - margin
+        total = None if after is None else after["total"]
+        note = refinement.note(kept, step, rival["total"], total, reason)
+        if after is None or not kept:
             self.model.load_state_dict(state)
-            participle, after = f"not {participle}", before
-        return f"{noun} {participle} after {step} steps: {reason}", after
+            after = before
+        return note, after
 
     def _held_out_terms(self) -> dict[str, float]:
         training = self.model.training

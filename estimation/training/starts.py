@@ -59,7 +59,13 @@ def weights_of(seed: int, start: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of_weights)
 
 
-def best_start(first: R, begin: Callable[[int], R], n_starts: int, progress: bool | None) -> R:
+def best_start(
+    first: R,
+    begin: Callable[[int], R],
+    n_starts: int,
+    progress: bool | None,
+    revise: Callable[[R], R | None] | None = None,
+) -> R:
     """Train every start for `RACE_STEPS` steps, and return the one with the lowest held-out negative ELBO.
 
     The first start is preferred unless another is better by a margin: smaller differences do not last. With one start,
@@ -70,26 +76,37 @@ def best_start(first: R, begin: Callable[[int], R], n_starts: int, progress: boo
         begin: Creates the run of another start, given its number.
         n_starts: Number of starts.
         progress: Whether to show a progress bar on standard error; None shows it on a terminal only.
+        revise: Called with the first run after these steps; returns a new run of start 0, before its first step, if the
+            data call for another model, which ``begin`` then creates too. None never revises.
 
     Returns:
         The best run, with a note in its history and the time that all starts took; or ``first`` as it was.
     """
-    if n_starts < 2 or first.n_dense_steps < RACE_STEPS:
+    if (n_starts < 2 and revise is None) or first.n_dense_steps < RACE_STEPS:
         return first
     start_time = time.monotonic()
-    best, best_number, losses = first, 0, list[float]()
     with progress_line(n_starts * RACE_STEPS, 0, progress) as advance:
-        for number in range(n_starts):
-            run = begin(number) if number else first
+
+        def race(run: R, number: int) -> R:
             while run.step < RACE_STEPS:
                 run.advance()
                 advance(number * RACE_STEPS + run.step, f"start {number + 1} of {n_starts}")
+            return run
+
+        best, best_number = race(first, 0), 0
+        if revise is not None and (revised := revise(best)) is not None:
+            best = race(revised, 0)
+        losses = [best.held_out_loss()] if n_starts > 1 else []
+        for number in range(1, n_starts):
+            run = race(begin(number), number)
             losses.append(run.held_out_loss())
             if losses[-1] == min(losses) and losses[-1] < losses[0] - _MARGIN:
                 best, best_number = run, number
-    texts = ", ".join(f"{loss:.3g}" for loss in losses)
-    best.history.notes.append(
-        f"start {best_number + 1} of {n_starts} kept after {RACE_STEPS} steps: the held-out negative ELBOs were {texts}"
-    )
+    if n_starts > 1:
+        texts = ", ".join(f"{loss:.3g}" for loss in losses)
+        best.history.notes.append(
+            f"start {best_number + 1} of {n_starts} kept after {RACE_STEPS} steps: the held-out negative ELBOs were "
+            f"{texts}"
+        )
     best.seconds = time.monotonic() - start_time
     return best

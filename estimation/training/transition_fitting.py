@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from estimation.config.training import TrainingConfig
+from estimation.models.elbo import profiled_gaussian, transition_misfit
 from estimation.models.sparse_vae import SparseVAE
+from estimation.models.transitions import TransitionResidual
 from estimation.training.encodings import Encodings
 from estimation.training.optimisers import build
 from estimation.training.schedules import warmup
@@ -24,7 +26,6 @@ __all__ = ["TransitionFitter"]
 _MIN_STEPS = 20
 _BATCH_SIZE = 1_024
 _WARMUP = 30
-_MIN_VARIANCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,42 @@ class TransitionFitter:
         self.model.reset_transition_(config, torch.Generator().manual_seed(config.seed + self.step))
 
         def misfit(rows: Tensor) -> Tensor:
-            variance = self.residual(latents[rows], rows).square().mean(0).clamp_min(_MIN_VARIANCE)
-            loss: Tensor = 0.5 * variance.log().sum()
-            return loss
+            residual = self.residual(latents[rows], rows)
+            log_factor = residual.log_factor if config.profiled else None
+            # of a flow, location and scale; its shape is fitted by `fit_to_posteriors_`
+            return profiled_gaussian(residual.value.square(), log_factor)[0].sum()
 
         self.minimise_(misfit, self.model.networks.parameters(), config, max_steps)
 
-    def residual(self, latents: Tensor, rows: Tensor) -> Tensor:
-        """Return the residual of the transition, shape (B, n), for the latents (B, T, n) of these rows."""
+    def fit_to_posteriors_(self, config: TrainingConfig, max_steps: int) -> None:
+        """Fit transition networks and active noise networks, from their present weights, to the encodings.
+
+        Unlike `fit_`, this minimises the divergence of the ELBO, which counts the uncertainty of the encodings.
+        """
+        model, device = self.model, self.encodings.latents.device
+        generator = torch.Generator(device).manual_seed(config.seed + self.step)
+
+        def misfit(rows: Tensor) -> Tensor:
+            means, factors = self.encodings.latents[rows], self.encodings.factors[rows]
+            noise = torch.randn(means.shape, generator=generator, device=device, dtype=means.dtype)
+            deviations = (factors * noise[..., None, :]).sum(-1)
+            # as in the ELBO: the posterior mean at the last step, a sample of the posterior before it
+            latents = torch.cat([(means + deviations)[:, :-1], means[:, -1:]], dim=1)
+            residual = self.residual(latents, rows)
+            squared = residual.value.square() + factors[:, -1].square().sum(-1)
+            return transition_misfit(residual, squared, deviations[:, -1], config.profiled)[0].sum()
+
+        parameters = [*model.networks.parameters()]
+        if model.noise is not None and model.noise.active:
+            parameters.extend(model.noise.parameters())
+        if isinstance(model.log_variance_z, nn.Parameter):
+            parameters.append(model.log_variance_z)
+        self.minimise_(misfit, parameters, config, max_steps)
+
+    def residual(self, latents: Tensor, rows: Tensor) -> TransitionResidual:
+        """Return the residual of the transition for the latents (B, T, n) of these rows."""
         actions = None if self.encodings.actions is None else self.encodings.actions[rows]
-        return self.model.transition_residual(latents[:, -1], self.model.past_latents(latents), actions).value
+        return self.model.transition_residual(latents[:, -1], self.model.past_latents(latents), actions)
 
     def minimise_(
         self,

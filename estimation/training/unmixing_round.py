@@ -22,7 +22,8 @@ from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.training.transition_fitting import TransitionFitter
-from estimation.unmixing import edges_at_elbow, edges_at_penalty, likelihood_curve, unmix
+from estimation.unmixing import Samples, Unmixing, edges_at_elbow, edges_at_penalty, likelihood_curve, unmix
+from estimation.unmixing.information import MIN_VARIANCE_SHARE
 from estimation.unmixing.moments import effect_sizes, standard_deviations
 
 __all__ = ["unmixing_round_"]
@@ -71,7 +72,7 @@ def unmixing_round_(
         edges.make_dense_()
     wider = config.replace(transition_width=max(config.transition_width, _MEASURING_WIDTH))
     fitter.fit_(latents, wider, _MEASURING_STEPS)
-    effects = _Effects.of(model, latents, actions)
+    effects, samples = _Effects.of(model, latents, actions), _samples(model, latents, actions)
     unmixing = unmix(
         effects.actions,
         effects.past,
@@ -80,25 +81,59 @@ def unmixing_round_(
         noise=encodings.noise(),
         residual=effects.residual,
         edges=None if first_round or budget_factor is not None else limits,
+        samples=samples,
     )
+    informed = unmixing.information is not None
+    if unmixing.variance_share > MIN_VARIANCE_SHARE and config.variance == "profiled":
+        model.vary_variances_()
     matrix = torch.from_numpy(unmixing.matrix).to(latents)
     offset = -matrix @ latents.flatten(0, 1).mean(0)
     latents = latents @ matrix.T + offset
     strengths = {"actions": unmixing.action_strengths, "past": unmixing.past_strengths}
     basis = unmixing.matrix
-    if first_round:
+    if first_round and not informed:
         # networks of mixed latents miss part of the mechanism of a single latent
         fitter.fit_(latents, wider, _MEASURING_STEPS)
         effects, basis = _Effects.of(model, latents, actions), np.eye(len(basis))
         strengths = effects.strengths()
     if budget_factor is not None:
         price = config.penalty * model.shape.n_observed if config.sparsity == "penalty" else None
-        limits = effects.edge_counts(basis, budget_factor, limits, price)
+        if unmixing.information is not None:
+            limits = _informative_edges(unmixing.information, budget_factor, limits, price)
+        else:
+            limits = effects.edge_counts(basis, budget_factor, limits, price)
     _keep_strongest_(model, strengths, limits)
     fitter.fit_(latents, config, _FITTING_STEPS)
     model.change_basis_(matrix, offset)
     counts = ", ".join(f"{limit} edges of {name}" for name, limit in limits.items())
-    return f"unmixed after {step} steps: objective {unmixing.objective:.4g}, {counts} kept"
+    note = f"unmixed after {step} steps: objective {unmixing.objective:.4g}, {counts} kept"
+    return f"{note}{_note_on_information(unmixing)}"
+
+
+def _note_on_information(unmixing: Unmixing) -> str:
+    """Return what the note says if actions change more than means."""
+    if unmixing.information is None:
+        return ""
+    what = "variances" if unmixing.variance_share > MIN_VARIANCE_SHARE else "shapes of distributions"
+    return f"; by effects on {what} too, since actions don't move the mean of every direction"
+
+
+def _informative_edges(
+    information: Array, budget_factor: float, limits: Mapping[str, int], price: float | None
+) -> dict[str, int]:
+    """Estimate the number of edges from the information of every action about every latent, as `edge_counts` does."""
+    gains = np.sort(information.ravel())[::-1]
+    curve = -np.concatenate([[0.0], np.cumsum(gains)])
+    estimate = edges_at_elbow(curve) if price is None else edges_at_penalty(curve, price)
+    return {"actions": min(round(budget_factor * estimate), len(gains), limits.get("actions", len(gains)))}
+
+
+def _samples(model: SparseVAE, latents: Tensor, actions: Tensor | None) -> Samples | None:
+    """Return the residuals and the actions from which distributional effects are measured; None with a past."""
+    columns = model.action_masks.sparse_columns
+    if actions is None or model.shape.past or not len(columns):
+        return None
+    return Samples(_array(_residual(model, latents, actions)), _array(actions[:, columns]))
 
 
 def _keep_strongest_(

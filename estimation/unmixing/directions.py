@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from estimation.unmixing.effects import Effects
+from estimation.unmixing.information import Information, Samples
 from estimation.unmixing.moments import Moments, standard_deviations, whitening_matrix
 
 __all__ = ["SearchSpace"]
@@ -32,7 +33,8 @@ class SearchSpace:
         moved: Active directions that are searched: orthonormal rows, shape (l, k).
         unmoved: Active directions that nothing moves: orthonormal rows, shape (k - l, k).
         collapsed: Collapsed directions: rows in the given latents, shape (n - k, n).
-        moments: Moments of the effects on the searched directions.
+        moments: Moments of the effects on the searched directions, or the information that actions carry about them
+            where they change more than means.
         covariance: Covariance of the given latents, shape (n, n).
     """
 
@@ -40,16 +42,20 @@ class SearchSpace:
     moved: Array
     unmoved: Array
     collapsed: Array
-    moments: Moments
+    moments: Moments | Information
     covariance: Array
 
     @classmethod
-    def of(cls, effects: Effects, noise: Array | None) -> SearchSpace:
+    def of(
+        cls, effects: Effects, noise: Array | None, samples: Samples | None = None, seed: int = 0
+    ) -> SearchSpace:
         """Split the directions of the latents.
 
         Args:
             effects: Effects on the given latents.
             noise: Mean covariance of the posterior, shape (n, n); None if no direction is collapsed.
+            samples: Residuals and actions; None to search by effects on the mean alone. They are used without a past.
+            seed: Seed of the measurement of distributional effects.
         """
         white = whitening_matrix(effects.covariance)
         in_white, collapsed = _split_by_activity(white, noise)
@@ -61,6 +67,12 @@ class SearchSpace:
         if effects.past is not None:
             past_jacobians = active @ effects.past @ (np.linalg.inv(white) @ in_white.T)
         moments = Moments.of(action_effects, past_jacobians)
+        if samples is not None and moments.actions is not None and effects.past is None:
+            information = Information.of(moments.actions, samples, active, noise, seed)
+            if information is not None:
+                moved, unmoved = _split_by_information(information)
+                searched = information.within(torch.from_numpy(moved))
+                return cls(active, moved, unmoved, collapsed @ white, searched, effects.covariance)
         max_spurious = _MAX_SPURIOUS_EFFECT if effects.residual is not None else np.inf
         moved, unmoved = _split_by_movement(moments, max_spurious)
         moments = moments.within(torch.from_numpy(moved))
@@ -107,4 +119,11 @@ def _split_by_movement(moments: Moments, max_spurious: float) -> tuple[Array, Ar
     assert moments.actions is not None
     energies, directions = np.linalg.eigh(moments.actions.sum(0).numpy())
     moved = energies > min(_NEGLIGIBLE_SHARE * np.median(energies), max_spurious)
+    return directions.T[moved], directions.T[~moved]
+
+
+def _split_by_information(information: Information) -> tuple[Array, Array]:
+    """Return the directions about which actions carry information and the others, as orthonormal rows."""
+    energies, directions = np.linalg.eigh(information.energy())
+    moved = energies > 1
     return directions.T[moved], directions.T[~moved]

@@ -33,7 +33,8 @@ from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.unmixing.directions import SearchSpace
 from estimation.unmixing.effects import Effects
-from estimation.unmixing.moments import Moments
+from estimation.unmixing.information import Information, Samples
+from estimation.unmixing.moments import MIN_EFFECT, Moments
 
 __all__ = ["Unmixing", "unmix"]
 
@@ -70,6 +71,9 @@ class Unmixing:
         unconstrained: Indices of the latents that no action moves, whose direction is therefore arbitrary; they come
             last.
         collapsed: Indices of the collapsed latents among them. Every effect on a collapsed latent counts as absent.
+        information: Information of every action about every new latent, in nats, shape (n, m), if actions change more
+            than the means of latents; the strengths are its square roots then. Otherwise None.
+        variance_share: Share of changes of variances in all changes beyond the mean, between 0 and 1.
     """
 
     matrix: Array
@@ -80,6 +84,8 @@ class Unmixing:
     orthogonal: bool
     unconstrained: tuple[int, ...]
     collapsed: tuple[int, ...] = ()
+    information: Array | None = None
+    variance_share: float = 0.0
 
 
 @default_modes
@@ -92,6 +98,7 @@ def unmix(
     noise: ArrayLike | None = None,
     residual: ArrayLike | None = None,
     edges: Mapping[str, int] | None = None,
+    samples: Samples | None = None,
 ) -> Unmixing:
     """Find the basis of the latents in which the mechanisms are sparsest.
 
@@ -110,6 +117,8 @@ def unmix(
             orthogonal; if it is not given, the covariance of the latents does.
         edges: Number of edges to be kept by kind, ``"actions"`` or ``"past"``. If it is given together with the
             residual, the most likely of the bases found is returned instead of the sparsest.
+        samples: Residuals and actions, without a past. Where actions leave the mean of a direction as it is, their
+            effects on its distribution are then used as well. The covariance of the residual must be given too.
 
     Returns:
         The best basis of all starts.
@@ -131,7 +140,7 @@ def unmix(
         raise DataError(f"n_starts is {n_starts}; give 1 or more")
     posterior_covariance = effects.checked("noise", noise)
     effects = effects.with_residual(residual)
-    space = SearchSpace.of(effects, posterior_covariance)
+    space = SearchSpace.of(effects, posterior_covariance, samples if residual is not None else None, seed)
     weights = _determinant_weights(effects)
     bases = _search(space.moments, len(space.moved), weights, seed, n_starts)
     penalties = _penalty(space.moments, bases)
@@ -139,7 +148,8 @@ def unmix(
         penalties = penalties - weights[1] * _log_determinant(bases)
     order = penalties.argsort()
     best = int(order[0])
-    if effects.residual is not None and edges:
+    informed = isinstance(space.moments, Information)
+    if effects.residual is not None and edges and not informed:
         best = min(
             _distinct_starts(penalties, order),
             key=lambda start: effects.negative_log_likelihood(space.full_basis(bases[start]), edges),
@@ -147,6 +157,12 @@ def unmix(
     matrix = space.full_basis(bases[best])
     n, n_collapsed = len(matrix), len(space.collapsed)
     action_strengths, past_strengths = effects.strengths(matrix, n_collapsed)
+    information, variance_share = None, 0.0
+    if isinstance(space.moments, Information):
+        information = np.zeros((n, space.moments.floor.shape[0]))
+        information[: len(space.moved)] = space.moments.values(bases[best]).numpy()
+        action_strengths = np.sqrt(information).clip(MIN_EFFECT)
+        variance_share = space.moments.variance_share(bases[best])
     return Unmixing(
         matrix=matrix,
         action_strengths=action_strengths,
@@ -156,6 +172,8 @@ def unmix(
         orthogonal=effects.past is not None,
         unconstrained=tuple(range(len(space.moved), n)),
         collapsed=tuple(range(n - n_collapsed, n)),
+        information=information,
+        variance_share=variance_share,
     )
 
 
@@ -167,7 +185,7 @@ def _determinant_weights(effects: Effects) -> tuple[float, float] | None:
 
 
 def _search(
-    moments: Moments, n: int, weights: tuple[float, float] | None, seed: int, n_starts: int
+    moments: Moments | Information, n: int, weights: tuple[float, float] | None, seed: int, n_starts: int
 ) -> Tensor:
     """Descend from random orthogonal bases, all at once, and return the final bases, shape (n_starts, n, n).
 
@@ -206,7 +224,7 @@ def _search(
     return unit_bases().detach()
 
 
-def _penalty(moments: Moments, bases: Tensor) -> Tensor:
+def _penalty(moments: Moments | Information, bases: Tensor) -> Tensor:
     """Return the sparsity penalty of each of R bases, shape (R,)."""
     penalties = bases.new_zeros(len(bases))
     for squares in moments.squared_sizes(bases):

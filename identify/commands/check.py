@@ -30,10 +30,16 @@ if TYPE_CHECKING:
     from identify.graph import CausalGraph
     from identify.influence import InfluenceReport
 
-__all__ = ["check"]
+__all__ = ["Family", "check", "decide_influence"]
 
 # names of devices on Windows, with any suffix
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))}
+
+
+class Effects(StrEnum):
+    """What actions do, as in `identify.criterion.check`."""
+
+    shifts = "shifts"
 
 
 class Family(StrEnum):
@@ -65,9 +71,20 @@ def check(
     family: Annotated[
         Family, typer.Option(help="Family of the densities in --mechanisms.")
     ] = Family.nonparametric,
+    effects: Annotated[
+        Effects | None,
+        typer.Option(
+            help="shifts: every action is on or off and has one generic effect. Decide joint influence instead of the "
+            "graphical criterion.",
+            show_default=False,
+        ),
+    ] = None,
     time_limit: Annotated[
         float,
-        typer.Option(metavar="SECONDS", help="For all causes in --mechanisms; the rest stays undecided."),
+        typer.Option(
+            metavar="SECONDS",
+            help="For all causes in --mechanisms, or each graph with --effects; the rest stays undecided.",
+        ),
     ] = 120.0,
     why: Annotated[
         tuple[str, str] | None,
@@ -93,7 +110,7 @@ def check(
         typer.Option(
             "--strict",
             help="Exit with 1 unless every graph is completely disentangled; if influence is decided, by the causes "
-            "for which it is proved.",
+            "for which it is proved; with --effects, unless joint influence holds.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -103,7 +120,8 @@ def check(
 
     For one graph, prints the verdict, which latents stay entangled with which, why, and what would separate them. For
     several graphs, prints a table. If sufficient influence is decided and fails for some causes, also prints what the
-    others guarantee, under which edge budget, what is lost, and what would win it back.
+    others guarantee, under which edge budget, what is lost, and what would win it back. With --effects shifts, says
+    what a sparse model finds from on/off actions: all latents, mixtures of some, or wrong latents.
 
     \b
     Examples:
@@ -114,25 +132,26 @@ def check(
       cat graph.dot | mechsparse check - --from dot --json
       mechsparse check --mechanisms model.toml
       mechsparse check graph.json --influence report.json
+      mechsparse check panel.json --effects shifts
     """
     from identify.criterion import check as check_graph
 
-    if not graphs and influence_report is not None and mechanisms is None:
-        raise typer.BadParameter("--influence gives no graph; name one as GRAPH")
-    if not graphs and mechanisms is None:
-        raise typer.BadParameter("Missing argument 'GRAPH'; give one, or --mechanisms FILE")
+    _require_compatible(graphs, mechanisms, influence_report, effects)
     sources, errors = read_all(graphs or (), form)
     influence = None
     if mechanisms is not None or influence_report is not None:
         _require_single_graph(sources, errors, graphs, mechanisms, influence_report)
     if mechanisms is not None:
-        source, influence = _with_influence(mechanisms, sources, family, time_limit)
+        source, influence = decide_influence(mechanisms, sources, family, time_limit)
         sources = [source]
     if influence_report is not None:
         from identify.influence import read_influence
 
         influence = read_influence(influence_report)
-    verdicts = {source.name: check_graph(source.graph, using, influence) for source in sources}
+    if effects is None:
+        verdicts = {source.name: check_graph(source.graph, using, influence) for source in sources}
+    else:
+        verdicts = _with_effects(sources, using, effects, time_limit)
     single = len(verdicts) == 1 and not errors and len(graphs or ()) <= 1
     stdout_taken = writes_to_stdout(report, markdown, latex)
     writes_files = any(path is not None for path in (report, markdown, latex, figures))
@@ -149,6 +168,23 @@ def check(
     if errors:
         return 2
     return int(strict and not all(verdict.guaranteed for verdict in verdicts.values()))
+
+
+def _require_compatible(
+    graphs: Sequence[str] | None,
+    mechanisms: Path | None,
+    influence_report: Path | None,
+    effects: Effects | None,
+) -> None:
+    if not graphs and influence_report is not None and mechanisms is None:
+        raise typer.BadParameter("--influence gives no graph; name one as GRAPH")
+    if not graphs and mechanisms is None:
+        raise typer.BadParameter("Missing argument 'GRAPH'; give one, or --mechanisms FILE")
+    if effects is not None and (mechanisms is not None or influence_report is not None):
+        option = "--influence" if mechanisms is None else "--mechanisms"
+        raise typer.BadParameter(
+            f"--effects replaces sufficient influence, which {option} gives; use one of them"
+        )
 
 
 def _require_single_graph(
@@ -169,9 +205,24 @@ def _require_single_graph(
         raise typer.BadParameter(f"{option} requires a single graph")
 
 
-def _with_influence(
+def decide_influence(
     file: Path, sources: Sequence[Source], family: Family, time_limit: float
 ) -> tuple[Source, InfluenceReport]:
+    """Decide sufficient influence of the mechanisms in a file, with a progress bar.
+
+    Args:
+        file: File of densities.
+        sources: The graph that they must imply; none for any graph.
+        family: Family of the densities.
+        time_limit: Seconds for all causes.
+
+    Returns:
+        The graph, and the report.
+
+    Raises:
+        RequestError: If the densities imply another graph.
+        IdentifyError: If the file can't be read.
+    """
     from identify.influence.isolated import decide_file
 
     source = sources[0] if sources else None
@@ -188,6 +239,23 @@ def _with_influence(
 
         implied, report = decide_file(file, family.value, time_limit, begin, step)
     return source or Source(str(file), implied), report
+
+
+def _with_effects(
+    sources: Sequence[Source], using: str | None, effects: Effects, time_limit: float
+) -> dict[str, Verdict]:
+    from identify.criterion import check as check_graph
+    from identify.exceptions import RequestError
+
+    verdicts = {}
+    for source in sources:
+        try:
+            verdicts[source.name] = check_graph(
+                source.graph, using, effects=effects.value, time_limit=time_limit
+            )
+        except RequestError as error:
+            raise RequestError(f"{source.name}: {error}") from error
+    return verdicts
 
 
 def _require_same_edges(source: Source, implied: CausalGraph, file: Path) -> None:

@@ -32,6 +32,8 @@ Matrix = NDArray[np.bool_]
 _MAX_LATENTS = 1_000
 # target sets, with repetitions, of which all choices are compared
 _MAX_POOL = 300
+# latents up to which the sparsest basis is searched where it isn't the true one
+_MAX_BASIS = 10
 # share of the time limit for the search; the rest is for proofs
 _SEARCH_SHARE = 0.4
 
@@ -124,7 +126,8 @@ def design_screen(before: Entanglement, request: ScreenRequest) -> ScreenDesign:
 
 
 def _joint(graph: CausalGraph, time_limit: float) -> JointInfluence:
-    return check_joint_generic(graph, time_limit=time_limit)
+    # the sparsest basis of a large graph would take most of the time, and a design doesn't need it
+    return check_joint_generic(graph, time_limit=time_limit, basis=graph.n_latents <= _MAX_BASIS)
 
 
 def _choose(before: Entanglement, screen: Screen, request: ScreenRequest, deadline: float) -> _Choice:

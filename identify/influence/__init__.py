@@ -35,7 +35,13 @@ of temporal dependencies; the exponential case with linear identifiability after
 
 from identify.influence.check import check_influence
 from identify.influence.files import read_influence
-from identify.influence.joint import Direction, JointInfluence, check_joint_generic
+from identify.influence.joint import (
+    Direction,
+    JointInfluence,
+    check_joint,
+    check_joint_generic,
+    check_joint_mechanisms,
+)
 from identify.influence.report import FAMILIES, Influence, InfluenceReport, Influences, Status
 
 __all__ = [
@@ -47,6 +53,8 @@ __all__ = [
     "JointInfluence",
     "Status",
     "check_influence",
+    "check_joint",
     "check_joint_generic",
+    "check_joint_mechanisms",
     "read_influence",
 ]

@@ -15,7 +15,7 @@ from identify.proof.substitution import substitute
 if TYPE_CHECKING:
     import sympy
 
-__all__ = ["action_influence"]
+__all__ = ["action_influence", "score_changes"]
 
 
 def action_influence(mechanisms: Mechanisms, action: sympy.Symbol, seconds: float) -> Influence:
@@ -26,8 +26,6 @@ def action_influence(mechanisms: Mechanisms, action: sympy.Symbol, seconds: floa
         action: One of their actions.
         seconds: Time limit, after which the answer is undecided.
     """
-    import sympy
-
     try:
         children = mechanisms.children(action)
     except UndecidedError as error:
@@ -35,21 +33,34 @@ def action_influence(mechanisms: Mechanisms, action: sympy.Symbol, seconds: floa
     names = [mechanisms.latents[i].name for i in children]
     if not children:
         return Influence(action.name, "holds", None, "it has no children, so there is nothing to satisfy")
-    scores = [mechanisms.scores[i] for i in children]
     values = mechanisms.action_values.get(action)
-    if values is None:
-        branches = [tuple(sympy.diff(score, action) for score in scores)]
-    else:
-        first = [substitute(score, {action: values[0]}) for score in scores]
-        branches = [
-            tuple(
-                substitute(score, {action: value}) - base for score, base in zip(scores, first, strict=True)
-            )
-            for value in values[1:]
-        ]
+    branches = score_changes(mechanisms, action, children)
     independence = decide_independence(mechanisms, names, branches, seconds)
     repairs = _action_repairs(mechanisms, action, independence) if isinstance(independence, Dependent) else ()
     return influence_from(action.name, independence, _summary(names, values), repairs)
+
+
+def score_changes(
+    mechanisms: Mechanisms, action: sympy.Symbol, children: Sequence[int]
+) -> list[tuple[Any, ...]]:
+    """Return how an action changes the scores of its children: a derivative, or differences to its first value.
+
+    Args:
+        mechanisms: The mechanisms of all latents.
+        action: One of their actions.
+        children: Its children.
+    """
+    import sympy
+
+    scores = [mechanisms.scores[i] for i in children]
+    values = mechanisms.action_values.get(action)
+    if values is None:
+        return [tuple(sympy.diff(score, action) for score in scores)]
+    first = [substitute(score, {action: values[0]}) for score in scores]
+    return [
+        tuple(substitute(score, {action: value}) - base for score, base in zip(scores, first, strict=True))
+        for value in values[1:]
+    ]
 
 
 def _summary(names: Sequence[str], values: Sequence[Any] | None) -> str:

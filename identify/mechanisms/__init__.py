@@ -17,6 +17,7 @@ from identify.mechanisms.densities import (
     laplace,
     logistic,
     mixture,
+    skew_normal,
     student_t,
 )
 from identify.mechanisms.files import read_mechanisms
@@ -34,5 +35,6 @@ __all__ = [
     "natural_form",
     "read_mechanisms",
     "sample_points",
+    "skew_normal",
     "student_t",
 ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import flint
     import sympy
 
-__all__ = ["exponential_family", "gaussian", "laplace", "logistic", "mixture", "student_t"]
+__all__ = ["exponential_family", "gaussian", "laplace", "logistic", "mixture", "skew_normal", "student_t"]
 
 _MAX_EXACT_DEGREES = 1_000
 _NORMALISER_BITS = 200
@@ -83,6 +83,23 @@ def student_t(z: sympy.Symbol, location: Any, scale: Any = 1, freedom: Any = 3) 
     u = (z - location) / scale
     normaliser = _log_gamma_ratio(degrees) - sympy.log(sympy.pi * degrees) / 2
     return normaliser - sympy.log(scale) - (degrees + 1) / 2 * sympy.log(1 + u**2 / degrees)
+
+
+def skew_normal(z: sympy.Symbol, location: Any, scale: Any = 1, shape: Any = 0) -> sympy.Expr:
+    """Return the skew normal log-density -u^2 / 2 + log(1 + erf(shape u / sqrt(2))) - log(2 pi) / 2 - log(scale).
+
+    Here u = (z - location) / scale. The shape is 0 for a normal density, positive for one with a long right tail and
+    negative for one with a long left tail (Azzalini 1985). Mean and variance depend on the shape.
+
+    Raises:
+        RequestError: If the scale can't be positive.
+    """
+    import sympy
+
+    scale = _positive(scale, "scale")
+    u = (z - location) / scale
+    skewness = sympy.log(1 + sympy.erf(shape * u / sympy.sqrt(2)))
+    return -(u**2) / 2 + skewness - sympy.log(2 * sympy.pi) / 2 - sympy.log(scale)
 
 
 def exponential_family(z: sympy.Symbol, statistics: Sequence[Any], natural: Sequence[Any]) -> sympy.Expr:

@@ -42,7 +42,7 @@ _FUNCTIONS = (
     *("Abs", "sign", "Max", "Min", "Heaviside"),
 )
 _FACTORIALS = ("gamma", "loggamma")
-_DENSITIES = ("gaussian", "laplace", "logistic", "student_t", "mixture", "exponential_family")
+_DENSITIES = ("gaussian", "laplace", "logistic", "student_t", "skew_normal", "mixture", "exponential_family")
 _OPERATIONS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from identify.exceptions import RequestError
@@ -81,7 +82,11 @@ def refute(expression: sympy.Expr) -> Decision | None:
     """Return a point at which the expression is proved to be nonzero, or None if none is found."""
     for bits, count in _POINTS_PER_PRECISION:
         some_enclosed = False
-        for point in rational_points(expression.free_symbols, count):
+        points = rational_points(expression.free_symbols, count)
+        if bits == _POINTS_PER_PRECISION[0][0] and expression.has(*_nonsmooth()):
+            # signs of differences hardly vary among those points
+            points = chain(points, rational_points(expression.free_symbols, 2 * count, scattered=True))
+        for point in points:
             try:
                 ball = enclose(expression, point, bits)
             except NotEnclosedError:
@@ -96,7 +101,7 @@ def refute(expression: sympy.Expr) -> Decision | None:
 
 
 def rational_points(
-    symbols: Iterable[sympy.Symbol], count: int, offset: int = 0
+    symbols: Iterable[sympy.Symbol], count: int, offset: int = 0, scattered: bool = False
 ) -> Iterator[dict[sympy.Symbol, sympy.Rational]]:
     """Yield quasi-random rational points in the range that the symbols allow; every call yields the same ones.
 
@@ -104,6 +109,8 @@ def rational_points(
         symbols: The symbols that need a value; positive, negative and integer ones get matching values.
         count: Number of points.
         offset: Number of points to skip.
+        scattered: Whether the differences between symbols vary as much as the symbols. By default, all symbols move by
+            the same step from point to point, so that their differences take few values.
     """
     import sympy
 
@@ -112,7 +119,8 @@ def rational_points(
         point = {}
         for j, symbol in enumerate(ordered):
             # multiples of irrational numbers fill the interval evenly; they are rounded to small fractions
-            uniform = ((k + 1) * 0.7548776662 + (j + 1) * 0.5698402910 + j * j * 0.3819660113) % 1
+            step = 0.7548776662 + scattered * j * 0.4142135624
+            uniform = ((k + 1) * step + (j + 1) * 0.5698402910 + j * j * 0.3819660113) % 1
             fraction = Fraction(4 * uniform - 2).limit_denominator(97)
             value = sympy.Rational(fraction.numerator, fraction.denominator)
             point[symbol] = _in_range(symbol, value, j)
@@ -172,16 +180,19 @@ def _find_rewriting(expression: sympy.Expr) -> str | None:
     return None
 
 
+def _nonsmooth() -> tuple[Any, ...]:
+    import sympy
+
+    return sympy.Abs, sympy.sign, sympy.Piecewise, sympy.Max, sympy.Min, sympy.Heaviside
+
+
 def _split_by_sign(expression: sympy.Expr) -> list[sympy.Expr]:
     """Return the cases in which every real symbol of absolute values and pieces is positive or negative."""
     import sympy
 
-    nonsmooth = expression.atoms(
-        sympy.Abs, sympy.sign, sympy.Piecewise, sympy.Max, sympy.Min, sympy.Heaviside
-    )
     unsigned = {
         symbol
-        for term in nonsmooth
+        for term in expression.atoms(*_nonsmooth())
         for symbol in term.free_symbols
         if symbol.is_positive is None and symbol.is_negative is None
     }

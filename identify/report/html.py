@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from identify.criterion import Verdict
+from identify.report.joint import DIRECTION_COLUMNS, direction_cells, directions_title
 from identify.report.rows import (
     BLOCK_COLUMNS,
     GRAPH_COLUMNS,
@@ -16,9 +17,9 @@ from identify.report.rows import (
     loss_cells,
 )
 from identify.report.sentences import (
-    ASSUMPTIONS,
     CONDITION_COLUMNS,
     CONVENTION,
+    assumptions,
     condition_cells,
     guarantee_sentences,
     influence_sentence,
@@ -68,9 +69,10 @@ def to_html(
         block_columns=BLOCK_COLUMNS,
         condition_columns=CONDITION_COLUMNS,
         loss_columns=LOSS_COLUMNS,
+        direction_columns=DIRECTION_COLUMNS,
         sections=sections,
         convention=CONVENTION,
-        assumptions=ASSUMPTIONS,
+        assumptions=assumptions(named.values()),
     )
     return page
 
@@ -93,6 +95,12 @@ def _section(number: int, name: str, verdict: Verdict, note: str, figure: str) -
         "guarantee": guarantee_sentences(verdict),
         "losses": loss_cells(verdict, _MAX_ROWS),
         "n_hidden_losses": max(0, n_losses - _MAX_ROWS),
+        "influence_title": "Sufficient influence" if verdict.joint is None else "Joint influence",
+        "directions_title": directions_title(verdict),
+        "directions": direction_cells(verdict, _MAX_ROWS),
+        "n_hidden_directions": 0
+        if verdict.joint is None
+        else max(0, len(verdict.joint.directions) - _MAX_ROWS),
         "rows": [row.cells() for row in block_rows(verdict, _MAX_ROWS)],
         "n_hidden": max(0, n_entangled - _MAX_ROWS),
     }

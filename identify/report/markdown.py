@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from identify.criterion import Verdict
+from identify.report.joint import DIRECTION_COLUMNS, direction_cells, directions_title
 from identify.report.rows import (
     BLOCK_COLUMNS,
     GRAPH_COLUMNS,
@@ -14,8 +15,8 @@ from identify.report.rows import (
     loss_cells,
 )
 from identify.report.sentences import (
-    ASSUMPTIONS,
     CONDITION_COLUMNS,
+    assumptions,
     condition_cells,
     guarantee_sentences,
     influence_sentence,
@@ -46,14 +47,17 @@ def to_markdown(verdicts: Verdict | Mapping[str, Verdict]) -> str:
     else:
         sections = [f"## {_escape(name)}\n\n{_single(verdict)}" for name, verdict in verdicts.items()]
         body = "\n\n".join([_overview(verdicts), *sections] if len(verdicts) > 1 else sections)
-    return f"{body}\n\n{_conditions()}\n"
+    return f"{body}\n\n{_conditions([verdicts] if isinstance(verdicts, Verdict) else verdicts.values())}\n"
 
 
 def _single(verdict: Verdict) -> str:
     text = f"**{verdict.headline}**\n\n{summary(verdict)}"
     rows = [row.cells() for row in block_rows(verdict)]
     parts = [text, _table(BLOCK_COLUMNS, rows)] if rows else [text]
-    if verdict.influence is not None:
+    directions = direction_cells(verdict)
+    if directions:
+        parts += [f"{directions_title(verdict)}:", _table(DIRECTION_COLUMNS, directions)]
+    if verdict.influence is not None or verdict.joint is not None:
         parts += [
             _escape(influence_sentence(verdict)),
             _table(CONDITION_COLUMNS, list(condition_cells(verdict))),
@@ -71,9 +75,9 @@ def _overview(verdicts: Mapping[str, Verdict]) -> str:
     return _table(GRAPH_COLUMNS, [row.cells() for row in graph_rows(verdicts)])
 
 
-def _conditions() -> str:
-    assumptions = "\n".join(f"- {assumption}, {purpose}." for assumption, purpose in ASSUMPTIONS)
-    return f"The verdict holds under these assumptions:\n\n{assumptions}"
+def _conditions(verdicts: Iterable[Verdict]) -> str:
+    lines = "\n".join(f"- {assumption}, {purpose}." for assumption, purpose in assumptions(verdicts))
+    return f"The verdict holds under these assumptions:\n\n{lines}"
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from identify.criterion import Verdict
+from identify.report.joint import joint_reason, joint_remedy
 from identify.wording import listed
 
 __all__ = [
@@ -106,6 +107,8 @@ def _block_row(verdict: Verdict, number: int) -> BlockRow:
     others = tuple(
         names[i] for b in entanglement.blocks_above(number).tolist() for i in entanglement.blocks[b]
     )
+    if verdict.joint is not None:
+        return BlockRow(latents, others, joint_reason(verdict, latents), joint_remedy(verdict, latents))
     return BlockRow(latents, others, _reason(verdict, number, others), _remedy(latents, others))
 
 

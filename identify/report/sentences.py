@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from identify.criterion import Verdict
 from identify.guarantee import Guarantee
+from identify.report.joint import joint_summary
 from identify.wording import listed, plural
 
 __all__ = [
-    "ASSUMPTIONS",
     "CONDITION_COLUMNS",
     "CONVENTION",
+    "assumptions",
     "condition_cells",
     "guarantee_sentences",
     "influence_sentence",
@@ -22,22 +25,39 @@ CONVENTION = (
 )
 
 # (assumption, purpose), in the words of the paper's conditions
-ASSUMPTIONS = (
+_ASSUMPTIONS = (
     (
         "The decoder is a diffeomorphism onto its image",
         "so that learned and true latents are functions of each other",
     ),
     ("The model fits the data distribution", "so that the learned latents follow the same mechanisms"),
     ("The learned graph is no denser than the true one", "as a sparsity penalty or an edge budget ensures"),
-    (
-        "Sufficient influence: each cause moves its children in enough different ways",
-        "without which a cause need not separate anything; an action with several targets needs more than one setting",
-    ),
 )
+_INFLUENCE = (
+    "Sufficient influence: each cause moves its children in enough different ways",
+    "without which a cause need not separate anything; an action with several targets needs more than one setting",
+)
+_JOINT = {"holds": "holds for generic effects", "fails": "fails", "undecided": "is undecided"}
+_GENERIC = (
+    "Generic effects: every action is on or off, and what the actions do satisfies no exact relation",
+    "without which other latents may be as sparse as the true ones",
+)
+
+
+def assumptions(verdicts: Iterable[Verdict]) -> tuple[tuple[str, str], ...]:
+    """Return the assumptions of verdicts, each with its purpose."""
+    kinds = {verdict.joint is None for verdict in verdicts}
+    return (
+        *_ASSUMPTIONS,
+        *((_INFLUENCE,) if True in kinds else ()),
+        *((_GENERIC,) if False in kinds else ()),
+    )
 
 
 def summary(verdict: Verdict) -> str:
     """Return in two or three sentences what the verdict means."""
+    if verdict.joint is not None:
+        return joint_summary(verdict)
     if verdict.complete:
         return (
             "The graph separates every latent from every other. With sufficient influence, a model that fits the "
@@ -62,13 +82,15 @@ CONDITION_COLUMNS = ("condition", "status", "because", "remedy")
 
 def condition_cells(verdict: Verdict) -> list[tuple[str, ...]]:
     """Return the rows of a table of conditions, `CONDITION_COLUMNS`; none if influence was not decided."""
-    if verdict.influence is None:
+    if verdict.influence is None and verdict.joint is None:
         return []
     return [(c.name, c.status, c.reason, "; or ".join(c.repairs)) for c in verdict.conditions]
 
 
 def influence_sentence(verdict: Verdict) -> str:
     """Return in a sentence what the decision on sufficient influence means; empty if there is none."""
+    if verdict.joint is not None:
+        return f"Joint influence {_JOINT[verdict.joint.status]}."
     if verdict.influence is None:
         return ""
     if verdict.refuted:

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from identify.criterion import Verdict
+from identify.report.joint import DIRECTION_COLUMNS, direction_cells, directions_title
 from identify.report.line import Line
 from identify.report.rows import (
     BLOCK_COLUMNS,
@@ -45,6 +46,8 @@ def show_one(name: str, verdict: Verdict) -> RenderableType:
         parts += [Line(""), _table(BLOCK_COLUMNS, [row.cells() for row in rows[:_MAX_ROWS]])]
     if len(rows) > _MAX_ROWS:
         parts.append(Line("More blocks are not shown; --json lists all.", style="dim"))
+    if verdict.joint is not None:
+        parts += _direction_parts(verdict)
     if verdict.influence is not None:
         style = "bold red" if verdict.refuted else ""
         parts += [
@@ -54,6 +57,17 @@ def show_one(name: str, verdict: Verdict) -> RenderableType:
             *_guarantee_parts(verdict),
         ]
     return Group(*parts)
+
+
+def _direction_parts(verdict: Verdict) -> list[RenderableType]:
+    rows = direction_cells(verdict, _MAX_ROWS + 1)
+    if not rows:
+        return []
+    parts: list[RenderableType] = [Line(""), Line(f"{directions_title(verdict)}:")]
+    parts.append(_table(DIRECTION_COLUMNS, rows[:_MAX_ROWS]))
+    if len(rows) > _MAX_ROWS:
+        parts.append(Line("More combinations are not shown; --json lists all.", style="dim"))
+    return parts
 
 
 def _guarantee_parts(verdict: Verdict) -> list[RenderableType]:

@@ -106,6 +106,11 @@ def test_a_step_function_is_refuted() -> None:
     assert vanishes(sympy.Heaviside(x - sympy.Rational(19, 10))).answer is False
 
 
+def test_a_step_between_several_symbols_is_refuted() -> None:
+    location, other, past, latent = sympy.symbols("a a' p z", real=True)
+    assert vanishes(sympy.sign(location + past - latent) - sympy.sign(other + past - latent)).answer is False
+
+
 def test_unknown_functions_are_undecided() -> None:
     answer = vanishes(sympy.Function("f")(x) - sympy.Function("f")(y))
     assert answer.answer is None

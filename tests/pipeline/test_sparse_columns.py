@@ -64,7 +64,11 @@ def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trained(data: Dataset, **settings: Any) -> TrainedModel:
-    return fit(data, TrainingConfig(**{**TINY, "sparse_actions": ["a1", 3], **settings}), progress=False)
+    return fit(
+        data,
+        TrainingConfig(**{**TINY, "seed": training_seed(), "sparse_actions": ["a1", 3], **settings}),
+        progress=False,
+    )
 
 
 LIMITS: dict[str, dict[str, Any]] = {
@@ -249,7 +253,12 @@ def test_the_estimator_takes_it(data: Dataset) -> None:
         name: TINY[name] for name in ("width", "depth", "transition_width", "flow_blocks", "refinements")
     }
     estimator = SparseMechanismVAE(
-        4, steps=8, batch_size=64, unmixing=False, settings={**further, "sparse_actions": np.array([0, 2])}
+        4,
+        steps=8,
+        batch_size=64,
+        unmixing=False,
+        random_state=training_seed(),
+        settings={**further, "sparse_actions": np.array([0, 2])},
     )
     fitted = estimator.fit(data.observations[:, 1], actions=data.actions)
     assert fitted.model_.sparse_actions == ("a0", "a2")

@@ -217,7 +217,7 @@ def test_adaptive_sparsity_determines_the_number_of_edges(actions: Dataset) -> N
     assert fit(actions, tiny(sparsity="adaptive", steps=60, max_edges_actions=1)).graph.n_edges == 1
 
 
-@pytest.mark.parametrize("variance", ["learned", "fixed", "state_dependent"])
+@pytest.mark.parametrize("variance", ["learned", "fixed", "state_dependent", "profiled_state_dependent"])
 @pytest.mark.parametrize("predict", ["change", "value"])
 def test_every_kind_of_model_trains(time: Dataset, variance: str, predict: str) -> None:
     model = fit(time, tiny(max_edges_past=3, variance=variance, predict=predict, optimizer="adam"))

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from identify.influence.joint.counting import GenericEffects, members
 from identify.influence.joint.fields import MACHINE_PRIME, Matrix, PrimeField
+from identify.influence.joint.sparsest import Effects, Sparsest, find_sparsest, weigh
 from identify.influence.joint.supports import Competition, Competitor, compete
 from identify.wording import plural
 
-__all__ = ["GenericDirection", "NoGenericDirection", "generic_direction"]
+__all__ = [
+    "GenericDirection",
+    "LightDirection",
+    "NoGenericDirection",
+    "NoLightDirection",
+    "generic_direction",
+]
 
 _ATTEMPTS = 20
 
@@ -115,6 +122,54 @@ class GenericDirection:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class LightDirection:
+    """A proof that a direction is not heavier than a true latent in it: exact numbers, multiplied again.
+
+    Attributes:
+        effects: What the actions do.
+        vector: The direction, shape (n,).
+    """
+
+    effects: Effects
+    vector: Matrix
+
+    def verify(self) -> bool:
+        """Multiply the direction with all effects again and compare the weights."""
+        support = np.flatnonzero(self.effects.field.nonzero(self.vector))
+        units = self.effects.field.eye(self.effects.n_latents)[support]
+        weight = weigh(self.effects, self.vector[None])[0]
+        return len(support) > 1 and weight <= max(weigh(self.effects, units))
+
+    def __str__(self) -> str:
+        support = int(self.effects.field.nonzero(self.vector).sum())
+        weight = weigh(self.effects, self.vector[None])[0]
+        return f"a direction of {plural(support, 'latent')} that moves with {plural(weight, 'action')}"
+
+
+@dataclass(frozen=True, eq=False)
+class NoLightDirection:
+    """A proof that every direction of two or more latents is heavier than each of them: an exhaustive search.
+
+    Attributes:
+        effects: What the actions do.
+    """
+
+    effects: Effects
+
+    def verify(self) -> bool:
+        """Search again, with latents and columns in reverse order, which gives other information sets."""
+        field, n = self.effects.field, self.effects.n_latents
+        owner = self.effects.n_actions - 1 - self.effects.owner[::-1]
+        reverse = Effects(field, self.effects.columns[::-1, ::-1].copy(), owner, self.effects.n_actions)
+        found = Sparsest(field.eye(n), weigh(reverse, field.eye(n)))
+        find_sparsest(reverse, found)
+        return found.complete and not found.equal and not field.nonzero(found.basis - field.eye(n)).any()
+
+    def __str__(self) -> str:
+        return f"an exhaustive search for light directions of {plural(self.effects.n_latents, 'latent')}"
+
+
 def generic_direction(effects: GenericEffects, competitor: Competitor, seed: int = 0) -> GenericDirection:
     """Return a direction with the support of a competitor at random effects modulo a prime.
 
@@ -147,5 +202,5 @@ def _reversed(effects: GenericEffects) -> GenericEffects:
     return GenericEffects(n, children, effects.ranks)
 
 
-def _mask(positions: Sequence[int]) -> int:
+def _mask(positions: Iterable[int]) -> int:
     return sum(1 << position for position in positions)

@@ -18,6 +18,11 @@ has i in its support, and weighs at most t(I) - |I| + 1, which (2) compares with
 
 For two latents with a common action, the smallest t(I) - |I| over the sets I with both is a minimum cut. (Ours,
 docs/screens.md; the tests compare it with all supports and all sets of actions, modulo a large prime.)
+
+If the true latents are a sparsest basis, t(I) >= |I| + |Pa(j)| - 1 for every set I with latent j, with equality for the
+set {j}. Sets with equality are tight; their unions are tight. V[i, j] = 1 iff some tight set has i and j and connects
+them by common actions, so column j of V is the part of the largest tight set that is connected to j. (Ours, with the
+proof in docs/theory.md.)
 """
 
 from __future__ import annotations
@@ -28,7 +33,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-__all__ = ["Shortfall", "generic_rank", "shortfalls"]
+__all__ = ["Shortfall", "generic_rank", "loosest_sets", "shortfalls"]
 
 Matrix = NDArray[np.bool_]
 
@@ -92,6 +97,29 @@ def shortfalls(matrix: Matrix) -> list[Shortfall]:
     return worst
 
 
+def loosest_sets(matrix: Matrix) -> tuple[NDArray[np.int64], list[tuple[int, ...]]]:
+    """Return for each latent j the least t(I) - |I| over the sets I with j, and the largest set that has it.
+
+    Args:
+        matrix: Which action targets which latent, shape (n, m).
+
+    Example:
+        >>> least, sets = loosest_sets(np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1]], dtype=bool))
+        >>> least.tolist(), sets
+        ([0, 0, 0], [(0, 1, 2), (0, 1, 2), (0, 1, 2)])
+    """
+    n, m = matrix.shape
+    capacities = _capacities(matrix)
+    least, sets = np.zeros(n, dtype=np.int64), []
+    for j in range(n):
+        forced = capacities.copy()
+        forced.data[j] = n + m
+        flow, side = _minimum_cut(forced, n, largest=True)
+        least[j] = flow - n
+        sets.append(side)
+    return least, sets
+
+
 def generic_rank(matrix: Matrix) -> int:
     """Return the rank of a matrix with this support and generic entries.
 
@@ -113,12 +141,20 @@ def _capacities(matrix: Matrix) -> scipy.sparse.csr_array:
     return scipy.sparse.csr_array((capacity, (start, end)), shape=(n + m + 2, n + m + 2))
 
 
-def _minimum_cut(capacities: scipy.sparse.csr_array, n: int) -> tuple[int, tuple[int, ...]]:
-    """Return the largest flow, and the latents on the source's side of the smallest minimum cut."""
+def _minimum_cut(
+    capacities: scipy.sparse.csr_array, n: int, largest: bool = False
+) -> tuple[int, tuple[int, ...]]:
+    """Return the largest flow, and the latents on the source's side of the smallest or the largest minimum cut."""
     # scipy loads its submodules on access
     graphs = scipy.sparse.csgraph
-    result = graphs.maximum_flow(capacities, 0, capacities.shape[0] - 1)
+    sink = capacities.shape[0] - 1
+    result = graphs.maximum_flow(capacities, 0, sink)
     residual = capacities - result.flow
     residual.eliminate_zeros()
-    reached = graphs.breadth_first_order(residual, 0, return_predecessors=False)
-    return int(result.flow_value), tuple(sorted(int(k) - 1 for k in reached if 1 <= k <= n))
+    if largest:
+        behind = graphs.breadth_first_order(residual.T.tocsr(), sink, return_predecessors=False)
+        side = set(range(1, n + 1)) - {int(k) for k in behind}
+    else:
+        reached = graphs.breadth_first_order(residual, 0, return_predecessors=False)
+        side = {int(k) for k in reached if 1 <= k <= n}
+    return int(result.flow_value), tuple(sorted(k - 1 for k in side))

@@ -7,49 +7,33 @@ search for light directions needs the pivots; the rank over a prime field is nev
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MACHINE_PRIME", "Field", "Matrix", "PrimeField", "Rationals", "Reals", "prime_above"]
+__all__ = ["MACHINE_PRIME", "Field", "Matrix", "PrimeField", "Rationals", "Reals", "machine_primes"]
 
 Matrix = NDArray[Any]
 
 #: The largest prime for which products of residues fit in 64 bits.
 MACHINE_PRIME = 2**31 - 1
-# exponents of Mersenne primes
-_MERSENNE = (
-    31,
-    61,
-    89,
-    107,
-    127,
-    521,
-    607,
-    1279,
-    2203,
-    2281,
-    3217,
-    4253,
-    4423,
-    9689,
-    9941,
-    11213,
-    19937,
-    44497,
-)
 
 
-def prime_above(bound: int) -> int | None:
-    """Return a prime above a bound; None above 2^44497.
+def machine_primes() -> Iterator[int]:
+    """Yield the primes from `MACHINE_PRIME` down.
 
     Example:
-        >>> prime_above(10**12) == 2**61 - 1
-        True
+        >>> next(machine_primes())
+        2147483647
     """
-    return next((2**exponent - 1 for exponent in _MERSENNE if 2**exponent - 1 > bound), None)
+    import flint
+
+    for candidate in range(MACHINE_PRIME, 2, -2):
+        if flint.fmpz(candidate).is_prime():
+            yield candidate
 
 
 class Field(ABC):
@@ -69,10 +53,31 @@ class Field(ABC):
         """Return which entries are not zero."""
         return np.asarray(matrix != 0, dtype=bool)
 
+    def support(self, matrix: Matrix) -> NDArray[np.bool_]:
+        """Return which columns of a matrix, or of each of many matrices, have a nonzero entry."""
+        result: NDArray[np.bool_] = np.any(self.nonzero(matrix), axis=-2)
+        return result
+
     def pivot(self, column: Matrix) -> int | None:
         """Return the position of a nonzero entry that suits as a pivot, or None."""
         nonzero = np.flatnonzero(self.nonzero(column))
         return int(nonzero[0]) if nonzero.size else None
+
+    def best(self, matrix: Matrix) -> int:
+        """Return the column with the best pivot, of columns that all have a nonzero entry."""
+        return 0
+
+    def best_rows(self, columns: Matrix) -> NDArray[np.integer]:
+        """Return for each of many columns, shape (count, size), the position of the best pivot."""
+        result: NDArray[np.integer] = self.nonzero(columns).argmax(axis=1)
+        return result
+
+    def inverses(self, values: Matrix) -> Matrix:
+        """Return the inverses of many numbers; 0 for 0."""
+        result = values.copy()
+        for index in np.flatnonzero(self.nonzero(values)):
+            result[index] = self.inverse(values[index])
+        return result
 
     def array(self, rows: Any) -> Matrix:
         """Return numbers as a matrix over the field."""
@@ -141,12 +146,13 @@ class PrimeField(Field):
     """The integers modulo a prime.
 
     Args:
-        prime: The prime.
+        prime: A prime up to `MACHINE_PRIME`.
     """
+
+    dtype = np.int64
 
     def __init__(self, prime: int) -> None:
         self.prime = prime
-        self.dtype = np.int64 if prime <= MACHINE_PRIME else object
 
     def reduce(self, matrix: Matrix) -> Matrix:
         """Return the residues from 0 to the prime - 1."""
@@ -155,6 +161,17 @@ class PrimeField(Field):
     def inverse(self, value: Any) -> int:
         """Return the inverse modulo the prime."""
         return pow(int(value), -1, self.prime)
+
+    def inverses(self, values: Matrix) -> Matrix:
+        """Return the powers to the prime - 2, which are the inverses."""
+        result, power = np.ones_like(values), values.copy()
+        exponent = self.prime - 2
+        while exponent:
+            if exponent & 1:
+                result = self.reduce(result * power)
+            power = self.reduce(power * power)
+            exponent >>= 1
+        return self.reduce(result * self.nonzero(values))
 
 
 class Rationals(Field):
@@ -202,3 +219,17 @@ class Reals(Field):
             return None
         largest = int(np.abs(column).argmax())
         return largest if abs(column[largest]) > self.tolerance else None
+
+    def best_rows(self, columns: Matrix) -> NDArray[np.integer]:
+        """Return the positions of the largest entries."""
+        result: NDArray[np.integer] = np.abs(columns).argmax(axis=1)
+        return result
+
+    def inverses(self, values: Matrix) -> Matrix:
+        """Return the inverses; 0 for numbers that count as zero."""
+        is_zero = np.abs(values) <= self.tolerance
+        return np.where(is_zero, 0.0, 1.0 / np.where(is_zero, 1.0, values))
+
+    def best(self, matrix: Matrix) -> int:
+        """Return the column with the largest entry."""
+        return int(np.abs(matrix).max(axis=0).argmax())

@@ -7,8 +7,8 @@ have a left null vector without zero entries. By Hall's theorem this is the case
 
 then deleting any row leaves a matching of all columns, so the rank without the row is the rank with it, and some null
 vector is nonzero there. If every r_l is 1, these sets are the independent sets of a matroid, the hypergraphic matroid
-of the sets Ch(l) & I (Lorea 1975; Frank, Kiraly, Kriesell 2003), so a greedy algorithm finds the largest one. Its rank is
-the minimum of |I| - |P| + (number of sets that meet several parts of P) over the partitions P of I. Otherwise
+of the sets Ch(l) & I (Lorea 1975; Frank, Kiraly, Kriesell 2003), so a greedy algorithm finds the largest one. Its rank
+is the minimum of |I| - |P| + (number of sets that meet several parts of P) over the partitions P of I. Otherwise
 a search over the actions finds the largest set. (The reduction is ours, docs/theory.md.)
 """
 

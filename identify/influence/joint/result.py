@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from identify.influence.report import Status
 from identify.wording import listed, plural
 
-if TYPE_CHECKING:
-    from identify.influence.report import Status
-
-__all__ = ["Direction", "JointCertificate", "JointInfluence"]
+__all__ = ["Direction", "JointCertificate", "JointInfluence", "Number", "summary"]
 
 Number = Fraction | int | float
 
@@ -143,13 +141,23 @@ class JointInfluence:
         }
 
 
-def summary(n_latents: int, entangled: Sequence[str], n_fewer: int) -> str:
-    """Return the reason in a sentence: what a model with the sparsest graph finds."""
+def summary(n_latents: int, entangled: Sequence[str], n_fewer: int, is_complete: bool) -> str:
+    """Return the reason in a sentence: what a model with the sparsest graph finds.
+
+    Args:
+        n_latents: Number of latents.
+        entangled: Names of the latents that stay entangled.
+        n_fewer: Number of edges by which a basis is sparser than the true latents.
+        is_complete: Whether the search was finished; if not, some competing direction is known, and not all of them.
+    """
     if n_fewer:
+        count = plural(n_fewer, "edge") if is_complete else f"at least {plural(n_fewer, 'edge')}"
         return (
-            f"a basis of other directions needs {plural(n_fewer, 'edge')} fewer than the true latents, "
+            f"a basis of other directions needs {count} fewer than the true latents, "
             "so a sparse model finds wrong latents"
         )
+    if not is_complete:
+        return "other directions are as sparse as true latents; the time limit passed before all of them were found"
     if entangled:
         return (
             "the true latents are a sparsest basis, but others are equally sparse: "

@@ -16,6 +16,7 @@ __all__ = ["MAX_RIVALS", "Competition", "Competitor", "compete"]
 #: Maximum number of rivals of a latent whose subsets are enumerated.
 MAX_RIVALS = 22
 _WORD_BITS = 64
+_WORD_MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
@@ -135,4 +136,4 @@ def _light_supports(
 
 
 def _word(mask: int, word: int) -> int:
-    return mask >> (word * _WORD_BITS) & (2**_WORD_BITS - 1)
+    return mask >> (word * _WORD_BITS) & _WORD_MASK

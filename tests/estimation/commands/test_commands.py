@@ -27,7 +27,7 @@ from tests.seeds import training_seed
 # help, and without the extra ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["simulate", "train", "evaluate", "compare"])
+@pytest.mark.parametrize("command", ["simulate", "train", "evaluate", "compare", "influence"])
 def test_help_shows_examples(command: str, capsys: Captured) -> None:
     out = output_of(capsys, command, "--help")
     assert "Examples" in out
@@ -36,7 +36,7 @@ def test_help_shows_examples(command: str, capsys: Captured) -> None:
     assert command in output_of(capsys)
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "compare", "verify"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "compare", "verify", "influence"])
 def test_every_command_on_data_has_all_data_options(command: str, capsys: Captured) -> None:
     out = output_of(capsys, command, "--help")
     names = [field.name.replace("_", "-") for field in fields(DataOptions)]

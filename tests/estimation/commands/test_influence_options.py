@@ -135,7 +135,8 @@ def test_a_past_whose_influence_fails_is_left_free(capsys: Captured) -> None:
 def test_reports_that_are_refused(
     capsys: Captured, report: dict[str, str], arguments: list[str], message: str
 ) -> None:
-    train = ["train", "train.npz", "-o", "model", "--set", "width=8", "--set", "n_latents=3"]
+    seed = ["--seed", str(training_seed())]
+    train = ["train", "train.npz", "-o", "model", "--set", "width=8", "--set", "n_latents=3", *seed]
     assert message in error_of(capsys, *train, *arguments, "--influence", write_report(report))
 
 

@@ -58,6 +58,11 @@ def test_changes_override_the_file(tmp_path: Path) -> None:
         ({"preset": "slow"}, "the preset is 'slow'; it is one of fast, published"),
         ({"dense_share": 0.9}, "must follow each other: dense_share <= budget_share <= 1 - frozen_share"),
         ({"max_edges_past": -1}, "max_edges_past is -1; it must be from 0"),
+        ({"noise": "laplace"}, "noise is 'laplace'; it is one of gaussian, flow, auto"),
+        (
+            {"noise": "flow", "variance": "fixed"},
+            r"noise='flow' fits the scale of p\(z \| .\), and variance='fixed' fixes it; keep one of the two",
+        ),
         (
             {"sparsity": "adaptive", "unmixing": False},
             "sparsity='adaptive' counts edges in rounds of unmixing, and unmixing is false; set it",
@@ -96,6 +101,7 @@ def test_the_weight_count_agrees_with_the_models() -> None:
     for config in (
         TrainingConfig(),
         TrainingConfig(preset="published"),
+        TrainingConfig(noise="flow"),
         TrainingConfig(width=64, depth=0, flow_blocks=0),
         *(BaselineConfig(method) for method in ("vae", "supervised", "ivae", "slowvae", "pcl")),  # type: ignore[arg-type]
     ):

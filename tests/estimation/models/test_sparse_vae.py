@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.distributions import MultivariateNormal, kl_divergence
+from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from estimation.config import TrainingConfig
 from estimation.exceptions import ConfigError, TrainingError
-from estimation.models.elbo import negative_elbo, training_loss
+from estimation.models.elbo import negative_elbo, profiled_gaussian, training_loss
 from estimation.models.jacobian import batch_jacobian
 from estimation.models.masks import EdgeMasks, Masks
 from estimation.models.networks import MLP, WithLinearInput, WithLinearOutput
@@ -168,9 +168,13 @@ def test_the_terms_of_the_elbo_equal_torch_divergences() -> None:
     torch.testing.assert_close(terms.total, reconstruction + divergence)
 
 
+@pytest.mark.parametrize("variance", ["profiled", "profiled_state_dependent"])
 @pytest.mark.parametrize(("past", "n_actions"), [(True, 0), (True, 2), (False, 2)])
-def test_profiled_variances_are_optimal(past: bool, n_actions: int) -> None:
-    model = tiny(past, n_actions)
+def test_profiled_variances_are_optimal(past: bool, n_actions: int, variance: str) -> None:
+    model = with_random_noise_weights(tiny(past, n_actions, variance=variance))
+    with torch.no_grad():
+        for parameter in model.networks.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=rng(7)))
     batch = batch_for(model)
     profiled = training_loss(model, batch, Masks(), rng(5), profiled=True)
     with torch.no_grad():
@@ -184,18 +188,58 @@ def test_profiled_variances_are_optimal(past: bool, n_actions: int) -> None:
         assert negative_elbo(model, batch, Masks(), rng(5)).total > best.total
         with torch.no_grad():
             model.log_variance_x.copy_(profiled.variance_x.log())
+            model.log_variance_z.copy_(profiled.variance_z.log() + shift)
+        assert negative_elbo(model, batch, Masks(), rng(5)).total > best.total
+        with torch.no_grad():
+            model.log_variance_z.copy_(profiled.variance_z.log())
 
 
-@pytest.mark.parametrize("variance", ["profiled", "learned", "fixed", "state_dependent"])
+def test_the_profiled_misfit_is_the_least_negative_log_likelihood() -> None:
+    residual, log_factor = torch.randn(40, 3, generator=rng(1)), torch.randn(40, 3, generator=rng(2))
+    misfit, variance = profiled_gaussian(residual.square(), log_factor)
+    costs = [
+        -Normal(0.0, (scale * variance * log_factor.exp()).sqrt()).log_prob(residual).mean(0)
+        for scale in (0.9, 1.0, 1.1)
+    ]
+    torch.testing.assert_close(costs[1], misfit + 0.5 * (math.log(2 * math.pi) + 1))
+    assert (costs[0] > costs[1]).all()
+    assert (costs[2] > costs[1]).all()
+    shifted, shifted_variance = profiled_gaussian(residual.square(), log_factor + 2)
+    torch.testing.assert_close(shifted, misfit)
+    torch.testing.assert_close(shifted_variance, variance * math.exp(-2))
+    same, plain = (
+        profiled_gaussian(residual.square(), torch.zeros(40, 3)),
+        profiled_gaussian(residual.square()),
+    )
+    assert torch.equal(same[0], plain[0])
+    assert torch.equal(same[1], plain[1])
+
+
+def test_a_profiled_state_dependent_variance_starts_constant_and_is_bounded() -> None:
+    model = tiny(variance="profiled_state_dependent")
+    z, a = 5 * torch.randn(16, 3, generator=rng(1)), torch.randn(16, 2, generator=rng(2))
+    assert torch.equal(model.transition(z, a).scale, torch.ones(16, 3))
+    with torch.no_grad():
+        model.networks.biases[-1][..., 1] = 1e6
+    log_factor = model.transition_residual(z, z, a).log_factor
+    assert log_factor is not None
+    assert log_factor.tolist() == torch.full((16, 3), 10.0).tolist()
+
+
+@pytest.mark.parametrize(
+    "variance", ["profiled", "learned", "fixed", "state_dependent", "profiled_state_dependent"]
+)
 @pytest.mark.parametrize("predict", ["change", "value"])
 def test_a_gradient_reaches_every_parameter(variance: str, predict: str) -> None:
     model = with_random_noise_weights(tiny(variance=variance, predict=predict))
     for edges in model.edges.values():
         edges.start_sampling_(torch.zeros_like(edges.logits))
     batch = batch_for(model)
-    training_loss(
-        model, batch, model.sample_masks(16, rng()), rng(1), variance == "profiled"
-    ).total.backward()
+    profiled = variance.startswith("profiled")
+    if variance == "profiled_state_dependent":
+        # without weights after them, the hidden units of the factor have no gradient
+        nn.init.normal_(model.networks.weights[-1], generator=rng(3))
+    training_loss(model, batch, model.sample_masks(16, rng()), rng(1), profiled).total.backward()
     for name, parameter in model.named_parameters():
         # the flow is fitted separately, after training
         if parameter.numel() and not name.startswith("flow."):
@@ -253,7 +297,7 @@ def test_weights_depend_only_on_the_generator() -> None:
     assert not torch.equal(first.networks.weights[0], other.networks.weights[0])
 
 
-@pytest.mark.parametrize("variance", ["profiled", "state_dependent"])
+@pytest.mark.parametrize("variance", ["profiled", "state_dependent", "profiled_state_dependent"])
 def test_a_step_stays_on_the_device_of_the_model(variance: str) -> None:
     """The meta device stands in for a GPU: its tensors can't be combined with those of the CPU."""
     config = TrainingConfig(max_edges_past=4, variance=variance, seed=training_seed())
@@ -272,7 +316,7 @@ def test_a_step_stays_on_the_device_of_the_model(variance: str) -> None:
         for edges in model.edges.values() if sampled else ():
             edges.start_sampling_()
         masks = model.sample_masks(8, torch.Generator())
-        terms = training_loss(model, batch, masks, torch.Generator(), variance == "profiled")
+        terms = training_loss(model, batch, masks, torch.Generator(), config.profiled)
         optimiser.zero_grad()
         terms.total.backward()
         optimiser.step()

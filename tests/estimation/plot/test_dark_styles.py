@@ -14,11 +14,14 @@ from matplotlib.text import Text
 
 from estimation.evaluation.comparison import compare
 from estimation.history import History, Record
+from estimation.influence import ActionInfluence, InfluenceTest
+from estimation.influence.rank import RankTest
 from estimation.learned import LearnedEntanglement
 from estimation.plot import (
     plot_comparison,
     plot_edge_probabilities,
     plot_graphs,
+    plot_influence,
     plot_latents,
     plot_scores,
     plot_training,
@@ -51,6 +54,14 @@ COMPARISON = compare(
 )
 Z = np.linspace(-1, 1, 50)[:, None]
 ROWS = [{"mcc": 0.9, "r_con": 0.9, "r": 1.0, "shd": k, "edges": k, "setting": {"k": k}} for k in (3, 5)]
+RANKS = [RankTest(5.0 + 900 * k, 3, 2000, np.ones(2), np.ones(2), 1.0) for k in range(3)]
+INFLUENCE = InfluenceTest(
+    {f"a{k}": ActionInfluence(f"a{k}", ("z0", "z1"), 0.05, 0.1, (test,)) for k, test in enumerate(RANKS)},
+    2000,
+    0.05,
+    0.1,
+    TRUE,
+)
 DRAWN: dict[str, Any] = {
     "training": (2, lambda axes: plot_training(HISTORY, axes)),
     "edges": (1, lambda axes: plot_edge_probabilities(HISTORY, axes and axes[0])),
@@ -58,6 +69,7 @@ DRAWN: dict[str, Any] = {
     "graphs": (2, lambda axes: plot_graphs(TRUE, LEARNED, axes)),
     "latents": (1, lambda axes: plot_latents(Z, Z**3, [0], axes)),
     "no match": (1, lambda axes: plot_latents(Z, Z**3, [-1], axes)),
+    "influence": (1, lambda axes: plot_influence(INFLUENCE, axes and axes[0])),
     "scores": (2, lambda axes: plot_scores(ROWS, axes=axes)),
 }
 

@@ -96,7 +96,7 @@ def _log_density(model: TrainedModel) -> Any:
         past_latents = None if past is None else torch.from_numpy(past)
         transition = network.transition(past_latents, torch.from_numpy(centred(actions, network.a_centring)))
         current = torch.from_numpy(np.ascontiguousarray(latents))
-        values = transition.log_prob(current)  # type: ignore[no-untyped-call]
+        values = transition.log_prob(current)
         return np.asarray(values.numpy())
 
     return density

@@ -1,0 +1,168 @@
+"""The tables of `influence_test.md`, from stored results of `tests/benchmarks/influence_calibration.py`."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import binom
+from stored_runs import FOLDER, fill_markers, markdown_table
+
+__all__ = ["FILES", "fill_page"]
+
+Record = dict[str, Any]
+FILES = (FOLDER / "influence_latents.jsonl", FOLDER / "influence_models.jsonl")
+_LEVELS = (0.01, 0.05, 0.1)
+_KINDS = {
+    "independent": "independent actions",
+    "correlated": "dependent actions",
+    "past": "a past",
+    "on_off_past": "on/off actions whose effect depends on the past",
+    "laplace": "Laplace noise",
+    "heteroskedastic": "noise whose variance depends on another action",
+}
+
+
+def fill_page(page: str) -> str:
+    """Fill the markers of a page with tables.
+
+    Args:
+        page: Markdown with the markers ``<!-- alarms -->``, ``<!-- power -->``, ``<!-- models-summary -->``,
+            ``<!-- models -->`` and ``<!-- curve -->``.
+
+    Returns:
+        The page with the tables.
+
+    Raises:
+        ValueError: If a marker is missing.
+    """
+    latents, models = (_read(path) for path in FILES)
+    pairs = [record for record in models if record["problem"]["process"] == "pair"]
+    rings = [record for record in models if record["problem"]["process"] == "ring"]
+    tables = {
+        "alarms": _alarms([record for record in latents if record["problem"]["delta"] == 0]),
+        "power": _power([record for record in latents if record["problem"]["delta"] > 0]),
+        "models-summary": _summary(pairs, rings),
+        "models": _pairs(pairs),
+        "curve": _curve(rings),
+    }
+    return fill_markers(page, tables)
+
+
+def _read(path: Path) -> list[Record]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _grouped(records: Sequence[Record], *names: str) -> Mapping[tuple[Any, ...], list[Record]]:
+    groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+    for record in records:
+        groups[tuple(record["problem"][name] for name in names)].append(record)
+    return groups
+
+
+def _alarms(records: Sequence[Record]) -> str:
+    rows = []
+    for (n_rows, kind), group in _grouped(records, "n_rows", "kind").items():
+        rows.append([_KINDS[kind], f"{n_rows:,}", f"{len(group)}", *_shares(group)])
+    for n_rows in sorted({record["problem"]["n_rows"] for record in records}):
+        group = [record for record in records if record["problem"]["n_rows"] == n_rows]
+        rows.append(["all", f"{n_rows:,}", f"{len(group)}", *_shares(group)])
+    limits = [f"at most {binom.ppf(0.975, 120, level) / 120:.3f}" for level in _LEVELS]
+    rows.append(["95 % limits for 120 problems", "", "", *limits])
+    return markdown_table(["problems", "rows", "number", *(f"p <= {level:g}" for level in _LEVELS)], rows)
+
+
+def _shares(group: Sequence[Record]) -> list[str]:
+    values = [record["test"]["p_value"] for record in group]
+    return [f"{sum(value <= level for value in values) / len(values):.3f}" for level in _LEVELS]
+
+
+def _power(records: Sequence[Record]) -> str:
+    by_delta = _grouped(records, "delta", "n_rows")
+    sizes = sorted({n_rows for _, n_rows in by_delta})
+    rows = []
+    for delta in sorted({delta for delta, _ in by_delta}):
+        cells = [_shares(by_delta[delta, n_rows])[1] for n_rows in sizes]
+        margin = sum(r["test"]["margin"] for r in by_delta[delta, sizes[-1]]) / len(
+            by_delta[delta, sizes[-1]]
+        )
+        rows.append([f"{delta:g}", f"{margin:.3f}", *cells])
+    return markdown_table(["delta", "mean margin", *(f"{n_rows:,} rows" for n_rows in sizes)], rows)
+
+
+def _summary(pairs: Sequence[Record], rings: Sequence[Record]) -> str:
+    exact = [record for record in pairs if record["problem"]["delta"] == 0]
+    single = [test for record in pairs for test in _tests(record, 1)]
+    return (
+        f"{len(pairs) + len(rings)} models were trained: {len(pairs)} on three latents with seven actions (two for "
+        f"each latent, and one on two latents), 20,000 rows and 300 or 600 steps, and the {len(rings)} of the next "
+        f"section. {len(exact)} of them have exactly proportional effects of the seventh action. The test used 5,000 "
+        f"or 50,000 held-out rows and the default tolerance of 0.05. Of {len(single)} tests of actions with one "
+        f"child, whose influence holds, {sum(test['verdict'] == 'holds' for test in single)} said so."
+    )
+
+
+def _tests(record: Record, n_children: int, n_rows: int = 5_000) -> list[Record]:
+    (tests,) = (tests for tests in record["tests"] if tests["n_rows"] == n_rows)
+    return [test for name, test in tests.items() if name != "n_rows" and len(test["children"]) == n_children]
+
+
+def _pairs(records: Sequence[Record]) -> str:
+    rows = []
+    for (delta, variance), group in sorted(_grouped(records, "delta", "variance").items()):
+        for n_rows in (5_000, 50_000):
+            tests = [test for record in group for test in _tests(record, 2, n_rows)]
+            if not tests:
+                continue
+            counts = [
+                sum(test["verdict"] == verdict for test in tests)
+                for verdict in ("holds", "undecided", "fails")
+            ]
+            relative = f"{min(t['relative'] for t in tests):.3f} to {max(t['relative'] for t in tests):.3f}"
+            mcc = sum(record["scores"]["mcc"] for record in group) / len(group)
+            rows.append(
+                [f"{delta:g}", f"{variance:g}", f"{n_rows:,}", f"{mcc:.3f}", relative, *map(str, counts)]
+            )
+    head = [
+        "delta",
+        "variance",
+        "held-out rows",
+        "mean MCC",
+        "relative margin",
+        "holds",
+        "undecided",
+        "fails",
+    ]
+    return markdown_table(head, rows)
+
+
+def _curve(records: Sequence[Record]) -> str:
+    rows = []
+    for record in sorted(records, key=lambda record: (record["problem"]["delta"], record["problem"]["seed"])):
+        tests = [test for n_children in range(5) for test in _tests(record, n_children)]
+        scores, problem = record["scores"], record["problem"]
+        n_holds = sum(test["verdict"] == "holds" for test in tests)
+        rows.append(
+            [
+                f"{problem['delta']:g}",
+                f"{problem['seed']}",
+                f"{record['true_margin']:.2f}",
+                f"{n_holds} of {len(tests)}",
+                f"{scores['mcc']:.3f}",
+                f"{scores['r']:.3f}",
+                f"{scores['shd']}",
+            ]
+        )
+    head = [
+        "delta",
+        "seed",
+        "smallest true margin",
+        "influence holds in the learned graph",
+        "MCC",
+        "R",
+        "SHD",
+    ]
+    return markdown_table(head, rows)

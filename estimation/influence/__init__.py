@@ -1,0 +1,20 @@
+"""Sufficient influence from data: numerical evidence from trained networks, and a test with calibrated errors.
+
+============  ==================================================================================
+module        contents
+============  ==================================================================================
+``learned``   `learned_influence`: singular values of the trained networks, without error rates
+``rank``      the statistical core: a rank test of effects with estimated noise
+``features``  features of an action, and covariates that stand for the other causes
+``shapes``    effects beyond the mean: on variances and shapes
+``result``    `ActionInfluence` and `InfluenceTest`
+``latents``   the test of one action, for latents that are given
+``held_out``  `test_influence`: the test of a trained model, with held-out data
+============  ==================================================================================
+"""
+
+from estimation.influence.held_out import test_influence
+from estimation.influence.learned import learned_influence
+from estimation.influence.result import ActionInfluence, InfluenceTest
+
+__all__ = ["ActionInfluence", "InfluenceTest", "learned_influence", "test_influence"]

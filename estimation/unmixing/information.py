@@ -1,0 +1,229 @@
+"""The information that actions carry about every direction: about its mean, and about its distribution beyond the mean.
+
+Unmixing by effects on the mean alone needs every direction of the latents to be moved in its mean. Where actions leave
+the mean of a direction as it is, but change its distribution, effects of both kinds are measured in nats ::
+
+    I_l(w) = (log(1 + s_l(w)) + c_l(w)) / 2
+
+with s_l the mean square effect of action l on the mean of w r, in units of the residual's variance, and c_l its
+distributional effect (`estimation.unmixing.distributional`). For small effects both are half a chi-square distance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from estimation.unmixing.action_basis import ActionBasis
+from estimation.unmixing.distributional import DistributionalEffects
+
+__all__ = ["MIN_VARIANCE_SHARE", "Information", "Samples"]
+
+Array = NDArray[np.float64]
+
+# the mean of a direction moves if its effects have this share of the residual's variance
+_MIN_MEAN_ENERGY = 0.1
+# share of the posterior's variance in that of the residual up to which a direction is measured well enough
+_MAX_POSTERIOR_SHARE = 0.1
+# factor by which the largest distributional effect must exceed the largest one with permuted actions
+_MIN_RATIO = 1.5
+# share of the local maxima that must point into a direction for it to count as changed
+_MIN_CHANGED_SHARE = 0.01
+_N_ASCENTS = 64
+_N_PERMUTATIONS = 4
+_N_STEPS = 60
+_LEARNING_RATE = 0.1
+_N_DIRECTIONS = 400
+#: Share of changes of variances in all distributional effects from which variances count as what changes.
+MIN_VARIANCE_SHARE = 0.3
+_FLOOR_QUANTILE = 0.95
+_MIN_SIZE = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Residuals of the transition, and the actions of the same rows.
+
+    Attributes:
+        residuals: Residuals of the given latents, shape (N, n).
+        actions: Actions, shape (N, m).
+    """
+
+    residuals: Array
+    actions: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Information:
+    """The information that actions carry about directions of white residuals.
+
+    Attributes:
+        means: Second moments of the effects on means, shape (m, k, k), for k white coordinates.
+        distributions: Distributional effects in these coordinates.
+        floor: Size that distributional effects of every action reach without any effect, shape (m,). It is added to
+            all effects, so that a direction on which there are none does not look sparse.
+        changed: Directions whose distribution changes though their mean does not: local maxima of the distributional
+            effects that are significant, as unit rows, shape (M, k).
+        clarity: Mean logarithm of the effects on these directions, in units of the largest with permuted actions.
+        coordinates: Rows in which bases are given, orthonormal, shape (l, k).
+    """
+
+    means: Tensor
+    distributions: DistributionalEffects
+    floor: Tensor
+    changed: Tensor
+    clarity: float
+    coordinates: Tensor
+
+    @classmethod
+    def of(
+        cls, means: Tensor, samples: Samples, white: Array, noise: Array | None, seed: int
+    ) -> Information | None:
+        """Measure the information; None where the means suffice.
+
+        That is the case if the actions move the mean of every direction that is measured well, or if they change no
+        distribution of the others.
+
+        Args:
+            means: Second moments of the effects on means, shape (m, k, k).
+            samples: Residuals and actions.
+            white: White coordinates as rows in the given latents, shape (k, n).
+            noise: Mean covariance of the posterior of the given latents, shape (n, n), or None.
+            seed: Seed of the permutation and of the directions.
+        """
+        unexplained = means.sum(0).numpy() / _MIN_MEAN_ENERGY
+        if noise is not None:
+            unexplained = unexplained + white @ noise @ white.T / _MAX_POSTERIOR_SHARE
+        values, vectors = np.linalg.eigh(unexplained)
+        constant = vectors.T[values < 1]
+        if not len(constant):
+            return None
+        rng = np.random.default_rng([seed, 2])
+        residuals = (samples.residuals - samples.residuals.mean(0)) @ white.T
+        basis, best = ActionBasis.of(samples.actions), None
+        # products of functions of two actions add errors, and are used only where single ones don't suffice
+        for functions in (basis.singles(), basis):
+            effects = DistributionalEffects.of(residuals, functions)
+            permuted = [
+                DistributionalEffects.of(residuals, functions.permuted(rng)) for _ in range(_N_PERMUTATIONS)
+            ]
+            for order in effects.coefficients:
+                without = [each.up_to(order) for each in permuted]
+                candidate = cls._of(means, effects.up_to(order), without, constant, rng)
+                if best is None or candidate.rank > best.rank:
+                    best = candidate
+            if best is None or best.n_changed == len(constant):
+                break
+        return best if best is not None and best.n_changed else None
+
+    @classmethod
+    def _of(
+        cls,
+        means: Tensor,
+        effects: DistributionalEffects,
+        without: Sequence[DistributionalEffects],
+        constant: Array,
+        rng: np.random.Generator,
+    ) -> Information:
+        """Measure the information by some moments and functions.
+
+        Args:
+            means: Second moments of the effects on means, shape (m, k, k).
+            effects: Distributional effects.
+            without: The same with actions in several random orders.
+            constant: Directions whose mean no action moves, orthonormal rows, shape (l, k).
+            rng: Random generator of directions.
+        """
+        k = means.shape[-1]
+        maxima, sizes = _maxima(effects, constant, rng)
+        largest = max(float(_maxima(each, constant, rng)[1].max()) for each in without)
+        significant = sizes > (largest if sizes.max() > _MIN_RATIO * largest else math.inf)
+        changed = maxima[significant]
+        clarity = float((sizes[significant] / largest).log().mean()) if significant.any() else 0.0
+        directions = torch.from_numpy(_unit(rng.normal(size=(_N_DIRECTIONS, k))))
+        spurious = torch.cat([each.squared_sizes(directions) for each in without])
+        floor = spurious.abs().quantile(_FLOOR_QUANTILE, dim=0)
+        return cls(means, effects, floor, changed, clarity, torch.eye(k, dtype=torch.float64))
+
+    @property
+    def n_changed(self) -> int:
+        """Number of directions whose distribution changes though their mean does not."""
+        return int((np.linalg.eigvalsh(self._changed()) > 1).sum())
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """The preference among moments: those that change the most directions, then those that do so most clearly."""
+        return self.n_changed, self.clarity
+
+    def _changed(self) -> Array:
+        shares = self.changed.T @ self.changed / _N_ASCENTS
+        return np.asarray(shares.numpy() / _MIN_CHANGED_SHARE)
+
+    def energy(self) -> Array:
+        """Return a symmetric matrix E, shape (k, k), with w E w below 1 for directions that no action changes."""
+        return np.asarray(self.means.sum(0).numpy() / _MIN_MEAN_ENERGY + self._changed())
+
+    def within(self, directions: Tensor) -> Information:
+        """Restrict to a subspace, given by orthonormal rows (l, k)."""
+        return replace(self, coordinates=directions @ self.coordinates)
+
+    def squared_sizes(self, bases: Tensor) -> list[Tensor]:
+        """Return the information of every action about every row of R bases, plus the floor, shape (R, l, m)."""
+        return [(self.values(bases) + self.floor / 2).clamp_min(_MIN_SIZE)]
+
+    def values(self, bases: Tensor) -> Tensor:
+        """Return the information in nats, shape (..., l, m), for unit rows, shape (..., l, l)."""
+        rows = bases @ self.coordinates
+        squares = torch.einsum("...ia,lab,...ib->...il", rows, self.means, rows)
+        return (squares.log1p() + self.distributions.squared_sizes(rows).clamp_min(0)) / 2
+
+    def variance_share(self, directions: Tensor) -> float:
+        """Return the share of changes of variances in all distributional effects on unit rows, between 0 and 1."""
+        rows = directions @ self.coordinates
+        by_order = {
+            order: float(sizes.clamp_min(0).sum())
+            for order, sizes in self.distributions.squared_sizes_by_order(rows).items()
+        }
+        total = sum(by_order.values())
+        return by_order[2] / total if total > 0 else 0.0
+
+
+def _maxima(
+    effects: DistributionalEffects, subspace: Array, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Ascend the distributional effects of all actions together from random directions of a subspace.
+
+    Args:
+        effects: Distributional effects in k coordinates.
+        subspace: Orthonormal rows, shape (l, k).
+        rng: Random generator of the first directions.
+
+    Returns:
+        Unit rows, shape (64, k), and the total effects on them, shape (64,).
+    """
+    inside = torch.from_numpy(subspace)
+    parameter = torch.from_numpy(rng.normal(size=(_N_ASCENTS, len(subspace)))).requires_grad_()
+    optimiser = torch.optim.Adam([parameter], lr=_LEARNING_RATE)
+
+    def directions() -> Tensor:
+        lengths: Tensor = torch.linalg.vector_norm(parameter, dim=1, keepdim=True)
+        return parameter / lengths @ inside
+
+    for step in range(_N_STEPS):
+        optimiser.param_groups[0]["lr"] = _LEARNING_RATE * (1 - step / _N_STEPS)
+        loss = -effects.squared_sizes(directions()).sum(-1).clamp_min(_MIN_SIZE).log().sum()
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    found = directions().detach()
+    return found, effects.squared_sizes(found).sum(-1)
+
+
+def _unit(rows: Array) -> Array:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))

@@ -1,0 +1,187 @@
+"""Calibration of `test_influence` on simulated problems: one JSON line per problem, appended to a file.
+
+    python -m tests.benchmarks.influence_calibration latents --out docs/results/influence_latents.jsonl
+    python -m tests.benchmarks.influence_calibration models --out docs/results/influence_models.jsonl
+
+``latents`` samples latents, mixes them linearly, and tests the first action: a thousand problems in minutes.
+``models`` trains a model on observations of each problem, half a minute each, and tests its actions. A
+problem whose line is in the file already is left out, so that an interrupted run continues.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from estimation.checkpoint import load
+from estimation.config import TrainingConfig
+from estimation.dataset import Dataset
+from estimation.influence import ActionInfluence, test_influence
+from estimation.influence.features import Causes
+from estimation.influence.latents import influence_of_action
+from estimation.metrics import mean_correlation, multiple_correlation, structural_hamming
+from estimation.simulate import simulate
+from estimation.trained import TrainedModel
+from estimation.training import fit
+from identify.graph import CausalGraph
+from tests.benchmarks.influence_problems import KINDS, LatentProblem, pair_process, ring_process
+
+__all__ = ["latent_problems", "main", "model_problems"]
+
+Record = dict[str, Any]
+
+_PROCESSES = {"pair": pair_process, "ring": ring_process}
+_HELD_OUT = (5_000, 50_000)
+_TRAINING_ROWS = 20_000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run all problems of one kind that are not in the file yet.
+
+    Args:
+        arguments: Arguments of the command line; None for those of the process.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.influence_calibration", description=__doc__
+    )
+    parser.add_argument("part", choices=("latents", "models"))
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file of JSON lines")
+    parser.add_argument("--models", type=Path, metavar="FOLDER", help="folder that keeps the trained models")
+    options = parser.parse_args(arguments)
+    problems = latent_problems() if options.part == "latents" else model_problems()
+    finished = set()
+    if options.out.exists():
+        lines = options.out.read_text(encoding="utf-8").splitlines()
+        finished = {json.dumps(json.loads(line)["problem"], sort_keys=True) for line in lines}
+    for problem in problems:
+        if json.dumps(problem, sort_keys=True) not in finished:
+            tests = (
+                test_latents(problem) if options.part == "latents" else test_model(problem, options.models)
+            )
+            with options.out.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"problem": problem, **tests}) + "\n")
+    return 0
+
+
+def latent_problems() -> Iterator[Record]:
+    """Yield the problems on latents: exactly proportional effects, and nearly proportional ones."""
+    for kind in KINDS:
+        for n_rows, n_problems in ((5_000, 60), (50_000, 6)):
+            for k in (2, 3):
+                for seed in range(n_problems):
+                    yield {"kind": kind, "n_children": k, "delta": 0.0, "n_rows": n_rows, "seed": seed}
+    for n_rows, n_problems in ((5_000, 40), (50_000, 10)):
+        for delta in (0.01, 0.02, 0.05, 0.1, 0.2):
+            for seed in range(n_problems):
+                base = {"kind": "independent", "n_children": 2, "delta": delta}
+                yield {**base, "n_rows": n_rows, "seed": 1000 + seed}
+
+
+def model_problems() -> Iterator[Record]:
+    """Yield the problems with trained models: a pair of effects per process, or the ring that needs influence."""
+    for seed in range(12):
+        # the first models are better trained
+        steps = 600 if seed == 0 else 300
+        for variance in (0.01, 0.1):
+            yield {"process": "pair", "delta": 0.0, "variance": variance, "seed": seed, "steps": steps}
+        if seed < 3:
+            for delta in (0.05, 0.1, 0.2, 0.4):
+                yield {"process": "pair", "delta": delta, "variance": 0.01, "seed": seed, "steps": steps}
+        if seed < 2:
+            for delta in (0.02, 0.05, 0.1, 0.2, 0.4, 0.8):
+                yield {"process": "ring", "delta": delta, "variance": 0.01, "seed": seed, "steps": 1000}
+
+
+def test_latents(problem: Record) -> Record:
+    """Test the first action of a problem on latents."""
+    latents, actions, past, graph = LatentProblem(**problem).sample()
+    result = influence_of_action(latents, Causes(actions, past), graph, 0)
+    return {"test": _record(result)}
+
+
+def test_model(problem: Record, folder: Path | None) -> Record:
+    """Train a model on a problem, or read it, and test all its actions on held-out rows."""
+    mechanism = _PROCESSES[problem["process"]](problem["delta"], problem["variance"], problem["seed"])
+    graph, seed = mechanism.graph, problem["seed"]
+    test = simulate(graph, max(_HELD_OUT), seed=seed, split="test", mechanism=mechanism)
+    name = "-".join(str(value) for value in problem.values())
+    if folder is not None and (folder / name).exists():
+        model = load(folder / name)
+    else:
+        train = simulate(graph, _TRAINING_ROWS, seed=seed, mechanism=mechanism)
+        config = TrainingConfig(max_edges_actions=graph.n_edges, steps=problem["steps"], seed=seed, **_SMALL)
+        model = fit(train, config)
+        if folder is not None:
+            model.save(folder / name)
+    assert test.latents is not None
+    latents, learned = test.latents[:10_000, 0], model.encode(test.observations[:10_000])[:, 0]
+    match = mean_correlation(latents, learned)
+    shd = structural_hamming(graph, model.graph, match.permutation)
+    scores = {"mcc": match.score, "r": multiple_correlation(latents, learned).score, "shd": shd.distance}
+    return {"scores": scores, "true_margin": true_margin(test), "tests": _model_tests(model, test, graph)}
+
+
+def true_margin(test: Dataset) -> float:
+    """Return the smallest margin over the actions, of the true latents with the true graph."""
+    assert test.latents is not None
+    assert test.graph is not None
+    latents = test.latents[:, 0].astype(float)
+    causes = Causes(np.asarray(test.actions, dtype=float))
+    results = [
+        influence_of_action(latents, causes, test.graph, column, effects="mean")
+        for column in range(test.graph.n_actions)
+    ]
+    return _rounded(min(result.margin for result in results))
+
+
+def _model_tests(model: TrainedModel, test: Dataset, graph: CausalGraph) -> list[Record]:
+    tests = []
+    for n_rows in _HELD_OUT:
+        # the others of a pair have one child
+        actions = None if n_rows == min(_HELD_OUT) else graph.actions[-1:]
+        result = test_influence(model, test.take(slice(0, n_rows)), actions=actions, max_rows=n_rows)
+        tests.append({"n_rows": n_rows, **{name: _record(action) for name, action in result.items()}})
+    return tests
+
+
+_SMALL: dict[str, Any] = {"width": 64, "transition_width": 32, "batch_size": 256}
+
+
+def _record(result: ActionInfluence) -> Record:
+    """Return p-values, the margin, and what p-values at other tolerances follow from, rounded."""
+    tests = [
+        {
+            "degrees": test.degrees,
+            "n_rows": test.n_rows,
+            **{name: _rounded(getattr(test, name)) for name in ("statistic", "scale")},
+        }
+        for test in result.tests
+    ]
+    record = {"children": list(result.children), "verdict": result.verdict, "tests": tests}
+    record |= {
+        name: _rounded(getattr(result, name)) for name in ("p_value", "p_value_against", "margin", "relative")
+    }
+    if result.shape is not None:
+        record["shape"] = {
+            "statistics": list(result.shape.statistics),
+            "p_value": _rounded(result.shape.test.p_value),
+            "margin": _rounded(result.shape.test.margin),
+        }
+    return record
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    np.seterr(all="ignore")
+    sys.exit(main())
