@@ -103,23 +103,26 @@ def _summary(pairs: Sequence[Record], rings: Sequence[Record]) -> str:
         f"{len(pairs) + len(rings)} models were trained: {len(pairs)} on three latents with seven actions (two for "
         f"each latent, and one on two latents), 20,000 rows and 300 or 600 steps, and the {len(rings)} of the next "
         f"section. {len(exact)} of them have exactly proportional effects of the seventh action. The test used 5,000 "
-        f"or 50,000 held-out rows and the default tolerance of 0.05. Where the model learned two children for an "
-        f"action with exactly proportional effects ({len(proportional)} models), 5,000 rows gave {alarms} false alarms, and "
-        f"the verdict that influence fails {failing} times. Of {len(single)} tests of actions with one "
-        f"child, whose influence holds, {sum(test['verdict'] == 'holds' for test in single)} said so."
+        f"or 50,000 held-out rows and the default tolerance of 0.05. These models have {len(proportional)} actions "
+        f"with two learned children, whose effects have rank one. For them, 5,000 rows gave {alarms} false alarms, and "
+        f"{failing} times the verdict that influence fails. Of {len(single)} tests of actions with one learned child, "
+        f"whose influence holds, {sum(test['verdict'] == 'holds' for test in single)} said so. The models of seed 0 "
+        f"were used to choose details of the test, the others were not. The table has the seventh action, where the "
+        f"model learned two children for it:"
     )
 
 
 def _tests(record: Record, n_children: int, n_rows: int = 5_000) -> list[Record]:
     (tests,) = (tests for tests in record["tests"] if tests["n_rows"] == n_rows)
-    return [test for name, test in tests.items() if name != "n_rows" and len(test["children"]) == n_children]
+    actions = {name: test for name, test in tests.items() if name != "n_rows"}
+    return [{"action": name, **test} for name, test in actions.items() if len(test["children"]) == n_children]
 
 
 def _pairs(records: Sequence[Record]) -> str:
     rows = []
     for (delta, variance), group in sorted(_grouped(records, "delta", "variance").items()):
         for n_rows in (5_000, 50_000):
-            tests = [test for record in group for test in _tests(record, 2, n_rows)]
+            tests = [test for record in group for test in _tests(record, 2, n_rows) if test["action"] == "a6"]
             if not tests:
                 continue
             counts = [
