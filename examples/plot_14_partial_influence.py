@@ -76,9 +76,9 @@ plot_comparison(outcome.comparison)
 
 # %%
 # The first model mixes z2 with z1 entirely. What remains in the second, about a fifth, is above the threshold of a
-# tenth that counts as mixing. It does not come from the edges: with one edge, the drug moves a single learned latent,
-# so the other one is z1. The direction of the first follows from the independent noise, which is weak here and
-# estimated roughly.
+# tenth that counts as mixing. A likely reason, which we did not test: with one edge, the drug moves a single learned
+# latent, so the other one is z1, but the direction of the first follows only from the independent noise, which is weak
+# here and estimated roughly.
 #
 # Evaluation, reports and figures leave dense columns out:
 plot_graphs(graph, outcome.learned_graph, sparse_columns=model.sparse_columns)
