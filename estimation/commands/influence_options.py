@@ -10,16 +10,12 @@ import typer
 
 from estimation.exceptions import ConfigError, DataError
 from identify.commands.check import Family
-from identify.commands.options import progress
 from identify.names import shown
 from identify.wording import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from estimation.config.training import TrainingConfig
     from estimation.dataset.dataset import Dataset
-    from identify.graph import CausalGraph
     from identify.influence import Influence, InfluenceReport
 
 __all__ = ["FamilyOption", "InfluenceFile", "MechanismsFile", "TimeLimit", "sparse_by_influence"]
@@ -174,20 +170,9 @@ def _report(mechanisms: Path | None, file: Path, family: Family, time_limit: flo
         from identify.influence.files import read_influence
 
         return read_influence(file)
-    from contextlib import ExitStack
+    from identify.commands.check import decide_influence
 
-    from identify.influence.isolated import decide_file
-
-    with ExitStack() as stack:
-        steps: list[Callable[[], None]] = []
-
-        def begin(graph: CausalGraph) -> None:
-            steps.append(stack.enter_context(progress("Deciding sufficient influence", graph.n_actions)))
-
-        def step() -> None:
-            steps[0]()
-
-        return decide_file(file, family.value, time_limit, begin, step)[1]
+    return decide_influence(file, (), family, time_limit)[1]
 
 
 def _require_budgets_of_causes(config: TrainingConfig, answers: _Answers, past: bool) -> None:

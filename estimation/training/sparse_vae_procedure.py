@@ -200,7 +200,7 @@ class SparseVAEProcedure(Procedure):
         return distributional_change(self.model, self.batches, self.config.seed, step) == "shape"
 
     def _apply_flow_with_flexible_noise(self, step: int) -> str:
-        """Fit the flow under flexible noise, since under Gaussian noise it bends latents whose shape changes.
+        """Fit the flow under flexible noise, since under Gaussian noise it distorts latents whose shape changes.
 
         The flow is kept if it makes held-out data more likely under that noise, and if it does not let latents depend
         on more actions. Then the transition is fitted with Gaussian noise again.
@@ -212,22 +212,30 @@ class SparseVAEProcedure(Procedure):
             A note for the history.
         """
         model, inputs = self.model, (self.model, self.batches, self.config, step)
-        state, share = copy.deepcopy(model.state_dict()), share_without_edges(model, self.batches, step)
-        model.add_noise_(self.config, torch.Generator().manual_seed(self.config.seed))
-        fit_noise_(*inputs)
-        before = self.held_out_loss()
-        apply_flow_(*inputs)
-        after, new_share = self.held_out_loss(), share_without_edges(model, self.batches, step)
+        state, kept = copy.deepcopy(model.state_dict()), False
+        try:
+            share = share_without_edges(model, self.batches, step)
+            model.add_noise_(self.config, torch.Generator().manual_seed(self.config.seed))
+            fit_noise_(*inputs)
+            before = self.held_out_loss()
+            apply_flow_(*inputs)
+            after, new_share = self.held_out_loss(), share_without_edges(model, self.batches, step)
+            kept = after < before and new_share <= share
+            reason = (
+                f"the held-out negative ELBO went from {before:.4g} to {after:.4g}, the share of effects without an "
+                f"edge from {share:.3g} to {new_share:.3g}"
+            )
+        # as in `_refine`
+        except (NotDifferentiableError, NoActiveLatentsError, _SINGULAR) as error:
+            reason = one_line(error, _MAX_REASON_LENGTH)
         model.noise = None
-        kept = after < before and new_share <= share
         if kept:
             fit_gaussian_(*inputs)
         else:
             model.load_state_dict(state)
         return (
             f"flow {'' if kept else 'not '}fitted after {step} steps, under flexible noise since actions change shapes "
-            f"of distributions: the held-out negative ELBO went from {before:.4g} to {after:.4g}, the share of effects "
-            f"without an edge from {share:.3g} to {new_share:.3g}"
+            f"of distributions: {reason}"
         )
 
     def _refine(

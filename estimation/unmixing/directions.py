@@ -67,7 +67,8 @@ class SearchSpace:
         if effects.past is not None:
             past_jacobians = active @ effects.past @ (np.linalg.inv(white) @ in_white.T)
         moments = Moments.of(action_effects, past_jacobians)
-        if samples is not None and moments.actions is not None and effects.past is None:
+        if samples is not None:
+            assert moments.actions is not None
             information = Information.of(moments.actions, samples, active, noise, seed)
             if information is not None:
                 moved, unmoved = _split_by_information(information)

@@ -37,7 +37,8 @@ _ORDERS = (2, 3, 4)
 # entries of the coefficients of one order: with more, the higher orders are left out
 _MAX_ENTRIES = 2_000_000
 _RIDGE = 1e-2
-_CHUNK = 8_192
+# numbers in the monomials that are held at once
+_MAX_CHUNK = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +119,14 @@ def _regression(residual: Array, values: Array, order: int) -> Tensor:
     exponents, counts = _monomials(residual.shape[1], order)
     values = values - values.mean(0)
     products = np.zeros((len(exponents), values.shape[1]))
-    for start in range(0, len(residual), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        products += residual[rows][:, exponents].prod(axis=2).T @ values[rows]
+    # the monomials of many latents are many: few rows at a time keep them small
+    n_rows = max(_MAX_CHUNK // len(exponents), 1)
+    for start in range(0, len(residual), n_rows):
+        rows = slice(start, start + n_rows)
+        monomials = np.ones((len(residual[rows]), len(exponents)))
+        for factor in exponents.T:
+            monomials *= residual[rows][:, factor]
+        products += monomials.T @ values[rows]
     gram = values.T @ values / len(values) + _RIDGE * np.eye(values.shape[1])
     coefficients = np.linalg.solve(gram, products.T / len(values)).T * counts[:, None]
     return torch.from_numpy(coefficients)

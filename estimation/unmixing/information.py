@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from estimation.exceptions import DataError
 from estimation.unmixing.action_basis import ActionBasis
 from estimation.unmixing.distributional import DistributionalEffects
 
@@ -57,6 +58,33 @@ class Samples:
 
     residuals: Array
     actions: Array
+
+    def require_fit(self, n_latents: int, n_actions: int | None, past: bool, residual: bool) -> None:
+        """Check the samples against the other arguments of `estimation.unmixing.unmix`.
+
+        Args:
+            n_latents: Number of latents n.
+            n_actions: Number of actions m, or None without effects of actions.
+            past: Whether there are Jacobians with respect to the past.
+            residual: Whether the covariance of the residual is given.
+
+        Raises:
+            DataError: If the samples have other shapes or an entry that is not finite, or the others can't be used with
+                them.
+        """
+        if past or n_actions is None or not residual:
+            raise DataError(
+                "samples need action_effects and residual, and no past_jacobians: effects on distributions are "
+                "measured for actions without a past"
+            )
+        rows = len(self.residuals)
+        if self.residuals.shape != (rows, n_latents) or self.actions.shape != (rows, n_actions):
+            raise DataError(
+                f"the samples have residuals of shape {self.residuals.shape} and actions of shape "
+                f"{self.actions.shape}; they must be (N, {n_latents}) and (N, {n_actions})"
+            )
+        if not (np.isfinite(self.residuals).all() and np.isfinite(self.actions).all()):
+            raise DataError("the samples hold an entry that is not finite")
 
 
 @dataclass(frozen=True, eq=False)

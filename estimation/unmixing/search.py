@@ -125,7 +125,7 @@ def unmix(
 
     Raises:
         DataError: If there are neither effects nor Jacobians, or if they have wrong shapes, fewer than 2 samples, an
-            entry that is not finite, or a covariance that is not positive.
+            entry that is not finite, a covariance that is not positive, or samples that don't fit the other arguments.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -140,7 +140,12 @@ def unmix(
         raise DataError(f"n_starts is {n_starts}; give 1 or more")
     posterior_covariance = effects.checked("noise", noise)
     effects = effects.with_residual(residual)
-    space = SearchSpace.of(effects, posterior_covariance, samples if residual is not None else None, seed)
+    if samples is not None:
+        n_actions = None if effects.actions is None else effects.actions.shape[2]
+        samples.require_fit(
+            len(effects.covariance), n_actions, effects.past is not None, residual is not None
+        )
+    space = SearchSpace.of(effects, posterior_covariance, samples, seed)
     weights = _determinant_weights(effects)
     bases = _search(space.moments, len(space.moved), weights, seed, n_starts)
     penalties = _penalty(space.moments, bases)

@@ -14,6 +14,7 @@ from numpy.polynomial import hermite_e
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from estimation.exceptions import DataError
 from estimation.unmixing import Samples, Unmixing, unmix
 from estimation.unmixing.action_basis import ActionBasis
 from estimation.unmixing.distributional import DistributionalEffects
@@ -183,3 +184,57 @@ def test_moved_means_are_searched_as_before() -> None:
     both = unmix(**arguments, samples=Samples(residuals, actions))  # type: ignore[arg-type]
     np.testing.assert_array_equal(both.matrix, without.matrix)
     assert both.information is None
+
+
+@pytest.mark.parametrize(
+    ("samples", "changes", "message"),
+    [
+        (
+            ((50, 3), (50, 2)),
+            {},
+            r"residuals of shape \(50, 3\) and actions of shape \(50, 2\); they must be \(N, 2\)",
+        ),
+        (((50, 2), (40, 2)), {}, r"actions of shape \(40, 2\); they must be \(N, 2\) and \(N, 2\)"),
+        (
+            ((50, 2), (50, 2)),
+            {"residual": None},
+            "samples need action_effects and residual, and no past_jacobians",
+        ),
+        (
+            ((50, 2), (50, 2)),
+            {"past_jacobians": np.ones((9, 2, 2))},
+            "samples need action_effects and residual",
+        ),
+        (
+            ((50, 2), (50, 2)),
+            {"action_effects": None, "past_jacobians": np.ones((9, 2, 2))},
+            "samples need action_eff",
+        ),
+    ],
+)
+def test_samples_that_do_not_fit_are_refused(
+    samples: tuple[tuple[int, int], tuple[int, int]], changes: dict[str, object], message: str
+) -> None:
+    arguments = {
+        "action_effects": np.ones((9, 2, 2)),
+        "covariance": np.eye(2),
+        "residual": np.eye(2),
+    } | changes
+    with pytest.raises(DataError, match=message):
+        unmix(**arguments, samples=Samples(*map(np.ones, samples)))  # type: ignore[arg-type]
+
+
+def test_samples_that_are_not_finite_are_refused() -> None:
+    samples = Samples(np.full((50, 2), np.nan), np.ones((50, 2)))
+    with pytest.raises(DataError, match="the samples hold an entry that is not finite"):
+        unmix(np.ones((9, 2, 2)), None, np.eye(2), residual=np.eye(2), samples=samples)
+
+
+def test_many_monomials_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(training_seed(8))
+    residual, basis = rng.normal(size=(300, 3)), ActionBasis.of(rng.uniform(size=(300, 2)))
+    whole = DistributionalEffects.of(residual, basis)
+    monkeypatch.setattr("estimation.unmixing.distributional._MAX_CHUNK", 100)
+    in_parts = DistributionalEffects.of(residual, basis)
+    for order, coefficients in whole.coefficients.items():
+        torch.testing.assert_close(in_parts.coefficients[order], coefficients)
