@@ -9,6 +9,7 @@ flow to the transition removes the nonlinear entanglement from the latents direc
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -53,8 +54,35 @@ class ResidualFlow(nn.Module):
 
     def __init__(self, n_latents: int, n_blocks: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(_Block(n_latents, width, generator) for _ in range(n_blocks))
         self.register_buffer("through", torch.zeros(n_latents, dtype=torch.bool, device="cpu"))
+        self.resize_(n_blocks, width, generator)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Number of blocks, and of hidden units of each; 0 and 0 without blocks."""
+        return len(self.blocks), next(
+            (len(block.offset) for block in self.blocks if isinstance(block, _Block)), 0
+        )
+
+    def resize_(self, n_blocks: int, width: int, generator: torch.Generator) -> None:
+        """Replace the blocks by new ones, in place, which together are the identity.
+
+        Args:
+            n_blocks: Number of blocks.
+            width: Number of hidden units of each block.
+            generator: Random generator of the weights.
+        """
+        blocks = nn.ModuleList(_Block(len(self.through), width, generator) for _ in range(n_blocks))
+        self.blocks = blocks.to(self.through.device)
+
+    def adapt_to_(self, tensors: Mapping[str, Tensor], prefix: str) -> None:
+        """Take the sizes of a flow that was stored as the tensors whose names begin with a prefix, in place."""
+        offsets = [
+            name for name in tensors if name.startswith(f"{prefix}blocks.") and name.endswith(".offset")
+        ]
+        sizes = len(offsets), tensors[offsets[0]].shape[0] if offsets else 0
+        if sizes != self.sizes:
+            self.resize_(*sizes, torch.Generator().manual_seed(0))
 
     @property
     def active(self) -> bool:

@@ -119,8 +119,7 @@ class SparseVAE(Representation):
         # compared with None, since an empty nn.Sequential is falsy
         self.encoder = MLP(d_x, n, *sizes) if encoder is None else WithLinearOutput(encoder, n)
         self.decoder = MLP(n, d_x, *sizes) if decoder is None else WithLinearInput(decoder, n)
-        # the posterior noise of a user-supplied encoder reads its outputs: a linear map of all pixels of an image
-        # would cost more than the encoder itself
+        # noise of a user-supplied encoder reads its outputs: a linear map of all pixels would cost more than that
         n_read, full = d_x if encoder is None else n, config.posterior == "full"
         self.posterior_noise = PosteriorNoise(n_read, n, full, generator)
         self.networks = self._transition_networks(config, generator)
@@ -171,7 +170,8 @@ class SparseVAE(Representation):
         self.noise = self._noise_networks(config, generator).to(self.x_mean)
 
     def adapt_to_(self, tensors: Mapping[str, Tensor]) -> None:
-        """Let variances vary if those of the model that was stored as these tensors did, in place."""
+        """Let variances vary, and size the flow, as in the model that was stored as these tensors, in place."""
+        self.flow.adapt_to_(tensors, "flow.")
         last_bias = tensors.get(f"networks.biases.{len(self.networks.biases) - 1}")
         if last_bias is not None and last_bias.shape[-1] > self.networks.n_outputs:
             self.vary_variances_()

@@ -19,11 +19,10 @@ from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.unmixing.action_basis import ActionBasis
-from estimation.unmixing.distributional import DistributionalEffects
 from estimation.unmixing.information import MIN_VARIANCE_SHARE, Information, Samples
 from estimation.unmixing.moments import whitening_matrix
 
-__all__ = ["VARYING_NOTE", "distributional_change", "share_without_edges"]
+__all__ = ["VARYING_NOTE", "Change", "distributional_change"]
 
 #: The note of a run that has begun again.
 VARYING_NOTE = (
@@ -33,11 +32,11 @@ VARYING_NOTE = (
 
 Array = NDArray[np.float64]
 
+#: What actions change, besides means.
 Change = Literal["variance", "shape"]
 
 _ROWS = 32_768
 _RIDGE = 1e-3
-_MIN_SIZE = 1e-12
 
 
 def distributional_change(model: SparseVAE, batches: Batches, seed: int, step: int) -> Change | None:
@@ -65,29 +64,10 @@ def distributional_change(model: SparseVAE, batches: Batches, seed: int, step: i
     return "variance" if share > MIN_VARIANCE_SHARE else "shape"
 
 
-def share_without_edges(model: SparseVAE, batches: Batches, step: int) -> float:
-    """Return the share of the distributional effects on latents that belong to actions without an edge to them.
-
-    Args:
-        model: Model with frozen edges, without a past.
-        batches: Batches of the training data.
-        step: Number of steps of training, which determines the rows.
-    """
-    latents, actions, _ = _encoded(model, batches, step)
-    residuals, _, basis = _regressed(latents, actions)
-    effects = DistributionalEffects.of(residuals / residuals.std(0), basis.singles())
-    sizes = effects.squared_sizes(torch.eye(latents.shape[1], dtype=torch.float64)).clamp_min(0)
-    # edges of dense columns are all present
-    absent = ~model.action_masks.support().cpu()
-    return float(sizes[absent].sum() / sizes.sum().clamp_min(_MIN_SIZE))
-
-
 @torch.no_grad()
 def _encoded(model: SparseVAE, batches: Batches, step: int) -> tuple[Array, Array, Array]:
-    """Return latents (N, n), after the flow if it is active, actions (N, m), and the mean posterior covariance."""
+    """Return latents (N, n), actions (N, m), and the mean posterior covariance."""
     encodings = Encodings.of(model, batches, step, _ROWS)
-    if model.flow.active:
-        encodings = encodings.after(model.flow)
     assert encodings.actions is not None
     return _array(encodings.latents[:, -1]), _array(encodings.actions), encodings.noise()
 

@@ -11,6 +11,10 @@ With y = h(z) for the flow h, the encoded latents z of a row, and f the mean of 
 which is the negative log-likelihood of z, up to a constant; with the noise of `estimation.models.noise`, r / sqrt(v)
 follows the density of the spline instead of the Gaussian. Encodings far from the mean are less certain than those
 near it. One variance for all rows would therefore reward a flow that makes all encodings equally uncertain.
+
+With share_i > 0, v_i depends on the latents themselves, and the loss is not a likelihood any more. Under flexible noise
+a flow exploits that: it mixed latents whose shapes change. The noise of such latents is much larger than the
+uncertainty of their encodings, since its shape can be measured, so the loss without the share is their likelihood.
 """
 
 from __future__ import annotations
@@ -32,11 +36,15 @@ __all__ = ["fit_flow_"]
 
 _MAX_STEPS = 1_500
 _BATCH_SIZE = 512
+# for the likelihood: a rate of 7e-3 let a flow of 16 blocks diverge
+_LIKELIHOOD_RATE = 3e-3
 # initial standard deviation of a latent's noise, in the unit of the latents
 _INITIAL_DEVIATION = 0.1
 
 
-def fit_flow_(model: SparseVAE, encodings: Encodings, config: TrainingConfig, step: int) -> None:
+def fit_flow_(
+    model: SparseVAE, encodings: Encodings, config: TrainingConfig, step: int, likelihood: bool = False
+) -> None:
     """Fit the active flow of a model, and its transition networks from their present weights, in place.
 
     Args:
@@ -44,9 +52,11 @@ def fit_flow_(model: SparseVAE, encodings: Encodings, config: TrainingConfig, st
         encodings: Encoded rows, before the flow.
         config: Optimiser and seed.
         step: Number of steps of training, which determines the batches.
+        likelihood: Whether to leave out the share of the encodings' uncertainty, so that the loss is the likelihood of
+            the encodings.
     """
     fitter = TransitionFitter(model, encodings, step)
-    noise = _Noise(model.shape.n_latents).to(encodings.latents)
+    noise = _Noise(model.shape.n_latents, with_share=not likelihood).to(encodings.latents)
     flexible = model.noise is not None and model.noise.active
     if flexible:
         # the splines have been fitted to residuals in the unit of these variances
@@ -67,22 +77,24 @@ def fit_flow_(model: SparseVAE, encodings: Encodings, config: TrainingConfig, st
     parameters = [*model.flow.parameters(), *model.networks.parameters(), *noise.parameters()]
     if model.noise is not None and model.noise.active:
         parameters.extend(model.noise.parameters())
+    if likelihood:
+        config = config.replace(learning_rate=min(config.learning_rate, _LIKELIHOOD_RATE))
     fitter.minimise_(misfit, parameters, config, _MAX_STEPS, _BATCH_SIZE)
 
 
 class _Noise(nn.Module):
-    """The variances v: logarithms of ``own`` and of ``share``, one of each per latent."""
+    """The variances v: logarithms of ``own`` and of ``share``, one of each per latent; ``share`` is None for 0."""
 
-    def __init__(self, n_latents: int) -> None:
+    def __init__(self, n_latents: int, with_share: bool) -> None:
         super().__init__()
         log_variance = 2 * math.log(_INITIAL_DEVIATION)
         self.own = nn.Parameter(torch.full((n_latents,), log_variance, **CPU_FLOAT32))
-        self.share = nn.Parameter(torch.zeros(n_latents, **CPU_FLOAT32))
+        self.share = nn.Parameter(torch.zeros(n_latents, **CPU_FLOAT32)) if with_share else None
 
     def forward(self, residual: TransitionResidual, uncertainty: Tensor, log_factor: Tensor | None) -> Tensor:
         """Return the negative log-likelihood of residuals, averaged over rows; tensors have shape (B, n)."""
         own = self.own if log_factor is None else self.own + log_factor
-        variance = own.exp() + self.share.exp() * uncertainty
+        variance = own.exp() + (0 if self.share is None else self.share.exp() * uncertainty)
         loss: Tensor = 0.5 * (residual.value.square() / variance + variance.log()).sum(1).mean()
         if residual.spline is not None:
             loss = loss + spline_misfit(residual.spline, (residual.value / variance.sqrt())[None]).sum()

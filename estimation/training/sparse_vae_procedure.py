@@ -17,13 +17,13 @@ from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
 from estimation.trained import held_out_terms
 from estimation.training.batches import generator_for
-from estimation.training.distributional_change import distributional_change, share_without_edges
+from estimation.training.distributional_change import Change, distributional_change
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
 from estimation.training.post_training import (
     NoActiveLatentsError,
     Refinement,
-    apply_flow_,
+    apply_deep_flow_,
     fit_gaussian_,
     fit_noise_,
     refinements,
@@ -185,58 +185,57 @@ class SparseVAEProcedure(Procedure):
         notes, terms = [], self._held_out_terms()
         for refinement in steps:
             report(f"{refinement.noun} to be {refinement.participle}")
-            if refinement.noun == "flow" and self._shapes_change(step):
-                note, terms = self._apply_flow_with_flexible_noise(step), self._held_out_terms()
+            change = self._distributional_change(step) if refinement.noun == "flow" else None
+            if change is not None:
+                note, terms = self._apply_deep_flow(step, change), self._held_out_terms()
             else:
                 note, terms = self._refine(refinement, step, terms)
             notes.append(note)
         return notes, terms
 
-    def _shapes_change(self, step: int) -> bool:
-        """Return whether actions change shapes of distributions that a Gaussian transition does not describe."""
+    def _distributional_change(self, step: int) -> Change | None:
+        """Return what actions change in the distributions of latents whose means they do not move."""
         shape = self.model.shape
-        if shape.past or not shape.n_actions or self.config.noise != "gaussian" or not self.config.unmixing:
-            return False
-        return distributional_change(self.model, self.batches, self.config.seed, step) == "shape"
+        if shape.past or not shape.n_actions or not self.config.unmixing:
+            return None
+        return distributional_change(self.model, self.batches, self.config.seed, step)
 
-    def _apply_flow_with_flexible_noise(self, step: int) -> str:
-        """Fit the flow under flexible noise, since under Gaussian noise it distorts latents whose shape changes.
+    def _apply_deep_flow(self, step: int, change: Change) -> str:
+        """Fit a deep flow, where shapes change under flexible noise; keep it if held-out data become more likely.
 
-        The flow is kept if it makes held-out data more likely under that noise, and if it does not let latents depend
-        on more actions. Then the transition is fitted with Gaussian noise again.
+        The noise of the transition is then again that of the configuration.
 
         Args:
             step: Number of steps of training.
+            change: What actions change.
 
         Returns:
             A note for the history.
         """
         model, inputs = self.model, (self.model, self.batches, self.config, step)
-        state, kept = copy.deepcopy(model.state_dict()), False
+        state, noise, sizes = copy.deepcopy(model.state_dict()), model.noise, model.flow.sizes
+        borrowed, kept = change == "shape" and (noise is None or not noise.active), False
         try:
-            share = share_without_edges(model, self.batches, step)
-            model.add_noise_(self.config, torch.Generator().manual_seed(self.config.seed))
-            fit_noise_(*inputs)
+            if borrowed:
+                model.add_noise_(self.config, torch.Generator().manual_seed(self.config.seed))
+                fit_noise_(*inputs)
             before = self.held_out_loss()
-            apply_flow_(*inputs)
-            after, new_share = self.held_out_loss(), share_without_edges(model, self.batches, step)
-            kept = after < before and new_share <= share
-            reason = (
-                f"the held-out negative ELBO went from {before:.4g} to {after:.4g}, the share of effects without an "
-                f"edge from {share:.3g} to {new_share:.3g}"
-            )
+            apply_deep_flow_(*inputs)
+            after = self.held_out_loss()
+            kept = after < before
+            reason = f"the held-out negative ELBO went from {before:.4g} to {after:.4g}"
         # as in `_refine`
         except (NotDifferentiableError, NoActiveLatentsError, _SINGULAR) as error:
             reason = one_line(error, _MAX_REASON_LENGTH)
-        model.noise = None
-        if kept:
-            fit_gaussian_(*inputs)
-        else:
+        model.noise = noise
+        if not kept:
+            model.flow.resize_(*sizes, torch.Generator())
             model.load_state_dict(state)
-        return (
-            f"flow {'' if kept else 'not '}fitted after {step} steps, under flexible noise since actions change shapes "
-            f"of distributions: {reason}"
-        )
+        elif borrowed:
+            fit_gaussian_(*inputs)
+        what = "variances" if change == "variance" else "shapes of distributions, under flexible noise"
+        fitted = f"flow {'' if kept else 'not '}fitted after {step} steps"
+        return f"{fitted}, a deep one since actions change {what}: {reason}"
 
     def _refine(
         self, refinement: Refinement, step: int, before: dict[str, float]
