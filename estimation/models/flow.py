@@ -72,8 +72,10 @@ class ResidualFlow(nn.Module):
             width: Number of hidden units of each block.
             generator: Random generator of the weights.
         """
-        blocks = nn.ModuleList(_Block(len(self.through), width, generator) for _ in range(n_blocks))
-        self.blocks = blocks.to(self.through.device)
+        # the type of the old blocks, of which there are none at first
+        like = next(self.parameters(), torch.zeros((), **CPU_FLOAT32)).to(self.through.device)
+        blocks = (_Block(len(self.through), width, generator) for _ in range(n_blocks))
+        self.blocks = nn.ModuleList(blocks).to(like)
 
     def adapt_to_(self, tensors: Mapping[str, Tensor], prefix: str) -> None:
         """Take the sizes of a flow that was stored as the tensors whose names begin with a prefix, in place."""

@@ -119,3 +119,23 @@ def test_weights_depend_only_on_the_generator() -> None:
     assert torch.equal(state, torch.get_rng_state())
     for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_resized_flow_is_the_identity_of_its_type() -> None:
+    flow = random_flow(3, 2, 0)
+    flow.resize_(4, 5, torch.Generator().manual_seed(training_seed()))
+    assert flow.sizes == (4, 5)
+    assert flow.active
+    z = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(training_seed()))
+    assert torch.equal(flow(z), z)
+    assert flow.blocks[0].offset.dtype == torch.float64
+
+
+@pytest.mark.parametrize("blocks", [0, 2, 4])
+def test_a_flow_takes_the_sizes_of_a_stored_one(blocks: int) -> None:
+    stored = random_flow(3, blocks, 0)
+    tensors = {f"flow.{name}": tensor for name, tensor in stored.state_dict().items()}
+    flow = random_flow(3, 2, 1)
+    flow.adapt_to_(tensors | {"networks.blocks.0.offset": torch.zeros(7)}, "flow.")
+    assert flow.sizes == stored.sizes
+    flow.load_state_dict(stored.state_dict())
