@@ -57,6 +57,11 @@ def trained(
     return fit(data, config, progress=False)
 
 
+def actions_of(data: Dataset) -> NDArray[np.float32]:
+    assert data.actions is not None
+    return np.asarray(data.actions[:3], dtype=np.float32)
+
+
 def states_equal(first: TrainedModel, second: TrainedModel) -> bool:
     ours, others = first.model.state_dict(), second.model.state_dict()
     return ours.keys() == others.keys() and all(torch.equal(ours[name], others[name]) for name in ours)
@@ -80,7 +85,7 @@ def test_the_flow_is_kept_if_held_out_data_become_more_likely(
     assert model.history.notes[-1] == start + end
     # noise is flexible in the fit alone
     assert model.model.noise is None
-    assert isinstance(model.model.transition(None, torch.from_numpy(data.actions[:3])), Normal)
+    assert isinstance(model.model.transition(None, torch.from_numpy(actions_of(data))), Normal)
 
 
 def test_a_rejected_flow_leaves_the_model_as_it_was(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +103,7 @@ def test_noise_of_the_configuration_stays(data: Dataset, monkeypatch: pytest.Mon
     model = trained(data, monkeypatch, [1.0, 0.5], noise="flow")
     assert isinstance(model.model, SparseVAE)
     assert model.model.flow.sizes[0] == 4
-    assert isinstance(model.model.transition(None, torch.from_numpy(data.actions[:3])), SplineFlow)
+    assert isinstance(model.model.transition(None, torch.from_numpy(actions_of(data))), SplineFlow)
 
 
 def test_a_saved_model_keeps_its_deep_flow(
