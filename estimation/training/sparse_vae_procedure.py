@@ -201,9 +201,9 @@ class SparseVAEProcedure(Procedure):
         return distributional_change(self.model, self.batches, self.config.seed, step)
 
     def _apply_deep_flow(self, step: int, change: Change) -> str:
-        """Fit a deep flow, where shapes change under flexible noise; keep it if held-out data become more likely.
+        """Fit a deep flow under noise that describes what changes; keep it if held-out data become more likely.
 
-        The noise of the transition is then again that of the configuration.
+        If the model has no such noise, it is flexible in this fit, and then again that of the configuration.
 
         Args:
             step: Number of steps of training.
@@ -214,7 +214,9 @@ class SparseVAEProcedure(Procedure):
         """
         model, inputs = self.model, (self.model, self.batches, self.config, step)
         state, noise, sizes = copy.deepcopy(model.state_dict()), model.noise, model.flow.sizes
-        borrowed, kept = change == "shape" and (noise is None or not noise.active), False
+        # noise that describes what changes; varying variances are enough for variances
+        described = (change == "variance" and model.state_dependent) or (noise is not None and noise.active)
+        borrowed, kept = not described, False
         try:
             if borrowed:
                 model.add_noise_(self.config, torch.Generator().manual_seed(self.config.seed))
@@ -233,7 +235,8 @@ class SparseVAEProcedure(Procedure):
             model.load_state_dict(state)
         elif borrowed:
             fit_gaussian_(*inputs)
-        what = "variances" if change == "variance" else "shapes of distributions, under flexible noise"
+        what = {"variance": "variances", "shape": "shapes of distributions"}[change]
+        what += ", under flexible noise" if borrowed else ""
         fitted = f"flow {'' if kept else 'not '}fitted after {step} steps"
         return f"{fitted}, a deep one since actions change {what}: {reason}"
 

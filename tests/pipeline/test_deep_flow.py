@@ -73,9 +73,15 @@ def states_equal(first: TrainedModel, second: TrainedModel) -> bool:
     [("shape", "shapes of distributions, under flexible noise"), ("variance", "variances")],
 )
 def test_the_flow_is_kept_if_held_out_data_become_more_likely(
-    data: Dataset, monkeypatch: pytest.MonkeyPatch, losses: list[float], kept: bool, change: str, what: str
+    data: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+    losses: list[float],
+    kept: bool,
+    change: str,
+    variance: str,
+    what: str,
 ) -> None:
-    model = trained(data, monkeypatch, losses, change)
+    model = trained(data, monkeypatch, losses, change, variance=variance)
     assert isinstance(model.model, SparseVAE)
     assert model.model.flow.active == kept
     # the usual flow has one block
