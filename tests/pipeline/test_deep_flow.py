@@ -69,8 +69,13 @@ def states_equal(first: TrainedModel, second: TrainedModel) -> bool:
 
 @pytest.mark.parametrize(("losses", "kept"), [([1.0, 0.5], True), ([1.0, 1.5], False)])
 @pytest.mark.parametrize(
-    ("change", "what"),
-    [("shape", "shapes of distributions, under flexible noise"), ("variance", "variances")],
+    ("change", "variance", "what"),
+    [
+        ("shape", "profiled", "shapes of distributions, under flexible noise"),
+        ("variance", "profiled", "variances, under flexible noise"),
+        ("variance", "profiled_state_dependent", "variances"),
+    ],
+    ids=["shape", "variance", "variance that varies"],
 )
 def test_the_flow_is_kept_if_held_out_data_become_more_likely(
     data: Dataset,
