@@ -21,6 +21,7 @@ module                     contents
 ``distributional_change``  what actions change in distributions of latents whose means they don't move
 ``transition_fitting``     fitting of the transition networks to fixed encodings
 ``post_training``          refinement after the last step
+``deep_flow``              the flow of runs whose actions change variances or shapes
 ``flow_fitting``           fitting of the flow, a nonlinear correction of the latents
 ``checkpointing``          the state of an unfinished run
 ``progress``               the progress bar

@@ -22,9 +22,9 @@ from estimation.training.transition_fitting import TransitionFitter
 from identify.exceptions import IdentifyError
 
 __all__ = [
+    "SINGULAR",
     "NoActiveLatentsError",
     "Refinement",
-    "apply_deep_flow_",
     "apply_flow_",
     "fit_noise_",
     "refine_encodings_",
@@ -36,9 +36,8 @@ _CHUNK = 4_096
 _VARIANCE_ROWS = 16_384
 _MIN_VARIANCE = 1e-12
 _NOISE_STEPS = 1_500
-# blocks of a deep flow for one of the usual flow, and their hidden units
-_DEPTH_FACTOR = 4
-_DEEP_WIDTH = 64
+#: torch's own name for equations without a solution.
+SINGULAR: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 # improvement of the held-out ELBO, in nats per latent, by which flexible noise must be better than Gaussian noise
 _NOISE_MARGIN = 0.01
 
@@ -137,7 +136,9 @@ def fit_gaussian_(model: SparseVAE, batches: Batches, config: TrainingConfig, st
     _fit_noise_to_(model, Encodings.of(model, batches, step), config, step)
 
 
-def apply_flow_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
+def apply_flow_(
+    model: SparseVAE, batches: Batches, config: TrainingConfig, step: int, likelihood: bool = False
+) -> None:
     """Fit the flow together with the transition, in place.
 
     Collapsed latents are left out: the flow is fitted to encodings, which do not show how such latents vary.
@@ -147,40 +148,13 @@ def apply_flow_(model: SparseVAE, batches: Batches, config: TrainingConfig, step
         batches: Batches of the training data.
         config: Optimiser and seed.
         step: Number of steps of training.
-
-    Raises:
-        NoActiveLatentsError: If all latents have collapsed.
-        torch.linalg.LinAlgError: If the weights of the flow are not finite.
-    """
-    _fit_flow_(model, Encodings.of(model, batches, step), config, step)
-
-
-def apply_deep_flow_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
-    """Replace the flow by a deeper one, and fit it by the likelihood of the encodings, in place.
-
-    Where actions change variances or shapes, latents are distorted more than where means move: with constant variances,
-    training makes them as normal as it can.
-
-    Args:
-        model: Model with frozen edges and a flow that is not active.
-        batches: Batches of the training data.
-        config: Optimiser, seed and number of blocks of the usual flow.
-        step: Number of steps of training.
+        likelihood: As for `estimation.training.flow_fitting.fit_flow_`.
 
     Raises:
         NoActiveLatentsError: If all latents have collapsed.
         torch.linalg.LinAlgError: If the weights of the flow are not finite.
     """
     encodings = Encodings.of(model, batches, step)
-    generator = torch.Generator().manual_seed(config.seed)
-    model.flow.resize_(_DEPTH_FACTOR * config.flow_blocks, _DEEP_WIDTH, generator)
-    _fit_flow_(model, encodings, config, step, likelihood=True)
-
-
-def _fit_flow_(
-    model: SparseVAE, encodings: Encodings, config: TrainingConfig, step: int, likelihood: bool = False
-) -> None:
-    """Fit the flow and the transition, and set the profiled variances, in place."""
     active = encodings.active_latents()
     if not active.any():
         raise NoActiveLatentsError("all latents have collapsed: none varies by more than its posterior")

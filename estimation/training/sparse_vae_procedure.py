@@ -17,17 +17,11 @@ from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
 from estimation.trained import held_out_terms
 from estimation.training.batches import generator_for
+from estimation.training.deep_flow import apply_deep_flow_
 from estimation.training.distributional_change import Change, distributional_change
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
-from estimation.training.post_training import (
-    NoActiveLatentsError,
-    Refinement,
-    apply_deep_flow_,
-    fit_gaussian_,
-    fit_noise_,
-    refinements,
-)
+from estimation.training.post_training import SINGULAR, NoActiveLatentsError, Refinement, refinements
 from estimation.training.procedure import Initialisation, Procedure, StepLoss, prepare
 from estimation.training.requirements import require_budgets, require_new_names, require_sparse_columns
 from estimation.training.sparsity import EdgeConstraints, budget_at, budgets
@@ -41,8 +35,6 @@ __all__ = ["SparseVAEProcedure"]
 _MASK_RATE = 0.02
 # rate of the exponential moving average by which the model's profiled variances follow those of the batches
 _EMA_RATE = 0.05
-# torch's own name for equations without a solution
-_SINGULAR: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 # the first of several rounds of unmixing keeps the edges of the budget times this factor
 _FIRST_BUDGET_FACTOR = 1.5
 _MAX_REASON_LENGTH = 200
@@ -187,7 +179,8 @@ class SparseVAEProcedure(Procedure):
             report(f"{refinement.noun} to be {refinement.participle}")
             change = self._distributional_change(step) if refinement.noun == "flow" else None
             if change is not None:
-                note, terms = self._apply_deep_flow(step, change), self._held_out_terms()
+                inputs = (self.model, self.batches, self.held_out, self.config, step, change)
+                note, terms = apply_deep_flow_(*inputs), self._held_out_terms()
             else:
                 note, terms = self._refine(refinement, step, terms)
             notes.append(note)
@@ -199,46 +192,6 @@ class SparseVAEProcedure(Procedure):
         if shape.past or not shape.n_actions or not self.config.unmixing:
             return None
         return distributional_change(self.model, self.batches, self.config.seed, step)
-
-    def _apply_deep_flow(self, step: int, change: Change) -> str:
-        """Fit a deep flow under noise that describes what changes; keep it if held-out data become more likely.
-
-        If the model has no such noise, it is flexible in this fit, and then again that of the configuration.
-
-        Args:
-            step: Number of steps of training.
-            change: What actions change.
-
-        Returns:
-            A note for the history.
-        """
-        model, inputs = self.model, (self.model, self.batches, self.config, step)
-        state, noise, sizes = copy.deepcopy(model.state_dict()), model.noise, model.flow.sizes
-        # noise that describes what changes; varying variances are enough for variances
-        described = (change == "variance" and model.state_dependent) or (noise is not None and noise.active)
-        borrowed, kept = not described, False
-        try:
-            if borrowed:
-                model.add_noise_(self.config, torch.Generator().manual_seed(self.config.seed))
-                fit_noise_(*inputs)
-            before = self.held_out_loss()
-            apply_deep_flow_(*inputs)
-            after = self.held_out_loss()
-            kept = after < before
-            reason = f"the held-out negative ELBO went from {before:.4g} to {after:.4g}"
-        # as in `_refine`
-        except (NotDifferentiableError, NoActiveLatentsError, _SINGULAR) as error:
-            reason = one_line(error, _MAX_REASON_LENGTH)
-        model.noise = noise
-        if not kept:
-            model.flow.resize_(*sizes, torch.Generator())
-            model.load_state_dict(state)
-        elif borrowed:
-            fit_gaussian_(*inputs)
-        what = {"variance": "variances", "shape": "shapes of distributions"}[change]
-        what += ", under flexible noise" if borrowed else ""
-        fitted = f"flow {'' if kept else 'not '}fitted after {step} steps"
-        return f"{fitted}, a deep one since actions change {what}: {reason}"
 
     def _refine(
         self, refinement: Refinement, step: int, before: dict[str, float]
@@ -263,7 +216,7 @@ class SparseVAEProcedure(Procedure):
             refinement.apply_(*inputs)
             after = self._held_out_terms()
         # decoders and data may be unsuitable in these ways; any other error is a fault, and is raised
-        except (NotDifferentiableError, NoActiveLatentsError, _SINGULAR) as error:
+        except (NotDifferentiableError, NoActiveLatentsError, SINGULAR) as error:
             reason = one_line(error, _MAX_REASON_LENGTH)
         margin = refinement.margin * self.model.shape.n_latents / self.model.shape.n_observed
         kept = after is not None and after["total"] <= rival["total"] - margin

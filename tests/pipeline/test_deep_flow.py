@@ -21,7 +21,7 @@ from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
 from estimation.simulate import simulate
 from estimation.trained import TrainedModel
-from estimation.training import fit, sparse_vae_procedure
+from estimation.training import deep_flow, fit
 from estimation.training.encodings import Encodings
 from estimation.training.flow_fitting import fit_flow_
 from estimation.training.post_training import NoActiveLatentsError
@@ -29,6 +29,7 @@ from identify.graph import CausalGraph
 from tests.seeds import training_seed
 
 PROCEDURE = "estimation.training.sparse_vae_procedure"
+DEEP_FLOW = "estimation.training.deep_flow"
 
 Array = NDArray[np.float64]
 
@@ -45,12 +46,10 @@ def trained(
     change: str = "shape",
     **changes: Any,
 ) -> TrainedModel:
-    """Train briefly on data of which a change is reported, with given held-out losses before and after the flow."""
+    """Train briefly on data of which a change is reported, with given misfits before and after the flow."""
     monkeypatch.setattr(f"{PROCEDURE}.distributional_change", lambda *arguments: change)
     values: Iterator[float] = iter(losses)
-    monkeypatch.setattr(
-        sparse_vae_procedure.SparseVAEProcedure, "held_out_loss", lambda procedure: next(values)
-    )
+    monkeypatch.setattr(f"{DEEP_FLOW}._misfit", lambda *arguments: next(values))
     sizes: dict[str, Any] = {"width": 8, "depth": 1, "transition_width": 4, "batch_size": 64, "starts": 1}
     schedule = {"steps": 30, "rounds": 1, "flow_blocks": 1, "refinements": 0, "max_edges_actions": 3}
     config = TrainingConfig(**(sizes | schedule | {"seed": training_seed()} | changes))
@@ -92,7 +91,7 @@ def test_the_flow_is_kept_if_held_out_data_become_more_likely(
     # the usual flow has one block
     assert model.model.flow.sizes[0] == (4 if kept else 1)
     start = f"flow {'' if kept else 'not '}fitted after 30 steps, a deep one since actions change {what}: "
-    end = f"the held-out negative ELBO went from {losses[0]:.4g} to {losses[1]:.4g}"
+    end = f"the negative log-likelihood of held-out latents went from {losses[0]:.4g} to {losses[1]:.4g}"
     assert model.history.notes[-1] == start + end
     # noise is flexible in the fit alone
     assert model.model.noise is None
@@ -100,11 +99,11 @@ def test_the_flow_is_kept_if_held_out_data_become_more_likely(
 
 
 def test_a_rejected_flow_leaves_the_model_as_it_was(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise NoActiveLatentsError("all latents have collapsed")
 
     rejected = trained(data, monkeypatch, [1.0, 1.5])
-    monkeypatch.setattr(f"{PROCEDURE}.apply_deep_flow_", fail)
+    monkeypatch.setattr(f"{DEEP_FLOW}.apply_flow_", fail)
     failed = trained(data, monkeypatch, [1.0])
     assert failed.history.notes[-1].endswith("under flexible noise: all latents have collapsed")
     assert states_equal(failed, rejected)
@@ -169,3 +168,40 @@ def test_the_likelihood_recovers_latents_whose_shape_changes() -> None:
     recovered = model.flow(encoded).detach().double().numpy()
     assert mcc(encoded.double().numpy(), latents) < 0.95
     assert mcc(recovered, latents) > 0.98
+
+
+def test_the_misfit_is_the_log_density_of_the_latents() -> None:
+    """By change of variables: for normal latents, a linear flow, and exact encodings it is known."""
+    rng = np.random.default_rng(training_seed())
+    generator = torch.Generator().manual_seed(training_seed())
+    config = TrainingConfig(dtype="float64", flow_blocks=1)
+    model = SparseVAE(Shape(2, 2, 1, past=False), config, generator)
+    with torch.no_grad():
+        for parameter in model.networks.parameters():
+            parameter.zero_()
+        model.log_variance_z.copy_(torch.tensor([0.3, -0.5]))
+    latents = torch.from_numpy(rng.normal(size=(50, 1, 2)))
+    factors = torch.zeros(50, 1, 2, 2, dtype=torch.float64)
+    rows = Encodings(latents, factors, torch.zeros(50, 1, dtype=torch.float64), latents)
+    density = Normal(0.0, torch.tensor([0.15, -0.25], dtype=torch.float64).exp())
+    expected = float(-density.log_prob(latents[:, 0]).sum(1).mean())  # type: ignore[no-untyped-call]
+    assert deep_flow._misfit(model, rows, 0) == pytest.approx(expected)
+    # shift by c: p(z + c)
+    model.flow.activate_()
+    with torch.no_grad():
+        model.flow.blocks[0].shift.fill_(0.7)  # type: ignore[operator]
+    shifted = float(-density.log_prob(latents[:, 0] + 0.7).sum(1).mean())  # type: ignore[no-untyped-call]
+    assert deep_flow._misfit(model, rows, 0) == pytest.approx(shifted)
+    # a contraction: minus its log-determinant
+    weights = 0.2 * torch.ones(2, 128, dtype=torch.float64)
+    with torch.no_grad():
+        model.flow.blocks[0].outward.copy_(weights / 16)  # type: ignore[operator]
+        moved, _, log_det = model.flow.with_jacobian(latents[:, 0])
+    assert log_det.abs().mean() > 1e-3
+    changed = float(-(density.log_prob(moved).sum(1) + log_det).mean())  # type: ignore[no-untyped-call]
+    assert deep_flow._misfit(model, rows, 0) == pytest.approx(changed)
+    # uncertain encodings are sampled
+    factors += 0.5 * torch.eye(2)
+    wider = deep_flow._misfit(model, rows, 0)
+    assert wider > changed
+    assert wider == deep_flow._misfit(model, rows, 0)

@@ -1,0 +1,107 @@
+"""A deep flow at the end of runs whose actions change variances or shapes.
+
+In training, a Gaussian transition of constant mean and variance makes latents as normal as it can, whatever they are,
+so that they are distorted more than where means move. A deeper flow is fitted by the likelihood of the encodings, under
+noise that describes what changes. It is judged by latents z sampled from the posteriors of held-out rows, ::
+
+    E[-log p(h(z) | a) - log |det J_h(z)|],
+
+the change of which is exactly that of the negative ELBO of a model whose decoder includes the inverse of the flow h.
+The ELBO of the model itself maps the posterior by the Jacobian at its mean, and is looser where posteriors are wide.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+
+from estimation.config.training import TrainingConfig
+from estimation.dataset.dataset import Dataset
+from estimation.exceptions import NotDifferentiableError
+from estimation.models.sparse_vae import SparseVAE
+from estimation.training.batches import Batches
+from estimation.training.distributional_change import Change
+from estimation.training.encodings import Encodings
+from estimation.training.post_training import (
+    SINGULAR,
+    NoActiveLatentsError,
+    apply_flow_,
+    fit_gaussian_,
+    fit_noise_,
+)
+from identify.exceptions import one_line
+
+__all__ = ["apply_deep_flow_"]
+
+# blocks of a deep flow for one of the usual flow, and their hidden units
+_DEPTH_FACTOR = 4
+_WIDTH = 64
+_MAX_REASON_LENGTH = 200
+
+
+def apply_deep_flow_(
+    model: SparseVAE, batches: Batches, held_out: Dataset, config: TrainingConfig, step: int, change: Change
+) -> str:
+    """Fit a deep flow, in place, and keep it if it makes latents of held-out data more likely.
+
+    If the noise of the model does not describe what changes, it is flexible in this fit, and then as it was.
+
+    Args:
+        model: Model with frozen edges, without a past, and a flow that is not active.
+        batches: Batches of the training data.
+        held_out: Held-out data.
+        config: Optimiser, seed and number of blocks of the usual flow.
+        step: Number of steps of training.
+        change: What actions change.
+
+    Returns:
+        A note for the history.
+    """
+    state, noise, sizes = copy.deepcopy(model.state_dict()), model.noise, model.flow.sizes
+    # varying variances are enough for variances
+    described = (change == "variance" and model.state_dependent) or (noise is not None and noise.active)
+    borrowed, kept, inputs = not described, False, (model, batches, config, step)
+    rows = Batches(held_out, len(held_out), config.seed, batches.device, batches.dtype, model=model)
+    try:
+        encodings = Encodings.of(model, rows, step)
+        if borrowed:
+            model.add_noise_(config, torch.Generator().manual_seed(config.seed))
+            fit_noise_(*inputs)
+        before = _misfit(model, encodings, config.seed)
+        generator = torch.Generator().manual_seed(config.seed)
+        model.flow.resize_(_DEPTH_FACTOR * config.flow_blocks, _WIDTH, generator)
+        apply_flow_(*inputs, likelihood=True)
+        after = _misfit(model, encodings, config.seed)
+        kept = after < before
+        reason = f"the negative log-likelihood of held-out latents went from {before:.4g} to {after:.4g}"
+    # as for other refinements
+    except (NotDifferentiableError, NoActiveLatentsError, SINGULAR) as error:
+        reason = one_line(error, _MAX_REASON_LENGTH)
+    model.noise = noise
+    if not kept:
+        model.flow.resize_(*sizes, torch.Generator())
+        model.load_state_dict(state)
+    elif borrowed:
+        fit_gaussian_(*inputs)
+    what = {"variance": "variances", "shape": "shapes of distributions"}[change]
+    fitted = f"flow {'' if kept else 'not '}fitted after {step} steps, a deep one since actions change {what}"
+    return f"{fitted}{', under flexible noise' if borrowed else ''}: {reason}"
+
+
+@torch.no_grad()
+def _misfit(model: SparseVAE, encodings: Encodings, seed: int) -> float:
+    """Return the expectation of the module's docstring, in nats per row.
+
+    Args:
+        model: Model without a past.
+        encodings: Encoded rows, before the flow.
+        seed: Seed of the samples.
+    """
+    device = encodings.latents.device
+    means, factors = encodings.latents[:, -1], encodings.factors[:, -1]
+    noise = torch.randn(means.shape, generator=torch.Generator(device).manual_seed(seed), device=device)
+    samples = means + (factors * noise.to(means)[:, None]).sum(-1)
+    corrected, _, log_det = model.flow.with_jacobian(samples)
+    likelihood = model.transition(None, encodings.actions).log_prob(corrected)
+    return float(-(likelihood.sum(1) + log_det).mean())
