@@ -22,6 +22,7 @@ module                     contents
 ``transition_fitting``     fitting of the transition networks to fixed encodings
 ``post_training``          refinement after the last step
 ``deep_flow``              the flow of runs whose actions change variances or shapes
+``final_edges``            edges of actions with few values, measured on the final latents
 ``flow_fitting``           fitting of the flow, a nonlinear correction of the latents
 ``checkpointing``          the state of an unfinished run
 ``progress``               the progress bar

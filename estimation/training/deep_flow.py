@@ -1,8 +1,10 @@
-"""A deep flow at the end of runs whose actions change variances or shapes.
+"""A deep flow at the end of runs whose actions change variances or shapes, or take few values.
 
 In training, a Gaussian transition of constant mean and variance makes latents as normal as it can, whatever they are,
-so that they are distorted more than where means move. A deeper flow is fitted by the likelihood of the encodings, under
-noise that describes what changes. It is judged by latents z sampled from the posteriors of held-out rows, ::
+so that they are distorted more than where means move. Where means take few values, these say little about distortion.
+A deeper flow corrects more of it. If actions change variances or shapes, it is fitted by the likelihood of the
+encodings, under noise that describes what changes. It is judged by latents z sampled from the posteriors of held-out
+rows, ::
 
     E[-log p(h(z) | a) - log |det J_h(z)|],
 
@@ -34,14 +36,27 @@ from identify.exceptions import one_line
 
 __all__ = ["apply_deep_flow_"]
 
-# blocks of a deep flow for one of the usual flow, and their hidden units
-_DEPTH_FACTOR = 4
+# blocks of a deep flow for one of the usual flow, and their hidden units; with more latents than this the factor is
+# smaller, since Jacobians take a time of the third power of their number
+_DEPTH_FACTOR, _MAX_LATENTS = 4, 16
 _WIDTH = 64
+# with 7e-3, a flow of 16 blocks diverged
+_RATE = 3e-3
 _MAX_REASON_LENGTH = 200
+_WHAT: dict[Change | None, str] = {
+    "variance": "change variances",
+    "shape": "change shapes of distributions",
+    None: "take few values",
+}
 
 
 def apply_deep_flow_(
-    model: SparseVAE, batches: Batches, held_out: Dataset, config: TrainingConfig, step: int, change: Change
+    model: SparseVAE,
+    batches: Batches,
+    held_out: Dataset,
+    config: TrainingConfig,
+    step: int,
+    change: Change | None,
 ) -> str:
     """Fit a deep flow, in place, and keep it if it makes latents of held-out data more likely.
 
@@ -53,14 +68,15 @@ def apply_deep_flow_(
         held_out: Held-out data.
         config: Optimiser, seed and number of blocks of the usual flow.
         step: Number of steps of training.
-        change: What actions change.
+        change: What actions change besides means; None for actions with few values, which change means only.
 
     Returns:
         A note for the history.
     """
     state, noise, sizes = copy.deepcopy(model.state_dict()), model.noise, model.flow.sizes
     # varying variances are enough for variances
-    described = (change == "variance" and model.state_dependent) or (noise is not None and noise.active)
+    described = change is None or (change == "variance" and model.state_dependent)
+    described |= noise is not None and noise.active
     borrowed, kept, inputs = not described, False, (model, batches, config, step)
     rows = Batches(held_out, len(held_out), config.seed, batches.device, batches.dtype, model=model)
     try:
@@ -70,8 +86,10 @@ def apply_deep_flow_(
             fit_noise_(*inputs)
         before = _misfit(model, encodings, config.seed)
         generator = torch.Generator().manual_seed(config.seed)
-        model.flow.resize_(_DEPTH_FACTOR * config.flow_blocks, _WIDTH, generator)
-        apply_flow_(*inputs, likelihood=True)
+        factor = max(min(_DEPTH_FACTOR, _DEPTH_FACTOR * _MAX_LATENTS // model.shape.n_latents), 1)
+        model.flow.resize_(factor * config.flow_blocks, _WIDTH, generator)
+        slower = config.replace(learning_rate=min(config.learning_rate, _RATE))
+        apply_flow_(model, batches, slower, step, likelihood=change is not None)
         after = _misfit(model, encodings, config.seed)
         kept = after < before
         reason = f"the negative log-likelihood of held-out latents went from {before:.4g} to {after:.4g}"
@@ -84,8 +102,9 @@ def apply_deep_flow_(
         model.load_state_dict(state)
     elif borrowed:
         fit_gaussian_(*inputs)
-    what = {"variance": "variances", "shape": "shapes of distributions"}[change]
-    fitted = f"flow {'' if kept else 'not '}fitted after {step} steps, a deep one since actions change {what}"
+    fitted = (
+        f"flow {'' if kept else 'not '}fitted after {step} steps, a deep one since actions {_WHAT[change]}"
+    )
     return f"{fitted}{', under flexible noise' if borrowed else ''}: {reason}"
 
 

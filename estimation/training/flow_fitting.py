@@ -36,8 +36,6 @@ __all__ = ["fit_flow_"]
 
 _MAX_STEPS = 1_500
 _BATCH_SIZE = 512
-# for the likelihood: a rate of 7e-3 let a flow of 16 blocks diverge
-_LIKELIHOOD_RATE = 3e-3
 # initial standard deviation of a latent's noise, in the unit of the latents
 _INITIAL_DEVIATION = 0.1
 
@@ -77,8 +75,6 @@ def fit_flow_(
     parameters = [*model.flow.parameters(), *model.networks.parameters(), *noise.parameters()]
     if model.noise is not None and model.noise.active:
         parameters.extend(model.noise.parameters())
-    if likelihood:
-        config = config.replace(learning_rate=min(config.learning_rate, _LIKELIHOOD_RATE))
     fitter.minimise_(misfit, parameters, config, _MAX_STEPS, _BATCH_SIZE)
 
 

@@ -19,6 +19,7 @@ from estimation.trained import held_out_terms
 from estimation.training.batches import generator_for
 from estimation.training.deep_flow import apply_deep_flow_
 from estimation.training.distributional_change import Change, distributional_change
+from estimation.training.final_edges import actions_have_few_values, measure_edges_again_
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
 from estimation.training.post_training import SINGULAR, NoActiveLatentsError, Refinement, refinements
@@ -174,17 +175,28 @@ class SparseVAEProcedure(Procedure):
         self.model.eval()
         if not (steps := refinements(self.config)):
             return [], None
-        notes, terms = [], self._held_out_terms()
+        notes: list[str] = []
+        terms = self._held_out_terms()
         for refinement in steps:
             report(f"{refinement.noun} to be {refinement.participle}")
-            change = self._distributional_change(step) if refinement.noun == "flow" else None
-            if change is not None:
-                inputs = (self.model, self.batches, self.held_out, self.config, step, change)
-                note, terms = apply_deep_flow_(*inputs), self._held_out_terms()
+            if refinement.noun == "flow":
+                notes, terms = [*notes, *self._apply_flow(refinement, step, terms)], self._held_out_terms()
             else:
                 note, terms = self._refine(refinement, step, terms)
-            notes.append(note)
+                notes.append(note)
         return notes, terms
+
+    def _apply_flow(self, refinement: Refinement, step: int, before: dict[str, float]) -> list[str]:
+        """Fit a flow, or a deep one where the usual one is known to fall short; return notes for the history."""
+        model, change = self.model, self._distributional_change(step)
+        few_values = actions_have_few_values(model, self.batches, step)
+        if change is None and not few_values:
+            return [self._refine(refinement, step, before)[0]]
+        notes = [apply_deep_flow_(model, self.batches, self.held_out, self.config, step, change)]
+        if few_values:
+            note = measure_edges_again_(model, self.batches, self.config, step, self.held_out_loss)
+            notes += [note] if note is not None else []
+        return notes
 
     def _distributional_change(self, step: int) -> Change | None:
         """Return what actions change in the distributions of latents whose means they do not move."""

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
-__all__ = ["ActionBasis"]
+__all__ = ["ActionBasis", "has_few_values"]
 
 Array = NDArray[np.float64]
 
@@ -82,9 +82,14 @@ class ActionBasis:
         return ActionBasis(self.values[rng.permutation(len(self.values))], self.owners)
 
 
+def has_few_values(action: Array) -> bool:
+    """Return whether an action, shape (N,), takes so few different values that it counts as discrete."""
+    return len(np.unique(action)) <= _MAX_CATEGORIES
+
+
 def _functions(action: Array, n_cosines: int) -> Iterator[Array]:
     categories = np.unique(action)
-    if len(categories) <= _MAX_CATEGORIES:
+    if has_few_values(action):
         for category in categories[1:]:
             yield (action == category).astype(float)
         return
