@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from identify.graph import CausalGraph
 from identify.influence.joint import check_joint_generic
 
-__all__ = ["DESIGNS", "FAINT", "NOISES", "PROPORTIONAL", "TRUTHS", "JointProblem"]
+__all__ = ["DESIGNS", "FAINT", "FAINT_SIZE", "NOISES", "PROPORTIONAL", "TRUTHS", "JointProblem"]
 
 Array = NDArray[np.float64]
 
@@ -22,14 +23,15 @@ PROPORTIONAL = ("all", "one", "none")
 NOISES = ("normal", "laplace")
 TRUTHS = ("holds", "fails")
 
+#: Which actions have faint effects: none; about half of them; or one without which joint influence would hold.
+FAINT = ("none", "half", "worst")
 #: Size of faint effects, in standard deviations of the noise.
-FAINT = 0.05
+FAINT_SIZE = 0.05
 
 _LATENTS = (4, 5, 6)
-# so many actions more than latents; panels of on/off actions need many of them
-_MORE_ON_OFF_ACTIONS = {"fails": (0, 5), "holds": (5, 10)}
+# so many actions more than latents; joint influence of on/off actions needs many of them
+_FEW_MORE, _MANY_MORE = (0, 5), (5, 10)
 _MORE_DOSES = (0, 3)
-_SHARE_OF_SINGLE_TARGETS = 1 / 2
 _SHARE_OF_ROWS = 0.3
 _MAX_DRAWS = 5_000
 
@@ -42,14 +44,16 @@ class JointProblem:
 
     Attributes:
         design: One of ``DESIGNS``.
-        n_targets: Number of targets of half of the actions, on average; the others have one.
+        n_targets: Number of targets of half of the actions, on average, or of a quarter if there is a worst one; the
+            others have one.
         proportional: One of ``PROPORTIONAL``. Such an action moves one direction, the others all directions of their
             children.
         truth: Whether joint influence ``"holds"`` or ``"fails"`` for the numbers of directions that the actions move.
             If it fails, it would hold if every action moved all directions of its children, so that errors matter.
         noise: One of ``NOISES``, with variance 1.
         size: Size of the effects, in standard deviations of the noise.
-        faint: Whether about half of the actions have effects of size ``FAINT`` instead.
+        faint: One of ``FAINT``: which actions have effects of size ``FAINT_SIZE`` instead. ``"worst"`` needs panels for
+            which joint influence fails.
         n_rows: Number of rows.
         seed: Seed of everything.
     """
@@ -60,7 +64,7 @@ class JointProblem:
     truth: str
     noise: str
     size: float
-    faint: bool
+    faint: str
     n_rows: int
     seed: int
 
@@ -76,14 +80,16 @@ class JointProblem:
 
     def sample(self) -> tuple[Array, Array]:
         """Return latents, shape (N, n), and actions, shape (N, m)."""
-        options = (NOISES.index(self.noise), round(100 * self.size), int(self.faint))
+        options = (NOISES.index(self.noise), round(100 * self.size), FAINT.index(self.faint))
         rng = np.random.default_rng([*self._key, *options, self.n_rows])
         targets = self.graph.Ga.toarray()
         n, m = targets.shape
         actions = self._actions(rng, m)
         sizes = np.full(m, self.size)
-        if self.faint:
-            sizes[rng.random(m) < 1 / 2] = FAINT
+        if self.faint == "half":
+            sizes[rng.random(m) < 1 / 2] = FAINT_SIZE
+        if self.faint == "worst":
+            sizes[self._panel[2]] = FAINT_SIZE
         latents = rng.normal(size=(self.n_rows, n))
         if self.noise == "laplace":
             latents = rng.laplace(size=(self.n_rows, n)) / np.sqrt(2)
@@ -97,11 +103,13 @@ class JointProblem:
     @property
     def _key(self) -> tuple[int, ...]:
         design, proportional = DESIGNS.index(self.design), PROPORTIONAL.index(self.proportional)
-        return self.seed, design, self.n_targets, proportional, TRUTHS.index(self.truth)
+        worst = [1] if self.faint == "worst" else []
+        return self.seed, design, self.n_targets, proportional, TRUTHS.index(self.truth), *worst
 
     @property
-    def _panel(self) -> tuple[CausalGraph, tuple[int, ...]]:
-        return _random_panel(self.design, self.n_targets, self.proportional, self.truth, self._key)
+    def _panel(self) -> tuple[CausalGraph, tuple[int, ...], int]:
+        worst = self.faint == "worst"
+        return _random_panel(self.design, self.n_targets, self.proportional, self.truth, worst, self._key)
 
     def _actions(self, rng: np.random.Generator, m: int) -> Array:
         if self.design == "screen":
@@ -126,13 +134,19 @@ class JointProblem:
 # the panel is the same for all sizes, noises and numbers of rows
 @lru_cache(maxsize=1_000)
 def _random_panel(
-    design: str, n_targets: int, proportional: str, truth: str, key: tuple[int, ...]
-) -> tuple[CausalGraph, tuple[int, ...]]:
-    """Return a random graph and the numbers of directions for which the truth is as it should be."""
+    design: str, n_targets: int, proportional: str, truth: str, worst: bool, key: tuple[int, ...]
+) -> tuple[CausalGraph, tuple[int, ...], int]:
+    """Return a random graph, numbers of directions for which the truth is as it should be, and the worst action or -1.
+
+    Without the worst action, joint influence would hold.
+    """
     rng = np.random.default_rng(key)
-    more = _MORE_DOSES if design == "doses" else _MORE_ON_OFF_ACTIONS[truth]
+    on_off = _MANY_MORE if truth == "holds" else _FEW_MORE
+    more = _MORE_DOSES if design == "doses" else on_off
+    # with many single targets, the one action decides more often
+    single = 3 / 4 if worst else 1 / 2
     for _ in range(_MAX_DRAWS):
-        targets = _random_targets(rng, n_targets, more)
+        targets = _random_targets(rng, n_targets, single, more)
         n_children = targets.sum(0)
         several = np.flatnonzero(n_children > 1)
         if not len(several) or not targets.any(1).all():
@@ -141,19 +155,27 @@ def _random_panel(
         chosen = {"all": several, "one": several[rng.integers(len(several), size=1)], "none": several[:0]}
         moved[chosen[proportional]] = 1
         graph, ranks = CausalGraph(Ga=targets), tuple(moved.tolist())
-        if check_joint_generic(graph, ranks, basis=False).status != truth:
+        if _holds(graph, ranks) != (truth == "holds"):
             continue
-        full = tuple(n_children.tolist())
-        if truth == "holds" or check_joint_generic(graph, full, basis=False).status == "holds":
-            return graph, ranks
+        if truth == "fails" and not _holds(graph, n_children.tolist()):
+            continue
+        without = [a for a in several if worst and _holds(graph, [*ranks[:a], 0, *ranks[a + 1 :]])]
+        if without or not worst:
+            return graph, ranks, int(without[0]) if worst else -1
     raise RuntimeError(f"no panel of {design} found for which joint influence {truth}")
 
 
-def _random_targets(rng: np.random.Generator, n_targets: int, more: tuple[int, int]) -> NDArray[np.bool_]:
+def _random_targets(
+    rng: np.random.Generator, n_targets: int, single: float, more: tuple[int, int]
+) -> NDArray[np.bool_]:
     n = int(rng.choice(_LATENTS))
     m = n + int(rng.integers(*more, endpoint=True))
     targets = np.zeros((n, m), dtype=bool)
     for action in range(m):
-        size = 1 if rng.random() < _SHARE_OF_SINGLE_TARGETS else n_targets
+        size = 1 if rng.random() < single else n_targets
         targets[rng.choice(n, size, replace=False), action] = True
     return targets
+
+
+def _holds(graph: CausalGraph, ranks: Sequence[int]) -> bool:
+    return check_joint_generic(graph, ranks, basis=False).status == "holds"
