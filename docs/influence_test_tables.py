@@ -8,13 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
 from stored_runs import FOLDER, fill_markers, markdown_table
 
 __all__ = ["FILES", "fill_page"]
 
 Record = dict[str, Any]
-FILES = (FOLDER / "influence_latents.jsonl", FOLDER / "influence_models.jsonl")
+FILES = (
+    FOLDER / "influence_latents.jsonl",
+    FOLDER / "influence_models.jsonl",
+    FOLDER / "influence_joint.jsonl",
+)
 _LEVELS = (0.01, 0.05, 0.1)
 _KINDS = {
     "independent": "independent actions",
@@ -24,6 +28,18 @@ _KINDS = {
     "laplace": "Laplace noise",
     "heteroskedastic": "noise whose variance depends on another action",
 }
+_FAINT = {
+    "all effects strong": "none",
+    "half of the actions faint": "half",
+    "one action faint, without which joint influence would hold": "worst",
+}
+_PANELS = {
+    ("screen", "all"): "one on/off action per row",
+    ("combined", "all"): "on/off actions that occur together",
+    ("doses", "one"): "doses, one action with proportional effects",
+    ("doses", "all"): "doses, all effects proportional",
+    ("doses", "none"): "doses, no effects proportional",
+}
 
 
 def fill_page(page: str) -> str:
@@ -31,7 +47,7 @@ def fill_page(page: str) -> str:
 
     Args:
         page: Markdown with the markers ``<!-- alarms -->``, ``<!-- power -->``, ``<!-- models-summary -->``,
-            ``<!-- models -->`` and ``<!-- curve -->``.
+            ``<!-- models -->``, ``<!-- curve -->``, ``<!-- joint-alarms -->`` and ``<!-- joint-power -->``.
 
     Returns:
         The page with the tables.
@@ -39,7 +55,7 @@ def fill_page(page: str) -> str:
     Raises:
         ValueError: If a marker is missing.
     """
-    latents, models = (_read(path) for path in FILES)
+    latents, models, joint = (_read(path) for path in FILES)
     pairs = [record for record in models if record["problem"]["process"] == "pair"]
     rings = [record for record in models if record["problem"]["process"] == "ring"]
     tables = {
@@ -48,6 +64,8 @@ def fill_page(page: str) -> str:
         "models-summary": _summary(pairs, rings),
         "models": _pairs(pairs),
         "curve": _curve(rings),
+        "joint-alarms": _joint_alarms([record for record in joint if record["problem"]["truth"] == "fails"]),
+        "joint-power": _joint_power([record for record in joint if record["problem"]["truth"] == "holds"]),
     }
     return fill_markers(page, tables)
 
@@ -174,3 +192,53 @@ def _curve(records: Sequence[Record]) -> str:
         "SHD",
     ]
     return markdown_table(head, rows)
+
+
+def _joint_alarms(records: Sequence[Record]) -> str:
+    rows = []
+    for (n_rows, design, proportional), group in _grouped(
+        records, "n_rows", "design", "proportional"
+    ).items():
+        shares = [f"{_n_joint(group, level, 'holds') / len(group):.3f}" for level in _LEVELS]
+        rows.append([_PANELS[design, proportional], f"{n_rows:,}", f"{len(group)}", *shares])
+    for name, faint in _FAINT.items():
+        group = [record for record in records if record["problem"]["faint"] == faint]
+        rows.append([name, "both", f"{len(group)}", *_with_interval(group)])
+    rows.append(["all", "both", f"{len(records)}", *_with_interval(records)])
+    return markdown_table(["panels", "rows", "number", *(f"level {level:g}" for level in _LEVELS)], rows)
+
+
+def _with_interval(group: Sequence[Record]) -> list[str]:
+    """Return the share of false alarms at each level, with Wilson's interval."""
+    cells = []
+    for level in _LEVELS:
+        count = _n_joint(group, level, "holds")
+        interval = binomtest(count, len(group)).proportion_ci(0.95, "wilson")
+        cells.append(f"{count / len(group):.3f} ({interval.low:.3f} to {interval.high:.3f})")
+    return cells
+
+
+def _joint_power(records: Sequence[Record]) -> str:
+    kinds = list(_grouped(records, "design", "proportional"))
+    rows = []
+    for (n_rows, size), group in sorted(_grouped(records, "n_rows", "size").items()):
+        by_kind = _grouped(group, "design", "proportional")
+        shares = [_count(by_kind.get(kind, []), "holds") for kind in kinds]
+        with_tolerance = _count(group, "holds", tolerance=0.05)
+        rows.append([f"{n_rows:,}", f"{size:g}", *shares, with_tolerance, _count(group, "fails")])
+    head = [*(_PANELS[kind] for kind in kinds), "all, with tolerance 0.05", "all, verdict fails"]
+    return markdown_table(["rows", "size", *head], rows)
+
+
+def _count(records: Sequence[Record], status: str, tolerance: float = 0.0) -> str:
+    return f"{_n_joint(records, 0.05, status, tolerance)} of {len(records)}"
+
+
+def _n_joint(records: Sequence[Record], level: float, status: str, tolerance: float = 0.0) -> int:
+    """Return for how many panels the verdict has this status."""
+    return sum(
+        verdict["status"] == status
+        for record in records
+        for verdict in record["joint"]
+        if (verdict["level"], verdict["tolerance"]) == (level, tolerance)
+    )

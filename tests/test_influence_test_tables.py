@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.benchmarks.influence_calibration import latent_problems, model_problems
+from tests.benchmarks.influence_calibration import joint_problems, latent_problems, model_problems
 from tests.documentation import docs_module, page
 
 TABLES = docs_module("influence_test_tables")
@@ -17,7 +17,7 @@ def records(part: int) -> list[dict[str, object]]:
 
 
 def test_the_stored_results_are_those_of_the_script() -> None:
-    for part, problems in enumerate((latent_problems(), model_problems())):
+    for part, problems in enumerate((latent_problems(), model_problems(), joint_problems())):
         known = [json.dumps(problem, sort_keys=True) for problem in problems]
         stored = [json.dumps(record["problem"], sort_keys=True) for record in records(part)]
         assert set(stored) <= set(known)
@@ -28,7 +28,13 @@ def test_the_page_has_all_tables() -> None:
     text = TABLES.fill_page(page("influence_test"))
     assert "<!--" not in text
     assert f"{len(records(1))} models were trained" in text
-    for start in ("| all | 5,000 |", "| delta | mean margin |", "| 0 | 0.01 | 5,000 |", "| delta | seed |"):
+    for start in (
+        "| all | 5,000 |",
+        "| delta | mean margin |",
+        "| 0 | 0.01 | 5,000 |",
+        "| delta | seed |",
+        "| panels | rows |",
+    ):
         assert start in text
 
 
@@ -38,6 +44,22 @@ def test_false_alarms_are_within_their_limits() -> None:
     for level in (0.01, 0.05, 0.1):
         limit = level + 3 * (level / len(values)) ** 0.5
         assert sum(value <= level for value in values) / len(values) <= limit
+
+
+def test_false_alarms_of_joint_influence_are_within_their_limits() -> None:
+    failing = [record for record in records(2) if record["problem"]["truth"] == "fails"]  # type: ignore[index]
+    assert len(failing) >= 200
+    for level in (0.01, 0.05, 0.1):
+        limit = level + 3 * (level / len(failing)) ** 0.5
+        for tolerance in (0.0, 0.05):
+            verdicts = [
+                verdict["status"]
+                for record in failing
+                for verdict in record["joint"]  # type: ignore[attr-defined]
+                if (verdict["level"], verdict["tolerance"]) == (level, tolerance)
+            ]
+            assert len(verdicts) == len(failing)
+            assert verdicts.count("holds") / len(failing) <= limit
 
 
 def test_a_page_without_a_marker_is_refused() -> None:

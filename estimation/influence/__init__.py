@@ -7,6 +7,7 @@ module        contents
 ``rank``      the statistical core: a rank test of effects with estimated noise
 ``features``  features of an action, and covariates that stand for the other causes
 ``shapes``    effects beyond the mean: on variances and shapes
+``joint``     joint influence, from the number of directions that each action is shown to move
 ``result``    `ActionInfluence` and `InfluenceTest`
 ``latents``   the test of one action, for latents that are given
 ``held_out``  `test_influence`: the test of a trained model, with held-out data

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from estimation.influence.joint import JointTest, shown_joint_influence
 from estimation.influence.rank import RankTest
 from estimation.influence.shapes import ShapeTest
 from identify.graph import CausalGraph
-from identify.influence.joint import JointInfluence, check_joint_generic
-from identify.influence.report import Status
 from identify.wording import plural
 
-__all__ = ["ActionInfluence", "InfluenceTest", "JointTest", "Verdict"]
+__all__ = ["ActionInfluence", "InfluenceTest", "Verdict"]
 
 Verdict = Literal["holds", "fails", "undecided"]
 
@@ -196,34 +195,6 @@ class ActionInfluence:
         return f"ActionInfluence({self})"
 
 
-@dataclass(frozen=True, eq=False)
-class JointTest:
-    """Joint influence, from the number of directions that each action is shown to move.
-
-    Attributes:
-        ranks: The number of directions, by the name of the action.
-        answer: Joint influence of generic effects with these numbers.
-        margin: The weakest effect that counts, in units of noise.
-    """
-
-    ranks: Mapping[str, int]
-    answer: JointInfluence
-    margin: float
-
-    @property
-    def status(self) -> Status:
-        """``"holds"``, ``"fails"`` or ``"undecided"``."""
-        return self.answer.status
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON-compatible data."""
-        record = {name: self.answer.to_dict()[name] for name in ("status", "reason", "entanglement")}
-        return {**record, "ranks": dict(self.ranks), "margin": self.margin}
-
-    def __str__(self) -> str:
-        return f"{self.answer}"
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class InfluenceTest(Mapping[str, ActionInfluence]):
     """The test of influence of all actions, by name.
@@ -271,8 +242,9 @@ class InfluenceTest(Mapping[str, ActionInfluence]):
         """Joint influence of all tested actions, with the number of directions that the data show each to move.
 
         Where influence fails for single actions, all actions together may still determine the latents. The numbers are
-        lower bounds at level / number of actions, so that all of them hold together at the level; with more
-        directions, joint influence can only become better. Within them, effects are taken to be generic.
+        lower bounds at level / number of actions, so that all of them hold together at the level (Bonferroni's
+        correction). Joint influence holds if it does for all larger numbers as well; if it fails, these directions
+        don't suffice. Within them, effects are taken to be generic.
         """
         ranks = {
             name: action.n_moved(self.level / max(len(self), 1)) for name, action in self.actions.items()
@@ -280,8 +252,7 @@ class InfluenceTest(Mapping[str, ActionInfluence]):
         strengths = [
             self.actions[name].tests[0].strengths[rank - 1] for name, rank in ranks.items() if rank > 0
         ]
-        every = {name: ranks.get(name, 0) for name in self.graph.actions}
-        answer = check_joint_generic(self.graph, every, time_limit=_JOINT_SECONDS)
+        answer = shown_joint_influence(self.graph, ranks, _JOINT_SECONDS)
         return JointTest(ranks, answer, float(min(strengths, default=0.0)))
 
     @property

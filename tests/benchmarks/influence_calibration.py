@@ -2,10 +2,12 @@
 
     python -m tests.benchmarks.influence_calibration latents --out docs/results/influence_latents.jsonl
     python -m tests.benchmarks.influence_calibration models --out docs/results/influence_models.jsonl
+    python -m tests.benchmarks.influence_calibration joint --out docs/results/influence_joint.jsonl
 
 ``latents`` samples latents, mixes them linearly, and tests the first action: a thousand problems in minutes.
-``models`` trains a model on observations of each problem, half a minute each, and tests its actions. A
-problem whose line is in the file already is left out, so that an interrupted run continues.
+``models`` trains a model on observations of each problem, half a minute each, and tests its actions.
+``joint`` samples latents that whole panels of actions move, and decides joint influence. A problem whose line is in the
+file already is left out, so that an interrupted run continues.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +26,9 @@ import numpy as np
 from estimation.checkpoint import load
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
-from estimation.influence import ActionInfluence, test_influence
+from estimation.influence import ActionInfluence, InfluenceTest, test_influence
 from estimation.influence.features import Causes
+from estimation.influence.held_out import TOLERANCE
 from estimation.influence.latents import influence_of_action
 from estimation.metrics import mean_correlation, multiple_correlation, structural_hamming
 from estimation.simulate import simulate
@@ -32,14 +36,18 @@ from estimation.trained import TrainedModel
 from estimation.training import fit
 from identify.graph import CausalGraph
 from tests.benchmarks.influence_problems import KINDS, LatentProblem, pair_process, ring_process
+from tests.benchmarks.joint_problems import FAINT, NOISES, JointProblem
 
-__all__ = ["latent_problems", "main", "model_problems"]
+__all__ = ["joint_problems", "latent_problems", "main", "model_problems"]
 
 Record = dict[str, Any]
 
 _PROCESSES = {"pair": pair_process, "ring": ring_process}
 _HELD_OUT = (5_000, 50_000)
 _TRAINING_ROWS = 20_000
+_LEVELS = (0.01, 0.05, 0.1)
+# seeds of the problems on joint influence count from here
+FIRST_JOINT_SEED = 1000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,23 +59,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.influence_calibration", description=__doc__
     )
-    parser.add_argument("part", choices=("latents", "models"))
+    parser.add_argument("part", choices=("latents", "models", "joint"))
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file of JSON lines")
     parser.add_argument("--models", type=Path, metavar="FOLDER", help="folder that keeps the trained models")
     options = parser.parse_args(arguments)
-    problems = latent_problems() if options.part == "latents" else model_problems()
+    problems, test = _part(options.part, options.models)
     finished = set()
     if options.out.exists():
         lines = options.out.read_text(encoding="utf-8").splitlines()
         finished = {json.dumps(json.loads(line)["problem"], sort_keys=True) for line in lines}
     for problem in problems:
         if json.dumps(problem, sort_keys=True) not in finished:
-            tests = (
-                test_latents(problem) if options.part == "latents" else test_model(problem, options.models)
-            )
+            line = json.dumps({"problem": problem, **test(problem)})
             with options.out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"problem": problem, **tests}) + "\n")
+                file.write(line + "\n")
     return 0
+
+
+def _part(name: str, folder: Path | None) -> tuple[Iterator[Record], Callable[[Record], Record]]:
+    """Return the problems of a part, and the function that tests one."""
+    if name == "latents":
+        return latent_problems(), test_latents
+    if name == "joint":
+        return joint_problems(), test_joint
+    return model_problems(), lambda problem: test_model(problem, folder)
 
 
 def latent_problems() -> Iterator[Record]:
@@ -99,11 +114,54 @@ def model_problems() -> Iterator[Record]:
                 yield {"process": "ring", "delta": delta, "variance": 0.01, "seed": seed, "steps": 1000}
 
 
+def joint_problems() -> Iterator[Record]:
+    """Yield the problems on joint influence: panels for which it fails, and for which it holds."""
+    on_off = [{"design": design, "proportional": "all"} for design in ("screen", "combined")]
+    failing = [*on_off, *({"design": "doses", "proportional": which} for which in ("one", "all"))]
+    holding = [*on_off, *({"design": "doses", "proportional": which} for which in ("none", "one"))]
+    # many rows only with normal noise, because they take most of the time
+    for n_rows, n_problems, noises, sizes in (
+        (5_000, 5, NOISES, (0.05, 0.1, 0.2, 0.5, 1.0)),
+        (50_000, 1, NOISES[:1], (0.05, 0.1)),
+    ):
+        options: Record
+        for seed, kind, n_targets, noise, faint in product(range(n_problems), failing, (2, 3), noises, FAINT):
+            options = {"n_targets": n_targets, "truth": "fails", "noise": noise, "size": 1.0, "faint": faint}
+            yield {**kind, **options, "n_rows": n_rows, "seed": FIRST_JOINT_SEED + seed}
+        for kind, n_targets, size, noise in product(holding, (2, 3), sizes, noises):
+            options = {
+                "n_targets": n_targets,
+                "truth": "holds",
+                "noise": noise,
+                "size": size,
+                "faint": "none",
+            }
+            yield {**kind, **options, "n_rows": n_rows, "seed": FIRST_JOINT_SEED}
+
+
 def test_latents(problem: Record) -> Record:
     """Test the first action of a problem on latents."""
     latents, actions, past, graph = LatentProblem(**problem).sample()
     result = influence_of_action(latents, Causes(actions, past), graph, 0)
     return {"test": _record(result)}
+
+
+def test_joint(problem: Record) -> Record:
+    """Decide joint influence for a problem: at several levels, with exact latents and with the usual tolerance."""
+    panel = JointProblem(**problem)
+    latents, actions = panel.sample()
+    graph, causes = panel.graph, Causes(actions)
+    # joint influence counts effects on means
+    results = {
+        name: influence_of_action(latents, causes, graph, column, effects="mean")
+        for column, name in enumerate(graph.actions)
+    }
+    verdicts = []
+    for tolerance, level in product((0.0, TOLERANCE), _LEVELS):
+        joint = InfluenceTest(results, len(latents), level, tolerance, graph).joint
+        ranks = [joint.ranks[name] for name in graph.actions]
+        verdicts.append({"tolerance": tolerance, "level": level, "status": joint.status, "ranks": ranks})
+    return {"true_ranks": list(panel.ranks), "joint": verdicts}
 
 
 def test_model(problem: Record, folder: Path | None) -> Record:

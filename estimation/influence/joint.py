@@ -1,0 +1,103 @@
+"""Joint influence from data: the answer that follows from how many directions each action is shown to move."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, combinations
+from typing import Any
+
+from identify.graph import CausalGraph
+from identify.influence.joint import JointInfluence, check_joint_generic
+from identify.influence.report import Status
+from identify.wording import listed
+
+__all__ = ["JointTest", "shown_joint_influence"]
+
+
+@dataclass(frozen=True, eq=False)
+class JointTest:
+    """Joint influence, from the number of directions that each action is shown to move.
+
+    Attributes:
+        ranks: The number of directions, by the name of the action.
+        answer: Joint influence of generic effects with these numbers. It holds only if it does whatever actions with
+            number 0 do.
+        margin: The weakest effect that counts, in units of noise.
+    """
+
+    ranks: Mapping[str, int]
+    answer: JointInfluence
+    margin: float
+
+    @property
+    def status(self) -> Status:
+        """``"holds"``, ``"fails"`` or ``"undecided"``."""
+        return self.answer.status
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-compatible data."""
+        record = {name: self.answer.to_dict()[name] for name in ("status", "reason", "entanglement")}
+        return {**record, "ranks": dict(self.ranks), "margin": self.margin}
+
+    def __str__(self) -> str:
+        return f"{self.answer}"
+
+
+def shown_joint_influence(
+    graph: CausalGraph, ranks: Mapping[str, int], time_limit: float = 10
+) -> JointInfluence:
+    """Decide joint influence if each action moves so many directions of its children, or more.
+
+    With more directions of an action that moves one, joint influence can only become better. An action that is not
+    shown to move anything is different. If it moves a direction of several latents, each of them needs one more edge,
+    and a combination that cancels it doesn't. So joint influence must hold with and without each such action.
+
+    Args:
+        graph: The graph whose edges were tested.
+        ranks: The numbers of directions, by the name of the action; 0 for actions that aren't named.
+        time_limit: Seconds, after which the answer is undecided.
+
+    Returns:
+        The answer. It is undecided if joint influence holds for these numbers, and not for larger ones.
+
+    Example:
+        >>> graph = CausalGraph(Ga=[[1, 0, 1], [0, 1, 1]], actions=["first", "second", "both"])
+        >>> ranks = {"first": 1, "second": 1, "both": 0}
+        >>> check_joint_generic(graph, ranks).status, shown_joint_influence(graph, ranks).status
+        ('holds', 'undecided')
+    """
+    begin = time.monotonic()
+    least = {name: ranks.get(name, 0) for name in graph.actions}
+    answer = check_joint_generic(graph, least, time_limit)
+    if answer.status != "holds":
+        return answer
+    for moving in _possibly_moving(graph, least):
+        left = time_limit - (time.monotonic() - begin)
+        if left <= 0:
+            return _undecided(answer, f"not all cases were decided within {time_limit:.3g} s")
+        other = check_joint_generic(graph, least | dict.fromkeys(moving, 1), left, basis=False)
+        if other.status != "holds":
+            verb = "moves" if len(moving) == 1 else "move"
+            return _undecided(
+                answer,
+                f"it holds for the effects that are shown, but may fail if {listed(moving)} {verb} latents",
+            )
+    return answer
+
+
+def _possibly_moving(graph: CausalGraph, ranks: Mapping[str, int]) -> Iterator[tuple[str, ...]]:
+    """Yield the sets of actions without shown effects that may make joint influence fail, small ones first.
+
+    An action with one child can't: a combination doesn't cancel it. A direction of n latents cancels n - 1 actions at
+    most, and the others that move it add to its edges, so larger sets are no worse.
+    """
+    n_children = dict(zip(graph.actions, graph.Ga.toarray().sum(0).tolist(), strict=True))
+    unknown = [name for name, rank in ranks.items() if rank == 0 and n_children[name] > 1]
+    sizes = range(1, min(len(unknown), graph.n_latents - 1) + 1)
+    return chain.from_iterable(combinations(unknown, size) for size in sizes)
+
+
+def _undecided(answer: JointInfluence, reason: str) -> JointInfluence:
+    return JointInfluence("undecided", None, None, reason, answer.latents, answer.weights)
