@@ -87,7 +87,7 @@ split_outcome = evaluate(split_model, split_test)
 print(split_outcome)
 
 # %%
-# In both cases the learned graph is the true one, and every learned latent follows one true latent closely, as the theory
+# In both cases the learned graph is the true one, and every learned latent follows one true latent closely, as theory
 # predicts. What is left of the others is weak, but in places above the tenth that counts as mixing, which is why the
 # prediction is not fully confirmed: these runs are short. With 50,000 samples and 4,000 steps MCC is about 0.99.
 for result in (outcome, split_outcome):
