@@ -174,7 +174,7 @@ def test_the_misfit_is_the_log_density_of_the_latents() -> None:
     """By change of variables: for normal latents, a linear flow, and exact encodings it is known."""
     rng = np.random.default_rng(training_seed())
     generator = torch.Generator().manual_seed(training_seed())
-    config = TrainingConfig(dtype="float64", flow_blocks=1)
+    config = TrainingConfig(dtype="float64", flow_blocks=1, seed=training_seed())
     model = SparseVAE(Shape(2, 2, 1, past=False), config, generator)
     with torch.no_grad():
         for parameter in model.networks.parameters():
