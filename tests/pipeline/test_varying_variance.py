@@ -37,7 +37,15 @@ def scaled_data(moves_means: bool = False) -> Dataset:
 
 
 def short(**changes: object) -> TrainingConfig:
-    sizes = {"width": 16, "depth": 1, "transition_width": 8, "batch_size": 128, "starts": 1, "refinements": 0}
+    sizes = {
+        "width": 16,
+        "depth": 1,
+        "transition_width": 8,
+        "batch_size": 128,
+        "starts": 1,
+        "refinements": 0,
+        "flow_blocks": 1,
+    }
     schedule = {"steps": 620, "warmup": 10, "dense_share": 0.5, "budget_share": 0.5, "frozen_share": 0.4}
     return TrainingConfig(**(sizes | schedule | {"max_edges_actions": 2, "seed": training_seed()} | changes))
 
