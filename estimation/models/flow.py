@@ -9,6 +9,7 @@ flow to the transition removes the nonlinear entanglement from the latents direc
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 
 import torch
@@ -78,13 +79,19 @@ class ResidualFlow(nn.Module):
         self.blocks = nn.ModuleList(blocks).to(like)
 
     def adapt_to_(self, tensors: Mapping[str, Tensor], prefix: str) -> None:
-        """Take the sizes of a flow that was stored as the tensors whose names begin with a prefix, in place."""
-        offsets = [
-            name for name in tensors if name.startswith(f"{prefix}blocks.") and name.endswith(".offset")
-        ]
-        sizes = len(offsets), tensors[offsets[0]].shape[0] if offsets else 0
-        if sizes != self.sizes:
-            self.resize_(*sizes, torch.Generator().manual_seed(0))
+        """Take the sizes of a deeper flow that was stored, in place.
+
+        Sizes that training can't have given stay as they are, so that the tensors don't fit.
+
+        Args:
+            tensors: Stored tensors by name.
+            prefix: Prefix of the names of those of the flow.
+        """
+        pattern = re.compile(rf"{re.escape(prefix)}blocks\.\d+\.offset")
+        offsets = [tensor for name, tensor in tensors.items() if pattern.fullmatch(name)]
+        n_blocks, usual = len(offsets), len(self.blocks)
+        if usual and n_blocks and n_blocks % usual == 0 and (n_blocks, offsets[0].numel()) != self.sizes:
+            self.resize_(n_blocks, offsets[0].numel(), torch.Generator().manual_seed(0))
 
     @property
     def active(self) -> bool:

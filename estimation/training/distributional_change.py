@@ -22,7 +22,7 @@ from estimation.unmixing.action_basis import ActionBasis
 from estimation.unmixing.information import MIN_VARIANCE_SHARE, Information, Samples
 from estimation.unmixing.moments import whitening_matrix
 
-__all__ = ["VARYING_NOTE", "Change", "distributional_change"]
+__all__ = ["VARYING_NOTE", "Change", "distributional_change", "regress_on_actions"]
 
 #: The note of a run that has begun again.
 VARYING_NOTE = (
@@ -52,7 +52,7 @@ def distributional_change(model: SparseVAE, batches: Batches, seed: int, step: i
         ``"variance"``, ``"shape"`` if it is more than the variance, or None if they move all means or change nothing.
     """
     latents, actions, noise = _encoded(model, batches, step)
-    residuals, coefficients, basis = _regressed(latents, actions)
+    residuals, coefficients, basis = regress_on_actions(latents, actions)
     white = whitening_matrix(np.cov(residuals.T).reshape(2 * (latents.shape[1],)))
     effects = torch.from_numpy(coefficients @ white.T)
     owners = torch.from_numpy(basis.owners.astype(float))
@@ -72,8 +72,16 @@ def _encoded(model: SparseVAE, batches: Batches, step: int) -> tuple[Array, Arra
     return _array(encodings.latents[:, -1]), _array(encodings.actions), encodings.noise()
 
 
-def _regressed(latents: Array, actions: Array) -> tuple[Array, Array, ActionBasis]:
-    """Return the residuals of a regression of latents on functions of the actions, its coefficients, the functions."""
+def regress_on_actions(latents: Array, actions: Array) -> tuple[Array, Array, ActionBasis]:
+    """Regress latents on functions of the actions.
+
+    Args:
+        latents: Shape (N, n).
+        actions: Shape (N, m).
+
+    Returns:
+        Residuals, shape (N, n), coefficients, shape (P, n), and the P functions.
+    """
     basis = ActionBasis.of(actions)
     latents = latents - latents.mean(0)
     gram = basis.values.T @ basis.values / len(latents) + _RIDGE * np.eye(basis.values.shape[1])

@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from estimation.config.training import TrainingConfig
+from estimation.models.elbo import profiled_gaussian
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
+from estimation.training.distributional_change import regress_on_actions
 from estimation.training.encodings import Encodings
 from estimation.training.transition_fitting import TransitionFitter
-from estimation.unmixing.action_basis import ActionBasis, has_few_values
+from estimation.unmixing.action_basis import has_few_values
 
 __all__ = ["actions_have_few_values", "measure_edges_again_"]
 
@@ -85,12 +87,11 @@ def measure_edges_again_(
 def _effects(encodings: Encodings) -> Tensor:
     """Return root mean square effects of actions in units of the residual, shape (n, m)."""
     assert encodings.actions is not None
-    latents = encodings.latents[:, -1].double().cpu().numpy()
-    basis = ActionBasis.of(encodings.actions.double().cpu().numpy())
-    latents = latents - latents.mean(0)
-    coefficients = np.linalg.lstsq(basis.values, latents, rcond=None)[0]
-    residual = (latents - basis.values @ coefficients).std(0)
-    sizes = np.sqrt((coefficients**2).T @ basis.owners) / np.maximum(residual, _MIN_SIZE)[:, None]
+    latents, actions = (
+        values.double().cpu().numpy() for values in (encodings.latents[:, -1], encodings.actions)
+    )
+    residuals, coefficients, basis = regress_on_actions(latents, actions)
+    sizes = np.sqrt((coefficients**2).T @ basis.owners) / np.maximum(residuals.std(0), _MIN_SIZE)[:, None]
     return torch.from_numpy(sizes)
 
 
@@ -99,5 +100,4 @@ def _variances(model: SparseVAE, encodings: Encodings) -> Tensor:
     """Return the profiled variances of the transition, including those of the posteriors, shape (n,)."""
     residual = model.transition_residual(encodings.latents[:, -1], None, encodings.actions)
     squared = residual.value.square() + encodings.factors[:, -1].square().sum(-1)
-    factor = 1 if residual.log_factor is None else (-residual.log_factor).exp()
-    return (squared * factor).mean(0).clamp_min(_MIN_SIZE**2)
+    return profiled_gaussian(squared, residual.log_factor)[1]

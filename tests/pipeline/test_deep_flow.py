@@ -131,8 +131,8 @@ def test_a_saved_model_keeps_its_deep_flow(
 
 def curved(latents: Array) -> Array:
     """Return an invertible nonlinear map of two latents, in which each depends on both."""
-    bent = latents + 0.6 * np.sin(1.2 * latents[:, ::-1])
-    return np.asarray(bent / bent.std(0))
+    distorted = latents + 0.6 * np.sin(1.2 * latents[:, ::-1])
+    return np.asarray(distorted / distorted.std(0))
 
 
 def mcc(latents: Array, truth: Array) -> float:

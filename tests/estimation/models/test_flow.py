@@ -131,11 +131,24 @@ def test_a_resized_flow_is_the_identity_of_its_type() -> None:
     assert flow.blocks[0].offset.dtype == torch.float64
 
 
-@pytest.mark.parametrize("blocks", [0, 2, 4])
-def test_a_flow_takes_the_sizes_of_a_stored_one(blocks: int) -> None:
-    stored = random_flow(3, blocks, 0)
+@pytest.mark.parametrize(("blocks", "width"), [(2, 8), (2, 5), (8, 5)])
+def test_a_flow_takes_the_sizes_of_a_stored_one(blocks: int, width: int) -> None:
+    stored = random_flow(3, 2, 0)
+    stored.resize_(blocks, width, torch.Generator().manual_seed(training_seed()))
     tensors = {f"flow.{name}": tensor for name, tensor in stored.state_dict().items()}
     flow = random_flow(3, 2, 1)
     flow.adapt_to_(tensors | {"networks.blocks.0.offset": torch.zeros(7)}, "flow.")
     assert flow.sizes == stored.sizes
     flow.load_state_dict(stored.state_dict())
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 3])
+def test_a_flow_that_lacks_blocks_is_not_adapted_to(blocks: int) -> None:
+    """A damaged file must be refused, not read as a smaller flow."""
+    tensors = {f"flow.{name}": tensor for name, tensor in random_flow(3, blocks, 0).state_dict().items()}
+    flow = random_flow(3, 2, 1)
+    flow.adapt_to_(tensors, "flow.")
+    assert flow.sizes == (2, 8)
+    without = ResidualFlow(3, 0, 8, torch.Generator().manual_seed(training_seed()))
+    without.adapt_to_(tensors, "flow.")
+    assert without.sizes == (0, 0)
