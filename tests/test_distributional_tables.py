@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.benchmarks.distributional_runs import KINDS, data_of, process, runs
+from tests.benchmarks.distributional_runs import KINDS, SAMPLERS, data_of, runs
 from tests.documentation import docs_module, page
 from tests.seeds import training_seed
 
@@ -31,11 +31,11 @@ def test_the_page_has_the_table() -> None:
         TABLES.fill_page("# A page")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SAMPLERS)
 def test_kinds_change_what_they_say(kind: str) -> None:
     """In rows of equal effects, means move or stay at 0, and the variance stays or moves."""
     rng = np.random.default_rng(training_seed())
-    samples = [KINDS[kind](np.full(200_000, effect), rng) for effect in (-1.0, 1.0)]
+    samples = [SAMPLERS[kind](np.full(200_000, effect), rng) for effect in (-1.0, 1.0)]
     means, variances = [sample.mean() for sample in samples], [sample.var() for sample in samples]
     moves_mean, moves_variance = kind not in ("variance", "separation", "skewness"), kind == "variance"
     assert np.allclose(means, (-1, 1) if moves_mean else 0, atol=0.02)
@@ -43,7 +43,9 @@ def test_kinds_change_what_they_say(kind: str) -> None:
 
 
 def test_processes_have_the_graphs_that_the_page_names() -> None:
-    assert process("variance", 301).graph.n_edges == 7
+    graph = data_of("variance", 301, 500).graph
+    assert graph is not None
+    assert graph.n_edges == 7
     screen = data_of("screen", 404, 500)
     assert screen.graph is not None
     assert screen.actions is not None

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from estimation.simulate.mechanisms import Mechanism
 from estimation.training import fit
 from identify.graph import CausalGraph
 
-__all__ = ["KINDS", "data_of", "main", "process", "runs"]
+__all__ = ["KINDS", "SAMPLERS", "data_of", "main", "runs"]
 
 Array = NDArray[np.float64]
 Record = dict[str, Any]
@@ -75,66 +75,65 @@ def _bimodal(effects: Array, rng: np.random.Generator) -> Array:
     return np.asarray(effects + 0.2 * (signs * 0.95 + 0.31 * rng.normal(size=effects.shape)))
 
 
-def _screen(effects: Array, rng: np.random.Generator) -> Array:
-    return effects + 0.1 * rng.normal(size=effects.shape)
-
-
 #: How latents are sampled, by the kind of process. In the first three, the effects E change the variance, the
-#: separation of two modes, or the skewness; in the others, the mean. ``screen`` has on/off actions on two latents each.
-KINDS: Mapping[str, Sampler] = {
+#: separation of two modes, or the skewness; in the others, the mean.
+SAMPLERS: Mapping[str, Sampler] = {
     "variance": _variance,
     "separation": _separation,
     "skewness": _skewness,
     "laplace": _laplace,
     "exponential": _exponential,
     "bimodal": _bimodal,
-    "screen": _screen,
 }
+#: The samplers' kinds, and screens: on/off actions on two latents each, which shift them as `simulate` does by default.
+KINDS = (*SAMPLERS, "screen")
 # seeds of processes that no setting was chosen on; those of screens have joint influence
 _PROCESSES = dict.fromkeys(KINDS, (301,)) | {"screen": (404, 409)}
 
 
 class _Process(Mechanism):
-    """Latents of a kind, whose effects are sums of sin(f a + p) over the parents, or shifts by on/off actions."""
+    """Latents of a kind, whose effects are sums of sin(f a + p) over the parents."""
+
+    sampler: Sampler
 
     def __init__(self, kind: str, graph: CausalGraph, rng: np.random.Generator) -> None:
         shape = graph.n_latents, graph.n_actions
         frequencies, phases = rng.uniform(*_FREQUENCIES, shape), rng.uniform(0, 2 * np.pi, shape)
-        coefficients = rng.normal(size=shape)
-        shifts = np.sign(coefficients) * (1 + np.abs(coefficients) / 2)
         edges = graph.Ga.toarray()
 
         def effects(_: Array | None, actions: Array | None) -> Array:
             assert actions is not None
-            if kind == "screen":
-                return np.asarray(actions @ (edges * shifts).T)
             return np.asarray((edges * np.sin(frequencies * actions[:, None, :] + phases)).sum(2))
 
         super().__init__(graph, effects, effects)
-        object.__setattr__(self, "sampler", KINDS[kind])
-
-    sampler: Sampler
+        object.__setattr__(self, "sampler", SAMPLERS[kind])
 
     def sample(self, past: Array | None, actions: Array | None, generator: np.random.Generator) -> Array:
         return self.sampler(self.mean(past, actions), generator)
 
 
-def process(kind: str, seed: int) -> Mechanism:
-    """Return the process of a kind and a seed: seven edges on four latents, or a random screen on six."""
+def _screen(rng: np.random.Generator) -> CausalGraph:
+    """Return a random screen."""
+    targets = np.zeros((_SCREEN_LATENTS, _SCREEN_ACTIONS), dtype=bool)
+    for action in range(_SCREEN_ACTIONS):
+        targets[rng.choice(_SCREEN_LATENTS, _SCREEN_TARGETS, replace=False), action] = True
+    return CausalGraph(Ga=targets)
+
+
+def data_of(kind: str, seed: int, n_samples: int, split: Literal["train", "test"] = "train") -> Dataset:
+    """Sample observations of the process of a kind and a seed.
+
+    Args:
+        kind: One of ``KINDS``. All but screens have seven edges on four latents.
+        seed: Seed of the process.
+        n_samples: Number of rows N.
+        split: Which samples of the process.
+    """
     rng = np.random.default_rng([seed, 7])
-    targets = _TARGETS
     if kind == "screen":
-        targets = np.zeros((_SCREEN_LATENTS, _SCREEN_ACTIONS), dtype=bool)
-        for action in range(_SCREEN_ACTIONS):
-            targets[rng.choice(_SCREEN_LATENTS, _SCREEN_TARGETS, replace=False), action] = True
-    return _Process(kind, CausalGraph(Ga=targets), rng)
-
-
-def data_of(kind: str, seed: int, n_samples: int, split: str = "train") -> Dataset:
-    """Sample observations of a process."""
-    mechanism = process(kind, seed)
-    actions = "interventions" if kind == "screen" else "uniform"
-    return simulate(mechanism.graph, n_samples, seed=seed, split=split, mechanism=mechanism, actions=actions)  # type: ignore[arg-type]
+        return simulate(_screen(rng), n_samples, seed=seed, split=split, actions="interventions")
+    mechanism = _Process(kind, CausalGraph(Ga=_TARGETS), rng)
+    return simulate(mechanism.graph, n_samples, seed=seed, split=split, mechanism=mechanism)
 
 
 def runs() -> Iterator[Record]:
