@@ -18,6 +18,8 @@ _KINDS = {
     "exponential": "mean E, exponential noise",
     "bimodal": "mean E, bimodal noise",
     "screen": "screen of on/off actions",
+    "past_variance": "past latents: variance exp(1.5 E), mean 0",
+    "past_mean": "actions: variance, past latents: mean E",
 }
 
 
@@ -38,7 +40,7 @@ def fill_page(page: str) -> str:
     for kind, words in _KINDS.items():
         processes = sorted({record["run"]["process"] for record in records if record["run"]["kind"] == kind})
         rows += [_row(words, seed, [r for r in records if _of(r, kind, seed)]) for seed in processes]
-    head = ["what actions change", "process", "runs", "MCC", "R", "wrong edges (SHD)", "CPU seconds"]
+    head = ["what causes change", "process", "runs", "MCC", "R", "wrong edges (SHD)", "CPU seconds"]
     return fill_markers(page, {"runs": markdown_table(head, rows)})
 
 

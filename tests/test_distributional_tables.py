@@ -46,6 +46,11 @@ def test_processes_have_the_graphs_that_the_page_names() -> None:
     graph = data_of("variance", 301, 500).graph
     assert graph is not None
     assert graph.n_edges == 7
+    for kind in ("past_variance", "past_mean"):
+        with_past = data_of(kind, 301, 500).graph
+        assert with_past is not None
+        assert with_past.Gz.toarray().sum() == 7
+        assert with_past.Ga.toarray().sum() == (7 if kind == "past_mean" else 0)
     screen = data_of("screen", 404, 500)
     assert screen.graph is not None
     assert screen.actions is not None

@@ -83,7 +83,8 @@ def unmixing_round_(
         edges=None if first_round or budget_factor is not None else limits,
         samples=samples,
     )
-    informed = unmixing.information is not None
+    information = {"actions": unmixing.information, "past": unmixing.past_information}
+    informed = [name for name, values in information.items() if values is not None]
     if unmixing.variance_share > MIN_VARIANCE_SHARE and config.variance == "profiled":
         model.vary_variances_()
     matrix = torch.from_numpy(unmixing.matrix).to(latents)
@@ -91,49 +92,58 @@ def unmixing_round_(
     latents = latents @ matrix.T + offset
     strengths = {"actions": unmixing.action_strengths, "past": unmixing.past_strengths}
     basis = unmixing.matrix
-    if first_round and not informed:
+    if first_round and (not informed or model.shape.past):
         # networks of mixed latents miss part of the mechanism of a single latent
         fitter.fit_(latents, wider, _MEASURING_STEPS)
         effects, basis = _Effects.of(model, latents, actions), np.eye(len(basis))
-        strengths = effects.strengths()
+        strengths = effects.strengths() | {name: strengths[name] for name in informed}
     if budget_factor is not None:
         price = config.penalty * model.shape.n_observed if config.sparsity == "penalty" else None
-        if unmixing.information is not None:
-            limits = _informative_edges(unmixing.information, budget_factor, limits, price)
-        else:
-            limits = effects.edge_counts(basis, budget_factor, limits, price)
+        counts = effects.edge_counts(basis, budget_factor, limits, price)
+        limits = counts | _informative_edges(information, budget_factor, limits, price)
     _keep_strongest_(model, strengths, limits)
     fitter.fit_(latents, config, _FITTING_STEPS)
     model.change_basis_(matrix, offset)
-    counts = ", ".join(f"{limit} edges of {name}" for name, limit in limits.items())
-    note = f"unmixed after {step} steps: objective {unmixing.objective:.4g}, {counts} kept"
+    kept = ", ".join(f"{limit} edges of {name}" for name, limit in limits.items())
+    note = f"unmixed after {step} steps: objective {unmixing.objective:.4g}, {kept} kept"
     return f"{note}{_note_on_information(unmixing)}"
 
 
 def _note_on_information(unmixing: Unmixing) -> str:
     """Return what the note says if actions change more than means."""
-    if unmixing.information is None:
+    measured = {"actions": unmixing.information, "past latents": unmixing.past_information}
+    causes = " and ".join(name for name, values in measured.items() if values is not None)
+    if not causes:
         return ""
     what = "variances" if unmixing.variance_share > MIN_VARIANCE_SHARE else "shapes of distributions"
-    return f"; by effects on {what} too, since actions don't move the mean of every direction"
+    return f"; by effects on {what} too, since {causes} don't move the mean of every direction"
 
 
 def _informative_edges(
-    information: Array, budget_factor: float, limits: Mapping[str, int], price: float | None
+    information: Mapping[str, Array | None],
+    budget_factor: float,
+    limits: Mapping[str, int],
+    price: float | None,
 ) -> dict[str, int]:
-    """Estimate the number of edges from the information of every action about every latent, as `edge_counts` does."""
-    gains = np.sort(information.ravel())[::-1]
-    curve = -np.concatenate([[0.0], np.cumsum(gains)])
-    estimate = edges_at_elbow(curve) if price is None else edges_at_penalty(curve, price)
-    return {"actions": min(round(budget_factor * estimate), len(gains), limits.get("actions", len(gains)))}
+    """Estimate the number of edges from the information of every cause about every latent, as `edge_counts` does."""
+    counts = {}
+    for name, values in information.items():
+        if values is not None:
+            gains = np.sort(values.ravel())[::-1]
+            curve = -np.concatenate([[0.0], np.cumsum(gains)])
+            estimate = edges_at_elbow(curve) if price is None else edges_at_penalty(curve, price)
+            counts[name] = min(round(budget_factor * estimate), len(gains), limits.get(name, len(gains)))
+    return counts
 
 
-def _samples(model: SparseVAE, latents: Tensor, actions: Tensor | None) -> Samples | None:
-    """Return the residuals and the actions from which distributional effects are measured; None with a past."""
-    columns = model.action_masks.sparse_columns
-    if actions is None or model.shape.past or not len(columns):
-        return None
-    return Samples(_array(_residual(model, latents, actions)), _array(actions[:, columns]))
+def _samples(model: SparseVAE, latents: Tensor, actions: Tensor | None) -> Samples:
+    """Return residuals and their sparse causes, from which distributional effects are measured."""
+    columns, past = model.action_masks.sparse_columns, model.past_latents(latents)
+    return Samples(
+        _array(_residual(model, latents, actions)),
+        _array(actions[:, columns]) if actions is not None and len(columns) else None,
+        _array(past) if past is not None and model.past_masks.n_sparse else None,
+    )
 
 
 def _keep_strongest_(

@@ -3,18 +3,20 @@
 A dense model identifies the latents up to a nearly linear mixing (linear identifiability). According to the theory, the
 mechanisms are sparse only in the right basis, so unmixing searches for that basis directly.
 
-==================  ================================================================================
-module              contents
-==================  ================================================================================
-``moments``         second and fourth moments of the effects, from which all bases are scored
-``likelihood``      the likelihood of a basis and of its number of edges
-``effects``         the checked input: effects in some basis, and covariances
-``action_basis``    functions of the actions, for regressions on them
-``distributional``  what actions change in the distribution of a direction, beyond its mean
-``information``     the information of actions about directions: means and distributions together
-``directions``      the directions in which a basis is sought, and those set aside
-``search``          `unmix`, the search over bases
-==================  ================================================================================
+=======================  ===============================================================================
+module                   contents
+=======================  ===============================================================================
+``moments``              second and fourth moments of the effects, from which all bases are scored
+``likelihood``           the likelihood of a basis and of its number of edges
+``effects``              the checked input: effects in some basis, and covariances
+``action_basis``         functions of the actions, for regressions on them
+``distributional``       what actions change in the distribution of a direction, beyond its mean
+``past_distributional``  what past latents change in it
+``information``          the information of actions about directions: means and distributions together
+``informed``             the same with a past, whose latents carry information as well
+``directions``           the directions in which a basis is sought, and those set aside
+``search``               `unmix`, the search over bases
+=======================  ===============================================================================
 """
 
 from estimation.unmixing.information import Samples

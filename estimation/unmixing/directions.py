@@ -11,6 +11,7 @@ from torch import Tensor
 
 from estimation.unmixing.effects import Effects
 from estimation.unmixing.information import Information, Samples
+from estimation.unmixing.informed import InformedMoments
 from estimation.unmixing.moments import Moments, standard_deviations, whitening_matrix
 
 __all__ = ["SearchSpace"]
@@ -42,7 +43,7 @@ class SearchSpace:
     moved: Array
     unmoved: Array
     collapsed: Array
-    moments: Moments | Information
+    moments: Moments | Information | InformedMoments
     covariance: Array
 
     @classmethod
@@ -67,7 +68,12 @@ class SearchSpace:
         if effects.past is not None:
             past_jacobians = active @ effects.past @ (np.linalg.inv(white) @ in_white.T)
         moments = Moments.of(action_effects, past_jacobians)
-        if samples is not None:
+        if samples is not None and effects.past is not None:
+            informed = InformedMoments.of(effects, samples, active, noise, seed)
+            if informed is not None:
+                identity = np.eye(len(active))
+                return cls(active, identity, identity[:0], collapsed @ white, informed, effects.covariance)
+        elif samples is not None:
             assert moments.actions is not None
             information = Information.of(moments.actions, samples, active, noise, seed)
             if information is not None:

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from estimation.unmixing.action_basis import ActionBasis
 
-__all__ = ["DistributionalEffects"]
+__all__ = ["DistributionalEffects", "hermite", "monomials", "powers"]
 
 Array = NDArray[np.float64]
 
@@ -88,10 +88,8 @@ class DistributionalEffects:
         """Return the squared effects by the order of the moment that changes, each as in `squared_sizes`."""
         sizes = {}
         moments = {order: self._moments(bases, order) for order in self.coefficients}
-        for order, powers in moments.items():
-            # E[phi] = 0 and E[phi r] = 0, so that of u^2 - 1, u^3 - 3u and u^4 - 6u^2 + 3 these terms remain
-            hermite = powers - 6 * moments[2] if order == 4 else powers
-            sizes[order] = (hermite[0] * hermite[1]) @ self.owners / math.factorial(order)
+        for order, each in hermite(moments).items():
+            sizes[order] = (each[0] * each[1]) @ self.owners / math.factorial(order)
         return sizes
 
     def up_to(self, order: int) -> DistributionalEffects:
@@ -100,14 +98,25 @@ class DistributionalEffects:
 
     def _moments(self, bases: Tensor, order: int) -> Tensor:
         """Return E[phi_p (w r)^order] for all rows w, from either half, shape (2, ..., n, P)."""
-        exponents, _ = _monomials(self.n_directions, order)
-        monomials = torch.ones_like(bases[..., :1]).expand(*bases.shape[:-1], len(exponents))
-        for position in exponents.T:
-            monomials = monomials * bases[..., torch.from_numpy(position)]
-        return torch.stack([monomials @ half for half in self.coefficients[order]])
+        return torch.stack([powers(bases, order) @ half for half in self.coefficients[order]])
 
 
-def _monomials(n: int, order: int) -> tuple[NDArray[np.intp], Array]:
+def hermite(moments: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    """Return the effects on E[He_k(u)] for effects on E[u^k] of orders k from 2, where E[u] does not change."""
+    # of u^2 - 1, u^3 - 3u and u^4 - 6u^2 + 3 these terms remain
+    return {order: each - 6 * moments[2] if order == 4 else each for order, each in moments.items()}
+
+
+def powers(rows: Tensor, order: int) -> Tensor:
+    """Return the monomials of an order of the entries of every row, shape (..., C), for rows (..., n)."""
+    exponents, _ = monomials(rows.shape[-1], order)
+    products = torch.ones_like(rows[..., :1]).expand(*rows.shape[:-1], len(exponents))
+    for position in exponents.T:
+        products = products * rows[..., torch.from_numpy(position)]
+    return products
+
+
+def monomials(n: int, order: int) -> tuple[NDArray[np.intp], Array]:
     """Return the monomials of n variables of an order as sorted tuples, shape (C, order), and how often each occurs."""
     exponents = np.array(list(itertools.combinations_with_replacement(range(n), order)))
     counts = [math.factorial(order) / math.prod(map(math.factorial, np.bincount(row))) for row in exponents]
@@ -116,17 +125,17 @@ def _monomials(n: int, order: int) -> tuple[NDArray[np.intp], Array]:
 
 def _regression(residual: Array, values: Array, order: int) -> Tensor:
     """Return the coefficients of the regression of (w r)^order on functions of the actions, shape (monomials, P)."""
-    exponents, counts = _monomials(residual.shape[1], order)
+    exponents, counts = monomials(residual.shape[1], order)
     values = values - values.mean(0)
     products = np.zeros((len(exponents), values.shape[1]))
     # the monomials of many latents are many: few rows at a time keep them small
     n_rows = max(_MAX_CHUNK // len(exponents), 1)
     for start in range(0, len(residual), n_rows):
         rows = slice(start, start + n_rows)
-        monomials = np.ones((len(residual[rows]), len(exponents)))
+        products_of_rows = np.ones((len(residual[rows]), len(exponents)))
         for factor in exponents.T:
-            monomials *= residual[rows][:, factor]
-        products += monomials.T @ values[rows]
+            products_of_rows *= residual[rows][:, factor]
+        products += products_of_rows.T @ values[rows]
     gram = values.T @ values / len(values) + _RIDGE * np.eye(values.shape[1])
     coefficients = np.linalg.solve(gram, products.T / len(values)).T * counts[:, None]
     return torch.from_numpy(coefficients)

@@ -34,6 +34,7 @@ from estimation.exceptions import DataError
 from estimation.unmixing.directions import SearchSpace
 from estimation.unmixing.effects import Effects
 from estimation.unmixing.information import Information, Samples
+from estimation.unmixing.informed import InformedMoments
 from estimation.unmixing.moments import MIN_EFFECT, Moments
 
 __all__ = ["Unmixing", "unmix"]
@@ -73,6 +74,8 @@ class Unmixing:
         collapsed: Indices of the collapsed latents among them. Every effect on a collapsed latent counts as absent.
         information: Information of every action about every new latent, in nats, shape (n, m), if actions change more
             than the means of latents; the strengths are its square roots then. Otherwise None.
+        past_information: Information of every new past latent about every new latent, shape (n, n), if past latents
+            change more than means; the strengths are its square roots then. Otherwise None.
         variance_share: Share of changes of variances in all changes beyond the mean, between 0 and 1.
     """
 
@@ -85,6 +88,7 @@ class Unmixing:
     unconstrained: tuple[int, ...]
     collapsed: tuple[int, ...] = ()
     information: Array | None = None
+    past_information: Array | None = None
     variance_share: float = 0.0
 
 
@@ -117,8 +121,9 @@ def unmix(
             orthogonal; if it is not given, the covariance of the latents does.
         edges: Number of edges to be kept by kind, ``"actions"`` or ``"past"``. If it is given together with the
             residual, the most likely of the bases found is returned instead of the sparsest.
-        samples: Residuals and actions, without a past. Where actions leave the mean of a direction as it is, their
-            effects on its distribution are then used as well. The covariance of the residual must be given too.
+        samples: Residuals, and the actions and past latents of their rows, each if there are effects of them. Where
+            these leave the mean of a direction as it is, their effects on its distribution are then used as well. The
+            covariance of the residual must be given too.
 
     Returns:
         The best basis of all starts.
@@ -142,9 +147,8 @@ def unmix(
     effects = effects.with_residual(residual)
     if samples is not None:
         n_actions = None if effects.actions is None else effects.actions.shape[2]
-        samples.require_fit(
-            len(effects.covariance), n_actions, effects.past is not None, residual is not None
-        )
+        has_past = effects.past is not None
+        samples.require_fit(len(effects.covariance), n_actions, has_past, residual is not None)
     space = SearchSpace.of(effects, posterior_covariance, samples, seed)
     weights = _determinant_weights(effects)
     bases = _search(space.moments, len(space.moved), weights, seed, n_starts)
@@ -153,8 +157,7 @@ def unmix(
         penalties = penalties - weights[1] * _log_determinant(bases)
     order = penalties.argsort()
     best = int(order[0])
-    informed = isinstance(space.moments, Information)
-    if effects.residual is not None and edges and not informed:
+    if effects.residual is not None and edges and isinstance(space.moments, Moments):
         best = min(
             _distinct_starts(penalties, order),
             key=lambda start: effects.negative_log_likelihood(space.full_basis(bases[start]), edges),
@@ -162,12 +165,11 @@ def unmix(
     matrix = space.full_basis(bases[best])
     n, n_collapsed = len(matrix), len(space.collapsed)
     action_strengths, past_strengths = effects.strengths(matrix, n_collapsed)
-    information, variance_share = None, 0.0
-    if isinstance(space.moments, Information):
-        information = np.zeros((n, space.moments.floor.shape[0]))
-        information[: len(space.moved)] = space.moments.values(bases[best]).numpy()
-        action_strengths = np.sqrt(information).clip(MIN_EFFECT)
-        variance_share = space.moments.variance_share(bases[best])
+    information = _information(space, bases[best], n)
+    if information.actions is not None:
+        action_strengths = np.sqrt(information.actions).clip(MIN_EFFECT)
+    if information.past is not None:
+        past_strengths = np.sqrt(information.past).clip(MIN_EFFECT)
     return Unmixing(
         matrix=matrix,
         action_strengths=action_strengths,
@@ -177,9 +179,43 @@ def unmix(
         orthogonal=effects.past is not None,
         unconstrained=tuple(range(len(space.moved), n)),
         collapsed=tuple(range(n - n_collapsed, n)),
-        information=information,
-        variance_share=variance_share,
+        information=information.actions,
+        past_information=information.past,
+        variance_share=information.variance_share,
     )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Information about the latents of a basis, shapes (n, m) and (n, n), and the share of changes of variances."""
+
+    actions: Array | None = None
+    past: Array | None = None
+    variance_share: float = 0.0
+
+
+def _information(space: SearchSpace, basis: Tensor, n: int) -> _Measured:
+    """Return the information about the latents of a basis, as far as it was measured.
+
+    Args:
+        space: Searched directions.
+        basis: Basis of these, shape (l, l).
+        n: Number of all latents. Those after the searched ones have no information.
+    """
+    moments, k, rows = space.moments, len(space.moved), basis
+    by_actions = moments if isinstance(moments, Information) else None
+    by_past, actions, past, shares = None, None, None, [0.0]
+    if isinstance(moments, InformedMoments):
+        by_actions, by_past, rows = moments.actions, moments.past, moments.rows(basis)
+    if by_past is not None:
+        past = np.zeros((n, n))
+        past[:k, :k] = by_past.values(rows, basis).numpy()
+        shares.append(by_past.measured.variance_share(rows))
+    if by_actions is not None:
+        actions = np.zeros((n, by_actions.floor.shape[0]))
+        actions[:k] = by_actions.values(rows).numpy()
+        shares.append(by_actions.variance_share(rows))
+    return _Measured(actions, past, max(shares))
 
 
 def _determinant_weights(effects: Effects) -> tuple[float, float] | None:
@@ -190,7 +226,11 @@ def _determinant_weights(effects: Effects) -> tuple[float, float] | None:
 
 
 def _search(
-    moments: Moments | Information, n: int, weights: tuple[float, float] | None, seed: int, n_starts: int
+    moments: Moments | Information | InformedMoments,
+    n: int,
+    weights: tuple[float, float] | None,
+    seed: int,
+    n_starts: int,
 ) -> Tensor:
     """Descend from random orthogonal bases, all at once, and return the final bases, shape (n_starts, n, n).
 
@@ -229,7 +269,7 @@ def _search(
     return unit_bases().detach()
 
 
-def _penalty(moments: Moments | Information, bases: Tensor) -> Tensor:
+def _penalty(moments: Moments | Information | InformedMoments, bases: Tensor) -> Tensor:
     """Return the sparsity penalty of each of R bases, shape (R,)."""
     penalties = bases.new_zeros(len(bases))
     for squares in moments.squared_sizes(bases):

@@ -37,6 +37,7 @@ Sampler = Callable[[Array, np.random.Generator], Array]
 _TARGETS = np.array([[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1], [0, 1, 0, 1]], dtype=bool)
 _FREQUENCIES = (1.0, 3.5)
 _SCREEN_LATENTS, _SCREEN_ACTIONS, _SCREEN_TARGETS = 6, 18, 2
+_PAST_FREQUENCIES, _NOISE_BESIDE_PAST = (1.0, 2.5), 0.3
 _N_TRAIN, _N_TEST, _N_STEPS = 50_000, 10_000, 4_000
 _MODEL_SEEDS = range(5)
 
@@ -85,8 +86,9 @@ SAMPLERS: Mapping[str, Sampler] = {
     "exponential": _exponential,
     "bimodal": _bimodal,
 }
-#: The samplers' kinds, and screens: on/off actions on two latents each, which shift them as `simulate` does by default.
-KINDS = (*SAMPLERS, "screen")
+#: The samplers' kinds; screens: on/off actions on two latents each, which shift them as `simulate` does by default; and
+#: two kinds with a past: past latents change variances, or past latents move means and actions change variances.
+KINDS = (*SAMPLERS, "screen", "past_variance", "past_mean")
 # seeds of processes that no setting was chosen on; those of screens have joint influence
 _PROCESSES = dict.fromkeys(KINDS, (301,)) | {"screen": (404, 409)}
 
@@ -112,6 +114,30 @@ class _Process(Mechanism):
         return self.sampler(self.mean(past, actions), generator)
 
 
+def _sums(edges: NDArray[np.bool_], causes: Array | None, frequencies: Array, phases: Array) -> Array:
+    assert causes is not None
+    return np.asarray((edges * np.sin(frequencies * causes[:, None, :] + phases)).sum(2))
+
+
+def _with_past(kind: str, rng: np.random.Generator) -> Mechanism:
+    """Return a process with a past: variance exp(1.5 E) and mean 0, or mean E, and variances that actions change."""
+    order = rng.permutation(len(_TARGETS))
+    past, actions = _TARGETS[np.ix_(order, order)], _TARGETS[:, order]
+    of_past = rng.uniform(*_PAST_FREQUENCIES, past.shape), rng.uniform(0, 2 * np.pi, past.shape)
+    of_actions = rng.uniform(*_FREQUENCIES, past.shape), rng.uniform(0, 2 * np.pi, past.shape)
+    if kind == "past_variance":
+        return Mechanism(
+            CausalGraph(Gz=past),
+            lambda z, _: np.zeros_like(z),
+            lambda z, _: np.exp(1.5 * _sums(past, z, *of_past)),
+        )
+    return Mechanism(
+        CausalGraph(Gz=past, Ga=actions),
+        lambda z, _: _sums(past, z, *of_past),
+        lambda _, a: _NOISE_BESIDE_PAST**2 * np.exp(1.5 * _sums(actions, a, *of_actions)),
+    )
+
+
 def _screen(rng: np.random.Generator) -> CausalGraph:
     """Return a random screen."""
     targets = np.zeros((_SCREEN_LATENTS, _SCREEN_ACTIONS), dtype=bool)
@@ -124,7 +150,7 @@ def data_of(kind: str, seed: int, n_samples: int, split: Literal["train", "test"
     """Sample observations of the process of a kind and a seed.
 
     Args:
-        kind: One of ``KINDS``. All but screens have seven edges on four latents.
+        kind: One of ``KINDS``. All but screens have four latents, and seven edges of actions, of the past, or of each.
         seed: Seed of the process.
         n_samples: Number of rows N.
         split: Which samples of the process.
@@ -132,7 +158,11 @@ def data_of(kind: str, seed: int, n_samples: int, split: Literal["train", "test"
     rng = np.random.default_rng([seed, 7])
     if kind == "screen":
         return simulate(_screen(rng), n_samples, seed=seed, split=split, actions="interventions")
-    mechanism = _Process(kind, CausalGraph(Ga=_TARGETS), rng)
+    mechanism: Mechanism
+    if kind in ("past_variance", "past_mean"):
+        mechanism = _with_past(kind, rng)
+    else:
+        mechanism = _Process(kind, CausalGraph(Ga=_TARGETS), rng)
     return simulate(mechanism.graph, n_samples, seed=seed, split=split, mechanism=mechanism)
 
 
@@ -148,7 +178,12 @@ def measure(kind: str, seed: int, model_seed: int) -> Record:
     """Train with default settings on one process, with the true number of edges, and return scores and CPU seconds."""
     data, test = data_of(kind, seed, _N_TRAIN), data_of(kind, seed, _N_TEST, "test")
     assert data.graph is not None
-    config = TrainingConfig(max_edges_actions=data.graph.n_edges, steps=_N_STEPS, seed=model_seed)
+    config = TrainingConfig(
+        max_edges_actions=int(data.graph.Ga.toarray().sum()) if data.graph.n_actions else None,
+        max_edges_past=int(data.graph.Gz.toarray().sum()) if data.n_steps > 1 else None,
+        steps=_N_STEPS,
+        seed=model_seed,
+    )
     started = time.process_time()
     outcome = evaluate(fit(data, config, progress=False), test)
     seconds = round(time.process_time() - started)
