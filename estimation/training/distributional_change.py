@@ -9,7 +9,6 @@ varying variances make R worse by 0.01 to 0.03, so that they are not the default
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -20,9 +19,7 @@ from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.unmixing.action_basis import ActionBasis
-from estimation.unmixing.effects import Effects
 from estimation.unmixing.information import MIN_VARIANCE_SHARE, Information, Samples
-from estimation.unmixing.informed import InformedMoments
 from estimation.unmixing.moments import whitening_matrix
 
 __all__ = ["VARYING_NOTE", "Change", "distributional_change", "regress_on_actions"]
@@ -40,17 +37,13 @@ Change = Literal["variance", "shape"]
 
 _ROWS = 32_768
 _RIDGE = 1e-3
-_ROWS_WITH_PAST, _JACOBIAN_ROWS = 16_384, 2_048
 
 
 def distributional_change(model: SparseVAE, batches: Batches, seed: int, step: int) -> Change | None:
-    """Decide what causes change in the distributions of latents whose means they do not move.
-
-    Without a past, actions are judged by regressions on functions of them; with a past, actions and past latents by the
-    transition networks.
+    """Decide what actions change in the distributions of latents whose means they do not move.
 
     Args:
-        model: Model.
+        model: Model without a past.
         batches: Batches of the training data.
         seed: Seed of the measurement.
         step: Number of steps of training, which determines the rows.
@@ -58,44 +51,17 @@ def distributional_change(model: SparseVAE, batches: Batches, seed: int, step: i
     Returns:
         ``"variance"``, ``"shape"`` if it is more than the variance, or None if they move all means or change nothing.
     """
-    if model.shape.past:
-        return _change_with_past(model, batches, seed, step)
     latents, actions, noise = _encoded(model, batches, step)
     residuals, coefficients, basis = regress_on_actions(latents, actions)
-    white = whitening_matrix(_covariance(residuals))
+    white = whitening_matrix(np.cov(residuals.T).reshape(2 * (latents.shape[1],)))
     effects = torch.from_numpy(coefficients @ white.T)
     owners = torch.from_numpy(basis.owners.astype(float))
     means = torch.einsum("pa,pl,pb->lab", effects, owners, effects)
     information = Information.of(means, Samples(residuals, actions), white, noise, seed)
     if information is None:
         return None
-    return _kind([information])
-
-
-def _kind(measured: Sequence[Information]) -> Change:
-    share = max(information.variance_share(information.changed) for information in measured)
+    share = information.variance_share(information.changed)
     return "variance" if share > MIN_VARIANCE_SHARE else "shape"
-
-
-def _change_with_past(model: SparseVAE, batches: Batches, seed: int, step: int) -> Change | None:
-    """Decide as `distributional_change` does for a model with a past."""
-    encodings = Encodings.of(model, batches, step, _ROWS_WITH_PAST)
-    latents, actions = encodings.latents, encodings.actions
-    past, rows = latents[:, 0], slice(_JACOBIAN_ROWS)
-    with torch.no_grad():
-        residuals = model.transition_residual(latents[:, 1], past, actions).value
-    jacobians = model.transition_jacobian(past[rows], None if actions is None else actions[rows])
-    effects = None if actions is None else _array(model.action_effects(past[rows], actions[rows]))
-    samples = Samples(_array(residuals), None if actions is None else _array(actions), _array(past))
-    covariance, residual = _covariance(_array(past)), _covariance(samples.residuals)
-    on_means = Effects.of(effects, _array(jacobians), covariance).with_residual(residual)
-    active, noise = whitening_matrix(covariance), encodings.noise()
-    informed = InformedMoments.of(on_means, samples, active, noise, seed, together=True)
-    return None if informed is None else _kind(informed.measured())
-
-
-def _covariance(values: Array) -> Array:
-    return np.asarray(np.cov(values.T).reshape(2 * (values.shape[1],)))
 
 
 @torch.no_grad()

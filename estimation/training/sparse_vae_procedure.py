@@ -81,7 +81,12 @@ class SparseVAEProcedure(Procedure):
     @property
     def can_vary_variances(self) -> bool:
         constant = self.config.variance == "profiled" and not self.model.state_dependent
-        return constant and self.config.unmixing
+        return (
+            constant
+            and self.config.unmixing
+            and bool(self.model.shape.n_actions)
+            and not self.model.shape.past
+        )
 
     def variances_change(self, step: int) -> bool:
         change = distributional_change(self.model, self.batches, self.config.seed, step)

@@ -125,7 +125,6 @@ class Information:
         white: Array,
         noise: Array | None,
         seed: int,
-        energy: Array | None = None,
     ) -> Information | None:
         """Measure the information that actions carry; None where the means suffice.
 
@@ -138,10 +137,9 @@ class Information:
             white: White coordinates as rows in the given latents, shape (k, n).
             noise: Mean covariance of the posterior of the given latents, shape (n, n), or None.
             seed: Seed of the permutation and of the directions.
-            energy: Mean square effects on means, shape (k, k), if other causes count too; None for those of ``means``.
         """
         assert samples.actions is not None
-        constant = constant_directions(means.sum(0).numpy() if energy is None else energy, white, noise)
+        constant = constant_directions(means.sum(0).numpy(), white, noise)
         if not len(constant):
             return None
         rng = np.random.default_rng([seed, 2])

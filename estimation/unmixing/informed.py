@@ -46,31 +46,26 @@ class PastInformation:
     @classmethod
     def of(
         cls,
-        means: Tensor,
         jacobians: Array,
         samples: Samples,
         to_white: Array,
         active: Array,
         noise: Array | None,
         seed: int,
-        energy: Array | None = None,
     ) -> PastInformation | None:
         """Measure the information; None where the means suffice, as in `Information.of`.
 
         Args:
-            means: Second moments of the effects of white past latents on the mean, shape (k, k, k).
-            jacobians: Jacobians of the white mean with respect to white past latents, shape (S, k, k).
+            jacobians: Jacobians of the mean in coordinates in which the past latents are white, shape (S, k, k).
             samples: Residuals, past latents, and actions if there are any.
-            to_white: Maps coordinates in which the past latents are white to those in which the residual is white,
-                shape (k, k).
+            to_white: Maps these coordinates to those in which the residual is white, shape (k, k).
             active: Coordinates in which the past latents are white, as rows in the given latents, shape (k, n).
             noise: Mean covariance of the posterior of the given latents, shape (n, n), or None.
             seed: Seed of the networks, of the permutation and of the directions.
-            energy: Mean square effects on means, shape (k, k), if other causes count too; None for those of the past.
         """
         assert samples.past is not None
-        white = to_white @ active
-        constant = constant_directions(means.sum(0).numpy() if energy is None else energy, white, noise)
+        white, means = to_white @ active, _moments_of_changes(to_white, jacobians)
+        constant = constant_directions(means.sum(0).numpy(), white, noise)
         if not len(constant):
             return None
         residuals = (samples.residuals - samples.residuals.mean(0)) @ white.T
@@ -89,7 +84,7 @@ class PastInformation:
         if best is None or not best.n_changed:
             return None
         assert isinstance(best.distributions, PastDistributionalEffects)
-        return cls(best, best.distributions, torch.from_numpy(jacobians[:_MAX_JACOBIANS]))
+        return cls(best, best.distributions, torch.from_numpy(to_white @ jacobians[:_MAX_JACOBIANS]))
 
     def squared_sizes(self, rows: Tensor, bases: Tensor) -> Tensor:
         """Return the information of every past latent of R bases about every unit row, with the floor of the errors."""
@@ -140,7 +135,6 @@ class InformedMoments:
         active: Array,
         noise: Array | None,
         seed: int,
-        together: bool = False,
     ) -> InformedMoments | None:
         """Measure the information; None where the means suffice for actions and for the past.
 
@@ -150,36 +144,22 @@ class InformedMoments:
             active: Coordinates in which the past latents are white, as rows in the given latents, shape (k, n).
             noise: Mean covariance of the posterior, shape (n, n), or None.
             seed: Seed of the measurement.
-            together: Whether the means suffice for a direction if actions or past latents move its mean. Otherwise
-                those of actions must suffice for the actions, and those of the past for the past.
         """
         assert effects.residual is not None
         assert effects.past is not None
         to_white = whitening_matrix(active @ effects.residual @ active.T)
         jacobians = active @ effects.past @ np.linalg.pinv(active)
-        by_past = _moments_of_changes(to_white, jacobians)
-        in_active = by_actions = actions = None
-        energy = by_past.sum(0).numpy()
+        past = PastInformation.of(jacobians, samples, to_white, active, noise, seed)
+        in_active = actions = None
         if effects.actions is not None:
             in_active = active @ effects.actions
-            by_actions = Moments.of(to_white @ in_active, None).actions
-            assert by_actions is not None
-            energy = energy + by_actions.sum(0).numpy()
-        other = energy if together else None
-        past = PastInformation.of(
-            by_past, to_white @ jacobians, samples, to_white, active, noise, seed, other
-        )
-        if by_actions is not None:
-            actions = Information.of(by_actions, samples, to_white @ active, noise, seed, other)
+            means = Moments.of(to_white @ in_active, None).actions
+            assert means is not None
+            actions = Information.of(means, samples, to_white @ active, noise, seed)
         if actions is None and past is None:
             return None
         moments = Moments.of(in_active, jacobians)
         return cls(moments, torch.from_numpy(np.linalg.inv(to_white)), actions, past)
-
-    def measured(self) -> list[Information]:
-        """Return the information that causes carry, as far as it was measured."""
-        past = [] if self.past is None else [self.past.measured]
-        return past + ([] if self.actions is None else [self.actions])
 
     def squared_sizes(self, bases: Tensor) -> list[Tensor]:
         """Return the sizes for the past, shape (R, k, k), and for actions, shape (R, k, m), as `Moments` does."""
