@@ -12,6 +12,7 @@ module                   contents
 ``action_basis``         functions of the actions, for regressions on them
 ``distributional``       what actions change in the distribution of a direction, beyond its mean
 ``past_distributional``  what past latents change in it
+``significance``         whether causes change distributions at all
 ``information``          the information of actions about directions: means and distributions together
 ``informed``             the same with a past, whose latents carry information as well
 ``directions``           the directions in which a basis is sought, and those set aside

@@ -77,6 +77,10 @@ class ActionBasis:
         single = self.owners.sum(1) == 1
         return ActionBasis(self.values[:, single], self.owners[single])
 
+    def at(self, rows: NDArray[np.intp]) -> ActionBasis:
+        """Return the functions at some of the rows."""
+        return ActionBasis(self.values[rows], self.owners)
+
     def permuted(self, rng: np.random.Generator) -> ActionBasis:
         """Return the functions with their rows in random order."""
         return ActionBasis(self.values[rng.permutation(len(self.values))], self.owners)

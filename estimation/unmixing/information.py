@@ -24,6 +24,7 @@ from estimation.exceptions import DataError
 from estimation.unmixing.action_basis import ActionBasis
 from estimation.unmixing.distributional import DistributionalEffects
 from estimation.unmixing.past_distributional import PastDistributionalEffects
+from estimation.unmixing.significance import N_ASCENTS, is_confirmed, largest_effects
 
 __all__ = ["MIN_VARIANCE_SHARE", "Information", "Samples", "constant_directions"]
 
@@ -33,15 +34,11 @@ Array = NDArray[np.float64]
 _MIN_MEAN_ENERGY = 0.1
 # share of the posterior's variance in that of the residual up to which a direction is measured well enough
 _MAX_POSTERIOR_SHARE = 0.1
-# factor by which the largest distributional effect must exceed the largest one with permuted actions: without effects,
-# 1.5 was exceeded in two of eight problems and 2 in none; changes of shapes in 30,000 rows reach 5 and more
-_MIN_RATIO = 2.0
+# factor by which the largest distributional effect must exceed the largest one with permuted actions
+_MIN_RATIO = 1.5
 # share of the local maxima that must point into a direction for it to count as changed
 _MIN_CHANGED_SHARE = 0.01
-_N_ASCENTS = 64
 _N_PERMUTATIONS = 4
-_N_STEPS = 60
-_LEARNING_RATE = 0.1
 _N_DIRECTIONS = 400
 #: Share of changes of variances in all distributional effects from which variances count as what changes.
 MIN_VARIANCE_SHARE = 0.3
@@ -144,17 +141,21 @@ class Information:
             return None
         rng = np.random.default_rng([seed, 2])
         residuals = (samples.residuals - samples.residuals.mean(0)) @ white.T
-        basis, best = ActionBasis.of(samples.actions), None
+        basis, best, used = ActionBasis.of(samples.actions), None, None
         # products of functions of two actions add errors, and are used only where single ones don't suffice
         for functions in (basis.singles(), basis):
             effects = DistributionalEffects.of(residuals, functions)
             permuted = [
                 DistributionalEffects.of(residuals, functions.permuted(rng)) for _ in range(_N_PERMUTATIONS)
             ]
-            best = cls.best(means, effects, permuted, constant, rng, best)
+            better = cls.best(means, effects, permuted, constant, rng, best)
+            best, used = better, functions if better is not best else used
             if best is None or best.n_changed == len(constant):
                 break
-        return best if best is not None and best.n_changed else None
+        if best is None or used is None or not best.n_changed:
+            return None
+        confirmed = is_confirmed(residuals, used, tuple(best.distributions.coefficients), constant, rng)
+        return best if confirmed else None
 
     @classmethod
     def best(
@@ -196,8 +197,8 @@ class Information:
             min_ratio: Factor by which the largest effect must exceed the largest one without effects.
         """
         k = means.shape[-1]
-        maxima, sizes = _maxima(effects, constant, rng)
-        largest = max(float(_maxima(each, constant, rng)[1].max()) for each in without)
+        maxima, sizes = largest_effects(effects, constant, rng)
+        largest = max(float(largest_effects(each, constant, rng)[1].max()) for each in without)
         significant = sizes > (largest if sizes.max() > min_ratio * largest else math.inf)
         changed = maxima[significant]
         clarity = float((sizes[significant] / largest).log().mean()) if significant.any() else 0.0
@@ -217,7 +218,7 @@ class Information:
         return self.n_changed, self.clarity
 
     def _changed(self) -> Array:
-        shares = self.changed.T @ self.changed / _N_ASCENTS
+        shares = self.changed.T @ self.changed / N_ASCENTS
         return np.asarray(shares.numpy() / _MIN_CHANGED_SHARE)
 
     def energy(self) -> Array:
@@ -262,37 +263,6 @@ def constant_directions(energy: Array, white: Array, noise: Array | None) -> Arr
         unexplained = unexplained + white @ noise @ white.T / _MAX_POSTERIOR_SHARE
     values, vectors = np.linalg.eigh(unexplained)
     return np.asarray(vectors.T[values < 1])
-
-
-def _maxima(
-    effects: DistributionalEffects | PastDistributionalEffects, subspace: Array, rng: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """Ascend the distributional effects of all actions together from random directions of a subspace.
-
-    Args:
-        effects: Distributional effects in k coordinates.
-        subspace: Orthonormal rows, shape (l, k).
-        rng: Random generator of the first directions.
-
-    Returns:
-        Unit rows, shape (64, k), and the total effects on them, shape (64,).
-    """
-    inside = torch.from_numpy(subspace)
-    parameter = torch.from_numpy(rng.normal(size=(_N_ASCENTS, len(subspace)))).requires_grad_()
-    optimiser = torch.optim.Adam([parameter], lr=_LEARNING_RATE)
-
-    def directions() -> Tensor:
-        lengths: Tensor = torch.linalg.vector_norm(parameter, dim=1, keepdim=True)
-        return parameter / lengths @ inside
-
-    for step in range(_N_STEPS):
-        optimiser.param_groups[0]["lr"] = _LEARNING_RATE * (1 - step / _N_STEPS)
-        loss = -effects.squared_sizes(directions()).sum(-1).clamp_min(_MIN_SIZE).log().sum()
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-    found = directions().detach()
-    return found, effects.squared_sizes(found).sum(-1)
 
 
 def _unit(rows: Array) -> Array:

@@ -41,6 +41,7 @@ def rotated(
         rotation @ jacobians @ rotation.T,
         np.cov((past @ rotation.T).T),
         seed=training_seed(9),
+        n_starts=12,
         residual=np.cov(mixed.T),
         samples=Samples(mixed, actions, past @ rotation.T),
     )
@@ -127,7 +128,10 @@ def test_unmixing_by_variances_that_actions_change_beside_a_past() -> None:
 
 
 @pytest.mark.parametrize("with_actions", [False, True])
-def test_means_alone_are_used_where_the_past_changes_nothing_else(with_actions: bool) -> None:
+def test_means_alone_are_used_where_the_past_changes_nothing_else(
+    with_actions: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("estimation.unmixing.past_distributional._N_STEPS", 150)
     rng = np.random.default_rng(training_seed(11))
     past, actions = rng.normal(size=(8_000, 3)), rng.uniform(-2, 2, (8_000, 3))
     unmixing, _ = rotated(rng.laplace(size=past.shape), past, rng, actions if with_actions else None)
