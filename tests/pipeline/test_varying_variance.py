@@ -13,6 +13,7 @@ from estimation.checkpoint import load
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.history import Record
+from estimation.metrics import mean_correlation, structural_hamming
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training import fit, starts
@@ -106,6 +107,24 @@ def test_a_run_whose_means_move_continues() -> None:
     assert isinstance(model.model, SparseVAE)
     assert not model.model.state_dependent
     assert not any("variances" in note for note in model.history.notes)
+
+
+def test_beside_a_past_the_edges_of_actions_follow_from_variances() -> None:
+    rng = np.random.default_rng(training_seed(1))
+    past, actions = rng.normal(size=(8_000, 2)), rng.uniform(-2, 2, (8_000, 2))
+    scale = 0.4 * np.exp(np.sin(1.5 * actions))
+    latents = np.stack([past, np.cos(2 * past) + scale * rng.normal(size=past.shape)], axis=1)
+    mixed = latents @ rng.normal(size=(2, 5))
+    observations = mixed / mixed.std((0, 1)) + 0.01 * rng.normal(size=mixed.shape)
+    graph = CausalGraph(Gz=np.eye(2), Ga=np.eye(2))
+    data = Dataset.from_arrays(observations, actions=actions, latents=latents, graph=graph)
+    model = fit(data, short(max_edges_past=2, rounds=1))
+    assert any("variances too, since actions don't move" in note for note in model.history.notes)
+    assert isinstance(model.model, SparseVAE)
+    assert model.model.state_dependent
+    match = mean_correlation(latents[:, 1], model.encode(observations)[:, 1])
+    assert match.score > 0.9
+    assert structural_hamming(graph, model.graph, match.permutation).distance == 0
 
 
 def test_variances_that_begin_to_vary_are_those_of_before() -> None:
