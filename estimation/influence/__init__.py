@@ -9,6 +9,7 @@ module        contents
 ``shapes``    effects beyond the mean: on variances and shapes
 ``joint``     joint influence, from the number of directions that each action is shown to move
 ``result``    `ActionInfluence` and `InfluenceTest`
+``leakage``   effects on latents without an edge, beyond which effects count as independent
 ``latents``   the test of one action, for latents that are given
 ``held_out``  `test_influence`: the test of a trained model, with held-out data
 ============  ==================================================================================

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import BSpline
 
-__all__ = ["Causes", "count_settings", "covariates", "interactions", "transform"]
+from identify.graph import CausalGraph
+
+__all__ = ["Causes", "count_settings", "covariates", "interactions", "other_causes", "transform"]
 
 Array = NDArray[np.float64]
 
@@ -44,6 +46,16 @@ class Causes:
     def take(self, rows: NDArray[np.intp]) -> Causes:
         """Return the causes of some rows."""
         return Causes(self.actions[rows], None if self.past is None else self.past[rows])
+
+
+def other_causes(
+    graph: CausalGraph, children: NDArray[np.intp], action: int, causes: Causes
+) -> NDArray[np.intp]:
+    """Return the columns of the causes of these latents, other than an action."""
+    parents = graph.Ga.toarray()[children]
+    if causes.past is not None:
+        parents = np.concatenate([parents, graph.Gz.toarray()[children]], axis=1)
+    return np.setdiff1d(np.flatnonzero(parents.any(0)), [action])
 
 
 def transform(values: Array) -> Array:

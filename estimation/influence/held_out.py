@@ -19,6 +19,7 @@ from estimation.device import default_modes
 from estimation.exceptions import ConfigError, DataError
 from estimation.influence.features import Causes
 from estimation.influence.latents import Effects, Prediction, influence_of_action
+from estimation.influence.leakage import leakage
 from estimation.influence.result import InfluenceTest
 from estimation.models.sparse_vae import SparseVAE
 from identify.graph import CausalGraph
@@ -57,6 +58,10 @@ def test_influence(
     The hypothesis for an action is that influence fails: that some direction of its children is not moved, or by less
     than the tolerance. A small p-value is evidence for influence. (The test is ours, docs/influence_test.md.)
 
+    If actions have effects on latents without an edge, the model distorts or mixes its latents, and effects on children
+    that are proportional in the truth need not be so in the model. Effects must then exceed these as well to count as
+    independent, and a note says how large they are.
+
     Args:
         model: Model trained with actions.
         dataset: Rows that the model was not trained on. On training rows, the p-values would be too small.
@@ -64,7 +69,7 @@ def test_influence(
         actions: Names of the actions to test; by default all.
         level: Level of the verdicts and intervals.
         tolerance: Effects that are proportional up to this fraction count as proportional, because a trained model
-            distorts its latents; 0 tests for exact proportionality.
+            distorts its latents; 0 tests for exact proportionality, and ignores effects without an edge.
         effects: ``"mean"`` tests effects on means; ``"any"`` also those on variance and shape.
         max_rows: The largest number of rows to use, chosen at random.
         seed: Seed of this choice, and of the split into halves that effects beyond the mean need.
@@ -85,16 +90,31 @@ def test_influence(
     for name in names:
         if name not in graph.actions:
             raise ConfigError(f"the model has no action {quoted(name)}; it has {listed(graph.actions)}")
+    without_edge = leakage(latents, causes, graph)
     results = {
         name: influence_of_action(
-            latents, causes, graph, graph.actions.index(name), prediction, level, tolerance, effects, seed
+            latents,
+            causes,
+            graph,
+            graph.actions.index(name),
+            prediction,
+            level,
+            tolerance,
+            effects,
+            seed,
+            without_edge,
         )
         for name in names
     }
     notes = []
+    if without_edge > tolerance > 0:
+        notes.append(
+            f"actions have effects on latents without an edge, of up to {without_edge:.2g} of their largest effects: "
+            f"the latents are distorted or mixed, or edges are missing; influence holds only beyond that"
+        )
     if model.data_fingerprint is None:
         notes.append("the model does not store which data it was trained on; they must be others than these")
-    return InfluenceTest(results, len(latents), level, tolerance, graph, tuple(notes))
+    return InfluenceTest(results, len(latents), level, tolerance, graph, tuple(notes), without_edge)
 
 
 # the name is not that of a test of pytest

@@ -8,7 +8,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from estimation.influence.features import Causes, count_settings, covariates, interactions, transform
+from estimation.influence.features import (
+    Causes,
+    count_settings,
+    covariates,
+    interactions,
+    other_causes,
+    transform,
+)
 from estimation.influence.rank import RankTest, partial_out, rank_test
 from estimation.influence.result import ActionInfluence
 from estimation.influence.shapes import shape_test
@@ -38,6 +45,7 @@ def influence_of_action(
     tolerance: float = 0.0,
     effects: Effects = "any",
     seed: int = 0,
+    leakage: float = 0.0,
 ) -> ActionInfluence:
     """Test whether an action moves every direction of its children.
 
@@ -56,6 +64,7 @@ def influence_of_action(
         tolerance: Effects that are proportional up to this fraction count as proportional.
         effects: ``"mean"`` tests effects on means; ``"any"`` also those on variance and shape.
         seed: Seed of the split into halves that effects beyond the mean need.
+        leakage: Size of effects without an edge, as `estimation.influence.leakage.leakage` measures it.
 
     Returns:
         The result for the action.
@@ -71,15 +80,15 @@ def influence_of_action(
     names = tuple(graph.latents[i] for i in children)
     if not len(children):
         return ActionInfluence(graph.actions[action], (), level, tolerance)
-    modifiers = _other_causes(graph, children, action, causes)
-    other_causes = covariates(causes, action, modifiers)
+    modifiers = other_causes(graph, children, action, causes)
+    others = covariates(causes, action, modifiers)
     generic = transform(causes.actions[:, action])
     interacts = generic.shape[1] < len(children)
     if interacts:
         generic = np.concatenate([generic, interactions(causes, action, modifiers)], axis=1)
         # the same products of other actions, of which the products' expectation given the other causes consists
-        others = [interactions(causes, other, modifiers) for other in modifiers if other < graph.n_actions]
-        other_causes = np.concatenate([other_causes, *others], axis=1)
+        products = [interactions(causes, other, modifiers) for other in modifiers if other < graph.n_actions]
+        others = np.concatenate([others, *products], axis=1)
     responses = latents[:, children]
     feature_sets = [generic]
     if prediction is not None:
@@ -89,30 +98,20 @@ def influence_of_action(
             if interacts
             else _main_effects(causes, action, prediction)
         )
-        other_causes = np.concatenate([other_causes, baseline[:, children]], axis=1)
+        others = np.concatenate([others, baseline[:, children]], axis=1)
         feature_sets = [np.concatenate([generic, predicted[:, children]], axis=1), predicted[:, children]]
-    means, n_parameters = partial_out(responses, other_causes)
+    means, n_parameters = partial_out(responses, others)
     units = latents[:, children].std(0)
     tests = tuple(
-        rank_test(partial_out(columns, other_causes)[0], means, n_parameters, units)
-        for columns in feature_sets
+        rank_test(partial_out(columns, others)[0], means, n_parameters, units) for columns in feature_sets
     )
     limit = _limit(causes, action, tests[0], len(children))
     shape = None
     # where products of causes count, the errors of the fitted mean would look like effects on the variance
     if effects == "any" and not limit and not interacts:
         rng = np.random.default_rng(seed)
-        shape = shape_test(feature_sets[0], responses, other_causes, tolerance, rng)
-    return ActionInfluence(graph.actions[action], names, level, tolerance, tests, shape, limit)
-
-
-def _other_causes(
-    graph: CausalGraph, children: NDArray[np.intp], action: int, causes: Causes
-) -> NDArray[np.intp]:
-    parents = graph.Ga.toarray()[children]
-    if causes.past is not None:
-        parents = np.concatenate([parents, graph.Gz.toarray()[children]], axis=1)
-    return np.setdiff1d(np.flatnonzero(parents.any(0)), [action])
+        shape = shape_test(feature_sets[0], responses, others, tolerance, rng)
+    return ActionInfluence(graph.actions[action], names, level, tolerance, tests, shape, limit, leakage)
 
 
 def _limit(causes: Causes, action: int, test: RankTest, n_children: int) -> str:

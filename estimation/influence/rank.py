@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize
 from scipy.stats import f, ncf
 
-__all__ = ["LowerRank", "RankTest", "partial_out", "rank_test", "smallest_root"]
+__all__ = ["LowerRank", "RankTest", "effect_size", "partial_out", "rank_test", "smallest_root"]
 
 Array = NDArray[np.float64]
 
@@ -216,6 +216,21 @@ def rank_test(
     weights = root @ (weights / np.linalg.norm(weights))
     scale = float(np.linalg.norm(weights * sizes))
     return RankTest(statistic, p - k + 1, n_rows, weights, strengths, scale, lower_ranks)
+
+
+def effect_size(features: Array, response: Array, n_parameters: int = 1) -> float:
+    """Return the root mean square of the effect on one response, corrected for the bias of sampling.
+
+    Args:
+        features: As in `rank_test`.
+        response: As in `rank_test`, shape (N, 1).
+        n_parameters: As in `rank_test`.
+    """
+    white = _whiten(features)
+    effects = white.T @ response / len(response)
+    residual = response - white @ effects
+    variance = (residual**2).sum() / max(len(response) - n_parameters - white.shape[1], 1)
+    return math.sqrt(max(float((effects**2).sum() - variance * white.shape[1] / len(response)), 0.0))
 
 
 def smallest_root(features: Array, responses: Array) -> float:

@@ -36,6 +36,8 @@ class ActionInfluence:
             predicted effects only; empty without children.
         shape: The rank test of effects on means, variances or shapes, if it was asked for.
         limit: Why the action can't move its children independently, whatever its effects are; empty if it can.
+        leakage: Size of effects without an edge, relative to those on children. Effects count as independent only
+            beyond it, unless the tolerance is 0.
     """
 
     action: str
@@ -45,18 +47,19 @@ class ActionInfluence:
     tests: tuple[RankTest, ...] = ()
     shape: ShapeTest | None = None
     limit: str = ""
+    leakage: float = 0.0
 
     @property
     def p_value(self) -> float:
         """The p-value of the hypothesis that influence fails; a small value is evidence for sufficient influence.
 
-        Influence fails if some direction of the children is moved by no more than the tolerance.
+        Influence fails if some direction of the children is moved by no more than the tolerance or the leakage.
         """
         if not self.tests:
             return 0.0
         if self.limit:
             return 1.0
-        values = [test.p_value_beyond(self.tolerance * test.scale) for test in self._all_tests]
+        values = [test.p_value_beyond(self._distortion * test.scale) for test in self._all_tests]
         # Bonferroni's correction
         return min(1.0, len(values) * min(values))
 
@@ -90,7 +93,7 @@ class ActionInfluence:
         Args:
             level: The number is a lower bound at confidence 1 - level.
         """
-        return self.tests[0].n_moved(level, self.tolerance) if self.tests else 0
+        return self.tests[0].n_moved(level, self._distortion) if self.tests else 0
 
     @property
     def margin(self) -> float:
@@ -136,7 +139,7 @@ class ActionInfluence:
         """Whether the evidence for influence is in variances or shapes, and not in means."""
         if self.shape is None or set(self.shape.statistics) == {"mean"}:
             return False
-        *means, shape = (test.p_value_beyond(self.tolerance * test.scale) for test in self._all_tests)
+        *means, shape = (test.p_value_beyond(self._distortion * test.scale) for test in self._all_tests)
         return shape <= self.level / len(self._all_tests) < min(means)
 
     @property
@@ -144,9 +147,16 @@ class ActionInfluence:
         return self.shape.test if self.shape is not None and self._shape_is_clearer else self.tests[0]
 
     @property
+    def _distortion(self) -> float:
+        """The fraction up to which distortion may make proportional effects look independent."""
+        # of one child there is one direction, which no distortion creates
+        is_distorted = self.tolerance > 0 and len(self.children) > 1
+        return max(self.tolerance, self.leakage) if is_distorted else self.tolerance
+
+    @property
     def tolerated(self) -> float:
-        """The margin below which effects count as proportional; 0 without children."""
-        return self.tolerance * self._main_test.scale if self.tests else 0.0
+        """The margin up to which distortion may make proportional effects look independent; 0 without children."""
+        return self._distortion * self._main_test.scale if self.tests else 0.0
 
     @property
     def least_moved(self) -> str:
@@ -206,6 +216,7 @@ class InfluenceTest(Mapping[str, ActionInfluence]):
         tolerance: Effects that are proportional up to this fraction count as proportional.
         graph: The graph whose edges were tested.
         notes: What restricts the conclusions, in sentences.
+        leakage: Size of effects without an edge, relative to those on children.
     """
 
     actions: Mapping[str, ActionInfluence]
@@ -214,6 +225,7 @@ class InfluenceTest(Mapping[str, ActionInfluence]):
     tolerance: float
     graph: CausalGraph
     notes: tuple[str, ...] = ()
+    leakage: float = 0.0
 
     def __getitem__(self, name: str) -> ActionInfluence:
         return self.actions[name]
@@ -270,6 +282,7 @@ class InfluenceTest(Mapping[str, ActionInfluence]):
             "rows": self.n_rows,
             "level": self.level,
             "tolerance": self.tolerance,
+            "leakage": self.leakage,
             "p_value": self.p_value,
             "actions": {name: action.to_dict() for name, action in self.actions.items()},
             "joint": self.joint.to_dict(),

@@ -138,6 +138,7 @@ def influence_facts(test: InfluenceTest) -> Facts:
         ("held-out rows", f"{test.n_rows:,}"),
         ("level", f"{test.level:g}"),
         ("tolerance", f"{test.tolerance:g}"),
+        ("effects without an edge", f"{test.leakage:.2g} of those on children"),
         ("p-value that influence fails for some action", f"{test.p_value:.2g}"),
         ("joint influence", f"{test.joint.status}: {test.joint.answer.reason}"),
     ]

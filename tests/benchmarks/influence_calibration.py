@@ -46,6 +46,8 @@ _PROCESSES = {"pair": pair_process, "ring": ring_process}
 _HELD_OUT = (5_000, 50_000)
 _TRAINING_ROWS = 20_000
 _LEVELS = (0.01, 0.05, 0.1)
+# the test was changed after models of seeds 0 to 11 and 100 to 149; the stored pairs are of later seeds
+FIRST_MODEL_SEED = 1000
 # seeds of the problems on joint influence count from here
 FIRST_JOINT_SEED = 1000
 
@@ -101,17 +103,15 @@ def latent_problems() -> Iterator[Record]:
 
 def model_problems() -> Iterator[Record]:
     """Yield the problems with trained models: a pair of effects per process, or the ring that needs influence."""
-    for seed in range(12):
-        # the first models are better trained
-        steps = 600 if seed == 0 else 300
+    for seed in range(FIRST_MODEL_SEED, FIRST_MODEL_SEED + 50):
         for variance in (0.01, 0.1):
-            yield {"process": "pair", "delta": 0.0, "variance": variance, "seed": seed, "steps": steps}
-        if seed < 3:
+            yield {"process": "pair", "delta": 0.0, "variance": variance, "seed": seed, "steps": 300}
+        if seed < FIRST_MODEL_SEED + 15:
             for delta in (0.05, 0.1, 0.2, 0.4):
-                yield {"process": "pair", "delta": delta, "variance": 0.01, "seed": seed, "steps": steps}
-        if seed < 2:
-            for delta in (0.02, 0.05, 0.1, 0.2, 0.4, 0.8):
-                yield {"process": "ring", "delta": delta, "variance": 0.01, "seed": seed, "steps": 1000}
+                yield {"process": "pair", "delta": delta, "variance": 0.01, "seed": seed, "steps": 300}
+    for seed in (0, 1):
+        for delta in (0.02, 0.05, 0.1, 0.2, 0.4, 0.8):
+            yield {"process": "ring", "delta": delta, "variance": 0.01, "seed": seed, "steps": 1000}
 
 
 def joint_problems() -> Iterator[Record]:
