@@ -183,7 +183,8 @@ def test_model(problem: Record, folder: Path | None) -> Record:
     match = mean_correlation(latents, learned)
     shd = structural_hamming(graph, model.graph, match.permutation)
     scores = {"mcc": match.score, "r": multiple_correlation(latents, learned).score, "shd": shd.distance}
-    return {"scores": scores, "true_margin": true_margin(test), "tests": _model_tests(model, test, graph)}
+    without_edge, tests = _model_tests(model, test, graph)
+    return {"scores": scores, "true_margin": true_margin(test), "leakage": without_edge, "tests": tests}
 
 
 def true_margin(test: Dataset) -> float:
@@ -199,14 +200,16 @@ def true_margin(test: Dataset) -> float:
     return _rounded(min(result.margin for result in results))
 
 
-def _model_tests(model: TrainedModel, test: Dataset, graph: CausalGraph) -> list[Record]:
-    tests = []
+def _model_tests(model: TrainedModel, test: Dataset, graph: CausalGraph) -> tuple[float, list[Record]]:
+    """Return the leakage in the smaller number of rows, and the tests."""
+    tests, leakages = [], []
     for n_rows in _HELD_OUT:
         # the others of a pair have one child
         actions = None if n_rows == min(_HELD_OUT) else graph.actions[-1:]
         result = test_influence(model, test.take(slice(0, n_rows)), actions=actions, max_rows=n_rows)
         tests.append({"n_rows": n_rows, **{name: _record(action) for name, action in result.items()}})
-    return tests
+        leakages.append(_rounded(result.leakage))
+    return leakages[0], tests
 
 
 _SMALL: dict[str, Any] = {"width": 64, "transition_width": 32, "batch_size": 256}
