@@ -106,6 +106,17 @@ def test_the_result_as_json(result: InfluenceTest) -> None:
     assert repr(result) == f"InfluenceTest(3 actions, 3000 rows, p = {result.p_value:.2g})"
 
 
+def test_a_note_says_that_effects_lack_an_edge(model: TrainedModel) -> None:
+    wrong = CausalGraph(Ga=[[1, 0, 0], [1, 0, 1]], latents=GRAPH.latents, actions=GRAPH.actions)
+    result = influence.test_influence(model, dataset(1), graph=wrong)
+    assert result.leakage > 0.3
+    assert result.to_dict()["leakage"] == result.leakage
+    (note,) = result.notes
+    assert note.startswith("actions have effects on latents without an edge, of up to ")
+    assert note.endswith("influence holds only beyond that")
+    assert not influence.test_influence(model, dataset(1), graph=wrong, tolerance=0).notes
+
+
 def test_some_actions_and_some_rows(model: TrainedModel) -> None:
     result = influence.test_influence(model, dataset(1), graph=GRAPH, actions=["dose"], max_rows=500)
     assert (list(result), result.n_rows) == (["dose"], 500)
