@@ -109,7 +109,7 @@ def test_influence(
     notes = []
     if without_edge > tolerance > 0:
         notes.append(
-            f"actions have effects on latents without an edge, of up to {without_edge:.2g} of their largest effects: "
+            f"actions have effects on latents without an edge, of about {without_edge:.2g} of their largest effects: "
             f"the latents are distorted or mixed, or edges are missing; influence holds only beyond that"
         )
     if model.data_fingerprint is None:

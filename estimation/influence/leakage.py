@@ -19,22 +19,27 @@ __all__ = ["leakage"]
 Array = NDArray[np.float64]
 
 _QUANTILE = 0.9
-_MAX_ROWS = 10_000
+_MAX_ROWS = 5_000
+# missing edges that are measured; with more, evenly spaced ones
+_MAX_MISSING = 200
+# effects that exceed their noise by fewer standard deviations count as zero
+_MIN_DEVIATIONS = 2.5
 
 
 def leakage(latents: Array, causes: Causes, graph: CausalGraph) -> float:
     """Return the size of effects without an edge, relative to the largest effect of the same action on a child.
 
-    The effects of an action without children are relative to the median of the others' largest effects.
+    Effects are those on means, and effects that noise explains count as zero. The effects of an action that clearly
+    moves no child are relative to the median of the others' largest effects.
 
     Args:
-        latents: Latents that the actions act on, shape (N, n). Of more than 10,000 rows, evenly spaced ones are used.
+        latents: Latents that the actions act on, shape (N, n). Of more than 5,000 rows, evenly spaced ones are used.
         causes: Actions and past latents of the same rows.
         graph: The graph over these latents.
 
     Returns:
         The 0.9 quantile over all actions and all latents that are not among their children: robust to an edge that the
-        graph lacks. 0 if there are none.
+        graph lacks. 0 if there are none, or if no action clearly moves a child.
 
     Example:
         >>> actions = np.random.default_rng(0).uniform(-2, 2, (2000, 2))
@@ -47,17 +52,26 @@ def leakage(latents: Array, causes: Causes, graph: CausalGraph) -> float:
     """
     rows = np.linspace(0, len(latents) - 1, min(len(latents), _MAX_ROWS)).astype(int)
     latents, causes = latents[rows], causes.take(rows)
-    edges, scale = graph.Ga.toarray(), latents.std(0)
-    sizes = np.zeros(edges.shape)
-    for action in range(edges.shape[1]):
-        features = transform(causes.actions[:, action])
-        for latent in range(len(edges)):
-            others = covariates(causes, action, other_causes(graph, np.array([latent]), action, causes))
-            response, n_parameters = partial_out(latents[:, [latent]], others)
-            size = effect_size(partial_out(features, others)[0], response, n_parameters)
-            sizes[latent, action] = size / scale[latent] if scale[latent] > 0 else 0.0
-    on_children = np.where(edges, sizes, 0).max(0, initial=0)
-    if edges.all() or not on_children.any():
+    edges = graph.Ga.toarray()
+    missing = np.argwhere(~edges)
+    missing = missing[np.linspace(0, len(missing) - 1, min(len(missing), _MAX_MISSING)).astype(int)]
+    on_children = np.zeros(edges.shape[1])
+    for latent, action in np.argwhere(edges):
+        size = _size(latents, causes, graph, int(latent), int(action))
+        on_children[action] = max(on_children[action], size)
+    if not len(missing) or not on_children.any():
         return 0.0
     on_children[on_children == 0] = np.median(on_children[on_children > 0])
-    return float(np.quantile((sizes / on_children)[~edges], _QUANTILE))
+    sizes = [_size(latents, causes, graph, int(latent), int(action)) for latent, action in missing]
+    return float(np.quantile(sizes / on_children[missing[:, 1]], _QUANTILE))
+
+
+def _size(latents: Array, causes: Causes, graph: CausalGraph, latent: int, action: int) -> float:
+    """Return the effect of an action on a latent, in the latent's standard deviations; 0 if noise explains it."""
+    scale = latents[:, latent].std()
+    if not scale > 0:
+        return 0.0
+    others = covariates(causes, action, other_causes(graph, np.array([latent]), action, causes))
+    values = np.column_stack([latents[:, latent] / scale, transform(causes.actions[:, action])])
+    values, n_parameters = partial_out(values, others)
+    return effect_size(values[:, 1:], values[:, :1], n_parameters, _MIN_DEVIATIONS)

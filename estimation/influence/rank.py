@@ -218,19 +218,25 @@ def rank_test(
     return RankTest(statistic, p - k + 1, n_rows, weights, strengths, scale, lower_ranks)
 
 
-def effect_size(features: Array, response: Array, n_parameters: int = 1) -> float:
+def effect_size(
+    features: Array, response: Array, n_parameters: int = 1, min_deviations: float = 0.0
+) -> float:
     """Return the root mean square of the effect on one response, corrected for the bias of sampling.
 
     Args:
         features: As in `rank_test`.
         response: As in `rank_test`, shape (N, 1).
         n_parameters: As in `rank_test`.
+        min_deviations: The square must exceed what noise adds to it by so many of its standard deviations; otherwise
+            the size is 0.
     """
     white = _whiten(features)
-    effects = white.T @ response / len(response)
+    effects, p = white.T @ response / len(response), white.shape[1]
     residual = response - white @ effects
-    variance = (residual**2).sum() / max(len(response) - n_parameters - white.shape[1], 1)
-    return math.sqrt(max(float((effects**2).sum() - variance * white.shape[1] / len(response)), 0.0))
+    variance = float((residual**2).sum()) / max(len(response) - n_parameters - p, 1)
+    square = float((effects**2).sum()) - variance * p / len(response)
+    noise = variance * math.sqrt(2 * p) / len(response)
+    return math.sqrt(square) if square > min_deviations * noise else 0.0
 
 
 def smallest_root(features: Array, responses: Array) -> float:

@@ -46,8 +46,9 @@ _PROCESSES = {"pair": pair_process, "ring": ring_process}
 _HELD_OUT = (5_000, 50_000)
 _TRAINING_ROWS = 20_000
 _LEVELS = (0.01, 0.05, 0.1)
-# the test was changed after models of seeds 0 to 11 and 100 to 149; the stored pairs are of later seeds
-FIRST_MODEL_SEED = 1000
+# the test was changed after models of seeds up to 149, and once more while those from 1000 were trained; the stored
+# pairs are of later seeds
+FIRST_MODEL_SEED = 2000
 # seeds of the problems on joint influence count from here
 FIRST_JOINT_SEED = 1000
 
@@ -106,7 +107,7 @@ def model_problems() -> Iterator[Record]:
     for seed in range(FIRST_MODEL_SEED, FIRST_MODEL_SEED + 50):
         for variance in (0.01, 0.1):
             yield {"process": "pair", "delta": 0.0, "variance": variance, "seed": seed, "steps": 300}
-        if seed < FIRST_MODEL_SEED + 15:
+        if seed < FIRST_MODEL_SEED + 8:
             for delta in (0.05, 0.1, 0.2, 0.4):
                 yield {"process": "pair", "delta": delta, "variance": 0.01, "seed": seed, "steps": 300}
     for seed in (0, 1):

@@ -112,7 +112,7 @@ def test_a_note_says_that_effects_lack_an_edge(model: TrainedModel) -> None:
     assert result.leakage > 0.3
     assert result.to_dict()["leakage"] == result.leakage
     (note,) = result.notes
-    assert note.startswith("actions have effects on latents without an edge, of up to ")
+    assert note.startswith("actions have effects on latents without an edge, of about ")
     assert note.endswith("influence holds only beyond that")
     assert not influence.test_influence(model, dataset(1), graph=wrong, tolerance=0).notes
 
