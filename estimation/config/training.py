@@ -146,7 +146,8 @@ class TrainingConfig(Settings):
             edges are kept that reduce the loss by more.
         steps: Number of optimisation steps.
         starts: Number of random starts. Each is trained for 500 steps; the first is continued unless the held-out
-            ELBO of another is better by 0.1 per observed dimension. If the dense stage is shorter than that, or with
+            ELBO of another is better by 0.1 per observed dimension. If it is better by more than 0.05, both are
+            trained for 500 steps more and compared again. If the dense stage is shorter than 500 steps, or with
             user-supplied networks, there is one start.
         dense_share: Share of the steps before edges are removed.
         budget_share: Share of the steps by which the budget has reached its final value.

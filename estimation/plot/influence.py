@@ -24,8 +24,8 @@ _MARKS = {"holds": ("o", ACTION, True), "undecided": ("D", ITSELF, False), "fail
 def plot_influence(test: InfluenceTest, ax: Axes | None = None) -> Axes:
     """Draw the margin of every action on a logarithmic scale: a mark for the verdict, and a line for the interval.
 
-    A dash shows the tolerance: effects below it count as proportional. Actions without children have no margin, and
-    are left out.
+    A dash shows tolerance or leakage, the larger of the two: effects below it count as proportional. Actions without
+    children have no margin, and are left out.
 
     Args:
         test: The result of `estimation.influence.test_influence`.

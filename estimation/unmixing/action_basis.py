@@ -22,6 +22,10 @@ _MIN_COSINES = 2
 # of each action, the number of functions whose products with those of another action are used
 _N_FACTORS = 3
 _MAX_FUNCTIONS = 512
+# causes that explain a smaller share of the variance of all functions are taken to be independent of the actions, and
+# functions of which less than this standard deviation is left are taken to be functions of the causes
+_MIN_EXPLAINED, _MIN_LEFT = 0.02, 0.05
+_RIDGE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,24 @@ class ActionBasis:
         """Return the functions of single actions."""
         single = self.owners.sum(1) == 1
         return ActionBasis(self.values[:, single], self.owners[single])
+
+    def given(self, others: Array) -> ActionBasis:
+        """Return the functions less their regressions on functions of other causes, unless these say next to nothing.
+
+        What past latents change would otherwise seem to be changed by actions that depend on them.
+
+        Args:
+            others: Other causes at the same rows, shape (N, k).
+        """
+        known = ActionBasis.of(others).singles().values
+        gram = known.T @ known / len(known) + _RIDGE * np.eye(known.shape[1])
+        explained = known @ np.linalg.solve(gram, known.T @ self.values / len(known))
+        if not self.values.size or (explained**2).mean(0).max() < _MIN_EXPLAINED:
+            return self
+        rest = self.values - explained
+        deviations = rest.std(0)
+        is_left = deviations > _MIN_LEFT
+        return ActionBasis(rest[:, is_left] / deviations[is_left], self.owners[is_left])
 
     def at(self, rows: NDArray[np.intp]) -> ActionBasis:
         """Return the functions at some of the rows."""

@@ -55,7 +55,7 @@ class SearchSpace:
         Args:
             effects: Effects on the given latents.
             noise: Mean covariance of the posterior, shape (n, n); None if no direction is collapsed.
-            samples: Residuals and actions; None to search by effects on the mean alone. They are used without a past.
+            samples: Residuals and their causes; None to search by effects on the mean alone.
             seed: Seed of the measurement of distributional effects.
         """
         white = whitening_matrix(effects.covariance)
@@ -68,8 +68,11 @@ class SearchSpace:
         if effects.past is not None:
             past_jacobians = active @ effects.past @ (np.linalg.inv(white) @ in_white.T)
         moments = Moments.of(action_effects, past_jacobians)
-        if samples is not None and effects.past is not None:
-            informed = InformedMoments.of(effects, samples, active, noise, seed)
+        if samples is not None and past_jacobians is not None:
+            assert effects.residual is not None
+            residual = active @ effects.residual @ active.T
+            in_active = Effects(action_effects, past_jacobians, np.eye(len(active)), residual)
+            informed = InformedMoments.of(in_active, samples, active, noise, seed)
             if informed is not None:
                 identity = np.eye(len(active))
                 return cls(active, identity, identity[:0], collapsed @ white, informed, effects.covariance)

@@ -39,6 +39,8 @@ _MIN_RATIO = 1.5
 # share of the local maxima that must point into a direction for it to count as changed
 _MIN_CHANGED_SHARE = 0.01
 _N_PERMUTATIONS = 4
+# halves of halves of the rows determine moments
+_MIN_ROWS = 40
 _N_DIRECTIONS = 400
 #: Share of changes of variances in all distributional effects from which variances count as what changes.
 MIN_VARIANCE_SHARE = 0.3
@@ -60,6 +62,14 @@ class Samples:
     actions: Array | None = None
     past: Array | None = None
 
+    @classmethod
+    def of(cls, samples: Samples) -> Samples:
+        """Return the samples as arrays of floats."""
+        arrays = (samples.residuals, samples.actions, samples.past)
+        residuals, actions, past = (None if v is None else np.asarray(v, dtype=float) for v in arrays)
+        assert residuals is not None
+        return cls(residuals, actions, past)
+
     def require_fit(self, n_latents: int, n_actions: int | None, past: bool, residual: bool) -> None:
         """Check the samples against the other arguments of `estimation.unmixing.unmix`.
 
@@ -70,8 +80,8 @@ class Samples:
             residual: Whether the covariance of the residual is given.
 
         Raises:
-            DataError: If the samples have other shapes or an entry that is not finite, or the others can't be used with
-                them.
+            DataError: If the samples have other shapes, too few rows or an entry that is not finite, or the others
+                can't be used with them.
         """
         if not residual:
             raise DataError("samples need the covariance of the residual")
@@ -90,6 +100,8 @@ class Samples:
                 )
             if values is not None and not np.isfinite(values).all():
                 raise DataError(f"the samples' {name} hold an entry that is not finite")
+        if rows < _MIN_ROWS:
+            raise DataError(f"{rows} rows are too few samples; give {_MIN_ROWS} or more")
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +154,8 @@ class Information:
         rng = np.random.default_rng([seed, 2])
         residuals = (samples.residuals - samples.residuals.mean(0)) @ white.T
         basis, best, used = ActionBasis.of(samples.actions), None, None
+        if samples.past is not None:
+            basis = basis.given(samples.past)
         # products of functions of two actions add errors, and are used only where single ones don't suffice
         for functions in (basis.singles(), basis):
             effects = DistributionalEffects.of(residuals, functions)

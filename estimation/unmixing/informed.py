@@ -76,6 +76,8 @@ class PastInformation:
             others = others / np.where(others.std(0) > 0, others.std(0), 1)
         rng = np.random.default_rng([seed, 3])
         effects = PastDistributionalEffects.of(residuals, past, others, seed)
+        if not effects.coefficients:
+            return None
         permuted = [
             PastDistributionalEffects.of(residuals, past[rng.permutation(len(past))], others, seed + k)
             for k in range(_N_PERMUTATIONS)
@@ -139,26 +141,23 @@ class InformedMoments:
         """Measure the information; None where the means suffice for actions and for the past.
 
         Args:
-            effects: Effects on the given latents, with a past and the covariance of the residual.
-            samples: Residuals and their causes.
-            active: Coordinates in which the past latents are white, as rows in the given latents, shape (k, n).
+            effects: Effects in coordinates in which the past latents are white, with the covariance of the residual.
+            samples: Residuals of the given latents and their causes.
+            active: These coordinates as rows in the given latents, shape (k, n).
             noise: Mean covariance of the posterior, shape (n, n), or None.
             seed: Seed of the measurement.
         """
         assert effects.residual is not None
         assert effects.past is not None
-        to_white = whitening_matrix(active @ effects.residual @ active.T)
-        jacobians = active @ effects.past @ np.linalg.pinv(active)
-        past = PastInformation.of(jacobians, samples, to_white, active, noise, seed)
-        in_active = actions = None
+        to_white, actions = whitening_matrix(effects.residual), None
+        past = PastInformation.of(effects.past, samples, to_white, active, noise, seed)
         if effects.actions is not None:
-            in_active = active @ effects.actions
-            means = Moments.of(to_white @ in_active, None).actions
+            means = Moments.of(to_white @ effects.actions, None).actions
             assert means is not None
             actions = Information.of(means, samples, to_white @ active, noise, seed)
         if actions is None and past is None:
             return None
-        moments = Moments.of(in_active, jacobians)
+        moments = Moments.of(effects.actions, effects.past)
         return cls(moments, torch.from_numpy(np.linalg.inv(to_white)), actions, past)
 
     def squared_sizes(self, bases: Tensor) -> list[Tensor]:

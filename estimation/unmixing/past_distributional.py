@@ -62,7 +62,7 @@ class PastDistributionalEffects:
             Effects of as many orders as are affordable; of none with 18 latents or more.
         """
         n, n_past = residual.shape[1], past.shape[1]
-        n_outputs = {order: len(monomials(n, order)[0]) for order in _ORDERS}
+        n_outputs = {order: math.comb(n + order - 1, order) for order in _ORDERS}
         orders = [
             order
             for order in _ORDERS

@@ -120,7 +120,8 @@ def unmix(
         residual: Covariance of the transition's residual, shape (n, n). Without a past it determines which rows are
             orthogonal; if it is not given, the covariance of the latents does.
         edges: Number of edges to be kept by kind, ``"actions"`` or ``"past"``. If it is given together with the
-            residual, the most likely of the bases found is returned instead of the sparsest.
+            residual, the most likely of the bases found is returned instead of the sparsest, unless effects on
+            distributions are used.
         samples: Residuals, and the actions and past latents of their rows, each if there are effects of them. Where
             these leave the mean of a direction as it is, their effects on its distribution are then used as well. The
             covariance of the residual must be given too.
@@ -146,6 +147,7 @@ def unmix(
     posterior_covariance = effects.checked("noise", noise)
     effects = effects.with_residual(residual)
     if samples is not None:
+        samples = Samples.of(samples)
         n_actions = None if effects.actions is None else effects.actions.shape[2]
         has_past = effects.past is not None
         samples.require_fit(len(effects.covariance), n_actions, has_past, residual is not None)

@@ -30,7 +30,7 @@ _N_PERMUTATIONS = 99
 def largest_effects(
     effects: DistributionalEffects | PastDistributionalEffects, subspace: Array, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Ascend the distributional effects of all actions together from random directions of a subspace.
+    """Ascend the distributional effects of all causes together from random directions of a subspace.
 
     Args:
         effects: Distributional effects in k coordinates.

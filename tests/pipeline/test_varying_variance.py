@@ -127,6 +127,21 @@ def test_beside_a_past_the_edges_of_actions_follow_from_variances() -> None:
     assert structural_hamming(graph, model.graph, match.permutation).distance == 0
 
 
+def test_the_edges_of_past_latents_follow_from_variances(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("estimation.unmixing.past_distributional._N_STEPS", 300)
+    rng = np.random.default_rng(training_seed(2))
+    past = rng.normal(size=(8_000, 2))
+    latents = np.stack([past, np.exp(1.2 * np.sin(1.5 * past)) * rng.normal(size=past.shape)], axis=1)
+    mixed = latents @ rng.normal(size=(2, 5))
+    observations = mixed / mixed.std((0, 1)) + 0.01 * rng.normal(size=mixed.shape)
+    data = Dataset.from_arrays(observations, latents=latents, graph=CausalGraph(Gz=np.eye(2)))
+    model = fit(data, short(max_edges_actions=None, sparsity="adaptive", rounds=1))
+    (note,) = [note for note in model.history.notes if note.startswith("unmixed")]
+    assert "2 edges of past kept; by effects on variances too, since past latents don't move" in note
+    assert mean_correlation(latents[:, 1], model.encode(observations)[:, 1]).score > 0.9
+    np.testing.assert_array_equal(model.graph.Gz.toarray(), np.eye(2))
+
+
 def test_variances_that_begin_to_vary_are_those_of_before() -> None:
     generator = torch.Generator().manual_seed(training_seed())
     model = SparseVAE(Shape(5, 3, 2, past=False), TrainingConfig(), generator)

@@ -226,6 +226,32 @@ def test_samples_that_are_not_finite_are_refused() -> None:
         unmix(np.ones((9, 2, 2)), None, np.eye(2), residual=np.eye(2), samples=samples)
 
 
+def test_few_rows_are_refused_and_lists_accepted() -> None:
+    rng = np.random.default_rng(training_seed(12))
+    effects, rows = rng.normal(size=(9, 2, 2)), rng.normal(size=(39, 2))
+    with pytest.raises(DataError, match="39 rows are too few samples; give 40 or more"):
+        unmix(effects, None, np.eye(2), residual=np.eye(2), samples=Samples(rows, rows))
+    lists = Samples([[0.0, 1.0], [1.0, 0.0]] * 20, [[1, 0], [0, 1]] * 20)  # type: ignore[arg-type]
+    assert np.isfinite(unmix(effects, None, np.eye(2), residual=np.eye(2), samples=lists).matrix).all()
+
+
+def test_functions_that_other_causes_predict_are_left_out() -> None:
+    rng = np.random.default_rng(training_seed(13))
+    others = rng.normal(size=(5_000, 2))
+    noise = rng.normal(size=(5_000, 3))
+    independent = ActionBasis.of(noise)
+    assert independent.given(others) is independent
+    follows = ActionBasis.of(np.column_stack([others[:, 0], others[:, 1] + 0.5 * noise[:, 1], noise[:, 2]]))
+    rest = follows.given(others)
+    # of the action that is a function of the others, hardly anything is left
+    only_first = (rest.owners[:, 0]) & ~rest.owners[:, 1:].any(1)
+    assert only_first.sum() < 8
+    assert rest.owners.any(0)[1:].all()
+    np.testing.assert_allclose(rest.values.std(0), 1)
+    known = ActionBasis.of(others).singles().values
+    assert np.abs(known.T @ rest.values / 5_000).max() < 0.05
+
+
 def test_many_monomials_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(training_seed(8))
     residual, basis = rng.normal(size=(300, 3)), ActionBasis.of(rng.uniform(size=(300, 2)))
