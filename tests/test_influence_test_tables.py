@@ -46,6 +46,17 @@ def test_false_alarms_are_within_their_limits() -> None:
         assert sum(value <= level for value in values) / len(values) <= limit
 
 
+def test_false_alarms_in_models_with_the_right_graph_are_within_their_limits() -> None:
+    values = []
+    for record in records(1):
+        problem, tests = record["problem"], record["tests"][0]  # type: ignore[index]
+        if (problem["process"], problem["delta"], record["scores"]["shd"]) == ("pair", 0, 0):  # type: ignore[index]
+            values.append(tests["a6"]["p_value"])
+    assert len(values) >= 30
+    # four alarms or more of 35 have a probability below 0.03 at level 0.05
+    assert sum(value <= 0.05 for value in values) <= 3
+
+
 def test_false_alarms_of_joint_influence_are_within_their_limits() -> None:
     failing = [record for record in records(2) if record["problem"]["truth"] == "fails"]  # type: ignore[index]
     assert len(failing) >= 200
