@@ -26,7 +26,7 @@ from estimation.unmixing.distributional import DistributionalEffects
 from estimation.unmixing.past_distributional import PastDistributionalEffects
 from estimation.unmixing.significance import N_ASCENTS, is_confirmed, largest_effects
 
-__all__ = ["MIN_VARIANCE_SHARE", "Information", "Samples", "constant_directions"]
+__all__ = ["MIN_ROWS", "MIN_VARIANCE_SHARE", "Information", "Samples", "constant_directions"]
 
 Array = NDArray[np.float64]
 
@@ -39,8 +39,8 @@ _MIN_RATIO = 1.5
 # share of the local maxima that must point into a direction for it to count as changed
 _MIN_CHANGED_SHARE = 0.01
 _N_PERMUTATIONS = 4
-# halves of halves of the rows determine moments
-_MIN_ROWS = 40
+#: Rows from which distributional effects are measured: moments of higher order in fewer rows are noise.
+MIN_ROWS = 1_000
 _N_DIRECTIONS = 400
 #: Share of changes of variances in all distributional effects from which variances count as what changes.
 MIN_VARIANCE_SHARE = 0.3
@@ -80,8 +80,8 @@ class Samples:
             residual: Whether the covariance of the residual is given.
 
         Raises:
-            DataError: If the samples have other shapes, too few rows or an entry that is not finite, or the others
-                can't be used with them.
+            DataError: If the samples have other shapes or an entry that is not finite, or the others can't be used with
+                them.
         """
         if not residual:
             raise DataError("samples need the covariance of the residual")
@@ -100,8 +100,6 @@ class Samples:
                 )
             if values is not None and not np.isfinite(values).all():
                 raise DataError(f"the samples' {name} hold an entry that is not finite")
-        if rows < _MIN_ROWS:
-            raise DataError(f"{rows} rows are too few samples; give {_MIN_ROWS} or more")
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +136,7 @@ class Information:
         """Measure the information that actions carry; None where the means suffice.
 
         That is the case if the actions move the mean of every direction that is measured well, or if they change no
-        distribution of the others.
+        distribution of the others. With fewer than 1,000 rows, changes can't be told from noise and count as none.
 
         Args:
             means: Second moments of the effects on means, shape (m, k, k).
@@ -149,7 +147,7 @@ class Information:
         """
         assert samples.actions is not None
         constant = constant_directions(means.sum(0).numpy(), white, noise)
-        if not len(constant):
+        if not len(constant) or len(samples.residuals) < MIN_ROWS:
             return None
         rng = np.random.default_rng([seed, 2])
         residuals = (samples.residuals - samples.residuals.mean(0)) @ white.T

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from estimation.unmixing.effects import Effects
-from estimation.unmixing.information import Information, Samples, constant_directions
+from estimation.unmixing.information import MIN_ROWS, Information, Samples, constant_directions
 from estimation.unmixing.moments import Moments, whitening_matrix
 from estimation.unmixing.past_distributional import PastDistributionalEffects, row_effects
 
@@ -66,7 +66,7 @@ class PastInformation:
         assert samples.past is not None
         white, means = to_white @ active, _moments_of_changes(to_white, jacobians)
         constant = constant_directions(means.sum(0).numpy(), white, noise)
-        if not len(constant):
+        if not len(constant) or len(samples.residuals) < MIN_ROWS:
             return None
         residuals = (samples.residuals - samples.residuals.mean(0)) @ white.T
         past = (samples.past - samples.past.mean(0)) @ active.T

@@ -123,8 +123,8 @@ def unmix(
             residual, the most likely of the bases found is returned instead of the sparsest, unless effects on
             distributions are used.
         samples: Residuals, and the actions and past latents of their rows, each if there are effects of them. Where
-            these leave the mean of a direction as it is, their effects on its distribution are then used as well. The
-            covariance of the residual must be given too.
+            these leave the mean of a direction as it is, their effects on its distribution are then used as well, from
+            1,000 rows on. The covariance of the residual must be given too.
 
     Returns:
         The best basis of all starts.

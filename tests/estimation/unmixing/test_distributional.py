@@ -226,13 +226,19 @@ def test_samples_that_are_not_finite_are_refused() -> None:
         unmix(np.ones((9, 2, 2)), None, np.eye(2), residual=np.eye(2), samples=samples)
 
 
-def test_few_rows_are_refused_and_lists_accepted() -> None:
+def test_few_rows_leave_means_alone_and_lists_are_accepted() -> None:
     rng = np.random.default_rng(training_seed(12))
-    effects, rows = rng.normal(size=(9, 2, 2)), rng.normal(size=(39, 2))
-    with pytest.raises(DataError, match="39 rows are too few samples; give 40 or more"):
-        unmix(effects, None, np.eye(2), residual=np.eye(2), samples=Samples(rows, rows))
-    lists = Samples([[0.0, 1.0], [1.0, 0.0]] * 20, [[1, 0], [0, 1]] * 20)  # type: ignore[arg-type]
-    assert np.isfinite(unmix(effects, None, np.eye(2), residual=np.eye(2), samples=lists).matrix).all()
+    effects = 1e-3 * rng.normal(size=(9, 2, 2))
+    actions = rng.uniform(-2, 2, (1_000, 2))
+    residuals = np.exp(1.2 * np.sin(actions)) * rng.normal(size=actions.shape)
+
+    def information(n_rows: int) -> Array | None:
+        lists = Samples(residuals[:n_rows].tolist(), actions[:n_rows].tolist())
+        return unmix(effects, None, np.eye(2), residual=np.cov(residuals.T), samples=lists).information
+
+    assert information(1_000) is not None
+    assert information(999) is None
+    assert information(1) is None
 
 
 def test_functions_that_other_causes_predict_are_left_out() -> None:

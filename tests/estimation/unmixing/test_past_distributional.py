@@ -130,7 +130,7 @@ def test_unmixing_by_variances_that_actions_change_beside_a_past() -> None:
 
 def test_actions_that_follow_the_past_get_no_share_of_what_it_changes() -> None:
     rng = np.random.default_rng(training_seed(12))
-    past = rng.normal(size=(ROWS, 3))
+    past = rng.normal(size=(10_000, 3))
     actions = past + 0.7 * rng.normal(size=past.shape)
     residual = rng.normal(size=past.shape) * np.exp(0.75 * effect(past, rng))
     unmixing, _ = rotated(residual, past, rng, actions)
