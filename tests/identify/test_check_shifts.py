@@ -16,8 +16,7 @@ from identify.exceptions import RequestError, UnknownNameError
 from identify.formats import write_graph
 from identify.graph import CausalGraph
 from identify.influence import JointInfluence, check_joint_generic
-from identify.influence.joint.certificates import GenericDirection
-from identify.influence.joint.screens import EnoughActions
+from identify.influence.joint.certificates import EnoughActions, GenericDirection, enough_actions
 from identify.plot import plot_verdict
 from identify.proof.deadline import TimeLimitError
 from identify.report import to_html, to_latex, to_markdown
@@ -135,8 +134,10 @@ def test_actions_on_single_latents_suffice(n: int, copies: int) -> None:
     verdict, joint = verdict_on(CausalGraph(Ga=np.tile(np.eye(n), copies)))
     assert verdict.complete
     assert isinstance(joint.certificate, EnoughActions)
-    assert str(joint.certificate) == f"minimum cuts for {n} latent{'s' if n > 1 else ''}"
-    assert not EnoughActions(check_certificate(PAIRS).graph).verify()
+    # without actions in common, no row is repeated
+    minors = f"{n + 1} nonzero minors modulo 2147483647 for {n} latents"
+    assert str(joint.certificate) == (minors if n > 1 else "no other latent to compare with")
+    assert not enough_actions(check_certificate(PAIRS).graph).verify()
 
 
 def check_certificate(graph: CausalGraph) -> GenericDirection:

@@ -25,6 +25,7 @@ module            contents
 ``light``         all light directions with a given latent: an exhaustive search
 ``batches``       the same search for many small subspaces at once
 ``sparsest``      a sparsest basis, by exchanges, and the entanglement that sparsest bases allow
+``minors``        nonzero minors modulo a prime: enough actions touch every set of latents
 ``certificates``  certificates that can be verified
 ``answers``       from sparsest bases to the answer
 ``result``        the answer

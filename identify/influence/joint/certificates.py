@@ -2,45 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from identify.influence.joint.counting import GenericEffects, members
 from identify.influence.joint.fields import MACHINE_PRIME, Matrix, PrimeField
+from identify.influence.joint.minors import Minors, are_nonzero, find_minors
 from identify.influence.joint.sparsest import Effects, Sparsest, find_sparsest, weigh
 from identify.influence.joint.supports import Competition, Competitor, compete
 from identify.wording import plural
 
 __all__ = [
+    "EnoughActions",
     "GenericDirection",
     "LightDirection",
     "NoGenericDirection",
     "NoLightDirection",
+    "enough_actions",
     "generic_direction",
+    "no_generic_direction",
 ]
 
 _ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
+class EnoughActions:
+    """A proof that the true latents are the one sparsest basis of on/off actions: nonzero minors modulo a prime.
+
+    They show that at least |J| actions without an effect on latent i touch every set J of other latents, and one more
+    if some latent of J has an action in common with i (the condition of ``expansion``).
+
+    Attributes:
+        effects: The actions with their children; each has one generic effect.
+        independent: A minor with the rows of all latents; None for one latent.
+        against: For each latent i, minors with the rows of all other latents and the columns of actions that are not on
+            i, bordered by the rows of the latents that have an action in common with i.
+    """
+
+    effects: GenericEffects
+    independent: Minors | None
+    against: tuple[Minors, ...]
+
+    def verify(self) -> bool:
+        """Check which rows and columns the minors have, and compute them at random entries modulo the prime."""
+        n, matrix = self.effects.n_latents, self.effects.matrix()
+        if n < 2:
+            return True
+        if max(self.effects.ranks, default=0) > 1 or self.independent is None or len(self.against) != n:
+            return False
+        everyone, available = range(n), np.ones(self.effects.n_actions, dtype=np.int64)
+        return _prove(matrix, self.independent, everyone, available, ()) and all(
+            _prove(matrix, minors, _without(everyone, i), available * ~matrix[i], _sharing(matrix, i))
+            for i, minors in enumerate(self.against)
+        )
+
+    def __str__(self) -> str:
+        if self.independent is None:
+            return "no other latent to compare with"
+        n_minors = sum(minors.count for minors in (self.independent, *self.against))
+        latents = plural(self.effects.n_latents, "latent")
+        return f"{plural(n_minors, 'nonzero minor')} modulo {MACHINE_PRIME} for {latents}"
+
+
+def enough_actions(effects: GenericEffects) -> EnoughActions:
+    """Return the proof for on/off actions of which the minimum cuts say that joint influence holds.
+
+    Args:
+        effects: The actions; each has rank 1, or 0 if it targets nothing.
+    """
+    n, matrix = effects.n_latents, effects.matrix()
+    if n < 2:
+        return EnoughActions(effects, None, ())
+    independent = find_minors(matrix, range(n), range(effects.n_actions))
+    against = [
+        find_minors(matrix, _without(range(n), i), np.flatnonzero(~matrix[i]).tolist(), _sharing(matrix, i))
+        for i in range(n)
+    ]
+    return EnoughActions(effects, independent, tuple(minors for minors in against if minors is not None))
+
+
+@dataclass(frozen=True)
 class NoGenericDirection:
     """A proof that generic effects have no direction as light as a true latent in its support.
 
-    For every latent i, a flow shows that no set of other latents is outnumbered by actions outside Pa(i) (see
-    ``counting``), or every set that is left was examined (see ``forests``).
+    For every latent i, nonzero minors modulo a prime show that actions outside Pa(i) outnumber every set of other
+    latents (see ``counting``), or every set that is left was examined (see ``forests``).
 
     Attributes:
         effects: The actions with their children and ranks.
         examined: For each latent, its rivals: the latents of the sets that were examined one by one.
+        against: For each latent, minors with the rows of the other latents that are no heavier, each row repeated in a
+            bordered minor, and the columns of actions outside Pa(i), each as often as the action counts; None for the
+            latents with rivals.
     """
 
     effects: GenericEffects
     examined: tuple[tuple[int, ...], ...]
+    against: tuple[Minors | None, ...]
 
     def verify(self) -> bool:
-        """Compute the flows again, in reverse order of the latents, and examine the sets that they leave."""
+        """Compute the minors, and examine the sets that are left again, in reverse order of the latents."""
+        n, weights = self.effects.n_latents, self.effects.weights()
+        if len(self.examined) != n or len(self.against) != n:
+            return False
+        matrix = self.effects.matrix()
+        for i, minors in enumerate(self.against):
+            others = self.effects.no_heavier(i, weights)
+            available = _counted(self.effects, i)
+            if minors is None and not self.examined[i]:
+                return False
+            if minors is not None and not _prove(matrix, minors, others, available, others):
+                return False
+        return all(minors is not None for minors in self.against) or self._leaves_nothing()
+
+    def _leaves_nothing(self) -> bool:
         n = self.effects.n_latents
         reverse = _reversed(self.effects)
         competition = Competition(reverse.weights())
@@ -52,11 +131,62 @@ class NoGenericDirection:
         return is_alone and examined == self.examined
 
     def __str__(self) -> str:
-        n_examined = sum(1 for rivals in self.examined if rivals)
-        counted = f"flows for {plural(len(self.examined), 'latent')}"
-        return (
-            counted if not n_examined else f"{counted}, and sets of rivals of {n_examined} of them examined"
-        )
+        n_minors = sum(minors.count for minors in self.against if minors is not None)
+        n_examined = sum(minors is None for minors in self.against)
+        parts = [f"{plural(n_minors, 'nonzero minor')} modulo {MACHINE_PRIME}"] if n_minors else []
+        if n_examined:
+            parts.append(f"all sets of rivals of {plural(n_examined, 'latent')} examined")
+        return ", and ".join(parts) or "no other latent to compare with"
+
+
+def no_generic_direction(effects: GenericEffects, competition: Competition) -> NoGenericDirection:
+    """Return the proof for a complete search that found no competitor.
+
+    Args:
+        effects: The actions.
+        competition: The result of the search.
+    """
+    matrix, against = effects.matrix(), []
+    for i, rivals in enumerate(competition.rivals):
+        others = effects.no_heavier(i, competition.weights)
+        columns = np.repeat(np.arange(effects.n_actions), _counted(effects, i)).tolist()
+        against.append(None if rivals else find_minors(matrix, others, columns, others))
+    examined = tuple(tuple(rivals or ()) for rivals in competition.rivals)
+    return NoGenericDirection(effects, examined, tuple(against))
+
+
+def _counted(effects: GenericEffects, i: int) -> NDArray[np.int64]:
+    """Return how often the column of each action may be used against latent i."""
+    # more columns than children and one repeated row are never matched
+    most = [mask.bit_count() + 1 for mask in effects.children]
+    return np.minimum(effects.capacities(i), most)
+
+
+def _prove(
+    matrix: NDArray[np.bool_],
+    minors: Minors,
+    rows: Sequence[int],
+    available: NDArray[np.int64],
+    repeated: Sequence[int],
+) -> bool:
+    """Return whether minors have the right rows, no more columns than available, and are nonzero."""
+    used = np.bincount(np.array(minors.columns, dtype=int), minlength=len(available))
+    return (
+        minors.rows == tuple(rows)
+        and bool((used <= available).all())
+        and all(used[action] < available[action] for _, action in minors.borders)
+        and {latent for latent, _ in minors.borders} >= set(repeated)
+        and are_nonzero(matrix, minors)
+    )
+
+
+def _sharing(matrix: NDArray[np.bool_], i: int) -> list[int]:
+    """Return the other latents that have an action in common with latent i."""
+    return _without(np.flatnonzero(matrix[:, matrix[i]].any(axis=1)).tolist(), i)
+
+
+def _without(latents: Iterable[int], i: int) -> list[int]:
+    return [k for k in latents if k != i]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = ["GenericEffects", "members"]
 
 
@@ -55,6 +58,11 @@ class GenericEffects:
         """Number of actions."""
         return len(self.children)
 
+    def matrix(self) -> NDArray[np.bool_]:
+        """Return which action acts on which latent, shape (n_latents, n_actions)."""
+        rows = [[bool(mask >> i & 1) for mask in self.children] for i in range(self.n_latents)]
+        return np.array(rows, dtype=bool).reshape(self.n_latents, self.n_actions)
+
     def parents(self) -> tuple[int, ...]:
         """Return for each latent the bit mask of the actions that act on it."""
         result = [0] * self.n_latents
@@ -81,6 +89,10 @@ class GenericEffects:
             for a, mask in enumerate(self.children)
         )
 
+    def no_heavier(self, i: int, weights: Sequence[int]) -> list[int]:
+        """Return the other latents whose weight is at most that of latent i, ascending."""
+        return [j for j in range(self.n_latents) if j != i and weights[j] <= weights[i]]
+
     def rivals(self, i: int, weights: Sequence[int]) -> list[int]:
         """Return the latents that counting does not exclude from the light directions of latent i, ascending.
 
@@ -96,7 +108,7 @@ class GenericEffects:
             >>> effects.rivals(0, effects.weights()), effects.rivals(1, effects.weights())
             ([], [0])
         """
-        others = [j for j in range(self.n_latents) if j != i and weights[j] <= weights[i]]
+        others = self.no_heavier(i, weights)
         assignment = _Assignment(self.children, self.capacities(i))
         missing = sum(not assignment.place(j) for j in others)
         # a set J with j in it is outnumbered iff more than `missing` further units fit in at j

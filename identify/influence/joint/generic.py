@@ -14,11 +14,11 @@ import numpy as np
 from identify.exceptions import RequestError, UnknownNameError
 from identify.graph import CausalGraph
 from identify.influence.joint.answers import Names, answer, undecided_reason
-from identify.influence.joint.certificates import NoGenericDirection, generic_direction
+from identify.influence.joint.certificates import enough_actions, generic_direction, no_generic_direction
 from identify.influence.joint.counting import GenericEffects, members
 from identify.influence.joint.fields import MACHINE_PRIME, PrimeField
 from identify.influence.joint.result import Direction, JointInfluence, summary
-from identify.influence.joint.screens import EnoughActions, Screen
+from identify.influence.joint.screens import Screen
 from identify.influence.joint.sparsest import Effects, Sparsest, find_sparsest, weigh
 from identify.influence.joint.supports import Competition, Competitor, compete
 from identify.names import quoted
@@ -134,7 +134,7 @@ def _answer(
     if not competition.complete and not competition.equal:
         return JointInfluence("undecided", None, None, undecided_reason(seconds), names, weights)
     if not competition.equal:
-        certificate = NoGenericDirection(effects, tuple(tuple(rivals or ()) for rivals in competition.rivals))
+        certificate = no_generic_direction(effects, competition)
         identity = np.eye(graph.n_latents, dtype=bool)
         reason = summary(graph.n_latents, (), 0, True)
         return JointInfluence("holds", identity, certificate, reason, names, weights, tuple(sorted(weights)))
@@ -198,7 +198,7 @@ def _screen_answer(graph: CausalGraph, effects: GenericEffects) -> tuple[JointIn
     if v.sum() == graph.n_latents:
         reason = summary(graph.n_latents, (), 0, True)
         holds = JointInfluence(
-            "holds", v, EnoughActions(effects), reason, names, weights, tuple(sorted(weights))
+            "holds", v, enough_actions(effects), reason, names, weights, tuple(sorted(weights))
         )
         return holds, None
     if screen.lighter:

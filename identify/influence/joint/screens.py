@@ -18,31 +18,10 @@ from identify.influence.joint.counting import GenericEffects
 from identify.influence.joint.expansion import Shortfall, generic_rank, loosest_sets, shortfalls
 from identify.influence.joint.fields import MACHINE_PRIME, PrimeField
 from identify.influence.joint.supports import Competitor
-from identify.wording import plural
 
-__all__ = ["EnoughActions", "Screen", "SparserBasis"]
+__all__ = ["Screen", "SparserBasis"]
 
 _FIELD = PrimeField(MACHINE_PRIME)
-
-
-@dataclass(frozen=True)
-class EnoughActions:
-    """A proof that the true latents are the one sparsest basis: enough actions touch every set of latents.
-
-    Attributes:
-        effects: The actions with their children; each has one generic effect.
-    """
-
-    effects: GenericEffects
-
-    def verify(self) -> bool:
-        """Compute the minimum cuts again, in reverse order of the latents and actions."""
-        return all(rank <= 1 for rank in self.effects.ranks) and not shortfalls(
-            _targets(self.effects)[::-1, ::-1]
-        )
-
-    def __str__(self) -> str:
-        return f"minimum cuts for {plural(self.effects.n_latents, 'latent')}"
 
 
 @dataclass(frozen=True)
@@ -76,7 +55,7 @@ class Screen:
     """
 
     def __init__(self, effects: GenericEffects, seed: int = 0) -> None:
-        self.matrix = _targets(effects)
+        self.matrix = effects.matrix()
         self.weights: NDArray[np.int64] = self.matrix.sum(axis=1)
         self.idle: NDArray[np.bool_] = self.weights == 0
         rng = np.random.default_rng(seed)
@@ -221,11 +200,6 @@ def _matching(vectors: Sequence[NDArray[np.int64]], kept: Sequence[int], n: int)
 def _first_independent(vectors: Sequence[NDArray[np.int64]], n: int) -> list[int]:
     """Return the positions of the vectors that are independent of those before them."""
     return _FIELD.echelon(_FIELD.array(np.array(vectors).reshape(-1, n).T))[1]
-
-
-def _targets(effects: GenericEffects) -> NDArray[np.bool_]:
-    rows = [[bool(mask >> i & 1) for mask in effects.children] for i in range(effects.n_latents)]
-    return np.array(rows, dtype=bool).reshape(effects.n_latents, effects.n_actions)
 
 
 def _at(values: Sequence[int], position: int | None) -> int | None:
