@@ -83,7 +83,7 @@ def find_minors(
         if column < 0:
             return None
         borders.append((k, columns[column]))
-    return Minors(tuple(rows), tuple(columns[c] for c in matched), tuple(borders))
+    return Minors(tuple(rows), tuple(columns[c] for c in matched.tolist()), tuple(borders))
 
 
 def _reachable(
@@ -117,7 +117,7 @@ def are_nonzero(matrix: NDArray[np.bool_], minors: Minors, seed: int = 0) -> boo
         >>> matrix = np.array([[1, 1, 0], [0, 1, 1]], dtype=bool)
         >>> are_nonzero(matrix, Minors((0, 1), (0, 1), ((1, 2),)))
         True
-        >>> are_nonzero(matrix, Minors((0, 1), (2, 0)))
+        >>> are_nonzero(matrix, Minors((0, 1), (0, 0)))
         False
     """
     rng = np.random.default_rng(seed)
