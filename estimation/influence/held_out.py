@@ -19,7 +19,7 @@ from estimation.device import default_modes
 from estimation.exceptions import ConfigError, DataError
 from estimation.influence.features import Causes
 from estimation.influence.latents import Effects, Prediction, influence_of_action
-from estimation.influence.leakage import leakage
+from estimation.influence.leakage import Leakage, leakage
 from estimation.influence.result import InfluenceTest
 from estimation.models.sparse_vae import SparseVAE
 from identify.graph import CausalGraph
@@ -60,7 +60,9 @@ def test_influence(
 
     If actions have effects on latents without an edge, the model distorts or mixes its latents, and effects on children
     that are proportional in the truth need not be so in the model. Effects must then exceed these as well to count as
-    independent, and a note says how large they are.
+    independent, and a note says how large they are. If one of them is certainly larger than a fifth of the effect of
+    the same action on its children, the data contradict the graph, and influence of actions with several children is
+    undecided.
 
     Args:
         model: Model trained with actions.
@@ -106,12 +108,7 @@ def test_influence(
         )
         for name in names
     }
-    notes = []
-    if without_edge > tolerance > 0:
-        notes.append(
-            f"actions have effects on latents without an edge, of about {without_edge:.2g} of their largest effects: "
-            f"the latents are distorted or mixed, or edges are missing; influence holds only beyond that"
-        )
+    notes = _leakage_notes(without_edge, tolerance)
     if model.data_fingerprint is None:
         notes.append("the model does not store which data it was trained on; they must be others than these")
     return InfluenceTest(results, len(latents), level, tolerance, graph, tuple(notes), without_edge)
@@ -119,6 +116,21 @@ def test_influence(
 
 # the name is not that of a test of pytest
 test_influence.__test__ = False  # type: ignore[attr-defined]
+
+
+def _leakage_notes(without_edge: Leakage, tolerance: float) -> list[str]:
+    if not without_edge.size > tolerance > 0:
+        return []
+    if without_edge.contradictions:
+        shown = "; ".join(str(effect) for effect in without_edge.contradictions[:3])
+        return [
+            f"the data contradict the graph, so that influence is undecided: latents are mixed, or edges are missing "
+            f"and others wrong; {shown}"
+        ]
+    return [
+        f"actions have effects on latents without an edge, of up to {without_edge.size:.2g} of their largest effects: "
+        f"the latents are distorted or mixed, or edges are missing; influence holds only beyond that"
+    ]
 
 
 def _check_arguments(level: float, tolerance: float, effects: str, max_rows: int) -> None:

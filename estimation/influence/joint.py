@@ -13,7 +13,7 @@ from identify.influence.joint import JointInfluence, check_joint_generic
 from identify.influence.report import Status
 from identify.wording import listed
 
-__all__ = ["JointTest", "shown_joint_influence"]
+__all__ = ["JointTest", "shown_joint_influence", "undecided"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +21,15 @@ class JointTest:
     """Joint influence, from the number of directions that each action is shown to move.
 
     Attributes:
-        ranks: The number of directions, by the name of the action.
+        ranks: The number of directions that are shown to be moved, by the name of the action.
+        most: The number of directions that can be moved, by the name of the action.
         answer: Joint influence of generic effects with these numbers. It holds only if it does whatever actions with
-            number 0 do.
+            number 0 do, and fails only if it does with the largest numbers.
         margin: The weakest effect that counts, in units of noise.
     """
 
     ranks: Mapping[str, int]
+    most: Mapping[str, int]
     answer: JointInfluence
     margin: float
 
@@ -39,49 +41,72 @@ class JointTest:
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-compatible data."""
         record = {name: self.answer.to_dict()[name] for name in ("status", "reason", "entanglement")}
-        return {**record, "ranks": dict(self.ranks), "margin": self.margin}
+        return {**record, "ranks": dict(self.ranks), "most": dict(self.most), "margin": self.margin}
 
     def __str__(self) -> str:
         return f"{self.answer}"
 
 
 def shown_joint_influence(
-    graph: CausalGraph, ranks: Mapping[str, int], time_limit: float = 10
+    graph: CausalGraph, least: Mapping[str, int], most: Mapping[str, int], time_limit: float = 10
 ) -> JointInfluence:
-    """Decide joint influence if each action moves so many directions of its children, or more.
+    """Decide joint influence from bounds on the number of directions of its children that each action moves.
 
     With more directions of an action that moves one, joint influence can only become better. An action that is not
     shown to move anything is different. If it moves a direction of several latents, each of them needs one more edge,
-    and a combination that cancels it doesn't. So joint influence must hold with and without each such action.
+    and a combination that cancels it doesn't. So joint influence must hold with and without each such action. That it
+    fails is shown only if it fails for the largest numbers, and every action moves something.
 
     Args:
         graph: The graph whose edges were tested.
-        ranks: The numbers of directions, by the name of the action; 0 for actions that aren't named.
+        least: Lower bounds by the name of the action; 0 for actions that aren't named.
+        most: Upper bounds by the name of the action; the number of children for actions that aren't named.
         time_limit: Seconds, after which the answer is undecided.
 
     Returns:
-        The answer. It is undecided if joint influence holds for these numbers, and not for larger ones.
+        The answer. It is undecided if neither is shown.
 
     Example:
         >>> graph = CausalGraph(Ga=[[1, 0, 1], [0, 1, 1]], actions=["first", "second", "both"])
-        >>> ranks = {"first": 1, "second": 1, "both": 0}
-        >>> check_joint_generic(graph, ranks).status, shown_joint_influence(graph, ranks).status
-        ('holds', 'undecided')
+        >>> shown = {"first": 1, "second": 1}
+        >>> shown_joint_influence(graph, shown | {"both": 2}, {}).status
+        'holds'
+        >>> shown_joint_influence(graph, shown | {"both": 0}, {}).status
+        'undecided'
+        >>> shown_joint_influence(graph, shown | {"both": 1}, {"both": 1}).status
+        'fails'
     """
     begin = time.monotonic()
-    least = {name: ranks.get(name, 0) for name in graph.actions}
-    answer = check_joint_generic(graph, least, time_limit)
-    if answer.status != "holds":
-        return answer
-    for moving in _possibly_moving(graph, least):
+    shown = {name: least.get(name, 0) for name in graph.actions}
+    answer = check_joint_generic(graph, shown, time_limit, basis=False)
+    if answer.status == "holds":
+        return _whatever_moves(graph, shown, answer, time_limit, begin)
+    n_children = dict(zip(graph.actions, graph.Ga.toarray().sum(0).tolist(), strict=True))
+    left = max(time_limit - (time.monotonic() - begin), 1e-3)
+    best = check_joint_generic(graph, n_children | dict(most), left)
+    if best.status == "fails":
+        return best
+    return undecided(
+        graph,
+        f"the time limit of {time_limit:.3g} s passed"
+        if "undecided" in (answer.status, best.status)
+        else "the directions that are shown to be moved don't suffice; more data may show more",
+    )
+
+
+def _whatever_moves(
+    graph: CausalGraph, shown: Mapping[str, int], answer: JointInfluence, time_limit: float, begin: float
+) -> JointInfluence:
+    """Return the answer, which holds, if it still does when actions that aren't shown to move anything do."""
+    for moving in _possibly_moving(graph, shown):
         left = time_limit - (time.monotonic() - begin)
         if left <= 0:
-            return _undecided(answer, f"not all cases were decided within {time_limit:.3g} s")
-        other = check_joint_generic(graph, least | dict.fromkeys(moving, 1), left, basis=False)
+            return undecided(graph, f"not all cases were decided within {time_limit:.3g} s")
+        other = check_joint_generic(graph, {**shown, **dict.fromkeys(moving, 1)}, left, basis=False)
         if other.status != "holds":
             verb = "moves" if len(moving) == 1 else "move"
-            return _undecided(
-                answer,
+            return undecided(
+                graph,
                 f"it holds for the effects that are shown, but may fail if {listed(moving)} {verb} latents",
             )
     return answer
@@ -99,5 +124,12 @@ def _possibly_moving(graph: CausalGraph, ranks: Mapping[str, int]) -> Iterator[t
     return chain.from_iterable(combinations(unknown, size) for size in sizes)
 
 
-def _undecided(answer: JointInfluence, reason: str) -> JointInfluence:
-    return JointInfluence("undecided", None, None, reason, answer.latents, answer.weights)
+def undecided(graph: CausalGraph, reason: str) -> JointInfluence:
+    """Return that joint influence is undecided.
+
+    Args:
+        graph: The graph whose edges were tested.
+        reason: Why it is.
+    """
+    weights = tuple(int(count) for count in graph.Ga.toarray().sum(1))
+    return JointInfluence("undecided", None, None, reason, graph.latents, weights)

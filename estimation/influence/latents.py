@@ -16,6 +16,7 @@ from estimation.influence.features import (
     other_causes,
     transform,
 )
+from estimation.influence.leakage import Leakage
 from estimation.influence.rank import RankTest, partial_out, rank_test
 from estimation.influence.result import ActionInfluence
 from estimation.influence.shapes import shape_test
@@ -45,7 +46,7 @@ def influence_of_action(
     tolerance: float = 0.0,
     effects: Effects = "any",
     seed: int = 0,
-    leakage: float = 0.0,
+    leakage: Leakage | None = None,
 ) -> ActionInfluence:
     """Test whether an action moves every direction of its children.
 
@@ -64,7 +65,7 @@ def influence_of_action(
         tolerance: Effects that are proportional up to this fraction count as proportional.
         effects: ``"mean"`` tests effects on means; ``"any"`` also those on variance and shape.
         seed: Seed of the split into halves that effects beyond the mean need.
-        leakage: Size of effects without an edge, as `estimation.influence.leakage.leakage` measures it.
+        leakage: Effects without an edge, as `estimation.influence.leakage.leakage` measures them; None for none.
 
     Returns:
         The result for the action.
@@ -78,8 +79,9 @@ def influence_of_action(
     """
     children = np.flatnonzero(graph.Ga.toarray()[:, action])
     names = tuple(graph.latents[i] for i in children)
+    leakage = Leakage() if leakage is None else leakage
     if not len(children):
-        return ActionInfluence(graph.actions[action], (), level, tolerance)
+        return ActionInfluence(graph.actions[action], (), level, tolerance, leakage=leakage)
     modifiers = other_causes(graph, children, action, causes)
     others = covariates(causes, action, modifiers)
     generic = transform(causes.actions[:, action])

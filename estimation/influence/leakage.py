@@ -1,36 +1,77 @@
-"""Leakage: effects of actions on latents without an edge, a measure of how far a model distorts its latents.
+"""Leakage: effects of actions on latents without an edge, which tell how far a model distorts or mixes its latents.
 
-In the right latents these effects are zero. In distorted or mixed latents they are not, and effects on two children
-that are proportional in the truth are about as far from proportional. So influence is shown only by effects that exceed
-the leakage. (Ours, docs/influence_test.md; missing edges serve as negative controls.)
+In the right latents these effects are zero. In distorted latents they are not, and effects on two children that are
+proportional in the truth are about as far from proportional. So influence is shown only by effects that exceed the
+leakage. If an effect without an edge is large, the data contradict the graph: latents are mixed, or an edge is missing,
+and then a model with the right number of edges has a wrong one elsewhere. (Ours, docs/influence_test.md; missing edges
+serve as negative controls.)
 """
 
 from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from estimation.influence.features import Causes, covariates, other_causes, transform
-from estimation.influence.rank import effect_size, partial_out
+from estimation.influence.rank import RankTest, partial_out, rank_test
 from identify.graph import CausalGraph
 
-__all__ = ["leakage"]
+__all__ = ["MAX_LEAKAGE", "EffectWithoutEdge", "Leakage", "leakage"]
 
 Array = NDArray[np.float64]
 
-_QUANTILE = 0.9
+#: Larger effects without an edge, relative to those on children, contradict the graph.
+MAX_LEAKAGE = 0.2
+
 _MAX_ROWS = 5_000
-# missing edges that are measured; with more, evenly spaced ones
-_MAX_MISSING = 200
-# effects that exceed their noise by fewer standard deviations count as zero
-_MIN_DEVIATIONS = 2.5
+# levels, divided by the number of missing edges, at which an effect counts, and at which it contradicts the graph
+_LEVEL, _CONTRADICTION_LEVEL = 0.05, 0.01
 
 
-def leakage(latents: Array, causes: Causes, graph: CausalGraph) -> float:
-    """Return the size of effects without an edge, relative to the largest effect of the same action on a child.
+@dataclass(frozen=True)
+class EffectWithoutEdge:
+    """The effect of an action on a latent that is not among its children.
 
-    Effects are those on means, and effects that noise explains count as zero. The effects of an action that clearly
-    moves no child are relative to the median of the others' largest effects.
+    Attributes:
+        action: Name of the action.
+        latent: Name of the latent.
+        size: Size of the effect, relative to the largest effect of the same action on a child.
+    """
+
+    action: str
+    latent: str
+    size: float
+
+    def __str__(self) -> str:
+        return f"{self.action} has an effect on {self.latent} without an edge, {self.size:.2g} of its largest effect"
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """Effects of actions on latents without an edge.
+
+    Attributes:
+        size: The largest of them, relative to the largest effect of the same action on a child.
+        contradictions: Those that are certainly larger than `MAX_LEAKAGE`, largest first.
+    """
+
+    size: float = 0.0
+    contradictions: tuple[EffectWithoutEdge, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return {"size": self.size, "contradictions": [asdict(effect) for effect in self.contradictions]}
+
+
+def leakage(latents: Array, causes: Causes, graph: CausalGraph) -> Leakage:
+    """Return the effects of actions on latents without an edge.
+
+    Effects are those on means. Effects that noise explains, for so many missing edges, count as zero. The effects of an
+    action that clearly moves no child are relative to the median of the others' largest effects.
 
     Args:
         latents: Latents that the actions act on, shape (N, n). Of more than 5,000 rows, evenly spaced ones are used.
@@ -38,40 +79,82 @@ def leakage(latents: Array, causes: Causes, graph: CausalGraph) -> float:
         graph: The graph over these latents.
 
     Returns:
-        The 0.9 quantile over all actions and all latents that are not among their children: robust to an edge that the
-        graph lacks. 0 if there are none, or if no action clearly moves a child.
+        The leakage; 0 if no edge is missing, or if no action clearly moves a child.
 
     Example:
         >>> actions = np.random.default_rng(0).uniform(-2, 2, (2000, 2))
         >>> graph = CausalGraph(Ga=np.eye(2))
-        >>> bool(leakage(np.sin(actions), Causes(actions), graph) < 0.01)
+        >>> leakage(np.sin(actions), Causes(actions), graph).size < 0.001
         True
-        >>> mixed = np.sin(actions) @ [[1, 0.3], [0, 1]]
-        >>> round(leakage(mixed, Causes(actions), graph), 1)
-        0.3
+        >>> mixed = leakage(np.sin(actions) @ [[1, 0.3], [0, 1]], Causes(actions), graph)
+        >>> round(mixed.size, 1), len(mixed.contradictions)
+        (0.3, 1)
     """
     rows = np.linspace(0, len(latents) - 1, min(len(latents), _MAX_ROWS)).astype(int)
     latents, causes = latents[rows], causes.take(rows)
+    deviations = latents.std(0)
+    moving = deviations > 0
+    units = np.where(moving, deviations, 1.0)
     edges = graph.Ga.toarray()
-    missing = np.argwhere(~edges)
-    missing = missing[np.linspace(0, len(missing) - 1, min(len(missing), _MAX_MISSING)).astype(int)]
-    on_children = np.zeros(edges.shape[1])
-    for latent, action in np.argwhere(edges):
-        size = _size(latents, causes, graph, int(latent), int(action))
-        on_children[action] = max(on_children[action], size)
-    if not len(missing) or not on_children.any():
-        return 0.0
+    n_missing = int((~edges[moving]).sum())
+    on_children = _on_children(latents / units, causes, graph)
+    if not n_missing or not on_children.any():
+        return Leakage()
     on_children[on_children == 0] = np.median(on_children[on_children > 0])
-    sizes = [_size(latents, causes, graph, int(latent), int(action)) for latent, action in missing]
-    return float(np.quantile(sizes / on_children[missing[:, 1]], _QUANTILE))
+    largest, contradictions = 0.0, []
+    for latent in np.flatnonzero(moving).tolist():
+        response = latents[:, [latent]] / units[latent]
+        for action, test in _without_edge(response, causes, graph, latent):
+            size = _size(test, _LEVEL / n_missing) / on_children[action]
+            largest = max(largest, size)
+            limit = MAX_LEAKAGE * on_children[action] * abs(test.direction[0])
+            if size > MAX_LEAKAGE and test.p_value_beyond(limit) <= _CONTRADICTION_LEVEL / n_missing:
+                name = graph.actions[action]
+                contradictions.append(EffectWithoutEdge(name, graph.latents[latent], float(size)))
+    contradictions.sort(key=lambda effect: -effect.size)
+    return Leakage(float(largest), tuple(contradictions))
 
 
-def _size(latents: Array, causes: Causes, graph: CausalGraph, latent: int, action: int) -> float:
-    """Return the effect of an action on a latent, in the latent's standard deviations; 0 if noise explains it."""
-    scale = latents[:, latent].std()
-    if not scale > 0:
+def _on_children(latents: Array, causes: Causes, graph: CausalGraph) -> Array:
+    """Return for each action the size of its largest effect on a child."""
+    edges = graph.Ga.toarray()
+    result = np.zeros(edges.shape[1])
+    for latent, action in np.argwhere(edges).tolist():
+        others = covariates(causes, action, other_causes(graph, np.array([latent]), action, causes))
+        values = np.column_stack([latents[:, latent], transform(causes.actions[:, action])])
+        values, n_parameters = partial_out(values, others)
+        test = rank_test(values[:, 1:], values[:, :1], n_parameters)
+        result[action] = max(result[action], _size(test, _LEVEL / edges.sum()))
+    return result
+
+
+def _without_edge(
+    response: Array, causes: Causes, graph: CausalGraph, latent: int
+) -> list[tuple[int, RankTest]]:
+    """Return the tests of all actions without an edge to a latent, with its causes partialled out."""
+    actions = np.flatnonzero(~graph.Ga.toarray()[latent]).tolist()
+    if not actions:
+        return []
+    features = [transform(causes.actions[:, action]) for action in actions]
+    own = other_causes(graph, np.array([latent]), -1, causes)
+    # all actions at once: the causes of the latent are the same for them
+    values, n_parameters = partial_out(np.concatenate([response, *features], axis=1), _functions(causes, own))
+    ends = np.cumsum([1, *(columns.shape[1] for columns in features)])
+    return [
+        (action, rank_test(values[:, start:end], values[:, :1], n_parameters))
+        for action, start, end in zip(actions, ends[:-1], ends[1:], strict=True)
+    ]
+
+
+def _functions(causes: Causes, own: NDArray[np.intp]) -> Array:
+    """Return functions of some causes alone."""
+    columns = causes.columns[:, own]
+    return covariates(Causes(columns), -1, np.arange(len(own)))
+
+
+def _size(test: RankTest, level: float) -> float:
+    """Return the size of an effect in standard deviations of the latent; 0 if noise explains it."""
+    if test.p_value > level:
         return 0.0
-    others = covariates(causes, action, other_causes(graph, np.array([latent]), action, causes))
-    values = np.column_stack([latents[:, latent] / scale, transform(causes.actions[:, action])])
-    values, n_parameters = partial_out(values, others)
-    return effect_size(values[:, 1:], values[:, :1], n_parameters, _MIN_DEVIATIONS)
+    square = float(test.strengths[0]) ** 2 - test.degrees / test.n_rows
+    return math.sqrt(max(square, 0.0)) / abs(float(test.direction[0]))

@@ -23,15 +23,13 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize
 from scipy.stats import f, ncf
 
-__all__ = ["LowerRank", "RankTest", "effect_size", "partial_out", "rank_test", "smallest_root"]
+__all__ = ["LowerRank", "RankTest", "partial_out", "rank_test", "smallest_root"]
 
 Array = NDArray[np.float64]
 
 # features whose variance is below this share of the largest are functions of the others
 _MIN_VARIANCE = 1e-9
 _MAX_LEVERAGE = 0.9
-# a smaller effect, relative to the largest, may be one on another latent that an imperfect model mixes in
-_MIN_SIZE = 0.1
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,9 @@ class RankTest:
         direction: Weights of the direction that is moved least, shape (k,), scaled to residual variance 1.
         strengths: Root mean square of the effects on k uncorrelated directions, in residual standard deviations, in
             descending order.
-        scale: Length of the direction, with each latent in units of the effect on it, but at least of a tenth of the
-            largest effect in standard deviations of the latents: the margin relative to which effects are
-            proportional or not.
+        scale: The margin relative to which effects are proportional or not: the effect on the direction if that on
+            every latent were as large as the largest one, in standard deviations of the latents. A faint effect may be
+            the distorted image of a large one on another latent, so it isn't relative to itself.
         lower_ranks: The tests that no more than 0, 1, ..., k - 2 directions are moved.
     """
 
@@ -197,7 +195,7 @@ def rank_test(
     effects = white.T @ responses / len(responses)
     residuals = responses - white @ effects
     root = _inverse_root(residuals.T @ residuals / n_rows)
-    sizes = np.maximum(_effect_sizes(effects, responses.std(0) if units is None else units), floors)
+    sizes = np.maximum(_largest_effect(effects, responses.std(0) if units is None else units), floors)
     effects, residuals = effects @ root, residuals @ root
     _, singular_values, axes = np.linalg.svd(effects, full_matrices=True)
     strengths = np.zeros(k)
@@ -216,27 +214,6 @@ def rank_test(
     weights = root @ (weights / np.linalg.norm(weights))
     scale = float(np.linalg.norm(weights * sizes))
     return RankTest(statistic, p - k + 1, n_rows, weights, strengths, scale, lower_ranks)
-
-
-def effect_size(
-    features: Array, response: Array, n_parameters: int = 1, min_deviations: float = 0.0
-) -> float:
-    """Return the root mean square of the effect on one response, corrected for the bias of sampling.
-
-    Args:
-        features: As in `rank_test`.
-        response: As in `rank_test`, shape (N, 1).
-        n_parameters: As in `rank_test`.
-        min_deviations: The square must exceed what noise adds to it by so many of its standard deviations; otherwise
-            the size is 0.
-    """
-    white = _whiten(features)
-    effects, p = white.T @ response / len(response), white.shape[1]
-    residual = response - white @ effects
-    variance = float((residual**2).sum()) / max(len(response) - n_parameters - p, 1)
-    square = float((effects**2).sum()) - variance * p / len(response)
-    noise = variance * math.sqrt(2 * p) / len(response)
-    return math.sqrt(square) if square > min_deviations * noise else 0.0
 
 
 def smallest_root(features: Array, responses: Array) -> float:
@@ -269,11 +246,10 @@ def _inverse_root(covariance: Array) -> Array:
     return np.asarray(vectors / np.sqrt(np.maximum(eigenvalues, np.finfo(float).tiny)))
 
 
-def _effect_sizes(effects: Array, units: Array) -> Array:
-    """Return the root mean square of the effect on each response, or a tenth of the largest one if it is smaller."""
+def _largest_effect(effects: Array, units: Array) -> Array:
+    """Return for each response the largest of the effects, which are compared in units, in its own unit."""
     units = np.where(units > 0, units, 1)
-    sizes = np.linalg.norm(effects, axis=0) / units
-    return np.asarray(np.maximum(sizes, _MIN_SIZE * sizes.max()) * units)
+    return np.asarray((np.linalg.norm(effects, axis=0) / units).max() * units)
 
 
 def _noise_moments(white: Array, residuals: Array, n_rows: int) -> Array:

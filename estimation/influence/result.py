@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from estimation.influence.joint import JointTest, shown_joint_influence
+from estimation.influence.joint import JointTest, shown_joint_influence, undecided
+from estimation.influence.leakage import EffectWithoutEdge, Leakage
 from estimation.influence.rank import RankTest
 from estimation.influence.shapes import ShapeTest
 from identify.graph import CausalGraph
@@ -36,8 +37,8 @@ class ActionInfluence:
             predicted effects only; empty without children.
         shape: The rank test of effects on means, variances or shapes, if it was asked for.
         limit: Why the action can't move its children independently, whatever its effects are; empty if it can.
-        leakage: Size of effects without an edge, relative to those on children. Effects count as independent only
-            beyond it, unless the tolerance is 0.
+        leakage: Effects of actions on latents without an edge. Effects count as independent only beyond their size,
+            unless the tolerance is 0.
     """
 
     action: str
@@ -47,7 +48,21 @@ class ActionInfluence:
     tests: tuple[RankTest, ...] = ()
     shape: ShapeTest | None = None
     limit: str = ""
-    leakage: float = 0.0
+    leakage: Leakage = field(default_factory=Leakage)
+
+    @property
+    def contradictions(self) -> tuple[EffectWithoutEdge, ...]:
+        """Effects without an edge that contradict the graph; they leave p-values at 1 and the verdict undecided.
+
+        Any of them matters if there are several children: effects on them may then look independent because latents
+        are mixed. If there is one child, only other effects of the same action matter. With tolerance 0, none does.
+        """
+        if not self.tolerance:
+            return ()
+        everywhere = len(self.children) > 1
+        return tuple(
+            effect for effect in self.leakage.contradictions if everywhere or effect.action == self.action
+        )
 
     @property
     def p_value(self) -> float:
@@ -55,10 +70,10 @@ class ActionInfluence:
 
         Influence fails if some direction of the children is moved by no more than the tolerance or the leakage.
         """
+        if self.limit or self.contradictions:
+            return 1.0
         if not self.tests:
             return 0.0
-        if self.limit:
-            return 1.0
         values = [test.p_value_beyond(self._distortion * test.scale) for test in self._all_tests]
         # Bonferroni's correction
         return min(1.0, len(values) * min(values))
@@ -70,11 +85,9 @@ class ActionInfluence:
         A small value is evidence against influence. Without a tolerance it is 1, unless `limit` says that influence
         fails: no data can show that an effect is exactly zero.
         """
-        if not self.tests:
-            return 1.0
         if self.limit:
             return 0.0
-        if not self.tolerance:
+        if not self.tests or not self.tolerance or self.contradictions:
             return 1.0
         # both the effects on means and those on shapes must be small
         tests = [self.tests[0], *([] if self.shape is None else [self.shape.test])]
@@ -95,6 +108,21 @@ class ActionInfluence:
         """
         return self.tests[0].n_moved(level, self._distortion) if self.tests else 0
 
+    def most_moved(self, level: float) -> int:
+        """Return how many directions of the children the action can move: an upper bound at confidence 1 - level.
+
+        Without evidence it is the number of children, and smaller if the values of the action are too few, or if some
+        direction is shown to be moved by less than the tolerance.
+
+        Args:
+            level: Level of the p-value against influence.
+        """
+        if not self.tests:
+            return 0
+        n_functions = self.tests[0].degrees + len(self.children) - 1
+        some_unmoved = not self.limit and self.p_value_against <= level
+        return max(1, min(n_functions, len(self.children) - some_unmoved))
+
     @property
     def margin(self) -> float:
         """The smallest effect in units of noise; infinite without children.
@@ -111,9 +139,9 @@ class ActionInfluence:
 
     @property
     def relative(self) -> float:
-        """The margin relative to the effects on the children, from 0 to 1.
+        """The margin relative to the largest effect on a child, from 0 to 1.
 
-        It is 0 if two effects are proportional, and 1 if all are uncorrelated, or if there is one child.
+        It is 0 if two effects are proportional, and 1 if all are uncorrelated and equally large or there is one child.
         """
         return self._main_test.margin / self._main_test.scale if self.tests and self._main_test.scale else 1.0
 
@@ -151,7 +179,7 @@ class ActionInfluence:
         """The fraction up to which distortion may make proportional effects look independent."""
         # of one child there is one direction, which no distortion creates
         is_distorted = self.tolerance > 0 and len(self.children) > 1
-        return max(self.tolerance, self.leakage) if is_distorted else self.tolerance
+        return max(self.tolerance, self.leakage.size) if is_distorted else self.tolerance
 
     @property
     def tolerated(self) -> float:
@@ -190,10 +218,12 @@ class ActionInfluence:
     @property
     def reason(self) -> str:
         """One sentence that explains the verdict."""
-        if not self.tests:
-            return "it has no children"
         if self.limit:
             return self.limit
+        if self.contradictions:
+            return f"the data contradict the graph: {self.contradictions[0]}"
+        if not self.tests:
+            return "it has no children"
         low, high = self.interval
         what = self.least_moved if len(self.children) == 1 else f"the direction {self.least_moved}"
         return f"{what} is moved by {self.margin:.3g} times its noise (from {low:.3g} to {high:.3g})"
@@ -216,7 +246,7 @@ class InfluenceTest(Mapping[str, ActionInfluence]):
         tolerance: Effects that are proportional up to this fraction count as proportional.
         graph: The graph whose edges were tested.
         notes: What restricts the conclusions, in sentences.
-        leakage: Size of effects without an edge, relative to those on children.
+        leakage: Effects of actions on latents without an edge.
     """
 
     actions: Mapping[str, ActionInfluence]
@@ -225,7 +255,7 @@ class InfluenceTest(Mapping[str, ActionInfluence]):
     tolerance: float
     graph: CausalGraph
     notes: tuple[str, ...] = ()
-    leakage: float = 0.0
+    leakage: Leakage = field(default_factory=Leakage)
 
     def __getitem__(self, name: str) -> ActionInfluence:
         return self.actions[name]
@@ -254,18 +284,24 @@ class InfluenceTest(Mapping[str, ActionInfluence]):
         """Joint influence of all tested actions, with the number of directions that the data show each to move.
 
         Where influence fails for single actions, all actions together may still determine the latents. The numbers are
-        lower bounds at level / number of actions, so that all of them hold together at the level (Bonferroni's
-        correction). Joint influence holds if it does for all larger numbers as well; if it fails, these directions
-        don't suffice. Within them, effects are taken to be generic.
+        bounds at level / number of actions, so that all of them hold together at the level (Bonferroni's correction).
+        Joint influence holds if it does for the lower bounds and all larger numbers, and fails if it does for the upper
+        bounds. Within the directions, effects are taken to be generic. If the data contradict the graph, it is
+        undecided.
         """
-        ranks = {
-            name: action.n_moved(self.level / max(len(self), 1)) for name, action in self.actions.items()
-        }
+        level = self.level / max(len(self), 1)
+        least = {name: action.n_moved(level) for name, action in self.actions.items()}
+        most = {name: action.most_moved(level) for name, action in self.actions.items()}
         strengths = [
-            self.actions[name].tests[0].strengths[rank - 1] for name, rank in ranks.items() if rank > 0
+            self.actions[name].tests[0].strengths[rank - 1] for name, rank in least.items() if rank > 0
         ]
-        answer = shown_joint_influence(self.graph, ranks, _JOINT_SECONDS)
-        return JointTest(ranks, answer, float(min(strengths, default=0.0)))
+        contradictions = self.leakage.contradictions if self.tolerance else ()
+        answer = (
+            undecided(self.graph, f"the data contradict the graph: {contradictions[0]}")
+            if contradictions
+            else shown_joint_influence(self.graph, least, most, _JOINT_SECONDS)
+        )
+        return JointTest(least, most, answer, float(min(strengths, default=0.0)))
 
     @property
     def summary(self) -> str:
@@ -282,7 +318,7 @@ class InfluenceTest(Mapping[str, ActionInfluence]):
             "rows": self.n_rows,
             "level": self.level,
             "tolerance": self.tolerance,
-            "leakage": self.leakage,
+            "leakage": self.leakage.to_dict(),
             "p_value": self.p_value,
             "actions": {name: action.to_dict() for name, action in self.actions.items()},
             "joint": self.joint.to_dict(),

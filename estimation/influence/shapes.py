@@ -74,12 +74,14 @@ def shape_test(
         partial_out(features[first], covariates[first])[0],
         _pseudo_outcomes(design, responses, second, first, covariates)[0],
     )
-    outcomes, n_parameters = _pseudo_outcomes(design, responses, first, second, covariates)
+    outcomes, n_parameters, scale = _pseudo_outcomes(design, responses, first, second, covariates)
     chosen = outcomes[:, np.arange(len(choice)), choice]
     floor = _MIN_SHAPE_EFFECT / tolerance if tolerance else 0.0
     floors = np.where(choice > 0, floor, 0.0) * chosen.std(0)
     columns, _ = partial_out(features[second], covariates[second])
-    test = rank_test(columns, chosen, n_parameters, floors=floors)
+    # as in the test of means, effects on means are relative to the latents before anything was partialled out
+    units = np.where(choice > 0, chosen.std(0), responses.std(0) / scale)
+    test = rank_test(columns, chosen, n_parameters, units, floors)
     return ShapeTest(tuple(STATISTICS[index] for index in choice), test)
 
 
@@ -89,8 +91,10 @@ def _pseudo_outcomes(
     fitted: NDArray[np.intp],
     rows: NDArray[np.intp],
     covariates: Array,
-) -> tuple[Array, int]:
-    """Return pseudo-outcomes with the covariates partialled out, shape (rows, k, S), and the number of parameters.
+) -> tuple[Array, int, Array]:
+    """Return pseudo-outcomes with the covariates partialled out, the number of parameters, and the residuals' scale.
+
+    The outcomes have the shape (rows, k, S), and the scale (k,); outcomes of the mean are divided by it.
 
     Args:
         design: Functions of all causes, shape (N, q), on which mean and log-variance are regressed.
@@ -118,7 +122,7 @@ def _pseudo_outcomes(
         unit**4 - 6 * unit**2,
     ]
     parts = [partial_out(outcome, covariates[rows]) for outcome in outcomes]
-    return np.stack([part for part, _ in parts], axis=2), parts[0][1]
+    return np.stack([part for part, _ in parts], axis=2), parts[0][1], scale
 
 
 def _fitted_variances(design: Array, inverse: Array, residuals: Array, fitted: NDArray[np.intp]) -> Array:

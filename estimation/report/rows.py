@@ -126,7 +126,7 @@ def influence_rows(test: InfluenceTest) -> list[tuple[str, ...]]:
             action.verdict,
             f"{action.p_value:.2g}",
             "{:.3g} ({:.3g} to {:.3g})".format(action.margin, *action.interval) if action.tests else "",
-            action.limit or action.least_moved,
+            action.limit or (action.reason if action.contradictions else action.least_moved),
         )
         for action in test.values()
     ]
@@ -138,7 +138,7 @@ def influence_facts(test: InfluenceTest) -> Facts:
         ("held-out rows", f"{test.n_rows:,}"),
         ("level", f"{test.level:g}"),
         ("tolerance", f"{test.tolerance:g}"),
-        ("effects without an edge", f"{test.leakage:.2g} of those on children"),
+        ("effects without an edge", f"up to {test.leakage.size:.2g} of those on children"),
         ("p-value that influence fails for some action", f"{test.p_value:.2g}"),
         ("joint influence", f"{test.joint.status}: {test.joint.answer.reason}"),
     ]

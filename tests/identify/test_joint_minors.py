@@ -135,7 +135,7 @@ def test_a_screen_without_joint_influence_has_no_certificate(seed: int) -> None:
 def test_effects_of_any_rank_are_certified_by_minors_and_examined_sets(matrix: np.ndarray, seed: int) -> None:
     n, m = matrix.shape
     children = tuple(int(sum(1 << int(i) for i in np.flatnonzero(column))) for column in matrix.T)
-    drawn = [int(rank) for rank in np.random.default_rng(seed).integers(1, 4, m)]
+    drawn = np.random.default_rng(seed).integers(1, 4, size=(m,)).tolist()
     ranks = tuple(min(rank, mask.bit_count()) for rank, mask in zip(drawn, children, strict=True))
     effects = GenericEffects(n, children, ranks)
     competition = Competition(effects.weights())

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from estimation.influence.features import Causes
 from estimation.influence.latents import influence_of_action
-from estimation.influence.leakage import leakage
+from estimation.influence.leakage import MAX_LEAKAGE, EffectWithoutEdge, Leakage, leakage
+from estimation.influence.result import ActionInfluence
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
 
@@ -31,7 +32,9 @@ def sampled(seed: int, noise: float = 0.3) -> tuple[Array, Array]:
 @pytest.mark.parametrize("seed", range(4))
 def test_the_right_latents_have_hardly_any(seed: int) -> None:
     latents, actions = sampled(seed)
-    assert leakage(latents, Causes(actions), DIAGONAL) < 0.05
+    found = leakage(latents, Causes(actions), DIAGONAL)
+    assert found.size < 0.05
+    assert not found.contradictions
 
 
 @settings(max_examples=10, deadline=None)
@@ -39,33 +42,45 @@ def test_the_right_latents_have_hardly_any(seed: int) -> None:
 def test_it_is_the_size_of_a_mixing(share: float) -> None:
     latents, actions = sampled(5, noise=0.0)
     mixed = latents @ (np.eye(3) + share * (1 - np.eye(3)))
-    assert leakage(mixed, Causes(actions), DIAGONAL) == pytest.approx(share, rel=0.05)
+    found = leakage(mixed, Causes(actions), DIAGONAL)
+    # the mixed latents are no longer of variance 1, and actions are compared with their own latent
+    assert found.size == pytest.approx(share, rel=0.1)
+    # six edges are missing
+    assert (
+        len(found.contradictions) == (6 if share > 1.1 * MAX_LEAKAGE else 0)
+        or abs(share / MAX_LEAKAGE - 1) < 0.1
+    )
 
 
 def test_units_of_latents_do_not_matter() -> None:
     latents, actions = sampled(6)
     mixed = latents @ (np.eye(3) + 0.4 * (1 - np.eye(3)))
-    values = [leakage(scale * mixed, Causes(actions), DIAGONAL) for scale in (1.0, [1e-3, 1.0, 50.0])]
+    values = [leakage(scale * mixed, Causes(actions), DIAGONAL).size for scale in (1.0, [1e-3, 1.0, 50.0])]
     assert values[0] == pytest.approx(values[1])
 
 
 def test_an_action_without_children_counts_as_much_as_the_others() -> None:
     latents, actions = sampled(7)
     graph = CausalGraph(Ga=np.diag([1, 1, 0]))
-    # a third of the missing edges of the third action is there, as strong as those of the others
-    assert leakage(latents, Causes(actions), graph) > 0.3
+    # the missing edge of the third action is as strong as those of the others
+    found = leakage(latents, Causes(actions), graph)
+    (effect,) = found.contradictions
+    assert (effect.action, effect.latent) == (graph.actions[2], graph.latents[2])
+    assert effect.size == found.size == pytest.approx(1, rel=0.1)
+    name = f"{effect.action} has an effect on {effect.latent} without an edge"
+    assert str(effect) == f"{name}, {effect.size:.2g} of its largest effect"
 
 
 @pytest.mark.parametrize("edges", [np.ones((3, 3)), np.zeros((3, 3))])
 def test_without_missing_edges_or_edges_there_is_none(edges: Array) -> None:
     latents, actions = sampled(8)
-    assert leakage(latents, Causes(actions), CausalGraph(Ga=edges)) == 0
+    assert leakage(latents, Causes(actions), CausalGraph(Ga=edges)) == Leakage()
 
 
 def test_a_constant_latent_has_none() -> None:
     latents, actions = sampled(9)
     latents[:, 2] = 1.0
-    assert leakage(latents, Causes(actions), CausalGraph(Ga=np.diag([1, 1, 0]))) < 0.05
+    assert leakage(latents, Causes(actions), CausalGraph(Ga=np.diag([1, 1, 0]))).size < 0.05
 
 
 def test_effects_count_as_independent_only_beyond_it() -> None:
@@ -77,7 +92,7 @@ def test_effects_count_as_independent_only_beyond_it() -> None:
 
     def verdict(tolerance: float, without_edge: float) -> tuple[str, int]:
         result = influence_of_action(
-            latents, causes, graph, 0, tolerance=tolerance, effects="mean", leakage=without_edge
+            latents, causes, graph, 0, tolerance=tolerance, effects="mean", leakage=Leakage(without_edge)
         )
         return result.verdict, result.n_moved(0.05)
 
@@ -91,5 +106,49 @@ def test_effects_count_as_independent_only_beyond_it() -> None:
 
 def test_with_one_child_it_does_not_matter() -> None:
     latents, actions = sampled(11)
-    result = influence_of_action(latents, Causes(actions), DIAGONAL, 0, tolerance=0.05, leakage=2.0)
+    result = influence_of_action(latents, Causes(actions), DIAGONAL, 0, tolerance=0.05, leakage=Leakage(2.0))
     assert result.verdict == "holds"
+
+
+def test_a_contradiction_leaves_actions_with_several_children_undecided() -> None:
+    rng = np.random.default_rng(training_seed(12))
+    actions = rng.uniform(-2, 2, (ROWS, 2))
+    waves = np.column_stack([np.sin(actions), np.cos(2 * actions[:, 0])])
+    latents = waves + 0.1 * rng.normal(size=waves.shape)
+    graph, causes = CausalGraph(Ga=[[1, 0], [0, 1], [1, 0]]), Causes(actions)
+    doubt = Leakage(0.9, (EffectWithoutEdge("a1", "z0", 0.9),))
+
+    def result(action: int, tolerance: float, found: Leakage) -> ActionInfluence:
+        return influence_of_action(latents, causes, graph, action, tolerance=tolerance, leakage=found)
+
+    assert result(0, 0.05, Leakage()).verdict == "holds"
+    doubtful = result(0, 0.05, doubt)
+    assert (doubtful.verdict, doubtful.p_value, doubtful.p_value_against) == ("undecided", 1.0, 1.0)
+    assert doubtful.reason == f"the data contradict the graph: {doubt.contradictions[0]}"
+    # an explicit test for exact proportionality stays one
+    assert result(0, 0.0, doubt).verdict == "holds"
+    # an action with one child is concerned by its own effects only
+    assert result(1, 0.05, doubt).verdict == "undecided"
+    elsewhere = Leakage(0.9, (EffectWithoutEdge("a0", "z1", 0.9),))
+    assert result(1, 0.05, elsewhere).verdict == "holds"
+    no_child = CausalGraph(Ga=[[1, 0], [0, 0], [1, 0]])
+    missing = influence_of_action(latents, causes, no_child, 1, tolerance=0.05, leakage=doubt)
+    assert missing.verdict == "undecided"
+
+
+def test_noise_in_many_missing_edges_is_no_contradiction() -> None:
+    rng = np.random.default_rng(training_seed(13))
+    n = 12
+    actions = np.eye(n + 1)[rng.integers(n + 1, size=2_000)][:, 1:]
+    latents = 0.6 * actions + rng.normal(size=(2_000, n))
+    found = leakage(latents, Causes(actions), CausalGraph(Ga=np.eye(n)))
+    assert not found.contradictions
+
+
+@pytest.mark.parametrize("strength", [0.3, 0.8])
+def test_actions_that_depend_on_each_other_are_told_apart(strength: float) -> None:
+    rng = np.random.default_rng(training_seed(14))
+    first = rng.uniform(-2, 2, ROWS)
+    actions = np.column_stack([first, strength * first + rng.uniform(-1, 1, ROWS)])
+    latents = np.sin(actions) + 0.2 * rng.normal(size=(ROWS, 2))
+    assert leakage(latents, Causes(actions), CausalGraph(Ga=np.eye(2))).size < 0.05

@@ -100,21 +100,45 @@ def test_the_result_as_json(result: InfluenceTest) -> None:
     record = json.loads(json.dumps(result.to_dict()))
     assert record["rows"] == 3000
     assert record["actions"]["both"]["verdict"] == "holds"
-    assert record["joint"]["ranks"] == {"both": 2, "own": 1, "dose": 1}
+    assert record["joint"]["ranks"] == record["joint"]["most"] == {"both": 2, "own": 1, "dose": 1}
     low, high = record["actions"]["both"]["interval"]
     assert low < record["actions"]["both"]["margin"] < high
     assert repr(result) == f"InfluenceTest(3 actions, 3000 rows, p = {result.p_value:.2g})"
 
 
-def test_a_note_says_that_effects_lack_an_edge(model: TrainedModel) -> None:
+def test_effects_without_an_edge_contradict_the_graph(model: TrainedModel) -> None:
     wrong = CausalGraph(Ga=[[1, 0, 0], [1, 0, 1]], latents=GRAPH.latents, actions=GRAPH.actions)
     result = influence.test_influence(model, dataset(1), graph=wrong)
-    assert result.leakage > 0.3
-    assert result.to_dict()["leakage"] == result.leakage
+    assert result.leakage.size > 0.3
+    record = json.loads(json.dumps(result.to_dict()))["leakage"]
+    assert record["size"] == result.leakage.size
+    missing = {(effect["action"], effect["latent"]) for effect in record["contradictions"]}
+    assert missing == {("own", "z0"), ("dose", "z0")}
     (note,) = result.notes
-    assert note.startswith("actions have effects on latents without an edge, of about ")
+    assert note.startswith(
+        "the data contradict the graph, so that influence is undecided: latents are mixed, or "
+    )
+    first, second = result.leakage.contradictions
+    assert note.endswith(f"and others wrong; {first}; {second}")
+    # both has one child, which it moves
+    assert [result[name].verdict for name in GRAPH.actions] == ["holds", "undecided", "undecided"]
+    assert result.joint.status == "undecided"
+    assert result.joint.answer.reason == f"the data contradict the graph: {result.leakage.contradictions[0]}"
+    # an explicit test for exact proportionality doesn't look at them
+    exact = influence.test_influence(model, dataset(1), graph=wrong, tolerance=0)
+    assert not exact.notes
+    assert exact["dose"].verdict == "holds"
+
+
+def test_a_note_says_how_large_small_effects_without_an_edge_are(model: TrainedModel) -> None:
+    data = dataset(1)
+    assert data.actions is not None
+    observations = data.observations.copy()
+    observations[..., 1] += 0.15 * np.cos(data.actions[..., 1]).reshape(observations.shape[:-1])
+    distorted = Dataset.from_arrays(observations[:, 0], actions=data.actions, action_names=GRAPH.actions)
+    (note,) = influence.test_influence(model, distorted, graph=GRAPH).notes
+    assert note.startswith("actions have effects on latents without an edge, of up to ")
     assert note.endswith("influence holds only beyond that")
-    assert not influence.test_influence(model, dataset(1), graph=wrong, tolerance=0).notes
 
 
 def test_some_actions_and_some_rows(model: TrainedModel) -> None:
