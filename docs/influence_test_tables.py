@@ -48,7 +48,8 @@ def fill_page(page: str) -> str:
 
     Args:
         page: Markdown with the markers ``<!-- alarms -->``, ``<!-- power -->``, ``<!-- models-summary -->``,
-            ``<!-- models-alarms -->``, ``<!-- models -->``, ``<!-- curve -->``, ``<!-- joint-alarms -->`` and ``<!-- joint-power -->``.
+            ``<!-- models-alarms -->``, ``<!-- models -->``, ``<!-- curve -->``, ``<!-- joint-alarms -->`` and
+            ``<!-- joint-power -->``.
 
     Returns:
         The page with the tables.

@@ -9,14 +9,22 @@ module        contents
 ``shapes``    effects beyond the mean: on variances and shapes
 ``joint``     joint influence, from the number of directions that each action is shown to move
 ``result``    `ActionInfluence` and `InfluenceTest`
-``leakage``   effects on latents without an edge, beyond which effects count as independent
+``leakage``   effects on latents without an edge: what distorts latents, and what contradicts the graph
 ``latents``   the test of one action, for latents that are given
 ``held_out``  `test_influence`: the test of a trained model, with held-out data
 ============  ==================================================================================
 """
 
 from estimation.influence.held_out import test_influence
+from estimation.influence.leakage import EffectWithoutEdge, Leakage
 from estimation.influence.learned import learned_influence
 from estimation.influence.result import ActionInfluence, InfluenceTest
 
-__all__ = ["ActionInfluence", "InfluenceTest", "learned_influence", "test_influence"]
+__all__ = [
+    "ActionInfluence",
+    "EffectWithoutEdge",
+    "InfluenceTest",
+    "Leakage",
+    "learned_influence",
+    "test_influence",
+]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import BSpline
+from scipy.stats import rankdata
 
 from identify.graph import CausalGraph
 
@@ -59,7 +60,10 @@ def other_causes(
 
 
 def transform(values: Array) -> Array:
-    """Return functions of one cause that span its possible effects: indicators of its values, or a cubic spline.
+    """Return functions of one cause that span its possible effects: indicators of its values, or a spline of its ranks.
+
+    Splines of the ranks have few large values, however the values are distributed; large ones would make robust
+    estimates of the noise of an effect too small.
 
     Args:
         values: Shape (N,).
@@ -70,11 +74,13 @@ def transform(values: Array) -> Array:
     levels = np.unique(values)
     if len(levels) <= _MAX_VALUES:
         return np.asarray(values[:, None] == levels[1:], dtype=float)
-    interior = np.unique(np.quantile(values, np.linspace(0, 1, _N_SPLINES - _DEGREE + 2))[1:-1])
-    interior = interior[(interior > levels[0]) & (interior < levels[-1])]
-    knots = np.concatenate([[levels[0]] * (_DEGREE + 1), interior, [levels[-1]] * (_DEGREE + 1)])
+    ranks = rankdata(values) / len(values)
+    low, high = ranks.min(), ranks.max()
+    interior = np.unique(np.quantile(ranks, np.linspace(0, 1, _N_SPLINES - _DEGREE + 2))[1:-1])
+    interior = interior[(interior > low) & (interior < high)]
+    knots = np.concatenate([[low] * (_DEGREE + 1), interior, [high] * (_DEGREE + 1)])
     # the splines sum to 1
-    return np.asarray(BSpline.design_matrix(values, knots, _DEGREE).toarray()[:, 1:])
+    return np.asarray(BSpline.design_matrix(ranks, knots, _DEGREE).toarray()[:, 1:])
 
 
 def interactions(causes: Causes, action: int, modifiers: NDArray[np.intp]) -> Array:
@@ -96,10 +102,10 @@ def covariates(causes: Causes, action: int, modifiers: NDArray[np.intp]) -> Arra
     Args:
         causes: All causes.
         action: Column of the action.
-        modifiers: Columns of the other causes of its children; other causes enter linearly.
+        modifiers: Columns of the other causes of its children; other causes enter linearly only.
     """
     columns = causes.columns
-    rest = np.setdiff1d(np.arange(columns.shape[1]), [action, *modifiers])
+    rest = np.setdiff1d(np.arange(columns.shape[1]), [action])
     parts = [columns[:, rest], *(transform(columns[:, column]) for column in modifiers)]
     linear = _standardised(columns[:, modifiers[:_MAX_PRODUCTS]])
     first, second = np.triu_indices(linear.shape[1], 1)

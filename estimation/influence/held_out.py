@@ -119,17 +119,17 @@ test_influence.__test__ = False  # type: ignore[attr-defined]
 
 
 def _leakage_notes(without_edge: Leakage, tolerance: float) -> list[str]:
-    if not without_edge.size > tolerance > 0:
-        return []
-    if without_edge.contradictions:
+    if tolerance and without_edge.contradictions:
         shown = "; ".join(str(effect) for effect in without_edge.contradictions[:3])
         return [
-            f"the data contradict the graph, so that influence is undecided: latents are mixed, or edges are missing "
-            f"and others wrong; {shown}"
+            f"the data contradict the graph: latents are mixed, or edges are missing and others wrong; influence on "
+            f"several children and joint influence are undecided; {shown}"
         ]
+    if not without_edge.size > tolerance > 0:
+        return []
     return [
-        f"actions have effects on latents without an edge, of up to {without_edge.size:.2g} of their largest effects: "
-        f"the latents are distorted or mixed, or edges are missing; influence holds only beyond that"
+        f"actions have effects on latents without an edge, of up to {without_edge.size:.2g} of those on children: the "
+        f"latents are distorted or mixed, or edges are missing; influence holds only beyond that"
     ]
 
 

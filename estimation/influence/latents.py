@@ -110,7 +110,7 @@ def influence_of_action(
     limit = _limit(causes, action, tests[0], len(children))
     shape = None
     # where products of causes count, the errors of the fitted mean would look like effects on the variance
-    if effects == "any" and not limit and not interacts:
+    if effects == "any" and not limit and not interacts and means.any(0).all():
         rng = np.random.default_rng(seed)
         shape = shape_test(feature_sets[0], responses, others, tolerance, rng)
     return ActionInfluence(graph.actions[action], names, level, tolerance, tests, shape, limit, leakage)

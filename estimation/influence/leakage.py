@@ -39,7 +39,8 @@ class EffectWithoutEdge:
     Attributes:
         action: Name of the action.
         latent: Name of the latent.
-        size: Size of the effect, relative to the largest effect of the same action on a child.
+        size: Size of the effect, relative to the largest effect of the same action on a child; of an action that moves
+            no child, relative to the median of the others' largest effects.
     """
 
     action: str
@@ -47,7 +48,7 @@ class EffectWithoutEdge:
     size: float
 
     def __str__(self) -> str:
-        return f"{self.action} has an effect on {self.latent} without an edge, {self.size:.2g} of its largest effect"
+        return f"{self.action} has an effect on {self.latent} without an edge, {self.size:.2g} of those on children"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Leakage:
     """Effects of actions on latents without an edge.
 
     Attributes:
-        size: The largest of them, relative to the largest effect of the same action on a child.
+        size: The largest of them, as `EffectWithoutEdge.size`.
         contradictions: Those that are certainly larger than `MAX_LEAKAGE`, largest first.
     """
 
@@ -94,17 +95,17 @@ def leakage(latents: Array, causes: Causes, graph: CausalGraph) -> Leakage:
     latents, causes = latents[rows], causes.take(rows)
     deviations = latents.std(0)
     moving = deviations > 0
-    units = np.where(moving, deviations, 1.0)
+    latents = latents / np.where(moving, deviations, 1.0)
     edges = graph.Ga.toarray()
     n_missing = int((~edges[moving]).sum())
-    on_children = _on_children(latents / units, causes, graph)
+    on_children = _on_children(latents, causes, graph)
     if not n_missing or not on_children.any():
         return Leakage()
     on_children[on_children == 0] = np.median(on_children[on_children > 0])
     largest, contradictions = 0.0, []
     for latent in np.flatnonzero(moving).tolist():
-        response = latents[:, [latent]] / units[latent]
-        for action, test in _without_edge(response, causes, graph, latent):
+        for action in _candidates(latents, causes, graph, latent, _LEVEL / n_missing):
+            test = _effect(latents, causes, graph, latent, action)
             size = _size(test, _LEVEL / n_missing) / on_children[action]
             largest = max(largest, size)
             limit = MAX_LEAKAGE * on_children[action] * abs(test.direction[0])
@@ -120,36 +121,38 @@ def _on_children(latents: Array, causes: Causes, graph: CausalGraph) -> Array:
     edges = graph.Ga.toarray()
     result = np.zeros(edges.shape[1])
     for latent, action in np.argwhere(edges).tolist():
-        others = covariates(causes, action, other_causes(graph, np.array([latent]), action, causes))
-        values = np.column_stack([latents[:, latent], transform(causes.actions[:, action])])
-        values, n_parameters = partial_out(values, others)
-        test = rank_test(values[:, 1:], values[:, :1], n_parameters)
+        test = _effect(latents, causes, graph, latent, action)
         result[action] = max(result[action], _size(test, _LEVEL / edges.sum()))
     return result
 
 
-def _without_edge(
-    response: Array, causes: Causes, graph: CausalGraph, latent: int
-) -> list[tuple[int, RankTest]]:
-    """Return the tests of all actions without an edge to a latent, with its causes partialled out."""
+def _effect(latents: Array, causes: Causes, graph: CausalGraph, latent: int, action: int) -> RankTest:
+    """Return the test of the effect of an action on a latent, with all other causes partialled out."""
+    others = covariates(causes, action, other_causes(graph, np.array([latent]), action, causes))
+    values = np.column_stack([latents[:, latent], transform(causes.actions[:, action])])
+    values, n_parameters = partial_out(values, others)
+    return rank_test(values[:, 1:], values[:, :1], n_parameters)
+
+
+def _candidates(latents: Array, causes: Causes, graph: CausalGraph, latent: int, level: float) -> list[int]:
+    """Return the actions without an edge to a latent that seem to have an effect on it.
+
+    Only causes of the latent are partialled out here, which is the same for all actions and fast. Actions that depend
+    on others may seem to have effects of these.
+    """
     actions = np.flatnonzero(~graph.Ga.toarray()[latent]).tolist()
     if not actions:
         return []
     features = [transform(causes.actions[:, action]) for action in actions]
-    own = other_causes(graph, np.array([latent]), -1, causes)
-    # all actions at once: the causes of the latent are the same for them
-    values, n_parameters = partial_out(np.concatenate([response, *features], axis=1), _functions(causes, own))
+    own = causes.columns[:, other_causes(graph, np.array([latent]), -1, causes)]
+    others = covariates(Causes(own), -1, np.arange(own.shape[1]))
+    values, n_parameters = partial_out(np.concatenate([latents[:, [latent]], *features], axis=1), others)
     ends = np.cumsum([1, *(columns.shape[1] for columns in features)])
     return [
-        (action, rank_test(values[:, start:end], values[:, :1], n_parameters))
+        action
         for action, start, end in zip(actions, ends[:-1], ends[1:], strict=True)
+        if rank_test(values[:, start:end], values[:, :1], n_parameters).p_value <= level
     ]
-
-
-def _functions(causes: Causes, own: NDArray[np.intp]) -> Array:
-    """Return functions of some causes alone."""
-    columns = causes.columns[:, own]
-    return covariates(Causes(columns), -1, np.arange(len(own)))
 
 
 def _size(test: RankTest, level: float) -> float:

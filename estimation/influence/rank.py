@@ -30,6 +30,8 @@ Array = NDArray[np.float64]
 # features whose variance is below this share of the largest are functions of the others
 _MIN_VARIANCE = 1e-9
 _MAX_LEVERAGE = 0.9
+# relative to much smaller effects, noise would decide whether effects are proportional
+_MIN_SIZE = 0.1
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class RankTest:
         scale: The margin relative to which effects are proportional or not: the effect on the direction if that on
             every latent were as large as the largest one, in standard deviations of the latents. A faint effect may be
             the distorted image of a large one on another latent, so it isn't relative to itself.
+        own_scale: The same with the effect on every latent itself, or a tenth of the largest one if it is smaller. It
+            is at most ``scale``: what is small relative to it may be called proportional.
         lower_ranks: The tests that no more than 0, 1, ..., k - 2 directions are moved.
     """
 
@@ -71,6 +75,7 @@ class RankTest:
     direction: Array
     strengths: Array
     scale: float
+    own_scale: float
     lower_ranks: tuple[LowerRank, ...] = ()
 
     @property
@@ -190,19 +195,24 @@ def rank_test(
         False
     """
     white = _whiten(features)
-    k, p, n_rows = responses.shape[1], white.shape[1], len(responses)
-    n_rows = max(n_rows - n_parameters - p, 1)
+    k, p = responses.shape[1], white.shape[1]
+    n_rows = max(len(responses) - n_parameters - p, 1)
+    if not responses.any(0).all():
+        return _constant(responses, p - k + 1, n_rows)
     effects = white.T @ responses / len(responses)
     residuals = responses - white @ effects
     root = _inverse_root(residuals.T @ residuals / n_rows)
-    sizes = np.maximum(_largest_effect(effects, responses.std(0) if units is None else units), floors)
+    units = responses.std(0) if units is None else units
+    own_sizes, sizes = (
+        np.maximum(_effect_sizes(effects, units, min_size), floors) for min_size in (_MIN_SIZE, 1.0)
+    )
     effects, residuals = effects @ root, residuals @ root
     _, singular_values, axes = np.linalg.svd(effects, full_matrices=True)
     strengths = np.zeros(k)
     strengths[: len(singular_values)] = singular_values
-    # residuals are smaller than the noise where the features have leverage (HC2 of MacKinnon and White 1985)
+    # residuals are smaller than the noise where the features have leverage (HC3 of MacKinnon and White 1985)
     leverage = np.minimum((white**2).sum(1) / len(white), _MAX_LEVERAGE)
-    noise = _noise_moments(white, residuals / np.sqrt(1 - leverage)[:, None], len(white) - n_parameters)
+    noise = _noise_moments(white, residuals / (1 - leverage)[:, None], len(white) - n_parameters)
     lengths = np.linalg.norm(root @ axes.T * sizes[:, None], axis=0)
     lower_ranks = tuple(
         LowerRank(
@@ -212,8 +222,15 @@ def rank_test(
     )
     statistic, weights = _minimum(effects, noise, axes[::-1], n_rows) if p >= k else (0.0, axes[-1])
     weights = root @ (weights / np.linalg.norm(weights))
-    scale = float(np.linalg.norm(weights * sizes))
-    return RankTest(statistic, p - k + 1, n_rows, weights, strengths, scale, lower_ranks)
+    scale, own_scale = (float(np.linalg.norm(weights * each)) for each in (sizes, own_sizes))
+    return RankTest(statistic, p - k + 1, n_rows, weights, strengths, scale, own_scale, lower_ranks)
+
+
+def _constant(responses: Array, degrees: int, n_rows: int) -> RankTest:
+    """Return the test of responses one of which does not vary, so that nothing moves it."""
+    direction = np.zeros(responses.shape[1])
+    direction[int(np.argmin(responses.any(0)))] = 1.0
+    return RankTest(0.0, degrees, n_rows, direction, np.zeros(len(direction)), 1.0, 1.0)
 
 
 def smallest_root(features: Array, responses: Array) -> float:
@@ -246,10 +263,11 @@ def _inverse_root(covariance: Array) -> Array:
     return np.asarray(vectors / np.sqrt(np.maximum(eigenvalues, np.finfo(float).tiny)))
 
 
-def _largest_effect(effects: Array, units: Array) -> Array:
-    """Return for each response the largest of the effects, which are compared in units, in its own unit."""
+def _effect_sizes(effects: Array, units: Array, min_size: float) -> Array:
+    """Return the root mean square of the effect on each response, at least a share of the largest one."""
     units = np.where(units > 0, units, 1)
-    return np.asarray((np.linalg.norm(effects, axis=0) / units).max() * units)
+    sizes = np.linalg.norm(effects, axis=0) / units
+    return np.asarray(np.maximum(sizes, min_size * sizes.max()) * units)
 
 
 def _noise_moments(white: Array, residuals: Array, n_rows: int) -> Array:

@@ -91,7 +91,7 @@ class ActionInfluence:
             return 1.0
         # both the effects on means and those on shapes must be small
         tests = [self.tests[0], *([] if self.shape is None else [self.shape.test])]
-        return max(1 - test.p_value_beyond(self.tolerance * test.scale) for test in tests)
+        return max(1 - test.p_value_beyond(self.tolerance * test.own_scale) for test in tests)
 
     @property
     def verdict(self) -> Verdict:

@@ -112,6 +112,9 @@ def test_tampered_certificates_of_screens_are_refused() -> None:
         replace(first, borders=((first.borders[0][0], on_latent), *first.borders[1:])),
         replace(first, rows=first.rows[1:], columns=first.columns[1:]),
         others[0],
+        replace(first, columns=(999, *first.columns[1:])),
+        replace(first, columns=(-1, *first.columns[1:])),
+        replace(first, borders=((first.borders[0][0], 999), *first.borders[1:])),
     ]
     for minors in wrong:
         assert not replace(certificate, against=(minors, *others)).verify()

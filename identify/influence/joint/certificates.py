@@ -170,6 +170,9 @@ def _prove(
     repeated: Sequence[int],
 ) -> bool:
     """Return whether minors have the right rows, no more columns than available, and are nonzero."""
+    actions = [*minors.columns, *(action for _, action in minors.borders)]
+    if not all(0 <= action < len(available) for action in actions):
+        return False
     used = np.bincount(np.array(minors.columns, dtype=int), minlength=len(available))
     return (
         minors.rows == tuple(rows)

@@ -33,7 +33,7 @@ class Minors:
 
     Attributes:
         rows: The latents of its rows, n of them.
-        columns: The actions of its columns, one per row. An action of rank r may occur up to r times.
+        columns: The actions of its columns, one per row. An action with several columns may occur several times.
         borders: Pairs of a latent, whose row is repeated, and the action of the column that is added; each of them
             makes one bordered minor.
     """

@@ -49,8 +49,30 @@ def test_an_action_that_may_move_latents_leaves_it_undecided() -> None:
     assert shown_joint_influence(PAIR, both, {"both": 1}).status == "fails"
     more = shown_joint_influence(PAIR, both, {})
     assert more.status == "undecided"
-    assert more.reason == "the directions that are shown to be moved don't suffice; more data may show more"
+    assert more.reason.startswith(
+        "the directions that are shown to be moved don't suffice; more data may show more"
+    )
     assert shown_joint_influence(PAIR, {"first": 1, "second": 1, "both": 2}, {}).status == "holds"
+
+
+def test_it_fails_only_if_it_does_for_all_numbers_within_the_bounds() -> None:
+    # without the edges of an action that isn't shown to move anything, joint influence would hold
+    answer = shown_joint_influence(PAIR, {"first": 0, "second": 1}, {"both": 1})
+    assert answer.status == "undecided"
+    rng = np.random.default_rng(training_seed(2))
+    answers = []
+    while len(answers) < 12 or set(answers) != {"holds", "fails", "undecided"}:
+        graph = CausalGraph(Ga=rng.random((3, 4)) < 1 / 2)
+        n_children = graph.Ga.toarray().sum(0)
+        most = np.minimum(rng.choice([1, 2], 4), n_children)
+        least = np.minimum(rng.choice([0, 1, 2], 4), most)
+        bounds = [range(low, high + 1) for low, high in zip(least, most, strict=True)]
+        named = [dict(zip(graph.actions, each.tolist(), strict=True)) for each in (least, most)]
+        statuses = {check_joint_generic(graph, ranks, basis=False).status for ranks in product(*bounds)}
+        answer = shown_joint_influence(graph, *named)
+        assert answer.status != "fails" or statuses == {"fails"}
+        assert answer.status != "undecided" or statuses != {"fails"}
+        answers.append(answer.status)
 
 
 def test_an_action_with_one_child_does_no_harm() -> None:

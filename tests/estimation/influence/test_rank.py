@@ -122,7 +122,7 @@ def test_the_interval_of_the_margin_covers_it() -> None:
 
 
 def test_tails_are_those_of_the_chi_squared_distribution_for_many_rows() -> None:
-    test = RankTest(12.0, 4, 1_000_000, np.ones(1), np.ones(1), 1.0)
+    test = RankTest(12.0, 4, 1_000_000, np.ones(1), np.ones(1), 1.0, 1.0)
     assert test.p_value == pytest.approx(chi2.sf(12.0, 4), rel=1e-3)
     assert test.p_value_beyond(1e-3) > test.p_value
     assert test.margin == pytest.approx(np.sqrt(8e-6))

@@ -116,10 +116,10 @@ def test_effects_without_an_edge_contradict_the_graph(model: TrainedModel) -> No
     assert missing == {("own", "z0"), ("dose", "z0")}
     (note,) = result.notes
     assert note.startswith(
-        "the data contradict the graph, so that influence is undecided: latents are mixed, or "
+        "the data contradict the graph: latents are mixed, or edges are missing and others wrong; "
     )
     first, second = result.leakage.contradictions
-    assert note.endswith(f"and others wrong; {first}; {second}")
+    assert note.endswith(f"joint influence are undecided; {first}; {second}")
     assert {action.verdict for action in result.values()} == {"undecided"}
     assert result.joint.status == "undecided"
     assert result.joint.answer.reason == f"the data contradict the graph: {result.leakage.contradictions[0]}"

@@ -54,7 +54,7 @@ COMPARISON = compare(
 )
 Z = np.linspace(-1, 1, 50)[:, None]
 ROWS = [{"mcc": 0.9, "r_con": 0.9, "r": 1.0, "shd": k, "edges": k, "setting": {"k": k}} for k in (3, 5)]
-RANKS = [RankTest(5.0 + 900 * k, 3, 2000, np.ones(2), np.ones(2), 1.0) for k in range(3)]
+RANKS = [RankTest(5.0 + 900 * k, 3, 2000, np.ones(2), np.ones(2), 1.0, 1.0) for k in range(3)]
 INFLUENCE = InfluenceTest(
     {f"a{k}": ActionInfluence(f"a{k}", ("z0", "z1"), 0.05, 0.1, (test,)) for k, test in enumerate(RANKS)},
     2000,

@@ -128,6 +128,20 @@ def test_unmixing_by_variances_that_actions_change_beside_a_past() -> None:
     require_recovered(product, information[np.abs(product).argmax(0)])
 
 
+def test_unmixing_by_variances_that_actions_and_the_past_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("estimation.unmixing.past_distributional._N_STEPS", 300)
+    rng = np.random.default_rng(training_seed(15))
+    past, actions = rng.normal(size=(8_000, 3)), rng.uniform(-2, 2, (8_000, 3))
+    changes = 0.6 * effect(past, rng) + 0.6 * effect(actions, rng)
+    unmixing, product = rotated(rng.normal(size=past.shape) * np.exp(changes), past, rng, actions)
+    order = np.abs(product).argmax(0)
+    information, past_information = unmixing.information, unmixing.past_information
+    assert information is not None
+    assert past_information is not None
+    require_recovered(product, information[order])
+    require_recovered(product, past_information[np.ix_(order, order)])
+
+
 def test_actions_that_follow_the_past_get_no_share_of_what_it_changes() -> None:
     rng = np.random.default_rng(training_seed(12))
     past = rng.normal(size=(10_000, 3))
