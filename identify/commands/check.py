@@ -68,6 +68,14 @@ def check(
             help="Sufficient influence as decided before: JSON of 'mechsparse check --mechanisms FILE --json'.",
         ),
     ] = None,
+    joint: Annotated[
+        bool,
+        typer.Option(
+            "--joint",
+            help="Also decide joint influence of all actions in --mechanisms, which may hold where influence fails for "
+            "single actions.",
+        ),
+    ] = False,
     family: Annotated[
         Family, typer.Option(help="Family of the densities in --mechanisms.")
     ] = Family.nonparametric,
@@ -130,19 +138,21 @@ def check(
       mechsparse check experiments/ --using actions --strict
       mechsparse check catalog:real --report networks.html
       cat graph.dot | mechsparse check - --from dot --json
-      mechsparse check --mechanisms model.toml
+      mechsparse check --mechanisms model.toml --joint
       mechsparse check graph.json --influence report.json
       mechsparse check panel.json --effects shifts
     """
     from identify.criterion import check as check_graph
 
     _require_compatible(graphs, mechanisms, influence_report, effects)
+    if joint and mechanisms is None:
+        raise typer.BadParameter("--joint is about the densities in --mechanisms; give a file of them")
     sources, errors = read_all(graphs or (), form)
     influence = None
     if mechanisms is not None or influence_report is not None:
         _require_single_graph(sources, errors, graphs, mechanisms, influence_report)
     if mechanisms is not None:
-        source, influence = decide_influence(mechanisms, sources, family, time_limit)
+        source, influence = decide_influence(mechanisms, sources, family, time_limit, joint)
         sources = [source]
     if influence_report is not None:
         from identify.influence import read_influence
@@ -206,7 +216,7 @@ def _require_single_graph(
 
 
 def decide_influence(
-    file: Path, sources: Sequence[Source], family: Family, time_limit: float
+    file: Path, sources: Sequence[Source], family: Family, time_limit: float, joint: bool = False
 ) -> tuple[Source, InfluenceReport]:
     """Decide sufficient influence of the mechanisms in a file, with a progress bar.
 
@@ -215,6 +225,7 @@ def decide_influence(
         sources: The graph that they must imply; none for any graph.
         family: Family of the densities.
         time_limit: Seconds for all causes.
+        joint: Whether to decide joint influence of all actions as well.
 
     Returns:
         The graph, and the report.
@@ -237,7 +248,7 @@ def decide_influence(
                 _require_same_edges(source, implied, file)
             steps.append(stack.enter_context(progress("Deciding sufficient influence", implied.n_actions)))
 
-        implied, report = decide_file(file, family.value, time_limit, begin, step)
+        implied, report = decide_file(file, family.value, time_limit, begin, step, joint)
     return source or Source(str(file), implied), report
 
 

@@ -10,8 +10,9 @@ from math import inf
 
 from identify.exceptions import RequestError, UndecidedError
 from identify.influence.actions import action_influence
+from identify.influence.joint.mechanisms import check_joint_mechanisms
 from identify.influence.past import NATURAL_PARAMETERS, PAST, past_influence, sufficient_variability
-from identify.influence.report import FAMILIES, Family, Influence, InfluenceReport, Influences
+from identify.influence.report import ALL_ACTIONS, FAMILIES, Family, Influence, InfluenceReport, Influences
 from identify.mechanisms import Mechanisms, NaturalForm, natural_form
 from identify.names import quoted
 from identify.proof.deadline import TimeLimitError, check_seconds, run_within
@@ -23,6 +24,7 @@ __all__ = ["OUT_OF_TIME", "build_report", "check_influence", "iter_influences"]
 #: The reason for a cause that is undecided because the time limit passed.
 OUT_OF_TIME = "the time limit for all causes passed before this one was decided"
 _DEFAULT_SECONDS = 30.0
+_MAX_JOINT_SECONDS = 60.0
 
 
 def check_influence(
@@ -31,6 +33,7 @@ def check_influence(
     seconds: float = _DEFAULT_SECONDS,
     after_each: Callable[[], None] = lambda: None,
     time_limit: float = inf,
+    joint: bool = False,
 ) -> InfluenceReport:
     """Decide sufficient influence, cause by cause.
 
@@ -41,6 +44,7 @@ def check_influence(
         seconds: Time limit for each cause, after which it is undecided.
         after_each: Called after each action, for a progress bar.
         time_limit: Seconds for all causes together; the causes that are not decided by then are undecided.
+        joint: Whether to decide joint influence of all actions as well, as `check_joint_mechanisms` does.
 
     Raises:
         RequestError: If the family is unknown, a time limit is not a positive number, or the family is
@@ -59,7 +63,7 @@ def check_influence(
         True
     """
     influences = []
-    for influence in iter_influences(mechanisms, family, seconds, time_limit):
+    for influence in iter_influences(mechanisms, family, seconds, time_limit, joint):
         influences.append(influence)
         if len(influences) <= len(mechanisms.actions):
             after_each()
@@ -67,15 +71,20 @@ def check_influence(
 
 
 def iter_influences(
-    mechanisms: Mechanisms, family: Family, seconds: float = inf, time_limit: float = inf
+    mechanisms: Mechanisms,
+    family: Family,
+    seconds: float = inf,
+    time_limit: float = inf,
+    joint: bool = False,
 ) -> Iterator[Influence]:
-    """Yield the answers one by one: for the actions, the past if there is one, and the natural parameters if requested.
+    """Yield the answers one by one: for the actions, the past, and what is asked for beyond them.
 
     Args:
         mechanisms: The conditional densities.
         family: See `check_influence`, as for the remaining arguments.
         seconds: Time limit for each cause.
         time_limit: Seconds for all causes together.
+        joint: Whether joint influence of all actions comes last.
     """
     if family not in FAMILIES:
         raise RequestError(f"the family is {quoted(family)}; it is one of {', '.join(FAMILIES)}")
@@ -88,6 +97,8 @@ def iter_influences(
         yield clock.decide(PAST, partial(past_influence, mechanisms, forms, seconds))
     if forms is not None:
         yield clock.decide(NATURAL_PARAMETERS, partial(sufficient_variability, mechanisms, forms, seconds))
+    if joint:
+        yield clock.decide(ALL_ACTIONS, partial(_joint_influence, mechanisms, seconds))
 
 
 def build_report(family: Family, influences: Iterable[Influence], n_actions: int) -> InfluenceReport:
@@ -95,7 +106,18 @@ def build_report(family: Family, influences: Iterable[Influence], n_actions: int
     ordered = list(influences)
     others = {influence.cause: influence for influence in ordered[n_actions:]}
     actions = Influences({influence.cause: influence for influence in ordered[:n_actions]})
-    return InfluenceReport(family, actions, others.get(PAST), others.get(NATURAL_PARAMETERS))
+    return InfluenceReport(
+        family, actions, others.get(PAST), others.get(NATURAL_PARAMETERS), others.get(ALL_ACTIONS)
+    )
+
+
+def _joint_influence(mechanisms: Mechanisms, seconds: float) -> Influence:
+    answer = check_joint_mechanisms(mechanisms, min(seconds, _MAX_JOINT_SECONDS))
+    evidence = "" if answer.exact or answer.status == "undecided" else " (numerical evidence)"
+    # certificates of joint influence are of other kinds than those of single causes
+    certificate = None if answer.certificate is None else str(answer.certificate)
+    reason = f"{answer.reason}{evidence}"
+    return Influence(ALL_ACTIONS, answer.status, None, reason, certificate_text=certificate)
 
 
 @dataclass(frozen=True)

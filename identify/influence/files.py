@@ -9,7 +9,7 @@ from typing import Any, get_args
 from identify.exceptions import FormatError
 from identify.files import STANDARD, read_bytes
 from identify.influence.past import NATURAL_PARAMETERS, PAST
-from identify.influence.report import FAMILIES, Influence, InfluenceReport, Influences, Status
+from identify.influence.report import ALL_ACTIONS, FAMILIES, Influence, InfluenceReport, Influences, Status
 from identify.json_files import parse_json
 from identify.names import quoted
 
@@ -81,6 +81,7 @@ def _report(record: Mapping[str, Any]) -> InfluenceReport:
         Influences({name: _influence(entry, name, f"actions.{name}") for name, entry in actions.items()}),
         _optional(record, "past", PAST),
         _optional(record, "sufficient_variability", NATURAL_PARAMETERS),
+        _optional(record, "joint", ALL_ACTIONS),
     )
     if record.get("holds", bool(report)) is not bool(report):
         raise FormatError(

@@ -23,7 +23,7 @@ from identify.graph import CausalGraph
 from identify.influence.check import OUT_OF_TIME, build_report
 from identify.influence.messages import Message, decode_error, decode_graph, decode_influence
 from identify.influence.past import NATURAL_PARAMETERS, PAST
-from identify.influence.report import Family, Influence, InfluenceReport
+from identify.influence.report import ALL_ACTIONS, Family, Influence, InfluenceReport
 from identify.influence.worker import Request, decide
 from identify.proof.deadline import check_seconds
 
@@ -46,6 +46,7 @@ def decide_file(
     time_limit: float = 120.0,
     after_graph: Callable[[CausalGraph], None] = lambda graph: None,
     after_each: Callable[[], None] = lambda: None,
+    joint: bool = False,
 ) -> tuple[CausalGraph, InfluenceReport]:
     """Read mechanisms from a file and decide sufficient influence of every cause.
 
@@ -55,6 +56,7 @@ def decide_file(
         time_limit: Seconds for all of the work, counted from when sympy is imported.
         after_graph: Called with the graph as soon as it is known; an exception that it raises ends the work.
         after_each: Called after each action, for a progress bar.
+        joint: Whether to decide joint influence of all actions as well.
 
     Returns:
         The graph that the mechanisms imply, and the answers with their certificates as text.
@@ -64,7 +66,7 @@ def decide_file(
         IdentifyError: If the file or an argument is invalid, as in `identify.mechanisms.files.read_mechanisms` and
             `identify.influence.check_influence`.
     """
-    request = Request(os.fspath(path), family, check_seconds(time_limit))
+    request = Request(os.fspath(path), family, check_seconds(time_limit), joint)
     graph: CausalGraph | None = None
     has_past = False
     influences: list[Influence] = []
@@ -89,15 +91,15 @@ def decide_file(
             else f" within {time_limit:g} s; allow more time, or write simpler formulas"
         )
         raise UndecidedError(f"{request.path}: the graph of its formulas is undecided{detail}")
-    undecided = _causes(graph, has_past, family)[len(influences) :]
+    undecided = _causes(graph, has_past, request)[len(influences) :]
     influences += [Influence(cause, "undecided", None, reason) for cause in undecided]
     return graph, build_report(family, influences, graph.n_actions)
 
 
-def _causes(graph: CausalGraph, has_past: bool, family: Family) -> list[str]:
+def _causes(graph: CausalGraph, has_past: bool, request: Request) -> list[str]:
     """Return the causes in the order in which they are decided."""
-    others = [PAST] * has_past + [NATURAL_PARAMETERS] * (family == "exponential")
-    return [*graph.actions, *others]
+    others = [PAST] * has_past + [NATURAL_PARAMETERS] * (request.family == "exponential")
+    return [*graph.actions, *others, *([ALL_ACTIONS] * request.joint)]
 
 
 @contextmanager

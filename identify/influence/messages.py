@@ -73,7 +73,7 @@ def decode_graph(message: Message) -> tuple[CausalGraph, bool]:
 
 def encode_influence(influence: Influence) -> Message:
     """Return the message for the answer of one cause."""
-    certificate = None if influence.certificate is None else str(influence.certificate)
+    certificate = influence.to_dict()["certificate"]
     return {
         "kind": "answer",
         "cause": influence.cause,

@@ -12,11 +12,22 @@ from identify.proof.independence import Dependent, Independent, Undecided
 if TYPE_CHECKING:
     import sympy
 
-__all__ = ["FAMILIES", "Family", "Influence", "InfluenceReport", "Influences", "Status", "influence_from"]
+__all__ = [
+    "ALL_ACTIONS",
+    "FAMILIES",
+    "Family",
+    "Influence",
+    "InfluenceReport",
+    "Influences",
+    "Status",
+    "influence_from",
+]
 
 Status = Literal["holds", "fails", "undecided"]
 Family = Literal["nonparametric", "exponential"]
 FAMILIES: tuple[Family, ...] = ("nonparametric", "exponential")
+#: The cause to which joint influence belongs.
+ALL_ACTIONS = "all actions together"
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,7 @@ class Influence:
     """The answer for one cause.
 
     Attributes:
-        cause: Name of the action, ``"the past"``, or ``"the natural parameters"``.
+        cause: Name of the action, ``"the past"``, ``"the natural parameters"``, or ``"all actions together"``.
         status: ``"holds"``, ``"fails"`` or ``"undecided"``.
         certificate: `Independent` if it holds, `Dependent` if it fails, otherwise None; ``certificate.verify()``
             recomputes it. A cause without children needs none.
@@ -88,16 +99,19 @@ class InfluenceReport:
         past: The answer for the past; None without a past.
         sufficient_variability: For exponential families, whether the natural parameters span the whole space, which
             gives linear identifiability; otherwise None.
+        joint: Joint influence of all actions, if it was asked for. It may hold where influence fails for single
+            actions; ``bool(report)`` and `all` leave it out.
     """
 
     family: Family
     actions: Influences
     past: Influence | None
     sufficient_variability: Influence | None = None
+    joint: Influence | None = None
 
     @property
     def all(self) -> tuple[Influence, ...]:
-        """All answers: actions, the past, the natural parameters."""
+        """The answers for single causes: actions, the past, the natural parameters."""
         others = (self.past, self.sufficient_variability)
         return (*self.actions.values(), *(influence for influence in others if influence is not None))
 
@@ -105,7 +119,7 @@ class InfluenceReport:
         return all(self.all)
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.all))
+        return "\n".join(map(str, [*self.all, *([] if self.joint is None else [self.joint])]))
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
@@ -117,6 +131,7 @@ class InfluenceReport:
             "sufficient_variability": None
             if self.sufficient_variability is None
             else self.sufficient_variability.to_dict(),
+            "joint": None if self.joint is None else self.joint.to_dict(),
         }
 
 

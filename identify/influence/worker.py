@@ -35,11 +35,13 @@ class Request:
         path: The file of mechanisms.
         family: See `identify.influence.check_influence`.
         time_limit: Seconds for all of the work, counted from when sympy is imported.
+        joint: Whether to decide joint influence of all actions as well.
     """
 
     path: str
     family: Family
     time_limit: float
+    joint: bool = False
 
 
 def decide(request: Request, send: Callable[[Message], None]) -> None:
@@ -57,7 +59,8 @@ def decide(request: Request, send: Callable[[Message], None]) -> None:
     try:
         mechanisms = read_mechanisms(request.path, remaining())
         send(encode_graph(_graph(mechanisms, remaining()), bool(mechanisms.past)))
-        for influence in iter_influences(mechanisms, request.family, request.time_limit, remaining()):
+        limits = request.time_limit, remaining()
+        for influence in iter_influences(mechanisms, request.family, *limits, request.joint):
             send(encode_influence(influence))
         send({"kind": "end"})
     except IdentifyError as error:

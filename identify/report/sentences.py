@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from identify.criterion import Verdict
 from identify.guarantee import Guarantee
 from identify.report.joint import joint_summary
 from identify.wording import listed, plural
+
+if TYPE_CHECKING:
+    from identify.influence import InfluenceReport
 
 __all__ = [
     "CONDITION_COLUMNS",
@@ -37,6 +41,7 @@ _INFLUENCE = (
     "Sufficient influence: each cause moves its children in enough different ways",
     "without which a cause need not separate anything; an action with several targets needs more than one setting",
 )
+_TOGETHER = {"holds": "holds", "fails": "fails", "undecided": "is undecided"}
 _JOINT = {"holds": "holds for generic effects", "fails": "fails", "undecided": "is undecided"}
 _GENERIC = (
     "Generic effects: every action is on or off, and what the actions do satisfies no exact relation",
@@ -88,11 +93,21 @@ def condition_cells(verdict: Verdict) -> list[tuple[str, ...]]:
 
 
 def influence_sentence(verdict: Verdict) -> str:
-    """Return in a sentence what the decision on sufficient influence means; empty if there is none."""
+    """Return in a sentence or two what the decision on influence means; empty if there is none."""
     if verdict.joint is not None:
         return f"Joint influence {_JOINT[verdict.joint.status]}."
     if verdict.influence is None:
         return ""
+    joint = verdict.influence.joint
+    together = (
+        ""
+        if joint is None
+        else f" Joint influence of {joint.cause} {_TOGETHER[joint.status]}: {joint.reason}."
+    )
+    return f"{_single_causes_sentence(verdict)}{together}"
+
+
+def _single_causes_sentence(verdict: Verdict) -> str:
     if verdict.refuted:
         causes = ", ".join(
             condition.name.removeprefix("sufficient influence of ") for condition in verdict.refuted
@@ -111,7 +126,7 @@ def guarantee_sentences(verdict: Verdict) -> list[str]:
         return []
     sentences = [_what_is_guaranteed(guarantee)]
     if guarantee.causes:
-        sentences.append(_budget_sentence(guarantee))
+        sentences.append(_budget_sentence(guarantee, verdict.influence))
     if guarantee.n_lost:
         won = [
             f"{repair.cause} {plural(repair.n_entries, 'pair')}"
@@ -141,7 +156,7 @@ def _what_is_guaranteed(guarantee: Guarantee) -> str:
     return f"{text}; {plural(guarantee.n_lost, 'ordered pair')} of latents that the graph separates may stay entangled."
 
 
-def _budget_sentence(guarantee: Guarantee) -> str:
+def _budget_sentence(guarantee: Guarantee, influence: InfluenceReport | None) -> str:
     budget = guarantee.budget
     parts = []
     if budget.actions is not None:
@@ -151,7 +166,11 @@ def _budget_sentence(guarantee: Guarantee) -> str:
         )
     if budget.past is not None:
         parts.append(f"{plural(budget.past, 'edge')} in G^z")
-    return (
-        f"The budget for it: at most {' and '.join(parts)}; all other edges are free. "
-        "A budget for all edges together is not enough."
+    # joint influence is about the sparsest graph of all actions
+    suffices = influence is not None and influence.joint is not None and bool(influence.joint)
+    total = (
+        "With joint influence, a budget for all edges of actions together is enough as well."
+        if suffices
+        else "A budget for all edges together is not enough."
     )
+    return f"The budget for it: at most {' and '.join(parts)}; all other edges are free. {total}"

@@ -12,7 +12,7 @@ import sympy
 
 from estimation.commands import main
 from identify.exceptions import FormatError, IdentifyError, MechanismError, UndecidedError
-from identify.influence import check_influence, isolated
+from identify.influence import check_influence, isolated, read_influence
 from identify.influence.isolated import decide_file
 from identify.influence.messages import (
     decode_error,
@@ -53,7 +53,70 @@ def test_a_file_is_decided_in_a_separate_process(file: Path) -> None:
     assert steps == [graph, "action", "action"]
     # the same answers, with certificates as text
     assert report.to_dict() == check_influence(mechanisms, "exponential").to_dict()
+    assert report.joint is None
     assert report.actions["a0"].certificate is None
+
+
+ON_OFF = """
+latents = ["raf", "mek"]
+actions = ["a0", "a1", "a2", "a3", "a4"]
+[log_densities]
+raf = "gaussian(raf, a0 + a1 + a2)"
+mek = "gaussian(mek, 2*a0 + a3 + a4)"
+[action_values]
+a0 = [0, 1]
+a1 = [0, 1]
+a2 = [0, 1]
+a3 = [0, 1]
+a4 = [0, 1]
+"""
+
+
+def test_joint_influence_is_decided_after_the_single_causes(file: Path, tmp_path: Path) -> None:
+    file.write_text(ON_OFF, encoding="utf-8")
+    _, report = decide_file(file, joint=True)
+    assert report.to_dict() == check_influence(read_mechanisms(file), joint=True).to_dict()
+    alone = report.actions["a0"]
+    assert (alone.status, bool(report)) == ("fails", False)
+    joint = report.joint
+    assert joint is not None
+    assert (joint.cause, joint.status) == ("all actions together", "holds")
+    assert joint.certificate_text == "an exhaustive search for light directions of 2 latents"
+    assert joint not in report.all
+    assert str(report).splitlines()[-1] == str(joint)
+    saved = tmp_path / "report.json"
+    saved.write_text(json.dumps(report.to_dict()), encoding="utf-8")
+    assert read_influence(saved).to_dict() == report.to_dict()
+
+
+def test_joint_influence_that_holds_numerically_says_so(file: Path) -> None:
+    file.write_text(ON_OFF.replace("2*a0", "sqrt(2)*a0"), encoding="utf-8")
+    joint = check_influence(read_mechanisms(file), joint=True).joint
+    assert joint is not None
+    assert (joint.status, joint.certificate_text) == ("holds", None)
+    assert joint.reason.endswith("(numerical evidence)")
+
+
+def test_joint_influence_that_is_not_reached_is_undecided(file: Path) -> None:
+    file.write_text(ON_OFF, encoding="utf-8")
+    joint = check_influence(read_mechanisms(file), time_limit=1e-6, joint=True).joint
+    assert joint is not None
+    assert joint.status == "undecided"
+
+
+def test_the_command_says_what_all_actions_do_together(file: Path, capsys: Captured) -> None:
+    file.write_text(ON_OFF, encoding="utf-8")
+    assert main(["check", "--mechanisms", str(file), "--joint"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert (
+        "Sufficient influence is refuted for a0. Joint influence of all actions together holds: at " in text
+    )
+    assert "With joint influence, a budget for all edges of actions together is enough as well." in text
+    assert main(["check", "--mechanisms", str(file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["influence"]["joint"] is None
+    assert main(["check", "ActionDiag", "--joint"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--joint is about the densities in --mechanisms; give a file of them" in line
 
 
 def test_a_script_needs_no_guard_and_may_use_a_thread(file: Path, tmp_path: Path) -> None:
