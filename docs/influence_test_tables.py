@@ -125,8 +125,7 @@ def _summary(pairs: Sequence[Record], rings: Sequence[Record]) -> str:
         f"{len(short)} of them have 300 steps only, so that most of their graphs are wrong; the others have 1,000. "
         f"The table has the actions whose true effects have rank one, and that have two or more learned children, "
         f"with 5,000 held-out rows; alarms are p-values at the level or below. Of {len(single)} tests of actions with "
-        f"one learned child, {holds} said that influence holds, and {undecided} were undecided, nearly all because "
-        f"the data contradicted the graph."
+        f"one learned child, {holds} said that influence holds, and {undecided} were undecided."
     )
 
 
