@@ -28,6 +28,7 @@ _KINDS = {
     "on_off_past": "on/off actions whose effect depends on the past",
     "laplace": "Laplace noise",
     "heteroskedastic": "noise whose variance depends on another action",
+    "skewed": "lognormal doses",
 }
 _FAINT = {
     "all effects strong": "none",

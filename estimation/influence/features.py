@@ -15,13 +15,22 @@ from scipy.stats import rankdata
 
 from identify.graph import CausalGraph
 
-__all__ = ["Causes", "count_settings", "covariates", "interactions", "other_causes", "transform"]
+__all__ = [
+    "Causes",
+    "count_settings",
+    "covariates",
+    "fine_functions",
+    "interactions",
+    "other_causes",
+    "transform",
+]
 
 Array = NDArray[np.float64]
 
 # a cause with at most so many different values is discrete
 _MAX_VALUES = 8
 _N_SPLINES = 7
+_MAX_SPLINES = 40
 _DEGREE = 3
 # more products would cost more power than they add
 _MAX_PRODUCTS = 10
@@ -59,7 +68,7 @@ def other_causes(
     return np.setdiff1d(np.flatnonzero(parents.any(0)), [action])
 
 
-def transform(values: Array) -> Array:
+def transform(values: Array, n_splines: int = _N_SPLINES) -> Array:
     """Return functions of one cause that span its possible effects: indicators of its values, or a spline of its ranks.
 
     Splines of the ranks have few large values, however the values are distributed; large ones would make robust
@@ -67,6 +76,7 @@ def transform(values: Array) -> Array:
 
     Args:
         values: Shape (N,).
+        n_splines: Number of functions of a cause with many values.
 
     Returns:
         Shape (N, number of functions); no function is constant, and no combination of them is.
@@ -76,7 +86,7 @@ def transform(values: Array) -> Array:
         return np.asarray(values[:, None] == levels[1:], dtype=float)
     ranks = rankdata(values) / len(values)
     low, high = ranks.min(), ranks.max()
-    interior = np.unique(np.quantile(ranks, np.linspace(0, 1, _N_SPLINES - _DEGREE + 2))[1:-1])
+    interior = np.unique(np.quantile(ranks, np.linspace(0, 1, n_splines - _DEGREE + 2))[1:-1])
     interior = interior[(interior > low) & (interior < high)]
     knots = np.concatenate([[low] * (_DEGREE + 1), interior, [high] * (_DEGREE + 1)])
     # the splines sum to 1
@@ -111,6 +121,22 @@ def covariates(causes: Causes, action: int, modifiers: NDArray[np.intp]) -> Arra
     first, second = np.triu_indices(linear.shape[1], 1)
     parts.append(linear[:, first] * linear[:, second])
     return np.concatenate(parts, axis=1)
+
+
+def fine_functions(causes: Causes, columns: NDArray[np.intp]) -> Array:
+    """Return functions of single causes that fit effects on means ever better with more rows.
+
+    A misfit of the mean would look like an effect on the variance.
+
+    Args:
+        causes: All causes.
+        columns: Columns of the causes.
+    """
+    values = causes.columns[:, columns]
+    n_splines = int(np.clip(len(values) ** (1 / 3), _N_SPLINES, _MAX_SPLINES))
+    return np.concatenate(
+        [np.zeros((len(values), 0)), *(transform(column, n_splines) for column in values.T)], axis=1
+    )
 
 
 def count_settings(causes: Causes, action: int) -> int | None:

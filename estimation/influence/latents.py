@@ -12,6 +12,7 @@ from estimation.influence.features import (
     Causes,
     count_settings,
     covariates,
+    fine_functions,
     interactions,
     other_causes,
     transform,
@@ -112,7 +113,8 @@ def influence_of_action(
     # where products of causes count, the errors of the fitted mean would look like effects on the variance
     if effects == "any" and not limit and not interacts and means.any(0).all():
         rng = np.random.default_rng(seed)
-        shape = shape_test(feature_sets[0], responses, others, tolerance, rng)
+        fine = fine_functions(causes, np.array([action, *modifiers]))
+        shape = shape_test(feature_sets[0], responses, others, fine, tolerance, rng)
     return ActionInfluence(graph.actions[action], names, level, tolerance, tests, shape, limit, leakage)
 
 

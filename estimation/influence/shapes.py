@@ -55,7 +55,12 @@ class ShapeTest:
 
 
 def shape_test(
-    features: Array, responses: Array, covariates: Array, tolerance: float, rng: np.random.Generator
+    features: Array,
+    responses: Array,
+    covariates: Array,
+    fine: Array,
+    tolerance: float,
+    rng: np.random.Generator,
 ) -> ShapeTest:
     """Choose a statistic for each child on half of the rows, and test the rank of the effects on the other half.
 
@@ -63,18 +68,22 @@ def shape_test(
         features: Features of the action, shape (N, p).
         responses: Latents of the children, shape (N, k).
         covariates: Functions of the other causes, shape (N, q).
+        fine: Functions of all causes for the mean, shape (N, r), of `estimation.influence.features.fine_functions`.
         tolerance: Tolerance of the verdict. Above 0, effects beyond the mean below 0.25 standard deviations of the
             statistic count as none.
         rng: Generator that splits the rows.
     """
     design = _standardised(np.concatenate([features, covariates], axis=1))
+    mean_design = np.concatenate([design, _standardised(fine)[:, 1:]], axis=1)
     order = rng.permutation(len(responses))
     first, second = order[: len(order) // 2], order[len(order) // 2 :]
     choice = _choose(
         partial_out(features[first], covariates[first])[0],
-        _pseudo_outcomes(design, responses, second, first, covariates)[0],
+        _pseudo_outcomes(mean_design, design, responses, second, first, covariates)[0],
     )
-    outcomes, n_parameters, scale = _pseudo_outcomes(design, responses, first, second, covariates)
+    outcomes, n_parameters, scale = _pseudo_outcomes(
+        mean_design, design, responses, first, second, covariates
+    )
     chosen = outcomes[:, np.arange(len(choice)), choice]
     floor = _MIN_SHAPE_EFFECT / tolerance if tolerance else 0.0
     floors = np.where(choice > 0, floor, 0.0) * chosen.std(0)
@@ -86,6 +95,7 @@ def shape_test(
 
 
 def _pseudo_outcomes(
+    mean_design: Array,
     design: Array,
     responses: Array,
     fitted: NDArray[np.intp],
@@ -97,14 +107,17 @@ def _pseudo_outcomes(
     The outcomes have the shape (rows, k, S), and the scale (k,); outcomes of the mean are divided by it.
 
     Args:
-        design: Functions of all causes, shape (N, q), on which mean and log-variance are regressed.
+        mean_design: Functions of all causes, shape (N, r), on which the mean is regressed.
+        design: Functions of all causes, shape (N, q), on which the log-variance is regressed.
         responses: Latents of the children, shape (N, k).
         fitted: Rows that mean and variance are fitted to.
         rows: Rows of the outcomes.
         covariates: Functions of the other causes.
     """
-    inverse = np.asarray(np.linalg.pinv(design[fitted], rcond=1e-6), dtype=float)
-    means = design @ (inverse @ responses[fitted])
+    inverse, of_means = (
+        np.asarray(np.linalg.pinv(each[fitted], rcond=1e-6), dtype=float) for each in (design, mean_design)
+    )
+    means = mean_design @ (of_means @ responses[fitted])
     residuals = responses - means
     scale = residuals[fitted].std(0)
     scale = np.where(scale > 0, scale, 1)

@@ -132,6 +132,8 @@ class LatentProblem:
             actions[:, 0] = 0.7 * actions[:, 0] + 0.5 * actions[:, 1] + 0.2 * actions[:, 2] ** 2
         if self.kind == "on_off_past":
             actions = np.eye(4)[rng.integers(0, 4, n)][:, 1:]
+        if self.kind == "skewed":
+            actions = rng.lognormal(0, 0.5, (n, 3))
         past = rng.normal(size=(n, self.n_children)) if self.kind.endswith("past") else None
         return actions, past
 
@@ -145,5 +147,5 @@ class LatentProblem:
 
 
 #: Independent uniform actions; dependent ones; a past; on/off actions whose effect depends on the past; noise that is
-#: not normal; noise whose variance depends on another action.
-KINDS = ("independent", "correlated", "past", "on_off_past", "laplace", "heteroskedastic")
+#: not normal; noise whose variance depends on another action; lognormal doses, few of which are large.
+KINDS = ("independent", "correlated", "past", "on_off_past", "laplace", "heteroskedastic", "skewed")
