@@ -57,7 +57,7 @@ class Leakage:
 
     Attributes:
         size: The largest of them, as `EffectWithoutEdge.size`.
-        contradictions: Those that are certainly larger than `MAX_LEAKAGE`, largest first.
+        contradictions: Those that are certainly larger than 0.2, largest first.
     """
 
     size: float = 0.0
