@@ -19,6 +19,8 @@ from identify.influence.joint.certificates import (
     no_generic_direction,
 )
 from identify.influence.joint.counting import GenericEffects
+from identify.influence.joint.forests import obstruct
+from identify.influence.joint.heavier import NoLighterRival, hitting_set
 from identify.influence.joint.minors import Minors, are_nonzero, find_minors
 from identify.influence.joint.supports import Competition, compete
 
@@ -133,39 +135,134 @@ def test_a_screen_without_joint_influence_has_no_certificate(seed: int) -> None:
     assert not enough_actions(GenericEffects(6, children, (1,) * 7)).verify()
 
 
-@settings(max_examples=60, deadline=None)
-@given(SUPPORTS, st.integers(0, 2**32 - 1))
-def test_effects_of_any_rank_are_certified_by_minors_and_examined_sets(matrix: np.ndarray, seed: int) -> None:
+def any_ranks(matrix: np.ndarray, seed: int) -> GenericEffects:
     n, m = matrix.shape
     children = tuple(int(sum(1 << int(i) for i in np.flatnonzero(column))) for column in matrix.T)
     drawn = np.random.default_rng(seed).integers(1, 4, size=(m,)).tolist()
-    ranks = tuple(min(rank, mask.bit_count()) for rank, mask in zip(drawn, children, strict=True))
-    effects = GenericEffects(n, children, ranks)
+    return GenericEffects(
+        n, children, tuple(min(rank, mask.bit_count()) for rank, mask in zip(drawn, children, strict=True))
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(SUPPORTS, st.integers(0, 2**32 - 1))
+def test_effects_of_any_rank_are_certified_by_minors(matrix: np.ndarray, seed: int) -> None:
+    effects = any_ranks(matrix, seed)
     competition = Competition(effects.weights())
     compete(effects, competition)
     if competition.lighter is not None or competition.equal:
         return
     certificate = no_generic_direction(effects, competition)
     assert certificate.verify()
-    assert [minors is None for minors in certificate.against] == [
-        bool(rivals) for rivals in certificate.examined
+    assert not NoGenericDirection(effects, certificate.against[1:]).verify()
+    for i, proof in enumerate(certificate.against):
+        fewer: list[Minors | NoLighterRival] = []
+        if isinstance(proof, NoLighterRival):
+            assert list(proof.rivals) == competition.rivals[i]
+            fewer += [replace(proof, never_cancelled=()), replace(proof, latent=i + 1)]
+            fewer += [replace(proof, excluded=proof.excluded[1:])] * bool(proof.excluded)
+        elif proof.borders:
+            fewer = [replace(proof, borders=proof.borders[1:])]
+        for other in fewer:
+            changed = (*certificate.against[:i], other, *certificate.against[i + 1 :])
+            assert not NoGenericDirection(effects, changed).verify()
+
+
+@settings(max_examples=60, deadline=None)
+@given(SUPPORTS, st.integers(0, 2**32 - 1))
+def test_no_minors_exclude_a_direction_that_exists(matrix: np.ndarray, seed: int) -> None:
+    effects = any_ranks(matrix, seed)
+    n, weights = effects.n_latents, effects.weights()
+    # every minor that any set of actions and latents gives
+    minors = set()
+    for support in range(1, 1 << n):
+        touching = [a for a, mask in enumerate(effects.children) if mask & support]
+        for size in range(1, 4):
+            for actions in itertools.combinations(touching, size):
+                found = obstruct(support, effects.children, effects.ranks, actions)
+                if found is not None:
+                    minors.add(Minors(tuple(found), tuple(found.values())))
+    competition = Competition(weights)
+    compete(effects, competition)
+    loser = competition.lighter or next(iter(competition.equal), None)
+    if loser is None:
+        return
+    i = loser.latent
+    rivals = tuple(effects.no_heavier(i, weights))
+    proof = NoLighterRival(i, rivals, (), tuple(sorted(minors, key=str)))
+    assert not proof.verify(effects, np.array(effects.capacities(i), dtype=np.int64))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.integers(1, 63), max_size=6), st.integers(0, 4))
+def test_hitting_sets_are_found_exactly_if_they_exist(sets: list[int], size: int) -> None:
+    exists = any(all(chosen & s for s in sets) for chosen in range(64) if chosen.bit_count() <= size)
+    found = hitting_set(sets, size)
+    assert (found is not None) == exists
+    assert found is None or (found.bit_count() <= size and all(found & s for s in sets))
+
+
+RIVALRY = GenericEffects(3, (0b010, 0b110, 0b101, 0b001, 0b101, 0b010), (1, 1, 2, 1, 2, 1))
+
+
+def rivalry() -> tuple[NoGenericDirection, NoLighterRival]:
+    competition = Competition(RIVALRY.weights())
+    compete(RIVALRY, competition)
+    certificate = no_generic_direction(RIVALRY, competition)
+    proof = certificate.against[0]
+    assert isinstance(proof, NoLighterRival)
+    return certificate, proof
+
+
+def test_rivals_are_excluded_by_minors_of_the_actions_that_would_be_cancelled() -> None:
+    certificate, proof = rivalry()
+    # w_0 and w_2 are nonzero, so an action with effects of rank 2 on both can't be cancelled, nor one on either alone
+    assert proof.rivals == (2,)
+    assert [(set(m.rows), set(m.columns)) for m in proof.never_cancelled] == [
+        ({2}, {1}),
+        ({0, 2}, {2}),
+        ({0}, {3}),
+        ({0, 2}, {4}),
     ]
-    for i, minors in enumerate(certificate.against):
-        without = tuple(None if k == i else other for k, other in enumerate(certificate.against))
-        assert minors is None or not NoGenericDirection(effects, certificate.examined, without).verify()
-        if minors is not None and minors.borders:
-            fewer = (
-                *certificate.against[:i],
-                replace(minors, borders=minors.borders[1:]),
-                *certificate.against[i + 1 :],
-            )
-            assert not NoGenericDirection(effects, certificate.examined, fewer).verify()
-    assert not NoGenericDirection(effects, certificate.examined, certificate.against[1:]).verify()
+    (outnumbered,) = proof.excluded
+    assert sorted(outnumbered.rows) == [1, 1, 2]
+    assert certificate.verify()
+    n_minors = sum(other.count for other in certificate.against)
+    assert str(certificate) == f"{n_minors} nonzero minors modulo 2147483647 for 3 latents"
+
+
+def test_tampered_certificates_of_rivals_are_refused() -> None:
+    certificate, proof = rivalry()
+    first, second, third, fourth = proof.never_cancelled
+    (outnumbered,) = proof.excluded
+    wrong = [
+        replace(proof, rivals=()),
+        replace(proof, rivals=(1, 2)),
+        replace(proof, rivals=(0, 2)),
+        replace(proof, excluded=(replace(outnumbered, rows=(1, 2), columns=(0, 1)),)),
+        replace(proof, excluded=(replace(outnumbered, rows=(1, 2, 2)),)),
+        replace(proof, excluded=(replace(outnumbered, columns=(0, 0, 0)),)),
+        replace(proof, excluded=(replace(outnumbered, rows=(1, 0, 1)),)),
+        replace(proof, excluded=(replace(outnumbered, borders=((1, 5),)),)),
+        replace(proof, never_cancelled=(first, second, third)),
+        replace(proof, never_cancelled=(first, second, third, replace(fourth, columns=(4, 9)))),
+        replace(proof, never_cancelled=(first, second, third, replace(fourth, rows=(0, 7)))),
+        replace(proof, never_cancelled=(first, second, third, replace(fourth, rows=(0, 0)))),
+        replace(
+            proof,
+            never_cancelled=(first, replace(second, columns=(4, 4)), third, replace(fourth, rows=(0, 1))),
+        ),
+        replace(proof, never_cancelled=(first, second, third, replace(fourth, columns=(3, 1)))),
+    ]
+    for other in wrong:
+        assert not replace(certificate, against=(other, *certificate.against[1:])).verify(), other
+    one_rank_less = replace(RIVALRY, ranks=(1, 1, 1, 1, 2, 1))
+    assert not replace(certificate, effects=one_rank_less).verify()
 
 
 def test_a_certificate_of_higher_ranks_says_what_it_consists_of() -> None:
     triangle = CausalGraph(Ga=[[1, 1, 0], [1, 0, 1], [0, 1, 1]])
     certificate = check_joint_generic(triangle, ranks=2).certificate
     assert isinstance(certificate, NoGenericDirection)
-    assert str(certificate) == "9 nonzero minors modulo 2147483647"
+    assert str(certificate) == "9 nonzero minors modulo 2147483647 for 3 latents"
     assert certificate.verify()

@@ -26,6 +26,7 @@ module            contents
 ``batches``       the same search for many small subspaces at once
 ``sparsest``      a sparsest basis, by exchanges, and the entanglement that sparsest bases allow
 ``minors``        nonzero minors modulo a prime: enough actions touch every set of latents
+``heavier``       minors that exclude the directions of a latent and its rivals
 ``certificates``  certificates that can be verified
 ``answers``       from sparsest bases to the answer
 ``result``        the answer

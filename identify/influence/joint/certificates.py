@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from identify.influence.joint.counting import GenericEffects, members
 from identify.influence.joint.fields import MACHINE_PRIME, Matrix, PrimeField
+from identify.influence.joint.heavier import NoLighterRival, no_lighter_rival
 from identify.influence.joint.minors import Minors, are_nonzero, find_minors
 from identify.influence.joint.sparsest import Effects, Sparsest, find_sparsest, weigh
-from identify.influence.joint.supports import Competition, Competitor, compete
+from identify.influence.joint.supports import Competition, Competitor
 from identify.wording import plural
 
 __all__ = [
@@ -87,56 +88,39 @@ def enough_actions(effects: GenericEffects) -> EnoughActions:
 
 @dataclass(frozen=True)
 class NoGenericDirection:
-    """A proof that generic effects have no direction as light as a true latent in its support.
+    """A proof that generic effects have no direction as light as a true latent in its support: nonzero minors.
 
-    For every latent i, nonzero minors modulo a prime show that actions outside Pa(i) outnumber every set of other
-    latents (see ``counting``), or every set that is left was examined (see ``forests``).
+    For every latent i, minors modulo a prime show that actions outside Pa(i) outnumber every set of other latents (see
+    ``counting``), or that every direction of i and the sets that are left is heavier (see ``heavier``).
 
     Attributes:
         effects: The actions with their children and ranks.
-        examined: For each latent, its rivals: the latents of the sets that were examined one by one.
-        against: For each latent, minors with the rows of the other latents that are no heavier, each row repeated in a
-            bordered minor, and the columns of actions outside Pa(i), each as often as the action counts; None for the
-            latents with rivals.
+        against: For each latent i without rivals, minors with the rows of the other latents that are no heavier, each
+            row repeated in a bordered minor, and the columns of actions outside Pa(i), each as often as the action
+            counts; for each latent with rivals, the proof for those.
     """
 
     effects: GenericEffects
-    examined: tuple[tuple[int, ...], ...]
-    against: tuple[Minors | None, ...]
+    against: tuple[Minors | NoLighterRival, ...]
 
     def verify(self) -> bool:
-        """Compute the minors, and examine the sets that are left again, in reverse order of the latents."""
-        n, weights = self.effects.n_latents, self.effects.weights()
-        if len(self.examined) != n or len(self.against) != n:
-            return False
-        matrix = self.effects.matrix()
-        for i, minors in enumerate(self.against):
-            others = self.effects.no_heavier(i, weights)
-            available = _counted(self.effects, i)
-            if minors is None and not self.examined[i]:
-                return False
-            if minors is not None and not _prove(matrix, minors, others, available, others):
-                return False
-        return all(minors is not None for minors in self.against) or self._leaves_nothing()
-
-    def _leaves_nothing(self) -> bool:
+        """Check which rows and columns the minors have, and compute them at random entries modulo the prime."""
         n = self.effects.n_latents
-        reverse = _reversed(self.effects)
-        competition = Competition(reverse.weights())
-        compete(reverse, competition)
-        examined = tuple(
-            tuple(n - 1 - j for j in reversed(rivals or ())) for rivals in competition.rivals[::-1]
-        )
-        is_alone = competition.complete and competition.lighter is None and not competition.equal
-        return is_alone and examined == self.examined
+        return len(self.against) == n and all(self._verify(i, proof) for i, proof in enumerate(self.against))
+
+    def _verify(self, i: int, proof: Minors | NoLighterRival) -> bool:
+        available = _counted(self.effects, i)
+        if isinstance(proof, NoLighterRival):
+            return proof.latent == i and proof.verify(self.effects, available)
+        others = self.effects.no_heavier(i, self.effects.weights())
+        return _prove(self.effects.matrix(), proof, others, available, others)
 
     def __str__(self) -> str:
-        n_minors = sum(minors.count for minors in self.against if minors is not None)
-        n_examined = sum(minors is None for minors in self.against)
-        parts = [f"{plural(n_minors, 'nonzero minor')} modulo {MACHINE_PRIME}"] if n_minors else []
-        if n_examined:
-            parts.append(f"all sets of rivals of {plural(n_examined, 'latent')} examined")
-        return ", and ".join(parts) or "no other latent to compare with"
+        n_minors = sum(proof.count for proof in self.against)
+        if not n_minors:
+            return "no other latent to compare with"
+        latents = plural(self.effects.n_latents, "latent")
+        return f"{plural(n_minors, 'nonzero minor')} modulo {MACHINE_PRIME} for {latents}"
 
 
 def no_generic_direction(effects: GenericEffects, competition: Competition) -> NoGenericDirection:
@@ -146,13 +130,20 @@ def no_generic_direction(effects: GenericEffects, competition: Competition) -> N
         effects: The actions.
         competition: The result of the search.
     """
-    matrix, against = effects.matrix(), []
+    matrix = effects.matrix()
+    against: list[Minors | NoLighterRival] = []
     for i, rivals in enumerate(competition.rivals):
+        available = _counted(effects, i)
+        if rivals:
+            against.append(no_lighter_rival(effects, i, rivals, available))
+            continue
         others = effects.no_heavier(i, competition.weights)
-        columns = np.repeat(np.arange(effects.n_actions), _counted(effects, i)).tolist()
-        against.append(None if rivals else find_minors(matrix, others, columns, others))
-    examined = tuple(tuple(rivals or ()) for rivals in competition.rivals)
-    return NoGenericDirection(effects, examined, tuple(against))
+        columns = np.repeat(np.arange(effects.n_actions), available).tolist()
+        minors = find_minors(matrix, others, columns, others)
+        # without rivals the actions outnumber every set of other latents
+        assert minors is not None
+        against.append(minors)
+    return NoGenericDirection(effects, tuple(against))
 
 
 def _counted(effects: GenericEffects, i: int) -> NDArray[np.int64]:
@@ -327,13 +318,3 @@ def generic_direction(effects: GenericEffects, competitor: Competitor, seed: int
     return GenericDirection(
         effects, competitor.latent, tuple(support), competitor.cancelled, columns, coefficients
     )
-
-
-def _reversed(effects: GenericEffects) -> GenericEffects:
-    n = effects.n_latents
-    children = tuple(_mask(n - 1 - i for i in members(mask)) for mask in effects.children)
-    return GenericEffects(n, children, effects.ranks)
-
-
-def _mask(positions: Iterable[int]) -> int:
-    return sum(1 << position for position in positions)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from identify.influence.joint.counting import members
 
-__all__ = ["cancellable_actions", "most_by_count"]
+__all__ = ["cancellable_actions", "most_by_count", "obstruct"]
 
 
 def most_by_count(ranks: Sequence[int], size: int) -> int:
@@ -71,6 +71,45 @@ def cancellable_actions(
     return tuple(sorted(_search(_Forest(rows, ranks), touching, limit)))
 
 
+def obstruct(
+    support: int, children: Sequence[int], ranks: Sequence[int], actions: Sequence[int]
+) -> dict[int, int] | None:
+    """Return why a direction with exactly this support doesn't cancel all of some actions.
+
+    Args:
+        support: Bit mask of the latents.
+        children: For each action, the bit mask of its children.
+        ranks: For each action, the dimension of its generic effects.
+        actions: Actions that act on the support.
+
+    Returns:
+        All latents of the support on which some of the actions act, each matched to one of these actions, an action at
+        most as often as its rank. The columns of these actions then have full row rank there, so a direction that
+        cancels them is 0 on these latents. No action can be left out. None if the actions can be cancelled.
+
+    Example:
+        >>> obstruct(0b011, [0b011, 0b011, 0b110], [1, 1, 1], [0, 1])
+        {0: 1, 1: 0}
+        >>> obstruct(0b111, [0b011, 0b011, 0b110], [1, 1, 1], [0, 2]) is None
+        True
+    """
+    rows = {a: members(children[a] & support) for a in actions}
+    found = _first_obstruction(rows, ranks, actions)
+    if found is None:
+        return None
+    for action in sorted(set(found.values())):
+        involved = sorted(set(found.values()) - {action})
+        found = _first_obstruction(rows, ranks, involved) or found
+    return found
+
+
+def _first_obstruction(
+    rows: dict[int, list[int]], ranks: Sequence[int], actions: Sequence[int]
+) -> dict[int, int] | None:
+    forest = _Forest(rows, ranks)
+    return next((found for a in actions if (found := forest.add(a)) is not None), None)
+
+
 class _Forest:
     """Actions with their columns matched to rows, such that every subset has more rows than columns."""
 
@@ -85,18 +124,21 @@ class _Forest:
         result._owner, result.actions = self._owner.copy(), self.actions.copy()
         return result
 
-    def add(self, action: int) -> bool:
-        """Add an action if the condition still holds, and return whether it does."""
+    def add(self, action: int) -> dict[int, int] | None:
+        """Add an action if the condition still holds; else return rows matched to all actions that violate it."""
         before = self._owner.copy()
         # one more column than its rank: a set with the action then has more rows than columns
         for _ in range(self._ranks[action] + 1):
-            if not self._augment(action, set()):
+            seen: set[int] = set()
+            if not self._augment(action, seen):
+                # the owners of these rows and the action act on no other rows
+                filled = {row: self._owner[row] for row in sorted(seen)}
                 self._owner = before
-                return False
+                return filled
         spare = next(row for row, owner in self._owner.items() if owner == action)
         del self._owner[spare]
         self.actions.append(action)
-        return True
+        return None
 
     def _augment(self, action: int, seen: set[int]) -> bool:
         for row in self._rows[action]:
@@ -122,6 +164,6 @@ def _search(forest: _Forest, remaining: Sequence[int], limit: int) -> list[int]:
             continue
         stack.append((current, position + 1))
         extended = current.copy()
-        if extended.add(remaining[position]):
+        if extended.add(remaining[position]) is None:
             stack.append((extended, position + 1))
     return best

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from identify.influence.joint.counting import GenericEffects, members
 from identify.influence.joint.forests import cancellable_actions, most_by_count
 
-__all__ = ["MAX_RIVALS", "Competition", "Competitor", "compete"]
+__all__ = ["MAX_RIVALS", "Competition", "Competitor", "compete", "light_supports"]
 
 #: Maximum number of rivals of a latent whose subsets are enumerated.
 MAX_RIVALS = 22
@@ -79,7 +79,7 @@ def compete(effects: GenericEffects, competition: Competition) -> None:
     crowded.sort(key=lambda i: len(competition.rivals[i] or ()))
     parents = effects.parents()
     for i in crowded:
-        for support, least in _light_supports(effects, parents, i, competition):
+        for support, least in light_supports(effects, i, competition.rivals[i] or (), competition.weights[i]):
             if least < competition.weights[i]:
                 found = _competitor(effects, parents, i, support, competition.weights[i] - 1)
                 if found is not None:
@@ -87,7 +87,7 @@ def compete(effects: GenericEffects, competition: Competition) -> None:
                     return
     for i in crowded:
         covered = 1 << i
-        for support, _ in _light_supports(effects, parents, i, competition):
+        for support, _ in light_supports(effects, i, competition.rivals[i] or (), competition.weights[i]):
             if support & ~covered:
                 found = _competitor(effects, parents, i, support, competition.weights[i])
                 if found is not None:
@@ -111,11 +111,24 @@ def _competitor(
     return Competitor(latent, support, cancelled, touching.bit_count() - len(cancelled))
 
 
-def _light_supports(
-    effects: GenericEffects, parents: tuple[int, ...], i: int, competition: Competition
+def light_supports(
+    effects: GenericEffects, i: int, rivals: Sequence[int], weight: int
 ) -> Iterator[tuple[int, int]]:
-    """Yield the supports of latent i and rivals that may be as light as i, with a lower bound, small ones first."""
-    rivals = (competition.rivals[i] or [])[:MAX_RIVALS]
+    """Yield the supports of a latent and rivals whose directions may be as light as the latent, small ones first.
+
+    A direction with support I cancels actions whose ranks add up to less than |I|; the other supports are heavier by
+    that alone.
+
+    Args:
+        effects: The actions.
+        i: The latent.
+        rivals: Other latents; only subsets of the first `MAX_RIVALS` are enumerated.
+        weight: The weight of the latent.
+
+    Yields:
+        A support as a bit mask, and a lower bound on the weight of its directions, at most ``weight``.
+    """
+    rivals, parents = rivals[:MAX_RIVALS], effects.parents()
     n_words = -(-effects.n_actions // _WORD_BITS)
     touched = np.zeros(1 << len(rivals), dtype=np.int64)
     for word in range(n_words):
@@ -127,7 +140,7 @@ def _light_supports(
     ranks = [effects.ranks[a] for a in range(effects.n_actions) if effects.cancellable(a)]
     cancellable = np.array([most_by_count(ranks, size + 1) for size in range(len(rivals) + 1)])
     least = touched - cancellable[sizes]
-    light = np.flatnonzero((least <= competition.weights[i]) & (sizes > 0))
+    light = np.flatnonzero((least <= weight) & (sizes > 0))
     for chosen in light[np.argsort(sizes[light], kind="stable")].tolist():
         support = 1 << i
         for position in members(chosen):
