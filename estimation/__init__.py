@@ -15,8 +15,9 @@ module            contents
 ``history``       records and notes of training
 ``models``        the networks, the sparse VAE and its ELBO, and the baselines' models
 ``methods``       the registry: which model belongs to which settings
-``trained``       `TrainedModel`: the result of training
 ``unmixing``      the linear map that makes the learned mechanisms sparse
+``diagnostics``   whether a run kept the promise: margin of its basis and warnings
+``trained``       `TrainedModel`: the result of training
 ``training``      `fit`, for all methods
 ``baselines``     `fit` and `BaselineConfig` for the baselines, in one import
 ``checkpoint``    `load`: a saved model of any method

@@ -15,6 +15,7 @@ from estimation.config.methods import METHODS, config_type
 from estimation.config.size import weight_count
 from estimation.config.training import SPARSE_VAE, TrainingConfig
 from estimation.device import default_modes
+from estimation.diagnostics.result import DIAGNOSTICS, Diagnostics
 from estimation.exceptions import CheckpointError, ConfigError, DataError
 from estimation.history import HISTORY, History
 from estimation.methods import build_model, with_current_names
@@ -59,6 +60,7 @@ _MODEL = Fields(
         "method": Text(METHODS),
         "networks": Fields({}, {"encoder": _NETWORK, "decoder": _NETWORK}),
         "data_fingerprint": Maybe(Text()),
+        "diagnostics": Maybe(DIAGNOSTICS),
         "centring": Fields({"x": _CENTRING, "a": _CENTRING}),
     },
 )
@@ -111,6 +113,9 @@ def load(
         tuple(content["action_names"]),
         None if image is None else tuple(image),
         data_fingerprint=content.get("data_fingerprint"),
+        diagnostics=None
+        if content.get("diagnostics") is None
+        else Diagnostics.from_dict(content["diagnostics"]),
         **names,
     )
     _require_sound(trained, f"{folder}")

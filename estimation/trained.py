@@ -25,10 +25,12 @@ from estimation.dataset.dataset import Dataset
 from estimation.dataset.readers.arrays import matched_numbers
 from estimation.dataset.readers.roles import Roles, checked_texts
 from estimation.device import CPU_FLOAT32, default_modes
+from estimation.diagnostics.result import Diagnostics, Margin, RunWarning
 from estimation.exceptions import DataError
 from estimation.history import History
 from estimation.models.convolutional import describe
-from estimation.models.representation import Batch, Representation, as_tensor
+from estimation.models.held_out import held_out_terms
+from estimation.models.representation import Representation, as_tensor
 from estimation.storage.folders import write_folder
 from identify.formats.structured import graph_json
 from identify.graph import CausalGraph
@@ -37,7 +39,6 @@ __all__ = [
     "GRAPH",
     "KIND",
     "TrainedModel",
-    "held_out_terms",
     "names_of",
     "names_record",
     "set_centring_",
@@ -70,6 +71,8 @@ class TrainedModel:
         roles: Columns of the table that the training data were read from, or None.
         data_fingerprint: Digest of the training data, as `estimation.dataset.fingerprint.fingerprint` gives it; None
             for models of versions that did not store it.
+        diagnostics: Margin of the basis and warnings, from held-out rows; None for a baseline, for a run of fewer than
+            200 steps, and for models of versions that had none.
     """
 
     model: Representation
@@ -81,6 +84,7 @@ class TrainedModel:
     roles: Roles | None = None
     actions_named: bool = True
     data_fingerprint: str | None = None
+    diagnostics: Diagnostics | None = None
 
     @classmethod
     def of(
@@ -90,6 +94,7 @@ class TrainedModel:
         history: History,
         dataset: Dataset,
         data_fingerprint: str | None = None,
+        diagnostics: Diagnostics | None = None,
     ) -> TrainedModel:
         """Return the model that was trained on a dataset, with the names of the dataset."""
         return cls(
@@ -102,6 +107,7 @@ class TrainedModel:
             dataset.roles,
             dataset.actions_named,
             data_fingerprint,
+            diagnostics,
         )
 
     @property
@@ -185,6 +191,16 @@ class TrainedModel:
         """``"sparse_vae"``, or the name of the baseline."""
         return self.config.method
 
+    @property
+    def margin(self) -> Margin | None:
+        """How much sparser and likelier the basis is than the best other one; None if it was not examined."""
+        return None if self.diagnostics is None else self.diagnostics.margin
+
+    @property
+    def warnings(self) -> tuple[RunWarning, ...]:
+        """Reasons to doubt the run, found without ground truth."""
+        return () if self.diagnostics is None else self.diagnostics.warnings
+
     def require_graph(self, name: str) -> None:
         """Refuse a baseline where a prediction from the learned graph is needed.
 
@@ -243,6 +259,7 @@ class TrainedModel:
             "action_names": list(self.action_names),
             "observation_shape": self.observation_shape,
             "data_fingerprint": self.data_fingerprint,
+            "diagnostics": None if self.diagnostics is None else self.diagnostics.to_dict(),
             **names_record(self),
             "networks": {
                 name: describe(getattr(self.model, name))
@@ -367,21 +384,3 @@ def set_centring_(model: Representation, content: Mapping[str, Any]) -> None:
     for name, count in (("x", model.shape.n_observed), ("a", model.shape.n_actions)):
         centring = None if stored[name] is None else Centring.from_dict(stored[name], count)
         setattr(model, f"{name}_centring", centring)
-
-
-@default_modes
-@torch.no_grad()
-def held_out_terms(model: Representation, dataset: Dataset, seed: int) -> dict[str, float]:
-    """Return the terms of the negative ELBO, averaged over a dataset of one or two steps."""
-    device, dtype = model.x_mean.device, model.x_mean.dtype
-    generator = torch.Generator(device).manual_seed(seed)
-    totals = {"reconstruction": 0.0, "divergence": 0.0}
-    for start in range(0, len(dataset), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        x = as_tensor(centred(dataset.observations[part], model.x_centring)).to(device, dtype)
-        a = None
-        if dataset.actions is not None:
-            a = as_tensor(centred(dataset.actions[part], model.a_centring)).to(device, dtype)
-        for name, term in zip(totals, model.bound(Batch(x, a), generator), strict=True):
-            totals[name] += float(term) * len(x) / len(dataset)
-    return {"total": sum(totals.values()), **totals}

@@ -119,16 +119,22 @@ def _print(
     optional: bool,
 ) -> None:
     if as_json:
+        from estimation.report.diagnostics import diagnostics_record
         from estimation.report.rows import graph_record
 
-        record = {"model": str(folder), "data": dataset.name, "graph": graph_record(model.graph)}
+        record = {
+            "model": str(folder),
+            "data": dataset.name,
+            "graph": graph_record(model.graph),
+            "diagnostics": diagnostics_record(model.diagnostics),
+        }
         # only with --mechanisms
         extra = {} if certified is None else {"certified": certified.to_dict()}
         print_json({**record, **evaluation.to_dict(), **extra, "notes": notes})
         return
     from estimation.report.terminal import show_certified, show_evaluation
 
-    show(show_evaluation(f"{folder} on {dataset!r}", evaluation), optional)
+    show(show_evaluation(f"{folder} on {dataset!r}", evaluation, model.diagnostics), optional)
     if certified is not None:
         show(show_certified(certified), optional)
     for note in notes:

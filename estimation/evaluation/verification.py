@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from estimation.config.sparse_columns import SparseColumns
 from estimation.dataset.alignment import align_observed, with_actions_of
 from estimation.device import default_modes
+from estimation.diagnostics.result import Diagnostics
 from estimation.evaluation.comparison import Comparison, compare
 from estimation.exceptions import DataError
 from estimation.learned import LearnedEntanglement, learned_entanglement
@@ -86,6 +87,7 @@ class Verification:
         correlations: Absolute correlation of each of the reference's latents with its match in every other run, by
             run, shape (n,).
         sparse_columns: The columns of the graph that are sparse in each run and those that are dense, by run.
+        diagnostics: Margin and warnings of each run, by run; None for runs that were not examined.
     """
 
     reference: str
@@ -94,6 +96,7 @@ class Verification:
     distances: Mapping[str, GraphDistance]
     correlations: Mapping[str, NDArray[np.float64]]
     sparse_columns: Mapping[str, SparseColumns] = field(default_factory=dict)
+    diagnostics: Mapping[str, Diagnostics | None] = field(default_factory=dict)
 
     @property
     def predicted(self) -> Entanglement:
@@ -178,6 +181,9 @@ class Verification:
             "confirmed": self.confirmed,
             "summary": self.summary,
             "negative_elbo": dict(self.negative_elbo),
+            "diagnostics": {
+                name: None if each is None else each.to_dict() for name, each in self.diagnostics.items()
+            },
             "sparse_columns": {name: columns.to_dict() for name, columns in self.sparse_columns.items()},
             "latents": [
                 {**asdict(latent), "verdict": latent.verdict, "trusted": latent.trusted}
@@ -246,7 +252,8 @@ def verify(
         distances[name] = distance_between(best, other, learned.permutation, name)
         correlations[name] = mean_correlation(reference_latents, _encode(other, dataset)).per_latent
     columns = {name: model.sparse_columns for name, model in models.items()}
-    return Verification(reference, elbo, comparisons, distances, correlations, columns)
+    diagnostics = {name: model.diagnostics for name, model in models.items()}
+    return Verification(reference, elbo, comparisons, distances, correlations, columns, diagnostics)
 
 
 def distance_between(

@@ -16,6 +16,7 @@ module              contents
 ``representation``  the base class of all models: sizes, scales, encoding of observations
 ``sparse_vae``      `SparseVAE`, which combines these parts
 ``elbo``            the ELBO and its terms
+``held_out``        the ELBO on held-out data
 ``baselines``       the models of seven other methods
 ==================  ==========================================================================
 """

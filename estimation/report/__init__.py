@@ -6,6 +6,7 @@ module            contents
 ``rows``          facts and tables as text, shared by terminal and page; records for JSON
 ``sentences``     explanatory sentences, shared by terminal and page
 ``terminal``      a trained model, an evaluation, a comparison or a verification, on a terminal
+``diagnostics``   margin and warnings of a run, as facts and as a record for JSON
 ``sweep``         the results of a sweep, on a terminal
 ``reproduction``  our scores and the published ones, on a terminal
 ``figures``       the figures of a page, as SVG

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from estimation.report.diagnostics import diagnostic_facts
 from estimation.report.figures import (
     Picture,
     draw_comparison,
@@ -164,7 +165,7 @@ def evaluation_page(
     """
     where = f"{len(dataset)} samples of {dataset.name or 'your data'}"
     sections = [
-        _result_section(model, outcome, [("measured on", where), *elbo_facts(outcome.negative_elbo)]),
+        _result_section(model, outcome, [("measured on", where), *_facts_of(model, outcome)]),
         *([] if certified is None else [_certified_section(certified)]),
         *_ground_truth_sections(model, dataset, outcome),
         _training_section(model, dataset.notes),
@@ -302,6 +303,10 @@ def _result_section(model: TrainedModel, outcome: Evaluation | None, facts: Fact
         notes=(CAUTION if has_graph else NO_GRAPH.format(method=model.method),),
         graph=repr(model.sparse_graph) if has_graph else "",
     )
+
+
+def _facts_of(model: TrainedModel, outcome: Evaluation) -> list[tuple[str, str]]:
+    return [*elbo_facts(outcome.negative_elbo), *diagnostic_facts(model.diagnostics)]
 
 
 def _certified_section(certified: CertifiedEntanglement) -> Section:

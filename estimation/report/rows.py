@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from estimation.report.diagnostics import diagnostic_facts, diagnostics_record, run_warnings
 from identify.wording import listed
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def verification_facts(verification: Verification) -> Facts:
                 f"{n_confirmed} of {len(comparison.blocks)} blocks confirmed",
             )
         )
-    return facts + dense_facts(verification.sparse_columns)
+    return facts + dense_facts(verification.sparse_columns) + run_warnings(verification.diagnostics)
 
 
 def dense_facts(columns: Mapping[str, SparseColumns]) -> Facts:
@@ -208,7 +209,7 @@ def training_facts(model: TrainedModel) -> Facts:
         if last.has_bound:
             facts += elbo_facts({"reconstruction": last.reconstruction, "divergence": last.divergence})
         facts.append(("training time", f"{last.seconds / 60:.1f} minutes, {last.step} steps"))
-    return facts
+    return facts + diagnostic_facts(model.diagnostics)
 
 
 def elbo_facts(terms: dict[str, float] | None) -> Facts:
@@ -308,6 +309,7 @@ def training_record(model: TrainedModel) -> dict[str, Any]:
         "negative_elbo": elbo,
         "steps": 0 if last is None else last.step,
         "minutes": 0.0 if last is None else last.seconds / 60,
+        "diagnostics": diagnostics_record(model.diagnostics),
         "config": model.config.to_dict(),
     }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from estimation.report.diagnostics import diagnostic_facts
 from estimation.report.rows import (
     INFLUENCE_COLUMNS,
     LATENT_COLUMNS,
@@ -30,6 +31,7 @@ from identify.report.sentences import CONDITION_COLUMNS, condition_cells
 
 if TYPE_CHECKING:
     from estimation.config.sparse_columns import SparseColumns
+    from estimation.diagnostics import Diagnostics
     from estimation.evaluation.certified import CertifiedEntanglement
     from estimation.evaluation.comparison import Comparison
     from estimation.evaluation.scores import Evaluation
@@ -84,12 +86,13 @@ def show_training(
     return Group(*parts, *(Line(note, style="dim") for note in (*notes, *model.history.notes)))
 
 
-def show_evaluation(name: str, outcome: Evaluation) -> RenderableType:
+def show_evaluation(name: str, outcome: Evaluation, diagnostics: Diagnostics | None = None) -> RenderableType:
     """Return the verdict, the scores, and the predicted and learned mixing of every latent.
 
     Args:
         name: Description of the evaluated model and data.
         outcome: Result of `estimation.evaluation.evaluate`.
+        diagnostics: Diagnostics of the run, or None.
 
     Example:
         >>> from estimation.evaluation.scores import Evaluation
@@ -100,7 +103,8 @@ def show_evaluation(name: str, outcome: Evaluation) -> RenderableType:
         a model
     """
     parts: list[RenderableType] = [Line(name, style="dim"), *_verdict(outcome.comparison)]
-    parts.append(_facts_table([*elbo_facts(outcome.negative_elbo), *score_facts(outcome)]))
+    facts = [*elbo_facts(outcome.negative_elbo), *score_facts(outcome), *diagnostic_facts(diagnostics)]
+    parts.append(_facts_table(facts))
     if outcome.scores is None:
         parts.append(Line(UNKNOWN))
     if outcome.comparison is not None:

@@ -17,6 +17,7 @@ module                     contents
 ``optimiser_states``       stored states of optimisers, checked before they are loaded
 ``sparsity``               penalty, constraint, or projection onto a budget of edges
 ``encodings``              training rows, encoded once
+``measured_effects``       effects and residuals, measured by networks with all edges
 ``unmixing_round``         change to the basis with the sparsest mechanisms, and keep the strongest edges
 ``distributional_change``  what actions change in distributions of latents whose means they don't move
 ``transition_fitting``     fitting of the transition networks to fixed encodings
@@ -24,6 +25,7 @@ module                     contents
 ``deep_flow``              the flow of runs whose actions change variances or shapes
 ``final_edges``            edges of actions with few values, measured on the final latents
 ``flow_fitting``           fitting of the flow, a nonlinear correction of the latents
+``examination``            the evidence of the run's diagnostics, on held-out rows
 ``checkpointing``          the state of an unfinished run
 ``progress``               the progress bar
 =========================  ==============================================================================

@@ -119,7 +119,9 @@ def fit(
             for record in run.history.records if on_record else ():
                 on_record(record)  # type: ignore[misc]
         run.train(progress, on_record, folder, checkpoint_every)
-    return TrainedModel.of(run.procedure.model, settings, run.history, dataset, fingerprints["training"])
+        diagnostics = run.procedure.diagnose(run.step)
+    model = run.procedure.model
+    return TrainedModel.of(model, settings, run.history, dataset, fingerprints["training"], diagnostics)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from estimation.config.size import require_affordable_batch
 from estimation.dataset.dataset import Dataset
 from estimation.device import resolve_device
+from estimation.diagnostics import Diagnostics
 from estimation.history import Record
 from estimation.methods import build_model
 from estimation.models.elbo import LossTerms
@@ -133,6 +134,10 @@ class Procedure(ABC):
 
     def patience_at(self, step: int) -> int | None:
         """Return how many evaluations without improvement end training at this step; None never ends it."""
+        return None
+
+    def diagnose(self, step: int) -> Diagnostics | None:
+        """Return the diagnostics of the finished model; None where the method has none."""
         return None
 
     def finish(self, step: int, report: Callable[[str], None]) -> tuple[list[str], dict[str, float] | None]:

@@ -10,15 +10,17 @@ from torch import Tensor
 
 from estimation.config.training import TrainingConfig
 from estimation.dataset.dataset import Dataset
+from estimation.diagnostics import Diagnostics
 from estimation.exceptions import NotDifferentiableError
 from estimation.history import Record
 from estimation.models.elbo import training_loss
+from estimation.models.held_out import held_out_terms
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
-from estimation.trained import held_out_terms
-from estimation.training.batches import generator_for
+from estimation.training.batches import Batches, generator_for
 from estimation.training.deep_flow import apply_deep_flow_
 from estimation.training.distributional_change import Change, distributional_change
+from estimation.training.examination import MIN_STEPS, examine
 from estimation.training.final_edges import actions_have_few_values, measure_edges_again_
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
@@ -185,6 +187,15 @@ class SparseVAEProcedure(Procedure):
                 note, terms = self._refine(refinement, step, terms)
                 notes.append(note)
         return notes, terms
+
+    def diagnose(self, step: int) -> Diagnostics | None:
+        if step < MIN_STEPS or not any(masks.n_sparse for masks in self.model.edges.values()):
+            return None
+        device, dtype = self.batches.device, self.batches.dtype
+        held_out = Batches(
+            self.held_out, self.config.batch_size, self.config.seed, device, dtype, model=self.model
+        )
+        return examine(self.model, self.batches, held_out, self.config, step, self.held_out.action_names)
 
     def _apply_flow(self, refinement: Refinement, step: int, before: dict[str, float]) -> list[str]:
         """Fit a flow, or a deep one where the usual one is known to fall short; return notes for the history."""

@@ -16,12 +16,25 @@ module                   contents
 ``information``          the information of actions about directions: means and distributions together
 ``informed``             the same with a past, whose latents carry information as well
 ``directions``           the directions in which a basis is sought, and those set aside
+``descent``              gradient descent from many bases on a sparsity penalty
 ``search``               `unmix`, the search over bases
+``rivals``               `rival_bases`: a given basis against the others that a search finds
 =======================  ===============================================================================
 """
 
 from estimation.unmixing.information import Samples
 from estimation.unmixing.likelihood import edges_at_elbow, edges_at_penalty, likelihood_curve
+from estimation.unmixing.rivals import Basis, Rivals, rival_bases
 from estimation.unmixing.search import Unmixing, unmix
 
-__all__ = ["Samples", "Unmixing", "edges_at_elbow", "edges_at_penalty", "likelihood_curve", "unmix"]
+__all__ = [
+    "Basis",
+    "Rivals",
+    "Samples",
+    "Unmixing",
+    "edges_at_elbow",
+    "edges_at_penalty",
+    "likelihood_curve",
+    "rival_bases",
+    "unmix",
+]

@@ -29,6 +29,7 @@ def test_evaluate_as_json_is_the_evaluation(capsys: Captured) -> None:
     assert (record.pop("model"), record.pop("data")) == ("a", "identical-twins")
     assert record.pop("graph")["edges"] == [list(edge) for edge in model.graph.edges()]
     assert record.pop("notes") == []
+    assert record.pop("diagnostics") is None
     assert record == evaluate(model, Dataset.read("test.npz"), threshold=0.3).to_dict()
 
 

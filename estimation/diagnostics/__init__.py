@@ -1,0 +1,24 @@
+"""Diagnostics of a run: whether its basis is clear, and what its own data say against it, all without ground truth.
+
+R near 1 and MCC below it mean that the space of the latents was found, and a wrong basis in it. The theory says that
+the true basis is the sparsest one. So a run can look for a sparser or likelier basis of its own latents, and for
+effects that its graph leaves out.
+
+==============  ==============================================================================
+module          contents
+==============  ==============================================================================
+``result``      `Diagnostics`, `Margin` and `RunWarning`, and their schema
+``evidence``    `Evidence`: held-out latents, effects and residuals, measured with all edges
+``basis``       the margin: how much sparser and likelier the basis is than any other
+``edges``       effects without an edge, edges without an effect, and weak influence
+``latents``     collapsed latents, and latents that are nearly the same
+``fit``         reconstructions far above the noise, and residuals unlike the noise assumed
+``judgement``   `judge`: from the evidence to margin and warnings
+==============  ==============================================================================
+"""
+
+from estimation.diagnostics.evidence import Evidence
+from estimation.diagnostics.judgement import judge
+from estimation.diagnostics.result import DIAGNOSTICS, Diagnostics, Margin, RunWarning
+
+__all__ = ["DIAGNOSTICS", "Diagnostics", "Evidence", "Margin", "RunWarning", "judge"]

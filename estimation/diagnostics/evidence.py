@@ -1,0 +1,69 @@
+"""`Evidence`: what the diagnostics of a run are computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimation.unmixing import Samples
+from identify.graph import CausalGraph
+
+__all__ = ["Evidence"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Held-out latents of a run, with the effects and residuals of transition networks that have all edges.
+
+    Attributes:
+        graph: The learned graph, without dense columns.
+        latents: Learned latents, shape (N, n).
+        actions: Sparse columns of the actions, shape (N, m), or None.
+        action_columns: Numbers of these columns among the actions of the graph.
+        action_effects: Effects of them on the mean of the latents, shape (S, n, m), or None.
+        past_jacobians: Jacobians of the mean with respect to the past latents, shape (S, n, n), or None.
+        covariance: Covariance of the past latents if there is a past, otherwise of the latents, shape (n, n).
+        residual: Covariance of the residuals of the networks with all edges, shape (n, n).
+        posterior: Mean covariance of the posteriors, shape (n, n).
+        learned_residuals: Residuals of the learned transition in units of its standard deviations, shape (N, n).
+        reconstruction_errors: Standardised observations minus their reconstructions, shape (N, d_x).
+        samples: Residuals of the networks with all edges, and their causes.
+        seed: Seed of the search for other bases.
+    """
+
+    graph: CausalGraph
+    latents: Array
+    actions: Array | None
+    action_columns: tuple[int, ...]
+    action_effects: Array | None
+    past_jacobians: Array | None
+    covariance: Array
+    residual: Array
+    posterior: Array
+    learned_residuals: Array
+    reconstruction_errors: Array
+    samples: Samples
+    seed: int = 0
+    names: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", self.graph.latents)
+
+    @property
+    def action_edges(self) -> NDArray[np.bool_]:
+        """Learned edges of the sparse columns of the actions, shape (n, m)."""
+        return np.asarray(self.graph.Ga.toarray()[:, list(self.action_columns)], dtype=bool)
+
+    @property
+    def past_edges(self) -> NDArray[np.bool_]:
+        """Learned edges of the past, shape (n, n)."""
+        return np.asarray(self.graph.Gz.toarray(), dtype=bool)
+
+    @property
+    def collapsed(self) -> NDArray[np.bool_]:
+        """Which latents vary by less than their posterior, shape (n,)."""
+        return np.asarray(self.latents.var(0) <= np.diag(self.posterior))

@@ -1,0 +1,113 @@
+"""`judge`: from the evidence about a run to its margin and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from estimation.diagnostics.basis import margin_of
+from estimation.diagnostics.edges import EffectSize, effect_table, weak_influence
+from estimation.diagnostics.evidence import Evidence
+from estimation.diagnostics.fit import residual_correlation, residual_shapes, structured_share
+from estimation.diagnostics.latents import collapsed_latents, duplicate_latents
+from estimation.diagnostics.result import Diagnostics, Margin, RunWarning
+from identify.wording import listed, plural
+
+__all__ = ["judge"]
+
+# effects without an edge from this size on are missing edges, and edges below the other size are superfluous
+_MIN_MISSING, _MAX_SUPERFLUOUS = 0.3, 0.1
+_MIN_INFLUENCE = 0.1
+_MAX_STRUCTURED_SHARE = 0.5
+_MAX_CORRELATION = 0.3
+_MAX_SKEWNESS, _MAX_KURTOSIS = 1.0, 3.0
+_N_SHOWN = 3
+
+
+def judge(evidence: Evidence) -> Diagnostics:
+    """Return margin and warnings of a run.
+
+    Args:
+        evidence: What was measured on held-out rows.
+    """
+    margin = margin_of(evidence)
+    effects = effect_table(evidence)
+    influence = weak_influence(evidence)
+    share = structured_share(evidence)
+    correlation, correlated = residual_correlation(evidence)
+    shapes = residual_shapes(evidence)
+    without = [effect.size for effect in effects if not effect.has_edge]
+    on_edges = [effect.size for effect in effects if effect.has_edge]
+    values = {
+        "largest effect without an edge": max(without, default=0.0),
+        "smallest effect of an edge": min(on_edges, default=0.0),
+        "smallest influence": min(influence.values(), default=1.0),
+        "structured share of reconstruction errors": share,
+        "largest correlation of residuals": correlation,
+        "largest skewness of residuals": max((abs(shape.skewness) for shape in shapes), default=0.0),
+        "largest excess kurtosis of residuals": max((shape.kurtosis for shape in shapes), default=0.0),
+    }
+    warnings = [
+        *_about_basis(margin),
+        *_about_edges(effects),
+        *_about_influence(influence),
+        *_about_latents(evidence),
+    ]
+    if share > _MAX_STRUCTURED_SHARE:
+        text = f"{share:.0%} of the squared errors depend on the latents: the decoder misses more than noise"
+        warnings.append(RunWarning("reconstruction", text))
+    if correlation > _MAX_CORRELATION:
+        text = f"those of {listed(correlated)} are correlated ({correlation:.2f}), so these are mixed or share a cause"
+        warnings.append(RunWarning("residuals", text, correlated))
+    unlike = [s for s in shapes if abs(s.skewness) > _MAX_SKEWNESS or s.kurtosis > _MAX_KURTOSIS]
+    if unlike:
+        shown = "; ".join(
+            f"{s.latent}: skewness {s.skewness:.2g}, excess kurtosis {s.kurtosis:.2g}"
+            for s in unlike[:_N_SHOWN]
+        )
+        names = tuple(shape.latent for shape in unlike)
+        warnings.append(RunWarning("residuals", f"not like the noise of the model; {shown}", names))
+    return Diagnostics(margin, tuple(warnings), values)
+
+
+def _about_basis(margin: Margin | None) -> Iterable[RunWarning]:
+    if margin is not None and margin.verdict != "clear":
+        yield RunWarning("basis", margin.summary, margin.latents)
+
+
+def _about_edges(effects: list[EffectSize]) -> Iterable[RunWarning]:
+    missing = [effect for effect in effects if not effect.has_edge and effect.size > _MIN_MISSING]
+    superfluous = [effect for effect in effects[::-1] if effect.has_edge and effect.size < _MAX_SUPERFLUOUS]
+    if missing:
+        text = f"{plural(len(missing), 'effect')} without an edge, relative to those of parents: {_shown(missing)}"
+        yield RunWarning("missing edges", text, _latents(missing))
+    if superfluous:
+        text = f"{plural(len(superfluous), 'edge')} with hardly any effect: {_shown(superfluous)}"
+        yield RunWarning("superfluous edges", text, _latents(superfluous))
+
+
+def _about_influence(influence: dict[str, float]) -> Iterable[RunWarning]:
+    weak = sorted((value, name) for name, value in influence.items() if value < _MIN_INFLUENCE)
+    if weak:
+        shown = ", ".join(f"{name} ({value:.2g})" for value, name in weak[:_N_SHOWN])
+        yield RunWarning("influence", f"effects on the children are nearly proportional: {shown}")
+
+
+def _about_latents(evidence: Evidence) -> Iterable[RunWarning]:
+    if collapsed := collapsed_latents(evidence):
+        verb = "varies" if len(collapsed) == 1 else "vary"
+        yield RunWarning(
+            "collapsed latents", f"{listed(collapsed)} {verb} by less than the posterior", collapsed
+        )
+    for first, second, correlation in duplicate_latents(evidence):
+        text = f"{first} and {second} are nearly the same (correlation {correlation:.2f})"
+        yield RunWarning("duplicate latents", text, (first, second))
+
+
+def _shown(effects: list[EffectSize]) -> str:
+    shown = ", ".join(f"{effect.cause} on {effect.latent} {effect.size:.2g}" for effect in effects[:_N_SHOWN])
+    n_left = len(effects) - _N_SHOWN
+    return f"{shown}, and {n_left} more" if n_left > 0 else shown
+
+
+def _latents(effects: list[EffectSize]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(effect.latent for effect in effects))

@@ -1,0 +1,154 @@
+"""What the diagnostics of a run say: the margin of its basis, and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from estimation.storage.schema import Fields, Many, Maybe, Real, Table, Text, Whole
+from identify.wording import listed, plural
+
+__all__ = ["DIAGNOSTICS", "KINDS", "Diagnostics", "Margin", "RunWarning"]
+
+#: The kinds of warnings, by what is doubtful.
+KINDS = (
+    "basis",
+    "missing edges",
+    "superfluous edges",
+    "influence",
+    "collapsed latents",
+    "duplicate latents",
+    "reconstruction",
+    "residuals",
+)
+
+#: The schema of stored diagnostics.
+DIAGNOSTICS = Fields(
+    {
+        "margin": Maybe(
+            Fields(
+                {
+                    "sparsity": Maybe(Real()),
+                    "likelihood": Maybe(Real()),
+                    "latents": Many(Text()),
+                    "n_starts": Whole(0),
+                    "n_same": Whole(0),
+                }
+            )
+        ),
+        "warnings": Many(Fields({"kind": Text(KINDS), "text": Text(), "latents": Many(Text())})),
+        "values": Table(Real()),
+    }
+)
+
+# smaller margins are those of bases that are nearly as good
+_MIN_SPARSITY, _MIN_LIKELIHOOD = 0.1, 0.1
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How much better the basis of a run is than the best other basis that was found.
+
+    Bases that differ only in what the learned graph leaves open count as the same.
+
+    Attributes:
+        sparsity: Penalty of `estimation.unmixing.unmix` of the other basis minus that of the run's; below 0 if the
+            other basis is sparser. None if no other basis was found.
+        likelihood: Log-likelihood of held-out latents in the run's basis minus that in the other one, with the same
+            number of edges, in nats per row. None if no other basis was found.
+        latents: Learned latents that differ between the two.
+        n_starts: Number of random starts of the search.
+        n_same: Number of starts that ended in the run's basis.
+    """
+
+    sparsity: float | None
+    likelihood: float | None
+    latents: tuple[str, ...]
+    n_starts: int
+    n_same: int
+
+    @property
+    def verdict(self) -> str:
+        """``"clear"``, ``"close"`` if another basis is nearly as good, or ``"worse"`` if another one is better."""
+        if self.sparsity is None or self.likelihood is None:
+            return "clear"
+        if self.sparsity < 0:
+            return "worse"
+        return (
+            "clear" if min(self.sparsity / _MIN_SPARSITY, self.likelihood / _MIN_LIKELIHOOD) >= 1 else "close"
+        )
+
+    @property
+    def summary(self) -> str:
+        """The margin in words.
+
+        Example:
+            >>> Margin(0.5, 2.25, ("v0", "v2"), 64, 60).summary
+            'the basis is clear: the best other one, in v0, v2, is less sparse by 0.5 and less likely by 2.25 nats'
+        """
+        if self.sparsity is None or self.likelihood is None:
+            return f"the basis is clear: no other one was found from {plural(self.n_starts, 'start')}"
+        where = f"in {listed(self.latents)}"
+        likely = f"{'less' if self.likelihood >= 0 else 'more'} likely by {abs(self.likelihood):.3g} nats"
+        if self.verdict == "worse":
+            return f"another basis, {where}, is sparser by {-self.sparsity:.3g}, and {likely}"
+        differs = f"less sparse by {self.sparsity:.3g} and {likely}"
+        if self.verdict == "close":
+            return f"two bases are nearly as good: the other one, {where}, is {differs}"
+        return f"the basis is clear: the best other one, {where}, is {differs}"
+
+
+@dataclass(frozen=True)
+class RunWarning:
+    """A reason to doubt a run.
+
+    Attributes:
+        kind: What is doubtful, one of ``KINDS``.
+        text: The reason, with its figures.
+        latents: The learned latents concerned.
+    """
+
+    kind: str
+    text: str
+    latents: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """The diagnostics of a run.
+
+    Attributes:
+        margin: The margin of its basis; None if there is only one latent, or if nothing is sparse.
+        warnings: Reasons to doubt the run, the most serious first.
+        values: The figures behind the warnings, by name.
+    """
+
+    margin: Margin | None
+    warnings: tuple[RunWarning, ...] = ()
+    values: Mapping[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the diagnostics ready for JSON."""
+        return {
+            "margin": None
+            if self.margin is None
+            else {**asdict(self.margin), "latents": list(self.margin.latents)},
+            "warnings": [{**asdict(each), "latents": list(each.latents)} for each in self.warnings],
+            "values": dict(self.values),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Diagnostics:
+        """Return the diagnostics of content that follows ``DIAGNOSTICS``: the inverse of `to_dict`."""
+        margin = content["margin"]
+        return cls(
+            None if margin is None else Margin(**{**margin, "latents": tuple(margin["latents"])}),
+            tuple(
+                RunWarning(each["kind"], each["text"], tuple(each["latents"])) for each in content["warnings"]
+            ),
+            dict(content["values"]),
+        )

@@ -1,0 +1,126 @@
+"""Examination of a trained model: evidence on held-out rows, from which the run's diagnostics are judged.
+
+Transition networks with all edges are fitted to training rows, as in a round of unmixing, and measure the mechanisms of
+the final latents on held-out rows.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from estimation.config.training import TrainingConfig
+from estimation.diagnostics import Diagnostics, Evidence, judge
+from estimation.models.sparse_vae import SparseVAE
+from estimation.training.batches import Batches
+from estimation.training.encodings import Encodings
+from estimation.training.measured_effects import (
+    MeasuredEffects,
+    as_array,
+    fit_measuring_networks_,
+    samples_of,
+)
+from estimation.training.transition_fitting import TransitionFitter
+from identify.graph import CausalGraph
+
+__all__ = ["MIN_STEPS", "examine"]
+
+#: Runs with fewer steps are not examined: nothing is found in so few.
+MIN_STEPS = 200
+_CHUNK = 4_096
+
+
+def examine(
+    model: SparseVAE,
+    batches: Batches,
+    held_out: Batches,
+    config: TrainingConfig,
+    step: int,
+    action_names: Sequence[str],
+) -> Diagnostics:
+    """Return the diagnostics of a trained model, which stays as it is.
+
+    Args:
+        model: Model with frozen edges.
+        batches: Batches of the training data, to which networks are fitted.
+        held_out: Batches of the held-out data, on which they are judged.
+        config: Settings of the run.
+        step: Number of steps of training, which determines the rows.
+        action_names: Names of the actions.
+    """
+    examined = copy.deepcopy(model).eval()
+    training = Encodings.of(examined, batches, step).after(examined.flow)
+    judged = Encodings.of(examined, held_out, step).after(examined.flow)
+    learned = _standardised_residuals(examined, judged)
+    errors = _reconstruction_errors(examined, judged)
+    graph = _sparse_graph(examined, action_names)
+    for masks in examined.edges.values():
+        masks.make_dense_()
+    fit_measuring_networks_(TransitionFitter(examined, training, step), training.latents, config)
+    effects = MeasuredEffects.of(examined, judged.latents, judged.actions)
+    samples = samples_of(examined, judged.latents, judged.actions)
+    columns = examined.action_masks.sparse_columns.tolist() if judged.actions is not None else []
+    evidence = Evidence(
+        graph=graph,
+        latents=as_array(judged.latents[:, -1]),
+        actions=samples.actions,
+        action_columns=tuple(columns),
+        action_effects=effects.actions,
+        past_jacobians=effects.past,
+        covariance=effects.covariance,
+        residual=effects.residual,
+        posterior=judged.noise(),
+        learned_residuals=learned,
+        reconstruction_errors=errors,
+        samples=samples,
+        seed=config.seed,
+    )
+    return judge(evidence)
+
+
+def _sparse_graph(model: SparseVAE, action_names: Sequence[str]) -> CausalGraph:
+    """Return the learned graph without the edges of dense columns."""
+    matrices = {}
+    for name, masks in model.edges.items():
+        support = np.zeros(tuple(masks.support().shape), dtype=bool)
+        columns = masks.sparse_columns.tolist()
+        support[:, columns] = masks.support()[:, columns].cpu().numpy()
+        matrices[name] = support
+    latents = [f"v{i}" for i in range(model.shape.n_latents)]
+    actions = list(action_names) if "actions" in matrices else None
+    return CausalGraph(Gz=matrices.get("past"), Ga=matrices.get("actions"), latents=latents, actions=actions)
+
+
+@torch.no_grad()
+def _standardised_residuals(model: SparseVAE, encodings: Encodings) -> NDArray[np.float64]:
+    parts = []
+    for latents, actions in _chunks(encodings):
+        residual = model.transition_residual(latents[:, -1], model.past_latents(latents), actions)
+        parts.append(residual.value / residual.scale)
+    return as_array(torch.cat(parts))
+
+
+@torch.no_grad()
+def _reconstruction_errors(model: SparseVAE, encodings: Encodings) -> NDArray[np.float64]:
+    parts = [
+        encodings.standardised[start : start + _CHUNK, -1]
+        - model.mean_observations(encodings.latents[start : start + _CHUNK, -1])
+        for start in range(0, len(encodings.latents), _CHUNK)
+    ]
+    return as_array(torch.cat(parts))
+
+
+def _chunks(encodings: Encodings) -> list[tuple[Tensor, Tensor | None]]:
+    starts = range(0, len(encodings.latents), _CHUNK)
+    return [
+        (
+            encodings.latents[start : start + _CHUNK],
+            None if encodings.actions is None else encodings.actions[start : start + _CHUNK],
+        )
+        for start in starts
+    ]

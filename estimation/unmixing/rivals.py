@@ -1,0 +1,166 @@
+"""`rival_bases`: a given basis of the latents against the other bases that a search finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from estimation.device import default_modes
+from estimation.unmixing.descent import determinant_weights, distinct, penalties_of, search
+from estimation.unmixing.directions import SearchSpace
+from estimation.unmixing.effects import Effects
+from estimation.unmixing.information import Samples
+from estimation.unmixing.moments import Moments, standard_deviations
+
+__all__ = ["Basis", "Rivals", "rival_bases"]
+
+Array = NDArray[np.float64]
+
+_N_STARTS = 64
+# weight of a standardised latent from which on a basis mixes it into another one; networks' errors reach a fifth
+_MIN_WEIGHT = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """A basis that the search found.
+
+    Attributes:
+        matrix: Its latents as rows in the given ones, of unit variance, shape (n, n).
+        penalty: Its penalty.
+        negative_log_likelihood: Of the latents in this basis with few edges, in nats per row and up to a constant that
+            all bases share; None where effects on distributions choose the basis, or without numbers of edges.
+        n_starts: Number of starts that ended in it.
+        mixed: Given latents that it mixes with others, though the graph doesn't leave that open.
+    """
+
+    matrix: Array
+    penalty: float
+    negative_log_likelihood: float | None
+    n_starts: int
+    mixed: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Rivals:
+    """The given basis and the others.
+
+    Attributes:
+        own: The given basis, with the smallest penalty of the bases that are the same up to what the graph leaves open.
+        others: Bases that mix some given latents, those with the smallest penalty first.
+    """
+
+    own: Basis
+    others: tuple[Basis, ...]
+
+
+@default_modes
+def rival_bases(
+    action_effects: ArrayLike | None,
+    past_jacobians: ArrayLike | None,
+    covariance: ArrayLike,
+    residual: ArrayLike,
+    *,
+    edges: Mapping[str, int] | None = None,
+    allowed: NDArray[np.bool_] | None = None,
+    noise: ArrayLike | None = None,
+    samples: Samples | None = None,
+    seed: int = 0,
+    n_starts: int = _N_STARTS,
+) -> Rivals:
+    """Search for bases as `unmix` does, from the given latents and from random bases.
+
+    Args:
+        action_effects: As for `unmix`.
+        past_jacobians: As for `unmix`.
+        covariance: As for `unmix`.
+        residual: As for `unmix`.
+        edges: Number of edges by kind, ``"actions"`` or ``"past"``, with which bases are compared by their likelihood.
+        allowed: Which latent may mix with which, shape (n, n); by default none may.
+        noise: As for `unmix`.
+        samples: As for `unmix`.
+        seed: Seed of the random starts.
+        n_starts: Number of random starts.
+
+    Raises:
+        DataError: As `unmix`.
+
+    Example:
+        >>> effects = np.eye(3) * np.random.default_rng(0).normal(size=(500, 1, 3))
+        >>> mixing = np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+        >>> right = rival_bases(effects, None, np.eye(3) * 2, np.eye(3))
+        >>> wrong = rival_bases(mixing @ effects, None, mixing @ mixing.T * 2, mixing @ mixing.T)
+        >>> right.own.mixed, any(other.penalty < right.own.penalty for other in right.others)
+        ((), False)
+        >>> wrong.others[0].mixed, wrong.others[0].penalty < wrong.own.penalty
+        ((0, 1), True)
+    """
+    effects = Effects.of(action_effects, past_jacobians, covariance)
+    posterior_covariance = effects.checked("noise", noise)
+    effects = effects.with_residual(residual)
+    space = SearchSpace.of(effects, posterior_covariance, samples, seed)
+    weights = determinant_weights(effects)
+    own = _orthogonal_rows(space, effects.covariance)
+    bases = search(space.moments, len(space.moved), weights, seed, n_starts, own)
+    # the given latents as they are need not be a minimum
+    bases = torch.cat([own[None], bases])
+    penalties = penalties_of(space.moments, bases, weights)
+    by_means = isinstance(space.moments, Moments)
+    found = []
+    starts = distinct(penalties, penalties.argsort())
+    for first, start in enumerate(starts):
+        following = penalties[starts[first + 1]] if first + 1 < len(starts) else np.inf
+        n_ended = int(((penalties[1:] >= penalties[start]) & (penalties[1:] < following)).sum())
+        matrix = space.full_basis(bases[start])
+        likelihood = effects.negative_log_likelihood(matrix, edges) if by_means and edges else None
+        mixed = _mixed(matrix[: len(space.moved)], effects.covariance, allowed)
+        found.append(Basis(matrix, float(penalties[start]), likelihood, n_ended, mixed))
+    same = [basis for basis in found if not basis.mixed]
+    unit = np.eye(len(effects.covariance))
+    fallback = Basis(
+        unit / standard_deviations(unit, effects.covariance)[:, None],
+        float(penalties[0]),
+        effects.negative_log_likelihood(unit, edges) if by_means and edges else None,
+        0,
+        (),
+    )
+    best = min([*same, fallback], key=lambda basis: basis.penalty)
+    n_same = sum(basis.n_starts for basis in same)
+    own_basis = Basis(best.matrix, best.penalty, best.negative_log_likelihood, n_same, ())
+    return Rivals(own_basis, tuple(basis for basis in found if basis.mixed))
+
+
+def _orthogonal_rows(space: SearchSpace, covariance: Array) -> Tensor:
+    """Return the given latents as an orthogonal basis of the searched directions, shape (l, l).
+
+    If directions are set aside, these are the l latents that the searched directions explain best.
+    """
+    searched = space.moved @ space.active
+    # least squares of the given latents on the searched directions
+    rows = np.linalg.solve(searched @ covariance @ searched.T, searched @ covariance).T
+    explained = np.einsum("il,lk,ik->i", rows, searched @ covariance @ searched.T, rows) / np.diag(covariance)
+    kept = np.sort(np.argsort(-explained, kind="stable")[: len(searched)])
+    rows = rows[kept] / np.linalg.norm(rows[kept], axis=1, keepdims=True)
+    left, _, right = np.linalg.svd(rows)
+    return torch.from_numpy(np.asarray(left @ right))
+
+
+def _mixed(rows: Array, covariance: Array, allowed: NDArray[np.bool_] | None) -> tuple[int, ...]:
+    """Return the given latents that rows mix though they may not, each row matched to one of these latents."""
+    weights = np.abs(rows * np.sqrt(np.diag(covariance)))
+    matched, latents = linear_sum_assignment(-weights)
+    mixed = set()
+    for row, latent in zip(matched.tolist(), latents.tolist(), strict=True):
+        others = weights[row] > _MIN_WEIGHT
+        others[latent] = False
+        if allowed is not None:
+            others &= ~allowed[latent]
+        if others.any():
+            mixed |= {latent, *np.flatnonzero(others).tolist()}
+    return tuple(sorted(mixed))

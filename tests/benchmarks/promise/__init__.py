@@ -1,0 +1,9 @@
+"""The promise-kept benchmark: do runs with default settings find what the theory promises, and do they say when not?
+
+==============  ====================================================================
+module          contents
+==============  ====================================================================
+``functions``   random functions of a latent's parents
+``problems``    random problems, by number
+==============  ====================================================================
+"""
