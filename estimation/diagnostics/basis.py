@@ -25,13 +25,15 @@ def margin_of(evidence: Evidence) -> Margin | None:
         edges["actions"] = int(evidence.action_edges.sum())
     if evidence.past_jacobians is not None:
         edges["past"] = int(evidence.past_edges.sum())
+    # adding a latent to one with all of its parents and more changes no edge, so that sparsity can't tell them apart
+    allowed = predict_entanglement(evidence.graph).matrix.toarray().astype(bool)
     found = rival_bases(
         evidence.action_effects,
         evidence.past_jacobians,
         evidence.covariance,
         evidence.residual,
         edges=edges,
-        allowed=predict_entanglement(evidence.graph).matrix.toarray().astype(bool),
+        allowed=allowed | allowed.T,
         noise=evidence.posterior,
         samples=evidence.samples,
         seed=evidence.seed,

@@ -15,10 +15,11 @@ from identify.wording import listed, plural
 __all__ = ["judge"]
 
 # effects without an edge from this size on are missing edges, and edges below the other size are superfluous
-_MIN_MISSING, _MAX_SUPERFLUOUS = 0.3, 0.1
+_MIN_MISSING, _MAX_SUPERFLUOUS = 0.35, 0.1
 _MIN_INFLUENCE = 0.1
-_MAX_STRUCTURED_SHARE = 0.5
-_MAX_CORRELATION = 0.3
+# then the errors are more than twenty times as large as noise alone would make them
+_MAX_STRUCTURED_SHARE = 0.95
+_MAX_CORRELATION = 0.8
 _MAX_SKEWNESS, _MAX_KURTOSIS = 1.0, 3.0
 _N_SHOWN = 3
 
@@ -53,7 +54,7 @@ def judge(evidence: Evidence) -> Diagnostics:
         *_about_latents(evidence),
     ]
     if share > _MAX_STRUCTURED_SHARE:
-        text = f"{share:.0%} of the squared errors depend on the latents: the decoder misses more than noise"
+        text = f"far above the noise: {share:.0%} of the squared errors depend on the latents"
         warnings.append(RunWarning("reconstruction", text))
     if correlation > _MAX_CORRELATION:
         text = f"those of {listed(correlated)} are correlated ({correlation:.2f}), so these are mixed or share a cause"

@@ -43,7 +43,7 @@ DIAGNOSTICS = Fields(
 )
 
 # smaller margins are those of bases that are nearly as good
-_MIN_SPARSITY, _MIN_LIKELIHOOD = 0.1, 0.1
+_MIN_SPARSITY, _MIN_LIKELIHOOD = 0.1, 0.05
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class Margin:
         sparsity: Penalty of `estimation.unmixing.unmix` of the other basis minus that of the run's; below 0 if the
             other basis is sparser. None if no other basis was found.
         likelihood: Log-likelihood of held-out latents in the run's basis minus that in the other one, with the same
-            number of edges, in nats per row. None if no other basis was found.
+            number of edges, in nats per row. None if no other basis was found, or if effects on distributions choose
+            the basis.
         latents: Learned latents that differ between the two.
         n_starts: Number of random starts of the search.
         n_same: Number of starts that ended in the run's basis.
@@ -71,13 +72,12 @@ class Margin:
     @property
     def verdict(self) -> str:
         """``"clear"``, ``"close"`` if another basis is nearly as good, or ``"worse"`` if another one is better."""
-        if self.sparsity is None or self.likelihood is None:
+        if self.sparsity is None:
             return "clear"
         if self.sparsity < 0:
             return "worse"
-        return (
-            "clear" if min(self.sparsity / _MIN_SPARSITY, self.likelihood / _MIN_LIKELIHOOD) >= 1 else "close"
-        )
+        is_likelier = self.likelihood is None or self.likelihood >= _MIN_LIKELIHOOD
+        return "clear" if self.sparsity >= _MIN_SPARSITY and is_likelier else "close"
 
     @property
     def summary(self) -> str:
@@ -87,13 +87,17 @@ class Margin:
             >>> Margin(0.5, 2.25, ("v0", "v2"), 64, 60).summary
             'the basis is clear: the best other one, in v0, v2, is less sparse by 0.5 and less likely by 2.25 nats'
         """
-        if self.sparsity is None or self.likelihood is None:
+        if self.sparsity is None:
             return f"the basis is clear: no other one was found from {plural(self.n_starts, 'start')}"
-        where = f"in {listed(self.latents)}"
-        likely = f"{'less' if self.likelihood >= 0 else 'more'} likely by {abs(self.likelihood):.3g} nats"
+        where, likely = f"in {listed(self.latents)}", ""
+        if self.likelihood is not None:
+            comparison = "less" if self.likelihood >= 0 else "more"
+            likely = f"{comparison} likely by {abs(self.likelihood):.3g} nats"
         if self.verdict == "worse":
-            return f"another basis, {where}, is sparser by {-self.sparsity:.3g}, and {likely}"
-        differs = f"less sparse by {self.sparsity:.3g} and {likely}"
+            return (
+                f"another basis, {where}, is sparser by {-self.sparsity:.3g}{', and ' * bool(likely)}{likely}"
+            )
+        differs = f"less sparse by {self.sparsity:.3g}{' and ' * bool(likely)}{likely}"
         if self.verdict == "close":
             return f"two bases are nearly as good: the other one, {where}, is {differs}"
         return f"the basis is clear: the best other one, {where}, is {differs}"

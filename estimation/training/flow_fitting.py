@@ -41,7 +41,12 @@ _INITIAL_DEVIATION = 0.1
 
 
 def fit_flow_(
-    model: SparseVAE, encodings: Encodings, config: TrainingConfig, step: int, likelihood: bool = False
+    model: SparseVAE,
+    encodings: Encodings,
+    config: TrainingConfig,
+    step: int,
+    likelihood: bool = False,
+    max_steps: int = _MAX_STEPS,
 ) -> None:
     """Fit the active flow of a model, and its transition networks from their present weights, in place.
 
@@ -52,6 +57,7 @@ def fit_flow_(
         step: Number of steps of training, which determines the batches.
         likelihood: Whether to leave out the share of the encodings' uncertainty, so that the loss is the likelihood of
             the encodings.
+        max_steps: Largest number of steps.
     """
     fitter = TransitionFitter(model, encodings, step)
     noise = _Noise(model.shape.n_latents, with_share=not likelihood).to(encodings.latents)
@@ -75,7 +81,7 @@ def fit_flow_(
     parameters = [*model.flow.parameters(), *model.networks.parameters(), *noise.parameters()]
     if model.noise is not None and model.noise.active:
         parameters.extend(model.noise.parameters())
-    fitter.minimise_(misfit, parameters, config, _MAX_STEPS, _BATCH_SIZE)
+    fitter.minimise_(misfit, parameters, config, max_steps, _BATCH_SIZE)
 
 
 class _Noise(nn.Module):

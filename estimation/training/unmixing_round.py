@@ -20,6 +20,7 @@ from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.training.measured_effects import MeasuredEffects, fit_measuring_networks_, samples_of
+from estimation.training.straightening import second_opinion
 from estimation.training.transition_fitting import TransitionFitter
 from estimation.unmixing import Unmixing, edges_at_elbow, edges_at_penalty, unmix
 from estimation.unmixing.information import MIN_VARIANCE_SHARE
@@ -80,6 +81,11 @@ def unmixing_round_(
     matrix = torch.from_numpy(unmixing.matrix).to(latents)
     offset = -matrix @ latents.flatten(0, 1).mean(0)
     latents = latents @ matrix.T + offset
+    second = None
+    if first_round and not informed:
+        second = second_opinion(model, encodings, latents, config, step)
+    if second is not None:
+        latents, matrix, offset = second.latents, second.matrix, second.offset
     strengths = {"actions": unmixing.action_strengths, "past": unmixing.past_strengths}
     basis = unmixing.matrix
     if first_round and (not informed or model.shape.past):
@@ -92,10 +98,17 @@ def unmixing_round_(
         counts = effects.edge_counts(basis, budget_factor, limits, price)
         limits = counts | _informative_edges(information, budget_factor, limits, price)
     _keep_strongest_(model, strengths, limits)
-    fitter.fit_(latents, config, _FITTING_STEPS)
+    # the model's latents are those of the linear map
+    fitter.fit_(
+        encodings.latents @ matrix.T + offset if second is not None else latents, config, _FITTING_STEPS
+    )
     model.change_basis_(matrix, offset)
     kept = ", ".join(f"{limit} edges of {name}" for name, limit in limits.items())
     note = f"unmixed after {step} steps: objective {unmixing.objective:.4g}, {kept} kept"
+    if second is not None:
+        note += (
+            f"; a basis of latents straightened by a flow, sparser by {second.difference:.3g}, used instead"
+        )
     return f"{note}{_note_on_information(unmixing)}"
 
 

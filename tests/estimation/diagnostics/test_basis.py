@@ -1,0 +1,64 @@
+"""The margin of a basis, on effects that are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from estimation.diagnostics.basis import margin_of
+from identify.graph import CausalGraph
+from tests.estimation.diagnostics.evidence import TARGETS, evidence_of
+
+ROTATION = np.array([[0.8, 0.6], [-0.6, 0.8]])
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_true_basis_is_clear(seed: int) -> None:
+    margin = margin_of(evidence_of(seed=seed))
+    assert margin is not None
+    assert margin.verdict == "clear"
+    assert margin.n_same > margin.n_starts / 2
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_in_a_wrong_basis_the_true_one_is_sparser_and_likelier(seed: int) -> None:
+    mixing = np.eye(4)
+    mixing[1:3, 1:3] = ROTATION
+    margin = margin_of(evidence_of(mixing=mixing, seed=seed))
+    assert margin is not None
+    assert margin.verdict == "worse"
+    assert margin.latents == ("v1", "v2")
+    assert margin.sparsity is not None
+    assert margin.likelihood is not None
+    assert margin.sparsity < -0.1
+    assert margin.likelihood < -0.5
+    assert margin.summary.startswith("another basis, in v1, v2, is sparser by")
+
+
+def test_bases_that_the_graph_leaves_open_are_the_same() -> None:
+    twins = np.array([[1, 0], [0, 1], [0, 1]], dtype=bool)
+    mixing = np.eye(3)
+    mixing[1:, 1:] = ROTATION
+    for matrix in (np.eye(3), mixing):
+        margin = margin_of(evidence_of(twins, matrix))
+        assert margin is not None
+        assert margin.verdict == "clear"
+
+
+def test_order_signs_and_scales_do_not_matter() -> None:
+    order, scales = [2, 0, 3, 1], np.diag([1.0, -2.0, 0.5, 3.0])
+    graph = CausalGraph(Ga=TARGETS[order], latents=["v0", "v1", "v2", "v3"])
+    first, second = margin_of(evidence_of()), margin_of(evidence_of(mixing=scales[order], graph=graph))
+    assert first is not None
+    assert second is not None
+    assert second.verdict == first.verdict == "clear"
+    assert second.sparsity == pytest.approx(first.sparsity, abs=0.02)
+    assert second.likelihood == pytest.approx(first.likelihood, abs=0.05)
+
+
+def test_a_single_latent_has_no_margin() -> None:
+    assert margin_of(evidence_of(np.ones((1, 2), dtype=bool))) is None
+
+
+def test_without_sparse_causes_there_is_no_margin() -> None:
+    assert margin_of(evidence_of(action_effects=None, action_columns=())) is None

@@ -1,0 +1,132 @@
+"""Warnings of made-up runs: none where nothing is wrong, and each where its reason is there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from estimation.diagnostics import DIAGNOSTICS, Diagnostics, Margin, RunWarning, judge
+from estimation.diagnostics.result import KINDS
+from estimation.storage.schema import check
+from identify.graph import CausalGraph
+from tests.estimation.diagnostics.evidence import TARGETS, evidence_of
+
+NAMES = ["v0", "v1", "v2", "v3"]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_run_without_faults_has_no_warnings(seed: int) -> None:
+    diagnostics = judge(evidence_of(seed=seed))
+    assert diagnostics.warnings == ()
+    assert diagnostics.margin is not None
+    assert diagnostics.margin.verdict == "clear"
+
+
+def graph(**edges: bool) -> CausalGraph:
+    targets = TARGETS.copy()
+    for name, value in edges.items():
+        targets[int(name[1]), int(name[2])] = value
+    return CausalGraph(Ga=targets, latents=NAMES)
+
+
+def rotated() -> np.ndarray:
+    mixing = np.eye(4)
+    mixing[1:3, 1:3] = [[0.8, 0.6], [-0.6, 0.8]]
+    return mixing
+
+
+def proportional() -> np.ndarray:
+    effects = evidence_of().action_effects
+    assert effects is not None
+    effects = effects.copy()
+    effects[:, 1, 0] = 2 * effects[:, 0, 0]
+    return effects
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "text", "latents"),
+    [
+        ({"mixing": rotated()}, "basis", "another basis, in v1, v2, is sparser by", ("v1", "v2")),
+        (
+            {"graph": graph(e21=False)},
+            "missing edges",
+            "1 effect without an edge, relative to those of parents: a1 on v2 1",
+            ("v2",),
+        ),
+        ({"graph": graph(e01=True)}, "superfluous edges", "1 edge with hardly any effect: a1 on v0", ("v0",)),
+        ({"action_effects": proportional()}, "influence", "nearly proportional: a0 (", ()),
+        (
+            {"posterior": np.diag([1e-4, 50.0, 1e-4, 1e-4])},
+            "collapsed latents",
+            "v1 varies by less than the posterior",
+            ("v1",),
+        ),
+    ],
+)
+def test_each_fault_has_its_warning(
+    changes: dict[str, object], kind: str, text: str, latents: tuple[str, ...]
+) -> None:
+    found = [w for w in judge(evidence_of(**changes)).warnings if w.kind == kind]  # type: ignore[arg-type]
+    assert len(found) == 1
+    assert text in found[0].text
+    assert found[0].latents == latents
+
+
+def test_faults_of_fit_have_their_warnings() -> None:
+    evidence = evidence_of()
+    latents = evidence.latents.copy()
+    latents[:, 3] = latents[:, 1]
+    noise = np.random.default_rng(0).exponential(size=(2_000, 4))
+    noise[:, 1] += noise[:, 0]
+    misfit = latents[:, :2] ** 2
+    diagnostics = judge(
+        evidence_of(latents=latents, learned_residuals=noise, reconstruction_errors=misfit - misfit.mean(0))
+    )
+    texts = [str(warning) for warning in diagnostics.warnings]
+    assert "duplicate latents: v1 and v3 are nearly the same (correlation 1.00)" in texts
+    assert any(
+        text.startswith("reconstruction: far above the noise: 100% of the squared errors") for text in texts
+    )
+    assert any(text.startswith("residuals: those of v0, v1 are correlated (0.7") for text in texts)
+    assert any(text.startswith("residuals: not like the noise of the model; v0: skewness") for text in texts)
+
+
+def test_long_lists_of_effects_are_cut() -> None:
+    few = CausalGraph(Ga=np.eye(4), latents=NAMES)
+    (warning,) = [w for w in judge(evidence_of(graph=few)).warnings if w.kind == "missing edges"]
+    assert "4 effects without an edge" in warning.text
+    assert warning.text.endswith("and 1 more")
+
+
+@pytest.mark.parametrize(
+    ("margin", "verdict", "summary"),
+    [
+        (Margin(None, None, (), 64, 65), "clear", "no other one was found from 64 starts"),
+        (Margin(0.5, 2.0, ("v0",), 64, 9), "clear", "the best other one, in v0, is less sparse by 0.5"),
+        (
+            Margin(0.05, 2.0, ("v0",), 64, 9),
+            "close",
+            "two bases are nearly as good: the other one, in v0, is less",
+        ),
+        (Margin(0.5, -0.2, ("v0",), 64, 9), "close", "more likely by 0.2 nats"),
+        (
+            Margin(-0.5, 0.3, ("v0",), 64, 9),
+            "worse",
+            "another basis, in v0, is sparser by 0.5, and less likely",
+        ),
+        (Margin(0.5, None, ("v0",), 64, 9), "clear", "is less sparse by 0.5"),
+        (Margin(-0.5, None, ("v0",), 64, 9), "worse", "another basis, in v0, is sparser by 0.5"),
+    ],
+)
+def test_margins_have_verdicts_and_words(margin: Margin, verdict: str, summary: str) -> None:
+    assert margin.verdict == verdict
+    assert summary in margin.summary
+    assert "None" not in margin.summary
+
+
+def test_diagnostics_survive_being_stored() -> None:
+    for margin in (None, Margin(None, None, (), 64, 65), Margin(-0.5, 2.0, ("v0", "v1"), 64, 3)):
+        warnings = tuple(RunWarning(kind, "a reason", ("v0",)) for kind in KINDS)
+        diagnostics = Diagnostics(margin, warnings, {"smallest influence": 0.5})
+        check(diagnostics.to_dict(), DIAGNOSTICS)
+        assert Diagnostics.from_dict(diagnostics.to_dict()) == diagnostics
