@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from estimation.diagnostics import Evidence
 from estimation.unmixing import Samples
 from identify.graph import CausalGraph
+from tests.seeds import training_seed
 
 __all__ = ["TARGETS", "evidence_of"]
 
@@ -36,7 +37,7 @@ def evidence_of(
         n_rows: Number of rows.
         changes: Other values of `Evidence`.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(training_seed(seed))
     n, m = targets.shape
     mixing = np.eye(n) if mixing is None else mixing
     actions = rng.uniform(-2, 2, (n_rows, m))

@@ -8,6 +8,7 @@ import pytest
 from estimation.diagnostics.edges import effect_table, weak_influence
 from identify.graph import CausalGraph
 from tests.estimation.diagnostics.evidence import TARGETS, evidence_of
+from tests.seeds import training_seed
 
 NAMES = ["v0", "v1", "v2", "v3"]
 
@@ -56,7 +57,7 @@ def test_collapsed_latents_have_no_effects() -> None:
 
 
 def test_effects_of_the_past_have_the_names_of_past_latents() -> None:
-    jacobians = np.random.default_rng(0).normal(size=(100, 4, 4)) * TARGETS
+    jacobians = np.random.default_rng(training_seed(0)).normal(size=(100, 4, 4)) * TARGETS
     evidence = evidence_of(graph=CausalGraph(Gz=TARGETS, Ga=TARGETS, latents=NAMES), past_jacobians=jacobians)
     causes = {effect.cause for effect in effect_table(evidence)}
     assert causes == {"a0", "a1", "a2", "a3", "past v0", "past v1", "past v2", "past v3"}

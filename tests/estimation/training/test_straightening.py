@@ -1,0 +1,83 @@
+"""A second opinion on bases of latents that are curved, where the truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from estimation.config.training import TrainingConfig
+from estimation.methods import build_model
+from estimation.models.representation import Shape
+from estimation.models.sparse_vae import SparseVAE
+from estimation.training.encodings import Encodings
+from estimation.training.straightening import second_opinion
+from tests.seeds import training_seed
+
+TARGETS = np.array([[1, 0, 1], [1, 1, 0], [0, 1, 1]], dtype=bool)
+CONFIG = TrainingConfig(max_edges_actions=6, steps=3_000, seed=training_seed(0))
+
+
+def curved_encodings(
+    bend: float, collapsed: bool = False
+) -> tuple[SparseVAE, Encodings, NDArray[np.float64]]:
+    """Return a model, encodings that are curved functions of true latents, and the true latents."""
+    rng = np.random.default_rng(training_seed(1))
+    actions = rng.uniform(-2, 2, (12_000, 3))
+    waves = np.sin(rng.uniform(1, 3, (3, 3)) * actions[:, None, :] + rng.uniform(0, 6, (3, 3)))
+    truth = (waves * TARGETS).sum(2) + 0.1 * rng.normal(size=(len(actions), 3))
+    latents = truth + bend * np.column_stack(
+        [truth[:, 1] * truth[:, 2], truth[:, 0] ** 2, truth[:, 0] * truth[:, 1]]
+    )
+    factors = np.broadcast_to(0.01 * np.eye(3), (len(actions), 1, 3, 3)).copy()
+    if collapsed:
+        factors[..., 2, 2] = 10.0
+    model = build_model(
+        Shape(6, 3, 3, False), CONFIG, torch.Generator().manual_seed(training_seed(0)), None, None
+    )
+    assert isinstance(model, SparseVAE)
+    encodings = Encodings(
+        torch.from_numpy(latents[:, None]).float(),
+        torch.from_numpy(factors).float(),
+        torch.from_numpy(actions).float(),
+        torch.zeros(len(actions), 1, 6),
+    )
+    return model, encodings, truth
+
+
+def correlations(latents: torch.Tensor, truth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the absolute correlation of each true latent with the learned latent that is closest to it."""
+    both = np.abs(np.corrcoef(latents[:, 0].double().numpy().T, truth.T)[:3, 3:])
+    return np.asarray(both.max(0))
+
+
+@pytest.mark.parametrize("bend", [0.15])
+def test_the_right_basis_stands(bend: float) -> None:
+    model, encodings, _ = curved_encodings(bend)
+    assert second_opinion(model, encodings, encodings.latents, CONFIG, 0) is None
+
+
+def test_a_wrong_basis_is_replaced_by_the_linear_map_that_comes_closest_to_the_right_one() -> None:
+    model, encodings, truth = curved_encodings(0.15)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    mixing = torch.tensor([[1.0, 0.8, 0.0], [-0.8, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    wrong = encodings.latents @ mixing.T
+    second = second_opinion(model, encodings, wrong, CONFIG, 0)
+    assert second is not None
+    assert second.difference > 0.1
+    assert correlations(wrong, truth).min() < 0.9
+    assert correlations(second.latents, truth).min() > 0.97
+    linear = encodings.latents @ second.matrix.T + second.offset
+    assert correlations(linear, truth).min() > 0.93
+    # no linear map comes closer to the straightened latents
+    error = (linear - second.latents).flatten(0, 1)
+    centred = (encodings.latents - encodings.latents.mean(0)).flatten(0, 1)
+    assert float((error.T @ centred).abs().max()) < 1e-2 * len(error)
+    # the model itself stays as it is
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_with_collapsed_latents_there_is_no_second_opinion() -> None:
+    model, encodings, _ = curved_encodings(0.0, collapsed=True)
+    assert second_opinion(model, encodings, encodings.latents, CONFIG, 0) is None

@@ -1,0 +1,119 @@
+"""Diagnostics of runs that were trained: computed, stored, shown, and the same for the same seed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from estimation.baselines import BaselineConfig
+from estimation.checkpoint import load
+from estimation.config.training import TrainingConfig
+from estimation.dataset import Dataset
+from estimation.diagnostics import Diagnostics
+from estimation.exceptions import CheckpointError
+from estimation.report import training_page
+from estimation.report.rows import training_facts, training_record
+from estimation.simulate import simulate
+from estimation.trained import TrainedModel
+from estimation.training import fit
+from estimation.training.examination import MIN_STEPS
+from identify.graph import CausalGraph
+from tests.seeds import training_seed
+
+TINY: dict[str, Any] = {"width": 8, "transition_width": 4, "batch_size": 64, "starts": 1}
+ACTIONS = CausalGraph(Ga=[[1, 0, 1], [1, 1, 0], [0, 1, 1]])
+
+
+def trained(data: Dataset, steps: int = MIN_STEPS, **settings: Any) -> TrainedModel:
+    config = TrainingConfig(steps=steps, seed=training_seed(0), **TINY, **settings)
+    return fit(data, config, progress=False)
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return simulate(ACTIONS, 600, seed=training_seed(0))
+
+
+@pytest.fixture(scope="module")
+def model(data: Dataset) -> TrainedModel:
+    return trained(data, max_edges_actions=6)
+
+
+def test_a_run_has_margin_warnings_and_figures(model: TrainedModel) -> None:
+    assert model.diagnostics is not None
+    assert model.margin is model.diagnostics.margin
+    assert model.warnings is model.diagnostics.warnings
+    assert model.margin is not None
+    assert set(model.margin.latents) <= {"v0", "v1", "v2"}
+    assert all(np.isfinite(value) for value in model.diagnostics.values.values())
+
+
+def test_the_same_seed_gives_the_same_diagnostics(data: Dataset, model: TrainedModel) -> None:
+    assert trained(data, max_edges_actions=6).diagnostics == model.diagnostics
+
+
+def test_diagnostics_are_saved_with_the_model(model: TrainedModel, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    assert load(tmp_path / "model").diagnostics == model.diagnostics
+
+
+def test_a_damaged_margin_is_refused(model: TrainedModel, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    (file,) = [path for path in (tmp_path / "model").glob("*.json") if '"diagnostics"' in path.read_text()]
+    content = json.loads(file.read_text())
+    content["content"]["diagnostics"]["margin"]["n_starts"] = "many"
+    file.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=r"n_starts.*whole number"):
+        load(tmp_path / "model")
+
+
+def test_reports_say_what_the_diagnostics_say(data: Dataset, model: TrainedModel) -> None:
+    assert model.margin is not None
+    facts = training_facts(model)
+    assert ("basis", model.margin.summary) in facts
+    assert [value for name, value in facts if name == "warning"] == [str(each) for each in model.warnings]
+    record = training_record(model)["diagnostics"]
+    assert record["margin"]["verdict"] == model.margin.verdict
+    assert json.loads(json.dumps(record))["warnings"] == [
+        {"kind": each.kind, "text": each.text, "latents": list(each.latents)} for each in model.warnings
+    ]
+    assert model.margin.summary in training_page(model, data, None, "")
+
+
+@pytest.mark.parametrize(
+    ("graph", "settings"),
+    [
+        (CausalGraph(Gz=[[1, 0], [1, 1]]), {"max_edges_past": 3}),
+        (CausalGraph(Gz=[[1, 0], [1, 1]], Ga=[[1], [0]]), {"max_edges_past": 3, "max_edges_actions": 1}),
+        (ACTIONS, {"max_edges_actions": 4, "sparse_actions": ["a0", "a1"]}),
+        (ACTIONS, {"sparsity": "none"}),
+        (ACTIONS, {"sparsity": "adaptive"}),
+        (ACTIONS, {"max_edges_actions": 6, "noise": "flow"}),
+        (ACTIONS, {"max_edges_actions": 6, "n_latents": 5}),
+        (ACTIONS, {"max_edges_actions": 6, "unmixing": False, "dtype": "float64"}),
+    ],
+)
+def test_runs_of_every_kind_are_examined(graph: CausalGraph, settings: dict[str, Any]) -> None:
+    model = trained(simulate(graph, 400, seed=training_seed(1)), **settings)
+    assert model.margin is not None
+    assert Diagnostics.from_dict(model.diagnostics.to_dict()) == model.diagnostics  # type: ignore[union-attr]
+
+
+def test_a_single_latent_has_warnings_only() -> None:
+    model = trained(simulate(CausalGraph(Ga=[[1]]), 400, seed=training_seed(1)), max_edges_actions=1)
+    assert model.diagnostics is not None
+    assert model.margin is None
+
+
+def test_short_runs_baselines_and_dense_runs_are_not_examined(data: Dataset) -> None:
+    short = trained(data, steps=MIN_STEPS - 1, max_edges_actions=6)
+    assert (short.diagnostics, short.margin, short.warnings) == (None, None, ())
+    assert "basis" not in dict(training_facts(short))
+    baseline = fit(
+        data, BaselineConfig("ivae", steps=MIN_STEPS, width=8, seed=training_seed(0)), progress=False
+    )
+    assert baseline.diagnostics is None
