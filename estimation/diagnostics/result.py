@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -59,7 +60,7 @@ class Margin:
             number of edges, in nats per row. None if no other basis was found, or if effects on distributions choose
             the basis.
         latents: Learned latents that differ between the two.
-        n_starts: Number of random starts of the search.
+        n_starts: Number of starts of the search: random ones, and the run's own basis.
         n_same: Number of starts that ended in the run's basis.
     """
 
@@ -71,10 +72,10 @@ class Margin:
 
     @property
     def verdict(self) -> str:
-        """``"clear"``, ``"close"`` if another basis is nearly as good, or ``"worse"`` if another one is better."""
+        """``"clear"``, ``"close"`` if another basis is about as good, or ``"worse"`` if another one is sparser."""
         if self.sparsity is None:
             return "clear"
-        if self.sparsity < 0:
+        if self.sparsity < -_MIN_SPARSITY:
             return "worse"
         is_likelier = self.likelihood is None or self.likelihood >= _MIN_LIKELIHOOD
         return "clear" if self.sparsity >= _MIN_SPARSITY and is_likelier else "close"
@@ -97,7 +98,8 @@ class Margin:
             return (
                 f"another basis, {where}, is sparser by {-self.sparsity:.3g}{', and ' * bool(likely)}{likely}"
             )
-        differs = f"less sparse by {self.sparsity:.3g}{' and ' * bool(likely)}{likely}"
+        sparse = "less" if self.sparsity >= 0 else "more"
+        differs = f"{sparse} sparse by {abs(self.sparsity):.3g}{' and ' * bool(likely)}{likely}"
         if self.verdict == "close":
             return f"two bases are nearly as good: the other one, {where}, is {differs}"
         return f"the basis is clear: the best other one, {where}, is {differs}"
@@ -134,6 +136,12 @@ class Diagnostics:
     margin: Margin | None
     warnings: tuple[RunWarning, ...] = ()
     values: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def finite(self) -> bool:
+        """Whether all figures are finite."""
+        margin = () if self.margin is None else (self.margin.sparsity or 0.0, self.margin.likelihood or 0.0)
+        return all(math.isfinite(value) for value in (*self.values.values(), *margin))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnostics ready for JSON."""

@@ -6,7 +6,6 @@ the final latents on held-out rows.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,22 +15,26 @@ from torch import Tensor
 
 from estimation.config.training import TrainingConfig
 from estimation.diagnostics import Diagnostics, Evidence, judge
+from estimation.exceptions import DataError
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.training.measured_effects import (
     MeasuredEffects,
     as_array,
+    borrowed,
     fit_measuring_networks_,
     samples_of,
 )
 from estimation.training.transition_fitting import TransitionFitter
 from identify.graph import CausalGraph
 
-__all__ = ["MIN_STEPS", "examine"]
+__all__ = ["MIN_ROWS", "MIN_STEPS", "examine"]
 
 #: Runs with fewer steps are not examined: nothing is found in so few.
 MIN_STEPS = 200
+#: Runs with fewer held-out rows per latent are not examined.
+MIN_ROWS = 5
 _CHUNK = 4_096
 
 
@@ -52,19 +55,21 @@ def examine(
         config: Settings of the run.
         step: Number of steps of training, which determines the rows.
         action_names: Names of the actions.
+
+    Raises:
+        DataError: If the figures are not finite.
+        numpy.linalg.LinAlgError: If latents or residuals don't vary at all.
     """
-    examined = copy.deepcopy(model).eval()
-    training = Encodings.of(examined, batches, step).after(examined.flow)
-    judged = Encodings.of(examined, held_out, step).after(examined.flow)
-    learned = _standardised_residuals(examined, judged)
-    errors = _reconstruction_errors(examined, judged)
-    graph = _sparse_graph(examined, action_names)
-    for masks in examined.edges.values():
-        masks.make_dense_()
-    fit_measuring_networks_(TransitionFitter(examined, training, step), training.latents, config)
-    effects = MeasuredEffects.of(examined, judged.latents, judged.actions)
-    samples = samples_of(examined, judged.latents, judged.actions)
-    columns = examined.action_masks.sparse_columns.tolist() if judged.actions is not None else []
+    training, judged = Encodings.of(model, batches, step), Encodings.of(model, held_out, step)
+    learned, errors = _standardised_residuals(model, judged), _reconstruction_errors(model, judged)
+    graph = _sparse_graph(model, action_names)
+    with borrowed(model):
+        for masks in model.edges.values():
+            masks.make_dense_()
+        fit_measuring_networks_(TransitionFitter(model, training, step), training.latents, config)
+        effects = MeasuredEffects.of(model, judged.latents, judged.actions)
+        samples = samples_of(model, judged.latents, judged.actions)
+    columns = model.action_masks.sparse_columns.tolist() if judged.actions is not None else []
     evidence = Evidence(
         graph=graph,
         latents=as_array(judged.latents[:, -1]),
@@ -80,7 +85,10 @@ def examine(
         samples=samples,
         seed=config.seed,
     )
-    return judge(evidence)
+    diagnostics = judge(evidence)
+    if not diagnostics.finite:
+        raise DataError("its figures are not finite; latents or residuals don't vary")
+    return diagnostics
 
 
 def _sparse_graph(model: SparseVAE, action_names: Sequence[str]) -> CausalGraph:

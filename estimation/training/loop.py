@@ -119,7 +119,8 @@ def fit(
             for record in run.history.records if on_record else ():
                 on_record(record)  # type: ignore[misc]
         run.train(progress, on_record, folder, checkpoint_every)
-        diagnostics = run.procedure.diagnose(run.step)
+        diagnostics, notes = run.procedure.diagnose(run.step)
+        run.history.notes.extend(notes)
     model = run.procedure.model
     return TrainedModel.of(model, settings, run.history, dataset, fingerprints["training"], diagnostics)
 

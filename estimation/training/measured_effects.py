@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import copy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +18,7 @@ from estimation.training.transition_fitting import TransitionFitter
 from estimation.unmixing import Samples, edges_at_elbow, edges_at_penalty, likelihood_curve
 from estimation.unmixing.moments import effect_sizes, standard_deviations
 
-__all__ = ["MeasuredEffects", "as_array", "fit_measuring_networks_", "residuals_of", "samples_of"]
+__all__ = ["MeasuredEffects", "as_array", "borrowed", "fit_measuring_networks_", "residuals_of", "samples_of"]
 
 Array = NDArray[np.float64]
 
@@ -27,6 +29,19 @@ _JACOBIAN_ROWS = 4_096
 _MEASURING_WIDTH = 64
 _MEASURING_STEPS = 600
 _CHUNK = 4_096
+
+
+@contextlib.contextmanager
+def borrowed(model: SparseVAE) -> Iterator[None]:
+    """Let masks, transition networks, noise and flow of a model be replaced, and restore them at the end."""
+    parts = model.networks, model.noise, model.flow
+    masks = {name: copy.deepcopy(edges.state_dict()) for name, edges in model.edges.items()}
+    try:
+        yield
+    finally:
+        model.networks, model.noise, model.flow = parts
+        for name, edges in model.edges.items():
+            edges.load_state_dict(masks[name])
 
 
 def fit_measuring_networks_(fitter: TransitionFitter, latents: Tensor, config: TrainingConfig) -> None:

@@ -136,9 +136,9 @@ class Procedure(ABC):
         """Return how many evaluations without improvement end training at this step; None never ends it."""
         return None
 
-    def diagnose(self, step: int) -> Diagnostics | None:
-        """Return the diagnostics of the finished model; None where the method has none."""
-        return None
+    def diagnose(self, step: int) -> tuple[Diagnostics | None, list[str]]:
+        """Return the diagnostics of the finished model, None where there are none, and notes for the history."""
+        return None, []
 
     def finish(self, step: int, report: Callable[[str], None]) -> tuple[list[str], dict[str, float] | None]:
         """Complete the model after the last step, and leave it in evaluation mode.

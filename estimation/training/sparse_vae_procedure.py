@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from estimation.config.training import TrainingConfig
 from estimation.dataset.dataset import Dataset
 from estimation.diagnostics import Diagnostics
-from estimation.exceptions import NotDifferentiableError
+from estimation.exceptions import DataError, NotDifferentiableError
 from estimation.history import Record
 from estimation.models.elbo import training_loss
 from estimation.models.held_out import held_out_terms
@@ -20,7 +21,7 @@ from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches, generator_for
 from estimation.training.deep_flow import apply_deep_flow_
 from estimation.training.distributional_change import Change, distributional_change
-from estimation.training.examination import MIN_STEPS, examine
+from estimation.training.examination import MIN_ROWS, MIN_STEPS, examine
 from estimation.training.final_edges import actions_have_few_values, measure_edges_again_
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
@@ -188,14 +189,19 @@ class SparseVAEProcedure(Procedure):
                 notes.append(note)
         return notes, terms
 
-    def diagnose(self, step: int) -> Diagnostics | None:
-        if step < MIN_STEPS or not any(masks.n_sparse for masks in self.model.edges.values()):
-            return None
+    def diagnose(self, step: int) -> tuple[Diagnostics | None, list[str]]:
+        too_few = len(self.held_out) < MIN_ROWS * self.model.shape.n_latents
+        if step < MIN_STEPS or too_few or not any(masks.n_sparse for masks in self.model.edges.values()):
+            return None, []
         device, dtype = self.batches.device, self.batches.dtype
-        held_out = Batches(
+        rows = Batches(
             self.held_out, self.config.batch_size, self.config.seed, device, dtype, model=self.model
         )
-        return examine(self.model, self.batches, held_out, self.config, step, self.held_out.action_names)
+        names = self.held_out.action_names
+        try:
+            return examine(self.model, self.batches, rows, self.config, step, names), []
+        except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
+            return None, [f"the run was not examined: {one_line(error, _MAX_REASON_LENGTH)}"]
 
     def _apply_flow(self, refinement: Refinement, step: int, before: dict[str, float]) -> list[str]:
         """Fit a flow, or a deep one where the usual one is known to fall short; return notes for the history."""

@@ -10,7 +10,6 @@ comes closest to the sparsest one replaces it. (Ours.)
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from estimation.config.training import TrainingConfig
+from estimation.models.flow import ResidualFlow
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.encodings import Encodings
 from estimation.training.flow_fitting import fit_flow_
-from estimation.training.measured_effects import MeasuredEffects, fit_measuring_networks_
-from estimation.training.post_training import SINGULAR
+from estimation.training.measured_effects import MeasuredEffects, borrowed, fit_measuring_networks_
 from estimation.training.transition_fitting import TransitionFitter
 from estimation.unmixing import rival_bases
 
@@ -68,29 +67,21 @@ def second_opinion(
         unmixed: Their latents in the basis found before, shape (rows, T, n).
         config: Optimiser and seed.
         step: Number of steps of training.
+
+    Raises:
+        DataError: If effects of the straightened latents are not finite.
+        numpy.linalg.LinAlgError: If the flow diverges, so that equations have no solution.
+        torch.linalg.LinAlgError: In the same case.
     """
     active = encodings.active_latents()
     if not bool(active.all()) or len(active) < 2:
         return None
-    straightener = copy.deepcopy(model)
-    straightener.flow.resize_(_N_BLOCKS, _WIDTH, torch.Generator().manual_seed(config.seed))
-    straightener.flow.to(encodings.latents)
-    fit_measuring_networks_(TransitionFitter(straightener, encodings, step), encodings.latents, config)
-    straightener.flow.activate_(active)
-    n_steps = min(config.steps // _SHARE_OF_STEPS, _MAX_STEPS)
-    slower = config.replace(learning_rate=min(config.learning_rate, _MAX_RATE))
-    try:
-        fit_flow_(straightener, encodings, slower, step, max_steps=n_steps)
-        straight = encodings.after(straightener.flow)
-    except SINGULAR:
-        # weights that are not finite
-        return None
-    effects = MeasuredEffects.of(straightener, straight.latents, straight.actions)
+    with borrowed(model):
+        straight, effects = _straightened(model, encodings, config, step)
     given = _least_squares(straight.latents, unmixed)[0].double().cpu().numpy()
-    inverse = np.linalg.inv(given)
     found = rival_bases(
         None if effects.actions is None else given @ effects.actions,
-        None if effects.past is None else given @ effects.past @ inverse,
+        None if effects.past is None else given @ effects.past @ np.linalg.inv(given),
         given @ effects.covariance @ given.T,
         given @ effects.residual @ given.T,
         seed=config.seed,
@@ -103,6 +94,21 @@ def second_opinion(
     latents = straight.latents @ matrix.T
     latents = latents - latents.flatten(0, 1).mean(0)
     return SecondOpinion(latents, *_least_squares(encodings.latents, latents), difference)
+
+
+def _straightened(
+    model: SparseVAE, encodings: Encodings, config: TrainingConfig, step: int
+) -> tuple[Encodings, MeasuredEffects]:
+    """Fit a flow and networks with all edges to encodings, in place; return what they make of them, and the effects."""
+    generator = torch.Generator().manual_seed(config.seed)
+    model.flow = ResidualFlow(model.shape.n_latents, _N_BLOCKS, _WIDTH, generator).to(encodings.latents)
+    fit_measuring_networks_(TransitionFitter(model, encodings, step), encodings.latents, config)
+    model.flow.activate_()
+    n_steps = min(config.steps // _SHARE_OF_STEPS, _MAX_STEPS)
+    slower = config.replace(learning_rate=min(config.learning_rate, _MAX_RATE))
+    fit_flow_(model, encodings, slower, step, max_steps=n_steps)
+    straight = encodings.after(model.flow)
+    return straight, MeasuredEffects.of(model, straight.latents, straight.actions)
 
 
 def _least_squares(latents: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,20 +16,24 @@ import torch
 from numpy.typing import NDArray
 
 from estimation.config.training import TrainingConfig
+from estimation.exceptions import DataError
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.training.measured_effects import MeasuredEffects, fit_measuring_networks_, samples_of
+from estimation.training.post_training import SINGULAR
 from estimation.training.straightening import second_opinion
 from estimation.training.transition_fitting import TransitionFitter
 from estimation.unmixing import Unmixing, edges_at_elbow, edges_at_penalty, unmix
 from estimation.unmixing.information import MIN_VARIANCE_SHARE
+from identify.exceptions import one_line
 
 __all__ = ["unmixing_round_"]
 
 Array = NDArray[np.float64]
 
 _FITTING_STEPS = 300
+_MAX_REASON_LENGTH = 200
 
 
 def unmixing_round_(
@@ -81,9 +85,12 @@ def unmixing_round_(
     matrix = torch.from_numpy(unmixing.matrix).to(latents)
     offset = -matrix @ latents.flatten(0, 1).mean(0)
     latents = latents @ matrix.T + offset
-    second = None
+    second, refused = None, ""
     if first_round and not informed:
-        second = second_opinion(model, encodings, latents, config, step)
+        try:
+            second = second_opinion(model, encodings, latents, config, step)
+        except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
+            refused = f"; no second opinion: {one_line(error, _MAX_REASON_LENGTH)}"
     if second is not None:
         latents, matrix, offset = second.latents, second.matrix, second.offset
     strengths = {"actions": unmixing.action_strengths, "past": unmixing.past_strengths}
@@ -109,7 +116,7 @@ def unmixing_round_(
         note += (
             f"; a basis of latents straightened by a flow, sparser by {second.difference:.3g}, used instead"
         )
-    return f"{note}{_note_on_information(unmixing)}"
+    return f"{note}{refused}{_note_on_information(unmixing)}"
 
 
 def _note_on_information(unmixing: Unmixing) -> str:

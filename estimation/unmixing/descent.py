@@ -25,7 +25,7 @@ from estimation.unmixing.information import Information
 from estimation.unmixing.informed import InformedMoments
 from estimation.unmixing.moments import Moments
 
-__all__ = ["determinant_weights", "distinct", "penalties_of", "search"]
+__all__ = ["SAME_PENALTY", "determinant_weights", "distinct", "penalties_of", "search"]
 
 _N_STEPS = 300
 _LEARNING_RATE = 0.05
@@ -38,8 +38,8 @@ _ANNEALED_SHARE = 0.7
 _WEIGHTS_WITHOUT_RESIDUAL = (3.0, 1.0)
 # and in those in which the residual is white, where the right rows are orthogonal
 _WEIGHTS_WITH_RESIDUAL = (3.0, 2.0)
-# penalties that differ by less belong to the same basis
-_SAME_PENALTY = 1e-3
+#: Penalties that differ by less belong to the same basis.
+SAME_PENALTY = 1e-3
 
 
 def determinant_weights(effects: Effects) -> tuple[float, float] | None:
@@ -128,5 +128,5 @@ def _log_determinant(bases: Tensor) -> Tensor:
 def distinct(penalties: Tensor, order: Tensor) -> list[int]:
     """Return one start per distinct basis, the best first; bases with nearly equal penalties count as equal."""
     ordered = penalties[order]
-    distinct = torch.cat([torch.ones(1, dtype=torch.bool, device="cpu"), ordered.diff() > _SAME_PENALTY])
+    distinct = torch.cat([torch.ones(1, dtype=torch.bool, device="cpu"), ordered.diff() > SAME_PENALTY])
     return [int(start) for start in order[distinct]]

@@ -12,11 +12,11 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from estimation.device import default_modes
-from estimation.unmixing.descent import determinant_weights, distinct, penalties_of, search
+from estimation.unmixing.descent import SAME_PENALTY, determinant_weights, penalties_of, search
 from estimation.unmixing.directions import SearchSpace
 from estimation.unmixing.effects import Effects
 from estimation.unmixing.information import Samples
-from estimation.unmixing.moments import Moments, standard_deviations
+from estimation.unmixing.moments import Moments
 
 __all__ = ["Basis", "Rivals", "rival_bases"]
 
@@ -52,10 +52,12 @@ class Rivals:
     """The given basis and the others.
 
     Attributes:
-        own: The given basis, with the smallest penalty of the bases that are the same up to what the graph leaves open.
+        given: The given basis as it is.
+        own: That with the smallest penalty of the bases that are the same up to what the graph leaves open.
         others: Bases that mix some given latents, those with the smallest penalty first.
     """
 
+    given: Basis
     own: Basis
     others: tuple[Basis, ...]
 
@@ -107,33 +109,29 @@ def rival_bases(
     space = SearchSpace.of(effects, posterior_covariance, samples, seed)
     weights = determinant_weights(effects)
     own = _orthogonal_rows(space, effects.covariance)
-    bases = search(space.moments, len(space.moved), weights, seed, n_starts, own)
+    found = search(space.moments, len(space.moved), weights, seed, n_starts, own)
     # the given latents as they are need not be a minimum
-    bases = torch.cat([own[None], bases])
+    bases = torch.cat([own[None], found])
     penalties = penalties_of(space.moments, bases, weights)
     by_means = isinstance(space.moments, Moments)
-    found = []
-    starts = distinct(penalties, penalties.argsort())
-    for first, start in enumerate(starts):
-        following = penalties[starts[first + 1]] if first + 1 < len(starts) else np.inf
-        n_ended = int(((penalties[1:] >= penalties[start]) & (penalties[1:] < following)).sum())
+
+    def basis(start: int, n_ended: int, mixed: tuple[int, ...]) -> Basis:
         matrix = space.full_basis(bases[start])
         likelihood = effects.negative_log_likelihood(matrix, edges) if by_means and edges else None
-        mixed = _mixed(matrix[: len(space.moved)], effects.covariance, allowed)
-        found.append(Basis(matrix, float(penalties[start]), likelihood, n_ended, mixed))
-    same = [basis for basis in found if not basis.mixed]
-    unit = np.eye(len(effects.covariance))
-    fallback = Basis(
-        unit / standard_deviations(unit, effects.covariance)[:, None],
-        float(penalties[0]),
-        effects.negative_log_likelihood(unit, edges) if by_means and edges else None,
-        0,
-        (),
-    )
-    best = min([*same, fallback], key=lambda basis: basis.penalty)
-    n_same = sum(basis.n_starts for basis in same)
-    own_basis = Basis(best.matrix, best.penalty, best.negative_log_likelihood, n_same, ())
-    return Rivals(own_basis, tuple(basis for basis in found if basis.mixed))
+        return Basis(matrix, float(penalties[start]), likelihood, n_ended, mixed)
+
+    n_moved = len(space.moved)
+    mixed = [_mixed(space.full_basis(each)[:n_moved], effects.covariance, allowed) for each in found]
+    same = [start for start, latents in enumerate(mixed, 1) if not latents]
+    best = min([0, *same], key=lambda start: float(penalties[start]))
+    others = [start for start, latents in enumerate(mixed, 1) if latents]
+    rivals = []
+    while others:
+        first = min(others, key=lambda start: float(penalties[start]))
+        alike = [start for start in others if penalties[start] - penalties[first] <= SAME_PENALTY]
+        rivals.append(basis(first, len(alike), mixed[first - 1]))
+        others = [start for start in others if start not in alike]
+    return Rivals(basis(0, 0, ()), basis(best, len(same), ()), tuple(rivals))
 
 
 def _orthogonal_rows(space: SearchSpace, covariance: Array) -> Tensor:

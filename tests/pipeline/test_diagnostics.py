@@ -13,7 +13,7 @@ from estimation.baselines import BaselineConfig
 from estimation.checkpoint import load
 from estimation.config.training import TrainingConfig
 from estimation.dataset import Dataset
-from estimation.diagnostics import Diagnostics
+from estimation.diagnostics import Diagnostics, Evidence, judge
 from estimation.exceptions import CheckpointError
 from estimation.report import training_page
 from estimation.report.rows import training_facts, training_record
@@ -25,22 +25,30 @@ from identify.graph import CausalGraph
 from tests.seeds import training_seed
 
 TINY: dict[str, Any] = {"width": 8, "transition_width": 4, "batch_size": 64, "starts": 1}
+# large enough that no latent collapses
+LARGER: dict[str, Any] = {
+    "max_edges_actions": 6,
+    "steps": 300,
+    "width": 32,
+    "transition_width": 16,
+    "batch_size": 256,
+}
 ACTIONS = CausalGraph(Ga=[[1, 0, 1], [1, 1, 0], [0, 1, 1]])
 
 
 def trained(data: Dataset, steps: int = MIN_STEPS, **settings: Any) -> TrainedModel:
-    config = TrainingConfig(steps=steps, seed=training_seed(0), **TINY, **settings)
+    config = TrainingConfig(steps=steps, seed=training_seed(0), **(TINY | settings))
     return fit(data, config, progress=False)
 
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    return simulate(ACTIONS, 600, seed=training_seed(0))
+    return simulate(ACTIONS, 2_000, seed=training_seed(0))
 
 
 @pytest.fixture(scope="module")
 def model(data: Dataset) -> TrainedModel:
-    return trained(data, max_edges_actions=6)
+    return trained(data, **LARGER)
 
 
 def test_a_run_has_margin_warnings_and_figures(model: TrainedModel) -> None:
@@ -48,12 +56,13 @@ def test_a_run_has_margin_warnings_and_figures(model: TrainedModel) -> None:
     assert model.margin is model.diagnostics.margin
     assert model.warnings is model.diagnostics.warnings
     assert model.margin is not None
+    assert model.margin.n_starts == 65
     assert set(model.margin.latents) <= {"v0", "v1", "v2"}
     assert all(np.isfinite(value) for value in model.diagnostics.values.values())
 
 
 def test_the_same_seed_gives_the_same_diagnostics(data: Dataset, model: TrainedModel) -> None:
-    assert trained(data, max_edges_actions=6).diagnostics == model.diagnostics
+    assert trained(data, **LARGER).diagnostics == model.diagnostics
 
 
 def test_diagnostics_are_saved_with_the_model(model: TrainedModel, tmp_path: Path) -> None:
@@ -98,9 +107,50 @@ def test_reports_say_what_the_diagnostics_say(data: Dataset, model: TrainedModel
     ],
 )
 def test_runs_of_every_kind_are_examined(graph: CausalGraph, settings: dict[str, Any]) -> None:
-    model = trained(simulate(graph, 400, seed=training_seed(1)), **settings)
-    assert model.margin is not None
-    assert Diagnostics.from_dict(model.diagnostics.to_dict()) == model.diagnostics  # type: ignore[union-attr]
+    model = trained(simulate(graph, 600, seed=training_seed(1)), **settings)
+    assert model.diagnostics is not None
+    assert Diagnostics.from_dict(model.diagnostics.to_dict()) == model.diagnostics
+    if settings.get("sparsity") == "none":
+        assert model.margin is None
+
+
+def test_too_few_rows_are_not_examined() -> None:
+    model = trained(simulate(ACTIONS, 60, seed=training_seed(1)), max_edges_actions=6)
+    assert model.diagnostics is None
+
+
+def test_latents_that_do_not_vary_are_a_note(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(evidence: Evidence) -> Diagnostics:
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    monkeypatch.setattr("estimation.training.examination.judge", fail)
+    model = trained(data, max_edges_actions=6)
+    assert model.diagnostics is None
+    assert model.history.notes[-1] == "the run was not examined: Singular matrix"
+    not_finite = Diagnostics(None, (), {"smallest influence": float("nan")})
+    monkeypatch.setattr("estimation.training.examination.judge", lambda evidence: not_finite)
+    note = trained(data, max_edges_actions=6).history.notes[-1]
+    assert note.startswith("the run was not examined: its figures are not finite")
+
+
+def test_evidence_is_about_the_latents_that_the_model_encodes(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def keep(evidence: Evidence) -> Diagnostics:
+        seen.append(evidence)
+        return judge(evidence)
+
+    monkeypatch.setattr("estimation.training.examination.judge", keep)
+    held_out = simulate(ACTIONS, 300, seed=training_seed(0), split="valid")
+    config = TrainingConfig(max_edges_actions=6, steps=300, seed=training_seed(0), width=32, starts=1)
+    model = fit(data, config, validation=held_out, progress=False)
+    encoded = model.encode(held_out.observations)[:, 0]
+    errors = (held_out.observations[:, 0] - model.decode(encoded)) / model.model.x_scale.numpy()
+    # the rows are in random order
+    assert np.abs(np.sort(seen[0].latents, axis=0) - np.sort(encoded, axis=0)).max() < 1e-4
+    assert np.abs(np.sort(seen[0].reconstruction_errors, axis=0) - np.sort(errors, axis=0)).max() < 1e-3
 
 
 def test_a_single_latent_has_warnings_only() -> None:

@@ -62,3 +62,31 @@ def test_a_single_latent_has_no_margin() -> None:
 
 def test_without_sparse_causes_there_is_no_margin() -> None:
     assert margin_of(evidence_of(action_effects=None, action_columns=())) is None
+
+
+def test_where_the_graph_leaves_all_mixing_open_there_is_no_margin() -> None:
+    full = CausalGraph(Ga=np.ones((4, 4)), latents=["v0", "v1", "v2", "v3"])
+    assert margin_of(evidence_of(graph=full)) is None
+
+
+def test_without_two_active_latents_there_is_no_margin() -> None:
+    assert margin_of(evidence_of(posterior=100 * np.eye(4))) is None
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_basis_that_the_graph_leaves_open_and_that_needs_fewer_edges_is_a_rival(seed: int) -> None:
+    mixing = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    graph = CausalGraph(Ga=[[1, 1, 0], [0, 1, 0], [0, 0, 1]], latents=["v0", "v1", "v2"])
+    margin = margin_of(evidence_of(np.eye(3, dtype=bool), mixing, graph, seed))
+    assert margin is not None
+    assert margin.verdict == "worse"
+    assert margin.latents == ("v0",)
+
+
+def test_a_latent_with_more_parents_may_contain_one_with_fewer() -> None:
+    targets = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1]], dtype=bool)
+    mixing = np.array([[1.0, 0.0, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    for matrix in (np.eye(3), mixing):
+        margin = margin_of(evidence_of(targets, matrix))
+        assert margin is not None
+        assert margin.verdict == "clear"

@@ -117,6 +117,11 @@ def test_long_lists_of_effects_are_cut() -> None:
         ),
         (Margin(0.5, None, ("v0",), 64, 9), "clear", "is less sparse by 0.5"),
         (Margin(-0.5, None, ("v0",), 64, 9), "worse", "another basis, in v0, is sparser by 0.5"),
+        (
+            Margin(-0.01, 2.0, ("v0",), 64, 9),
+            "close",
+            "in v0, is more sparse by 0.01 and less likely by 2 nats",
+        ),
     ],
 )
 def test_margins_have_verdicts_and_words(margin: Margin, verdict: str, summary: str) -> None:
