@@ -27,7 +27,7 @@ from estimation.sweep import collect
 from estimation.sweep.trial import run_trial
 from estimation.trained import TrainedModel
 from estimation.training import fit, transition_fitting, unmixing_round
-from estimation.unmixing import search
+from estimation.unmixing import descent
 from identify.formats import read_graph
 from identify.graph import CausalGraph
 from tests.pipeline.test_sweep import content, plan_of
@@ -59,7 +59,7 @@ def data() -> Dataset:
 def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the rounds of unmixing: the tests do not depend on the quality of the models."""
     monkeypatch.setattr(unmixing_round, "unmix", functools.partial(unmixing_round.unmix, n_starts=4))
-    monkeypatch.setattr(search, "_N_STEPS", 15)
+    monkeypatch.setattr(descent, "_N_STEPS", 15)
     monkeypatch.setattr(transition_fitting, "_MIN_STEPS", 3)
 
 
