@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,10 +48,11 @@ class Evidence:
     reconstruction_errors: Array
     samples: Samples
     seed: int = 0
-    names: tuple[str, ...] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "names", self.graph.latents)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the learned latents."""
+        return self.graph.latents
 
     @property
     def action_edges(self) -> NDArray[np.bool_]:

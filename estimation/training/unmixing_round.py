@@ -21,8 +21,8 @@ from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
 from estimation.training.measured_effects import MeasuredEffects, fit_measuring_networks_, samples_of
+from estimation.training.nonlinear_correction import corrected_basis
 from estimation.training.post_training import SINGULAR
-from estimation.training.straightening import second_opinion
 from estimation.training.transition_fitting import TransitionFitter
 from estimation.unmixing import Unmixing, edges_at_elbow, edges_at_penalty, unmix
 from estimation.unmixing.information import MIN_VARIANCE_SHARE
@@ -85,14 +85,14 @@ def unmixing_round_(
     matrix = torch.from_numpy(unmixing.matrix).to(latents)
     offset = -matrix @ latents.flatten(0, 1).mean(0)
     latents = latents @ matrix.T + offset
-    second, refused = None, ""
+    corrected, refused = None, ""
     if first_round and not informed:
         try:
-            second = second_opinion(model, encodings, latents, config, step)
+            corrected = corrected_basis(model, encodings, latents, config, step)
         except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
-            refused = f"; no second opinion: {one_line(error, _MAX_REASON_LENGTH)}"
-    if second is not None:
-        latents, matrix, offset = second.latents, second.matrix, second.offset
+            refused = f"; not checked by a nonlinear correction: {one_line(error, _MAX_REASON_LENGTH)}"
+    if corrected is not None:
+        latents, matrix, offset = corrected.latents, corrected.matrix, corrected.offset
     strengths = {"actions": unmixing.action_strengths, "past": unmixing.past_strengths}
     basis = unmixing.matrix
     if first_round and (not informed or model.shape.past):
@@ -107,15 +107,13 @@ def unmixing_round_(
     _keep_strongest_(model, strengths, limits)
     # the model's latents are those of the linear map
     fitter.fit_(
-        encodings.latents @ matrix.T + offset if second is not None else latents, config, _FITTING_STEPS
+        encodings.latents @ matrix.T + offset if corrected is not None else latents, config, _FITTING_STEPS
     )
     model.change_basis_(matrix, offset)
     kept = ", ".join(f"{limit} edges of {name}" for name, limit in limits.items())
     note = f"unmixed after {step} steps: objective {unmixing.objective:.4g}, {kept} kept"
-    if second is not None:
-        note += (
-            f"; a basis of latents straightened by a flow, sparser by {second.difference:.3g}, used instead"
-        )
+    if corrected is not None:
+        note += f"; replaced by the basis after a nonlinear correction, sparser by {corrected.difference:.3g}"
     return f"{note}{refused}{_note_on_information(unmixing)}"
 
 

@@ -141,8 +141,9 @@ def _orthogonal_rows(space: SearchSpace, covariance: Array) -> Tensor:
     """
     searched = space.moved @ space.active
     # least squares of the given latents on the searched directions
-    rows = np.linalg.solve(searched @ covariance @ searched.T, searched @ covariance).T
-    explained = np.einsum("il,lk,ik->i", rows, searched @ covariance @ searched.T, rows) / np.diag(covariance)
+    of_searched = searched @ covariance @ searched.T
+    rows = np.linalg.solve(of_searched, searched @ covariance).T
+    explained = np.einsum("il,lk,ik->i", rows, of_searched, rows) / np.diag(covariance)
     kept = np.sort(np.argsort(-explained, kind="stable")[: len(searched)])
     rows = rows[kept] / np.linalg.norm(rows[kept], axis=1, keepdims=True)
     left, _, right = np.linalg.svd(rows)

@@ -1,4 +1,4 @@
-"""A second opinion on bases of latents that are curved, where the truth is known."""
+"""The basis after a nonlinear correction of latents that are a nonlinear mixing, where the truth is known."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from estimation.methods import build_model
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.encodings import Encodings
-from estimation.training.straightening import second_opinion
+from estimation.training.nonlinear_correction import corrected_basis
 from tests.seeds import training_seed
 
 TARGETS = np.array([[1, 0, 1], [1, 1, 0], [0, 1, 1]], dtype=bool)
 CONFIG = TrainingConfig(max_edges_actions=6, steps=3_000, seed=training_seed(0))
 
 
-def curved_encodings(
-    bend: float, collapsed: bool = False
+def nonlinear_encodings(
+    nonlinearity: float, collapsed: bool = False
 ) -> tuple[SparseVAE, Encodings, NDArray[np.float64]]:
-    """Return a model, encodings that are curved functions of true latents, and the true latents."""
+    """Return a model, encodings that are nonlinear functions of true latents, and the true latents."""
     rng = np.random.default_rng(training_seed(1))
     actions = rng.uniform(-2, 2, (12_000, 3))
     waves = np.sin(rng.uniform(1, 3, (3, 3)) * actions[:, None, :] + rng.uniform(0, 6, (3, 3)))
     truth = (waves * TARGETS).sum(2) + 0.1 * rng.normal(size=(len(actions), 3))
-    latents = truth + bend * np.column_stack(
+    latents = truth + nonlinearity * np.column_stack(
         [truth[:, 1] * truth[:, 2], truth[:, 0] ** 2, truth[:, 0] * truth[:, 1]]
     )
     factors = np.broadcast_to(0.01 * np.eye(3), (len(actions), 1, 3, 3)).copy()
@@ -52,32 +52,32 @@ def correlations(latents: torch.Tensor, truth: NDArray[np.float64]) -> NDArray[n
     return np.asarray(both.max(0))
 
 
-@pytest.mark.parametrize("bend", [0.15])
-def test_the_right_basis_stands(bend: float) -> None:
-    model, encodings, _ = curved_encodings(bend)
-    assert second_opinion(model, encodings, encodings.latents, CONFIG, 0) is None
+@pytest.mark.parametrize("nonlinearity", [0.15])
+def test_the_right_basis_stands(nonlinearity: float) -> None:
+    model, encodings, _ = nonlinear_encodings(nonlinearity)
+    assert corrected_basis(model, encodings, encodings.latents, CONFIG, 0) is None
 
 
 def test_a_wrong_basis_is_replaced_by_the_linear_map_that_comes_closest_to_the_right_one() -> None:
-    model, encodings, truth = curved_encodings(0.15)
+    model, encodings, truth = nonlinear_encodings(0.15)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     mixing = torch.tensor([[1.0, 0.8, 0.0], [-0.8, 1.0, 0.0], [0.0, 0.0, 1.0]])
     wrong = encodings.latents @ mixing.T
-    second = second_opinion(model, encodings, wrong, CONFIG, 0)
-    assert second is not None
-    assert second.difference > 0.1
+    corrected = corrected_basis(model, encodings, wrong, CONFIG, 0)
+    assert corrected is not None
+    assert corrected.difference > 0.1
     assert correlations(wrong, truth).min() < 0.9
-    assert correlations(second.latents, truth).min() > 0.97
-    linear = encodings.latents @ second.matrix.T + second.offset
+    assert correlations(corrected.latents, truth).min() > 0.97
+    linear = encodings.latents @ corrected.matrix.T + corrected.offset
     assert correlations(linear, truth).min() > 0.93
-    # no linear map comes closer to the straightened latents
-    error = (linear - second.latents).flatten(0, 1)
+    # no linear map comes closer to the corrected latents
+    error = (linear - corrected.latents).flatten(0, 1)
     centred = (encodings.latents - encodings.latents.mean(0)).flatten(0, 1)
     assert float((error.T @ centred).abs().max()) < 1e-2 * len(error)
     # the model itself stays as it is
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_with_collapsed_latents_there_is_no_second_opinion() -> None:
-    model, encodings, _ = curved_encodings(0.0, collapsed=True)
-    assert second_opinion(model, encodings, encodings.latents, CONFIG, 0) is None
+def test_with_collapsed_latents_no_basis_is_corrected() -> None:
+    model, encodings, _ = nonlinear_encodings(0.0, collapsed=True)
+    assert corrected_basis(model, encodings, encodings.latents, CONFIG, 0) is None

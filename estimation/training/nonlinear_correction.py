@@ -1,11 +1,12 @@
-"""A second opinion on the first basis, from latents that a flow has straightened.
+"""A check of the first basis by a nonlinear correction of the latents.
 
-Unmixing is linear, and the latents of the dense stage may be a nonlinear mixing of the true ones: where some observed
-dimensions are curved functions of the latents (saturated sensors, products), encoder and decoder settle on curved
-latents at first, and straighten them slowly. The best linear basis can then be a wrong one. A flow that is fitted to
-the encodings together with networks that have all edges makes the noise of the latents independent of their values,
-which straightens them within seconds. If the basis found before is not the sparsest one there, the linear map that
-comes closest to the sparsest one replaces it. (Ours.)
+Unmixing is linear. At the end of the dense stage the latents may be a nonlinear mixing of the true ones: if some
+observed dimensions are nonlinear functions of the latents (saturated sensors, products), encoder and decoder settle on
+such a mixing at first, and it becomes linear only slowly. The sparsest linear basis can then be a wrong one. We
+therefore fit a flow to the encodings, together with networks that have all edges. Its objective is the likelihood of
+latents whose noise doesn't depend on their values, which makes the mixing nearly linear. If the basis found before is
+not the sparsest one of the corrected latents, it is replaced by the linear map of the uncorrected latents that comes
+closest to the sparsest one. (Ours.)
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from estimation.training.measured_effects import MeasuredEffects, borrowed, fit_
 from estimation.training.transition_fitting import TransitionFitter
 from estimation.unmixing import rival_bases
 
-__all__ = ["SecondOpinion", "second_opinion"]
+__all__ = ["CorrectedBasis", "corrected_basis"]
 
 Array = NDArray[np.float64]
 
@@ -41,12 +42,12 @@ _MIN_DIFFERENCE = 0.02
 
 
 @dataclass(frozen=True, eq=False)
-class SecondOpinion:
-    """A sparser basis of the straightened latents.
+class CorrectedBasis:
+    """A sparser basis, found after a nonlinear correction of the latents.
 
     Attributes:
-        latents: The straightened latents in this basis, shape (rows, T, n).
-        matrix: The linear map of the latents as they were that comes closest to it, shape (n, n).
+        latents: The corrected latents in this basis, shape (rows, T, n).
+        matrix: The linear map of the uncorrected latents that comes closest to it, shape (n, n).
         offset: Its offset, shape (n,).
         difference: By how much the basis is sparser than the one found before.
     """
@@ -57,10 +58,10 @@ class SecondOpinion:
     difference: float
 
 
-def second_opinion(
+def corrected_basis(
     model: SparseVAE, encodings: Encodings, unmixed: Tensor, config: TrainingConfig, step: int
-) -> SecondOpinion | None:
-    """Return a sparser basis of the straightened latents; None if the basis found before is the sparsest there too.
+) -> CorrectedBasis | None:
+    """Return a sparser basis of the corrected latents; None if the basis found before is the sparsest of these too.
 
     Args:
         model: Model with dense masks, which stays as it is.
@@ -70,7 +71,7 @@ def second_opinion(
         step: Number of steps of training.
 
     Raises:
-        DataError: If effects of the straightened latents are not finite.
+        DataError: If effects of the corrected latents are not finite.
         numpy.linalg.LinAlgError: If the flow diverges, so that equations have no solution.
         torch.linalg.LinAlgError: In the same case.
     """
@@ -78,8 +79,8 @@ def second_opinion(
     if not bool(active.all()) or len(active) < 2:
         return None
     with borrowed(model):
-        straight, effects = _straightened(model, encodings, config, step)
-    given = _least_squares(straight.latents, unmixed)[0].double().cpu().numpy()
+        corrected, effects = _correct_(model, encodings, config, step)
+    given = _least_squares(corrected.latents, unmixed)[0].double().cpu().numpy()
     found = rival_bases(
         None if effects.actions is None else given @ effects.actions,
         None if effects.past is None else given @ effects.past @ np.linalg.inv(given),
@@ -91,16 +92,16 @@ def second_opinion(
     difference = found.own.penalty - best.penalty
     if difference < _MIN_DIFFERENCE * abs(found.own.penalty):
         return None
-    matrix = torch.from_numpy(best.matrix @ given).to(straight.latents)
-    latents = straight.latents @ matrix.T
+    matrix = torch.from_numpy(best.matrix @ given).to(corrected.latents)
+    latents = corrected.latents @ matrix.T
     latents = latents - latents.flatten(0, 1).mean(0)
-    return SecondOpinion(latents, *_least_squares(encodings.latents, latents), difference)
+    return CorrectedBasis(latents, *_least_squares(encodings.latents, latents), difference)
 
 
-def _straightened(
+def _correct_(
     model: SparseVAE, encodings: Encodings, config: TrainingConfig, step: int
 ) -> tuple[Encodings, MeasuredEffects]:
-    """Fit a flow and networks with all edges to encodings, in place; return what they make of them, and the effects."""
+    """Fit a flow and networks with all edges to encodings, in place; return the corrected encodings and the effects."""
     generator = torch.Generator().manual_seed(config.seed)
     model.flow = ResidualFlow(model.shape.n_latents, _N_BLOCKS, _WIDTH, generator).to(encodings.latents)
     fit_measuring_networks_(TransitionFitter(model, encodings, step), encodings.latents, config)
@@ -108,8 +109,8 @@ def _straightened(
     n_steps = min(config.steps // _SHARE_OF_STEPS, _MAX_STEPS)
     slower = config.replace(learning_rate=min(config.learning_rate, _MAX_RATE))
     fit_flow_(model, encodings, slower, step, max_steps=n_steps)
-    straight = encodings.after(model.flow)
-    return straight, MeasuredEffects.of(model, straight.latents, straight.actions)
+    corrected = encodings.after(model.flow)
+    return corrected, MeasuredEffects.of(model, corrected.latents, corrected.actions)
 
 
 def _least_squares(latents: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
