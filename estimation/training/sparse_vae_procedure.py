@@ -190,9 +190,11 @@ class SparseVAEProcedure(Procedure):
         return notes, terms
 
     def diagnose(self, step: int) -> tuple[Diagnostics | None, list[str]]:
-        too_few = len(self.held_out) < MIN_ROWS * self.model.shape.n_latents
-        if step < MIN_STEPS or too_few or not any(masks.n_sparse for masks in self.model.edges.values()):
+        if step < MIN_STEPS or not any(masks.n_sparse for masks in self.model.edges.values()):
             return None, []
+        n_rows, n_needed = len(self.held_out), MIN_ROWS * self.model.shape.n_latents
+        if n_rows < n_needed:
+            return None, [f"the run was not examined: {n_rows} rows are held out, and {n_needed} are needed"]
         device, dtype = self.batches.device, self.batches.dtype
         rows = Batches(
             self.held_out, self.config.batch_size, self.config.seed, device, dtype, model=self.model

@@ -117,6 +117,7 @@ def test_runs_of_every_kind_are_examined(graph: CausalGraph, settings: dict[str,
 def test_too_few_rows_are_not_examined() -> None:
     model = trained(simulate(ACTIONS, 60, seed=training_seed(1)), max_edges_actions=6)
     assert model.diagnostics is None
+    assert model.history.notes[-1] == "the run was not examined: 3 rows are held out, and 15 are needed"
 
 
 def test_latents_that_do_not_vary_are_a_note(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
