@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.diagnostics.evidence import Evidence
-from estimation.unmixing.moments import effect_sizes
+from estimation.unmixing.moments import effect_sizes, relative_sizes
 
 __all__ = ["EffectSize", "effect_table", "weak_influence"]
 
@@ -53,14 +53,12 @@ def effect_table(evidence: Evidence) -> list[EffectSize]:
     if not blocks:
         return []
     active = ~evidence.collapsed
-    on_parents = np.max([np.where(edges, size, 0).max(1) for size, edges, _ in blocks], axis=0)
-    moved = on_parents[active & (on_parents > 0)]
-    if not len(moved):
+    relative = relative_sizes([size for size, _, _ in blocks], [edges for _, edges, _ in blocks], active)
+    if relative is None:
         return []
-    units = np.where(on_parents > 0, on_parents, np.median(moved))
     table = [
-        EffectSize(names[j], evidence.names[i], float(size[i, j] / units[i]), bool(edges[i, j]))
-        for size, edges, names in blocks
+        EffectSize(names[j], evidence.names[i], float(size[i, j]), bool(edges[i, j]))
+        for size, (_, edges, names) in zip(relative, blocks, strict=True)
         for i in np.flatnonzero(active)
         for j in range(size.shape[1])
     ]

@@ -20,7 +20,7 @@ class Evidence:
     """Held-out latents of a run, with the effects and residuals of transition networks that have all edges.
 
     Attributes:
-        graph: The learned graph, without dense columns.
+        graph: The graph that the model was trained with, without dense columns.
         latents: Learned latents, shape (N, n).
         actions: Sparse columns of the actions, shape (N, m), or None.
         action_columns: Numbers of these columns among the actions of the graph.
@@ -32,6 +32,7 @@ class Evidence:
         learned_residuals: Residuals of the learned transition in units of its standard deviations, shape (N, n).
         reconstruction_errors: Standardised observations minus their reconstructions, shape (N, d_x).
         samples: Residuals of the networks with all edges, and their causes.
+        n_beyond_budget: Number of edges of this graph that the budget has removed since.
         seed: Seed of the search for other bases.
     """
 
@@ -47,6 +48,7 @@ class Evidence:
     learned_residuals: Array
     reconstruction_errors: Array
     samples: Samples
+    n_beyond_budget: int = 0
     seed: int = 0
 
     @property

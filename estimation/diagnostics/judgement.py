@@ -50,6 +50,7 @@ def judge(evidence: Evidence) -> Diagnostics:
     warnings = [
         *_about_basis(margin),
         *_about_edges(effects),
+        *_about_budget(evidence),
         *_about_influence(influence),
         *_about_latents(evidence),
     ]
@@ -84,6 +85,13 @@ def _about_edges(effects: list[EffectSize]) -> Iterable[RunWarning]:
     if superfluous:
         text = f"{plural(len(superfluous), 'edge')} with hardly any effect: {_shown(superfluous)}"
         yield RunWarning("superfluous edges", text, _latents(superfluous))
+
+
+def _about_budget(evidence: Evidence) -> Iterable[RunWarning]:
+    if n_removed := evidence.n_beyond_budget:
+        were = "was" if n_removed == 1 else "were"
+        text = f"too small: {plural(n_removed, 'edge')} with clear effects {were} kept in training and removed after it"
+        yield RunWarning("budget", text)
 
 
 def _about_influence(influence: dict[str, float]) -> Iterable[RunWarning]:

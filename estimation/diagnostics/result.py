@@ -17,6 +17,7 @@ KINDS = (
     "basis",
     "missing edges",
     "superfluous edges",
+    "budget",
     "influence",
     "collapsed latents",
     "duplicate latents",

@@ -29,8 +29,8 @@ from estimation.training.post_training import (
     SINGULAR,
     NoActiveLatentsError,
     apply_flow_,
-    fit_gaussian_,
     fit_noise_,
+    fit_transition_,
 )
 from identify.exceptions import one_line
 
@@ -101,7 +101,7 @@ def apply_deep_flow_(
         model.flow.resize_(*sizes, torch.Generator())
         model.load_state_dict(state)
     elif borrowed:
-        fit_gaussian_(*inputs)
+        fit_transition_(*inputs)
     fitted = (
         f"flow {'' if kept else 'not '}fitted after {step} steps, a deep one since actions {_WHAT[change]}"
     )

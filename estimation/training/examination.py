@@ -6,7 +6,7 @@ the final latents on held-out rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -35,6 +35,8 @@ __all__ = ["MIN_ROWS", "MIN_STEPS", "examine"]
 MIN_STEPS = 200
 #: Runs with fewer held-out rows per latent are not examined.
 MIN_ROWS = 5
+# rows that are encoded, which takes longer than fitting networks to them
+_MAX_ROWS = 32_768
 _CHUNK = 4_096
 
 
@@ -45,6 +47,7 @@ def examine(
     config: TrainingConfig,
     step: int,
     action_names: Sequence[str],
+    trained_edges: Mapping[str, Tensor],
 ) -> Diagnostics:
     """Return the diagnostics of a trained model, which stays as it is.
 
@@ -55,14 +58,19 @@ def examine(
         config: Settings of the run.
         step: Number of steps of training, which determines the rows.
         action_names: Names of the actions.
+        trained_edges: The edges that the model was trained with, bool, by mask. It may have lost some since.
 
     Raises:
         DataError: If the figures are not finite.
         numpy.linalg.LinAlgError: If latents or residuals don't vary at all.
     """
-    training, judged = Encodings.of(model, batches, step), Encodings.of(model, held_out, step)
+    training = Encodings.of(model, batches, step, _MAX_ROWS)
+    judged = Encodings.of(model, held_out, step, _MAX_ROWS)
     learned, errors = _standardised_residuals(model, judged), _reconstruction_errors(model, judged)
-    graph = _sparse_graph(model, action_names)
+    graph = _sparse_graph(model, trained_edges, action_names)
+    n_removed = sum(
+        int((edges & ~model.edges[name].support()).sum()) for name, edges in trained_edges.items()
+    )
     with borrowed(model):
         for masks in model.edges.values():
             masks.make_dense_()
@@ -83,6 +91,7 @@ def examine(
         learned_residuals=learned,
         reconstruction_errors=errors,
         samples=samples,
+        n_beyond_budget=n_removed,
         seed=config.seed,
     )
     diagnostics = judge(evidence)
@@ -91,13 +100,13 @@ def examine(
     return diagnostics
 
 
-def _sparse_graph(model: SparseVAE, action_names: Sequence[str]) -> CausalGraph:
-    """Return the learned graph without the edges of dense columns."""
+def _sparse_graph(model: SparseVAE, edges: Mapping[str, Tensor], action_names: Sequence[str]) -> CausalGraph:
+    """Return the graph of these edges without those of dense columns."""
     matrices = {}
-    for name, masks in model.edges.items():
-        support = np.zeros(tuple(masks.support().shape), dtype=bool)
-        columns = masks.sparse_columns.tolist()
-        support[:, columns] = masks.support()[:, columns].cpu().numpy()
+    for name, present in edges.items():
+        support = np.zeros(tuple(present.shape), dtype=bool)
+        columns = model.edges[name].sparse_columns.tolist()
+        support[:, columns] = present[:, columns].cpu().numpy()
         matrices[name] = support
     latents = [f"v{i}" for i in range(model.shape.n_latents)]
     actions = list(action_names) if "actions" in matrices else None

@@ -27,6 +27,7 @@ __all__ = [
     "Refinement",
     "apply_flow_",
     "fit_noise_",
+    "fit_transition_",
     "refine_encodings_",
     "refinements",
 ]
@@ -131,8 +132,15 @@ def fit_noise_(model: SparseVAE, batches: Batches, config: TrainingConfig, step:
     _fit_noise_to_(model, Encodings.of(model, batches, step), config, step)
 
 
-def fit_gaussian_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
-    """Fit the transition as `fit_noise_` does, in place, but with Gaussian noise: so the two can be compared."""
+def fit_transition_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
+    """Fit the transition, and noise networks that are active, to frozen encodings, in place.
+
+    Args:
+        model: Model with frozen edges.
+        batches: Batches of the training data.
+        config: Optimiser and seed.
+        step: Number of steps of training.
+    """
     _fit_noise_to_(model, Encodings.of(model, batches, step), config, step)
 
 
@@ -174,7 +182,7 @@ def refinements(config: TrainingConfig) -> list[Refinement]:
         steps.append(Refinement("encodings", "refined", refine_encodings_))
     if config.noise == "auto":
         names = ("flow", "Gaussian")
-        steps.append(Refinement("noise", "fitted", fit_noise_, _NOISE_MARGIN, fit_gaussian_, names))
+        steps.append(Refinement("noise", "fitted", fit_noise_, _NOISE_MARGIN, fit_transition_, names))
     elif config.noise == "flow":
         steps.append(Refinement("noise", "fitted", fit_noise_))
     # with all edges present, a nonlinear correction has no objective

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from estimation.models.held_out import held_out_terms
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches, generator_for
+from estimation.training.beyond_budget import remove_edges_beyond_budget_
 from estimation.training.deep_flow import apply_deep_flow_
 from estimation.training.distributional_change import Change, distributional_change
 from estimation.training.examination import MIN_ROWS, MIN_STEPS, examine
@@ -54,6 +55,8 @@ class SparseVAEProcedure(Procedure):
 
     model: SparseVAE
     constraints: EdgeConstraints
+    # the edges that the model was trained with, by mask, before those beyond the budget were removed
+    trained_edges: Mapping[str, Tensor]
 
     def __init__(self, config: TrainingConfig, initialisation: Initialisation) -> None:
         require_budgets(Shape.of(initialisation.dataset, config.n_latents), config)
@@ -73,6 +76,7 @@ class SparseVAEProcedure(Procedure):
         self.n_starts = 1 if supplied else config.starts
         self.constraints = EdgeConstraints(sorted(budgets(config))).to(self.batches.device)
         self.optimisers = self._new_optimisers()
+        self.trained_edges = {}
 
     @staticmethod
     def require_data(dataset: Dataset, config: TrainingConfig) -> None:
@@ -109,7 +113,9 @@ class SparseVAEProcedure(Procedure):
         if step in self.plan.unmixing_steps:
             limits = self._round_limits(step)
             factor = self._budget_factor(step) if self.config.sparsity in ("adaptive", "penalty") else None
-            note = unmixing_round_(self.model, self.batches, self.config, step, limits, factor)
+            # later steps would change the latents until effects without an edge disappear
+            keep_clear = self.config.sparsity == "budget" and step == self.plan.unmixing_steps[-1]
+            note = unmixing_round_(self.model, self.batches, self.config, step, limits, factor, keep_clear)
             self.optimisers = self._new_optimisers()
             return [note]
         if step == self.plan.dense_end and self.plan.dense_end < self.plan.steps:
@@ -176,6 +182,18 @@ class SparseVAEProcedure(Procedure):
     def finish(self, step: int, report: Callable[[str], None]) -> tuple[list[str], dict[str, float] | None]:
         self._freeze()
         self.model.eval()
+        notes, terms = self._refined(step, report)
+        self.trained_edges = {name: masks.support() for name, masks in self.model.edges.items()}
+        if self.config.sparsity == "budget":
+            note = remove_edges_beyond_budget_(
+                self.model, self.batches, self.config, step, budgets(self.config)
+            )
+            if note is not None:
+                notes, terms = [*notes, note], self._held_out_terms()
+        return notes, terms
+
+    def _refined(self, step: int, report: Callable[[str], None]) -> tuple[list[str], dict[str, float] | None]:
+        """Apply post-training refinement; return notes, and the held-out terms if there is any."""
         if not (steps := refinements(self.config)):
             return [], None
         notes: list[str] = []
@@ -201,7 +219,7 @@ class SparseVAEProcedure(Procedure):
         )
         names = self.held_out.action_names
         try:
-            return examine(self.model, self.batches, rows, self.config, step, names), []
+            return examine(self.model, self.batches, rows, self.config, step, names, self.trained_edges), []
         except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
             return None, [f"the run was not examined: {one_line(error, _MAX_REASON_LENGTH)}"]
 

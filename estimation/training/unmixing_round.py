@@ -14,19 +14,23 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from estimation.config.training import TrainingConfig
 from estimation.exceptions import DataError
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
+from estimation.training.beyond_budget import clear_counts
 from estimation.training.encodings import Encodings
 from estimation.training.measured_effects import MeasuredEffects, fit_measuring_networks_, samples_of
-from estimation.training.nonlinear_correction import corrected_basis
+from estimation.training.nonlinear_correction import CorrectedBasis, corrected_basis
 from estimation.training.post_training import SINGULAR
 from estimation.training.transition_fitting import TransitionFitter
-from estimation.unmixing import Unmixing, edges_at_elbow, edges_at_penalty, unmix
+from estimation.unmixing import Unmixing, edges_at_elbow, edges_at_penalty, mixed_latents, unmix
 from estimation.unmixing.information import MIN_VARIANCE_SHARE
+from identify.entanglement import predict_entanglement
 from identify.exceptions import one_line
+from identify.graph import CausalGraph
 
 __all__ = ["unmixing_round_"]
 
@@ -43,6 +47,7 @@ def unmixing_round_(
     step: int,
     limits: Mapping[str, int],
     budget_factor: float | None = None,
+    keep_clear: bool = False,
 ) -> str:
     """Unmix the latents, in place, and keep the strongest edges.
 
@@ -55,11 +60,13 @@ def unmixing_round_(
         budget_factor: If given, the number of edges is estimated and multiplied by this factor, and ``limits`` are
             upper limits. With ``sparsity="penalty"`` those edges are counted that reduce the loss by more than the
             penalty, otherwise those before the elbow of the likelihood.
+        keep_clear: Whether to keep edges beyond the limits if their effects are clear.
 
     Returns:
         A note for the history.
     """
     first_round = all(edges.dense for edges in model.edges.values())
+    left_open = None if first_round else _left_open(model)
     encodings = Encodings.of(model, batches, step)
     latents, actions = encodings.latents, encodings.actions
     fitter = TransitionFitter(model, encodings, step)
@@ -85,17 +92,16 @@ def unmixing_round_(
     matrix = torch.from_numpy(unmixing.matrix).to(latents)
     offset = -matrix @ latents.flatten(0, 1).mean(0)
     latents = latents @ matrix.T + offset
+    # a basis that a later round changes again is as doubtful as the first one
+    is_new = first_round or bool(_changed_latents(unmixing, effects.covariance, left_open))
     corrected, refused = None, ""
-    if first_round and not informed:
-        try:
-            corrected = corrected_basis(model, encodings, latents, config, step)
-        except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
-            refused = f"; not checked by a nonlinear correction: {one_line(error, _MAX_REASON_LENGTH)}"
+    if is_new and not informed:
+        corrected, refused = _corrected(model, encodings, latents, config, step)
     if corrected is not None:
         latents, matrix, offset = corrected.latents, corrected.matrix, corrected.offset
     strengths = {"actions": unmixing.action_strengths, "past": unmixing.past_strengths}
     basis = unmixing.matrix
-    if first_round and (not informed or model.shape.past):
+    if corrected is not None or (first_round and (not informed or model.shape.past)):
         # networks of mixed latents miss part of the mechanism of a single latent
         fit_measuring_networks_(fitter, latents, config)
         effects, basis = MeasuredEffects.of(model, latents, actions), np.eye(len(basis))
@@ -104,6 +110,11 @@ def unmixing_round_(
         price = config.penalty * model.shape.n_observed if config.sparsity == "penalty" else None
         counts = effects.edge_counts(basis, budget_factor, limits, price)
         limits = counts | _informative_edges(information, budget_factor, limits, price)
+    if keep_clear and not informed:
+        moved = np.arange(len(basis)) < len(basis) - len(unmixing.unconstrained)
+        limits = clear_counts(
+            {k: sizes for k, sizes in strengths.items() if sizes is not None}, limits, moved
+        )
     _keep_strongest_(model, strengths, limits)
     # the model's latents are those of the linear map
     fitter.fit_(
@@ -115,6 +126,31 @@ def unmixing_round_(
     if corrected is not None:
         note += f"; replaced by the basis after a nonlinear correction, sparser by {corrected.difference:.3g}"
     return f"{note}{refused}{_note_on_information(unmixing)}"
+
+
+def _corrected(
+    model: SparseVAE, encodings: Encodings, unmixed: Tensor, config: TrainingConfig, step: int
+) -> tuple[CorrectedBasis | None, str]:
+    """Return a sparser basis of corrected latents, if there is one, and what the note says if it can't be found out."""
+    try:
+        return corrected_basis(model, encodings, unmixed, config, step), ""
+    except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
+        return None, f"; not checked by a nonlinear correction: {one_line(error, _MAX_REASON_LENGTH)}"
+
+
+def _left_open(model: SparseVAE) -> NDArray[np.bool_]:
+    """Return which latents may mix with which according to the edges, shape (n, n)."""
+    matrices = {name: edges.support().cpu().numpy() for name, edges in model.edges.items()}
+    graph = CausalGraph(Gz=matrices.get("past"), Ga=matrices.get("actions"))
+    return np.asarray(predict_entanglement(graph).matrix.toarray(), dtype=bool).T
+
+
+def _changed_latents(
+    unmixing: Unmixing, covariance: Array, left_open: NDArray[np.bool_] | None
+) -> tuple[int, ...]:
+    """Return the present latents that a basis mixes, though the edges don't leave that open."""
+    n_moved = len(unmixing.matrix) - len(unmixing.unconstrained)
+    return mixed_latents(unmixing.matrix[:n_moved], covariance, left_open)
 
 
 def _note_on_information(unmixing: Unmixing) -> str:

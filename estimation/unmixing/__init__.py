@@ -24,7 +24,7 @@ module                   contents
 
 from estimation.unmixing.information import Samples
 from estimation.unmixing.likelihood import edges_at_elbow, edges_at_penalty, likelihood_curve
-from estimation.unmixing.rivals import Basis, Rivals, rival_bases
+from estimation.unmixing.rivals import Basis, Rivals, mixed_latents, rival_bases
 from estimation.unmixing.search import Unmixing, unmix
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "edges_at_elbow",
     "edges_at_penalty",
     "likelihood_curve",
+    "mixed_latents",
     "rival_bases",
     "unmix",
 ]

@@ -7,6 +7,7 @@ sqrt(mean over samples of (w_i J w_j^T)^2): a quartic form in M.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["MIN_EFFECT", "Moments", "effect_sizes", "standard_deviations", "whitening_matrix"]
+__all__ = [
+    "MIN_EFFECT",
+    "Moments",
+    "effect_sizes",
+    "relative_sizes",
+    "standard_deviations",
+    "whitening_matrix",
+]
 
 Array = NDArray[np.float64]
 
@@ -72,6 +80,36 @@ def effect_sizes(
         jacobians = unit @ past_jacobians @ np.linalg.inv(unit)
         past = np.sqrt(np.mean(jacobians**2, axis=0).clip(_MIN_SQUARED_EFFECT))
     return actions, past
+
+
+def relative_sizes(
+    sizes: Sequence[Array], edges: Sequence[NDArray[np.bool_]], latents: NDArray[np.bool_]
+) -> list[Array] | None:
+    """Return effects relative to the largest one by a parent of the same latent.
+
+    For a latent without parents, the unit is the median over latents of these largest effects.
+
+    Args:
+        sizes: Root mean square effects of each kind of cause, shapes (n, m) or (n, n).
+        edges: The edges, of the same shapes.
+        latents: Latents that count for the median, shape (n,).
+
+    Returns:
+        Relative effects, of the same shapes; None if no such latent has a parent with an effect.
+
+    Example:
+        >>> effects, edges = np.array([[4.0, 1.0], [2.0, 1.0]]), np.array([[True, False], [False, False]])
+        >>> relative_sizes([effects], [edges], np.ones(2, dtype=bool))[0].tolist()
+        [[1.0, 0.25], [0.5, 0.25]]
+    """
+    on_parents = np.max(
+        [np.where(present, size, 0).max(1) for size, present in zip(sizes, edges, strict=True)], axis=0
+    )
+    moved = on_parents[latents & (on_parents > 0)]
+    if not len(moved):
+        return None
+    units = np.where(on_parents > 0, on_parents, np.median(moved))
+    return [size / units[:, None] for size in sizes]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from estimation.unmixing.effects import Effects
 from estimation.unmixing.information import Samples
 from estimation.unmixing.moments import Moments
 
-__all__ = ["Basis", "Rivals", "rival_bases"]
+__all__ = ["Basis", "Rivals", "mixed_latents", "rival_bases"]
 
 Array = NDArray[np.float64]
 
@@ -121,7 +121,7 @@ def rival_bases(
         return Basis(matrix, float(penalties[start]), likelihood, n_ended, mixed)
 
     n_moved = len(space.moved)
-    mixed = [_mixed(space.full_basis(each)[:n_moved], effects.covariance, allowed) for each in found]
+    mixed = [mixed_latents(space.full_basis(each)[:n_moved], effects.covariance, allowed) for each in found]
     same = [start for start, latents in enumerate(mixed, 1) if not latents]
     best = min([0, *same], key=lambda start: float(penalties[start]))
     others = [start for start, latents in enumerate(mixed, 1) if latents]
@@ -150,8 +150,23 @@ def _orthogonal_rows(space: SearchSpace, covariance: Array) -> Tensor:
     return torch.from_numpy(np.asarray(left @ right))
 
 
-def _mixed(rows: Array, covariance: Array, allowed: NDArray[np.bool_] | None) -> tuple[int, ...]:
-    """Return the given latents that rows mix though they may not, each row matched to one of these latents."""
+def mixed_latents(
+    rows: Array, covariance: Array, allowed: NDArray[np.bool_] | None = None
+) -> tuple[int, ...]:
+    """Return the given latents that a basis mixes though they may not mix, each row matched to one of these latents.
+
+    Args:
+        rows: Basis of unit variance in the given latents, shape (k, n) with k up to n.
+        covariance: Covariance of the given latents, shape (n, n).
+        allowed: Which given latent may mix with which, shape (n, n); by default none may.
+
+    Returns:
+        Positions of given latents, in order.
+
+    Example:
+        >>> mixed_latents(np.array([[0.0, 1.0, 0.0], [0.8, 0.0, 0.6], [0.6, 0.0, -0.8]]), np.eye(3))
+        (0, 2)
+    """
     weights = np.abs(rows * np.sqrt(np.diag(covariance)))
     matched, latents = linear_sum_assignment(-weights)
     mixed = set()

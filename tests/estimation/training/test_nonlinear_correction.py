@@ -11,8 +11,11 @@ from estimation.config.training import TrainingConfig
 from estimation.methods import build_model
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
+from estimation.training import nonlinear_correction
 from estimation.training.encodings import Encodings
+from estimation.training.measured_effects import fit_measuring_networks_
 from estimation.training.nonlinear_correction import corrected_basis
+from estimation.training.transition_fitting import TransitionFitter
 from tests.seeds import training_seed
 
 TARGETS = np.array([[1, 0, 1], [1, 1, 0], [0, 1, 1]], dtype=bool)
@@ -22,7 +25,7 @@ CONFIG = TrainingConfig(max_edges_actions=6, steps=3_000, seed=training_seed(0))
 def nonlinear_encodings(
     nonlinearity: float, collapsed: bool = False
 ) -> tuple[SparseVAE, Encodings, NDArray[np.float64]]:
-    """Return a model, encodings that are nonlinear functions of true latents, and the true latents."""
+    """Return a model that is fitted to nonlinear functions of true latents, these encodings, and the true latents."""
     rng = np.random.default_rng(training_seed(1))
     actions = rng.uniform(-2, 2, (12_000, 3))
     waves = np.sin(rng.uniform(1, 3, (3, 3)) * actions[:, None, :] + rng.uniform(0, 6, (3, 3)))
@@ -43,6 +46,7 @@ def nonlinear_encodings(
         torch.from_numpy(actions).float(),
         torch.zeros(len(actions), 1, 6),
     )
+    fit_measuring_networks_(TransitionFitter(model, encodings, 0), encodings.latents, CONFIG)
     return model, encodings, truth
 
 
@@ -52,13 +56,19 @@ def correlations(latents: torch.Tensor, truth: NDArray[np.float64]) -> NDArray[n
     return np.asarray(both.max(0))
 
 
-@pytest.mark.parametrize("nonlinearity", [0.15])
-def test_the_right_basis_stands(nonlinearity: float) -> None:
-    model, encodings, _ = nonlinear_encodings(nonlinearity)
+def test_the_right_basis_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nonlinear_correction, "_MIN_NONLINEARITY", 1e-4)
+    monkeypatch.setattr(nonlinear_correction, "_MAX_STEPS", 500)
+    model, encodings, _ = nonlinear_encodings(0.15)
     assert corrected_basis(model, encodings, encodings.latents, CONFIG, 0) is None
 
 
-def test_a_wrong_basis_is_replaced_by_the_linear_map_that_comes_closest_to_the_right_one() -> None:
+def test_a_wrong_basis_is_replaced_by_the_linear_map_that_comes_closest_to_the_right_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # few steps show little of the nonlinearity
+    monkeypatch.setattr(nonlinear_correction, "_MIN_NONLINEARITY", 1e-4)
+    monkeypatch.setattr(nonlinear_correction, "_MAX_STEPS", 500)
     model, encodings, truth = nonlinear_encodings(0.15)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     mixing = torch.tensor([[1.0, 0.8, 0.0], [-0.8, 1.0, 0.0], [0.0, 0.0, 1.0]])
@@ -81,3 +91,21 @@ def test_a_wrong_basis_is_replaced_by_the_linear_map_that_comes_closest_to_the_r
 def test_with_collapsed_latents_no_basis_is_corrected() -> None:
     model, encodings, _ = nonlinear_encodings(0.0, collapsed=True)
     assert corrected_basis(model, encodings, encodings.latents, CONFIG, 0) is None
+
+
+def test_a_mixing_that_is_nearly_linear_is_not_corrected() -> None:
+    model, encodings, _ = nonlinear_encodings(0.0)
+    mixing = torch.tensor([[1.0, 0.8, 0.0], [-0.8, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    assert corrected_basis(model, encodings, encodings.latents @ mixing.T, CONFIG, 0) is None
+
+
+def test_nonlinearity_is_the_share_of_variance_that_no_linear_map_explains() -> None:
+    rng = np.random.default_rng(training_seed(5))
+    latents = torch.from_numpy(rng.normal(size=(200_000, 1, 2))).float()
+    factors = torch.eye(2).expand(1, 1, 2, 2)
+    before = Encodings(latents, factors, None, latents)
+    # of z + c (z^2 - 1), the share is that of the square: 2 c^2 of 1 + 2 c^2
+    quadratic = latents[..., :1] + 0.5 * (latents[..., :1] ** 2 - 1)
+    after = Encodings(torch.cat([quadratic, latents @ torch.ones(2, 1)], -1), factors, None, latents)
+    assert nonlinear_correction._nonlinearity(before, after) == pytest.approx(1 / 3, abs=0.01)
+    assert nonlinear_correction._nonlinearity(before, before) < 1e-6

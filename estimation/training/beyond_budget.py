@@ -1,0 +1,91 @@
+"""Edges beyond the budget: kept while their effects are clear, and removed after the last step.
+
+A budget below the number of true edges leaves effects without an edge. Encoder and flow then change the latents until
+these effects disappear, so that a wrong budget costs the right latents. The last round of unmixing therefore keeps an
+edge beyond the budget if its effect is clear. After the last step, when encoder and decoder stay as they are, the
+weakest edges beyond the budget are removed and the transition is fitted once more. The latents remain as they were.
+(Ours.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimation.config.training import TrainingConfig
+from estimation.models.sparse_vae import SparseVAE
+from estimation.training.batches import Batches
+from estimation.training.post_training import fit_transition_
+from estimation.unmixing.moments import relative_sizes
+from identify.wording import plural
+
+__all__ = ["clear_counts", "remove_edges_beyond_budget_"]
+
+Array = NDArray[np.float64]
+
+# an effect of this size, relative to the largest one by a parent of the latent, is clear
+_CLEAR = 0.5
+
+
+def clear_counts(
+    strengths: Mapping[str, Array], limits: Mapping[str, int], latents: NDArray[np.bool_]
+) -> dict[str, int]:
+    """Return for each kind of cause how many edges to keep: the budget, or more if more effects are clear.
+
+    Args:
+        strengths: Root mean square effects by kind, shapes (n, m) or (n, n).
+        limits: Budgets by kind; kinds without one keep all their edges.
+        latents: Latents that causes move, shape (n,). Effects on the others are never clear.
+
+    Example:
+        >>> strengths = {"actions": np.array([[1.0, 0.9, 0.1], [0.0, 0.8, 0.1]])}
+        >>> both = np.ones(2, dtype=bool)
+        >>> clear_counts(strengths, {"actions": 2}, both), clear_counts(strengths, {"actions": 4}, both)
+        ({'actions': 3}, {'actions': 4})
+    """
+    kinds = list(strengths)
+    within = [_strongest(strengths[kind], limits.get(kind, strengths[kind].size)) for kind in kinds]
+    relative = relative_sizes([strengths[kind] for kind in kinds], within, latents)
+    if relative is None:
+        return dict(limits)
+    n_clear = {
+        kind: int((sizes[latents] >= _CLEAR).sum()) for kind, sizes in zip(kinds, relative, strict=True)
+    }
+    return {kind: max(limit, n_clear.get(kind, 0)) for kind, limit in limits.items()}
+
+
+def remove_edges_beyond_budget_(
+    model: SparseVAE, batches: Batches, config: TrainingConfig, step: int, limits: Mapping[str, int]
+) -> str | None:
+    """Keep the strongest edges within each budget, and fit the transition to them, in place.
+
+    Args:
+        model: Model with frozen edges, whose logits rank them.
+        batches: Batches of the training data.
+        config: Optimiser and seed.
+        step: Number of steps of training, which determines the rows.
+        limits: Budgets by mask.
+
+    Returns:
+        A note for the history; None if no mask has more edges than its budget.
+    """
+    removed = []
+    for name, limit in limits.items():
+        masks = model.edges[name]
+        n_kept = int(masks.support()[:, masks.sparse_columns].sum())
+        if n_kept > limit:
+            masks.freeze_(limit)
+            removed.append(f"{plural(n_kept - limit, 'edge')} of {name} beyond the budget of {limit}")
+    if not removed:
+        return None
+    fit_transition_(model, batches, config, step)
+    return f"removed after {step} steps, with clear effects: {', '.join(removed)}"
+
+
+def _strongest(sizes: Array, n_edges: int) -> NDArray[np.bool_]:
+    """Return the edges with the largest effects, of the shape of the sizes."""
+    kept = np.zeros(sizes.size, dtype=bool)
+    kept[np.argsort(-sizes, axis=None, kind="stable")[:n_edges]] = True
+    return kept.reshape(sizes.shape)
