@@ -11,6 +11,7 @@ module            contents
 ``config``        frozen settings with checked values: `TrainingConfig`, `BaselineConfig`
 ``dataset``       `Dataset`, and readers of arrays, tables and images
 ``simulate``      synthetic data with known graphs and latents
+``metrics``       MCC, R, R_con, SHD and DCI
 ``storage``       folders of tensors and JSON, replaced as a whole
 ``history``       records and notes of training
 ``models``        the networks, the sparse VAE and its ELBO, and the baselines' models
@@ -22,7 +23,6 @@ module            contents
 ``baselines``     `fit` and `BaselineConfig` for the baselines, in one import
 ``checkpoint``    `load`: a saved model of any method
 ``estimator``     the same training as a scikit-learn estimator
-``metrics``       MCC, R, R_con, SHD and DCI
 ``learned``       the entanglement that a model has learned
 ``influence``     numerical evidence for sufficient influence, from a trained model
 ``evaluation``    all scores of a model, and verification of several runs

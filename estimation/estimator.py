@@ -35,27 +35,21 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from estimation.config.training import TrainingConfig
 from estimation.dataset.alignment import align
 from estimation.dataset.dataset import Dataset
-from estimation.dataset.readers.arrays import as_numbers
-from estimation.dataset.readers.episodes import cut_episodes, encode_groups
 from estimation.dataset.readers.frames import (
-    frame_actions,
     frame_names,
     frame_numbers,
     is_frame,
     require_exact_integers,
 )
-from estimation.dataset.readers.raw_data import RawData
-from estimation.dataset.readers.roles import roles_of_frames
+from estimation.dataset.rows import action_columns, dataset_of_rows, row_order
 from estimation.exceptions import ConfigError, DataError
 from estimation.training.loop import fit as train
 
 __all__ = ["SparseMechanismVAE"]
 
-Order = Literal["sequence", "independent"]
 Metadata = ArrayLike | None
 
 _FLOATS = (np.float64, np.float32)
-_ORDERS = ("auto", "sequence", "independent")
 _BUDGETS = {"max_edges_actions": "actions", "max_edges_past": "past"}
 # parameters with the name of a setting are passed on to `TrainingConfig`
 _SETTINGS = {field.name for field in dataclasses.fields(TrainingConfig)}
@@ -80,6 +74,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         batch_size: Samples per step; None: as in the preset.
         learning_rate: Learning rate of the main optimiser; None: as in the preset.
         unmixing: Whether to change to the linear basis with the sparsest mechanisms; None: as in the preset.
+        restarts: Number of whole runs with other weights, batches and noise, of which the best is kept.
         random_state: Seed; the same seed gives the same model. A ``numpy.random.RandomState``, or None for numpy's
             global one, gives a different model at every fit.
         threads: Number of threads of torch in `fit`.
@@ -93,6 +88,10 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         graph_: The learned `CausalGraph`. Latents are called v0, v1, ... as in `get_feature_names_out`; actions like
             the columns of their DataFrame, or a0, a1, ...
         history_: The `History` of training; its notes say how the order of the rows was interpreted.
+        margin_: The `Margin` of the basis: how much sparser and likelier it is than the best other one, and a verdict.
+            None if there is no other basis, or if the run was not examined (a note in ``history_`` says why; a run of
+            fewer than 200 steps never is).
+        warnings_: Reasons to doubt the run, a tuple of `RunWarning`, the most serious first.
         order_: ``"sequence"`` or ``"independent"``.
         n_features_in_: Number of columns of X.
         feature_names_in_: Names of the columns of X, if X was a DataFrame.
@@ -126,6 +125,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         batch_size: int | None = None,
         learning_rate: float | None = None,
         unmixing: bool | None = None,
+        restarts: int = 1,
         random_state: int | np.random.RandomState | None = 0,
         threads: int = 1,
         device: str = "auto",
@@ -143,6 +143,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.unmixing = unmixing
+        self.restarts = restarts
         self.random_state = random_state
         self.threads = threads
         self.device = device
@@ -170,12 +171,13 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             ValueError: If scikit-learn doesn't accept X.
         """
         x = _checked_observations(self, X, ensure_min_samples=2)
-        order = _order(self.order, actions, groups)
+        order = row_order(self.order, actions, groups)
         names = tuple(getattr(self, "feature_names_in_", ()))
-        dataset = _dataset(x, names, actions, groups, order, bool(self.allow_constant))
+        dataset = dataset_of_rows(x, names, actions, groups, order, bool(self.allow_constant))
         config = self._config(dataset)
         self.model_ = train(dataset, config, progress=bool(self.verbose))
         self.order_, self.graph_, self.history_ = order, self.model_.graph, self.model_.history
+        self.margin_, self.warnings_ = self.model_.margin, self.model_.warnings
         self.history_.notes[:0] = dataset.notes
         return self
 
@@ -240,9 +242,9 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         check_is_fitted(self, "model_")
         x = _checked_observations(self, X, reset=False)
         self._require_actions(actions)
-        order = _order(self.order_, actions, groups)
+        order = row_order(self.order_, actions, groups)
         names = tuple(getattr(self, "feature_names_in_", ()))
-        dataset = _dataset(x, names, actions, groups, order, allow_constant=True)
+        dataset = dataset_of_rows(x, names, actions, groups, order, allow_constant=True)
         negative_elbo = self.model_.negative_elbo(self._align(dataset))
         assert negative_elbo is not None
         return -negative_elbo["total"]
@@ -290,7 +292,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """Require the number of action columns in `fit`, unless the columns have names."""
         if actions is not None and is_frame(actions) and frame_names(actions, "actions") is not None:
             return
-        count = 0 if actions is None else _action_columns(actions)[0].shape[1]
+        count = 0 if actions is None else action_columns(actions)[0].shape[1]
         if count != len(self.model_.action_names):
             raise DataError(f"fit had {len(self.model_.action_names)} columns of actions; score has {count}")
 
@@ -302,21 +304,6 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             raise DataError(f"actions differ from those in fit: {error}") from error
 
 
-def _order(order: str, actions: Metadata, groups: Metadata) -> Order:
-    if order not in _ORDERS:
-        raise ConfigError(f"order is {order!r}; it is one of {', '.join(_ORDERS)}")
-    if order == "independent" and groups is not None:
-        raise ConfigError("groups are given, but rows are independent here; leave the groups out")
-    if order == "independent" and actions is None:
-        raise ConfigError(
-            "rows are independent here and there are no actions, so there are no mechanisms to learn; give actions, or "
-            "order='sequence' if the rows follow each other in time"
-        )
-    if order == "independent" or (order == "auto" and actions is not None and groups is None):
-        return "independent"
-    return "sequence"
-
-
 def _checked_observations(estimator: SparseMechanismVAE, X: ArrayLike, **options: Any) -> NDArray[Any]:
     """Return X as an array of floats, after scikit-learn's own checks; cells of frames are parsed like table cells."""
     if not is_frame(X) or all(getattr(kind, "kind", "O") in "fb" for kind in getattr(X, "dtypes", ["O"])):
@@ -326,53 +313,6 @@ def _checked_observations(estimator: SparseMechanismVAE, X: ArrayLike, **options
     validate_data(estimator, X, skip_check_array=True, reset=options.pop("reset", True))
     numbers = frame_numbers(X, "X")
     return np.asarray(check_array(numbers, dtype=_FLOATS, estimator=estimator, input_name="X", **options))
-
-
-def _dataset(
-    x: NDArray[Any],
-    x_names: tuple[str, ...],
-    actions: Metadata,
-    groups: Metadata,
-    order: Order,
-    allow_constant: bool,
-) -> Dataset:
-    a, names, categories = (None, None, {}) if actions is None else _action_columns(actions)
-    if a is not None and len(a) != len(x):
-        raise DataError(f"actions have {len(a)} rows and X has {len(x)}; every row of X needs its action")
-    raw = RawData(
-        x,
-        actions=a,
-        action_names=names,
-        notes=("rows were treated as independent",),
-        observation_names=tuple(str(name) for name in x_names),
-        roles=roles_of_frames(x_names, names, categories) if categories else None,
-        allow_constant=allow_constant,
-    )
-    return Dataset.from_raw_data(_cut_pairs(raw, groups) if order == "sequence" else raw)
-
-
-def _cut_pairs(raw: RawData, groups: Metadata) -> RawData:
-    n_rows = len(raw.observations)
-    if groups is None:
-        codes, labels = np.zeros(n_rows, dtype=np.int64), ["X"]
-        note = "rows were treated as one sequence in time"
-    else:
-        codes, labels = encode_groups(groups, n_rows)
-        note = f"rows were treated as {len(labels)} sequences in time"
-    raw = dataclasses.replace(raw, notes=(note,))
-    return cut_episodes(raw, codes, labels, None, 2, lambda row: f"row {row}")
-
-
-def _action_columns(
-    actions: ArrayLike,
-) -> tuple[NDArray[Any], tuple[str, ...] | None, dict[str, tuple[str, ...]]]:
-    """Return the actions, their names if they have any, and the categories of columns of text."""
-    if is_frame(actions):
-        return frame_actions(actions, "actions")
-    array = as_numbers(actions, "actions")
-    if array.ndim not in (1, 2):
-        raise DataError(f"actions have shape {array.shape}; they must be (n_samples, d_a)")
-    return array[:, np.newaxis] if array.ndim == 1 else array, None, {}
 
 
 def _further_settings(settings: object, parameters: Mapping[str, Any]) -> dict[str, Any]:

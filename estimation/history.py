@@ -29,7 +29,7 @@ HISTORY = Fields(
                     "probabilities": Table(Many(Many(Real(0, 1)))),
                     "seconds": Real(0, 1e12),
                 },
-                {"has_bound": Flag()},
+                {"has_bound": Flag(), "restart": Whole(0)},
             )
         ),
         "notes": Many(Text()),
@@ -53,6 +53,7 @@ class Record:
         probabilities: Probability of every edge, by mask, as nested lists (rows are children).
         seconds: Time spent so far, which a seed does not reproduce.
         has_bound: False for a method without an ELBO, whose held-out loss is then stored as ``reconstruction``.
+        restart: Number of the restart, from 0.
     """
 
     step: int
@@ -65,6 +66,7 @@ class Record:
     probabilities: dict[str, list[list[float]]]
     seconds: float
     has_bound: bool = True
+    restart: int = 0
 
     @property
     def negative_elbo(self) -> float:

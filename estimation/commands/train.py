@@ -386,5 +386,7 @@ def _write_record(writer: Any, record: Record) -> None:
         **{f"edges/{name}": count for name, count in record.edges.items()},
         **{f"budget/{name}": count for name, count in record.budget.items()},
     }
+    # without restarts, the names are those of earlier versions
+    prefix = f"restart_{record.restart + 1}/" if record.restart else ""
     for name, value in scalars.items():
-        writer.add_scalar(name, value, record.step)
+        writer.add_scalar(f"{prefix}{name}", value, record.step)

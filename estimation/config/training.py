@@ -29,6 +29,7 @@ _RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
         "max_edges_past": (0, MOST_STEPS),
         "n_latents": (1, 10_000),
         "seed": (0, 2**31 - 1),
+        "restarts": (1, 100),
         "threads": (1, 1024),
         "penalty": (0, 1e30),
         "steps": (1, MOST_STEPS),
@@ -133,6 +134,10 @@ class TrainingConfig(Settings):
         sparse_past: Whether G^z is sparse. False leaves all its edges present, for a past without sufficient influence.
         n_latents: Number of latents of the model. When left out, that of the true latents, if the data hold them.
         seed: Seed of weights, batches and noise. The same seed gives the same numbers on the same machine.
+        restarts: Number of whole runs, with other weights, batches and noise. The one with the fewest serious warnings
+            is kept, and of several the one with the lowest held-out negative ELBO; ``penalty`` per edge is added where
+            the numbers of edges differ. All of them are trained. Notes in the history say what each of them ended with,
+            and a warning says if another one without serious warnings ended in other latents.
         threads: Number of threads of torch.
         device: ``"auto"`` (a CUDA GPU if there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``. ``"mps"`` lacks double
             precision, which unmixing needs.
@@ -201,6 +206,7 @@ class TrainingConfig(Settings):
     sparse_past: bool = True
     n_latents: int | None = None
     seed: int = 0
+    restarts: int = 1
     threads: int = 1
     device: str = "auto"
     dtype: Literal["float32", "float64"] = "float32"

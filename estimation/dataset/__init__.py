@@ -7,6 +7,7 @@ module           contents
 ``checks``       checks of raw data
 ``windows``      rows, splits, and windows of consecutive steps
 ``dataset``      `Dataset`: observations, actions, and the true latents and graph where known
+``rows``         rows of arrays as a dataset, independent or in time order
 ``fingerprint``  a digest that identifies a dataset
 ``alignment``    the columns of a dataset, matched by name with those of the training data
 ``centring``     centring in double precision, before numbers become float32

@@ -26,6 +26,7 @@ __all__ = [
     "checked_names",
     "checked_observation_names",
     "checked_observations",
+    "require_dimensions",
     "require_fitting_graph",
     "require_known_values",
     "require_varying_actions",
@@ -287,6 +288,45 @@ def require_fitting_graph(graph: CausalGraph | None, latents: Array | None, acti
     n_actions = 0 if actions is None else actions.shape[-1]
     if graph.n_actions != n_actions:
         raise DataError(f"the graph has {graph.n_actions} actions and the data have {n_actions}")
+
+
+def require_dimensions(observations: Any, actions: Any, latents: Any, episodes: Any) -> None:
+    """Require arrays with the numbers of dimensions that a dataset has, and one entry a row; None is left out.
+
+    Args:
+        observations: Observations of shape (N, T, d_x).
+        actions: Actions of shape (N, d_a) or (N, T - 1, d_a).
+        latents: Latents of shape (N, T, d_z).
+        episodes: Episodes of shape (N,).
+
+    Raises:
+        DataError: If one is no array, or has another number of dimensions, or another number of rows.
+
+    Example:
+        >>> require_dimensions(np.zeros((4, 1, 2)), np.zeros((3, 1)), None, None)
+        Traceback (most recent call last):
+        ...
+        estimation.exceptions.DataError: actions have 3 rows, and observations have 4
+    """
+    arrays = {
+        "observations": (observations, "(N, T, d_x)", (3,)),
+        "actions": (actions, "(N, d_a) or (N, T - 1, d_a)", (2, 3)),
+        "latents": (latents, "(N, T, d_z)", (3,)),
+        "episodes": (episodes, "(N,)", (1,)),
+    }
+    for name, (array, shapes, numbers) in arrays.items():
+        if array is None and name != "observations":
+            continue
+        if not isinstance(array, np.ndarray):
+            raise DataError(
+                f"{name} are {type(array).__name__}; Dataset(...) takes arrays of numpy; use Dataset.from_arrays"
+            )
+        if array.ndim not in numbers:
+            raise DataError(
+                f"{name} have shape {array.shape}; Dataset(...) takes {shapes}; use Dataset.from_arrays"
+            )
+        if len(array) != len(observations):
+            raise DataError(f"{name} have {len(array)} rows, and observations have {len(observations)}")
 
 
 def _require_image_shape(shape: Sequence[int] | None, n_observed: int) -> None:

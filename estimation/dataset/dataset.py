@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from estimation.dataset.checks import check_raw_data, require_known_values
+from estimation.dataset.checks import check_raw_data, require_dimensions, require_known_values
 from estimation.dataset.readers import read_raw_data
 from estimation.dataset.readers.files import shown_path
 from estimation.dataset.readers.frames import frame_actions, frame_names, is_frame
@@ -36,7 +36,7 @@ Array = NDArray[np.floating]
 class Dataset:
     """Observations with their actions, and with the ground truth when they are simulated.
 
-    Use `from_arrays` or `read`, which check everything; the constructor itself checks nothing.
+    Use `from_arrays` or `read`, which check everything; the constructor itself checks dimensions and rows only.
     Arrays are shared with the caller, and methods may return views: treat them as read-only.
 
     Attributes:
@@ -56,6 +56,9 @@ class Dataset:
         episodes: Shape (N,), the sequence that a row was cut from, or None when rows are independent.
         notes: Remarks for the user, for instance that short episodes were left out.
         roles: Roles of the columns of the table, with their categories; None when the data come from arrays.
+
+    Raises:
+        DataError: If an array has another number of dimensions, or another number of rows than the observations.
     """
 
     observations: Array
@@ -71,6 +74,9 @@ class Dataset:
     actions_named: bool = True
     observation_names: tuple[str, ...] = ()
     roles: Roles | None = None
+
+    def __post_init__(self) -> None:
+        require_dimensions(self.observations, self.actions, self.latents, self.episodes)
 
     @classmethod
     def from_arrays(
@@ -387,10 +393,7 @@ class Dataset:
             DataError: If such a value occurs in ``other``, or its actions differ.
         """
         if self.action_names != other.action_names:
-            raise DataError(f"actions are {_action_list(other)}; training had {_action_list(self)}")
+            theirs, ours = (listed(each.action_names) or "none" for each in (other, self))
+            raise DataError(f"actions are {theirs}; training had {ours}")
         if self.actions is not None and other.actions is not None:
             require_known_values(self.actions, other.actions, self.action_names)
-
-
-def _action_list(dataset: Dataset) -> str:
-    return listed(list(dataset.action_names)) or "none"

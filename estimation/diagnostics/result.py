@@ -10,7 +10,7 @@ from typing import Any
 from estimation.storage.schema import Fields, Many, Maybe, Real, Table, Text, Whole
 from identify.wording import listed, plural
 
-__all__ = ["DIAGNOSTICS", "KINDS", "Diagnostics", "Margin", "RunWarning"]
+__all__ = ["DIAGNOSTICS", "KINDS", "SERIOUS", "Diagnostics", "Margin", "RunWarning"]
 
 #: The kinds of warnings, by what is doubtful.
 KINDS = (
@@ -23,7 +23,10 @@ KINDS = (
     "duplicate latents",
     "reconstruction",
     "residuals",
+    "disagreeing restarts",
 )
+#: The kinds that say of a single run that its basis or its graph is wrong.
+SERIOUS = ("basis", "missing edges")
 
 #: The schema of stored diagnostics.
 DIAGNOSTICS = Fields(
@@ -144,8 +147,25 @@ class Diagnostics:
         margin = () if self.margin is None else (self.margin.sparsity or 0.0, self.margin.likelihood or 0.0)
         return all(math.isfinite(value) for value in (*self.values.values(), *margin))
 
+    @property
+    def serious(self) -> tuple[RunWarning, ...]:
+        """The warnings whose kind is in ``SERIOUS``."""
+        return tuple(warning for warning in self.warnings if warning.kind in SERIOUS)
+
+    def record(self) -> dict[str, Any]:
+        """Return the diagnostics for JSON that people read: `to_dict` with verdict and summary of the margin.
+
+        Example:
+            >>> Diagnostics(Margin(None, None, (), 64, 64)).record()["margin"]["verdict"]
+            'clear'
+        """
+        record = self.to_dict()
+        if self.margin is not None:
+            record["margin"] |= {"verdict": self.margin.verdict, "summary": self.margin.summary}
+        return record
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the diagnostics ready for JSON."""
+        """Return the diagnostics ready for JSON, as a saved model stores them."""
         return {
             "margin": None
             if self.margin is None

@@ -182,7 +182,7 @@ class Verification:
             "summary": self.summary,
             "negative_elbo": dict(self.negative_elbo),
             "diagnostics": {
-                name: None if each is None else each.to_dict() for name, each in self.diagnostics.items()
+                name: None if each is None else each.record() for name, each in self.diagnostics.items()
             },
             "sparse_columns": {name: columns.to_dict() for name, columns in self.sparse_columns.items()},
             "latents": [

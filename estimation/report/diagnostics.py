@@ -30,13 +30,7 @@ def diagnostic_facts(diagnostics: Diagnostics | None) -> list[tuple[str, str]]:
 
 def diagnostics_record(diagnostics: Diagnostics | None) -> dict[str, Any] | None:
     """Return the diagnostics as JSON can hold them, with the verdict and the summary of the margin."""
-    if diagnostics is None:
-        return None
-    record = diagnostics.to_dict()
-    if diagnostics.margin is not None:
-        margin = diagnostics.margin
-        record["margin"] |= {"verdict": margin.verdict, "summary": margin.summary}
-    return record
+    return None if diagnostics is None else diagnostics.record()
 
 
 def run_warnings(diagnostics: Mapping[str, Diagnostics | None]) -> list[tuple[str, str]]:

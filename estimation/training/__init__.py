@@ -27,6 +27,8 @@ module                     contents
 ``final_edges``            edges of actions with few values, measured on the final latents
 ``flow_fitting``           fitting of the flow, a nonlinear correction of the latents
 ``examination``            the evidence of the run's diagnostics, on held-out rows
+``restarts``               whole runs, of which the best is kept, and whether they agree
+``restart_states``         finished restarts in the state of an unfinished run
 ``checkpointing``          the state of an unfinished run
 ``progress``               the progress bar
 =========================  ==============================================================================

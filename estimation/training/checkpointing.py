@@ -20,6 +20,7 @@ from estimation.storage.folders import MANIFEST, flatten, load_state, read_folde
 from estimation.storage.schema import Anything, Fields, Many, Maybe, Real, Text, Whole
 from estimation.training.optimiser_states import require_state
 from estimation.training.procedure import Procedure
+from estimation.training.restart_states import RESTARTS, StoredRestarts
 
 __all__ = ["Fingerprints", "State", "fingerprints", "read", "restore_into", "write"]
 
@@ -33,7 +34,7 @@ _STATE = Fields(
         "stale": Whole(0, MOST_STEPS),
         "optimisers": Many(Anything()),
     },
-    {"data": Fields({"training": Text(), "validation": Maybe(Text())})},
+    {"data": Fields({"training": Text(), "validation": Maybe(Text())}), "restarts": RESTARTS},
 )
 
 Fingerprints = Mapping[str, str | None]
@@ -41,13 +42,14 @@ Fingerprints = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class State:
-    """The state of a run.
+    """The state of a run, or of one of its restarts.
 
     Attributes:
-        step: Number of steps taken.
+        step: Number of steps taken; 0 if the restart is about to begin.
         seconds: Time spent.
         history: Records and notes so far.
         stale: Number of evaluations since held-out data were fitted best.
+        restarts: The restarts that were finished before; None in a run without restarts.
         optimisers: Stored states of the optimisers; empty in a state to be written.
         tensors: Stored tensors; empty in a state to be written.
     """
@@ -56,6 +58,7 @@ class State:
     seconds: float
     history: History
     stale: int
+    restarts: StoredRestarts | None = None
     optimisers: tuple[Any, ...] = ()
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -94,6 +97,8 @@ def write(
             for k, optimiser in enumerate(procedure.optimisers)
         ],
     }
+    if state.restarts is not None:
+        content["restarts"] = state.restarts.to_dict(tensors)
     write_folder(folder, _KIND, content, tensors)
 
 
@@ -115,9 +120,15 @@ def read(folder: Path, config: Settings, data: Fingerprints) -> State | None:
     steps = getattr(config, "steps", MOST_STEPS)
     if content["step"] > steps:
         raise CheckpointError(f"{folder}: is damaged (step is {content['step']}, and the run has {steps})")
-    history = History.from_dict(content["history"])
+    restarts = content.get("restarts")
     return State(
-        content["step"], content["seconds"], history, content["stale"], tuple(content["optimisers"]), tensors
+        content["step"],
+        content["seconds"],
+        History.from_dict(content["history"]),
+        content["stale"],
+        None if restarts is None else StoredRestarts.from_dict(restarts, tensors),
+        tuple(content["optimisers"]),
+        tensors,
     )
 
 

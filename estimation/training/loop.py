@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Callable
@@ -15,14 +16,19 @@ from estimation.config.training import TrainingConfig
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.holdout import hold_out, require_alike
 from estimation.device import default_modes, thread_count
+from estimation.diagnostics import Diagnostics
+from estimation.exceptions import CheckpointError, TrainingError
 from estimation.history import History, Record
 from estimation.trained import TrainedModel
 from estimation.training import checkpointing
 from estimation.training.baseline_procedure import BaselineProcedure
+from estimation.training.batches import scales
 from estimation.training.distributional_change import VARYING_NOTE
 from estimation.training.procedure import Initialisation, Procedure, StepLoss
 from estimation.training.progress import Advance, progress_line
 from estimation.training.requirements import require_finite
+from estimation.training.restart_states import StoredRestarts
+from estimation.training.restarts import MAX_ROWS, Restarts, restart_seed
 from estimation.training.sparse_vae_procedure import SparseVAEProcedure
 from estimation.training.starts import best_start
 
@@ -56,13 +62,14 @@ def fit(
             ``sparsity="adaptive"`` or ``"none"``.
         validation: Held-out data. When left out, `estimation.dataset.holdout.hold_out` takes 5 % of the rows or
             sequences of ``dataset``, which are then not trained on.
-        encoder: User-supplied module from standardised observations (B, d_x) to (B, n).
+        encoder: User-supplied module from standardised observations (B, d_x) to (B, n). It is trained in place; with
+            restarts, each trains a copy.
         decoder: User-supplied module from (B, n) to (B, d_x), for methods that decode.
         checkpoint: Folder for the state of the run. A run that finds its own state there resumes from it, and ends with
             the numbers of an uninterrupted run.
         checkpoint_every: Steps between two checkpoints.
         progress: Whether to show a progress bar with the time left on standard error; None shows it on a terminal only.
-        on_record: Called with every record of the history.
+        on_record: Called with every record of the history; with restarts, with those of each of them in turn.
 
     Returns:
         The trained model. That of a baseline has no graph, and ``decode`` and ``negative_elbo`` only where the method
@@ -73,7 +80,8 @@ def fit(
         DataError: If the data lack what the method needs, if validation data hold an action value that the training
             data do not, if an action has the name of a learned latent (``v0``), or if there are too few data to hold
             some out.
-        TrainingError: If the loss is not finite; the message names the step and the likely cause.
+        TrainingError: If the loss is not finite; the message names the step and the likely cause. With restarts, if
+            this happens in all of them.
         CheckpointError: If the folder holds a damaged state, or that of a run with other settings or on other data, as
             `estimation.dataset.fingerprint.fingerprint` distinguishes them.
 
@@ -98,31 +106,114 @@ def fit(
     folder = None if checkpoint is None else Path(checkpoint)
     fingerprints = checkpointing.fingerprints(dataset, validation)
 
-    varying_variances = False
-
-    def begin(start: int) -> Run:
-        initialisation = Initialisation(pairs, held_out, encoder, decoder, start, varying_variances)
-        return Run(kind(settings, initialisation), settings, fingerprints)  # type: ignore[arg-type]
-
-    def revise(run: Run) -> Run | None:
-        nonlocal varying_variances
-        varying_variances = run.procedure.variances_change(run.step)
-        return begin(0) if varying_variances else None
-
     with thread_count(settings.threads):
+        inputs = Initialisation(pairs, held_out, encoder, decoder, scales=scales(pairs))
+        run = _Training(
+            kind, settings, inputs, dataset, fingerprints, progress, on_record, folder, checkpoint_every
+        )
+        return run.best()
+
+
+@dataclass(frozen=True)
+class _Training:
+    """Everything that the restarts of a run share."""
+
+    kind: type[BaselineProcedure] | type[SparseVAEProcedure]
+    settings: TrainingConfig | BaselineConfig
+    inputs: Initialisation
+    dataset: Dataset
+    fingerprints: checkpointing.Fingerprints
+    progress: bool | None
+    on_record: Callable[[Record], None] | None
+    folder: Path | None
+    checkpoint_every: int
+
+    def best(self) -> TrainedModel:
+        """Train every restart, from the stored state if there is one, and return the best model."""
+        state = None
+        if self.folder is not None:
+            state = checkpointing.read(self.folder, self.settings, self.fingerprints)
+        if isinstance(self.settings, BaselineConfig) or self.settings.restarts == 1:
+            return self._train(0, state, None)
+        restarts = Restarts(self.settings.restarts, self.settings.penalty)
+        if state is not None:
+            self._restore(restarts, state)
+        for number in range(len(restarts.finished), restarts.count):
+            try:
+                model = self._train(number, state, restarts)
+            except TrainingError as error:
+                restarts.add_failure(error)
+            else:
+                restarts.add(model, self.inputs.held_out, self.settings.seed)
+            state = None
+        return restarts.conclude()
+
+    def _begin(self, number: int, restarts: Restarts | None, start: int = 0, varying: bool = False) -> Run:
+        """Return a restart before its first step, with the weights of one of its random starts."""
+        settings, inputs = self.settings, replace(self.inputs, start=start, varying_variances=varying)
+        if number:
+            settings = settings.replace(seed=restart_seed(settings.seed, number))
+        if restarts is not None:
+            # restarts share the initial weights of user-supplied networks, so none may train them in place
+            inputs = replace(
+                inputs, encoder=copy.deepcopy(inputs.encoder), decoder=copy.deepcopy(inputs.decoder)
+            )
+        procedure = self.kind(settings, inputs)  # type: ignore[arg-type]
+        return Run(procedure, self.settings, self.fingerprints, restart=number, restarts=restarts)
+
+    def _train(
+        self, number: int, state: checkpointing.State | None, restarts: Restarts | None
+    ) -> TrainedModel:
+        """Train one restart to its end."""
+        varying_variances = False
+
+        def begin(start: int) -> Run:
+            return self._begin(number, restarts, start, varying_variances)
+
+        def revise(run: Run) -> Run | None:
+            nonlocal varying_variances
+            varying_variances = run.procedure.variances_change(run.step)
+            return begin(0) if varying_variances else None
+
         run = begin(0)
-        if not (folder is not None and run.resume(folder)):
+        if state is not None and state.step:
+            run.restore(state)
+        else:
+            if self.folder is not None and number:
+                run.save_checkpoint(self.folder)
             can_vary = run.procedure.can_vary_variances
-            run = best_start(run, begin, run.procedure.n_starts, progress, revise if can_vary else None)
+            run = best_start(
+                run, begin, run.procedure.n_starts, self.progress, revise if can_vary else None, run.title
+            )
             if varying_variances:
                 run.history.notes.append(VARYING_NOTE)
-            for record in run.history.records if on_record else ():
-                on_record(record)  # type: ignore[misc]
-        run.train(progress, on_record, folder, checkpoint_every)
+            for record in run.history.records if self.on_record else ():
+                self.on_record(record)  # type: ignore[misc]
+        run.train(self.progress, self.on_record, self.folder, self.checkpoint_every)
         diagnostics, notes = run.procedure.diagnose(run.step)
         run.history.notes.extend(notes)
-    model = run.procedure.model
-    return TrainedModel.of(model, settings, run.history, dataset, fingerprints["training"], diagnostics)
+        return self._model_of(run, diagnostics)
+
+    def _model_of(self, run: Run, diagnostics: Diagnostics | None) -> TrainedModel:
+        digest = self.fingerprints["training"]
+        return TrainedModel.of(
+            run.procedure.model, self.settings, run.history, self.dataset, digest, diagnostics
+        )
+
+    def _restore(self, restarts: Restarts, state: checkpointing.State) -> None:
+        """Add the finished restarts of a stored state, with the model of the best of them."""
+        stored = state.restarts
+        if stored is None:
+            raise CheckpointError("the state of the run is damaged (its restarts are missing)")
+        restarts.finished.extend(stored.finished)
+        best = restarts.best
+        run = self._begin(best or 0, restarts)
+        n_rows = min(MAX_ROWS, len(self.inputs.held_out))
+        stored.require_consistent(restarts.count, best, n_rows, run.procedure.model.shape.n_latents)
+        if best is not None and stored.history is not None:
+            stored.load_into(run.procedure.model)
+            run.history = stored.history
+            restarts.kept = self._model_of(run, stored.finished[best].diagnostics)
 
 
 @dataclass
@@ -137,6 +228,8 @@ class Run:
         step: Number of steps taken.
         seconds: Time spent.
         stale: Number of evaluations since held-out data were fitted best.
+        restart: Number of the restart, from 0.
+        restarts: The finished restarts; None in a run without restarts.
     """
 
     procedure: Procedure
@@ -146,21 +239,24 @@ class Run:
     step: int = 0
     seconds: float = 0.0
     stale: int = 0
+    restart: int = 0
+    restarts: Restarts | None = None
+
+    @property
+    def title(self) -> str:
+        """The restart, as the progress bar shows it."""
+        return "" if self.restarts is None else f"restart {self.restart + 1} of {self.restarts.count}: "
 
     @property
     def n_dense_steps(self) -> int:
         """Number of steps before edges are removed."""
         return self.procedure.n_dense_steps
 
-    def resume(self, folder: Path) -> bool:
-        """Continue from the state in a folder, if there is one; return whether there was."""
-        state = checkpointing.read(folder, self.config, self.fingerprints)
-        if state is None:
-            return False
+    def restore(self, state: checkpointing.State) -> None:
+        """Continue from a stored state."""
         checkpointing.restore_into(state, self.procedure)
         self.step, self.seconds = state.step, state.seconds
         self.history, self.stale = state.history, state.stale
-        return True
 
     def advance(self) -> tuple[StepLoss, Record | None]:
         """Take one step; return its loss, and a record where one is due."""
@@ -173,6 +269,7 @@ class Run:
         record = None
         if self.step % self.config.validate_every == 0 or self.step == self.procedure.n_steps:
             record = self.procedure.record(self.step, loss, self.seconds)
+            record = replace(record, restart=self.restart)
             self.history.records.append(record)
         self.seconds = time.monotonic() - start
         return loss, record
@@ -186,7 +283,7 @@ class Run:
     ) -> None:
         """Take all remaining steps, and complete the model."""
         total = self.procedure.n_steps
-        with progress_line(total, self.step, progress) as advance:
+        with progress_line(total, self.step, progress, self.title) as advance:
             while self.step < total:
                 loss, record = self.advance()
                 if record is not None and on_record is not None:
@@ -194,10 +291,16 @@ class Run:
                 if record is not None and self._should_stop():
                     break
                 if folder is not None and (self.step % checkpoint_every == 0 or self.step == total):
-                    self._save_checkpoint(folder)
+                    self.save_checkpoint(folder)
                 label = self.procedure.label(self.step - 1)
                 advance(self.step, f"{label}, loss {float(loss.reported.detach()):.3f}")
             self._finish(advance)
+
+    def save_checkpoint(self, folder: Path) -> None:
+        """Write the state of the run."""
+        restarts = None if self.restarts is None else StoredRestarts.of(self.restarts)
+        state = checkpointing.State(self.step, self.seconds, self.history, self.stale, restarts)
+        checkpointing.write(folder, self.config, self.fingerprints, state, self.procedure)
 
     def held_out_loss(self) -> float:
         """Return the loss on held-out data, by which random starts are compared."""
@@ -224,10 +327,6 @@ class Run:
         losses = [record.negative_elbo for record in self.history.records if record.stage == stage]
         self.stale = 0 if losses[-1] <= min(losses) else self.stale + 1
         return self.stale >= patience
-
-    def _save_checkpoint(self, folder: Path) -> None:
-        state = checkpointing.State(self.step, self.seconds, self.history, self.stale)
-        checkpointing.write(folder, self.config, self.fingerprints, state, self.procedure)
 
     def _finish(self, advance: Advance) -> None:
         start = time.monotonic() - self.seconds

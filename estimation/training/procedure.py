@@ -18,7 +18,7 @@ from estimation.history import Record
 from estimation.methods import build_model
 from estimation.models.elbo import LossTerms
 from estimation.models.representation import Representation, Shape
-from estimation.training.batches import Batches, scales
+from estimation.training.batches import Batches, Scales, scales
 
 __all__ = ["Initialisation", "Procedure", "StepLoss", "prepare"]
 
@@ -48,6 +48,7 @@ class Initialisation:
         decoder: User-supplied decoder, or None.
         start: Number of the random start, from 0.
         varying_variances: Whether profiled variances of latents depend on the actions from the first step on.
+        scales: Scales of the training data, if they have been measured already.
     """
 
     dataset: Dataset
@@ -56,6 +57,7 @@ class Initialisation:
     decoder: nn.Module | None = None
     start: int = 0
     varying_variances: bool = False
+    scales: Scales | None = None
 
 
 class Procedure(ABC):
@@ -171,7 +173,7 @@ def prepare(
     device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
     shape = Shape.of(initialisation.dataset, config.n_latents)
     model = build_model(shape, config, generator, initialisation.encoder, initialisation.decoder)
-    measured = scales(initialisation.dataset)
+    measured = initialisation.scales or scales(initialisation.dataset)
     model.set_scales_(measured.x_mean, measured.x_scale, measured.a_mean, measured.a_scale)
     model.x_centring, model.a_centring = measured.x_centring, measured.a_centring
     model.to(device, dtype).train()

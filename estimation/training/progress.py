@@ -13,13 +13,14 @@ Advance = Callable[[int, str], None]
 
 
 @contextlib.contextmanager
-def progress_line(total: int, done: int, shown: bool | None) -> Iterator[Advance]:
+def progress_line(total: int, done: int, shown: bool | None, title: str = "") -> Iterator[Advance]:
     """Show a progress bar on standard error while the block runs.
 
     Args:
         total: Number of all steps.
         done: Number of steps taken before.
         shown: Whether to show the bar; None shows it on a terminal only.
+        title: Begins every text.
 
     Yields:
         A function that takes the number of steps taken and a text.
@@ -43,4 +44,4 @@ def progress_line(total: int, done: int, shown: bool | None) -> Iterator[Advance
         redirect_stderr=in_main_thread,
     ) as bar:
         task = bar.add_task("training", total=total, completed=done)
-        yield lambda step, text: bar.update(task, completed=step, description=text)
+        yield lambda step, text: bar.update(task, completed=step, description=f"{title}{text}")

@@ -67,6 +67,7 @@ def best_start(
     n_starts: int,
     progress: bool | None,
     revise: Callable[[R], R | None] | None = None,
+    title: str = "",
 ) -> R:
     """Train every start for `RACE_STEPS` steps, and return the one with the lowest held-out negative ELBO.
 
@@ -81,6 +82,7 @@ def best_start(
         progress: Whether to show a progress bar on standard error; None shows it on a terminal only.
         revise: Called with the first run after these steps; returns a new run of start 0, before its first step, if the
             data call for another model, which ``begin`` then creates too. None never revises.
+        title: Begins every text of the progress bar.
 
     Returns:
         The best run, with a note in its history and the time that all starts took; or ``first`` as it was.
@@ -88,7 +90,7 @@ def best_start(
     if (n_starts < 2 and revise is None) or first.n_dense_steps < RACE_STEPS:
         return first
     start_time = time.monotonic()
-    with progress_line(n_starts * RACE_STEPS, 0, progress) as advance:
+    with progress_line(n_starts * RACE_STEPS, 0, progress, title) as advance:
 
         def race(run: R, number: int) -> R:
             while run.step < RACE_STEPS:

@@ -126,6 +126,23 @@ def test_the_action_of_a_row_acts_on_the_step_that_leads_to_it(fit_calls: list[S
     np.testing.assert_allclose(np.diff(pairs.observations, axis=1)[:, 0], pairs.actions, atol=1e-5)
 
 
+def test_margin_and_warnings_are_attributes() -> None:
+    x, a = numbers(400, 4), numbers(400, 2, seed=1)
+    estimator = tiny(steps=200, unmixing=None).fit(x, actions=a)
+    assert estimator.model_.diagnostics is not None
+    assert estimator.margin_ is estimator.model_.margin
+    assert estimator.warnings_ is estimator.model_.warnings
+    short = tiny().fit(x, actions=a)
+    assert (short.margin_, short.warnings_) == (None, ())
+
+
+def test_restarts_are_a_parameter() -> None:
+    x, a = numbers(100, 4), numbers(100, 2, seed=1)
+    estimator = tiny(restarts=2).fit(x, actions=a)
+    assert estimator.model_.config.restarts == 2
+    assert any(note.startswith("restart 2 of 2: ") for note in estimator.history_.notes)
+
+
 # held-out data
 
 
@@ -165,6 +182,7 @@ def test_pairs_are_sorted_by_sequence_and_time(fit_calls: list[SimpleNamespace])
             {"n_latents": 1, "learning_rate": 0.5},
         ),
         ({"threads": 2, "device": "cpu", "batch_size": 8}, {"threads": 2, "device": "cpu", "batch_size": 8}),
+        ({"restarts": np.int64(3)}, {"restarts": 3}),
         ({"settings": {"penalty": np.float64(0.5)}}, {"penalty": 0.5, "width": 128}),
         ({"settings": None, "unmixing": None}, {"unmixing": True, "seed": training_seed()}),
     ],

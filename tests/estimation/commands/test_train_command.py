@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pytest
@@ -151,6 +153,40 @@ def test_tensorboard_gets_the_history(capsys: Captured, monkeypatch: pytest.Monk
         "edges/actions",
         "budget/actions",
     }
+
+
+class FakeWriter:
+    """A writer for TensorBoard, which may not be installed, that keeps the names of what it is given."""
+
+    names: ClassVar[list[str]] = []
+
+    def __init__(self, folder: str) -> None:
+        self.names.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        self.names.append(name)
+
+
+@pytest.mark.usefixtures("working_directory")
+def test_restarts_are_a_setting_and_have_curves_of_their_own(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=FakeWriter))
+    words = ["train", "train.npz", "-o", "model", *TINY, "--set", "restarts=2"]
+    record = json_of(capsys, *words, "--tensorboard", "board")
+    starts = [note[:13] for note in record["notes"] if note.startswith("restart ")]
+    assert starts[:2] == ["restart 1 of ", "restart 2 of "]
+    assert record["config"]["restarts"] == 2
+    half = FakeWriter.names[: len(FakeWriter.names) // 2]
+    assert FakeWriter.names == [*half, *(f"restart_2/{name}" for name in half)]
+    error = error_of(capsys, *words[:-1], "restarts=0")
+    assert "restarts is 0; it must be from 1 to 100" in error
 
 
 @pytest.mark.usefixtures("working_directory")

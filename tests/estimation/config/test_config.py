@@ -34,7 +34,8 @@ def test_a_preset_determines_only_the_settings_that_are_not_given(preset: str) -
 def test_changes_override_the_file(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text("steps = 500\nmax_edges_past = 10\nlearning_rate = 1\n", encoding="utf-8")
-    config = read_config(path, ["steps=20", "device=cpu", "unmixing=false"])
+    config = read_config(path, ["steps=20", "device=cpu", "unmixing=false", "restarts=3"])
+    assert config.restarts == 3
     assert (config.steps, config.max_edges_past, config.device, config.unmixing) == (20, 10, "cpu", False)
 
 
@@ -57,6 +58,9 @@ def test_changes_override_the_file(tmp_path: Path) -> None:
         ),
         ({"preset": "slow"}, "the preset is 'slow'; it is one of fast, published"),
         ({"dense_share": 0.9}, "must follow each other: dense_share <= budget_share <= 1 - frozen_share"),
+        ({"restarts": 0}, "restarts is 0; it must be from 1 to 100"),
+        ({"restarts": 101}, "restarts is 101; it must be from 1 to 100"),
+        ({"restarts": 2.0}, "restarts is 2.0; it must be a whole number"),
         ({"max_edges_past": -1}, "max_edges_past is -1; it must be from 0"),
         ({"noise": "laplace"}, "noise is 'laplace'; it is one of gaussian, flow, auto"),
         (

@@ -61,6 +61,30 @@ def test_shapes_and_numbers_on_entry() -> None:
     assert repr(data) == "Dataset('toy', 6 samples, 2 steps, 5 observed, 3 actions, 4 latents)"
 
 
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (
+            {"observations": np.zeros((4, 2))},
+            "observations have shape (4, 2); Dataset(...) takes (N, T, d_x); use",
+        ),
+        ({"observations": [[[1.0]]]}, "observations are list; Dataset(...) takes arrays of numpy; use"),
+        ({"observations": None}, "observations are NoneType; Dataset(...) takes arrays of numpy"),
+        (
+            {"actions": np.zeros(4)},
+            "actions have shape (4,); Dataset(...) takes (N, d_a) or (N, T - 1, d_a); use",
+        ),
+        ({"actions": np.zeros((3, 2))}, "actions have 3 rows, and observations have 4"),
+        ({"latents": np.zeros((4, 2))}, "latents have shape (4, 2); Dataset(...) takes (N, T, d_z)"),
+        ({"latents": np.zeros((5, 1, 2))}, "latents have 5 rows, and observations have 4"),
+        ({"episodes": np.zeros((4, 1))}, "episodes have shape (4, 1); Dataset(...) takes (N,)"),
+    ],
+)
+def test_the_constructor_refuses_arrays_of_other_dimensions(arrays: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=re.escape(message)):
+        Dataset(**({"observations": np.zeros((4, 1, 2))} | arrays))
+
+
 def test_observations_alone() -> None:
     data = Dataset.from_arrays(np.arange(6).reshape(3, 2).tolist())
     assert data.observations.shape == (3, 1, 2)

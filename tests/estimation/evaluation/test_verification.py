@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
 from estimation.dataset import Dataset
+from estimation.diagnostics import Diagnostics, Margin, RunWarning
 from estimation.evaluation.verification import Verification, verify
 from estimation.exceptions import DataError
 from estimation.plot import plot_verification
@@ -120,6 +121,16 @@ def test_the_record_for_json(monkeypatch: pytest.MonkeyPatch) -> None:
     assert verification.summary.startswith(
         "Of 4 latents of a, the other run confirms 3, 2 of them up to the mixing"
     )
+
+
+def test_the_record_has_the_margins_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    margin = Margin(0.02, None, ("v0",), 65, 60)
+    warning = RunWarning("basis", margin.summary, margin.latents)
+    models = {"a": replace(run(IDENTITY), diagnostics=Diagnostics(margin, (warning,))), "b": run(IDENTITY)}
+    record = json.loads(json.dumps(best_first(models, monkeypatch).to_dict()))["diagnostics"]
+    assert record["b"] is None
+    assert (record["a"]["margin"]["verdict"], record["a"]["margin"]["summary"]) == ("close", margin.summary)
+    assert record["a"]["warnings"] == [{"kind": "basis", "text": margin.summary, "latents": ["v0"]}]
 
 
 def test_the_figure_and_the_page(monkeypatch: pytest.MonkeyPatch) -> None:

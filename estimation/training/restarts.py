@@ -1,0 +1,309 @@
+"""Restarts: whole runs with other weights, batches and noise, of which the best is kept.
+
+A wrong basis can't be trained away, but other initial weights may lead to the right one. Restarts share the held-out
+rows, the scales of the data and the digests that identify them. The one that is kept has the fewest serious warnings
+(`estimation.diagnostics`), and among those the lowest held-out negative ELBO. All restarts are trained, even if the
+first has no warning: a run and its twin that end in different latents can't both be right, and no run can notice this
+alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimation.dataset.dataset import Dataset
+from estimation.diagnostics.result import SERIOUS, Diagnostics, RunWarning
+from estimation.exceptions import DataError, TrainingError
+from estimation.history import History
+from estimation.metrics import multiple_correlation
+from estimation.trained import TrainedModel
+from identify.entanglement import predict_entanglement
+from identify.wording import listed, plural
+
+__all__ = ["MAX_ROWS", "FinishedRestart", "Restarts", "agreement", "choose", "restart_seed"]
+
+#: Held-out rows on which the latents of restarts are compared.
+MAX_ROWS = 2_000
+# latents with a smaller correlation, within what the graph leaves open, are other latents
+_MIN_CORRELATION = 0.95
+_N_SHOWN = 3
+# why a restart is kept, by the first entry of the rank in which it is alone
+_DECIDED_BY = (
+    "the others failed",
+    "the others could not be examined",
+    f"it has the fewest warnings of {' or '.join(SERIOUS)}",
+)
+
+
+def restart_seed(seed: int, restart: int) -> int:
+    """Return the seed of a restart, from that of the run; restart 0 has the run's own.
+
+    Example:
+        >>> restart_seed(3, 0), restart_seed(3, 1) != restart_seed(4, 1)
+        (3, True)
+    """
+    if not restart:
+        return seed
+    return int(np.random.SeedSequence(seed, spawn_key=(restart,)).generate_state(1, np.uint32)[0] >> 1)
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRestart:
+    """What a restart ended with.
+
+    Attributes:
+        negative_elbo: Negative ELBO of the held-out rows, per observed dimension, with the same posterior samples for
+            all restarts.
+        n_edges: Number of learned edges.
+        diagnostics: Margin and warnings; None if the restart was not examined.
+        latents: Encodings of the first held-out rows, shape (min(N, `MAX_ROWS`), n), if `is_compared`; otherwise None.
+        failure: Why the restart failed; empty if it didn't. A failed one has no edges and an infinite negative ELBO.
+    """
+
+    negative_elbo: float
+    n_edges: int
+    diagnostics: Diagnostics | None = None
+    latents: NDArray[np.floating] | None = None
+    failure: str = ""
+
+    @classmethod
+    def of(cls, model: TrainedModel, held_out: Dataset, seed: int) -> FinishedRestart:
+        """Return what a trained model ended with.
+
+        Args:
+            model: The model.
+            held_out: Held-out rows, of one or two steps.
+            seed: Seed of the posterior samples.
+
+        Raises:
+            DataError: If the model maps held-out rows to numbers that are not finite.
+        """
+        terms = model.negative_elbo(held_out, seed)
+        assert terms is not None
+        finished = cls(terms["total"], model.sparse_graph.n_edges, model.diagnostics)
+        if not finished.is_compared:
+            return finished
+        return replace(finished, latents=model.encode(held_out.observations[:MAX_ROWS, -1]))
+
+    @classmethod
+    def failed(cls, error: Exception) -> FinishedRestart:
+        """Return the record of a restart that an error ended."""
+        return cls(math.inf, 0, failure=str(error))
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether its latents are compared with those of other restarts: it was examined and has no serious warning."""
+        return self.diagnostics is not None and not self.diagnostics.serious
+
+    def rank(self, penalty: float) -> tuple[bool, bool, int, float]:
+        """Return the sort key by which restarts are compared: the smallest is kept.
+
+        Args:
+            penalty: Weight of an edge, in units of the negative ELBO per observed dimension.
+        """
+        n_serious = 0 if self.diagnostics is None else len(self.diagnostics.serious)
+        score = self.negative_elbo + penalty * self.n_edges
+        return bool(self.failure), self.diagnostics is None, n_serious, score
+
+    @property
+    def summary(self) -> str:
+        """The result in words.
+
+        Example:
+            >>> FinishedRestart(-1.5, 10).summary
+            'held-out negative ELBO -1.5, 10 edges, not examined'
+            >>> FinishedRestart.failed(TrainingError("the loss is nan")).summary
+            'failed: the loss is nan'
+        """
+        if self.failure:
+            return f"failed: {self.failure}"
+        parts = [f"held-out negative ELBO {self.negative_elbo:.4g}", plural(self.n_edges, "edge")]
+        if self.diagnostics is None:
+            return ", ".join([*parts, "not examined"])
+        if self.diagnostics.margin is not None:
+            parts.append(f"the basis is {self.diagnostics.margin.verdict}")
+        kinds = dict.fromkeys(warning.kind for warning in self.diagnostics.warnings)
+        return ", ".join([*parts, f"warnings: {listed(kinds)}" if kinds else "no warnings"])
+
+
+def choose(finished: Sequence[FinishedRestart], penalty: float) -> int:
+    """Return the number of the restart to keep, the first of equal ones.
+
+    It is the one with the fewest serious warnings, and among those the one with the lowest held-out negative ELBO plus
+    ``penalty`` per edge: more edges fit better without being right. With equal numbers of edges, as with a budget, the
+    ELBO alone decides. Restarts that were not examined come after those that were, and failed ones last.
+
+    Args:
+        finished: What the restarts ended with.
+        penalty: Weight of an edge, in units of the negative ELBO per observed dimension.
+
+    Example:
+        >>> choose([FinishedRestart(-1.5, 10), FinishedRestart(-1.6, 10), FinishedRestart(-1.61, 12)], penalty=0.01)
+        1
+    """
+    return min(range(len(finished)), key=lambda number: finished[number].rank(penalty))
+
+
+def agreement(
+    model: TrainedModel, latents: NDArray[np.floating], other: NDArray[np.floating]
+) -> dict[str, float]:
+    """Return the correlation of each active latent of a model with its match in another one, by name.
+
+    It is the multiple correlation with the matches of all latents that the learned graph allows it to mix with, so
+    that latents which differ only in what the graph leaves open agree.
+
+    Args:
+        model: The model.
+        latents: Its encodings, shape (N, n).
+        other: Encodings of the same rows by the other model, shape (N, n).
+    """
+    graph = model.graph
+    collapsed = {
+        name for warning in model.warnings if warning.kind == "collapsed latents" for name in warning.latents
+    }
+    correlations = multiple_correlation(latents, other, allowed=predict_entanglement(graph)).per_latent
+    return {
+        name: float(correlation)
+        for name, correlation in zip(graph.latents, correlations, strict=True)
+        if name not in collapsed
+    }
+
+
+class Restarts:
+    """The finished restarts of a run, and the model of the best.
+
+    Args:
+        count: Number of restarts of the run.
+        penalty: Weight of an edge where restarts with different numbers of edges are compared; see `choose`.
+        finished: What the finished ones ended with, in order.
+        kept: Model of the best of them; None if none has succeeded.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        penalty: float,
+        finished: Sequence[FinishedRestart] = (),
+        kept: TrainedModel | None = None,
+    ) -> None:
+        self.count, self.penalty = count, penalty
+        self.finished, self.kept = list(finished), kept
+
+    @property
+    def best(self) -> int | None:
+        """Number of the best finished restart; None if none has succeeded."""
+        number = choose(self.finished, self.penalty) if self.finished else None
+        return None if number is None or self.finished[number].failure else number
+
+    def add(self, model: TrainedModel, held_out: Dataset, seed: int) -> None:
+        """Add the model of the next restart, which is kept if it is the best so far.
+
+        Args:
+            model: The trained model.
+            held_out: Held-out rows, the same for all restarts.
+            seed: Seed of the posterior samples, the same for all restarts.
+        """
+        try:
+            self.finished.append(FinishedRestart.of(model, held_out, seed))
+        except DataError as error:
+            self.add_failure(error)
+            return
+        if self.best == len(self.finished) - 1:
+            self.kept = model
+
+    def add_failure(self, error: TrainingError | DataError) -> None:
+        """Add the next restart, which an error ended."""
+        self.finished.append(FinishedRestart.failed(error))
+
+    def conclude(self) -> TrainedModel:
+        """Return the model of the best restart, with notes on all of them.
+
+        If another restart has no serious warnings either, and has other latents, the model gets a warning.
+
+        Raises:
+            TrainingError: If all restarts failed.
+        """
+        best = self.best
+        if best is None or self.kept is None:
+            raise TrainingError(
+                f"all {self.count} restarts failed; the first of them: {self.finished[0].failure}"
+            )
+        notes = [
+            f"restart {number + 1} of {self.count}: {each.summary}"
+            for number, each in enumerate(self.finished)
+        ]
+        correlations = self._agreements(best)
+        notes += [self._reason(best), *_agreement_notes(best, correlations)]
+        history = self.kept.history
+        diagnostics = _with_agreement(self.kept.diagnostics, best, correlations)
+        return replace(
+            self.kept, history=History(history.records, [*history.notes, *notes]), diagnostics=diagnostics
+        )
+
+    def _agreements(self, best: int) -> dict[int, dict[str, float]]:
+        """Return the agreement of the best restart with each of the others that can be compared, by their number."""
+        latents, kept = self.finished[best].latents, self.kept
+        if latents is None or kept is None:
+            return {}
+        others = {number: each.latents for number, each in enumerate(self.finished) if number != best}
+        return {
+            number: agreement(kept, latents, other) for number, other in others.items() if other is not None
+        }
+
+    def _reason(self, best: int) -> str:
+        """Return why the best restart is kept."""
+        ranks = [each.rank(self.penalty)[:-1] for each in self.finished]
+        rivals = [each for each, rank in zip(self.finished, ranks, strict=True) if rank == ranks[best]]
+        kept = f"restart {best + 1} of {self.count} kept: "
+        if len(rivals) == 1:
+            second = min(rank for number, rank in enumerate(ranks) if number != best)
+            differs = [a != b for a, b in zip(ranks[best], second, strict=True)].index(True)
+            return kept + _DECIDED_BY[differs]
+        scored = "the lowest held-out negative ELBO"
+        if len({each.n_edges for each in rivals}) > 1:
+            scored += f" plus {self.penalty:g} per edge"
+        among = "" if len(rivals) == len(ranks) else f" of the {len(rivals)} with the fewest serious warnings"
+        return f"{kept}it has {scored}{among}"
+
+
+def _differing(correlations: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in correlations.items() if value < _MIN_CORRELATION}
+
+
+def _agreement_notes(best: int, correlations: dict[int, dict[str, float]]) -> list[str]:
+    notes = []
+    for number, values in correlations.items():
+        smallest = f"the smallest correlation is {min(values.values(), default=1.0):.3f}"
+        which = "other latents than" if _differing(values) else "the same latents as"
+        notes.append(f"restart {number + 1} ends in {which} restart {best + 1}: {smallest}")
+    return notes
+
+
+def _with_agreement(
+    diagnostics: Diagnostics | None, best: int, correlations: dict[int, dict[str, float]]
+) -> Diagnostics | None:
+    """Return the diagnostics of the best restart, with a warning if another one has other latents."""
+    if diagnostics is None or not correlations:
+        return diagnostics
+    smallest = min((value for values in correlations.values() for value in values.values()), default=1.0)
+    values = {**diagnostics.values, "smallest correlation with another restart": smallest}
+    differing = {number: _differing(each) for number, each in correlations.items()}
+    differing = {number: each for number, each in differing.items() if each}
+    if not differing:
+        return replace(diagnostics, values=values)
+    shown = [
+        f"restart {number + 1} in {listed(f'{name} ({value:.2f})' for name, value in each.items())}"
+        for number, each in differing.items()
+    ]
+    text = (
+        f"restart {best + 1} is kept, and {plural(len(differing), 'other restart')} without serious warnings "
+        f"{'has' if len(differing) == 1 else 'have'} other latents: {listed(shown, _N_SHOWN)}"
+    )
+    latents = tuple(dict.fromkeys(name for each in differing.values() for name in each))
+    warning = RunWarning("disagreeing restarts", text, latents)
+    return replace(diagnostics, warnings=(warning, *diagnostics.warnings), values=values)
