@@ -16,6 +16,7 @@ __all__ = ["DIAGNOSTICS", "KINDS", "SERIOUS", "Diagnostics", "Margin", "RunWarni
 KINDS = (
     "basis",
     "missing edges",
+    "disagreeing restarts",
     "superfluous edges",
     "budget",
     "influence",
@@ -23,7 +24,6 @@ KINDS = (
     "duplicate latents",
     "reconstruction",
     "residuals",
-    "disagreeing restarts",
 )
 #: The kinds that say of a single run that its basis or its graph is wrong.
 SERIOUS = ("basis", "missing edges")

@@ -27,8 +27,6 @@ __all__ = ["is_flagged", "is_kept", "main", "tunnel_runs"]
 
 #: Seed of the reported problems; no setting was chosen on them.
 SEED = 2026
-#: Kinds of warnings that say that the promise was not kept.
-SERIOUS = ("basis", "missing edges")
 _N_TEST, _N_STEPS = 10_000, 5_000
 _MIN_SHARE = 0.97
 _TUNNEL_ROWS, _TUNNEL_PROCESS, _MODEL_SEEDS = 50_000, 0, range(5)
@@ -59,7 +57,7 @@ def is_kept(outcome: Evaluation, graph: CausalGraph, complete: bool, max_edges: 
 
 def is_flagged(model: TrainedModel) -> bool:
     """Return whether a run's own warnings say that the promise was not kept."""
-    return any(warning.kind in SERIOUS for warning in model.warnings)
+    return model.diagnostics is not None and bool(model.diagnostics.serious)
 
 
 def tunnel_runs() -> Iterator[dict[str, Any]]:
