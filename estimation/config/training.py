@@ -137,7 +137,7 @@ class TrainingConfig(Settings):
         restarts: Number of whole runs, with other weights, batches and noise. The one with the fewest serious warnings
             is kept, and of several the one with the lowest held-out negative ELBO; ``penalty`` per edge is added where
             the numbers of edges differ. All of them are trained. Notes in the history say what each of them ended with,
-            and a warning says if another one without serious warnings ended in other latents.
+            and a warning says if another one without serious warnings fits about as well with other latents.
         threads: Number of threads of torch.
         device: ``"auto"`` (a CUDA GPU if there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``. ``"mps"`` lacks double
             precision, which unmixing needs.

@@ -31,6 +31,9 @@ __all__ = ["MAX_ROWS", "FinishedRestart", "Restarts", "agreement", "choose", "re
 MAX_ROWS = 2_000
 # latents with a smaller correlation, within what the graph leaves open, are other latents
 _MIN_CORRELATION = 0.95
+# nats per observed dimension, the margin of random starts: a run that is worse by more has curved or imprecise latents,
+# so its disagreement says nothing against the better one
+_MAX_DIFFERENCE = 0.1
 _N_SHOWN = 3
 # why a restart is kept, by the first entry of the rank in which it is alone
 _DECIDED_BY = (
@@ -223,7 +226,8 @@ class Restarts:
     def conclude(self) -> TrainedModel:
         """Return the model of the best restart, with notes on all of them.
 
-        If another restart has no serious warnings either, and has other latents, the model gets a warning.
+        If another restart has no serious warnings either, fits about as well, and has other latents, the model gets a
+        warning.
 
         Raises:
             TrainingError: If all restarts failed.
@@ -237,10 +241,15 @@ class Restarts:
             f"restart {number + 1} of {self.count}: {each.summary}"
             for number, each in enumerate(self.finished)
         ]
-        correlations = self._agreements(best)
-        notes += [self._reason(best), *_agreement_notes(best, correlations)]
+        correlations, losses = self._agreements(best), [each.rank(self.penalty)[-1] for each in self.finished]
+        notes += [self._reason(best), *_agreement_notes(best, correlations, losses)]
         history = self.kept.history
-        diagnostics = _with_agreement(self.kept.diagnostics, best, correlations)
+        rivals = {
+            number: values
+            for number, values in correlations.items()
+            if losses[number] <= losses[best] + _MAX_DIFFERENCE
+        }
+        diagnostics = _with_agreement(self.kept.diagnostics, best, rivals)
         return replace(
             self.kept, history=History(history.records, [*history.notes, *notes]), diagnostics=diagnostics
         )
@@ -275,12 +284,18 @@ def _differing(correlations: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in correlations.items() if value < _MIN_CORRELATION}
 
 
-def _agreement_notes(best: int, correlations: dict[int, dict[str, float]]) -> list[str]:
+def _agreement_notes(
+    best: int, correlations: dict[int, dict[str, float]], losses: Sequence[float]
+) -> list[str]:
     notes = []
     for number, values in correlations.items():
-        smallest = f"the smallest correlation is {min(values.values(), default=1.0):.3f}"
         which = "other latents than" if _differing(values) else "the same latents as"
-        notes.append(f"restart {number + 1} ends in {which} restart {best + 1}: {smallest}")
+        note = f"restart {number + 1} ends in {which} restart {best + 1}: the smallest correlation is "
+        note += f"{min(values.values(), default=1.0):.3f}"
+        difference = losses[number] - losses[best]
+        if difference > _MAX_DIFFERENCE:
+            note += f", and it fits worse by {difference:.3g} nats per observed dimension"
+        notes.append(note)
     return notes
 
 
@@ -302,7 +317,7 @@ def _with_agreement(
     ]
     text = (
         f"restart {best + 1} is kept, and {plural(len(differing), 'other restart')} without serious warnings "
-        f"{'has' if len(differing) == 1 else 'have'} other latents: {listed(shown, _N_SHOWN)}"
+        f"{'fits' if len(differing) == 1 else 'fit'} about as well with other latents: {listed(shown, _N_SHOWN)}"
     )
     latents = tuple(dict.fromkeys(name for each in differing.values() for name in each))
     warning = RunWarning("disagreeing restarts", text, latents)
