@@ -11,6 +11,7 @@ module          contents
 ``evidence``    `Evidence`: held-out latents, effects and residuals, measured with all edges
 ``basis``       the margin: how much sparser and likelier the basis is than any other
 ``edges``       effects without an edge, edges without an effect, and weak influence
+``overlap``     whether the latents of one setting of discrete actions reach those of another
 ``latents``     collapsed latents, and latents that are nearly the same
 ``fit``         reconstructions far above the noise, and residuals unlike the noise assumed
 ``judgement``   `judge`: from the evidence to margin and warnings

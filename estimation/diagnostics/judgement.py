@@ -9,6 +9,7 @@ from estimation.diagnostics.edges import EffectSize, effect_table, weak_influenc
 from estimation.diagnostics.evidence import Evidence
 from estimation.diagnostics.fit import residual_correlation, residual_shapes, structured_share
 from estimation.diagnostics.latents import collapsed_latents, duplicate_latents
+from estimation.diagnostics.overlap import Overlap, overlap_of
 from estimation.diagnostics.result import Diagnostics, Margin, RunWarning
 from identify.wording import listed, plural
 
@@ -17,6 +18,8 @@ __all__ = ["judge"]
 # effects without an edge from this size on are missing edges, and edges below the other size are superfluous
 _MIN_MISSING, _MAX_SUPERFLUOUS = 0.35, 0.1
 _MIN_INFLUENCE = 0.1
+# groups of settings without data between them, as a share of the settings
+_MAX_SHARE_OF_GROUPS = 0.5
 # then the errors are more than twenty times as large as noise alone would make them
 _MAX_STRUCTURED_SHARE = 0.95
 _MAX_CORRELATION = 0.8
@@ -32,7 +35,7 @@ def judge(evidence: Evidence) -> Diagnostics:
     """
     margin = margin_of(evidence)
     effects = effect_table(evidence)
-    influence = weak_influence(evidence)
+    influence, overlap = weak_influence(evidence), overlap_of(evidence)
     share = structured_share(evidence)
     correlation, correlated = residual_correlation(evidence)
     shapes = residual_shapes(evidence)
@@ -42,6 +45,7 @@ def judge(evidence: Evidence) -> Diagnostics:
         "largest effect without an edge": max(without, default=0.0),
         "smallest effect of an edge": min(on_edges, default=0.0),
         "smallest influence": min(influence.values(), default=1.0),
+        "groups of settings": 1.0 if overlap is None else float(overlap.n_groups),
         "structured share of reconstruction errors": share,
         "largest correlation of residuals": correlation,
         "largest skewness of residuals": max((abs(shape.skewness) for shape in shapes), default=0.0),
@@ -52,6 +56,7 @@ def judge(evidence: Evidence) -> Diagnostics:
         *_about_edges(effects),
         *_about_budget(evidence),
         *_about_influence(influence),
+        *_about_overlap(overlap),
         *_about_latents(evidence),
     ]
     if share > _MAX_STRUCTURED_SHARE:
@@ -99,6 +104,15 @@ def _about_influence(influence: dict[str, float]) -> Iterable[RunWarning]:
     if weak:
         shown = ", ".join(f"{name} ({value:.2g})" for value, name in weak[:_N_SHOWN])
         yield RunWarning("influence", f"effects on the children are nearly proportional: {shown}")
+
+
+def _about_overlap(overlap: Overlap | None) -> Iterable[RunWarning]:
+    if overlap is not None and overlap.n_groups > _MAX_SHARE_OF_GROUPS * overlap.n_settings:
+        text = (
+            f"the {overlap.n_settings} settings of the actions form {overlap.n_groups} groups without data between "
+            "them, so that latents can be distorted from group to group"
+        )
+        yield RunWarning("overlap", text)
 
 
 def _about_latents(evidence: Evidence) -> Iterable[RunWarning]:

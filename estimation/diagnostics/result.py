@@ -20,13 +20,14 @@ KINDS = (
     "superfluous edges",
     "budget",
     "influence",
+    "overlap",
     "collapsed latents",
     "duplicate latents",
     "reconstruction",
     "residuals",
 )
 #: The kinds that say of a single run that its basis or its graph is wrong.
-SERIOUS = ("basis", "missing edges")
+SERIOUS = ("basis", "missing edges", "overlap")
 
 #: The schema of stored diagnostics.
 DIAGNOSTICS = Fields(

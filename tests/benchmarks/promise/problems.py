@@ -37,6 +37,10 @@ _DECODERS: tuple[Decoder, ...] = ("mlp", "polynomial", "smooth")
 _BUDGETS: tuple[Budget, ...] = ("true", "adaptive", "true", "fewer", "adaptive", "more")
 _DOSES = np.array([0.0, 0.5, 1.0, 2.0, 4.0])
 _STEP = 0.7
+# effects of on/off actions: on independently, and one at a time in standard deviations of the noise
+_SHIFTS, _SINGLE_SHIFTS = np.array([1.5, 3.0]), np.array([1.5, 4.0])
+# noise beside on/off actions that are on one at a time: with less, latents would hardly vary
+_MIN_SINGLE_VARIANCE = 0.1
 _MAX_CHILDREN, _MAX_PARENTS = 3, 4
 _N_TYPICAL = 20_000
 _OFF_BUDGET = 0.2
@@ -53,6 +57,7 @@ class Problem:
         values: The values of the actions.
         family: How latents depend on their parents.
         decoder: The kind of decoder.
+        single: Whether on/off actions are on one at a time, rather than independently.
         graph: The true graph.
         n_observed: Number of observed dimensions.
         variance: Variance of the latents' noise, where effects have variance 1.
@@ -67,6 +72,7 @@ class Problem:
     values: Values
     family: Family
     decoder: Decoder
+    single: bool
     graph: CausalGraph
     n_observed: int
     variance: float
@@ -113,6 +119,7 @@ class Problem:
             "values": self.values if self.causes != "past" else None,
             "family": self.family,
             "decoder": self.decoder,
+            "single": self.single,
             "n_latents": self.graph.n_latents,
             "n_actions": self.graph.n_actions,
             "n_edges": self.graph.n_edges,
@@ -125,7 +132,9 @@ class Problem:
 
     def _actions(self) -> Any:
         if self.values == "on/off" and self.causes != "past":
-            return "interventions"
+            if self.single:
+                return "interventions"
+            return lambda n, rng: rng.integers(0, 2, (n, self.graph.n_actions)).astype(float)
         if self.values == "doses":
             return lambda n, rng: _DOSES[rng.integers(0, len(_DOSES), (n, self.graph.n_actions))]
         return "uniform"
@@ -135,7 +144,11 @@ class Problem:
         n, m = self.graph.n_latents, self.graph.n_actions
         of_actions: list[Callable[[Array], Array]] = []
         if self.values == "on/off" and m:
-            shifts = actions * rng.choice([-1, 1], actions.shape) * rng.uniform(1.5, 3, actions.shape)
+            # one at a time, the latents of different settings must overlap, or their positions are not determined
+            smallest, largest = (_SINGLE_SHIFTS * np.sqrt(self.variance)) if self.single else _SHIFTS
+            shifts = (
+                actions * rng.choice([-1, 1], actions.shape) * rng.uniform(smallest, largest, actions.shape)
+            )
             of_actions = [functools.partial(_shift, shifts=shifts[i]) for i in range(n)]
         elif m:
             choice = self._actions()
@@ -164,6 +177,7 @@ def problem(seed: int, number: int) -> Problem:
     n_samples = int(np.exp(rng.uniform(np.log(2_000), np.log(50_000))))
     if rng.random() < 0.7:
         n_samples = int(np.exp(rng.uniform(np.log(50_000), np.log(200_000))))
+    single = values == "on/off" and causes != "past" and number // 12 % 2 == 1
     return Problem(
         seed,
         number,
@@ -171,9 +185,10 @@ def problem(seed: int, number: int) -> Problem:
         values,
         FAMILIES[int(rng.integers(len(FAMILIES)))],
         _DECODERS[int(rng.integers(len(_DECODERS)))],
+        single,
         graph,
         int(np.ceil(n * np.exp(rng.uniform(np.log(1.5), np.log(10))))),
-        float(np.exp(rng.uniform(np.log(1e-4), np.log(0.5)))),
+        float(np.exp(rng.uniform(np.log(_MIN_SINGLE_VARIANCE if single else 1e-4), np.log(0.5)))),
         n_samples,
         _BUDGETS[int(rng.integers(len(_BUDGETS)))],
         not blocks,

@@ -136,3 +136,11 @@ def test_diagnostics_survive_being_stored() -> None:
         diagnostics = Diagnostics(margin, warnings, {"smallest influence": 0.5})
         check(diagnostics.to_dict(), DIAGNOSTICS)
         assert Diagnostics.from_dict(diagnostics.to_dict()) == diagnostics
+
+
+@pytest.mark.parametrize(
+    ("n_edges", "words"), [(1, "1 edge with clear effects was"), (3, "3 edges with clear effects were")]
+)
+def test_edges_that_the_budget_removed_are_warned_of(n_edges: int, words: str) -> None:
+    (warning,) = judge(evidence_of(n_beyond_budget=n_edges)).warnings
+    assert str(warning) == f"budget: too small: {words} kept in training and removed after it"
