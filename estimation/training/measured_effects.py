@@ -6,6 +6,7 @@ import contextlib
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,15 @@ from estimation.training.transition_fitting import TransitionFitter
 from estimation.unmixing import Samples, edges_at_elbow, edges_at_penalty, likelihood_curve
 from estimation.unmixing.moments import effect_sizes, standard_deviations
 
-__all__ = ["MeasuredEffects", "as_array", "borrowed", "fit_measuring_networks_", "residuals_of", "samples_of"]
+__all__ = [
+    "MeasuredEffects",
+    "as_array",
+    "borrowed",
+    "fit_measuring_networks_",
+    "residuals_of",
+    "samples_of",
+    "support_weights",
+]
 
 Array = NDArray[np.float64]
 
@@ -29,6 +38,9 @@ _JACOBIAN_ROWS = 4_096
 _MEASURING_WIDTH = 64
 _MEASURING_STEPS = 600
 _CHUNK = 4_096
+# combinations of actions with fewer rows than this, on average, are not settings that occur again
+_MIN_ROWS_PER_SETTING = 8
+_MIN_SHARE_OF_CHANGES = 0.1
 
 
 @contextlib.contextmanager
@@ -150,8 +162,39 @@ def _action_effects(model: SparseVAE, past: Tensor | None, actions: Tensor) -> A
     columns = model.action_masks.sparse_columns
     if not len(columns):
         return None
-    effects = model.action_effects(None if past is None else past[:_EFFECT_ROWS], actions[:_EFFECT_ROWS])
-    return as_array(effects[..., columns])
+    rows = actions[:_EFFECT_ROWS]
+    effects = as_array(model.action_effects(None if past is None else past[:_EFFECT_ROWS], rows))
+    weights = support_weights(rows.cpu().numpy())
+    if weights is not None:
+        effects *= weights[:, None, :]
+    return effects[..., columns.cpu().numpy()]
+
+
+def support_weights(actions: NDArray[Any]) -> Array | None:
+    """Return weights of effects that leave out combinations of discrete actions without data.
+
+    An effect is measured by giving an action the value that it has in the row before. If interventions are made one at
+    a time, this can combine two of them, which no row shows, and what the networks say there is extrapolation.
+
+    Args:
+        actions: Actions, shape (S, m).
+
+    Returns:
+        Weights, shape (S, m): 0 where the combination occurs in no row, and otherwise such that their mean square is 1
+        for each action. None if the combinations are too many to have rows of their own. An action that hardly changes
+        without another one keeps all of its effects.
+    """
+    codes = np.column_stack([np.unique(column, return_inverse=True)[1].reshape(-1) for column in actions.T])
+    factors = np.random.default_rng(0).integers(1, 2**63, actions.shape[1], dtype=np.uint64)
+    hashes = (codes.astype(np.uint64) * factors).sum(1, dtype=np.uint64)
+    settings = np.unique(hashes)
+    if len(settings) > len(actions) // _MIN_ROWS_PER_SETTING:
+        return None
+    changes = np.roll(codes, 1, axis=0) - codes
+    occurs = np.isin(hashes[:, None] + changes.astype(np.uint64) * factors, settings)
+    n_changes = (changes != 0).sum(0)
+    occurs[:, (occurs & (changes != 0)).sum(0) < _MIN_SHARE_OF_CHANGES * n_changes] = True
+    return np.asarray(occurs * np.sqrt(len(occurs) / occurs.sum(0)))
 
 
 def as_array(values: Tensor) -> Array:
