@@ -13,6 +13,7 @@ from latex2mathml.converter import convert
 
 sys.path.insert(0, str(Path(__file__).parent))
 import baseline_tables
+import confidence_tables
 import distributional_tables
 import influence_test_tables
 import own_run_tables
@@ -97,6 +98,9 @@ def _fill_tables(app: Any, name: str, content: list[str]) -> None:
         content[0] = influence_test_tables.fill_page(content[0])
         for path in influence_test_tables.FILES:
             app.env.note_dependency(str(path))
+    if name == "reading_a_run":
+        content[0] = confidence_tables.fill_page(content[0])
+        app.env.note_dependency(str(confidence_tables.FILE))
     if name == "variance_and_shape":
         content[0] = distributional_tables.fill_page(content[0])
         app.env.note_dependency(str(distributional_tables.FILE))

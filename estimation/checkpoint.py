@@ -27,6 +27,7 @@ from estimation.storage.folders import load_state, read_folder
 from estimation.storage.schema import Fields, Flag, Many, Maybe, Real, Text, Whole
 from estimation.trained import KIND, TrainedModel, names_of, set_centring_
 from identify.exceptions import GraphError
+from identify.wording import plural
 
 __all__ = ["load"]
 
@@ -137,6 +138,7 @@ def _require_fit(content: dict[str, Any], shape: Shape, tensors: Mapping[str, Te
     if image is not None and math.prod(image) != shape.n_observed:
         raise CheckpointError(f"observation_shape is {image}, and shape.n_observed is {shape.n_observed}")
     n = shape.n_latents
+    _require_confidence_fits(content.get("diagnostics"), shape)
     sizes = {
         "x_mean": (shape.n_observed,),
         "x_scale": (shape.n_observed,),
@@ -156,6 +158,18 @@ def _require_fit(content: dict[str, Any], shape: Shape, tensors: Mapping[str, Te
     for name in ("x_scale", "a_scale"):
         if not bool((tensors[name] > 0).all()):
             raise CheckpointError(f"the tensor {name!r} holds a scale that is not positive")
+
+
+def _require_confidence_fits(diagnostics: Mapping[str, Any] | None, shape: Shape) -> None:
+    """Check the sizes of the matrices of the confidence in edges."""
+    n, causes = shape.n_latents, {"actions": shape.n_actions, "past": shape.n_latents}
+    for kind, rows in ((diagnostics or {}).get("edge_confidence") or {}).items():
+        width = next((len(row) for row in rows if len(row) != causes[kind]), causes[kind])
+        if len(rows) != n or width != causes[kind]:
+            raise CheckpointError(
+                f"diagnostics.edge_confidence.{kind} has {plural(len(rows), 'row')} of {width}; by its shape the model "
+                f"has {n} of {causes[kind]}"
+            )
 
 
 def _rebuilt(

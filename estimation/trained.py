@@ -26,6 +26,7 @@ from estimation.dataset.readers.arrays import matched_numbers
 from estimation.dataset.readers.roles import Roles, checked_texts
 from estimation.device import CPU_FLOAT32, default_modes
 from estimation.diagnostics.result import Diagnostics, Margin, RunWarning
+from estimation.diagnostics.uncertain_edges import edge_attributes
 from estimation.exceptions import DataError
 from estimation.history import History
 from estimation.models.convolutional import describe
@@ -201,6 +202,17 @@ class TrainedModel:
         """Reasons to doubt the run, found without ground truth."""
         return () if self.diagnostics is None else self.diagnostics.warnings
 
+    @property
+    def edge_confidence(self) -> dict[str, NDArray[np.float64]] | None:
+        """The probability that the true graph has each edge, by ``"actions"`` and ``"past"``; rows are children.
+
+        nan in dense columns and for collapsed latents; None for a run that was not examined.
+        """
+        stored = None if self.diagnostics is None else self.diagnostics.edge_confidence
+        return (
+            None if stored is None else {kind: np.array(rows, dtype=float) for kind, rows in stored.items()}
+        )
+
     def require_graph(self, name: str) -> None:
         """Refuse a baseline where a prediction from the learned graph is needed.
 
@@ -268,6 +280,8 @@ class TrainedModel:
             },
         }
         metadata = {} if self.sparse_columns.complete else self.sparse_columns.to_dict()
+        if self.diagnostics is not None and self.diagnostics.edge_confidence is not None:
+            metadata["edge_confidence"] = edge_attributes(self.graph, self.diagnostics.edge_confidence)
         companions = {GRAPH: graph_json(self.graph, metadata)} if self.model.edges else {}
         write_folder(folder, KIND, content, self.model.state_dict(), companions, announced)
 

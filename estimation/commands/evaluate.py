@@ -134,7 +134,8 @@ def _print(
         return
     from estimation.report.terminal import show_certified, show_evaluation
 
-    show(show_evaluation(f"{folder} on {dataset!r}", evaluation, model.diagnostics), optional)
+    table = show_evaluation(f"{folder} on {dataset!r}", evaluation, model.diagnostics, model.graph)
+    show(table, optional)
     if certified is not None:
         show(show_certified(certified), optional)
     for note in notes:

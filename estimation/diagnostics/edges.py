@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from estimation.diagnostics.evidence import Evidence
 from estimation.unmixing.moments import effect_sizes, relative_sizes
 
-__all__ = ["EffectSize", "effect_table", "weak_influence"]
+__all__ = ["EffectSize", "RelativeEffects", "effect_table", "relative_effects", "weak_influence"]
 
 Array = NDArray[np.float64]
 
@@ -36,30 +37,57 @@ class EffectSize:
     has_edge: bool
 
 
-def effect_table(evidence: Evidence) -> list[EffectSize]:
-    """Return the effects of all causes on all latents that haven't collapsed, the largest first."""
+@dataclass(frozen=True, eq=False)
+class RelativeEffects:
+    """The sizes of all effects, relative to those of parents.
+
+    Attributes:
+        values: Root mean square change of the latents' means if a cause is drawn anew, relative to the largest one by
+            a parent of the latent, by ``"actions"``, shape (n, m), and ``"past"``, shape (n, n).
+        units: The largest size by a parent of each latent, shape (n,); for a latent without parents, the median over
+            latents of these.
+    """
+
+    values: Mapping[str, Array]
+    units: Array
+
+
+def relative_effects(evidence: Evidence) -> RelativeEffects | None:
+    """Return the relative sizes of all effects; None if no active latent has a parent."""
     sizes = effect_sizes(
         np.eye(len(evidence.covariance)),
         evidence.covariance,
         evidence.action_effects,
         evidence.past_jacobians,
     )
-    blocks = []
-    if sizes[0] is not None:
-        names = [evidence.graph.actions[a] for a in evidence.action_columns]
-        blocks.append((sizes[0], evidence.action_edges, names))
-    if sizes[1] is not None:
-        blocks.append((sizes[1], evidence.past_edges, [f"past {name}" for name in evidence.names]))
-    if not blocks:
-        return []
-    active = ~evidence.collapsed
-    relative = relative_sizes([size for size, _, _ in blocks], [edges for _, edges, _ in blocks], active)
+    edges = {"actions": evidence.action_edges, "past": evidence.past_edges}
+    measured = {kind: size for kind, size in zip(edges, sizes, strict=True) if size is not None}
+    if not measured:
+        return None
+    relative = relative_sizes(
+        list(measured.values()), [edges[kind] for kind in measured], ~evidence.collapsed
+    )
     if relative is None:
+        return None
+    values = dict(zip(measured, relative, strict=True))
+    first = next(iter(values))
+    return RelativeEffects(values, measured[first][:, 0] / values[first][:, 0])
+
+
+def effect_table(evidence: Evidence) -> list[EffectSize]:
+    """Return the effects of all causes on all latents that haven't collapsed, the largest first."""
+    sizes = relative_effects(evidence)
+    if sizes is None:
         return []
+    causes = {
+        "actions": [evidence.graph.actions[a] for a in evidence.action_columns],
+        "past": [f"past {name}" for name in evidence.names],
+    }
+    edges = {"actions": evidence.action_edges, "past": evidence.past_edges}
     table = [
-        EffectSize(names[j], evidence.names[i], float(size[i, j]), bool(edges[i, j]))
-        for size, (_, edges, names) in zip(relative, blocks, strict=True)
-        for i in np.flatnonzero(active)
+        EffectSize(causes[kind][j], evidence.names[i], float(size[i, j]), bool(edges[kind][i, j]))
+        for kind, size in sizes.values.items()
+        for i in np.flatnonzero(~evidence.collapsed)
         for j in range(size.shape[1])
     ]
     return sorted(table, key=lambda effect: -effect.size)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ class Evidence:
         samples: Residuals of the networks with all edges, and their causes.
         n_beyond_budget: Number of edges of this graph that the budget has removed since.
         seed: Seed of the search for other bases.
+        resampled_sizes: Sizes of the effects on each latent, measured once more on each of R resamples of the training
+            rows, by ``"actions"``, shape (R, n, m), and ``"past"``, shape (R, n, n); without resamples it is empty.
     """
 
     graph: CausalGraph
@@ -50,6 +53,7 @@ class Evidence:
     samples: Samples
     n_beyond_budget: int = 0
     seed: int = 0
+    resampled_sizes: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:

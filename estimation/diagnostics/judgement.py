@@ -1,10 +1,11 @@
-"""`judge`: from the evidence about a run to its margin and warnings."""
+"""`judge`: from the evidence about a run to its margin, its warnings, and the confidence in its edges."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from estimation.diagnostics.basis import margin_of
+from estimation.diagnostics.confidence import edge_confidence
 from estimation.diagnostics.edges import EffectSize, effect_table, weak_influence
 from estimation.diagnostics.evidence import Evidence
 from estimation.diagnostics.fit import residual_correlation, residual_shapes, structured_share
@@ -19,7 +20,6 @@ __all__ = ["judge"]
 _MIN_MISSING, _MAX_SUPERFLUOUS = 0.35, 0.1
 _MIN_INFLUENCE = 0.1
 # groups of settings without data between them, as a share of the settings
-_MAX_SHARE_OF_GROUPS = 0.5
 # then the errors are more than twenty times as large as noise alone would make them
 _MAX_STRUCTURED_SHARE = 0.95
 _MAX_CORRELATION = 0.8
@@ -28,7 +28,7 @@ _N_SHOWN = 3
 
 
 def judge(evidence: Evidence) -> Diagnostics:
-    """Return margin and warnings of a run.
+    """Return margin and warnings of a run, and the confidence in its edges.
 
     Args:
         evidence: What was measured on held-out rows.
@@ -73,7 +73,7 @@ def judge(evidence: Evidence) -> Diagnostics:
         )
         names = tuple(shape.latent for shape in unlike)
         warnings.append(RunWarning("residuals", f"not like the noise of the model; {shown}", names))
-    return Diagnostics(margin, tuple(warnings), values)
+    return Diagnostics(margin, tuple(warnings), values, edge_confidence(evidence, margin))
 
 
 def _about_basis(margin: Margin | None) -> Iterable[RunWarning]:
@@ -107,7 +107,7 @@ def _about_influence(influence: dict[str, float]) -> Iterable[RunWarning]:
 
 
 def _about_overlap(overlap: Overlap | None) -> Iterable[RunWarning]:
-    if overlap is not None and overlap.n_groups > _MAX_SHARE_OF_GROUPS * overlap.n_settings:
+    if overlap is not None and overlap.is_lacking:
         text = (
             f"the {overlap.n_settings} settings of the actions form {overlap.n_groups} groups without data between "
             "them, so that latents can be distorted from group to group"

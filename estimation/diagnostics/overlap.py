@@ -22,6 +22,7 @@ __all__ = ["Overlap", "overlap_of"]
 _MIN_ROWS = 5
 # means that are further apart than this, in standard deviations of the latents within a setting, have no data between
 _MAX_DISTANCE = 6.0
+_MAX_SHARE_OF_GROUPS = 0.5
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Overlap:
 
     n_settings: int
     n_groups: int
+
+    @property
+    def is_lacking(self) -> bool:
+        """Whether there are more than half as many groups as settings."""
+        return self.n_groups > _MAX_SHARE_OF_GROUPS * self.n_settings
 
 
 def overlap_of(evidence: Evidence) -> Overlap | None:

@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
+from estimation.diagnostics.edge_counts import count_interval
 from estimation.storage.schema import Fields, Many, Maybe, Real, Table, Text, Whole
 from identify.wording import listed, plural
 
-__all__ = ["DIAGNOSTICS", "KINDS", "SERIOUS", "Diagnostics", "Margin", "RunWarning"]
+__all__ = ["DIAGNOSTICS", "KINDS", "SERIOUS", "Diagnostics", "Margin", "Rows", "RunWarning"]
+
+#: A matrix whose rows are children; None for pairs that were not measured.
+Rows = tuple[tuple[float | None, ...], ...]
 
 #: The kinds of warnings, by what is doubtful.
 KINDS = (
@@ -45,7 +51,12 @@ DIAGNOSTICS = Fields(
         ),
         "warnings": Many(Fields({"kind": Text(KINDS), "text": Text(), "latents": Many(Text())})),
         "values": Table(Real()),
-    }
+    },
+    {
+        "edge_confidence": Maybe(
+            Fields({}, {kind: Many(Many(Maybe(Real(0, 1)))) for kind in ("actions", "past")}, closed=True)
+        )
+    },
 )
 
 # smaller margins are those of bases that are nearly as good
@@ -136,11 +147,26 @@ class Diagnostics:
         margin: The margin of its basis; None if there is only one latent, or if nothing is sparse.
         warnings: Reasons to doubt the run, the most serious first.
         values: The figures behind the warnings, by name.
+        edge_confidence: Probability that the true graph has each edge, by ``"actions"`` and ``"past"``, of all pairs of
+            a latent (rows) and a cause; None in dense columns and for collapsed latents. None if nothing is sparse, and
+            for runs of versions that measured none.
     """
 
     margin: Margin | None
     warnings: tuple[RunWarning, ...] = ()
     values: Mapping[str, float] = field(default_factory=dict)
+    edge_confidence: Mapping[str, Rows] | None = None
+
+    @property
+    def edge_interval(self) -> dict[str, tuple[int, int]]:
+        """The numbers of true edges that the data can't tell apart, by ``"actions"`` and ``"past"``.
+
+        The central 90 % of the Poisson binomial distribution of `edge_confidence`, which takes edges as independent.
+        """
+        confidence = self.edge_confidence or {}
+        return {
+            kind: count_interval(np.array(rows, dtype=float)) for kind, rows in confidence.items() if rows
+        }
 
     @property
     def finite(self) -> bool:
@@ -154,7 +180,7 @@ class Diagnostics:
         return tuple(warning for warning in self.warnings if warning.kind in SERIOUS)
 
     def record(self) -> dict[str, Any]:
-        """Return the diagnostics for JSON that people read: `to_dict` with verdict and summary of the margin.
+        """Return the diagnostics for JSON that people read: `to_dict`, words about the margin, and numbers of edges.
 
         Example:
             >>> Diagnostics(Margin(None, None, (), 64, 64)).record()["margin"]["verdict"]
@@ -163,6 +189,8 @@ class Diagnostics:
         record = self.to_dict()
         if self.margin is not None:
             record["margin"] |= {"verdict": self.margin.verdict, "summary": self.margin.summary}
+        if self.edge_confidence is not None:
+            record["edge_interval"] = {kind: list(each) for kind, each in self.edge_interval.items()}
         return record
 
     def to_dict(self) -> dict[str, Any]:
@@ -173,16 +201,22 @@ class Diagnostics:
             else {**asdict(self.margin), "latents": list(self.margin.latents)},
             "warnings": [{**asdict(each), "latents": list(each.latents)} for each in self.warnings],
             "values": dict(self.values),
+            "edge_confidence": None
+            if self.edge_confidence is None
+            else {kind: [list(row) for row in rows] for kind, rows in self.edge_confidence.items()},
         }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Diagnostics:
         """Return the diagnostics of content that follows ``DIAGNOSTICS``: the inverse of `to_dict`."""
-        margin = content["margin"]
+        margin, confidence = content["margin"], content.get("edge_confidence")
         return cls(
             None if margin is None else Margin(**{**margin, "latents": tuple(margin["latents"])}),
             tuple(
                 RunWarning(each["kind"], each["text"], tuple(each["latents"])) for each in content["warnings"]
             ),
             dict(content["values"]),
+            None
+            if confidence is None
+            else {kind: tuple(tuple(row) for row in rows) for kind, rows in confidence.items()},
         )

@@ -8,6 +8,7 @@ module            contents
 ``marks``         marks in the cells of a matrix and their legend, shared by two modules
 ``entanglement``  `plot_comparison`: predicted and learned entanglement
 ``graphs``        `plot_graphs`: the true and the learned graph
+``confidence``    `plot_edge_confidence`: the learned graph, with the confidence in each edge
 ``influence``     `plot_influence`: the margin of every action, with its interval
 ``latents``       `plot_latents`: true against learned latents
 ``training``      `plot_training`, `plot_edge_probabilities`: loss and edges over the training steps
@@ -20,6 +21,7 @@ module            contents
 
 from __future__ import annotations
 
+from estimation.plot.confidence import plot_edge_confidence
 from estimation.plot.entanglement import plot_comparison
 from estimation.plot.graphs import plot_graphs
 from estimation.plot.influence import plot_influence
@@ -32,6 +34,7 @@ from estimation.plot.verification import plot_verification
 
 __all__ = [
     "plot_comparison",
+    "plot_edge_confidence",
     "plot_edge_probabilities",
     "plot_graphs",
     "plot_influence",

@@ -16,6 +16,7 @@ from estimation.plot.marks import (
     Entries,
     add_legend,
     dense_entry,
+    draw_headings,
     extra_entry,
     mark_dense,
     mark_extra,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_graphs"]
 
-_TITLE_SIZE, _HEADING_SIZE = 10.0, 9.0
+_TITLE_SIZE = 10.0
 # number of empty columns between G^a and G^z
 _GAP = 1
 # a cell of a dense column, after those of common, missing and extra edges
@@ -179,18 +180,10 @@ def _draw(ax: Axes, matrices: Sequence[_MatrixPair], rows: Sequence[str], mark_e
         headings.append((start + (len(matrix.parents) - 1) / 2, matrix.heading))
         ticks += [float(start + j) for j in range(len(matrix.parents))]
         start += len(matrix.parents) + _GAP
-    _draw_headings(ax, headings)
+    draw_headings(ax, headings)
     frame(ax)
     label(ax, "x", ticks, [name for matrix in matrices for name in matrix.parents], "parents")
     label(ax, "y", range(len(rows)), rows, "children (latents, time t)")
-
-
-def _draw_headings(ax: Axes, headings: Sequence[tuple[float, str]]) -> None:
-    # as tick labels of an axis, so that the title goes above them
-    top = ax.secondary_xaxis("top")
-    top.set_ticks([x for x, _ in headings], [heading for _, heading in headings])
-    top.tick_params(length=0, pad=3, labelsize=_HEADING_SIZE, labelcolor=INK)
-    top.spines[:].set_visible(False)
 
 
 def _legend_entries(matrices: Sequence[_MatrixPair], n_missing: int, n_extra: int) -> Entries:

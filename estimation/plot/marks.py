@@ -20,6 +20,7 @@ __all__ = [
     "Entries",
     "add_legend",
     "dense_entry",
+    "draw_headings",
     "extra_entry",
     "mark_dense",
     "mark_extra",
@@ -28,6 +29,7 @@ __all__ = [
     "missing_entry",
     "one_way_entry",
     "patch",
+    "possible_entry",
     "sign_entry",
     "two_axes",
 ]
@@ -37,7 +39,7 @@ EXTRA_COLOUR = "#F0E442"
 #: Colour of columns that are dense by the settings. They are hatched as well. CIE L* 92.
 DENSE_COLOUR = "#E8E8E8"
 
-_TEXT_SIZE = 8.0
+_TEXT_SIZE, _HEADING_SIZE = 8.0, 9.0
 _DENSE_STYLE: dict[str, Any] = {"facecolor": "none", "edgecolor": "#8A8A8A", "hatch": "////", "linewidth": 0}
 # inches for the titles above and below, and for the legend
 _TITLES_INCHES, _LEGEND_INCHES = 1.6, 2.9
@@ -46,6 +48,15 @@ _UPRIGHT_INCHES, _FLAT_INCHES, _FLAT_BELOW_INCHES = 0.7, 1.5, 1.9
 _POINTS_PER_INCH = 72
 
 Entries = list[tuple[Any, str]]
+
+
+def draw_headings(ax: Axes, headings: Sequence[tuple[float, str]]) -> None:
+    """Draw headings above matrices, at positions of the horizontal axis."""
+    # as tick labels of an axis, so that the title goes above them
+    top = ax.secondary_xaxis("top")
+    top.set_ticks([x for x, _ in headings], [heading for _, heading in headings])
+    top.tick_params(length=0, pad=3, labelsize=_HEADING_SIZE, labelcolor=INK)
+    top.spines[:].set_visible(False)
 
 
 def mark_one_way(ax: Axes, where: NDArray[np.bool_]) -> None:
@@ -153,6 +164,13 @@ def missing_entry(text: str) -> tuple[Any, str]:
 def extra_entry(text: str) -> tuple[Any, str]:
     """Return the legend entry for crosses."""
     return (patch(EXTRA_COLOUR), _marker("x", 5, ON_FILL, ON_FILL)), text
+
+
+def possible_entry(text: str) -> tuple[Any, str]:
+    """Return the legend entry for hatched cells."""
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor="white", edgecolor=ON_FILL, hatch="/////", linewidth=0.6), text
 
 
 def _marker(marker: str, size: float, face: str, edge: str) -> Any:

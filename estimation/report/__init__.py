@@ -6,10 +6,12 @@ module            contents
 ``rows``          facts and tables as text, shared by terminal and page; records for JSON
 ``sentences``     explanatory sentences, shared by terminal and page
 ``terminal``      a trained model, an evaluation, a comparison or a verification, on a terminal
-``diagnostics``   margin and warnings of a run, as facts and as a record for JSON
+``diagnostics``   margin, warnings and least certain edges of a run, as facts, rows and a record for JSON
 ``sweep``         the results of a sweep, on a terminal
 ``reproduction``  our scores and the published ones, on a terminal
 ``figures``       the figures of a page, as SVG
+``section``       `Section`: a part of a page
+``confidence``    the confidence in the edges, as a section
 ``html``          the pages
 ================  ==========================================================================
 """

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Picture",
     "draw_comparison",
+    "draw_confidence",
     "draw_edges",
     "draw_graph",
     "draw_graphs",
@@ -182,6 +183,29 @@ def draw_graph(graph: CausalGraph, columns: SparseColumns | None = None) -> Pict
 
 
 @own_style()
+def draw_confidence(graph: CausalGraph, confidence: Mapping[str, NDArray[np.float64]]) -> Picture:
+    """Draw the learned graph with the confidence in each edge.
+
+    Args:
+        graph: The learned graph.
+        confidence: Confidence by ``"actions"`` and ``"past"``, such as `TrainedModel.edge_confidence`.
+
+    Example:
+        >>> from identify.graph import CausalGraph
+        >>> picture = draw_confidence(CausalGraph(Ga=[[1], [0]]), {"actions": np.array([[0.9], [0.1]])})
+        >>> picture.svg[:4], picture.label
+        ('<svg', 'The learned graph, with the confidence in each edge')
+    """
+    from estimation.plot import plot_edge_confidence
+
+    columns = sum(values.shape[1] for values in confidence.values()) + len(confidence) - 1
+    names = [*graph.actions, *graph.latents]
+    figure = _new_figure(graph.latents, graph.n_latents, columns, names, panels=1, legend=True)
+    plot_edge_confidence(graph, confidence, ax=figure.subplots())
+    return Picture(figure_svg(figure, "confidence"), "The learned graph, with the confidence in each edge")
+
+
+@own_style()
 def draw_latents(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> Picture:
     """Draw true against learned latents; of more than 36 latents, the 36 with the lowest correlations.
 
@@ -315,14 +339,21 @@ def _figure_of_graphs(*graphs: CausalGraph, panels: int = 2) -> Figure:
 
 
 def _new_figure(
-    rows: Sequence[str], n_rows: int, n_columns: int, columns: Sequence[str], panels: int = 2
+    rows: Sequence[str],
+    n_rows: int,
+    n_columns: int,
+    columns: Sequence[str],
+    panels: int = 2,
+    legend: bool = False,
 ) -> Figure:
     """Create a figure for matrices side by side, with room for the names of rows and (long, upright) columns."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     matrix_width = max(pitch(n_columns) * n_columns, _MIN_MATRIX_INCHES)
-    width = panels * (matrix_width + _ROW_TITLE_INCHES + _widest_inches(rows)) + _LEGEND_INCHES * (panels > 1)
+    width = panels * (matrix_width + _ROW_TITLE_INCHES + _widest_inches(rows)) + _LEGEND_INCHES * (
+        legend or panels > 1
+    )
     height = max(pitch(n_rows) * n_rows + _TITLES_INCHES + _widest_inches(columns), 2.4)
     # the engine's default margin is one pixel, which cuts off letters
     layout = ConstrainedLayoutEngine(rect=(0.015, 0.015, 0.97, 0.97))

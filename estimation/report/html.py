@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from estimation.report.diagnostics import diagnostic_facts
+from estimation.report.confidence import confidence_sections
+from estimation.report.diagnostics import diagnostic_facts, interval_facts
 from estimation.report.figures import (
-    Picture,
     draw_comparison,
     draw_edges,
     draw_graph,
@@ -35,6 +34,7 @@ from estimation.report.rows import (
     trust_rows,
     verification_facts,
 )
+from estimation.report.section import Section
 from estimation.report.sentences import (
     BETWEEN_MODELS,
     CAUTION,
@@ -73,37 +73,6 @@ _TEMPLATE = "report.html.jinja"
 _MAX_ROWS = 100
 
 
-@dataclass(frozen=True)
-class Section:
-    """A section of a page. The page omits empty fields.
-
-    Attributes:
-        heading: Heading of the section.
-        verdict: The verdict in a sentence.
-        is_confirmed: Whether the prediction is confirmed, which determines the mark of the verdict.
-        paragraphs: Explanatory text.
-        facts: Pairs of name and value.
-        figures: Figures.
-        columns: Headers of the table.
-        rows: Rows of the table.
-        notes: Small text below the table.
-        graph: A line of fixed-width text.
-        details: Pairs of name and value that are collapsed by default.
-    """
-
-    heading: str
-    verdict: str = ""
-    is_confirmed: bool = True
-    paragraphs: tuple[str, ...] = ()
-    facts: tuple[tuple[str, str], ...] = ()
-    figures: tuple[Picture, ...] = ()
-    columns: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    notes: tuple[str, ...] = ()
-    graph: str = ""
-    details: tuple[tuple[str, str], ...] = ()
-
-
 def training_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation | None, where: str) -> str:
     """Return the page of a training run.
 
@@ -131,6 +100,7 @@ def training_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation | N
     facts = training_facts(model) if outcome is None else [*training_facts(model), ("measured on", where)]
     sections = [
         _result_section(model, outcome, facts),
+        *confidence_sections(model),
         *_ground_truth_sections(model, dataset, outcome),
         _training_section(model, dataset.notes),
     ]
@@ -166,6 +136,7 @@ def evaluation_page(
     where = f"{len(dataset)} samples of {dataset.name or 'your data'}"
     sections = [
         _result_section(model, outcome, [("measured on", where), *_facts_of(model, outcome)]),
+        *confidence_sections(model),
         *([] if certified is None else [_certified_section(certified)]),
         *_ground_truth_sections(model, dataset, outcome),
         _training_section(model, dataset.notes),
@@ -306,7 +277,8 @@ def _result_section(model: TrainedModel, outcome: Evaluation | None, facts: Fact
 
 
 def _facts_of(model: TrainedModel, outcome: Evaluation) -> list[tuple[str, str]]:
-    return [*elbo_facts(outcome.negative_elbo), *diagnostic_facts(model.diagnostics)]
+    judged = [*interval_facts(model.diagnostics), *diagnostic_facts(model.diagnostics)]
+    return [*elbo_facts(outcome.negative_elbo), *judged]
 
 
 def _certified_section(certified: CertifiedEntanglement) -> Section:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from estimation.report.diagnostics import diagnostic_facts, diagnostics_record, run_warnings
+from estimation.report.diagnostics import (
+    diagnostic_facts,
+    diagnostics_record,
+    run_warnings,
+    shown_interval,
+)
 from identify.wording import listed
 
 if TYPE_CHECKING:
@@ -199,7 +204,9 @@ def training_facts(model: TrainedModel) -> Facts:
             facts.append(("edges of G^z", "all (dense: not learned)"))
             continue
         budget = "no budget" if budgets[name] is None else f"budget {budgets[name]}"
-        facts.append((f"edges of {_MATRICES[name]}", f"{count} ({budget})"))
+        interval = shown_interval(model.diagnostics, name)
+        allowed = f"; the data allow {interval}" if interval else ""
+        facts.append((f"edges of {_MATRICES[name]}", f"{count} ({budget}{allowed})"))
     if dense := model.sparse_columns.dense_actions:
         facts.append(
             ("dense columns of G^a", f"{listed(dense)} (all edges present, not learned, not counted)")

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from estimation.report.diagnostics import diagnostic_facts
+from estimation.report.diagnostics import (
+    CONFIDENCE_COLUMNS,
+    confidence_rows,
+    diagnostic_facts,
+    interval_facts,
+)
 from estimation.report.rows import (
     INFLUENCE_COLUMNS,
     LATENT_COLUMNS,
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
     from estimation.influence.result import InfluenceTest
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
+    from identify.graph import CausalGraph
 
 __all__ = [
     "show_certified",
@@ -49,7 +55,7 @@ __all__ = [
     "show_verification",
 ]
 
-_MAX_ROWS = 30
+_MAX_ROWS, _MAX_EDGES = 30, 8
 
 
 def show_training(
@@ -83,16 +89,24 @@ def show_training(
         ]
         parts += _verdict(outcome.comparison)
     parts.append(_facts_table(facts))
+    parts += _uncertain_edges(confidence_rows(model.graph, model.diagnostics))
     return Group(*parts, *(Line(note, style="dim") for note in (*notes, *model.history.notes)))
 
 
-def show_evaluation(name: str, outcome: Evaluation, diagnostics: Diagnostics | None = None) -> RenderableType:
+def show_evaluation(
+    name: str,
+    outcome: Evaluation,
+    diagnostics: Diagnostics | None = None,
+    learned_graph: CausalGraph | None = None,
+) -> RenderableType:
     """Return the verdict, the scores, and the predicted and learned mixing of every latent.
 
     Args:
         name: Description of the evaluated model and data.
         outcome: Result of `estimation.evaluation.evaluate`.
         diagnostics: Diagnostics of the run, or None.
+        learned_graph: The model's graph, with its own names of the latents, under which the least certain edges are
+            listed; None lists none.
 
     Example:
         >>> from estimation.evaluation.scores import Evaluation
@@ -103,8 +117,11 @@ def show_evaluation(name: str, outcome: Evaluation, diagnostics: Diagnostics | N
         a model
     """
     parts: list[RenderableType] = [Line(name, style="dim"), *_verdict(outcome.comparison)]
-    facts = [*elbo_facts(outcome.negative_elbo), *score_facts(outcome), *diagnostic_facts(diagnostics)]
+    facts = [*elbo_facts(outcome.negative_elbo), *score_facts(outcome)]
+    facts += [*interval_facts(diagnostics), *diagnostic_facts(diagnostics)]
     parts.append(_facts_table(facts))
+    if learned_graph is not None:
+        parts += _uncertain_edges(confidence_rows(learned_graph, diagnostics))
     if outcome.scores is None:
         parts.append(Line(UNKNOWN))
     if outcome.comparison is not None:
@@ -215,16 +232,20 @@ def _latent_table(comparison: Comparison) -> list[RenderableType]:
     return _table(LATENT_COLUMNS, [row.cells() for row in latent_rows(comparison)])
 
 
+def _uncertain_edges(rows: Sequence[Sequence[str]]) -> list[RenderableType]:
+    return _table(CONFIDENCE_COLUMNS, rows, "uncertain edges", _MAX_EDGES) if rows else []
+
+
 def _table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], what: str = "latents"
+    columns: Sequence[str], rows: Sequence[Sequence[str]], what: str = "latents", max_rows: int = _MAX_ROWS
 ) -> list[RenderableType]:
     """Return a table of the first rows and, if it omits some, a line with their number."""
     table = Table(header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
-    for row in rows[:_MAX_ROWS]:
+    for row in rows[:max_rows]:
         table.add_row(*(Line(cell) for cell in row))
-    n_omitted = len(rows) - _MAX_ROWS
+    n_omitted = len(rows) - max_rows
     if n_omitted <= 0:
         return [table]
     note = f"{n_omitted} more {what} are omitted here; --json contains them all."

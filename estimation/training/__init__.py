@@ -26,6 +26,7 @@ module                     contents
 ``deep_flow``              the flow of runs whose actions change variances or shapes
 ``final_edges``            edges of actions with few values, measured on the final latents
 ``flow_fitting``           fitting of the flow, a nonlinear correction of the latents
+``resampling``             effects measured again on resampled rows or episodes
 ``examination``            the evidence of the run's diagnostics, on held-out rows
 ``restarts``               whole runs, of which the best is kept, and whether they agree
 ``restart_states``         finished restarts in the state of an unfinished run

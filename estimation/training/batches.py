@@ -65,6 +65,7 @@ class Batches:
         self.size = min(size, len(dataset))
         self.per_epoch = len(dataset) // self.size
         self.n_rows = len(dataset)
+        self.episodes = dataset.episodes
         self._seed = seed
         self.device, self.dtype = device, dtype
         self._observations = dataset.observations

@@ -30,12 +30,14 @@ class Encodings:
         factors: Square roots of the posterior covariances, shape (rows, T, n, n).
         actions: Actions, shape (rows, m), or None.
         standardised: Standardised observations, shape (rows, T, d_x).
+        numbers: Numbers of the rows among those of the batches, shape (rows,); None if they are not from batches.
     """
 
     latents: Tensor
     factors: Tensor
     actions: Tensor | None
     standardised: Tensor
+    numbers: NDArray[np.int64] | None = None
 
     @classmethod
     @torch.no_grad()
@@ -58,7 +60,7 @@ class Encodings:
             factors.append(posterior.factor.view(*x.shape[:2], *posterior.factor.shape[1:]))
             observations.append(x)
         actions = batches.rows(rows).actions
-        return cls(torch.cat(means), torch.cat(factors), actions, torch.cat(observations))
+        return cls(torch.cat(means), torch.cat(factors), actions, torch.cat(observations), rows)
 
     @torch.no_grad()
     def after(self, flow: ResidualFlow) -> Encodings:

@@ -26,10 +26,11 @@ from estimation.training.measured_effects import (
     fit_measuring_networks_,
     samples_of,
 )
+from estimation.training.resampling import resampled_sizes, resampling_units
 from estimation.training.transition_fitting import TransitionFitter
 from identify.graph import CausalGraph
 
-__all__ = ["MIN_ROWS", "MIN_STEPS", "examine"]
+__all__ = ["MIN_ROWS", "MIN_STEPS", "examine", "gather_evidence"]
 
 #: Runs with fewer steps are not examined: nothing is found in so few.
 MIN_STEPS = 200
@@ -64,6 +65,27 @@ def examine(
         DataError: If the figures are not finite.
         numpy.linalg.LinAlgError: If latents or residuals don't vary at all.
     """
+    evidence = gather_evidence(model, batches, held_out, config, step, action_names, trained_edges)
+    diagnostics = judge(evidence)
+    if not diagnostics.finite:
+        raise DataError("its figures are not finite; latents or residuals don't vary")
+    return diagnostics
+
+
+def gather_evidence(
+    model: SparseVAE,
+    batches: Batches,
+    held_out: Batches,
+    config: TrainingConfig,
+    step: int,
+    action_names: Sequence[str],
+    trained_edges: Mapping[str, Tensor],
+) -> Evidence:
+    """Return what the diagnostics of a trained model are computed from; the arguments are those of `examine`.
+
+    Raises:
+        numpy.linalg.LinAlgError: If latents or residuals don't vary at all.
+    """
     training = Encodings.of(model, batches, step, _MAX_ROWS)
     judged = Encodings.of(model, held_out, step, _MAX_ROWS)
     learned, errors = _standardised_residuals(model, judged), _reconstruction_errors(model, judged)
@@ -71,14 +93,18 @@ def examine(
     n_removed = sum(
         int((edges & ~model.edges[name].support()).sum()) for name, edges in trained_edges.items()
     )
+    assert training.numbers is not None
+    units = resampling_units(batches.episodes, batches.n_rows)[training.numbers]
     with borrowed(model):
         for masks in model.edges.values():
             masks.make_dense_()
-        fit_measuring_networks_(TransitionFitter(model, training, step), training.latents, config)
+        fitter = TransitionFitter(model, training, step)
+        fit_measuring_networks_(fitter, training.latents, config)
         effects = MeasuredEffects.of(model, judged.latents, judged.actions)
         samples = samples_of(model, judged.latents, judged.actions)
+        resampled = resampled_sizes(fitter, judged, effects.covariance, units, config)
     columns = model.action_masks.sparse_columns.tolist() if judged.actions is not None else []
-    evidence = Evidence(
+    return Evidence(
         graph=graph,
         latents=as_array(judged.latents[:, -1]),
         actions=samples.actions,
@@ -93,11 +119,8 @@ def examine(
         samples=samples,
         n_beyond_budget=n_removed,
         seed=config.seed,
+        resampled_sizes=resampled,
     )
-    diagnostics = judge(evidence)
-    if not diagnostics.finite:
-        raise DataError("its figures are not finite; latents or residuals don't vary")
-    return diagnostics
 
 
 def _sparse_graph(model: SparseVAE, edges: Mapping[str, Tensor], action_names: Sequence[str]) -> CausalGraph:

@@ -61,6 +61,17 @@ def test_a_run_has_margin_warnings_and_figures(model: TrainedModel) -> None:
     assert all(np.isfinite(value) for value in model.diagnostics.values.values())
 
 
+def test_a_run_has_confidence_in_its_edges(model: TrainedModel) -> None:
+    confidence = model.edge_confidence
+    assert confidence is not None
+    edges = model.graph.Ga.toarray()
+    assert confidence["actions"].shape == edges.shape
+    assert confidence["actions"][edges].mean() > confidence["actions"][~edges].mean() + 0.3
+    assert model.diagnostics is not None
+    low, high = model.diagnostics.edge_interval["actions"]
+    assert 0 < low <= high <= 9
+
+
 def test_the_same_seed_gives_the_same_diagnostics(data: Dataset, model: TrainedModel) -> None:
     assert trained(data, **LARGER).diagnostics == model.diagnostics
 
@@ -110,8 +121,21 @@ def test_runs_of_every_kind_are_examined(graph: CausalGraph, settings: dict[str,
     model = trained(simulate(graph, 600, seed=training_seed(1)), **settings)
     assert model.diagnostics is not None
     assert Diagnostics.from_dict(model.diagnostics.to_dict()) == model.diagnostics
+    confidence = model.edge_confidence
     if settings.get("sparsity") == "none":
         assert model.margin is None
+        assert confidence is None
+        return
+    # no latent has a parent that is active in some of these short runs
+    for kind, values in (confidence or {}).items():
+        graph_of_kind = model.graph.Ga if kind == "actions" else model.graph.Gz
+        assert values.shape == graph_of_kind.shape
+        dense = [
+            name not in settings.get("sparse_actions", model.action_names) for name in model.action_names
+        ]
+        if kind == "actions":
+            assert np.isnan(values[:, dense]).all()
+        assert ((values >= 0) & (values <= 1) | np.isnan(values)).all()
 
 
 def test_too_few_rows_are_not_examined() -> None:
