@@ -28,13 +28,15 @@ class EffectSize:
         latent: Name of the latent.
         size: Root mean square change of the latent's mean if the cause is drawn anew, relative to the largest one by a
             parent of the latent; for a latent without parents, relative to the median over latents of these.
-        has_edge: Whether the learned graph has this edge.
+        has_edge: Whether the model was trained with this edge.
+        removed: Whether the budget has removed the edge since.
     """
 
     cause: str
     latent: str
     size: float
     has_edge: bool
+    removed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +86,15 @@ def effect_table(evidence: Evidence) -> list[EffectSize]:
         "past": [f"past {name}" for name in evidence.names],
     }
     edges = {"actions": evidence.action_edges, "past": evidence.past_edges}
+    removed = {kind: evidence.removed_edges(kind) for kind in edges}
     table = [
-        EffectSize(causes[kind][j], evidence.names[i], float(size[i, j]), bool(edges[kind][i, j]))
+        EffectSize(
+            causes[kind][j],
+            evidence.names[i],
+            float(size[i, j]),
+            bool(edges[kind][i, j]),
+            bool(removed[kind][i, j]),
+        )
         for kind, size in sizes.values.items()
         for i in np.flatnonzero(~evidence.collapsed)
         for j in range(size.shape[1])

@@ -33,7 +33,8 @@ class Evidence:
         learned_residuals: Residuals of the learned transition in units of its standard deviations, shape (N, n).
         reconstruction_errors: Standardised observations minus their reconstructions, shape (N, d_x).
         samples: Residuals of the networks with all edges, and their causes.
-        n_beyond_budget: Number of edges of this graph that the budget has removed since.
+        removed: Edges of this graph that the budget has removed since, by ``"actions"``, shape (n, all actions), and
+            ``"past"``, shape (n, n); none by default.
         seed: Seed of the search for other bases.
         resampled_sizes: Sizes of the effects on each latent, measured once more on each of R resamples of the training
             rows, by ``"actions"``, shape (R, n, m), and ``"past"``, shape (R, n, n); without resamples it is empty.
@@ -51,7 +52,7 @@ class Evidence:
     learned_residuals: Array
     reconstruction_errors: Array
     samples: Samples
-    n_beyond_budget: int = 0
+    removed: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     seed: int = 0
     resampled_sizes: Mapping[str, Array] = field(default_factory=dict)
 
@@ -69,6 +70,14 @@ class Evidence:
     def past_edges(self) -> NDArray[np.bool_]:
         """Learned edges of the past, shape (n, n)."""
         return np.asarray(self.graph.Gz.toarray(), dtype=bool)
+
+    def removed_edges(self, kind: str) -> NDArray[np.bool_]:
+        """Return the removed edges of ``"actions"``, sparse columns only, or of the ``"past"``."""
+        edges = self.action_edges if kind == "actions" else self.past_edges
+        if kind not in self.removed:
+            return np.zeros_like(edges)
+        columns = list(self.action_columns) if kind == "actions" else slice(None)
+        return np.asarray(self.removed[kind][:, columns], dtype=bool)
 
     @property
     def collapsed(self) -> NDArray[np.bool_]:

@@ -53,10 +53,11 @@ def judge(evidence: Evidence) -> Diagnostics:
     }
     warnings = [
         *_about_basis(margin),
-        *_about_edges(effects),
-        *_about_budget(evidence),
-        *_about_influence(influence),
+        *_about_missing_edges(effects),
         *_about_overlap(overlap),
+        *_about_superfluous_edges(effects),
+        *_about_budget(effects),
+        *_about_influence(influence),
         *_about_latents(evidence),
     ]
     if share > _MAX_STRUCTURED_SHARE:
@@ -81,22 +82,26 @@ def _about_basis(margin: Margin | None) -> Iterable[RunWarning]:
         yield RunWarning("basis", margin.summary, margin.latents)
 
 
-def _about_edges(effects: list[EffectSize]) -> Iterable[RunWarning]:
+def _about_missing_edges(effects: list[EffectSize]) -> Iterable[RunWarning]:
     missing = [effect for effect in effects if not effect.has_edge and effect.size > _MIN_MISSING]
-    superfluous = [effect for effect in effects[::-1] if effect.has_edge and effect.size < _MAX_SUPERFLUOUS]
     if missing:
         text = f"{plural(len(missing), 'effect')} without an edge, relative to those of parents: {_shown(missing)}"
         yield RunWarning("missing edges", text, _latents(missing))
+
+
+def _about_superfluous_edges(effects: list[EffectSize]) -> Iterable[RunWarning]:
+    edges = [effect for effect in effects[::-1] if effect.has_edge and not effect.removed]
+    superfluous = [effect for effect in edges if effect.size < _MAX_SUPERFLUOUS]
     if superfluous:
         text = f"{plural(len(superfluous), 'edge')} with hardly any effect: {_shown(superfluous)}"
         yield RunWarning("superfluous edges", text, _latents(superfluous))
 
 
-def _about_budget(evidence: Evidence) -> Iterable[RunWarning]:
-    if n_removed := evidence.n_beyond_budget:
-        were = "was" if n_removed == 1 else "were"
-        text = f"too small: {plural(n_removed, 'edge')} with clear effects {were} kept in training and removed after it"
-        yield RunWarning("budget", text)
+def _about_budget(effects: list[EffectSize]) -> Iterable[RunWarning]:
+    removed = [effect for effect in effects if effect.removed and effect.size > _MIN_MISSING]
+    if removed:
+        text = f"too small: {plural(len(removed), 'edge')} removed after training had clear effects: {_shown(removed)}"
+        yield RunWarning("budget", text, _latents(removed))
 
 
 def _about_influence(influence: dict[str, float]) -> Iterable[RunWarning]:

@@ -20,6 +20,8 @@ __all__ = ["Overlap", "overlap_of"]
 
 # a setting with fewer rows has no mean to speak of
 _MIN_ROWS = 5
+# the distances of more settings would take too much memory
+_MAX_SETTINGS = 2_000
 # means that are further apart than this, in standard deviations of the latents within a setting, have no data between
 _MAX_DISTANCE = 6.0
 _MAX_SHARE_OF_GROUPS = 0.5
@@ -44,7 +46,10 @@ class Overlap:
 
 
 def overlap_of(evidence: Evidence) -> Overlap | None:
-    """Return how the settings of the actions are connected; None if most rows have a setting of their own."""
+    """Return how the settings of the actions are connected; None if most rows have a setting of their own.
+
+    None also for more than 2,000 settings.
+    """
     if evidence.actions is None:
         return None
     settings, where, counts = np.unique(evidence.actions, axis=0, return_inverse=True, return_counts=True)
@@ -52,7 +57,11 @@ def overlap_of(evidence: Evidence) -> Overlap | None:
     kept = np.flatnonzero(counts >= _MIN_ROWS)
     in_kept = np.isin(where, kept)
     latents = evidence.latents[in_kept][:, ~evidence.collapsed]
-    if in_kept.mean() < 0.5 or len(kept) < 2 or len(latents) - len(kept) <= latents.shape[1] > 0:
+    if (
+        in_kept.mean() < 0.5
+        or not 2 <= len(kept) <= _MAX_SETTINGS
+        or len(latents) - len(kept) <= latents.shape[1] > 0
+    ):
         return None
     position = np.full(len(settings), -1)
     position[kept] = np.arange(len(kept))

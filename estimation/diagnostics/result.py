@@ -22,17 +22,17 @@ Rows = tuple[tuple[float | None, ...], ...]
 KINDS = (
     "basis",
     "missing edges",
+    "overlap",
     "disagreeing restarts",
     "superfluous edges",
     "budget",
     "influence",
-    "overlap",
     "collapsed latents",
     "duplicate latents",
     "reconstruction",
     "residuals",
 )
-#: The kinds that say of a single run that its basis or its graph is wrong.
+#: The kinds that say of a single run that its basis or its graph may well be wrong.
 SERIOUS = ("basis", "missing edges", "overlap")
 
 #: The schema of stored diagnostics.

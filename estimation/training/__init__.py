@@ -19,7 +19,7 @@ module                     contents
 ``encodings``              training rows, encoded once
 ``measured_effects``       effects and residuals, measured by networks with all edges
 ``unmixing_round``         change to the basis with the sparsest mechanisms, and keep the strongest edges
-``nonlinear_correction``   a check of the first basis by a nonlinear correction of the latents
+``nonlinear_correction``   a check of a new basis by a nonlinear correction of the latents
 ``distributional_change``  what actions change in distributions of latents whose means they don't move
 ``transition_fitting``     fitting of the transition networks to fixed encodings
 ``post_training``          refinement after the last step

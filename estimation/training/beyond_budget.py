@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from estimation.config.training import TrainingConfig
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
-from estimation.training.post_training import fit_transition_
+from estimation.training.post_training import SINGULAR, fit_transition_
 from estimation.unmixing.moments import relative_sizes
+from identify.exceptions import one_line
 from identify.wording import plural
 
 __all__ = ["clear_counts", "remove_edges_beyond_budget_"]
@@ -27,6 +28,9 @@ Array = NDArray[np.float64]
 
 # an effect of this size, relative to the largest one by a parent of the latent, is clear
 _CLEAR = 0.5
+# a latent whose largest effect is a smaller share of the others' has no parents, and its effects are noise
+_MIN_UNIT = 0.2
+_MAX_REASON_LENGTH = 200
 
 
 def clear_counts(
@@ -47,7 +51,7 @@ def clear_counts(
     """
     kinds = list(strengths)
     within = [_strongest(strengths[kind], limits.get(kind, strengths[kind].size)) for kind in kinds]
-    relative = relative_sizes([strengths[kind] for kind in kinds], within, latents)
+    relative = relative_sizes([strengths[kind] for kind in kinds], within, latents, _MIN_UNIT)
     if relative is None:
         return dict(limits)
     n_clear = {
@@ -73,15 +77,22 @@ def remove_edges_beyond_budget_(
     """
     removed = []
     for name, limit in limits.items():
-        masks = model.edges[name]
+        masks = model.edges.get(name)
+        # without a round of unmixing, nothing has ranked the edges
+        if masks is None or masks.dense:
+            continue
         n_kept = int(masks.support()[:, masks.sparse_columns].sum())
         if n_kept > limit:
             masks.freeze_(limit)
             removed.append(f"{plural(n_kept - limit, 'edge')} of {name} beyond the budget of {limit}")
     if not removed:
         return None
-    fit_transition_(model, batches, config, step)
-    return f"removed after {step} steps, with clear effects: {', '.join(removed)}"
+    note = f"removed after {step} steps: {', '.join(removed)}"
+    try:
+        fit_transition_(model, batches, config, step)
+    except SINGULAR as error:
+        note += f"; the transition was not fitted to the others: {one_line(error, _MAX_REASON_LENGTH)}"
+    return note
 
 
 def _strongest(sizes: Array, n_edges: int) -> NDArray[np.bool_]:

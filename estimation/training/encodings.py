@@ -23,7 +23,7 @@ _CHUNK = 4_096
 
 @dataclass(frozen=True)
 class Encodings:
-    """Rows of the training data with the moments of their posteriors, before the flow.
+    """Rows of the training data with the moments of their posteriors, before the flow unless it is active.
 
     Attributes:
         latents: Posterior means, shape (rows, T, n).
@@ -45,7 +45,7 @@ class Encodings:
         """Encode random rows.
 
         Args:
-            model: Model whose flow is not active.
+            model: The model. If its flow is active, the encodings are those after it.
             batches: Batches of the training data.
             step: Number of steps of training, which with the seed determines the rows.
             max_rows: Largest number of rows; fewer are encoded if their covariances would not fit into memory.
@@ -61,6 +61,16 @@ class Encodings:
             observations.append(x)
         actions = batches.rows(rows).actions
         return cls(torch.cat(means), torch.cat(factors), actions, torch.cat(observations), rows)
+
+    def first(self, n_rows: int) -> Encodings:
+        """Return the first rows."""
+        return Encodings(
+            self.latents[:n_rows],
+            self.factors[:n_rows],
+            None if self.actions is None else self.actions[:n_rows],
+            self.standardised[:n_rows],
+            None if self.numbers is None else self.numbers[:n_rows],
+        )
 
     @torch.no_grad()
     def after(self, flow: ResidualFlow) -> Encodings:

@@ -90,9 +90,9 @@ def gather_evidence(
     judged = Encodings.of(model, held_out, step, _MAX_ROWS)
     learned, errors = _standardised_residuals(model, judged), _reconstruction_errors(model, judged)
     graph = _sparse_graph(model, trained_edges, action_names)
-    n_removed = sum(
-        int((edges & ~model.edges[name].support()).sum()) for name, edges in trained_edges.items()
-    )
+    removed = {
+        name: (edges & ~model.edges[name].support()).cpu().numpy() for name, edges in trained_edges.items()
+    }
     assert training.numbers is not None
     units = resampling_units(batches.episodes, batches.n_rows)[training.numbers]
     with borrowed(model):
@@ -117,7 +117,7 @@ def gather_evidence(
         learned_residuals=learned,
         reconstruction_errors=errors,
         samples=samples,
-        n_beyond_budget=n_removed,
+        removed=removed,
         seed=config.seed,
         resampled_sizes=resampled,
     )

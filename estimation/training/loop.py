@@ -339,4 +339,5 @@ class Run:
                 reconstruction=terms["reconstruction"],
                 divergence=terms["divergence"],
                 seconds=time.monotonic() - start,
+                **self.procedure.edge_record(),
             )

@@ -1,4 +1,4 @@
-"""A check of the first basis by a nonlinear correction of the latents.
+"""A check of a new basis by a nonlinear correction of the latents.
 
 Unmixing is linear. At the end of the dense stage the latents may be a nonlinear mixing of the true ones: if some
 observed dimensions are nonlinear functions of the latents (saturated sensors, products), encoder and decoder settle on

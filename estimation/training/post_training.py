@@ -170,9 +170,11 @@ def apply_flow_(
     fit_flow_(model, encodings, config, step, likelihood)
     if model.noise is not None and model.noise.active:
         # the variances of the fit are not those of the ELBO
-        _fit_noise_to_(model, encodings, config, step)
+        _fit_noise_to_(model, encodings.after(model.flow), config, step)
     elif config.profiled:
-        model.log_variance_z.copy_(_variance_z(model, encodings).log())
+        model.log_variance_z.copy_(
+            _variance_z(model, encodings.first(_VARIANCE_ROWS).after(model.flow)).log()
+        )
 
 
 def refinements(config: TrainingConfig) -> list[Refinement]:
@@ -192,8 +194,8 @@ def refinements(config: TrainingConfig) -> list[Refinement]:
 
 
 def _fit_noise_to_(model: SparseVAE, encodings: Encodings, config: TrainingConfig, step: int) -> None:
-    """Fit transition and active noise networks to encodings before the flow, and set the profiled variances."""
-    TransitionFitter(model, encodings.after(model.flow), step).fit_to_posteriors_(config, _NOISE_STEPS)
+    """Fit transition and active noise networks to encodings, and set the profiled variances."""
+    TransitionFitter(model, encodings, step).fit_to_posteriors_(config, _NOISE_STEPS)
     if config.profiled:
         model.log_variance_z.copy_(_variance_z(model, encodings).log())
 
@@ -221,11 +223,8 @@ def _variance_z(model: SparseVAE, encodings: Encodings) -> Tensor:
     for start in range(0, n_rows, _CHUNK):
         rows = slice(start, min(start + _CHUNK, n_rows))
         latents = encodings.latents[rows]
-        corrected, jacobian, _ = model.flow.with_jacobian(latents.flatten(0, 1))
-        corrected = corrected.view_as(latents)
         actions = None if encodings.actions is None else encodings.actions[rows]
-        residual = model.transition_residual(corrected[:, -1], model.past_latents(corrected), actions)
-        factor = jacobian.view(*latents.shape, -1)[:, -1] @ encodings.factors[rows, -1]
-        squared = residual.value.square() + factor.square().sum(-1)
+        residual = model.transition_residual(latents[:, -1], model.past_latents(latents), actions)
+        squared = residual.value.square() + encodings.factors[rows, -1].square().sum(-1)
         total = total + profiled_gaussian(squared, residual.log_factor)[1] * len(latents)
     return (total / n_rows).clamp_min(_MIN_VARIANCE)

@@ -142,6 +142,10 @@ class Procedure(ABC):
         """Return the diagnostics of the finished model, None where there are none, and notes for the history."""
         return None, []
 
+    def edge_record(self) -> dict[str, Any]:
+        """Return the fields of a record about the edges, as they are now."""
+        return {}
+
     def finish(self, step: int, report: Callable[[str], None]) -> tuple[list[str], dict[str, float] | None]:
         """Complete the model after the last step, and leave it in evaluation mode.
 

@@ -39,7 +39,7 @@ _N_SHOWN = 3
 _DECIDED_BY = (
     "the others failed",
     "the others could not be examined",
-    f"it has the fewest warnings of {' or '.join(SERIOUS)}",
+    f"it has the fewest warnings of {', '.join(SERIOUS[:-1])} or {SERIOUS[-1]}",
 )
 
 
@@ -100,8 +100,12 @@ class FinishedRestart:
 
     @property
     def is_compared(self) -> bool:
-        """Whether its latents are compared with those of other restarts: it was examined and has no serious warning."""
-        return self.diagnostics is not None and not self.diagnostics.serious
+        """Whether its latents are compared with those of other restarts: it was examined, and nothing is known to be
+        wrong with its own. Settings that don't overlap are those of all restarts, which may disagree because of them.
+        """
+        return self.diagnostics is not None and all(
+            warning.kind == "overlap" for warning in self.diagnostics.serious
+        )
 
     def rank(self, penalty: float) -> tuple[bool, bool, int, float]:
         """Return the sort key by which restarts are compared: the smallest is kept.
@@ -241,7 +245,7 @@ class Restarts:
             f"restart {number + 1} of {self.count}: {each.summary}"
             for number, each in enumerate(self.finished)
         ]
-        correlations, losses = self._agreements(best), [each.rank(self.penalty)[-1] for each in self.finished]
+        correlations, losses = self._agreements(best), [each.negative_elbo for each in self.finished]
         notes += [self._reason(best), *_agreement_notes(best, correlations, losses)]
         history = self.kept.history
         rivals = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -157,20 +158,26 @@ class SparseVAEProcedure(Procedure):
 
     def record(self, step: int, loss: StepLoss, seconds: float) -> Record:
         terms = self._held_out_terms()
-        edges, stage = self.model.edges, self.stage(step - 1)
+        stage = self.stage(step - 1)
         return Record(
             step=step,
             stage=stage,
             loss=float(loss.reported.detach()),
             reconstruction=terms["reconstruction"],
             divergence=terms["divergence"],
-            edges={name: float(masks.expected_edges().detach()) for name, masks in edges.items()},
             budget=self._limits(step) if stage != "dense" else {},
-            probabilities={
-                name: masks.probabilities().detach().double().tolist() for name, masks in edges.items()
-            },
             seconds=seconds,
+            **self.edge_record(),
         )
+
+    def edge_record(self) -> dict[str, Any]:
+        masks = self.model.edges
+        return {
+            "edges": {name: float(each.expected_edges().detach()) for name, each in masks.items()},
+            "probabilities": {
+                name: each.probabilities().detach().double().tolist() for name, each in masks.items()
+            },
+        }
 
     def patience_at(self, step: int) -> int | None:
         return self.config.patience if self.stage(step - 1) == "frozen" else None
@@ -189,7 +196,7 @@ class SparseVAEProcedure(Procedure):
                 self.model, self.batches, self.config, step, budgets(self.config)
             )
             if note is not None:
-                notes, terms = [*notes, note], self._held_out_terms()
+                return [*notes, note], self._held_out_terms()
         return notes, terms
 
     def _refined(self, step: int, report: Callable[[str], None]) -> tuple[list[str], dict[str, float] | None]:

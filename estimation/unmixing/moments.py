@@ -83,7 +83,10 @@ def effect_sizes(
 
 
 def relative_sizes(
-    sizes: Sequence[Array], edges: Sequence[NDArray[np.bool_]], latents: NDArray[np.bool_]
+    sizes: Sequence[Array],
+    edges: Sequence[NDArray[np.bool_]],
+    latents: NDArray[np.bool_],
+    min_share: float = 0.0,
 ) -> list[Array] | None:
     """Return effects relative to the largest one by a parent of the same latent.
 
@@ -93,6 +96,7 @@ def relative_sizes(
         sizes: Root mean square effects of each kind of cause, shapes (n, m) or (n, n).
         edges: The edges, of the same shapes.
         latents: Latents that count for the median, shape (n,).
+        min_share: Share of this median below which the effects on a latent count as those without parents.
 
     Returns:
         Relative effects, of the same shapes; None if no such latent has a parent with an effect.
@@ -108,7 +112,8 @@ def relative_sizes(
     moved = on_parents[latents & (on_parents > 0)]
     if not len(moved):
         return None
-    units = np.where(on_parents > 0, on_parents, np.median(moved))
+    median = np.median(moved)
+    units = np.where((on_parents > 0) & (on_parents >= min_share * median), on_parents, median)
     return [size / units[:, None] for size in sizes]
 
 

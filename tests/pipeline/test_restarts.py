@@ -106,7 +106,8 @@ def test_a_restart_with_fewer_serious_warnings_is_kept(
     assert numbers(model) != numbers(single)
     assert model.diagnostics == CLEAR
     assert (
-        model.history.notes[-1] == "restart 2 of 2 kept: it has the fewest warnings of basis or missing edges"
+        model.history.notes[-1]
+        == "restart 2 of 2 kept: it has the fewest warnings of basis, missing edges or overlap"
     )
     model.save(tmp_path)
     loaded = load(tmp_path)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -138,9 +141,22 @@ def test_diagnostics_survive_being_stored() -> None:
         assert Diagnostics.from_dict(diagnostics.to_dict()) == diagnostics
 
 
-@pytest.mark.parametrize(
-    ("n_edges", "words"), [(1, "1 edge with clear effects was"), (3, "3 edges with clear effects were")]
-)
-def test_edges_that_the_budget_removed_are_warned_of(n_edges: int, words: str) -> None:
-    (warning,) = judge(evidence_of(n_beyond_budget=n_edges)).warnings
-    assert str(warning) == f"budget: too small: {words} kept in training and removed after it"
+def test_clear_edges_that_the_budget_removed_are_warned_of() -> None:
+    removed = np.zeros_like(TARGETS)
+    removed[1, 0] = removed[2, 2] = True
+    (warning,) = judge(evidence_of(removed={"actions": removed})).warnings
+    assert re.fullmatch(
+        r"budget: too small: 2 edges removed after training had clear effects: a\d on v\d \S+, a\d on v\d \S+",
+        str(warning),
+    )
+    assert set(warning.latents) == {"v1", "v2"}
+
+
+def test_an_edge_without_effect_that_the_budget_removed_is_not_warned_of() -> None:
+    more, removed = TARGETS.copy(), np.zeros_like(TARGETS)
+    more[0, 1] = removed[0, 1] = True
+    evidence = evidence_of(
+        graph=CausalGraph(Ga=more, latents=["v0", "v1", "v2", "v3"]), removed={"actions": removed}
+    )
+    assert judge(evidence).warnings == ()
+    assert [w.kind for w in judge(replace(evidence, removed={})).warnings] == ["superfluous edges"]

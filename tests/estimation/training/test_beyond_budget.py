@@ -74,7 +74,7 @@ def test_the_weakest_edges_are_removed_and_latents_stay() -> None:
     observations = torch.randn(50, 4, generator=torch.Generator().manual_seed(training_seed(1)))
     before, networks = model.mean_latents(observations), [p.clone() for p in model.networks.parameters()]
     note = remove_edges_beyond_budget_(model, batches, config, 60, {"actions": 2})
-    assert note == "removed after 60 steps, with clear effects: 1 edge of actions beyond the budget of 2"
+    assert note == "removed after 60 steps: 1 edge of actions beyond the budget of 2"
     assert model.action_masks.support().tolist() == [[True, True], [False, False]]
     assert torch.equal(model.mean_latents(observations), before)
     # the transition is fitted to the edges that remain
@@ -89,3 +89,36 @@ def test_nothing_changes_within_the_budget(n_edges: int) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     assert remove_edges_beyond_budget_(model, batches, config, 60, {"actions": 2}) is None
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_the_transition_is_fitted_to_the_latents_after_the_flow() -> None:
+    model, batches, config = trained_with(3)
+    generator = torch.Generator().manual_seed(training_seed(2))
+    with torch.no_grad():
+        for parameter in model.flow.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    model.flow.activate_()
+    assert (
+        remove_edges_beyond_budget_(model, batches, config.replace(steps=1_500), 60, {"actions": 2})
+        is not None
+    )
+    rows = batches.rows(batches.draw(500, 0))
+    latents = model.mean_latents(model.standardise(rows.observations)[:, -1])
+    residual = model.transition_residual(latents, None, rows.actions)
+    deviations = model.log_variance_z.exp().sqrt()
+    # applied twice, the flow moves the latents by several standard deviations
+    assert bool((residual.value.mean(0).abs() < 0.3 * deviations).all())
+    assert bool((residual.value.std(0) < 1.1 * deviations).all())
+
+
+def test_dense_masks_and_absent_ones_lose_no_edges() -> None:
+    model, batches, config = trained_with(3)
+    model.action_masks.make_dense_()
+    assert remove_edges_beyond_budget_(model, batches, config, 60, {"actions": 2, "past": 1}) is None
+    assert model.action_masks.dense
+
+
+def test_noise_effects_on_a_latent_without_causes_are_not_clear() -> None:
+    # the budget is one edge too large, so the strongest noise effect on the second latent is within it
+    sizes = np.array([[1.0, 0.9, 0.01], [0.05, 0.04, 0.03]])
+    assert clear_counts({"actions": sizes}, {"actions": 3}, BOTH) == {"actions": 3}

@@ -35,6 +35,7 @@ FINE = Diagnostics(CLEAR, (), {"smallest influence": 0.5})
 DOUBTFUL = Diagnostics(CLOSE, (RunWarning("basis", CLOSE.summary, CLOSE.latents),))
 SERIOUS = Diagnostics(CLOSE, (*DOUBTFUL.warnings, RunWarning("missing edges", "a0 on v0 0.5", ("v0",))))
 SKEWED = Diagnostics(CLEAR, (RunWarning("residuals", "skewed"),))
+APART = Diagnostics(CLEAR, (RunWarning("overlap", "the settings are far apart"),))
 
 
 def run(mixing: NDArray[np.float64], diagnostics: Diagnostics | None = FINE) -> TrainedModel:
@@ -82,7 +83,7 @@ def test_restarts_have_seeds_of_their_own_and_the_first_that_of_the_run(seed: in
 
 # the choice
 
-DIAGNOSTICS = st.sampled_from([None, FINE, SKEWED, DOUBTFUL, SERIOUS])
+DIAGNOSTICS = st.sampled_from([None, FINE, SKEWED, APART, DOUBTFUL, SERIOUS])
 FINISHED = st.lists(
     st.one_of(
         st.builds(FinishedRestart, st.integers(-50, 50).map(lambda k: k / 10), st.just(10), DIAGNOSTICS),
@@ -98,7 +99,9 @@ def n_serious(finished: FinishedRestart) -> float:
         return math.inf
     if finished.diagnostics is None:
         return 100
-    return sum(warning.kind in ("basis", "missing edges") for warning in finished.diagnostics.warnings)
+    return sum(
+        warning.kind in ("basis", "missing edges", "overlap") for warning in finished.diagnostics.warnings
+    )
 
 
 @given(FINISHED)
@@ -130,7 +133,7 @@ def test_an_edge_counts_as_much_as_the_penalty() -> None:
 @pytest.mark.parametrize(
     ("others", "reason"),
     [
-        ([(DOUBTFUL, -2.0, 10)], "it has the fewest warnings of basis or missing edges"),
+        ([(DOUBTFUL, -2.0, 10)], "it has the fewest warnings of basis, missing edges or overlap"),
         ([(None, -2.0, 10)], "the others could not be examined"),
         ([(FINE, -0.5, 10)], "it has the lowest held-out negative ELBO"),
         ([(FINE, -0.5, 12)], "it has the lowest held-out negative ELBO plus 0.01 per edge"),
@@ -200,7 +203,7 @@ def test_the_better_model_is_kept_with_notes_on_both(
         "start 2 of 3 kept",
         "restart 1 of 2: held-out negative ELBO -2, 4 edges, the basis is close, warnings: basis",
         "restart 2 of 2: held-out negative ELBO -1, 4 edges, the basis is clear, warnings: residuals",
-        "restart 2 of 2 kept: it has the fewest warnings of basis or missing edges",
+        "restart 2 of 2 kept: it has the fewest warnings of basis, missing edges or overlap",
     ]
     assert second.history.notes == ["start 2 of 3 kept"]
 
@@ -320,3 +323,8 @@ def test_inconsistent_restarts_are_refused(
     missing = StoredRestarts((replace(finished[0], latents=None),), model.history, {})
     with pytest.raises(CheckpointError, match=r"encodings of restart 1 have shape None, not \(400, 4\)"):
         missing.require_consistent(2, 0, 400, N)
+
+
+def test_restarts_whose_settings_do_not_overlap_are_compared() -> None:
+    assert FinishedRestart(-1.0, 4, APART).is_compared
+    assert not FinishedRestart(-1.0, 4, SERIOUS).is_compared
