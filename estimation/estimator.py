@@ -92,6 +92,8 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             None if there is no other basis, or if the run was not examined (a note in ``history_`` says why; a run of
             fewer than 200 steps never is).
         warnings_: Reasons to doubt the run, a tuple of `RunWarning`, the most serious first.
+        edge_confidence_: The probability that the true graph has each edge, arrays by ``"actions"``, shape (n, m), and
+            ``"past"``, shape (n, n); rows are children. None if the run was not examined.
         order_: ``"sequence"`` or ``"independent"``.
         n_features_in_: Number of columns of X.
         feature_names_in_: Names of the columns of X, if X was a DataFrame.
@@ -178,6 +180,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.model_ = train(dataset, config, progress=bool(self.verbose))
         self.order_, self.graph_, self.history_ = order, self.model_.graph, self.model_.history
         self.margin_, self.warnings_ = self.model_.margin, self.model_.warnings
+        self.edge_confidence_ = self.model_.edge_confidence
         self.history_.notes[:0] = dataset.notes
         return self
 

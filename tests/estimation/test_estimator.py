@@ -126,14 +126,16 @@ def test_the_action_of_a_row_acts_on_the_step_that_leads_to_it(fit_calls: list[S
     np.testing.assert_allclose(np.diff(pairs.observations, axis=1)[:, 0], pairs.actions, atol=1e-5)
 
 
-def test_margin_and_warnings_are_attributes() -> None:
+def test_margin_warnings_and_confidence_are_attributes() -> None:
     x, a = numbers(400, 4), numbers(400, 2, seed=1)
     estimator = tiny(steps=200, unmixing=None).fit(x, actions=a)
     assert estimator.model_.diagnostics is not None
     assert estimator.margin_ is estimator.model_.margin
     assert estimator.warnings_ is estimator.model_.warnings
+    assert estimator.edge_confidence_ is not None
+    assert estimator.edge_confidence_.keys() == estimator.model_.edge_confidence.keys()
     short = tiny().fit(x, actions=a)
-    assert (short.margin_, short.warnings_) == (None, ())
+    assert (short.margin_, short.warnings_, short.edge_confidence_) == (None, (), None)
 
 
 def test_restarts_are_a_parameter() -> None:
