@@ -16,6 +16,7 @@ import baseline_tables
 import confidence_tables
 import distributional_tables
 import influence_test_tables
+import latent_count_tables
 import own_run_tables
 import result_tables
 import screen_tables
@@ -91,6 +92,9 @@ def _fill_tables(app: Any, name: str, content: list[str]) -> None:
         content[0] = own_run_tables.fill_sparsity_page(selection_tables.fill_page(content[0]))
         for path in (selection_tables.RUNS_FILE, *own_run_tables.FILES):
             app.env.note_dependency(str(path))
+    if name == "how_many_latents":
+        content[0] = latent_count_tables.fill_page(content[0])
+        app.env.note_dependency(str(latent_count_tables.FILE))
     if name == "screens":
         content[0] = screen_tables.fill_page(content[0])
         app.env.note_dependency(str(screen_tables.FILE))

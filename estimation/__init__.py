@@ -13,6 +13,7 @@ module            contents
 ``simulate``      synthetic data with known graphs and latents
 ``metrics``       MCC, R, R_con, SHD and DCI
 ``storage``       folders of tensors and JSON, replaced as a whole
+``latent_count``  how many latents the data ask for, with the numbers that were tried
 ``history``       records and notes of training
 ``models``        the networks, the sparse VAE and its ELBO, and the baselines' models
 ``methods``       the registry: which model belongs to which settings

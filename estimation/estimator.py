@@ -43,6 +43,8 @@ from estimation.dataset.readers.frames import (
 )
 from estimation.dataset.rows import action_columns, dataset_of_rows, row_order
 from estimation.exceptions import ConfigError, DataError
+from estimation.latent_count import LatentCount
+from estimation.training.counting import count_latents
 from estimation.training.loop import fit as train
 
 __all__ = ["SparseMechanismVAE"]
@@ -59,8 +61,9 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     """A sparse-mechanism VAE that learns latents and their causal graph.
 
     Args:
-        n_latents: Number of latents. None: the number of columns of X, which is the largest number that a decoder
-            can distinguish; set it.
+        n_latents: Number of latents. ``"auto"``: found from the data, which takes some short runs. None: the number of
+            columns of X, which is the largest number that a decoder can distinguish; set it. Superfluous latents are
+            removed after the race of starts, so that a model can have fewer.
         order: Meaning of the order of the rows of X. ``"sequence"``: The rows of a group, or all rows without groups,
             follow each other in time. ``"independent"``: The order has no meaning; actions are required. ``"auto"``:
             Independent if there are actions and no groups, else a sequence. Don't use a sequence for shuffled rows.
@@ -116,7 +119,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     def __init__(
         self,
-        n_latents: int | None = None,
+        n_latents: int | Literal["auto"] | None = None,
         *,
         order: str = "auto",
         max_edges_actions: int | Literal["auto"] | None = "auto",
@@ -176,8 +179,8 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         order = row_order(self.order, actions, groups)
         names = tuple(getattr(self, "feature_names_in_", ()))
         dataset = dataset_of_rows(x, names, actions, groups, order, bool(self.allow_constant))
-        config = self._config(dataset)
-        self.model_ = train(dataset, config, progress=bool(self.verbose))
+        config, count = self._config(dataset)
+        self.model_ = train(dataset, config, progress=bool(self.verbose), latent_count=count)
         self.order_, self.graph_, self.history_ = order, self.model_.graph, self.model_.history
         self.margin_, self.warnings_ = self.model_.margin, self.model_.warnings
         self.edge_confidence_ = self.model_.edge_confidence
@@ -274,7 +277,8 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _config(self, dataset: Dataset) -> TrainingConfig:
+    def _config(self, dataset: Dataset) -> tuple[TrainingConfig, LatentCount | None]:
+        """Return the settings and, if budgets follow from a number of latents that is to be found, that number."""
         parameters = self.get_params(deep=False).items()
         settings = {name: _as_python_number(value) for name, value in parameters if name in _SETTINGS}
         settings["seed"] = _seed(self.random_state)
@@ -285,11 +289,17 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         config = TrainingConfig.from_dict(settings | further_settings)
         columns = config.sparse_columns(dataset.action_names, dataset.n_steps > 1)
         is_sparse = {"actions": columns.actions, "past": dataset.n_steps > 1 and not columns.past_is_dense}
-        for name, mask in _BUDGETS.items():
-            if budgets[name] == "auto":
-                is_used = config.sparsity in ("budget", "constraint") and is_sparse[mask]
-                budgets[name] = config.n_latents if is_used else None
-        return config.replace(**budgets)
+        has_budgets = config.sparsity in ("budget", "constraint")
+        automatic = [name for name in budgets if budgets[name] == "auto"]
+        used = [name for name in automatic if has_budgets and is_sparse[_BUDGETS[name]]]
+        budgets |= dict.fromkeys(automatic)
+        n_latents, count = config.n_latents, None
+        if n_latents == "auto" and used:
+            # the search itself has no budgets
+            provisional = config.replace(**{**budgets, **dict.fromkeys(used, 1)})
+            count = count_latents(dataset, provisional, progress=bool(self.verbose))
+            n_latents = count.n_latents
+        return config.replace(**{**budgets, **dict.fromkeys(used, n_latents)}), count
 
     def _require_actions(self, actions: Metadata) -> None:
         """Require the number of action columns in `fit`, unless the columns have names."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from estimation.latent_count import LATENT_COUNT, LatentCount
 from estimation.storage.schema import Fields, Flag, Many, Maybe, Real, Table, Text, Whole
 
 __all__ = ["HISTORY", "History", "Record"]
@@ -33,7 +34,8 @@ HISTORY = Fields(
             )
         ),
         "notes": Many(Text()),
-    }
+    },
+    {"latent_count": Maybe(LATENT_COUNT)},
 )
 _FLOATS = ("loss", "reconstruction", "divergence")
 
@@ -81,16 +83,19 @@ class History:
     Attributes:
         records: Records in order.
         notes: One line each, for instance on a round of unmixing.
+        latent_count: How the number of latents was found, with ``n_latents="auto"``; otherwise None.
     """
 
     records: list[Record] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    latent_count: LatentCount | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the history ready for JSON, with None for numbers that are not finite."""
         content = asdict(self)
         for record in content["records"]:
             _map_numbers(record, lambda value: value if math.isfinite(value) else None)
+        content["latent_count"] = None if self.latent_count is None else self.latent_count.to_dict()
         return content
 
     @classmethod
@@ -102,7 +107,8 @@ class History:
             record = {name: value for name, value in stored.items() if name in names}
             _map_numbers(record, lambda value: math.nan if value is None else value)
             records.append(Record(**record))
-        return cls(records, list(content["notes"]))
+        count = content.get("latent_count")
+        return cls(records, list(content["notes"]), None if count is None else LatentCount.from_dict(count))
 
 
 def _map_numbers(record: dict[str, Any], change: Callable[[Any], Any]) -> None:

@@ -55,6 +55,7 @@ ORDER = [
     "estimation.simulate",
     "estimation.metrics",
     "estimation.storage",
+    "estimation.latent_count",
     "estimation.history",
     "estimation.models",
     "estimation.methods",

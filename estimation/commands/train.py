@@ -67,6 +67,10 @@ def train(
         str,
         typer.Option(metavar="NAME", help=f"The sparse VAE, or a baseline: {', '.join(BASELINES)}."),
     ] = SPARSE_VAE,
+    n_latents: Annotated[
+        str | None,
+        typer.Option(metavar="N|auto", help="Number of latents; auto finds it.", show_default="the true one"),
+    ] = None,
     max_edges_actions: Annotated[
         int | None,
         typer.Option(metavar="N", help="Budget: maximum number of edges of G^a.", show_default="no limit"),
@@ -141,11 +145,12 @@ def train(
       mechsparse train TimeDiag -n 50000 -o model --max-edges-past 10
       mechsparse train train.npz -o baseline --method ivae
       mechsparse train cells.csv -o model --observations 'gene*' --categorical drug \\
-          --set n_latents=6 --max-edges-actions 9
+          --n-latents auto --max-edges-actions 9
       mechsparse train table.csv -o model --images file --actions push --convolutional \\
-          --set n_latents=4 --max-edges-past 6 --set steps=3000
+          --n-latents 4 --max-edges-past 6 --set steps=3000
     """
     overrides = {
+        "n_latents": n_latents,
         "max_edges_actions": max_edges_actions,
         "max_edges_past": max_edges_past,
         # a list of JSON is one of TOML

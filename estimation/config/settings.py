@@ -7,7 +7,7 @@ import difflib
 import os
 import tomllib
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, overload
 
 from estimation.exceptions import ConfigError
@@ -212,21 +212,29 @@ def _check(name: str, value: Any, allowed: Any, ranges: Mapping[str, tuple[float
     if any(typing.get_origin(option) is tuple for option in (allowed, *options)):
         return
     choices = [choice for option in (allowed, *options) for choice in _choices(option)]
-    if choices:
-        if value not in choices:
-            raise ConfigError(f"{name} is {quoted(value)}; it is one of {', '.join(map(str, choices))}")
+    if value in choices:
         return
-    kinds = tuple(option for option in (options or (allowed,)) if option is not type(None))
-    _check_number_or_text(name, value, kinds, ranges)
+    # the options of a plain Literal are its values
+    kinds = tuple(
+        option for option in (options or (allowed,)) if isinstance(option, type) and option is not type(None)
+    )
+    if not kinds:
+        raise ConfigError(f"{name} is {quoted(value)}; it is one of {', '.join(map(str, choices))}")
+    _check_number_or_text(name, value, kinds, choices, ranges)
 
 
 def _check_number_or_text(
-    name: str, value: Any, kinds: tuple[Any, ...], ranges: Mapping[str, tuple[float, float]]
+    name: str,
+    value: Any,
+    kinds: tuple[Any, ...],
+    choices: Sequence[Any],
+    ranges: Mapping[str, tuple[float, float]],
 ) -> None:
     if float in kinds:
         kinds = (*kinds, int)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise ConfigError(f"{name} is {quoted(value)}; it must be {_KINDS[kinds[0]]}")
+        wanted = " or ".join([_KINDS[kinds[0]], *map(repr, choices)])
+        raise ConfigError(f"{name} is {quoted(value)}; it must be {wanted}")
     if name in ranges:
         low, high = ranges[name]
         if not low <= value <= high:

@@ -133,6 +133,8 @@ class TrainingConfig(Settings):
             are sparse. An empty list: none is.
         sparse_past: Whether G^z is sparse. False leaves all its edges present, for a past without sufficient influence.
         n_latents: Number of latents of the model. When left out, that of the true latents, if the data hold them.
+            ``"auto"``: found from the data before training (`estimation.training.latent_search`). Superfluous latents
+            among those that you ask for are removed after the race of starts.
         seed: Seed of weights, batches and noise. The same seed gives the same numbers on the same machine.
         restarts: Number of whole runs, with other weights, batches and noise. The one with the fewest serious warnings
             is kept, and of several the one with the lowest held-out negative ELBO; ``penalty`` per edge is added where
@@ -204,7 +206,7 @@ class TrainingConfig(Settings):
     max_edges_past: int | None = None
     sparse_actions: tuple[str | int, ...] | None = None
     sparse_past: bool = True
-    n_latents: int | None = None
+    n_latents: int | Literal["auto"] | None = None
     seed: int = 0
     restarts: int = 1
     threads: int = 1
@@ -269,7 +271,7 @@ class TrainingConfig(Settings):
         self.check()
         _check_shares(self)
         _check_sparse_columns(self)
-        require_affordable(self.to_dict(), self.n_latents or 1)
+        require_affordable(self.to_dict(), self.n_latents if isinstance(self.n_latents, int) else 1)
         if self.sparsity == "adaptive" and not self.unmixing:
             raise ConfigError(
                 "sparsity='adaptive' counts edges in rounds of unmixing, and unmixing is false; set it"

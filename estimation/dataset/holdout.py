@@ -11,7 +11,7 @@ from estimation.dataset.readers.arrays import is_memory_mapped
 from estimation.dataset.windows import split_counts
 from estimation.exceptions import ConfigError, DataError
 
-__all__ = ["hold_out", "require_alike"]
+__all__ = ["hold_out", "require_alike", "training_pairs"]
 
 _FRACTION = 0.05
 _MAX_ROWS = 10_000
@@ -102,3 +102,22 @@ def require_alike(dataset: Dataset, held_out: Dataset) -> Dataset:
     held_out = align(held_out, dataset, "the model")
     dataset.check_actions_seen(held_out)
     return held_out
+
+
+def training_pairs(dataset: Dataset, validation: Dataset | None, seed: int) -> tuple[Dataset, Dataset]:
+    """Return training rows and held-out rows of one or two steps.
+
+    Args:
+        dataset: Training data.
+        validation: Held-out data; None to hold out some of the training data.
+        seed: Seed of the random choice.
+
+    Raises:
+        ConfigError: If training and validation data are not alike.
+        DataError: If there are too few rows to hold any out.
+    """
+    if validation is None:
+        training, held_out = hold_out(dataset, seed)
+        return training.pairs(), held_out.pairs()
+    pairs = dataset.pairs()
+    return pairs, require_alike(pairs, validation.pairs())

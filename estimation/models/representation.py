@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ class Shape:
         return self.n_actions + (self.n_latents if self.past else 0)
 
     @classmethod
-    def of(cls, dataset: Dataset, n_latents: int | None = None) -> Shape:
+    def of(cls, dataset: Dataset, n_latents: int | Literal["auto"] | None = None) -> Shape:
         """Return the sizes of a model of the given data.
 
         Args:
@@ -67,7 +67,8 @@ class Shape:
             n_latents: Number of latents of the model; None for the dataset's number.
 
         Raises:
-            ConfigError: If neither the argument nor the dataset gives the number of latents.
+            ConfigError: If neither the argument nor the dataset gives the number of latents, or if it is still to be
+                found (``"auto"``).
 
         Example:
             >>> from estimation.simulate.sampling import simulate
@@ -77,7 +78,12 @@ class Shape:
         n = dataset.n_latents if n_latents is None else n_latents
         if n is None:
             raise ConfigError(
-                "n_latents is not set, and the data don't contain the true number; set it in the configuration"
+                "n_latents is not set, and the data don't contain the true number; set it in the configuration, or "
+                "n_latents='auto' for the sparse VAE to find it"
+            )
+        if n == "auto":
+            raise ConfigError(
+                "n_latents is 'auto', and networks that are built before training need a number; set it"
             )
         return cls(dataset.n_observed, n, dataset.n_actions, past=dataset.n_steps > 1)
 

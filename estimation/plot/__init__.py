@@ -11,6 +11,7 @@ module            contents
 ``confidence``    `plot_edge_confidence`: the learned graph, with the confidence in each edge
 ``influence``     `plot_influence`: the margin of every action, with its interval
 ``latents``       `plot_latents`: true against learned latents
+``latent_count``  `plot_latent_count`: held-out ELBO against the number of latents
 ``training``      `plot_training`, `plot_edge_probabilities`: loss and edges over the training steps
 ``selection``     `plot_selection`: ELBO, stability and score of every setting
 ``sweep``         `plot_scores`: scores against the number of edges
@@ -25,6 +26,7 @@ from estimation.plot.confidence import plot_edge_confidence
 from estimation.plot.entanglement import plot_comparison
 from estimation.plot.graphs import plot_graphs
 from estimation.plot.influence import plot_influence
+from estimation.plot.latent_count import plot_latent_count
 from estimation.plot.latents import plot_latents
 from estimation.plot.reproduction import plot_reproduction
 from estimation.plot.selection import plot_selection
@@ -38,6 +40,7 @@ __all__ = [
     "plot_edge_probabilities",
     "plot_graphs",
     "plot_influence",
+    "plot_latent_count",
     "plot_latents",
     "plot_reproduction",
     "plot_scores",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from estimation.evaluation.verification import Verification
     from estimation.history import History
     from estimation.influence.result import InfluenceTest
+    from estimation.latent_count import LatentCount
     from estimation.metrics import GraphDistance
     from estimation.trained import TrainedModel
     from identify.graph import CausalGraph
@@ -36,6 +37,7 @@ __all__ = [
     "draw_graph",
     "draw_graphs",
     "draw_influence",
+    "draw_latent_count",
     "draw_latents",
     "draw_models",
     "draw_training",
@@ -274,6 +276,25 @@ def draw_training(history: History) -> Picture:
     plot_training(history, axes=figure.subplots(2, 1, sharex=True))
     label = "Loss on held-out data and number of edges over the training steps"
     return Picture(figure_svg(figure, "training"), label, wide=False)
+
+
+@own_style()
+def draw_latent_count(count: LatentCount) -> Picture:
+    """Draw held-out ELBO and ratios of signal to noise against the number of latents.
+
+    Example:
+        >>> from estimation.latent_count import Candidate, LatentCount
+        >>> tried = [Candidate(n, 0, -float(n > 1), 0.1, (99.0,) * n) for n in (1, 2, 3)]
+        >>> draw_latent_count(LatentCount.of(tried, 10, 1.5)).label
+        'How many latents: 2 latents'
+    """
+    from matplotlib.figure import Figure
+
+    from estimation.plot import plot_latent_count
+
+    figure = Figure(figsize=(7.4, 3.2), layout="constrained")
+    plot_latent_count(count, axes=figure.subplots(1, 2))
+    return Picture(figure_svg(figure, "latent-count"), f"How many latents: {count.summary}", wide=False)
 
 
 @own_style()

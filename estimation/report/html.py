@@ -13,6 +13,7 @@ from estimation.report.figures import (
     draw_graph,
     draw_graphs,
     draw_influence,
+    draw_latent_count,
     draw_latents,
     draw_models,
     draw_training,
@@ -312,6 +313,8 @@ def _ground_truth_sections(
 def _training_section(model: TrainedModel, notes: tuple[str, ...]) -> Section:
     history = model.history
     figures = []
+    if history.latent_count is not None:
+        figures.append(draw_latent_count(history.latent_count))
     if history.records:
         figures.append(draw_training(history))
         if model.model.edges:

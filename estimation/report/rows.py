@@ -197,7 +197,8 @@ def training_facts(model: TrainedModel) -> Facts:
         >>> training_facts(model)[0]
         ('edges of G^a', '10 (budget 10)')
     """
-    facts: Facts = []
+    latents = model.history.latent_count
+    facts: Facts = [] if latents is None else [("latents found", latents.summary)]
     budgets = {name: getattr(model.config, f"max_edges_{name}", None) for name in ("actions", "past")}
     for name, count in _edge_counts(model).items():
         if name == "past" and model.sparse_columns.past_is_dense:
@@ -302,7 +303,7 @@ def training_record(model: TrainedModel) -> dict[str, Any]:
         ({'actions': 10}, 2, ['actions', 'edges', 'latents'])
     """
     last = model.history.records[-1] if model.history.records else None
-    elbo = None
+    count, elbo = model.history.latent_count, None
     if last is not None and last.has_bound:
         elbo = {
             "total": last.negative_elbo,
@@ -310,6 +311,8 @@ def training_record(model: TrainedModel) -> dict[str, Any]:
             "divergence": last.divergence,
         }
     return {
+        "n_latents": model.model.shape.n_latents,
+        "latent_count": None if count is None else {**count.to_dict(), "summary": count.summary},
         "edges": _edge_counts(model),
         **model.sparse_columns.to_dict(),
         "graph": graph_record(model.graph),

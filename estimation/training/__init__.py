@@ -9,6 +9,8 @@ module                     contents
 ``sparse_vae_procedure``   training of the sparse VAE
 ``requirements``           checks of the settings against the data, and of the loss
 ``plan``                   stages, learning rates and the edge budget at every step
+``latent_search``          the number of latents, found by short runs
+``counting``               `count_latents`: the same search without training a model
 ``starts``                 random starts: short runs, of which the best is continued
 ``schedules``              learning rates as factors of the highest rate
 ``batches``                batches of a dataset as tensors

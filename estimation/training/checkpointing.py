@@ -15,6 +15,7 @@ from estimation.dataset.dataset import Dataset
 from estimation.dataset.fingerprint import fingerprint
 from estimation.exceptions import CheckpointError, ConfigError
 from estimation.history import HISTORY, History
+from estimation.latent_count import LatentCount
 from estimation.methods import with_current_names
 from estimation.storage.folders import MANIFEST, flatten, load_state, read_folder, restore, write_folder
 from estimation.storage.schema import Anything, Fields, Many, Maybe, Real, Text, Whole
@@ -61,6 +62,17 @@ class State:
     restarts: StoredRestarts | None = None
     optimisers: tuple[Any, ...] = ()
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def latent_count(self) -> LatentCount | None:
+        """How the number of latents was found, by this restart or by those before."""
+        if (
+            self.history.latent_count is None
+            and self.restarts is not None
+            and self.restarts.history is not None
+        ):
+            return self.restarts.history.latent_count
+        return self.history.latent_count
 
 
 def fingerprints(dataset: Dataset, validation: Dataset | None) -> Fingerprints:

@@ -14,16 +14,23 @@ from torch import nn
 from estimation.config.baselines import BaselineConfig
 from estimation.config.training import TrainingConfig
 from estimation.dataset.dataset import Dataset
-from estimation.dataset.holdout import hold_out, require_alike
+from estimation.dataset.holdout import training_pairs
 from estimation.device import default_modes, thread_count
 from estimation.diagnostics import Diagnostics
-from estimation.exceptions import CheckpointError, TrainingError
+from estimation.exceptions import CheckpointError, ConfigError, TrainingError
 from estimation.history import History, Record
+from estimation.latent_count import LatentCount
 from estimation.trained import TrainedModel
 from estimation.training import checkpointing
 from estimation.training.baseline_procedure import BaselineProcedure
 from estimation.training.batches import scales
 from estimation.training.distributional_change import VARYING_NOTE
+from estimation.training.latent_search import (
+    find_latent_count,
+    with_latents,
+    with_superfluous,
+    without_superfluous,
+)
 from estimation.training.procedure import Initialisation, Procedure, StepLoss
 from estimation.training.progress import Advance, progress_line
 from estimation.training.requirements import require_finite
@@ -32,7 +39,7 @@ from estimation.training.restarts import MAX_ROWS, Restarts, restart_seed
 from estimation.training.sparse_vae_procedure import SparseVAEProcedure
 from estimation.training.starts import best_start
 
-__all__ = ["Run", "fit"]
+__all__ = ["Run", "fit", "short_run"]
 
 
 @default_modes
@@ -47,6 +54,7 @@ def fit(
     checkpoint_every: int = 1000,
     progress: bool | None = None,
     on_record: Callable[[Record], None] | None = None,
+    latent_count: LatentCount | None = None,
 ) -> TrainedModel:
     """Train a model: a `SparseVAE`, or a baseline if the settings are a `BaselineConfig`.
 
@@ -70,6 +78,7 @@ def fit(
         checkpoint_every: Steps between two checkpoints.
         progress: Whether to show a progress bar with the time left on standard error; None shows it on a terminal only.
         on_record: Called with every record of the history; with restarts, with those of each of them in turn.
+        latent_count: Result of `count_latents` on the same data, which ``n_latents="auto"`` then does not repeat.
 
     Returns:
         The trained model. That of a baseline has no graph, and ``decode`` and ``negative_elbo`` only where the method
@@ -94,14 +103,14 @@ def fit(
         >>> fit(data, BaselineConfig("ivae", steps=20, width=8, batch_size=64))
         TrainedModel(20 observed, 10 latents, 5 actions, ivae)
     """
-    settings = config or TrainingConfig()
+    given = config or TrainingConfig()
+    if latent_count is not None and getattr(given, "n_latents", None) != "auto":
+        raise ConfigError(f"latent_count is given, and n_latents is {given.n_latents}, not 'auto'; keep one")
+    settings = with_latents(given, None)
     kind = BaselineProcedure if isinstance(settings, BaselineConfig) else SparseVAEProcedure
     kind.require_data(dataset, settings)  # type: ignore[arg-type]
-    if validation is None:
-        pairs, held_out = (part.pairs() for part in hold_out(dataset, settings.seed))
-    else:
-        pairs = dataset.pairs()
-        held_out = require_alike(pairs, validation.pairs())
+    pairs, held_out = training_pairs(dataset, validation, settings.seed)
+    if validation is not None:
         kind.require_data(held_out, settings)  # type: ignore[arg-type]
     folder = None if checkpoint is None else Path(checkpoint)
     fingerprints = checkpointing.fingerprints(dataset, validation)
@@ -109,9 +118,9 @@ def fit(
     with thread_count(settings.threads):
         inputs = Initialisation(pairs, held_out, encoder, decoder, scales=scales(pairs))
         run = _Training(
-            kind, settings, inputs, dataset, fingerprints, progress, on_record, folder, checkpoint_every
+            kind, given, inputs, dataset, fingerprints, progress, on_record, folder, checkpoint_every
         )
-        return run.best()
+        return run.best(latent_count)
 
 
 @dataclass(frozen=True)
@@ -127,30 +136,49 @@ class _Training:
     on_record: Callable[[Record], None] | None
     folder: Path | None
     checkpoint_every: int
+    count: LatentCount | None = None
 
-    def best(self) -> TrainedModel:
+    def best(self, count: LatentCount | None = None) -> TrainedModel:
         """Train every restart, from the stored state if there is one, and return the best model."""
         state = None
         if self.folder is not None:
             state = checkpointing.read(self.folder, self.settings, self.fingerprints)
-        if isinstance(self.settings, BaselineConfig) or self.settings.restarts == 1:
+        if isinstance(self.settings, BaselineConfig):
             return self._train(0, state, None)
+        count = count or (None if state is None else state.latent_count)
+        if count is None and self.settings.n_latents == "auto":
+            count = find_latent_count(self.settings, self.inputs, short_run, self.progress)
+        return self._with_count(count)._best_restart(state)
+
+    def _with_count(self, count: LatentCount | None) -> _Training:
+        """Return the training of models with the number of latents that was found, if there is one."""
+        self.kind.require_data(self.dataset, with_latents(self.settings, count))  # type: ignore[arg-type]
+        return replace(self, count=count)
+
+    def _best_restart(self, state: checkpointing.State | None) -> TrainedModel:
+        assert isinstance(self.settings, TrainingConfig)
+        if self.settings.restarts == 1:
+            return self._train(0, state, None)
+        training = self
         restarts = Restarts(self.settings.restarts, self.settings.penalty)
         if state is not None:
-            self._restore(restarts, state)
+            training._restore(restarts, state)
         for number in range(len(restarts.finished), restarts.count):
             try:
-                model = self._train(number, state, restarts)
+                model = training._train(number, state, restarts)
             except TrainingError as error:
                 restarts.add_failure(error)
             else:
                 restarts.add(model, self.inputs.held_out, self.settings.seed)
+                # all restarts have the number of latents of the first
+                training = replace(training, count=model.history.latent_count)
             state = None
         return restarts.conclude()
 
     def _begin(self, number: int, restarts: Restarts | None, start: int = 0, varying: bool = False) -> Run:
         """Return a restart before its first step, with the weights of one of its random starts."""
-        settings, inputs = self.settings, replace(self.inputs, start=start, varying_variances=varying)
+        settings, inputs = with_latents(self.settings, self.count), self.inputs
+        inputs = replace(inputs, start=start, varying_variances=varying)
         if number:
             settings = settings.replace(seed=restart_seed(settings.seed, number))
         if restarts is not None:
@@ -165,10 +193,10 @@ class _Training:
         self, number: int, state: checkpointing.State | None, restarts: Restarts | None
     ) -> TrainedModel:
         """Train one restart to its end."""
-        varying_variances = False
+        varying_variances, training, started = False, self, time.monotonic()
 
         def begin(start: int) -> Run:
-            return self._begin(number, restarts, start, varying_variances)
+            return training._begin(number, restarts, start, varying_variances)
 
         def revise(run: Run) -> Run | None:
             nonlocal varying_variances
@@ -179,12 +207,21 @@ class _Training:
         if state is not None and state.step:
             run.restore(state)
         else:
+            run.history.latent_count = self.count
             if self.folder is not None and number:
                 run.save_checkpoint(self.folder)
             can_vary = run.procedure.can_vary_variances
             run = best_start(
                 run, begin, run.procedure.n_starts, self.progress, revise if can_vary else None, run.title
             )
+            if not number and self.count is None:
+                count = without_superfluous(run, self.settings, self.inputs, short_run)
+                if count is not None:
+                    training = self._with_count(count)
+                    run = best_start(begin(0), begin, run.procedure.n_starts, self.progress, None, run.title)
+                    run.seconds = time.monotonic() - started
+            if training.count is not None:
+                run.note_latents(training.count)
             if varying_variances:
                 run.history.notes.append(VARYING_NOTE)
             for record in run.history.records if self.on_record else ():
@@ -192,7 +229,7 @@ class _Training:
         run.train(self.progress, self.on_record, self.folder, self.checkpoint_every)
         diagnostics, notes = run.procedure.diagnose(run.step)
         run.history.notes.extend(notes)
-        return self._model_of(run, diagnostics)
+        return self._model_of(run, with_superfluous(diagnostics, training.count))
 
     def _model_of(self, run: Run, diagnostics: Diagnostics | None) -> TrainedModel:
         digest = self.fingerprints["training"]
@@ -214,6 +251,11 @@ class _Training:
             stored.load_into(run.procedure.model)
             run.history = stored.history
             restarts.kept = self._model_of(run, stored.finished[best].diagnostics)
+
+
+def short_run(config: TrainingConfig, inputs: Initialisation) -> Run:
+    """Return a run before its first step that is not stored, for the search for the number of latents."""
+    return Run(SparseVAEProcedure(config, inputs), config, {})
 
 
 @dataclass
@@ -251,6 +293,11 @@ class Run:
     def n_dense_steps(self) -> int:
         """Number of steps before edges are removed."""
         return self.procedure.n_dense_steps
+
+    def note_latents(self, count: LatentCount) -> None:
+        """Put the search for the number of latents first in the history, before the first step of the run."""
+        self.history.latent_count = count
+        self.history.notes.insert(0, count.note)
 
     def restore(self, state: checkpointing.State) -> None:
         """Continue from a stored state."""

@@ -7,5 +7,6 @@ module            contents
 ``problems``      random problems, by number
 ``light_tunnel``  a simulated light tunnel with sensors and a camera
 ``run``           the runs, whether they kept the promise, and whether they warned
+``latent_count``  whether the number of latents is found, and what superfluous ones cost
 ================  ==================================================================
 """

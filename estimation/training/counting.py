@@ -1,0 +1,39 @@
+"""`count_latents`: the search for the number of latents without training a model afterwards."""
+
+from __future__ import annotations
+
+from estimation.config.training import TrainingConfig
+from estimation.dataset.dataset import Dataset
+from estimation.dataset.holdout import training_pairs
+from estimation.device import default_modes, thread_count
+from estimation.latent_count import LatentCount
+from estimation.training.latent_search import find_latent_count
+from estimation.training.loop import short_run
+from estimation.training.procedure import Initialisation
+
+__all__ = ["count_latents"]
+
+
+@default_modes
+def count_latents(
+    dataset: Dataset,
+    config: TrainingConfig,
+    *,
+    validation: Dataset | None = None,
+    progress: bool | None = None,
+) -> LatentCount:
+    """Find the number of latents as `estimation.training.fit` does with ``n_latents="auto"``.
+
+    Args:
+        dataset: Training data.
+        config: Settings of the run.
+        validation: As for `fit`.
+        progress: As for `fit`.
+
+    Raises:
+        ConfigError: As for `fit`.
+        DataError: As for `fit`.
+    """
+    pairs, held_out = training_pairs(dataset, validation, config.seed)
+    with thread_count(config.threads):
+        return find_latent_count(config, Initialisation(pairs, held_out), short_run, progress)
