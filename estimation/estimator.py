@@ -91,10 +91,11 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         graph_: The learned `CausalGraph`. Latents are called v0, v1, ... as in `get_feature_names_out`; actions like
             the columns of their DataFrame, or a0, a1, ...
         history_: The `History` of training; its notes say how the order of the rows was interpreted.
-        margin_: The `Margin` of the basis: how much sparser and likelier it is than the best other one, and a verdict.
-            None if there is no other basis, or if the run was not examined (a note in ``history_`` says why; a run of
-            fewer than 200 steps never is).
-        warnings_: Reasons to doubt the run, a tuple of `RunWarning`, the most serious first.
+        margin_: The `estimation.diagnostics.result.Margin` of the basis: how much sparser and likelier it is than the
+            best other one, and a verdict. None if there is no other basis, or if the run was not examined (a note in
+            ``history_`` says why; a run of fewer than 200 steps never is).
+        warnings_: Reasons to doubt the run, a tuple of `estimation.diagnostics.result.RunWarning`, the most serious
+            first.
         edge_confidence_: The probability that the true graph has each edge, arrays by ``"actions"``, shape (n, m), and
             ``"past"``, shape (n, n); rows are children. None if the run was not examined.
         order_: ``"sequence"`` or ``"independent"``.

@@ -1,6 +1,6 @@
 """`LatentCount`: how many latents the data ask for, with the numbers that were tried.
 
-Training with ``n_latents="auto"`` stores it in the history; `estimation.training.latent_search` does the search. The
+Training with ``n_latents="auto"`` stores it in the history; ``estimation.training.latent_search`` does the search. The
 rule, which is ours, uses two held-out quantities of short runs with different numbers of latents:
 
 - the negative ELBO. With too few latents it is far higher; superfluous ones leave it about the same.

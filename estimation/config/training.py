@@ -133,7 +133,7 @@ class TrainingConfig(Settings):
             are sparse. An empty list: none is.
         sparse_past: Whether G^z is sparse. False leaves all its edges present, for a past without sufficient influence.
         n_latents: Number of latents of the model. When left out, that of the true latents, if the data hold them.
-            ``"auto"``: found from the data before training (`estimation.training.latent_search`). Superfluous latents
+            ``"auto"``: found from the data before training (`estimation.latent_count`). Superfluous latents
             among those that you ask for are removed after the race of starts.
         seed: Seed of weights, batches and noise. The same seed gives the same numbers on the same machine.
         restarts: Number of whole runs, with other weights, batches and noise. The one with the fewest serious warnings

@@ -27,12 +27,12 @@ def count_latents(
     Args:
         dataset: Training data.
         config: Settings of the run.
-        validation: As for `fit`.
-        progress: As for `fit`.
+        validation: As for `estimation.training.fit`.
+        progress: As for `estimation.training.fit`.
 
     Raises:
-        ConfigError: As for `fit`.
-        DataError: As for `fit`.
+        ConfigError: As for `estimation.training.fit`.
+        DataError: As for `estimation.training.fit`.
     """
     pairs, held_out = training_pairs(dataset, validation, config.seed)
     with thread_count(config.threads):

@@ -78,7 +78,8 @@ def fit(
         checkpoint_every: Steps between two checkpoints.
         progress: Whether to show a progress bar with the time left on standard error; None shows it on a terminal only.
         on_record: Called with every record of the history; with restarts, with those of each of them in turn.
-        latent_count: Result of `count_latents` on the same data, which ``n_latents="auto"`` then does not repeat.
+        latent_count: Result of `estimation.training.counting.count_latents` on the same data, which
+            ``n_latents="auto"`` then does not repeat.
 
     Returns:
         The trained model. That of a baseline has no graph, and ``decode`` and ``negative_elbo`` only where the method
