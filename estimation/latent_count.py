@@ -56,8 +56,10 @@ _MARGIN = 0.1
 _CLEAR_NATS = 2.0
 # ratios below this one are compared as if they were equal to it
 _SMALL_RATIO = 30.0
-# a gap between neighbouring ratios from this factor on is one between true and superfluous directions
+# a gap between neighbouring ratios from this factor on is one between true and superfluous directions,
 _GAP = 4.0
+# if the ratio below it is smaller than this one: superfluous directions had at most 620
+_MAX_SUPERFLUOUS = 1_000.0
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,10 @@ class Candidate:
 
 
 def clear_directions(ratios: Sequence[float]) -> int:
-    """Return the number of ratios above the widest gap, or all of them if no gap is as wide as a factor of 4.
+    """Return the number of ratios above the widest gap, or of those above 1 if no gap is as wide as a factor of 4.
 
-    Ratios below 30 count as 30, so that differences among superfluous directions make no gap.
+    A gap counts if the ratio below it is under 1,000. Ratios below 30 count as 30, so that differences among
+    superfluous directions make no gap. One direction at least counts as clear.
 
     Args:
         ratios: Ratios of signal to noise, the largest first.
@@ -103,9 +106,14 @@ def clear_directions(ratios: Sequence[float]) -> int:
         (3, 3)
     """
     logs = [math.log(max(ratio, _SMALL_RATIO)) for ratio in ratios]
-    gaps = [(first - second, k + 1) for k, (first, second) in enumerate(itertools.pairwise(logs))]
+    gaps = [
+        (first - second, k + 1)
+        for k, (first, second) in enumerate(itertools.pairwise(logs))
+        if second < math.log(_MAX_SUPERFLUOUS)
+    ]
     widest, position = max(gaps, default=(0.0, 0))
-    return position if widest >= math.log(_GAP) else len(logs)
+    n_active = max(sum(ratio > 1 for ratio in ratios), 1)
+    return min(position, n_active) if widest >= math.log(_GAP) else n_active
 
 
 def best_by_number(candidates: Iterable[Candidate]) -> dict[int, Candidate]:

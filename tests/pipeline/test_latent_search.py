@@ -73,8 +73,8 @@ def numbers(model: TrainedModel) -> list[float]:
 
 def test_the_number_of_latents_of_a_small_process_is_found() -> None:
     graph = CausalGraph(Ga=np.eye(2), Gz=np.eye(2))
-    process = simulate(graph, 3000, seed=training_seed(2), n_observed=5)
-    config = TrainingConfig(sparsity="none", n_latents="auto", steps=200, seed=training_seed())
+    process = simulate(graph, 4000, seed=training_seed(2), n_observed=5)
+    config = TrainingConfig(sparsity="none", n_latents="auto", steps=500, seed=training_seed())
     count = count_latents(process, config, progress=False)
     assert count.n_latents == 2
     assert {each.n_latents for each in count.candidates} >= {1, 2}
