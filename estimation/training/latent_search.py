@@ -252,22 +252,33 @@ def next_trial(tried: Sequence[Candidate], n_observed: int) -> tuple[int, int] |
     if chosen == max(best) and chosen < n_observed:
         return min(max(math.ceil(1.5 * chosen), chosen + 1), n_observed), 0
     below = max((n for n in best if n < chosen), default=0)
-    if n_clear < chosen and (again := _another_start(tried, below, best[chosen].negative_elbo)) is not None:
-        return again
+    sufficient = best[chosen].negative_elbo
+    if n_clear < chosen:
+        # the gap says that this number is right, so that only bad starts can have been the reason
+        again = _another_start(tried, n_clear, -math.inf) or _another_start(tried, below, sufficient)
+        if again is not None:
+            return again
     if chosen - below > 1:
         # numbers between are more likely to be right near the one that is known to be sufficient
         return (chosen - 1 if n_clear == chosen else (chosen + below) // 2), 0
-    if below and best[below].negative_elbo - best[chosen].negative_elbo <= _MAX_BAD_START / 2:
-        return _another_start(tried, below, best[chosen].negative_elbo)
+    if below and best[below].negative_elbo - sufficient <= _MAX_BAD_START / 2:
+        return _another_start(tried, below, sufficient)
     return None
 
 
 def _another_start(tried: Sequence[Candidate], n: int, sufficient: float) -> tuple[int, int] | None:
-    """Return the next start of a number that was found too small, unless its starts can't have been the reason."""
+    """Return the next start of a number that was found too small, unless its starts can't have been the reason.
+
+    Args:
+        tried: The runs so far.
+        n: The number.
+        sufficient: Negative ELBO of a number that is sufficient; minus infinity to try the start in any case.
+    """
     starts = [each for each in tried if each.n_latents == n]
     if not starts or len(starts) >= _N_STARTS:
         return None
-    if min(each.negative_elbo for each in starts) - sufficient > _MAX_BAD_START:
+    worse = min(each.negative_elbo for each in starts) - sufficient
+    if math.isfinite(sufficient) and worse > _MAX_BAD_START:
         return None
     return n, len(starts)
 

@@ -40,13 +40,14 @@ class Process:
     true: int
     bad_starts: int = 0
     drop: float = 0.5
+    harm: float = 0.4
     trials: list[tuple[int, int]] = dataclasses.field(default_factory=list)
 
     def trial(self, n: int, start: int) -> Candidate:
         self.trials.append((n, start))
         run = ideal(n, self.true, self.drop)
         is_bad = n == self.true and start < self.bad_starts
-        return dataclasses.replace(run, start=start, negative_elbo=run.negative_elbo + 0.4 * is_bad)
+        return dataclasses.replace(run, start=start, negative_elbo=run.negative_elbo + self.harm * is_bad)
 
 
 def found(process: Process, first: int, n_observed: int = N_OBSERVED) -> int:
@@ -63,9 +64,9 @@ def test_the_search_finds_the_true_number_from_any_beginning(true: int, first: i
     assert found(Process(true, drop=drop), first) == true
 
 
-@given(st.integers(2, 10), st.integers(1, 2))
-def test_a_bad_start_of_the_true_number_is_repeated(true: int, bad_starts: int) -> None:
-    process = Process(true, bad_starts)
+@given(st.integers(2, 10), st.integers(1, 2), st.sampled_from([0.4, 2.0]))
+def test_a_bad_start_of_the_true_number_is_repeated(true: int, bad_starts: int, harm: float) -> None:
+    process = Process(true, bad_starts, harm=harm)
     assert found(process, true + 3) == true
     assert (true, bad_starts) in process.trials
 
