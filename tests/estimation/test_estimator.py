@@ -15,6 +15,7 @@ from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.dataset.holdout import hold_out
 from estimation.estimator import SparseMechanismVAE
+from estimation.trained import TrainedModel
 from estimation.training.loop import fit
 from tests.estimation.tiny_estimator import TINY, numbers, record_fit_calls, tiny
 from tests.seeds import training_seed
@@ -126,14 +127,16 @@ def test_the_action_of_a_row_acts_on_the_step_that_leads_to_it(fit_calls: list[S
     np.testing.assert_allclose(np.diff(pairs.observations, axis=1)[:, 0], pairs.actions, atol=1e-5)
 
 
-def test_margin_warnings_and_confidence_are_attributes() -> None:
+def test_margin_warnings_and_confidence_are_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
     x, a = numbers(400, 4), numbers(400, 2, seed=1)
-    estimator = tiny(steps=200, unmixing=None).fit(x, actions=a)
+    confidence = {"actions": np.array([[0.9, 0.1], [0.2, 0.8]])}
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainedModel, "edge_confidence", confidence)
+        estimator = tiny(steps=200, unmixing=None).fit(x, actions=a)
     assert estimator.model_.diagnostics is not None
     assert estimator.margin_ is estimator.model_.margin
     assert estimator.warnings_ is estimator.model_.warnings
-    assert estimator.edge_confidence_ is not None
-    assert estimator.edge_confidence_.keys() == estimator.model_.edge_confidence.keys()
+    assert estimator.edge_confidence_ is confidence
     short = tiny().fit(x, actions=a)
     assert (short.margin_, short.warnings_, short.edge_confidence_) == (None, (), None)
 

@@ -51,7 +51,7 @@ def trained(
     values: Iterator[float] = iter(losses)
     monkeypatch.setattr(f"{DEEP_FLOW}._misfit", lambda *arguments: next(values))
     sizes: dict[str, Any] = {"width": 8, "depth": 1, "transition_width": 4, "batch_size": 64, "starts": 1}
-    schedule = {"steps": 30, "rounds": 1, "flow_blocks": 1, "refinements": 0, "max_edges_actions": 3}
+    schedule = {"steps": 30, "rounds": 1, "flow_blocks": 1, "refinements": 0, "max_edges_actions": 4}
     config = TrainingConfig(**(sizes | schedule | {"seed": training_seed()} | changes))
     return fit(data, config, progress=False)
 

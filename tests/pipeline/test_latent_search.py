@@ -294,6 +294,8 @@ def test_a_race_without_superfluous_latents_changes_nothing(
     data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(starts, "RACE_STEPS", 5)
+    # after so few steps latents have not been found yet, and would count as superfluous
+    monkeypatch.setattr(Candidate, "n_clear", property(lambda candidate: candidate.n_latents))
     config = tiny(n_latents=3, starts=2, steps=20)
     examined = fit(data, config)
     monkeypatch.setattr(latent_search, "fewer_latents", None)

@@ -68,7 +68,7 @@ def test_any_other_change_counts(data: Dataset) -> None:
         changed(data, actions=1 - a),
         changed(data, actions=a[:, [1, 0, 2, 3, 4]]),
         changed(data, latents=x),
-        changed(data, latents=a),
+        changed(data, latents=a[:, None]),
         changed(data, episodes=np.arange(N)),
         changed(data, action_names=("b", *data.action_names[1:])),
         changed(data, action_names=data.action_names[::-1]),
