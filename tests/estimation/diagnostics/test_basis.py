@@ -53,7 +53,7 @@ def test_order_signs_and_scales_do_not_matter() -> None:
     assert second is not None
     assert second.verdict == first.verdict == "clear"
     assert second.sparsity == pytest.approx(first.sparsity, abs=0.02)
-    assert second.likelihood == pytest.approx(first.likelihood, abs=0.05)
+    assert second.likelihood == pytest.approx(first.likelihood, abs=0.1)
 
 
 def test_a_single_latent_has_no_margin() -> None:

