@@ -25,7 +25,8 @@ from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
 from estimation.storage.folders import load_state, read_folder
 from estimation.storage.schema import Fields, Flag, Many, Maybe, Real, Text, Whole
-from estimation.trained import KIND, TrainedModel, names_of, set_centring_
+from estimation.stored_columns import columns_of, set_centring_
+from estimation.trained import KIND, TrainedModel
 from identify.exceptions import GraphError
 from identify.wording import plural
 
@@ -91,7 +92,7 @@ def load(
     tensors = with_current_names(stored)
     try:
         config, shape = _config(content), Shape(**content["shape"])
-        names = names_of(content, shape.n_observed)
+        names = columns_of(content, shape.n_observed)
         _require_fit(content, shape, tensors)
         networks = content.get("networks", {})
         encoder = _rebuilt("encoder", networks, shape, tensors) if encoder is None else encoder
@@ -161,7 +162,7 @@ def _require_fit(content: dict[str, Any], shape: Shape, tensors: Mapping[str, Te
 
 
 def _require_confidence_fits(diagnostics: Mapping[str, Any] | None, shape: Shape) -> None:
-    """Check the sizes of the matrices of the confidence in edges."""
+    """Check the sizes of the confidence in edges and in latents."""
     n, causes = shape.n_latents, {"actions": shape.n_actions, "past": shape.n_latents}
     for kind, rows in ((diagnostics or {}).get("edge_confidence") or {}).items():
         width = next((len(row) for row in rows if len(row) != causes[kind]), causes[kind])
@@ -170,6 +171,12 @@ def _require_confidence_fits(diagnostics: Mapping[str, Any] | None, shape: Shape
                 f"diagnostics.edge_confidence.{kind} has {plural(len(rows), 'row')} of {width}; by its shape the model "
                 f"has {n} of {causes[kind]}"
             )
+    of_latents = (diagnostics or {}).get("latent_confidence")
+    if of_latents is not None and len(of_latents) != n:
+        raise CheckpointError(
+            f"diagnostics.latent_confidence has {plural(len(of_latents), 'entry')}; by its shape the model "
+            f"has {plural(n, 'latent')}"
+        )
 
 
 def _rebuilt(

@@ -98,6 +98,8 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             first.
         edge_confidence_: The probability that the true graph has each edge, arrays by ``"actions"``, shape (n, m), and
             ``"past"``, shape (n, n); rows are children. None if the run was not examined.
+        latent_confidence_: The probability that each latent depends on no other true latents than ``graph_`` allows,
+            shape (n,). None if the run was not examined, or if its basis was not compared with others.
         order_: ``"sequence"`` or ``"independent"``.
         n_features_in_: Number of columns of X.
         feature_names_in_: Names of the columns of X, if X was a DataFrame.
@@ -185,6 +187,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.order_, self.graph_, self.history_ = order, self.model_.graph, self.model_.history
         self.margin_, self.warnings_ = self.model_.margin, self.model_.warnings
         self.edge_confidence_ = self.model_.edge_confidence
+        self.latent_confidence_ = self.model_.latent_confidence
         self.history_.notes[:0] = dataset.notes
         return self
 

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -20,10 +20,9 @@ from estimation.config.sparse_columns import SparseColumns
 from estimation.config.training import TrainingConfig
 from estimation.dataset.alignment import align
 from estimation.dataset.centring import Centring, centred
-from estimation.dataset.checks import checked_observation_names
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.readers.arrays import matched_numbers
-from estimation.dataset.readers.roles import Roles, checked_texts
+from estimation.dataset.readers.roles import Roles
 from estimation.device import CPU_FLOAT32, default_modes
 from estimation.diagnostics.result import Diagnostics, Margin, RunWarning
 from estimation.diagnostics.uncertain_edges import edge_attributes
@@ -33,17 +32,11 @@ from estimation.models.convolutional import describe
 from estimation.models.held_out import held_out_terms
 from estimation.models.representation import Representation, as_tensor
 from estimation.storage.folders import write_folder
+from estimation.stored_columns import columns_record
 from identify.formats.structured import graph_json
 from identify.graph import CausalGraph
 
-__all__ = [
-    "GRAPH",
-    "KIND",
-    "TrainedModel",
-    "names_of",
-    "names_record",
-    "set_centring_",
-]
+__all__ = ["GRAPH", "KIND", "TrainedModel"]
 
 KIND = "mechsparse model"
 
@@ -213,6 +206,15 @@ class TrainedModel:
             None if stored is None else {kind: np.array(rows, dtype=float) for kind, rows in stored.items()}
         )
 
+    @property
+    def latent_confidence(self) -> NDArray[np.float64] | None:
+        """The probability that each latent depends on no other true latents than the learned graph allows, shape (n,).
+
+        nan for collapsed latents; None for a run that was not examined, or whose basis was not compared with others.
+        """
+        stored = None if self.diagnostics is None else self.diagnostics.latent_confidence
+        return None if stored is None else np.array(stored, dtype=float)
+
     def require_graph(self, name: str) -> None:
         """Refuse a baseline where a prediction from the learned graph is needed.
 
@@ -272,7 +274,7 @@ class TrainedModel:
             "observation_shape": self.observation_shape,
             "data_fingerprint": self.data_fingerprint,
             "diagnostics": None if self.diagnostics is None else self.diagnostics.to_dict(),
-            **names_record(self),
+            **columns_record(self.model, self.observation_names, self.actions_named, self.roles),
             "networks": {
                 name: describe(getattr(self.model, name))
                 for name in ("encoder", "decoder")
@@ -282,6 +284,9 @@ class TrainedModel:
         metadata = {} if self.sparse_columns.complete else self.sparse_columns.to_dict()
         if self.diagnostics is not None and self.diagnostics.edge_confidence is not None:
             metadata["edge_confidence"] = edge_attributes(self.graph, self.diagnostics.edge_confidence)
+        if self.diagnostics is not None and self.diagnostics.latent_confidence is not None:
+            confidence = self.diagnostics.latent_confidence
+            metadata["latent_confidence"] = dict(zip(self.graph.latents, confidence, strict=True))
         companions = {GRAPH: graph_json(self.graph, metadata)} if self.model.edges else {}
         write_folder(folder, KIND, content, self.model.state_dict(), companions, announced)
 
@@ -352,49 +357,3 @@ def _solvable() -> Iterator[None]:
         yield
     except _SINGULAR as error:
         raise DataError(f"equations of the model have no solution; {_NOT_FINITE}") from error
-
-
-def names_record(model: TrainedModel) -> dict[str, Any]:
-    """Return what a saved model stores about the columns of its training data."""
-    return {
-        "observation_names": list(model.observation_names),
-        "actions_named": model.actions_named,
-        "roles": None if model.roles is None else model.roles.to_dict(),
-        "centring": {
-            name: None if centring is None else centring.to_dict()
-            for name, centring in (("x", model.model.x_centring), ("a", model.model.a_centring))
-        },
-    }
-
-
-def names_of(content: Mapping[str, Any], n_observed: int) -> dict[str, Any]:
-    """Return these attributes of a model from stored content: the inverse of `names_record`.
-
-    Models of earlier versions store none of them.
-
-    Raises:
-        DataError: If the content is damaged.
-    """
-    texts = checked_texts(content.get("observation_names", []), "observation_names")
-    named, roles = content.get("actions_named", True), content.get("roles")
-    if not isinstance(named, bool):
-        raise DataError("actions_named is neither true nor false")
-    return {
-        "observation_names": checked_observation_names(texts, n_observed),
-        "actions_named": named,
-        "roles": None if roles is None else Roles.from_dict(roles),
-    }
-
-
-def set_centring_(model: Representation, content: Mapping[str, Any]) -> None:
-    """Set the stored centring of a model; models of earlier versions have none.
-
-    Raises:
-        DataError: If the content is damaged.
-    """
-    stored = content.get("centring", {"x": None, "a": None})
-    if not isinstance(stored, dict) or set(stored) != {"x", "a"}:
-        raise DataError("the centring is damaged; it holds x and a")
-    for name, count in (("x", model.shape.n_observed), ("a", model.shape.n_actions)):
-        centring = None if stored[name] is None else Centring.from_dict(stored[name], count)
-        setattr(model, f"{name}_centring", centring)

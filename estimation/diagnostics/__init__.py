@@ -4,33 +4,22 @@ R near 1 and MCC below it mean that the space of the latents was found, and a wr
 the true basis is the sparsest one. So a run can look for a sparser or likelier basis of its own latents, and for
 effects that its graph leaves out.
 
-module          contents
-==============  ==============================================================================
-``result``      `Diagnostics`, `Margin` and `RunWarning`, and their schema
-``evidence``    `Evidence`: held-out latents, effects and residuals, measured with all edges
-``basis``       the margin: how much sparser and likelier the basis is than any other
-``edges``       effects without an edge, edges without an effect, and weak influence
-``overlap``     whether the latents of one setting of discrete actions reach those of another
-``latents``     collapsed latents, and latents that are nearly the same
-``fit``         reconstructions far above the noise, and residuals unlike the noise assumed
-``judgement``   `judge`: from the evidence to margin and warnings
-==============  ==============================================================================
-=======
-===================  =========================================================================
-module               contents
-===================  =========================================================================
-``edge_counts``      how many edges are true, from the probability of each
-``result``           `Diagnostics`, `Margin` and `RunWarning`, and their schema
-``evidence``         `Evidence`: held-out latents, effects and residuals, measured with all edges
-``basis``            the margin: how much sparser and likelier the basis is than any other
-``edges``            effects without an edge, edges without an effect, and weak influence
-``overlap``          whether the latents of one setting of discrete actions reach those of another
-``confidence``       the probability that the true graph has each edge
-``uncertain_edges``  pairs with their confidence, and those that are least certain
-``latents``          collapsed latents, and latents that are nearly the same
-``fit``              reconstructions far above the noise, and residuals unlike the noise assumed
-``judgement``        `judge`: from the evidence to margin, warnings and confidence
-===================  =========================================================================
+=====================  =========================================================================
+module                 contents
+=====================  =========================================================================
+``edge_counts``        how many edges are true, from the probability of each
+``result``             `Diagnostics`, `Margin` and `RunWarning`, and their schema
+``evidence``           `Evidence`: held-out latents, effects and residuals, measured with all edges
+``basis``              the margin: how much sparser and likelier the basis is than any other
+``edges``              effects without an edge, edges without an effect, and weak influence
+``overlap``            whether the latents of one setting of discrete actions reach those of another
+``confidence``         the probability that the true graph has each edge
+``latent_confidence``  the probability that a latent mixes with no others than the graph allows
+``uncertain_edges``    pairs with their confidence, and those that are least certain
+``latents``            collapsed latents, and latents that are nearly the same
+``fit``                reconstructions far above the noise, and residuals unlike the noise assumed
+``judgement``          `judge`: from the evidence to margin, warnings and confidence
+=====================  =========================================================================
 """
 
 from estimation.diagnostics.evidence import Evidence

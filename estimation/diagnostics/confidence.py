@@ -19,7 +19,15 @@ from estimation.diagnostics.evidence import Evidence
 from estimation.diagnostics.overlap import overlap_of
 from estimation.diagnostics.result import Margin, Rows
 
-__all__ = ["COEFFICIENTS", "FEATURES", "confidence_of", "edge_confidence", "pair_features"]
+__all__ = [
+    "COEFFICIENTS",
+    "FEATURES",
+    "confidence_of",
+    "doubts_of",
+    "edge_confidence",
+    "logarithm",
+    "pair_features",
+]
 
 Array = NDArray[np.float64]
 Edges = Mapping[str, NDArray[np.bool_]]
@@ -109,7 +117,7 @@ def pair_features(evidence: Evidence, margin: Margin | None) -> dict[str, Array]
     edges = {"actions": evidence.action_edges, "past": evidence.past_edges}
     if all(edges[kind].all() for kind in sizes.values):
         return None
-    left_out, doubt = _largest_left_out(sizes, edges), _doubt(evidence, margin)
+    left_out, doubt = _largest_left_out(sizes, edges), doubts_of(evidence, margin)
     overlap = overlap_of(evidence)
     no_overlap = float(overlap is not None and overlap.is_lacking)
     features = {}
@@ -120,19 +128,20 @@ def pair_features(evidence: Evidence, margin: Margin | None) -> dict[str, Array]
             doubts = np.maximum(doubts, doubt)
         columns = [
             np.ones(size.shape),
-            _logarithm(size),
+            logarithm(size),
             edges[kind].astype(float),
-            _logarithm(left_out[kind]),
+            logarithm(left_out[kind]),
             doubts,
             np.full(size.shape, no_overlap),
-            no_overlap * _logarithm(size),
+            no_overlap * logarithm(size),
             spread / size.clip(_MIN_SIZE),
         ]
         features[kind] = np.stack(columns, axis=-1)
     return features
 
 
-def _logarithm(values: Array) -> Array:
+def logarithm(values: Array) -> Array:
+    """Return logarithms of relative sizes, from 0.01 on and up to 1."""
     return np.asarray(np.log(values.clip(_MIN_SIZE, _MAX_SIZE)))
 
 
@@ -147,7 +156,7 @@ def _largest_left_out(sizes: RelativeEffects, edges: Edges) -> dict[str, Array]:
     return dict(zip(kinds, np.split(others, ends[:-1], axis=1), strict=True))
 
 
-def _doubt(evidence: Evidence, margin: Margin | None) -> Array:
+def doubts_of(evidence: Evidence, margin: Margin | None) -> Array:
     """Return 1 for each latent that another basis mixes, if that basis is about as good or better; shape (n,)."""
     if margin is None or margin.verdict == "clear":
         return np.zeros(len(evidence.names))

@@ -1,4 +1,4 @@
-"""`judge`: from the evidence about a run to its margin, its warnings, and the confidence in its edges."""
+"""`judge`: from the evidence about a run to its margin, its warnings, and the confidence in its edges and latents."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from estimation.diagnostics.confidence import edge_confidence
 from estimation.diagnostics.edges import EffectSize, effect_table, weak_influence
 from estimation.diagnostics.evidence import Evidence
 from estimation.diagnostics.fit import residual_correlation, residual_shapes, structured_share
+from estimation.diagnostics.latent_confidence import latent_confidence
 from estimation.diagnostics.latents import collapsed_latents, duplicate_latents
 from estimation.diagnostics.overlap import Overlap, overlap_of
 from estimation.diagnostics.result import Diagnostics, Margin, RunWarning
@@ -28,7 +29,7 @@ _N_SHOWN = 3
 
 
 def judge(evidence: Evidence) -> Diagnostics:
-    """Return margin and warnings of a run, and the confidence in its edges.
+    """Return margin and warnings of a run, and the confidence in its edges and latents.
 
     Args:
         evidence: What was measured on held-out rows.
@@ -74,7 +75,8 @@ def judge(evidence: Evidence) -> Diagnostics:
         )
         names = tuple(shape.latent for shape in unlike)
         warnings.append(RunWarning("residuals", f"not like the noise of the model; {shown}", names))
-    return Diagnostics(margin, tuple(warnings), values, edge_confidence(evidence, margin))
+    edges, latents = edge_confidence(evidence, margin), latent_confidence(evidence, margin)
+    return Diagnostics(margin, tuple(warnings), values, edges, latents)
 
 
 def _about_basis(margin: Margin | None) -> Iterable[RunWarning]:

@@ -55,7 +55,8 @@ DIAGNOSTICS = Fields(
     {
         "edge_confidence": Maybe(
             Fields({}, {kind: Many(Many(Maybe(Real(0, 1)))) for kind in ("actions", "past")}, closed=True)
-        )
+        ),
+        "latent_confidence": Maybe(Many(Maybe(Real(0, 1)))),
     },
 )
 
@@ -150,12 +151,16 @@ class Diagnostics:
         edge_confidence: Probability that the true graph has each edge, by ``"actions"`` and ``"past"``, of all pairs of
             a latent (rows) and a cause; None in dense columns and for collapsed latents. None if nothing is sparse, and
             for runs of versions that measured none.
+        latent_confidence: Probability that each latent depends on no other true latents than the learned graph allows;
+            None for collapsed latents. None if no basis was compared with others, and for runs of versions that
+            measured none.
     """
 
     margin: Margin | None
     warnings: tuple[RunWarning, ...] = ()
     values: Mapping[str, float] = field(default_factory=dict)
     edge_confidence: Mapping[str, Rows] | None = None
+    latent_confidence: tuple[float | None, ...] | None = None
 
     @property
     def edge_interval(self) -> dict[str, tuple[int, int]]:
@@ -204,12 +209,14 @@ class Diagnostics:
             "edge_confidence": None
             if self.edge_confidence is None
             else {kind: [list(row) for row in rows] for kind, rows in self.edge_confidence.items()},
+            "latent_confidence": None if self.latent_confidence is None else list(self.latent_confidence),
         }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Diagnostics:
         """Return the diagnostics of content that follows ``DIAGNOSTICS``: the inverse of `to_dict`."""
         margin, confidence = content["margin"], content.get("edge_confidence")
+        of_latents = content.get("latent_confidence")
         return cls(
             None if margin is None else Margin(**{**margin, "latents": tuple(margin["latents"])}),
             tuple(
@@ -219,4 +226,5 @@ class Diagnostics:
             None
             if confidence is None
             else {kind: tuple(tuple(row) for row in rows) for kind, rows in confidence.items()},
+            None if of_latents is None else tuple(of_latents),
         )

@@ -6,6 +6,7 @@ module            contents
 ``comparison``    `compare`: the learned entanglement compared with the predicted one
 ``scores``        `evaluate`: all scores of one model
 ``certified``     `certify`: the learned entanglement against what is proved to be guaranteed
+``confidence``    confidence in latents and edges from several runs
 ``verification``  ``verify``: several runs compared with the prediction of the best run
 ================  ==============================================================================
 """

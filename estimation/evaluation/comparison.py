@@ -131,6 +131,13 @@ class Comparison:
         allowed, learned = self.allowed, self.matched
         return np.where(allowed, np.where(learned, BOTH, MISSING), np.where(learned, EXTRA, NEITHER))
 
+    @cached_property
+    def confirmed_latents(self) -> NDArray[np.bool_]:
+        """Whether each true latent is recovered and has no extra dependency, shape (n,)."""
+        extra = (self.agreement == EXTRA).any(axis=1)
+        extra |= self.learned.matrix[:, self._unmatched_indices].any(axis=1)
+        return np.asarray(self.learned.matrix.any(axis=1) & ~extra)
+
     def count(self, kind: str) -> int:
         """Count the pairs of a kind. Every dependency on an unmatched learned latent counts as extra."""
         n_unmatched = self.learned.matrix[:, self._unmatched_indices].sum() if kind == EXTRA else 0

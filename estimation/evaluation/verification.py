@@ -23,6 +23,7 @@ from estimation.dataset.alignment import align_observed, with_actions_of
 from estimation.device import default_modes
 from estimation.diagnostics.result import Diagnostics
 from estimation.evaluation.comparison import Comparison, compare
+from estimation.evaluation.confidence import confidence_from_runs
 from estimation.exceptions import DataError
 from estimation.learned import LearnedEntanglement, learned_entanglement
 from estimation.metrics import GraphDistance, mean_correlation, structural_hamming
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["LatentTrust", "Verification", "distance_between", "verify"]
 
 _MAX_ROWS = 10_000
+_DIGITS = 4
 TRUSTED, TRUSTED_WITHIN_BLOCK = "trusted", "trusted within its block"
 TRUSTED_BY_MOST, NOT_TRUSTED = "trusted by most runs", "not trusted"
 
@@ -51,6 +53,8 @@ class LatentTrust:
         correlation: Median over the other runs of the absolute correlation with its match.
         strongest: Largest relative strength, over the other runs, of a dependency that is not allowed.
         extra: Names of the latents that it depends on in some run although the prediction excludes them.
+        confidence: Probability that it depends on no other true latents than the graph of the best run allows, from
+            the diagnostics of all runs; None without them, and for a collapsed latent.
     """
 
     latent: str
@@ -60,6 +64,7 @@ class LatentTrust:
     correlation: float
     strongest: float
     extra: tuple[str, ...]
+    confidence: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -88,6 +93,11 @@ class Verification:
             run, shape (n,).
         sparse_columns: The columns of the graph that are sparse in each run and those that are dense, by run.
         diagnostics: Margin and warnings of each run, by run; None for runs that were not examined.
+        latent_confidence: Probability that each latent of the best run depends on no other true latents than its graph
+            allows, from the diagnostics of all runs and from whether they agree, shape (n,); nan for collapsed latents.
+            None if the best run has none.
+        edge_confidence: Probability that the true graph has each edge of these latents, from the runs that agree about
+            them, by ``"actions"`` and ``"past"``; nan where the best run has none. None if it has none at all.
     """
 
     reference: str
@@ -97,6 +107,8 @@ class Verification:
     correlations: Mapping[str, NDArray[np.float64]]
     sparse_columns: Mapping[str, SparseColumns] = field(default_factory=dict)
     diagnostics: Mapping[str, Diagnostics | None] = field(default_factory=dict)
+    latent_confidence: NDArray[np.float64] | None = None
+    edge_confidence: Mapping[str, NDArray[np.float64]] | None = None
 
     @property
     def predicted(self) -> Entanglement:
@@ -119,7 +131,7 @@ class Verification:
         names = self.predicted.graph.latents
         allowed = next(iter(self.comparisons.values())).allowed[i]
         extra: dict[str, None] = {}
-        n_confirming = 0
+        confidence = np.nan if self.latent_confidence is None else self.latent_confidence[i]
         for comparison in self.comparisons.values():
             learned = comparison.learned
             run_extra = [names[j] for j in np.flatnonzero(comparison.matched[i] & ~allowed).tolist()]
@@ -127,15 +139,17 @@ class Verification:
                 name for name in comparison.unmatched if learned.matrix[i, learned.learned.index(name)]
             ]
             extra.update(dict.fromkeys(run_extra))
-            n_confirming += not run_extra and bool(learned.matrix[i].any())
         return LatentTrust(
             latent=names[i],
             may_mix_with=tuple(names[j] for j in np.flatnonzero(allowed).tolist() if j != i),
-            confirmed_by=n_confirming,
+            confirmed_by=sum(
+                bool(comparison.confirmed_latents[i]) for comparison in self.comparisons.values()
+            ),
             runs=len(self.comparisons),
             correlation=float(np.median([correlation[i] for correlation in self.correlations.values()])),
             strongest=float(self.extra_strengths[i].max()),
             extra=tuple(extra),
+            confidence=None if np.isnan(confidence) else round(float(confidence), _DIGITS),
         )
 
     @cached_property
@@ -189,6 +203,7 @@ class Verification:
                 {**asdict(latent), "verdict": latent.verdict, "trusted": latent.trusted}
                 for latent in self.latents
             ],
+            "edge_confidence": _rows(self.edge_confidence),
             "runs": {
                 name: {
                     "confirmed": comparison.confirmed,
@@ -253,7 +268,10 @@ def verify(
         correlations[name] = mean_correlation(reference_latents, _encode(other, dataset)).per_latent
     columns = {name: model.sparse_columns for name, model in models.items()}
     diagnostics = {name: model.diagnostics for name, model in models.items()}
-    return Verification(reference, elbo, comparisons, distances, correlations, columns, diagnostics)
+    confidence = confidence_from_runs(best, {name: models[name] for name in comparisons}, comparisons)
+    return Verification(
+        reference, elbo, comparisons, distances, correlations, columns, diagnostics, *confidence
+    )
 
 
 def distance_between(
@@ -287,6 +305,15 @@ def _negative_elbo(name: str, model: TrainedModel, dataset: Dataset, seed: int) 
     terms = model.negative_elbo(dataset, seed)
     assert terms is not None
     return terms["total"]
+
+
+def _rows(confidence: Mapping[str, NDArray[np.float64]] | None) -> dict[str, list[list[float | None]]] | None:
+    if confidence is None:
+        return None
+    return {
+        kind: [[None if np.isnan(value) else round(value, _DIGITS) for value in row] for row in rows.tolist()]
+        for kind, rows in confidence.items()
+    }
 
 
 def _extra_strengths(comparison: Comparison) -> NDArray[np.float64]:

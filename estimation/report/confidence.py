@@ -1,33 +1,62 @@
-"""The confidence in the edges of a learned graph, as a section of a page."""
+"""The confidence in the edges and the latents of a model, or of several, as sections of a page."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from estimation.report.diagnostics import CONFIDENCE_COLUMNS, confidence_rows
+from estimation.report.diagnostics import (
+    CONFIDENCE_COLUMNS,
+    LATENT_CONFIDENCE_COLUMNS,
+    confidence_rows,
+    latent_confidence_rows,
+)
 from estimation.report.figures import draw_confidence
 from estimation.report.section import Section
-from estimation.report.sentences import ALL_EDGES_CERTAIN, CONFIDENCE
+from estimation.report.sentences import ALL_EDGES_CERTAIN, CONFIDENCE, CONFIDENCE_OF_RUNS, LATENT_CONFIDENCE
 
 if TYPE_CHECKING:
+    from estimation.evaluation.verification import Verification
     from estimation.trained import TrainedModel
 
-__all__ = ["confidence_sections"]
+__all__ = ["confidence_of_runs", "confidence_sections"]
 
 _MAX_ROWS = 20
 
 
 def confidence_sections(model: TrainedModel) -> list[Section]:
-    """Return the section with the figure and the least certain edges; none for a run without confidence.
+    """Return the sections with the figure and the least certain edges, and with the latents.
+
+    None for a run without confidence.
 
     Args:
         model: The trained model.
     """
+    return [*_edge_sections(model), *_latent_sections(model)]
+
+
+def confidence_of_runs(verification: Verification) -> list[Section]:
+    """Return the section with the confidence in edges from several runs; none if the best run has none.
+
+    Args:
+        verification: Result of `estimation.evaluation.verification.verify`.
+    """
+    if verification.edge_confidence is None:
+        return []
+    columns = verification.sparse_columns[verification.reference]
+    graph = columns.part_of(verification.predicted.graph)
+    return [
+        Section(
+            heading="Confidence from all runs",
+            paragraphs=(CONFIDENCE_OF_RUNS,),
+            figures=(draw_confidence(graph, verification.edge_confidence),),
+        )
+    ]
+
+
+def _edge_sections(model: TrainedModel) -> list[Section]:
     if model.diagnostics is None or model.edge_confidence is None:
         return []
     rows = confidence_rows(model.graph, model.diagnostics)
-    n_omitted = len(rows) - _MAX_ROWS
-    notes = (f"{n_omitted} more are omitted here; the JSON output contains them all.",) * (n_omitted > 0)
     return [
         Section(
             heading="Confidence in the edges",
@@ -35,6 +64,26 @@ def confidence_sections(model: TrainedModel) -> list[Section]:
             figures=(draw_confidence(model.sparse_graph, model.edge_confidence),),
             columns=CONFIDENCE_COLUMNS if rows else (),
             rows=tuple(rows[:_MAX_ROWS]),
-            notes=notes if rows else (ALL_EDGES_CERTAIN,),
+            notes=_omitted(len(rows)) if rows else (ALL_EDGES_CERTAIN,),
         )
     ]
+
+
+def _latent_sections(model: TrainedModel) -> list[Section]:
+    rows = latent_confidence_rows(model.sparse_graph, model.diagnostics)
+    if not rows:
+        return []
+    return [
+        Section(
+            heading="Confidence in the latents",
+            paragraphs=(LATENT_CONFIDENCE,),
+            columns=LATENT_CONFIDENCE_COLUMNS,
+            rows=tuple(rows[:_MAX_ROWS]),
+            notes=_omitted(len(rows)),
+        )
+    ]
+
+
+def _omitted(count: int) -> tuple[str, ...]:
+    n_omitted = count - _MAX_ROWS
+    return (f"{n_omitted} more are omitted here; the JSON output contains them all.",) * (n_omitted > 0)

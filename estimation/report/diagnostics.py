@@ -1,4 +1,4 @@
-"""The diagnostics of a run as facts, as rows of the least certain edges, and as a record for JSON."""
+"""The diagnostics of a run as facts, as rows of the least certain edges and latents, and as a record for JSON."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from estimation.diagnostics.uncertain_edges import least_certain, pairs_of
+from identify.entanglement import predict_entanglement
+from identify.wording import listed
 
 if TYPE_CHECKING:
     from estimation.diagnostics import Diagnostics
@@ -13,15 +15,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONFIDENCE_COLUMNS",
+    "LATENT_CONFIDENCE_COLUMNS",
     "confidence_rows",
     "diagnostic_facts",
     "diagnostics_record",
     "interval_facts",
+    "latent_confidence_rows",
+    "latent_facts",
     "run_warnings",
     "shown_interval",
 ]
 
 CONFIDENCE_COLUMNS = ("edge", "in the learned graph", "confidence that it is true")
+
+LATENT_CONFIDENCE_COLUMNS = ("latent", "may mix with", "confidence that it mixes with no other")
 
 _MATRICES = {"actions": "G^a", "past": "G^z"}
 
@@ -82,8 +89,53 @@ def interval_facts(diagnostics: Diagnostics | None) -> list[tuple[str, str]]:
     ]
 
 
+def latent_confidence_rows(
+    graph: CausalGraph, diagnostics: Diagnostics | None, min_doubt: float = 0.0
+) -> list[tuple[str, ...]]:
+    """Return the latents with their confidence, in the order of ``LATENT_CONFIDENCE_COLUMNS``, the most doubtful first.
+
+    Args:
+        graph: The learned graph without dense columns.
+        diagnostics: Diagnostics of the run, or None.
+        min_doubt: Smallest probability of the contrary; latents with less are left out.
+
+    Example:
+        >>> from estimation.diagnostics import Diagnostics
+        >>> from identify.graph import CausalGraph
+        >>> diagnostics = Diagnostics(None, latent_confidence=(0.99, 0.6))
+        >>> latent_confidence_rows(CausalGraph(Ga=[[1, 0], [1, 1]]), diagnostics)
+        [('z1', 'nothing', '0.60'), ('z0', 'z1', '0.99')]
+    """
+    if diagnostics is None or diagnostics.latent_confidence is None:
+        return []
+    predicted = predict_entanglement(graph).matrix.toarray().astype(bool)
+    known = [(value, i) for i, value in enumerate(diagnostics.latent_confidence) if value is not None]
+    return [
+        (
+            graph.latents[i],
+            listed(graph.latents[j] for j in predicted[i].nonzero()[0].tolist() if j != i) or "nothing",
+            f"{value:.2f}",
+        )
+        for value, i in sorted(known)
+        if 1 - value >= min_doubt
+    ]
+
+
+def latent_facts(diagnostics: Diagnostics | None) -> list[tuple[str, str]]:
+    """Return the range of the confidence in latents; empty if there is none.
+
+    Example:
+        >>> from estimation.diagnostics import Diagnostics
+        >>> latent_facts(Diagnostics(None, latent_confidence=(0.99, 0.6, None)))
+        [('confidence in the latents', '0.60 to 0.99')]
+    """
+    stored = None if diagnostics is None else diagnostics.latent_confidence
+    known = [value for value in stored or () if value is not None]
+    return [("confidence in the latents", f"{min(known):.2f} to {max(known):.2f}")] if known else []
+
+
 def diagnostic_facts(diagnostics: Diagnostics | None) -> list[tuple[str, str]]:
-    """Return the margin and the warnings in words; empty for a run that was not examined.
+    """Return the margin, the confidence in latents and the warnings; empty for a run that was not examined.
 
     Example:
         >>> from estimation.diagnostics import Diagnostics, Margin, RunWarning
@@ -96,6 +148,7 @@ def diagnostic_facts(diagnostics: Diagnostics | None) -> list[tuple[str, str]]:
     if diagnostics is None:
         return []
     facts = [] if diagnostics.margin is None else [("basis", diagnostics.margin.summary)]
+    facts += latent_facts(diagnostics)
     return [*facts, *(("warning", str(warning)) for warning in diagnostics.warnings)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from estimation.report.confidence import confidence_sections
+from estimation.report.confidence import confidence_of_runs, confidence_sections
 from estimation.report.diagnostics import diagnostic_facts, interval_facts
 from estimation.report.figures import (
     draw_comparison,
@@ -228,7 +228,8 @@ def verification_page(verification: Verification) -> str:
         paragraphs=(BETWEEN_MODELS,),
         figures=(draw_comparison(verification.combined, names),),
     )
-    return _render("Verification of several runs", verification.summary, [section, between_runs])
+    sections = [section, *confidence_of_runs(verification), between_runs]
+    return _render("Verification of several runs", verification.summary, sections)
 
 
 def influence_page(name: str, test: InfluenceTest) -> str:

@@ -51,7 +51,15 @@ Facts = list[tuple[str, str]]
 
 LATENT_COLUMNS = ("latent", "learned as", "may mix with", "mixes with", "outcome")
 
-TRUST_COLUMNS = ("latent", "may mix with", "confirmed by", "correlation", "strongest extra", "outcome")
+TRUST_COLUMNS = (
+    "latent",
+    "may mix with",
+    "confirmed by",
+    "correlation",
+    "strongest extra",
+    "confidence",
+    "outcome",
+)
 
 INFLUENCE_COLUMNS = ("action", "moves", "influence", "p", "margin", "moved least")
 
@@ -117,6 +125,7 @@ def trust_rows(verification: Verification) -> list[tuple[str, ...]]:
             f"{latent.confirmed_by} of {latent.runs}",
             f"{latent.correlation:.3f}",
             f"{latent.strongest:.2f}",
+            "" if latent.confidence is None else f"{latent.confidence:.2f}",
             f"{latent.verdict}: mixes with {listed(latent.extra)}" if latent.extra else latent.verdict,
         )
         for latent in verification.latents

@@ -10,9 +10,11 @@ from rich.table import Table
 
 from estimation.report.diagnostics import (
     CONFIDENCE_COLUMNS,
+    LATENT_CONFIDENCE_COLUMNS,
     confidence_rows,
     diagnostic_facts,
     interval_facts,
+    latent_confidence_rows,
 )
 from estimation.report.rows import (
     INFLUENCE_COLUMNS,
@@ -56,6 +58,7 @@ __all__ = [
 ]
 
 _MAX_ROWS, _MAX_EDGES = 30, 8
+_MIN_DOUBT = 0.05
 
 
 def show_training(
@@ -89,7 +92,7 @@ def show_training(
         ]
         parts += _verdict(outcome.comparison)
     parts.append(_facts_table(facts))
-    parts += _uncertain_edges(confidence_rows(model.graph, model.diagnostics))
+    parts += _uncertain(model.graph, model.sparse_graph, model.diagnostics)
     return Group(*parts, *(Line(note, style="dim") for note in (*notes, *model.history.notes)))
 
 
@@ -121,7 +124,8 @@ def show_evaluation(
     facts += [*interval_facts(diagnostics), *diagnostic_facts(diagnostics)]
     parts.append(_facts_table(facts))
     if learned_graph is not None:
-        parts += _uncertain_edges(confidence_rows(learned_graph, diagnostics))
+        sparse_graph = outcome.sparse_columns.part_of(learned_graph)
+        parts += _uncertain(learned_graph, sparse_graph, diagnostics)
     if outcome.scores is None:
         parts.append(Line(UNKNOWN))
     if outcome.comparison is not None:
@@ -232,8 +236,16 @@ def _latent_table(comparison: Comparison) -> list[RenderableType]:
     return _table(LATENT_COLUMNS, [row.cells() for row in latent_rows(comparison)])
 
 
-def _uncertain_edges(rows: Sequence[Sequence[str]]) -> list[RenderableType]:
-    return _table(CONFIDENCE_COLUMNS, rows, "uncertain edges", _MAX_EDGES) if rows else []
+def _uncertain(
+    graph: CausalGraph, sparse_graph: CausalGraph, diagnostics: Diagnostics | None
+) -> list[RenderableType]:
+    """Return tables of the edges and of the latents that are least certain."""
+    edges = confidence_rows(graph, diagnostics)
+    latents = latent_confidence_rows(sparse_graph, diagnostics, _MIN_DOUBT)
+    tables = _table(CONFIDENCE_COLUMNS, edges, "uncertain edges", _MAX_EDGES) if edges else []
+    if latents:
+        tables += _table(LATENT_CONFIDENCE_COLUMNS, latents, "uncertain latents", _MAX_EDGES)
+    return tables
 
 
 def _table(

@@ -22,9 +22,10 @@ from estimation.evaluation.verification import verify
 from estimation.exceptions import CheckpointError, DataError
 from estimation.learned import learned_entanglement
 from estimation.selection.measurement import measure_runs
+from estimation.stored_columns import columns_of, columns_record
 from estimation.sweep.data import load_data
 from estimation.sweep.specification import DataSpec
-from estimation.trained import TrainedModel, names_of, names_record
+from estimation.trained import TrainedModel
 from estimation.training import fit
 from identify.graph import CausalGraph
 from tests.estimation.command_line import TINY, Captured, error_of, json_of, output_of
@@ -173,8 +174,9 @@ def test_a_model_keeps_its_names(tmp_path: Path) -> None:
     assert model(False).observation_names == ()
     assert not model(False).actions_named
     # as models of earlier releases
-    assert names_of({}, 5) == {"observation_names": (), "actions_named": True, "roles": None}
-    assert names_of(names_record(loaded), 5)["observation_names"] == tuple(X)
+    assert columns_of({}, 5) == {"observation_names": (), "actions_named": True, "roles": None}
+    stored = columns_record(loaded.model, loaded.observation_names, loaded.actions_named, loaded.roles)
+    assert columns_of(stored, 5)["observation_names"] == tuple(X)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_a_model_keeps_its_names(tmp_path: Path) -> None:
 )
 def test_damaged_names_of_a_model(change: dict[str, object], message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
-        names_of(change, 5)
+        columns_of(change, 5)
     model().save(tmp_path)
     path = tmp_path / "manifest.json"
     import json

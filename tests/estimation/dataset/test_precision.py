@@ -21,7 +21,8 @@ from estimation.estimator import SparseMechanismVAE
 from estimation.evaluation import evaluate
 from estimation.exceptions import DataError
 from estimation.learned import learned_entanglement
-from estimation.trained import TrainedModel, set_centring_
+from estimation.stored_columns import set_centring_
+from estimation.trained import TrainedModel
 from estimation.training import fit
 from estimation.training.batches import Batches, scales
 from tests.seeds import training_seed

@@ -1,0 +1,182 @@
+"""Confidence in latents and edges from several runs on the same data.
+
+The confidence of each run comes from its own diagnostics. Another run is evidence about a latent of the reference. If
+it has the latent too, up to what the graph leaves open, both are right, or both made the same mistake. If it doesn't,
+one of the two is wrong. Let p be the probability that the reference's latent is right, q that of its match in the other
+run, and s the chance that two wrong runs make the same mistake. Bayes' rule multiplies the odds p / (1 - p) by
+
+    q / ((1 - q) s)                 if the runs agree about the latent,
+    (1 - q) / (1 - (1 - q) s)       if they don't.
+
+Seeds can share a mistake, whose cause is in the data or the settings: a budget that is too small, a violated
+assumption. So runs that agree count as one, by the mean of their q; those that don't agree count one by one (ours).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimation.evaluation.comparison import Comparison
+
+if TYPE_CHECKING:
+    from estimation.trained import TrainedModel
+
+__all__ = ["SHARED_MISTAKES", "confidence_from_runs", "edges_from_runs", "latents_from_runs"]
+
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+#: Chance that two wrong runs on the same data have the same wrong latent.
+SHARED_MISTAKES = 0.5
+# no probability is closer to 0 or 1, so that evidence of the other runs always counts
+_SMALLEST = 1e-4
+
+
+def confidence_from_runs(
+    best: TrainedModel, others: Mapping[str, TrainedModel], comparisons: Mapping[str, Comparison]
+) -> tuple[Array | None, dict[str, Array] | None]:
+    """Return the confidence in the latents and in the edges of the best run, from all runs.
+
+    Args:
+        best: The best run, the reference.
+        others: The other runs, by name.
+        comparisons: The comparison of the reference with each of them.
+
+    Returns:
+        `latents_from_runs` and `edges_from_runs`; None for what the reference has no confidence in itself.
+    """
+    n = best.model.shape.n_latents
+    agree = np.stack([comparisons[name].confirmed_latents for name in others], axis=1)
+    matches = [comparisons[name].permutation for name in others]
+    before, after = np.full((2, n), np.nan)
+    latents = best.latent_confidence
+    if latents is not None:
+        matched = [
+            _matched(model.latent_confidence, match, (n,))
+            for model, match in zip(others.values(), matches, strict=True)
+        ]
+        before, after = latents, latents_from_runs(latents, np.stack(matched, axis=1), agree)
+    edges = best.edge_confidence
+    if edges is None:
+        return (None if latents is None else after), None
+    of_others = {
+        kind: np.stack(
+            [
+                _matched(_columns_of_best(model, best, match, kind), match, values.shape)
+                for model, match in zip(others.values(), matches, strict=True)
+            ]
+        )
+        for kind, values in edges.items()
+    }
+    return (None if latents is None else after), edges_from_runs(edges, of_others, agree, before, after)
+
+
+def latents_from_runs(own: Array, others: Array, agree: Bools) -> Array:
+    """Return the probability that each latent of the reference is right, from several runs.
+
+    Args:
+        own: The probability by the reference alone, shape (n,); nan where there is none.
+        others: The probability of its match in each of the other runs, shape (n, runs); nan without a match, and in
+            runs that were not examined: these are no evidence.
+        agree: Whether each of the other runs agrees about the latent, shape (n, runs).
+
+    Returns:
+        Probabilities, shape (n,); nan where the reference has none.
+
+    Example:
+        >>> own = np.array([0.9, 0.9])
+        >>> latents_from_runs(own, np.array([[0.9], [0.9]]), np.array([[True], [False]])).round(2)
+        array([0.99, 0.49])
+    """
+    known, q = ~np.isnan(others), others.clip(_SMALLEST, 1 - _SMALLEST)
+    odds = own.clip(_SMALLEST, 1 - _SMALLEST)
+    odds = odds / (1 - odds)
+    for_it = known & agree
+    count = for_it.sum(1)
+    mean = np.where(for_it, q, 0.0).sum(1) / np.maximum(count, 1)
+    with np.errstate(divide="ignore"):
+        odds = odds * np.where(count > 0, mean / ((1 - mean) * SHARED_MISTAKES), 1.0)
+    against = np.where(known & ~agree, (1 - q) / (1 - (1 - q) * SHARED_MISTAKES), 1.0)
+    odds = odds * against.prod(1)
+    return np.asarray(odds / (1 + odds))
+
+
+def edges_from_runs(
+    own: Mapping[str, Array],
+    others: Mapping[str, Array],
+    agree: Bools,
+    before: Array,
+    after: Array,
+) -> dict[str, Array]:
+    """Return the probability that the true graph has each edge of the reference's latents, from several runs.
+
+    The confidence is averaged over the reference and the runs that agree about the latents concerned. What all runs say
+    about a latent then replaces what the reference alone said: in a wrong latent an edge is as likely as on average.
+
+    Args:
+        own: The confidence by the reference alone, by ``"actions"``, shape (n, m), and ``"past"``, shape (n, n).
+        others: The confidence in the edges of the matched latents in the other runs, shapes (runs, n, m) and
+            (runs, n, n), nan where there is none.
+        agree: Whether each of the other runs agrees about the latent, shape (n, runs).
+        before: The probability that each latent is right by the reference alone, shape (n,); nan where there is none.
+        after: The same from all runs.
+
+    Returns:
+        The confidence by ``"actions"`` and ``"past"``; nan where the reference has none.
+
+    Example:
+        >>> own, others = {"actions": np.array([[0.9, 0.1]])}, {"actions": np.array([[[0.7, 0.1]]])}
+        >>> edges_from_runs(own, others, np.array([[True]]), np.ones(1), np.ones(1))["actions"].round(2)
+        array([[0.8, 0.1]])
+    """
+    result = {}
+    for kind, values in own.items():
+        kept = np.broadcast_to(agree.T[:, :, None], (agree.shape[1], *values.shape))
+        right_before, right_after = before[:, None], after[:, None]
+        if kind == "past":
+            kept = kept & agree.T[:, None, :]
+            right_before, right_after = right_before * before, right_after * after
+        pooled = _mean(np.concatenate([values[None], np.where(kept, others[kind], np.nan)]))
+        result[kind] = np.where(np.isnan(values), np.nan, _updated(pooled, right_before, right_after))
+    return result
+
+
+def _mean(values: Array) -> Array:
+    """Return the mean over the first axis of what is not nan; nan where nothing is."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0.0).sum(0)
+    return np.asarray(np.where(known.any(0), total / np.maximum(known.sum(0), 1), np.nan))
+
+
+def _updated(values: Array, before: Array, after: Array) -> Array:
+    """Return the confidence in edges after that in their latents has changed; unchanged where that isn't known."""
+    rate = float(values[~np.isnan(values)].mean()) if (~np.isnan(values)).any() else 0.0
+    before = np.broadcast_to(before, values.shape).clip(_SMALLEST)
+    if_right = ((values - rate * (1 - before)) / before).clip(0, 1)
+    updated = if_right * after + rate * (1 - after)
+    return np.asarray(np.where(np.isnan(before) | np.isnan(after), values, updated))
+
+
+def _columns_of_best(
+    model: TrainedModel, best: TrainedModel, match: NDArray[np.int64], kind: str
+) -> Array | None:
+    """Return the confidence in edges of another run, with its causes in the order of the best run."""
+    values = None if model.edge_confidence is None else model.edge_confidence.get(kind)
+    if values is None:
+        return None
+    of_actions = [model.action_names.index(name) for name in best.action_names]
+    order = match if kind == "past" else np.array(of_actions)
+    return _matched(values.T, order, (len(order), len(values))).T
+
+
+def _matched(values: Array | None, match: NDArray[np.int64], shape: tuple[int, ...]) -> Array:
+    """Return the rows of another run's values that are matched to those of the best run; nan without a match."""
+    result = np.full(shape, np.nan)
+    if values is not None:
+        has_match = match >= 0
+        result[has_match] = values[match[has_match]]
+    return result
