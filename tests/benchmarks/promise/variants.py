@@ -17,7 +17,9 @@ from scipy.optimize import linear_sum_assignment
 from estimation.diagnostics import Evidence, Margin
 from estimation.diagnostics.basis import margin_of
 from estimation.unmixing.moments import effect_sizes
+from identify.entanglement import predict_entanglement
 from identify.graph import CausalGraph
+from tests.benchmarks.promise.truth import MIN_SHARE
 
 __all__ = ["Variant", "variants"]
 
@@ -31,20 +33,31 @@ _N_RESAMPLES = 10
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """A variant with its margin, and the true edges of its latents by ``"actions"`` and ``"past"``."""
+    """A variant with its margin, and the truth about its latents.
+
+    Attributes:
+        name: What the variant is.
+        evidence: The evidence about it.
+        margin: Its margin.
+        truth: True edges of its latents by ``"actions"`` and ``"past"``.
+        right: Whether each latent depends on no other true latents than its graph allows, shape (n,). None if training
+            would have ended in other latents, as with another budget.
+    """
 
     name: str
     evidence: Evidence
     margin: Margin | None
     truth: Truth
+    right: NDArray[np.bool_] | None
 
 
-def variants(evidence: Evidence, truth: Truth, seed: int) -> Iterator[Variant]:
+def variants(evidence: Evidence, truth: Truth, right: NDArray[np.bool_], seed: int) -> Iterator[Variant]:
     """Yield two variants in wrong bases, and one with a wrong number of edges.
 
     Args:
         evidence: Evidence about a run whose latents are the true ones up to order and scale.
         truth: True edges of its latents.
+        right: Which of its latents depend on no other true latents than its graph allows.
         seed: Seed of pairs of latents, angles and budgets.
     """
     rng = np.random.default_rng(seed)
@@ -56,7 +69,8 @@ def variants(evidence: Evidence, truth: Truth, seed: int) -> Iterator[Variant]:
         rotation[[i, j], [i, j]] = np.cos(angle)
         rotation[[i, j], [j, i]] = np.sin(angle), -np.sin(angle)
         matrix = rotation * deviations[:, None] / deviations
-        yield _variant("wrong basis", evidence, truth, matrix, 1.0, rng)
+        rotated = _variant("wrong basis", evidence, truth, matrix, 1.0, rng)
+        yield replace(rotated, right=_still_right(rotated.evidence, evidence, matrix, right))
     yield _variant("wrong budget", evidence, truth, np.eye(n), float(rng.choice(_OFF_BUDGETS)), rng)
 
 
@@ -94,7 +108,23 @@ def _variant(
             for kind, size in measured.items()
         },
     )
-    return Variant(name, changed, margin_of(changed), new_truth)
+    return Variant(name, changed, margin_of(changed), new_truth, None)
+
+
+def _still_right(
+    changed: Evidence, evidence: Evidence, matrix: Array, right: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return which latents of another basis its graph lets depend on all that they depend on, shape (n,)."""
+    allowed = predict_entanglement(changed.graph).matrix.toarray().astype(bool)
+    match, covariance = _matched(matrix, evidence.covariance), evidence.covariance
+    result = np.zeros(len(matrix), dtype=bool)
+    for i, row in enumerate(matrix):
+        columns = match[allowed[i]]
+        with_allowed = covariance[columns] @ row
+        explained = with_allowed @ np.linalg.solve(covariance[np.ix_(columns, columns)], with_allowed)
+        share = np.sqrt(explained / (row @ covariance @ row))
+        result[i] = share >= MIN_SHARE and right[columns].all()
+    return result
 
 
 def _matched(matrix: Array, covariance: Array) -> NDArray[np.intp]:
