@@ -155,9 +155,13 @@ def _mean(values: Array) -> Array:
 def _updated(values: Array, before: Array, after: Array) -> Array:
     """Return the confidence in edges after that in their latents has changed; unchanged where that isn't known."""
     rate = float(values[~np.isnan(values)].mean()) if (~np.isnan(values)).any() else 0.0
-    before = np.broadcast_to(before, values.shape).clip(_SMALLEST)
-    if_right = ((values - rate * (1 - before)) / before).clip(0, 1)
-    updated = if_right * after + rate * (1 - after)
+    right, is_right = (
+        np.broadcast_to(each, values.shape).clip(_SMALLEST, 1 - _SMALLEST) for each in (before, after)
+    )
+    # values = if_right * right + if_wrong * (1 - right), with if_wrong as near to the rate as probabilities allow
+    if_wrong = np.clip(rate, (values - right) / (1 - right), values / (1 - right)).clip(0, 1)
+    if_right = ((values - if_wrong * (1 - right)) / right).clip(0, 1)
+    updated = if_right * is_right + if_wrong * (1 - is_right)
     return np.asarray(np.where(np.isnan(before) | np.isnan(after), values, updated))
 
 

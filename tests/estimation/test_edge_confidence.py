@@ -1,4 +1,4 @@
-"""Confidence in edges where users see it: the model, its folder, its graph file, reports and JSON."""
+"""Confidence in edges and latents where users see it: the model, its folder, its graph file, reports and JSON."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ GRAPH = CausalGraph(Ga=[[1, 0], [1, 1], [0, 1]])
 CONFIDENCE = {"actions": ((0.97, 0.3), (0.625, 0.99), (None, None))}
 
 
-def model_with(confidence: Any = CONFIDENCE) -> TrainedModel:
-    """Return an untrained model with this confidence, whose graph has the edges of `GRAPH`."""
+def model_with(confidence: Any = CONFIDENCE, of_latents: Any = (0.987, 0.43, None)) -> TrainedModel:
+    """Return an untrained model with this confidence in edges and in latents, whose graph has the edges of `GRAPH`."""
     config = TrainingConfig(max_edges_actions=4, width=8, transition_width=4, depth=1, seed=training_seed())
     generator = torch.Generator().manual_seed(training_seed(0))
     model = SparseVAE(Shape(6, 3, 2, past=False), config, generator).eval()
     model.edges["actions"].start_sampling_(torch.tensor(GRAPH.Ga.toarray(), dtype=torch.float32) * 20 - 10)
     model.edges["actions"].freeze_(4)
-    diagnostics = Diagnostics(None, edge_confidence=confidence)
+    diagnostics = Diagnostics(None, edge_confidence=confidence, latent_confidence=of_latents)
     return TrainedModel(model, config, History(), ("a0", "a1"), diagnostics=diagnostics)
 
 
@@ -90,8 +90,10 @@ def test_confidence_is_saved_with_the_model(tmp_path: Path) -> None:
 
 def test_models_of_versions_without_confidence_have_none(tmp_path: Path) -> None:
     model_with().save(tmp_path)
-    change_stored(tmp_path, lambda diagnostics: diagnostics.pop("edge_confidence"))
+    for name in ("edge_confidence", "latent_confidence"):
+        change_stored(tmp_path, lambda diagnostics, name=name: diagnostics.pop(name))
     assert load(tmp_path).edge_confidence is None
+    assert load(tmp_path).latent_confidence is None
 
 
 def change_stored(folder: Path, change: Any) -> None:
@@ -130,6 +132,45 @@ def test_damaged_confidence_is_refused(confidence: Any, message: str, tmp_path: 
         load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("confidence", "message"),
+    [
+        ([0.5], r"diagnostics.latent_confidence has 1 entry; by its shape the model has 3 latents"),
+        ([0.5] * 4, r"diagnostics.latent_confidence has 4 entries; by its shape the model has 3 latents"),
+        ([0.5, 0.5, -0.5], r"latent_confidence\[2\] is -0.5; it must be a number from 0 to 1"),
+    ],
+)
+def test_damaged_confidence_in_latents_is_refused(confidence: Any, message: str, tmp_path: Path) -> None:
+    model_with().save(tmp_path)
+    change_stored(tmp_path, lambda diagnostics: diagnostics.update(latent_confidence=confidence))
+    with pytest.raises(CheckpointError, match=message):
+        load(tmp_path)
+
+
+def test_the_model_has_the_confidence_in_its_latents_as_an_array() -> None:
+    found = model_with().latent_confidence
+    assert found is not None
+    np.testing.assert_array_equal(found, [0.987, 0.43, np.nan])
+    assert model_with(of_latents=None).latent_confidence is None
+    assert replace(model_with(), diagnostics=None).latent_confidence is None
+
+
+def test_reports_show_the_confidence_in_latents(data: Dataset) -> None:
+    model = model_with()
+    outcome = evaluate(model, data)
+    shown = printed(show_training("folder", model, None, ""), 200)
+    again = printed(show_evaluation("name", outcome, model.diagnostics, model.graph), 200)
+    pages = [training_page(model, data, None, ""), evaluation_page(model, data, outcome)]
+    for text in (shown, again, *(Page(page).text for page in pages)):
+        assert "0.43 to 0.99" in text
+        assert "confidence that it mixes with no other" in text
+    # a terminal lists what is in doubt, a page all
+    assert all("0.99" in Page(page).text.split("Confidence in the latents")[1] for page in pages)
+    certain = model_with(of_latents=(0.99, 0.98, None))
+    assert "mixes with no other" not in printed(show_training("folder", certain, None, ""), 200)
+    assert "Confidence in the latents" not in training_page(model_with(of_latents=None), data, None, "")
+
+
 def test_the_graph_file_has_the_confidence_of_its_edges(tmp_path: Path) -> None:
     model_with().save(tmp_path)
     content = json.loads((tmp_path / "graph.json").read_text(encoding="utf-8"))
@@ -139,7 +180,8 @@ def test_the_graph_file_has_the_confidence_of_its_edges(tmp_path: Path) -> None:
         ["a1", "v1", 0.99],
     ]
     assert read_graph(tmp_path / "graph.json") == GRAPH
-    model_with(None).save(tmp_path)
+    assert content["metadata"]["latent_confidence"] == {"v0": 0.987, "v1": 0.43, "v2": None}
+    model_with(None, None).save(tmp_path)
     assert "metadata" not in json.loads((tmp_path / "graph.json").read_text(encoding="utf-8"))
 
 

@@ -1,0 +1,187 @@
+"""Confidence from several runs, against the probabilities of all cases, and on runs that share latents or don't."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from estimation.diagnostics import Diagnostics
+from estimation.evaluation.confidence import SHARED_MISTAKES, edges_from_runs, latents_from_runs
+from estimation.evaluation.verification import Verification
+from estimation.report import verification_page
+from estimation.report.terminal import show_verification
+from estimation.trained import TrainedModel
+from tests.estimation.evaluation.test_verification import (
+    IDENTITY,
+    N,
+    best_first,
+    not_allowed,
+    run,
+)
+from tests.identify.test_report import Page, printed
+
+Array = NDArray[np.float64]
+PROBABILITIES = st.floats(0.01, 0.99)
+
+
+def posterior(p: float, others: list[tuple[float, bool]]) -> float:
+    """Return the probability that the reference is right, from all cases of who is right and who repeats mistakes."""
+    joint = {True: 0.0, False: 0.0}
+    for right, *cases in itertools.product(
+        [True, False], *[[(True, False), (False, True), (False, False)]] * len(others)
+    ):
+        weight = p if right else 1 - p
+        for (q, agrees), (other_is_right, repeats) in zip(others, cases, strict=True):
+            chance = q if other_is_right else (1 - q) * (SHARED_MISTAKES if repeats else 1 - SHARED_MISTAKES)
+            # two right latents agree, and so do two with the same mistake
+            would_agree = other_is_right if right else not other_is_right and repeats
+            weight *= chance * (would_agree == agrees)
+        joint[right] += weight
+    return joint[True] / (joint[True] + joint[False])
+
+
+@given(PROBABILITIES, PROBABILITIES, st.booleans())
+def test_one_other_run_follows_bayes_rule(p: float, q: float, agrees: bool) -> None:
+    found = latents_from_runs(np.array([p]), np.array([[q]]), np.array([[agrees]]))
+    assert found[0] == pytest.approx(posterior(p, [(q, agrees)]), abs=1e-9)
+
+
+@given(PROBABILITIES, st.lists(PROBABILITIES, min_size=2, max_size=3))
+def test_runs_that_contradict_count_one_by_one(p: float, others: list[float]) -> None:
+    found = latents_from_runs(np.array([p]), np.array([others]), np.zeros((1, len(others)), dtype=bool))
+    assert found[0] == pytest.approx(posterior(p, [(q, False) for q in others]), abs=1e-9)
+
+
+@given(PROBABILITIES, st.lists(PROBABILITIES, min_size=2, max_size=3))
+def test_runs_that_agree_count_as_one(p: float, others: list[float]) -> None:
+    found = latents_from_runs(np.array([p]), np.array([others]), np.ones((1, len(others)), dtype=bool))
+    assert found[0] == pytest.approx(posterior(p, [(float(np.mean(others)), True)]), abs=1e-9)
+
+
+def test_runs_without_confidence_are_no_evidence() -> None:
+    own = np.array([0.8, np.nan])
+    found = latents_from_runs(own, np.full((2, 2), np.nan), np.array([[True, False], [True, True]]))
+    np.testing.assert_allclose(found, own)
+
+
+def test_certain_runs_stay_probabilities() -> None:
+    found = latents_from_runs(np.array([1.0, 0.0]), np.array([[1.0], [0.0]]), np.array([[False], [False]]))
+    assert ((found > 0) & (found < 1)).all()
+
+
+def test_edges_are_averaged_over_runs_that_agree_about_the_latents_concerned() -> None:
+    own = {"actions": np.array([[0.9, 0.1], [0.8, np.nan]]), "past": np.array([[0.9, 0.5], [0.5, 0.9]])}
+    others = {"actions": np.full((2, 2, 2), 0.5), "past": np.full((2, 2, 2), 0.1)}
+    agree = np.array([[True, True], [False, True]])
+    certain = np.ones(2)
+    found = edges_from_runs(own, others, agree, certain, certain)
+    np.testing.assert_allclose(found["actions"], [[1.9 / 3, 1.1 / 3], [0.65, np.nan]])
+    # both the child and the parent have to be confirmed
+    np.testing.assert_allclose(found["past"], [[1.1 / 3, 0.3], [0.3, 0.5]])
+
+
+@given(st.floats(0.2, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_edges_follow_the_law_of_total_probability(
+    before: float, after: float, if_right: float, other: float
+) -> None:
+    rate = 0.5
+    values = np.array([[if_right * before + rate * (1 - before), other]])
+    values[0, 1] = 2 * rate - values[0, 0]
+    nobody = np.full((1, 1, 2), np.nan)
+    found = edges_from_runs(
+        {"actions": values}, {"actions": nobody}, np.array([[False]]), np.array([before]), np.array([after])
+    )["actions"]
+    assert found[0, 0] == pytest.approx(if_right * after + rate * (1 - after), abs=1e-9)
+
+
+def test_without_confidence_in_latents_edges_are_only_averaged() -> None:
+    own, others = {"actions": np.array([[0.9]])}, {"actions": np.array([[[0.7]]])}
+    unknown = np.array([np.nan])
+    assert edges_from_runs(own, others, np.array([[True]]), unknown, unknown)["actions"][
+        0, 0
+    ] == pytest.approx(0.8)
+
+
+ROWS = ((0.95, 0.02, 0.1), (0.9, 0.03, 0.2), (0.04, 0.97, 0.3), (0.05, 0.06, 0.98))
+
+
+def examined(model: TrainedModel, order: tuple[int, ...] = (0, 1, 2, 3), q: float = 0.9) -> TrainedModel:
+    """Return the run with confidence whose rows are those of the true latents in this order."""
+    confidence = {"actions": tuple(ROWS[i] for i in order)}
+    of_latents = tuple(round(q - 0.05 * i, 4) for i in order)
+    return replace(model, diagnostics=Diagnostics(None, (), {}, confidence, of_latents))
+
+
+@pytest.fixture
+def verification(monkeypatch: pytest.MonkeyPatch) -> Verification:
+    order = (3, 0, 2, 1)
+    models = {"a": examined(run(IDENTITY)), "b": examined(run(not_allowed(), order), order)}
+    return best_first(models, monkeypatch)
+
+
+def test_verify_matches_latents_before_it_compares_confidence(verification: Verification) -> None:
+    agrees = np.array([True, True, False, True])
+    own = 0.9 - 0.05 * np.arange(N)
+    expected = latents_from_runs(own, own[:, None], agrees[:, None])
+    assert verification.latent_confidence is not None
+    np.testing.assert_allclose(verification.latent_confidence, expected)
+    assert [latent.confidence for latent in verification.latents] == pytest.approx(
+        expected.tolist(), abs=1e-4
+    )
+    assert verification.latents[2].confidence < own[2] < 0.9  # type: ignore[operator]
+    assert verification.edge_confidence is not None
+    # the confidence of both runs is the same, so that only the latents change that of edges
+    rows = verification.edge_confidence["actions"]
+    assert (rows[[0, 1, 3]] * np.array(ROWS)[[0, 1, 3]] > 0).all()
+    assert rows[2, 1] < ROWS[2][1]
+
+
+def test_verify_matches_actions_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = examined(run(IDENTITY)), examined(run(IDENTITY))
+    columns = [2, 0, 1]
+    confidence = {"actions": tuple(tuple(row[j] for j in columns) for row in ROWS)}
+    assert second.diagnostics is not None
+    reordered = replace(
+        second,
+        action_names=tuple(second.action_names[j] for j in columns),
+        diagnostics=replace(second.diagnostics, edge_confidence=confidence),
+    )
+    from estimation.evaluation.confidence import _columns_of_best
+
+    found = _columns_of_best(reordered, first, np.arange(N), "actions")
+    assert found is not None
+    np.testing.assert_allclose(found, np.array(ROWS))
+
+
+def test_runs_that_were_not_examined_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    verification = best_first({"a": examined(run(IDENTITY)), "b": run(IDENTITY)}, monkeypatch)
+    assert verification.latent_confidence is not None
+    np.testing.assert_allclose(verification.latent_confidence, 0.9 - 0.05 * np.arange(N))
+    assert verification.edge_confidence is not None
+    np.testing.assert_allclose(verification.edge_confidence["actions"], np.array(ROWS))
+    without = best_first({"a": run(IDENTITY), "b": examined(run(IDENTITY))}, monkeypatch)
+    assert without.latent_confidence is None
+    assert without.edge_confidence is None
+    assert [latent.confidence for latent in without.latents] == [None] * N
+    assert without.to_dict()["edge_confidence"] is None
+
+
+def test_reports_have_the_confidence_of_all_runs(verification: Verification) -> None:
+    record = json.loads(json.dumps(verification.to_dict(), allow_nan=False))
+    assert [each["confidence"] for each in record["latents"]] == [
+        latent.confidence for latent in verification.latents
+    ]
+    assert len(record["edge_confidence"]["actions"]) == N
+    shown = printed(show_verification(verification), 200)
+    page = Page(verification_page(verification)).text
+    for text in (shown, page):
+        assert "confidence" in text
+        assert f"{verification.latents[2].confidence:.2f}" in text
+    assert "Confidence from all runs" in page
