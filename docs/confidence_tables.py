@@ -1,4 +1,4 @@
-"""The table of the confidence in edges, from stored results of `tests/benchmarks/promise/calibrate_edges.py`."""
+"""Tables of the confidence in edges and latents, from stored results of `tests/benchmarks/promise/calibrate.py`."""
 
 from __future__ import annotations
 
@@ -12,26 +12,35 @@ from stored_runs import FOLDER, fill_markers, markdown_table
 
 from estimation.diagnostics.confidence import FEATURES, confidence_of
 from estimation.diagnostics.edge_counts import count_interval
+from estimation.diagnostics.latent_confidence import probabilities_of
 
 __all__ = ["FILE", "fill_page", "judged_pairs", "judged_records"]
 
-FILE = FOLDER / "edge_confidence.jsonl"
+FILE = FOLDER / "confidence.jsonl"
 _BINS = (0, 0.01, 0.05, 0.5, 0.85, 0.95, 0.99, 1)
+_LATENT_BINS = (0, 0.2, 0.5, 0.85, 0.95, 1)
 
 
 def fill_page(page: str) -> str:
-    """Fill the markers ``<!-- edge-confidence -->`` and ``<!-- edge-confidence-runs -->`` of a page.
+    """Fill the markers ``edge-confidence``, ``latent-confidence`` and ``confidence-runs`` of a page.
 
     Args:
         page: Markdown.
 
     Returns:
-        The page with the table, and with a sentence about the runs.
+        The page with the tables, and with a sentence about the runs.
 
     Raises:
         ValueError: If a marker is missing.
     """
-    return fill_markers(page, {"edge-confidence": _table(), "edge-confidence-runs": _runs()})
+    return fill_markers(
+        page,
+        {
+            "edge-confidence": _edge_table(),
+            "latent-confidence": _latent_table(),
+            "confidence-runs": _runs(),
+        },
+    )
 
 
 def judged_records() -> list[dict[str, Any]]:
@@ -50,7 +59,7 @@ def _records() -> list[dict[str, Any]]:
     return [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()]
 
 
-def _table() -> str:
+def _edge_table() -> str:
     confidence, truth, has_edge = (
         np.concatenate(parts)
         for parts in zip(*(judged_pairs(record) for record in judged_records()), strict=True)
@@ -69,6 +78,17 @@ def _table() -> str:
         "of pairs without an edge",
     ]
     return markdown_table(head, rows)
+
+
+def _latent_table() -> str:
+    latents = np.array([row for record in judged_records() for row in record["latents"]])
+    confidence, right = probabilities_of(latents[:, :-1]), latents[:, -1] > 0
+    rows = []
+    for low, high in pairwise(_LATENT_BINS):
+        inside = (confidence >= low) & ((confidence < high) | (high == 1))
+        mean = f"{confidence[inside].mean():.3f}" if inside.any() else ""
+        rows.append([f"{low:g} to {high:g}", mean, _share(right[inside])])
+    return markdown_table(["confidence", "mean", "right, of all latents (95 % interval)"], rows)
 
 
 def _share(truth: np.ndarray) -> str:

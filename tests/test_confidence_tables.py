@@ -1,4 +1,4 @@
-"""The table of the confidence in edges, computed from stored results, and the script that measured them."""
+"""The tables of the confidence in edges and latents, from stored results, and the script that measured them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from estimation.diagnostics.confidence import COEFFICIENTS, FEATURES
-from identify.graph import CausalGraph
-from tests.benchmarks.promise.calibrate_edges import fit_coefficients, true_edges
+from estimation.diagnostics.latent_confidence import LATENT_COEFFICIENTS
+from tests.benchmarks.promise.calibrate import fit_coefficients, fit_latent_coefficients
 from tests.benchmarks.promise.run import SEED
 from tests.documentation import docs_module, page
 from tests.seeds import training_seed
@@ -20,9 +20,10 @@ RECORDS = [json.loads(line) for line in TABLES.FILE.read_text(encoding="utf-8").
 
 def test_no_run_is_one_of_the_benchmark_and_both_halves_have_runs() -> None:
     trained = [record["problem"] for record in RECORDS if record["variant"] == "as trained"]
-    problems = [(each["seed"], each["number"]) for each in trained]
+    seeds = [record["model_seed"] for record in RECORDS if record["variant"] == "as trained"]
+    problems = [(each["seed"], each["number"], seed) for each, seed in zip(trained, seeds, strict=True)]
     assert len(set(problems)) == len(problems)
-    assert all(seed != SEED for seed, _ in problems)
+    assert all(seed != SEED for seed, *_ in problems)
     assert all(record["variant"] == "as trained" for record in TABLES.judged_records())
     n_judged = len(TABLES.judged_records())
     assert 0 < n_judged < len(RECORDS)
@@ -33,6 +34,15 @@ def test_every_pair_has_all_features() -> None:
         pairs = np.array(record["pairs"])
         assert pairs.shape[1] == len(FEATURES) + 1
         assert set(pairs[:, -1].tolist()) <= {0, 1}
+
+
+def test_every_latent_has_all_features() -> None:
+    for record in RECORDS:
+        latents = np.array(record["latents"])
+        if len(latents):
+            assert latents.shape[1] == len(LATENT_COEFFICIENTS) + 1
+            assert set(latents[:, -1].tolist()) <= {0, 1}
+    assert any(record["latents"] for record in TABLES.judged_records())
 
 
 def test_the_page_has_the_table_and_the_number_of_runs() -> None:
@@ -47,6 +57,11 @@ def test_the_coefficients_are_those_of_the_script() -> None:
     assert fitted == pytest.approx(COEFFICIENTS, abs=0.02)
 
 
+def test_the_coefficients_of_latents_are_those_of_the_script() -> None:
+    fitted = fit_latent_coefficients([record for record in RECORDS if not record["judged"]])
+    assert fitted == pytest.approx(LATENT_COEFFICIENTS, abs=0.02)
+
+
 def test_a_logistic_model_is_found_again() -> None:
     rng = np.random.default_rng(training_seed(0))
     features = np.column_stack([np.ones(20_000), rng.normal(size=(20_000, len(FEATURES) - 1))])
@@ -54,11 +69,3 @@ def test_a_logistic_model_is_found_again() -> None:
     truth = rng.random(20_000) < 1 / (1 + np.exp(-features[:, : len(weights)] @ weights))
     fitted = fit_coefficients([{"pairs": np.column_stack([features, truth]).tolist()}])
     assert list(fitted.values()) == pytest.approx(weights, abs=0.15)
-
-
-def test_true_edges_follow_the_matching() -> None:
-    graph = CausalGraph(Ga=[[1, 0], [0, 1]], Gz=[[1, 0], [1, 1]])
-    truth = true_edges(graph, np.array([2, 0]), 3)
-    assert truth["actions"].astype(int).tolist() == [[0, 1], [0, 0], [1, 0]]
-    assert truth["past"].astype(int).tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 1]]
-    assert true_edges(graph, np.array([1, -1]), 2)["actions"].astype(int).tolist() == [[0, 0], [1, 0]]

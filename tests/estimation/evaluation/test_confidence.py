@@ -87,18 +87,27 @@ def test_edges_are_averaged_over_runs_that_agree_about_the_latents_concerned() -
     np.testing.assert_allclose(found["past"], [[1.1 / 3, 0.3], [0.3, 0.5]])
 
 
-@given(st.floats(0.2, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
-def test_edges_follow_the_law_of_total_probability(
-    before: float, after: float, if_right: float, other: float
-) -> None:
+@given(st.floats(0.2, 0.99), st.floats(0.01, 0.99), st.floats(0, 1))
+def test_edges_follow_the_law_of_total_probability(before: float, after: float, if_right: float) -> None:
     rate = 0.5
-    values = np.array([[if_right * before + rate * (1 - before), other]])
-    values[0, 1] = 2 * rate - values[0, 0]
-    nobody = np.full((1, 1, 2), np.nan)
-    found = edges_from_runs(
-        {"actions": values}, {"actions": nobody}, np.array([[False]]), np.array([before]), np.array([after])
-    )["actions"]
-    assert found[0, 0] == pytest.approx(if_right * after + rate * (1 - after), abs=1e-9)
+    first = if_right * before + rate * (1 - before)
+    # the two have this rate as their mean
+    own, nobody = {"actions": np.array([[first, 2 * rate - first]])}, {"actions": np.full((1, 1, 2), np.nan)}
+    found = edges_from_runs(own, nobody, np.array([[False]]), np.array([before]), np.array([after]))
+    assert found["actions"][0, 0] == pytest.approx(if_right * after + rate * (1 - after), abs=1e-9)
+
+
+@given(PROBABILITIES, PROBABILITIES, PROBABILITIES, PROBABILITIES)
+def test_edges_stay_probabilities(before: float, after: float, first: float, second: float) -> None:
+    own, nobody = {"actions": np.array([[first, second]])}, {"actions": np.full((1, 1, 2), np.nan)}
+    found = edges_from_runs(own, nobody, np.array([[False]]), np.array([before]), np.array([after]))[
+        "actions"
+    ]
+    assert ((found > 0) & (found < 1)).all()
+    same = edges_from_runs(own, nobody, np.array([[False]]), np.array([before]), np.array([before]))[
+        "actions"
+    ]
+    np.testing.assert_allclose(same, own["actions"], atol=1e-9)
 
 
 def test_without_confidence_in_latents_edges_are_only_averaged() -> None:
