@@ -73,6 +73,7 @@ bench: .venv/.dev
 figures: .venv/.dev
 	$(BIN)/python docs/draw_readme_figures.py
 	$(BIN)/python docs/draw_influence_figure.py
+	$(BIN)/python docs/draw_promise_figure.py
 
 clean:
 	rm -rf .venv out docs/_build docs/gallery

@@ -18,6 +18,7 @@ import distributional_tables
 import influence_test_tables
 import latent_count_tables
 import own_run_tables
+import promise_tables
 import result_tables
 import screen_tables
 import selection_tables
@@ -105,6 +106,9 @@ def _fill_tables(app: Any, name: str, content: list[str]) -> None:
     if name == "reading_a_run":
         content[0] = confidence_tables.fill_page(content[0])
         app.env.note_dependency(str(confidence_tables.FILE))
+    if name == "kept_promises":
+        content[0] = promise_tables.fill_page(content[0])
+        app.env.note_dependency(str(promise_tables.FILE))
     if name == "variance_and_shape":
         content[0] = distributional_tables.fill_page(content[0])
         app.env.note_dependency(str(distributional_tables.FILE))

@@ -1,0 +1,169 @@
+"""The tables of `kept_promises.md`, from stored results of `tests/benchmarks/promise/run.py`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from scipy.stats import binomtest
+from stored_runs import FOLDER, fill_markers, markdown_table
+
+__all__ = ["BINS", "FILE", "MANY_ROWS", "fill_page", "in_bin", "rate_of", "read_records"]
+
+Record = dict[str, Any]
+
+FILE = FOLDER / "promise.jsonl"
+#: From this number of training rows on, the rate is that of many rows.
+MANY_ROWS = 50_000
+#: Limits of the bins of numbers of rows, noise variances, and numbers of latents.
+BINS: dict[str, tuple[float, ...]] = {
+    "n_samples": (2_000, 10_000, MANY_ROWS, 100_000, 200_001),
+    "variance": (1e-4, 1e-3, 1e-2, 0.1, 0.501),
+    "n_latents": (3, 6, 9, 13),
+}
+_NAMES = {"n_samples": "rows", "variance": "noise variance", "n_latents": "latents"}
+_GROUPS = {
+    "causes": "causes",
+    "values": "actions",
+    "budget": "budget",
+    "family": "mechanisms",
+    "decoder": "decoder",
+}
+
+
+def read_records() -> list[Record]:
+    """Read the stored runs, in the order of the problems."""
+    lines = FILE.read_text(encoding="utf-8").splitlines() if FILE.exists() else []
+    records = [json.loads(line) for line in lines]
+    return sorted(records, key=lambda record: (record["run"]["seed"], record["run"]["number"]))
+
+
+def fill_page(page: str) -> str:
+    """Fill the markers of the page: runs, rates, warnings and failures."""
+    records = read_records()
+    return fill_markers(
+        page,
+        {
+            "promise-runs": _runs(records),
+            "promise-rates": _rates(records),
+            "promise-warnings": _warnings(records),
+            "promise-failures": _failures(records),
+        },
+    )
+
+
+def in_bin(records: Sequence[Record], name: str, low: float, high: float) -> list[Record]:
+    """Return the records whose problem has a value of at least ``low`` and below ``high``."""
+    return [record for record in records if low <= record["problem"][name] < high]
+
+
+def rate_of(records: Sequence[Record], is_it: Callable[[Record], bool]) -> tuple[float, float, float]:
+    """Return the share of the records for which something is true, and its 95 % interval (Wilson).
+
+    Args:
+        records: At least one record.
+        is_it: What is counted.
+    """
+    count = sum(map(is_it, records))
+    interval = binomtest(count, len(records)).proportion_ci(method="wilson")
+    return count / len(records), float(interval.low), float(interval.high)
+
+
+def _kept(record: Record) -> bool:
+    return bool(record["kept"])
+
+
+def _flagged(record: Record) -> bool:
+    return bool(record["flagged"])
+
+
+def _shown(records: Sequence[Record], is_it: Callable[[Record], bool]) -> str:
+    if not records:
+        return "none"
+    _, low, high = rate_of(records, is_it)
+    return f"{sum(map(is_it, records))} of {len(records)} ({low:.0%} to {high:.0%})"
+
+
+def _many(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if record["problem"]["n_samples"] >= MANY_ROWS]
+
+
+def _runs(records: Sequence[Record]) -> str:
+    seeds = sorted({record["run"]["seed"] for record in records})
+    of = " and ".join(str(seed) for seed in seeds)
+    many = _many(records)
+    return (
+        f"{len(records)} problems of seed {of} were run. The promise was kept in "
+        f"{_shown(many, _kept)} with {MANY_ROWS:,} rows and more, and in {_shown(records, _kept)} of all."
+    )
+
+
+def _rates(records: Sequence[Record]) -> str:
+    rows = []
+    for name, limits in BINS.items():
+        for low, high in pairwise(limits):
+            inside = in_bin(records if name == "n_samples" else _many(records), name, low, high)
+            rows.append([_NAMES[name], _limits(name, low, high), _shown(inside, _kept)])
+    for name, label in _GROUPS.items():
+        for value in sorted({str(record["problem"][name] or "none") for record in records}):
+            inside = [each for each in _many(records) if str(each["problem"][name] or "none") == value]
+            rows.append([label, value, _shown(inside, _kept)])
+    for complete, value in ((True, "all latents"), (False, "up to a block")):
+        inside = [each for each in _many(records) if each["problem"]["complete"] == complete]
+        rows.append(["promised", value, _shown(inside, _kept)])
+    return markdown_table(["", "", "kept (95 % interval)"], rows)
+
+
+def _limits(name: str, low: float, high: float) -> str:
+    if name == "n_latents":
+        return f"{low:g} to {high - 1:g}"
+    if name == "n_samples":
+        return f"{low:,.0f} to {round(high, -3):,.0f}"
+    return f"{low:g} to {high:.1g}"
+
+
+def _warnings(records: Sequence[Record]) -> str:
+    """Return the shares of failures and successes that the run's own warnings name, in both halves of the problems."""
+    rows = []
+    for half, label in ((0, "even numbers"), (1, "odd numbers")):
+        part = [record for record in records if record["run"]["number"] % 2 == half]
+        kept = [record for record in part if record["kept"]]
+        lost = [record for record in part if not record["kept"]]
+        rows.append([label, _shown(lost, _flagged), _shown(kept, _flagged)])
+    return markdown_table(["problems", "failures with a serious warning", "successes with one"], rows)
+
+
+def _failures(records: Sequence[Record]) -> str:
+    rows = []
+    for record in records:
+        if record["kept"]:
+            continue
+        case = record["problem"]
+        kinds = [each["kind"] for each in (record["diagnostics"] or {"warnings": []})["warnings"]]
+        rows.append(
+            [
+                f"{record['run']['seed']}/{record['run']['number']}",
+                f"{case['causes']}, {case['values'] or 'none'}, {case['family']}, {case['decoder']}",
+                f"{case['n_latents']}, {case['n_observed']}",
+                f"{case['variance']:.1g}",
+                f"{case['n_samples']:,}",
+                case["budget"],
+                f"{record['mcc']:.3f}, {record['r_con']:.3f}, {record['r']:.3f}",
+                f"{record['missing']}, {record['extra']}",
+                ", ".join(dict.fromkeys(kinds)) or "none",
+            ]
+        )
+    head = [
+        "problem",
+        "causes, actions, mechanisms, decoder",
+        "latents, observed",
+        "noise",
+        "rows",
+        "budget",
+        "MCC, R_con, R",
+        "missing, extra",
+        "warnings",
+    ]
+    return markdown_table(head, rows) if rows else "None."

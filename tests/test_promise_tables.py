@@ -1,0 +1,98 @@
+"""The tables of kept promises, from made-up records and from the stored ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+
+from tests.documentation import docs_module, page
+
+TABLES = docs_module("promise_tables")
+
+
+def record(number: int, **changes: Any) -> dict[str, Any]:
+    case = {
+        "causes": "actions",
+        "values": "doses",
+        "family": "sums",
+        "decoder": "mlp",
+        "n_latents": 5,
+        "n_observed": 12,
+        "variance": 0.05,
+        "n_samples": 60_000,
+        "budget": "true",
+        "complete": True,
+    }
+    own = {"kept": True, "flagged": False, "mcc": 0.99, "r": 0.99, "r_con": 0.99, "missing": 0, "extra": 0}
+    warnings = [{"kind": "basis", "text": "", "latents": []}]
+    return {
+        "run": {"seed": 1, "number": number},
+        "problem": case | {key: value for key, value in changes.items() if key in case},
+        **own,
+        **{key: value for key, value in changes.items() if key in own},
+        "diagnostics": {"warnings": warnings if changes.get("flagged") else []},
+    }
+
+
+RECORDS = [
+    record(0),
+    record(1, n_samples=3_000, kept=False, mcc=0.612),
+    record(2, kept=False, flagged=True, n_latents=9, causes="past", values=None),
+    record(3, flagged=True),
+]
+
+
+@pytest.fixture
+def text(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(TABLES, "read_records", lambda: RECORDS)
+    filled: str = TABLES.fill_page(page("kept_promises"))
+    return filled
+
+
+def test_rates_count_what_was_kept_with_many_rows_and_in_all(text: str) -> None:
+    assert "4 problems of seed 1 were run" in text
+    assert "kept in 2 of 3 (21% to 94%) with 50,000 rows and more, and in 2 of 4 (15% to 85%) of all" in text
+    assert "| rows | 2,000 to 10,000 | 0 of 1" in text
+    assert "| latents | 9 to 12 | 0 of 1" in text
+    assert "| latents | 3 to 5 | 2 of 2" in text
+    assert "| causes | past | 0 of 1" in text
+    assert "| actions | none | 0 of 1" in text
+    assert "| promised | up to a block | none |" in text
+
+
+def test_warnings_are_counted_in_both_halves(text: str) -> None:
+    assert "| even numbers | 1 of 1 (21% to 100%) | 0 of 1 (0% to 79%) |" in text
+    assert "| odd numbers | 0 of 1 (0% to 79%) | 1 of 1 (21% to 100%) |" in text
+
+
+def test_every_failure_is_listed_with_its_warnings(text: str) -> None:
+    rows = [line for line in text.splitlines() if line.startswith("| 1/")]
+    assert [row.split(" | ")[0] for row in rows] == ["| 1/1", "| 1/2"]
+    assert "0.612" in rows[0]
+    assert rows[0].endswith("| none |")
+    assert rows[1].endswith("| basis |")
+
+
+def test_without_failures_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TABLES, "read_records", lambda: RECORDS[:1])
+    assert TABLES.fill_page(page("kept_promises")).count("None.") == 1
+
+
+def test_the_stored_runs_fill_the_page() -> None:
+    records = TABLES.read_records()
+    assert records
+    filled = TABLES.fill_page(page("kept_promises"))
+    assert "<!--" not in filled
+    failures = [each for each in records if not each["kept"]]
+    for each in failures:
+        assert f"| {each['run']['seed']}/{each['run']['number']} |" in filled
+
+
+def test_the_figure_has_a_point_for_each_bin_with_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawing = docs_module("draw_promise_figure")
+    monkeypatch.setattr(drawing, "read_records", lambda: RECORDS)
+    panels = drawing.draw(Figure().subplots(1, 3))
+    heights = [panel.lines[0].get_ydata().tolist() for panel in panels]
+    assert heights == [[0, pytest.approx(2 / 3)], [pytest.approx(2 / 3)], [1, 0]]
