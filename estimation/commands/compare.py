@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from estimation.commands.data_options import DataOptions, takes_data_options
-from estimation.commands.options import Data, Report, Split, Strict, Threshold
+from estimation.commands.options import Data, Latex, Report, Split, Strict, Threshold
 from estimation.commands.sources import aligned, read_data, require_folder_of
 from identify.commands.options import AsJson, print_json, show
 
@@ -36,6 +36,7 @@ def compare(
     threshold: Threshold = 0.1,
     strict: Strict = False,
     report: Report = None,
+    latex: Latex = None,
     *,
     options: DataOptions,
     as_json: AsJson = False,
@@ -54,6 +55,7 @@ def compare(
     from estimation.checkpoint import load
 
     require_folder_of(report)
+    require_folder_of(latex)
     model, other = load(model_a), load(model_b)
     dataset = read_data(data, options, model)
     for trained, folder in ((model, model_a), (other, model_b)):
@@ -64,12 +66,25 @@ def compare(
     comparison, distance = _compare(model, other, dataset, threshold)
     names = (f"{model_a}", f"{model_b}")
     columns = {names[0]: model.sparse_columns, names[1]: other.sparse_columns}
-    _print(names, dataset, comparison, distance, columns, as_json, optional=report is not None)
+    _print(
+        names,
+        dataset,
+        comparison,
+        distance,
+        columns,
+        as_json,
+        optional=report is not None or latex is not None,
+    )
     if report is not None:
         from estimation.report import comparison_page
         from identify.files import write_whole
 
         write_whole(report, comparison_page(names, (model, other), comparison, distance))
+    if latex is not None:
+        from estimation.report.latex import comparison_latex
+        from identify.files import write_whole
+
+        write_whole(latex, comparison_latex(comparison))
     return int(strict and not comparison.confirmed)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from estimation.commands.data_options import DataOptions, takes_data_options
-from estimation.commands.options import Data, Model, Report, Split, Strict, Threshold
+from estimation.commands.options import Data, Latex, Model, Report, Split, Strict, Threshold
 from estimation.commands.sources import aligned, read_data, require_folder_of
 from identify.commands.check import Family, decide_influence
 from identify.commands.options import AsJson, print_json, show
@@ -35,6 +35,7 @@ def evaluate(
     threshold: Threshold = 0.1,
     strict: Strict = False,
     report: Report = None,
+    latex: Latex = None,
     mechanisms: Annotated[
         Path | None,
         typer.Option(
@@ -76,21 +77,37 @@ def evaluate(
     from estimation.exceptions import DataError
 
     require_folder_of(report)
+    require_folder_of(latex)
     trained = load(model)
     dataset = aligned(read_data(data, options, trained), trained, model)
     evaluation = evaluate_model(trained, dataset, threshold=threshold)
-    if strict and evaluation.comparison is None:
-        raise DataError(f"{data}: lacks true latents or the true graph, which --strict needs; leave it out")
+    if (strict or latex is not None) and evaluation.comparison is None:
+        option = "--strict" if strict else "--latex"
+        raise DataError(f"{data}: lacks true latents or the true graph, which {option} needs; leave it out")
     certified = None
     if mechanisms is not None:
         certified = _certified(evaluation, data, mechanisms, family, time_limit)
     notes = [_TRAINING_DATA_NOTE] if fingerprint(dataset) == trained.data_fingerprint else []
-    _print(model, trained, dataset, evaluation, certified, notes, as_json, optional=report is not None)
+    _print(
+        model,
+        trained,
+        dataset,
+        evaluation,
+        certified,
+        notes,
+        as_json,
+        optional=report is not None or latex is not None,
+    )
     if report is not None:
         from estimation.report import evaluation_page
         from identify.files import write_whole
 
         write_whole(report, evaluation_page(trained, dataset, evaluation, certified))
+    if latex is not None:
+        from estimation.report.latex import evaluation_latex
+        from identify.files import write_whole
+
+        write_whole(latex, evaluation_latex(evaluation))
     return int(strict and not evaluation.comparison)
 
 

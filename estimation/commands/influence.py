@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from estimation.commands.data_options import DataOptions, takes_data_options
-from estimation.commands.options import Data, Model, Report, Split
+from estimation.commands.options import Data, Latex, Model, Report, Split
 from estimation.commands.sources import aligned, read_data, require_folder_of
 from identify.commands.options import AsJson, print_json, show
 
@@ -47,6 +47,7 @@ def influence(
         bool, typer.Option("--strict", help="Exit with code 1 unless influence holds for every action.")
     ] = False,
     report: Report = None,
+    latex: Latex = None,
     *,
     options: DataOptions,
     as_json: AsJson = False,
@@ -68,15 +69,21 @@ def influence(
     from estimation.influence import test_influence
 
     require_folder_of(report)
+    require_folder_of(latex)
     trained = load(model)
     dataset = aligned(read_data(data, options, trained), trained, model)
     result = test_influence(trained, dataset, level=level, tolerance=tolerance, effects=effects.value)
-    _print(model, dataset, result, as_json, optional=report is not None)
+    _print(model, dataset, result, as_json, optional=report is not None or latex is not None)
     if report is not None:
         from estimation.report import influence_page
         from identify.files import write_whole
 
         write_whole(report, influence_page(f"{model}", result))
+    if latex is not None:
+        from estimation.report.latex import influence_latex
+        from identify.files import write_whole
+
+        write_whole(latex, influence_latex(result))
     return int(strict and len(result.sufficient) < len(result))
 
 

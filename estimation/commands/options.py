@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Data", "Model", "Report", "Split", "Strict", "Threshold"]
+__all__ = ["Data", "Latex", "Model", "Report", "Split", "Strict", "Threshold"]
 
 
 class Split(StrEnum):
@@ -36,6 +36,10 @@ Threshold = Annotated[
 Report = Annotated[
     Path | None,
     typer.Option(metavar="FILE.html", help="Write a self-contained page with figures.", show_default=False),
+]
+Latex = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.tex", help="Write a LaTeX table (booktabs).", show_default=False),
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Exit with code 1 if what was learned contradicts the prediction.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from estimation.commands.data_options import DataOptions, takes_data_options
-from estimation.commands.options import Report, Split, Strict, Threshold
+from estimation.commands.options import Latex, Report, Split, Strict, Threshold
 from estimation.commands.sources import aligned, read_data, require_folder_of
 from identify.commands.options import AsJson, print_json, show
 
@@ -32,6 +32,7 @@ def verify(
     threshold: Threshold = 0.1,
     strict: Strict = False,
     report: Report = None,
+    latex: Latex = None,
     *,
     options: DataOptions,
     as_json: AsJson = False,
@@ -49,18 +50,24 @@ def verify(
     from estimation.evaluation.verification import verify as verify_models
 
     require_folder_of(report)
+    require_folder_of(latex)
     models = _load_models(runs)
     dataset = read_data(data, options, next(iter(models.values())))
     for name, model in models.items():
         # raises an error that names the folder
         aligned(dataset, model, Path(name))
     verification = verify_models(models, dataset, threshold)
-    _print(verification, as_json, optional=report is not None)
+    _print(verification, as_json, optional=report is not None or latex is not None)
     if report is not None:
         from estimation.report import verification_page
         from identify.files import write_whole
 
         write_whole(report, verification_page(verification))
+    if latex is not None:
+        from estimation.report.latex import verification_latex
+        from identify.files import write_whole
+
+        write_whole(latex, verification_latex(verification))
     return int(strict and not verification.confirmed)
 
 

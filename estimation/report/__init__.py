@@ -11,8 +11,9 @@ module            contents
 ``reproduction``  our scores and the published ones, on a terminal
 ``figures``       the figures of a page, as SVG
 ``section``       `Section`: a part of a page
-``confidence``    the confidence in the edges, as a section
+``confidence``    the confidence in edges and latents, as sections
 ``html``          the pages
+``latex``         tables in LaTeX
 ================  ==========================================================================
 """
 

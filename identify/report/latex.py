@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from identify.criterion import Verdict
 from identify.guarantee import Guarantee
+from identify.report.latex_table import latex_table
 from identify.report.rows import GRAPH_COLUMNS, block_rows, graph_rows
-from identify.terminal import printable
 from identify.wording import listed
 
 __all__ = ["to_latex"]
@@ -21,16 +21,6 @@ _LOSS_COLUMNS = (
     "of these, separated by the graph",
     "won back by influence of",
 )
-
-_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
-}
 
 
 def to_latex(verdicts: Verdict | Mapping[str, Verdict]) -> str:
@@ -62,11 +52,15 @@ def to_latex(verdicts: Verdict | Mapping[str, Verdict]) -> str:
         <BLANKLINE>
     """
     if isinstance(verdicts, Verdict) and verdicts.guarantee is not None and verdicts.guarantee.n_lost:
-        return _table(f"{verdicts.headline}.", _NARROW, _LOSS_COLUMNS, _latents(verdicts.guarantee))
+        return latex_table(f"{verdicts.headline}.", _NARROW, _LOSS_COLUMNS, _latents(verdicts.guarantee))
     if isinstance(verdicts, Verdict):
-        return _table(f"{verdicts.headline}.", _WIDE, ("latents", "stay entangled with"), _blocks(verdicts))
+        return latex_table(
+            f"{verdicts.headline}.", _WIDE, ("latents", "stay entangled with"), _blocks(verdicts)
+        )
     rows = [row.cells() for row in graph_rows(verdicts)]
-    return _table("Disentanglement by mechanism sparsity.", r"p{0.4\linewidth}rrrrrl", GRAPH_COLUMNS, rows)
+    return latex_table(
+        "Disentanglement by mechanism sparsity.", r"p{0.4\linewidth}rrrrrl", GRAPH_COLUMNS, rows
+    )
 
 
 def _blocks(verdict: Verdict) -> list[tuple[str, str]]:
@@ -92,21 +86,3 @@ def _latents(guarantee: Guarantee) -> list[tuple[str, ...]]:
             loss = guarantee.lost.of(i)
             rows.append((name, listed(others), listed(loss.entangled_with) or "none", loss.remedy))
     return rows
-
-
-def _table(caption: str, align: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    body = "\n".join(f"    {_row(row)}" for row in rows)
-    return (
-        "\\begin{table}\n  \\centering\\small\\setlength{\\tabcolsep}{4pt}\n"
-        f"  \\caption{{{_escape(caption)}}}\n  \\begin{{tabular}}{{{align}}}\n"
-        f"    \\toprule\n    {_row(columns)}\n    \\midrule\n{body}\n    \\bottomrule\n"
-        "  \\end{tabular}\n\\end{table}\n"
-    )
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"{' & '.join(_escape(cell) for cell in cells)} \\\\"
-
-
-def _escape(text: str) -> str:
-    return "".join(_SPECIAL.get(letter, letter) for letter in printable(text))
