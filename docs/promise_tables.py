@@ -24,6 +24,9 @@ BINS: dict[str, tuple[float, ...]] = {
     "n_latents": (3, 6, 9, 13),
 }
 _NAMES = {"n_samples": "rows", "variance": "noise variance", "n_latents": "latents"}
+_CONFIDENCE = (0, 0.05, 0.5, 0.85, 0.95, 0.99, 1)
+# a latent is right if the true latents that it may depend on explain this share of what all of them explain
+_MIN_SHARE = 0.97
 _GROUPS = {
     "causes": "causes",
     "values": "actions",
@@ -41,7 +44,7 @@ def read_records() -> list[Record]:
 
 
 def fill_page(page: str) -> str:
-    """Fill the markers of the page: runs, rates, warnings and failures."""
+    """Fill the markers of the page: runs, rates, warnings, confidence and failures."""
     records = read_records()
     return fill_markers(
         page,
@@ -50,6 +53,7 @@ def fill_page(page: str) -> str:
             "promise-rates": _rates(records),
             "promise-warnings": _warnings(records),
             "promise-failures": _failures(records),
+            "promise-confidence": _confidence(records),
         },
     )
 
@@ -133,6 +137,32 @@ def _warnings(records: Sequence[Record]) -> str:
         lost = [record for record in part if not record["kept"]]
         rows.append([label, _shown(lost, _flagged), _shown(kept, _flagged)])
     return markdown_table(["problems", "failures with a serious warning", "successes with one"], rows)
+
+
+def _confidence(records: Sequence[Record]) -> str:
+    """Return, for bins of confidence, how many edges are true and how many latents right, of the runs on many rows."""
+    rows = []
+    pairs = [pair for record in _many(records) for pair in record["confidence"]["edges"]]
+    latents = [latent for record in _many(records) for latent in record["confidence"]["latents"]]
+    for low, high in pairwise(_CONFIDENCE):
+        true, right = (
+            [
+                is_it(truth)
+                for confidence, truth in values
+                if low <= confidence < high or confidence == high == 1
+            ]
+            for values, is_it in ((pairs, bool), (latents, _is_right))
+        )
+        rows.append([f"{low:g} to {high:g}", _counted(true), _counted(right)])
+    return markdown_table(["confidence", "edges that are true", "latents that are right"], rows)
+
+
+def _is_right(share: float) -> bool:
+    return share >= _MIN_SHARE
+
+
+def _counted(found: Sequence[bool]) -> str:
+    return f"{sum(found):,} of {len(found):,} ({sum(found) / len(found):.3f})" if found else "none"
 
 
 def _failures(records: Sequence[Record]) -> str:

@@ -32,6 +32,7 @@ def record(number: int, **changes: Any) -> dict[str, Any]:
         "problem": case | {key: value for key, value in changes.items() if key in case},
         **own,
         **{key: value for key, value in changes.items() if key in own},
+        "confidence": {"edges": [[0.9, 1], [1.0, 1], [0.02, 0]], "latents": [[0.97, 0.99], [0.3, 0.5]]},
         "diagnostics": {"warnings": warnings if changes.get("flagged") else []},
     }
 
@@ -65,6 +66,13 @@ def test_rates_count_what_was_kept_with_many_rows_and_in_all(text: str) -> None:
 def test_warnings_are_counted_in_both_halves(text: str) -> None:
     assert "| even numbers | 1 of 1 (21% to 100%) | 0 of 1 (0% to 79%) |" in text
     assert "| odd numbers | 0 of 1 (0% to 79%) | 1 of 1 (21% to 100%) |" in text
+
+
+def test_confidence_is_compared_with_the_truth(text: str) -> None:
+    assert "| 0.99 to 1 | 3 of 3 (1.000) | none |" in text
+    assert "| 0.95 to 0.99 | none | 3 of 3 (1.000) |" in text
+    assert "| 0.05 to 0.5 | none | 0 of 3 (0.000) |" in text
+    assert "| 0 to 0.05 | 0 of 3 (0.000) | none |" in text
 
 
 def test_every_failure_is_listed_with_its_warnings(text: str) -> None:
