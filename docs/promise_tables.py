@@ -111,13 +111,21 @@ def _rates(records: Sequence[Record]) -> str:
             inside = in_bin(records if name == "n_samples" else _many(records), name, low, high)
             rows.append([_NAMES[name], _limits(name, low, high), _shown(inside, _kept)])
     for name, label in _GROUPS.items():
-        for value in sorted({str(record["problem"][name] or "none") for record in records}):
-            inside = [each for each in _many(records) if str(each["problem"][name] or "none") == value]
+        for value in sorted({_value(record, name) for record in records}):
+            inside = [each for each in _many(records) if _value(each, name) == value]
             rows.append([label, value, _shown(inside, _kept)])
     for complete, value in ((True, "all latents"), (False, "up to a block")):
         inside = [each for each in _many(records) if each["problem"]["complete"] == complete]
         rows.append(["promised", value, _shown(inside, _kept)])
     return markdown_table(["", "", "kept (95 % interval)"], rows)
+
+
+def _value(record: Record, name: str) -> str:
+    """Return a property of the problem. On/off actions without a past shift latents, whatever the mechanisms are."""
+    case = record["problem"]
+    if name == "family" and case["causes"] == "actions" and case["values"] == "on/off":
+        return "shifts"
+    return str(case[name] or "none")
 
 
 def _limits(name: str, low: float, high: float) -> str:
@@ -175,7 +183,7 @@ def _failures(records: Sequence[Record]) -> str:
         rows.append(
             [
                 f"{record['run']['seed']}/{record['run']['number']}",
-                f"{case['causes']}, {case['values'] or 'none'}, {case['family']}, {case['decoder']}",
+                ", ".join(_value(record, name) for name in ("causes", "values", "family", "decoder")),
                 f"{case['n_latents']}, {case['n_observed']}",
                 f"{case['variance']:.1g}",
                 f"{case['n_samples']:,}",

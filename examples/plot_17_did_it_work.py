@@ -3,8 +3,8 @@ Did it work? Reading a run
 ==========================
 
 A loss says little about the latents: a run with a good ELBO can have found their space and a wrong basis in it. Every
-run therefore examines itself on held-out rows. Here are a run that went well and three that didn't, with what they say
-about themselves, and below it what only a simulation knows.
+run is therefore examined on held-out rows. Here are a run that went well and three that didn't: first the diagnostics,
+which need no ground truth, and below them the scores, which do.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ from identify.graph import CausalGraph
 
 N_SAMPLES = 10_000
 N_TEST = 5_000
-N_STEPS = 1_000
+N_STEPS = 1_700
 
 # %%
 # Four latents and four actions, each of which moves two of them. Rows are children. The graph meets the criterion, so
@@ -32,7 +32,7 @@ train, test = (
 
 
 def read(model, test):
-    """Print what a run says about itself, and the scores that nobody knows on real data."""
+    """Print the diagnostics of a run, and below them its scores, which real data don't give."""
     print("basis:  ", None if model.margin is None else model.margin.summary)
     for warning in model.warnings:
         print("warning:", warning)
@@ -48,8 +48,8 @@ read(success, test)
 
 # %%
 # **A wrong basis.** Without unmixing and with half as many edges again as there are, nothing leads to the sparsest
-# basis. R is high, so the space of the latents is right, but MCC is lower. The run looks for a sparser basis of its own
-# latents, and finds one.
+# basis. R is high, so the space of the latents is right, but MCC is lower. The search for a sparser basis of its
+# latents finds one.
 wrong = fit(
     train, TrainingConfig(max_edges_actions=12, steps=N_STEPS, unmixing=False, seed=1), progress=False
 )

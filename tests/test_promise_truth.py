@@ -12,7 +12,7 @@ from estimation.dataset import Dataset
 from estimation.trained import TrainedModel
 from identify.graph import CausalGraph
 from tests.benchmarks.promise.truth import MIN_SHARE, latent_shares, matching, true_edges
-from tests.benchmarks.promise.variants import variants
+from tests.benchmarks.promise.variants import _still_right, variants
 from tests.estimation.diagnostics.evidence import TARGETS, evidence_of
 from tests.estimation.fakes import Truth, linear_model
 from tests.seeds import training_seed
@@ -46,6 +46,17 @@ def test_mixing_within_a_block_is_right_and_beyond_it_is_not() -> None:
     # v0 is mostly z2, v2 mostly z1, and the graph lets z0 and z1 mix
     assert shares == pytest.approx([np.cos(np.pi / 6), 1, np.cos(np.pi / 6)], abs=0.02)
     assert (shares >= MIN_SHARE).tolist() == [False, True, False]
+
+
+def test_a_variant_is_wrong_where_its_graph_forbids_what_the_run_left_open() -> None:
+    evidence = evidence_of()
+    # v0 and v1 are a mixture of two latents, which this graph allows; the graph of the variant doesn't
+    block = CausalGraph(Ga=[[1, 0], [1, 0], [0, 1], [0, 1]], latents=evidence.names)
+    run_of_blocks = replace(evidence, graph=block)
+    everything = np.ones(4, dtype=bool)
+    assert _still_right(run_of_blocks, run_of_blocks, np.eye(4), everything).all()
+    assert not _still_right(evidence, run_of_blocks, np.eye(4), everything).any()
+    assert _still_right(evidence, evidence, np.eye(4), everything).all()
 
 
 def test_the_matching_is_that_of_the_latents() -> None:

@@ -75,17 +75,28 @@ def compare(
         as_json,
         optional=report is not None or latex is not None,
     )
+    _write(names, (model, other), comparison, distance, report, latex)
+    return int(strict and not comparison.confirmed)
+
+
+def _write(
+    names: tuple[str, str],
+    models: tuple[TrainedModel, TrainedModel],
+    comparison: Comparison,
+    distance: GraphDistance,
+    report: Path | None,
+    latex: Path | None,
+) -> None:
+    from identify.files import write_whole
+
     if report is not None:
         from estimation.report import comparison_page
-        from identify.files import write_whole
 
-        write_whole(report, comparison_page(names, (model, other), comparison, distance))
+        write_whole(report, comparison_page(names, models, comparison, distance))
     if latex is not None:
         from estimation.report.latex import comparison_latex
-        from identify.files import write_whole
 
         write_whole(latex, comparison_latex(comparison))
-    return int(strict and not comparison.confirmed)
 
 
 def _compare(

@@ -98,17 +98,28 @@ def evaluate(
         as_json,
         optional=report is not None or latex is not None,
     )
+    _write(trained, dataset, evaluation, certified, report, latex)
+    return int(strict and not evaluation.comparison)
+
+
+def _write(
+    model: TrainedModel,
+    dataset: Dataset,
+    evaluation: Evaluation,
+    certified: CertifiedEntanglement | None,
+    report: Path | None,
+    latex: Path | None,
+) -> None:
+    from identify.files import write_whole
+
     if report is not None:
         from estimation.report import evaluation_page
-        from identify.files import write_whole
 
-        write_whole(report, evaluation_page(trained, dataset, evaluation, certified))
+        write_whole(report, evaluation_page(model, dataset, evaluation, certified))
     if latex is not None:
         from estimation.report.latex import evaluation_latex
-        from identify.files import write_whole
 
         write_whole(latex, evaluation_latex(evaluation))
-    return int(strict and not evaluation.comparison)
 
 
 def _certified(

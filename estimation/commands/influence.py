@@ -74,17 +74,21 @@ def influence(
     dataset = aligned(read_data(data, options, trained), trained, model)
     result = test_influence(trained, dataset, level=level, tolerance=tolerance, effects=effects.value)
     _print(model, dataset, result, as_json, optional=report is not None or latex is not None)
+    _write(f"{model}", result, report, latex)
+    return int(strict and len(result.sufficient) < len(result))
+
+
+def _write(name: str, result: InfluenceTest, report: Path | None, latex: Path | None) -> None:
+    from identify.files import write_whole
+
     if report is not None:
         from estimation.report import influence_page
-        from identify.files import write_whole
 
-        write_whole(report, influence_page(f"{model}", result))
+        write_whole(report, influence_page(name, result))
     if latex is not None:
         from estimation.report.latex import influence_latex
-        from identify.files import write_whole
 
         write_whole(latex, influence_latex(result))
-    return int(strict and len(result.sufficient) < len(result))
 
 
 def _print(folder: Path, dataset: Dataset, result: InfluenceTest, as_json: bool, optional: bool) -> None:

@@ -58,17 +58,21 @@ def verify(
         aligned(dataset, model, Path(name))
     verification = verify_models(models, dataset, threshold)
     _print(verification, as_json, optional=report is not None or latex is not None)
+    _write(verification, report, latex)
+    return int(strict and not verification.confirmed)
+
+
+def _write(verification: Verification, report: Path | None, latex: Path | None) -> None:
+    from identify.files import write_whole
+
     if report is not None:
         from estimation.report import verification_page
-        from identify.files import write_whole
 
         write_whole(report, verification_page(verification))
     if latex is not None:
         from estimation.report.latex import verification_latex
-        from identify.files import write_whole
 
         write_whole(latex, verification_latex(verification))
-    return int(strict and not verification.confirmed)
 
 
 def _load_models(folders: list[Path]) -> dict[str, TrainedModel]:

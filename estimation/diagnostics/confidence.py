@@ -1,7 +1,7 @@
 """The probability that the true graph has an edge, from one run.
 
 A logistic regression on few features of a pair of cause and latent. Its coefficients were fitted to runs on simulated
-problems, whose graphs are known: ``python -m tests.benchmarks.promise.calibrate_edges`` (ours). In the right basis, the
+problems, whose graphs are known: ``python -m tests.benchmarks.promise.calibrate`` (ours). In the right basis, the
 size of an effect tells edges and other pairs apart. In a wrong one, latents have strong effects of causes that are not
 theirs; so what the margin says against the basis, and strong effects that the graph leaves out, lower the confidence in
 all edges of the latents concerned.

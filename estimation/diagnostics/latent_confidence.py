@@ -1,7 +1,7 @@
 """The probability that a learned latent depends on no other true latents than the learned graph allows, from one run.
 
 A logistic regression on what the examination measures of each latent. Its coefficients were fitted to runs on simulated
-problems, whose latents are known: ``python -m tests.benchmarks.promise.calibrate_latents`` (ours). The theory says that
+problems, whose latents are known: ``python -m tests.benchmarks.promise.calibrate`` (ours). The theory says that
 a wrong basis needs more edges than the true one. So a latent that mixes others shows it by an effect that the graph
 leaves out, or by another basis that is as good; and a mistake in one latent is seldom alone.
 """

@@ -1,15 +1,18 @@
 """Confidence in latents and edges from several runs on the same data.
 
 The confidence of each run comes from its own diagnostics. Another run is evidence about a latent of the reference. If
-it has the latent too, up to what the graph leaves open, both are right, or both made the same mistake. If it doesn't,
-one of the two is wrong. Let p be the probability that the reference's latent is right, q that of its match in the other
-run, and s the chance that two wrong runs make the same mistake. Bayes' rule multiplies the odds p / (1 - p) by
+it has the latent too, up to the mixing that the graph allows, both are right, or both made the same mistake. If it
+doesn't, one of the two is wrong. Let p be the probability that the reference's latent is right, q that of its match in
+the other run, and s the chance that two wrong runs make the same mistake. Bayes' rule multiplies the odds p / (1 - p)
+by
 
     q / ((1 - q) s)                 if the runs agree about the latent,
     (1 - q) / (1 - (1 - q) s)       if they don't.
 
-Seeds can share a mistake, whose cause is in the data or the settings: a budget that is too small, a violated
-assumption. So runs that agree count as one, by the mean of their q; those that don't agree count one by one (ours).
+A run that agrees never lowers the confidence, and one that contradicts never raises it: for small q the rule would say
+so, but then little is known about that run. Seeds can share a mistake, whose cause is in the data or the settings: a
+budget that is too small, a violated assumption. So runs that agree count as one, by the mean of their q; each run that
+contradicts counts (ours).
 """
 
 from __future__ import annotations
@@ -55,11 +58,8 @@ def confidence_from_runs(
     before, after = np.full((2, n), np.nan)
     latents = best.latent_confidence
     if latents is not None:
-        matched = [
-            _matched(model.latent_confidence, match, (n,))
-            for model, match in zip(others.values(), matches, strict=True)
-        ]
-        before, after = latents, latents_from_runs(latents, np.stack(matched, axis=1), agree)
+        evidence = [_evidence_of(model, comparisons[name], latents) for name, model in others.items()]
+        before, after = latents, latents_from_runs(latents, np.stack(evidence, axis=1), agree)
     edges = best.edge_confidence
     if edges is None:
         return (None if latents is None else after), None
@@ -80,8 +80,7 @@ def latents_from_runs(own: Array, others: Array, agree: Bools) -> Array:
 
     Args:
         own: The probability by the reference alone, shape (n,); nan where there is none.
-        others: The probability of its match in each of the other runs, shape (n, runs); nan without a match, and in
-            runs that were not examined: these are no evidence.
+        others: The probability of its match in each of the other runs, shape (n, runs); nan for what is no evidence.
         agree: Whether each of the other runs agrees about the latent, shape (n, runs).
 
     Returns:
@@ -98,9 +97,8 @@ def latents_from_runs(own: Array, others: Array, agree: Bools) -> Array:
     for_it = known & agree
     count = for_it.sum(1)
     mean = np.where(for_it, q, 0.0).sum(1) / np.maximum(count, 1)
-    with np.errstate(divide="ignore"):
-        odds = odds * np.where(count > 0, mean / ((1 - mean) * SHARED_MISTAKES), 1.0)
-    against = np.where(known & ~agree, (1 - q) / (1 - (1 - q) * SHARED_MISTAKES), 1.0)
+    odds = odds * np.where(count > 0, np.maximum(mean / ((1 - mean) * SHARED_MISTAKES), 1.0), 1.0)
+    against = np.where(known & ~agree, np.minimum((1 - q) / (1 - (1 - q) * SHARED_MISTAKES), 1.0), 1.0)
     odds = odds * against.prod(1)
     return np.asarray(odds / (1 + odds))
 
@@ -139,7 +137,11 @@ def edges_from_runs(
         right_before, right_after = before[:, None], after[:, None]
         if kind == "past":
             kept = kept & agree.T[:, None, :]
-            right_before, right_after = right_before * before, right_after * after
+            # an edge of a latent to itself concerns one latent, the others two
+            right_before, right_after = (
+                np.where(np.eye(len(each), dtype=bool), each, each[:, None] * each)
+                for each in (before, after)
+            )
         pooled = _mean(np.concatenate([values[None], np.where(kept, others[kind], np.nan)]))
         result[kind] = np.where(np.isnan(values), np.nan, _updated(pooled, right_before, right_after))
     return result
@@ -163,6 +165,23 @@ def _updated(values: Array, before: Array, after: Array) -> Array:
     if_right = ((values - if_wrong * (1 - right)) / right).clip(0, 1)
     updated = if_right * is_right + if_wrong * (1 - is_right)
     return np.asarray(np.where(np.isnan(before) | np.isnan(after), values, updated))
+
+
+def _evidence_of(model: TrainedModel, comparison: Comparison, own: Array) -> Array:
+    """Return the probability of the matches of the best run's latents in another run, nan for what is no evidence.
+
+    A run that was not examined is none. A latent that may depend on all others can't be contradicted. A run that lacks
+    a latent can have merged it with another one, so that it only contradicts. Where a contradicting run has no
+    confidence in the match, as without a match or with a collapsed one, the mean over its latents stands for it.
+    """
+    confidence = model.latent_confidence
+    if confidence is None or np.isnan(confidence).all():
+        return np.full(len(own), np.nan)
+    matched = _matched(confidence, comparison.permutation, own.shape)
+    matched = np.where(np.isnan(matched), np.nanmean(confidence), matched)
+    lacks_latents = bool((comparison.permutation[~np.isnan(own)] < 0).any())
+    is_none = comparison.allowed.all(axis=1) | (comparison.confirmed_latents & lacks_latents)
+    return np.where(is_none, np.nan, matched)
 
 
 def _columns_of_best(

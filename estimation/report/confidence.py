@@ -12,10 +12,17 @@ from estimation.report.diagnostics import (
 )
 from estimation.report.figures import draw_confidence
 from estimation.report.section import Section
-from estimation.report.sentences import ALL_EDGES_CERTAIN, CONFIDENCE, CONFIDENCE_OF_RUNS, LATENT_CONFIDENCE
+from estimation.report.sentences import (
+    ALL_EDGES_CERTAIN,
+    CONFIDENCE,
+    EDGES_OF_RUNS,
+    LATENT_CONFIDENCE,
+    LATENTS_OF_RUNS,
+)
 
 if TYPE_CHECKING:
     from estimation.evaluation.verification import Verification
+    from estimation.report.figures import Picture
     from estimation.trained import TrainedModel
 
 __all__ = ["confidence_of_runs", "confidence_sections"]
@@ -35,22 +42,23 @@ def confidence_sections(model: TrainedModel) -> list[Section]:
 
 
 def confidence_of_runs(verification: Verification) -> list[Section]:
-    """Return the section with the confidence in edges from several runs; none if the best run has none.
+    """Return the section about the confidence from several runs; none if the best run has none.
 
     Args:
         verification: Result of `estimation.evaluation.verification.verify`.
     """
-    if verification.edge_confidence is None:
-        return []
-    columns = verification.sparse_columns[verification.reference]
-    graph = columns.part_of(verification.predicted.graph)
-    return [
-        Section(
-            heading="Confidence from all runs",
-            paragraphs=(CONFIDENCE_OF_RUNS,),
-            figures=(draw_confidence(graph, verification.edge_confidence),),
+    paragraphs = () if verification.latent_confidence is None else (LATENTS_OF_RUNS,)
+    figures: tuple[Picture, ...] = ()
+    if verification.edge_confidence is not None:
+        columns = verification.sparse_columns[verification.reference]
+        graph = columns.part_of(verification.predicted.graph)
+        paragraphs, figures = (
+            (*paragraphs, EDGES_OF_RUNS),
+            (draw_confidence(graph, verification.edge_confidence),),
         )
-    ]
+    if not paragraphs:
+        return []
+    return [Section(heading="Confidence from all runs", paragraphs=paragraphs, figures=figures)]
 
 
 def _edge_sections(model: TrainedModel) -> list[Section]:

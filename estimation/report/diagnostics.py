@@ -117,7 +117,7 @@ def latent_confidence_rows(
             f"{value:.2f}",
         )
         for value, i in sorted(known)
-        if 1 - value >= min_doubt
+        if value <= 1 - min_doubt
     ]
 
 

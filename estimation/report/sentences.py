@@ -14,9 +14,10 @@ __all__ = [
     "BETWEEN_MODELS",
     "CAUTION",
     "CONFIDENCE",
-    "CONFIDENCE_OF_RUNS",
+    "EDGES_OF_RUNS",
     "ENTANGLEMENT",
     "INFLUENCE",
+    "LATENTS_OF_RUNS",
     "LATENT_CONFIDENCE",
     "NO_GRAPH",
     "SCORES",
@@ -78,13 +79,16 @@ ALL_EDGES_CERTAIN = (
 LATENT_CONFIDENCE = (
     "The confidence in a latent is the probability that it depends on no other true latents than the learned graph "
     "lets it mix with. It is estimated from effects that the graph leaves out and from how clear the basis is, and was "
-    "calibrated on simulated problems. 'mechsparse verify' joins it with other runs."
+    "calibrated on simulated problems. 'mechsparse verify' combines it with that of other runs."
 )
-CONFIDENCE_OF_RUNS = (
+LATENTS_OF_RUNS = (
     "The confidence in a latent is the probability that it depends on no other true latents than the graph of the best "
-    "run allows: that run's own confidence, raised by runs that agree about the latent and lowered by those that "
-    "don't. The confidence in an edge is the mean over the runs that agree about the latent. Runs on the same data can "
-    "share a mistake, so that several runs that agree count as one."
+    "run allows. It is that run's own confidence, raised by runs that agree about the latent and lowered by those that "
+    "contradict. Runs on the same data can share a mistake, so that several runs that agree count as one."
+)
+EDGES_OF_RUNS = (
+    "The confidence in an edge is the mean over the best run and the runs that agree about the latents concerned. It "
+    "then changes with the confidence in these latents: in a wrong latent an edge is as likely as on average."
 )
 
 

@@ -56,7 +56,9 @@ def latex_table(caption: str, align: str, columns: Sequence[str], rows: Sequence
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f"{' & '.join(_escape(cell) for cell in cells)} \\\\"
+    text = " & ".join(_escape(cell) for cell in cells)
+    # after the end of a row or a rule, LaTeX reads [ and * as the beginning of an argument
+    return f"{'{}' * text.startswith(('[', '*'))}{text} \\\\"
 
 
 def _escape(text: str) -> str:

@@ -15,6 +15,7 @@ from identify.catalog import load, names
 from identify.criterion import Verdict, check
 from identify.graph import CausalGraph
 from identify.report import to_html, to_latex, to_markdown
+from identify.report.latex_table import latex_table
 from identify.report.rows import block_rows, graph_rows
 from identify.report.sentences import summary
 from identify.report.terminal import show_many, show_one
@@ -192,6 +193,15 @@ def test_markdown_of_several_verdicts_begins_with_a_table() -> None:
     assert "| left, right | each other |" in text
     assert text.endswith("\n")
     assert "Sufficient influence" in text
+
+
+@pytest.mark.parametrize("name", ["[Ca2+]", "*starred"])
+def test_latex_does_not_read_a_name_as_an_argument(name: str) -> None:
+    text = latex_table("Scores.", "ll", ["[x]", "y"], [[name, "[1]"], [name, "2"]])
+    rows = [line.strip() for line in text.splitlines() if line.endswith(r"\\")]
+    assert rows[0] == r"{}[x] & y \\"
+    assert [row.split(" & ")[0] for row in rows[1:]] == ["{}" + name] * 2
+    assert "& {}[1]" not in text
 
 
 def test_latex_of_several_verdicts_is_one_table() -> None:

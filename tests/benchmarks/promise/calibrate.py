@@ -26,10 +26,12 @@ from scipy.optimize import minimize
 from estimation.checkpoint import load
 from estimation.config.training import TrainingConfig
 from estimation.dataset import Dataset
+from estimation.dataset.fingerprint import fingerprint
 from estimation.dataset.holdout import hold_out
 from estimation.diagnostics import Evidence, judge
 from estimation.diagnostics.confidence import COEFFICIENTS, confidence_of, pair_features
 from estimation.diagnostics.latent_confidence import LATENT_COEFFICIENTS, latent_features, probabilities_of
+from estimation.exceptions import DataError
 from estimation.models.sparse_vae import SparseVAE
 from estimation.trained import TrainedModel
 from estimation.training.batches import Batches
@@ -98,6 +100,8 @@ def measure(model: TrainedModel, case: Problem, data: Dataset, model_seed: int =
 
 
 def _evidence(model: TrainedModel, data: Dataset) -> Evidence:
+    if fingerprint(data) != model.data_fingerprint:
+        raise DataError("the model was trained on other rows; --short is for the models of short runs")
     network, config = model.model, model.config
     assert isinstance(network, SparseVAE)
     assert isinstance(config, TrainingConfig)
@@ -191,7 +195,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measuring = commands.add_parser("measure", help="examine saved models")
     measuring.add_argument("--seed", type=int, required=True, help="seed of the problems")
     measuring.add_argument(
-        "--models", type=Path, required=True, metavar="FOLDER", help="FOLDER/NUMBER are models"
+        "--models",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="folder of the models, whose names are numbers of problems",
     )
     measuring.add_argument("--model-seed", type=int, default=0, help="seed of the models")
     measuring.add_argument("--short", action="store_true", help="the models are of short runs")
@@ -204,16 +212,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _measure(options: argparse.Namespace) -> int:
     finished = [
-        (record["problem"]["seed"], record["problem"]["number"], record["model_seed"])
+        (record["problem"]["seed"], record["problem"]["number"], record["model_seed"], record["short"])
         for record in _read(options.out)
     ]
     for folder in sorted(options.models.iterdir()):
-        if not folder.name.isdigit() or (options.seed, int(folder.name), options.model_seed) in finished:
-            continue
-        case = problem(options.seed, int(folder.name))
-        found = measure(load(folder), case, training_data(case, options.short), options.model_seed)
-        with options.out.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(record) + "\n" for record in found)
+        run = options.seed, int(folder.name), options.model_seed, options.short
+        if run not in finished:
+            case = problem(options.seed, int(folder.name))
+            found = measure(load(folder), case, training_data(case, options.short), options.model_seed)
+            lines = [json.dumps({**record, "short": options.short}) for record in found]
+            with options.out.open("a", encoding="utf-8") as file:
+                file.write("\n".join(lines) + "\n")
     return 0
 
 

@@ -114,16 +114,23 @@ def _variant(
 def _still_right(
     changed: Evidence, evidence: Evidence, matrix: Array, right: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Return which latents of another basis its graph lets depend on all that they depend on, shape (n,)."""
+    """Return which latents of another basis depend only on what their graph allows, shape (n,).
+
+    A latent of the run stands for all true latents that its own graph lets it mix with.
+    """
     allowed = predict_entanglement(changed.graph).matrix.toarray().astype(bool)
+    stands_for = predict_entanglement(evidence.graph).matrix.toarray().astype(bool)
     match, covariance = _matched(matrix, evidence.covariance), evidence.covariance
     result = np.zeros(len(matrix), dtype=bool)
     for i, row in enumerate(matrix):
         columns = match[allowed[i]]
+        # latents of the run that may be mixed with what this graph forbids are not allowed either
+        columns = columns[~(stands_for[columns] & ~np.isin(np.arange(len(row)), columns)).any(axis=1)]
         with_allowed = covariance[columns] @ row
         explained = with_allowed @ np.linalg.solve(covariance[np.ix_(columns, columns)], with_allowed)
         share = np.sqrt(explained / (row @ covariance @ row))
-        result[i] = share >= MIN_SHARE and right[columns].all()
+        used = np.intersect1d(columns, np.flatnonzero(np.abs(row) > 0))
+        result[i] = share >= MIN_SHARE and right[used].all()
     return result
 
 

@@ -10,8 +10,11 @@ import pytest
 from estimation.checkpoint import load
 from estimation.dataset import Dataset
 from estimation.evaluation import evaluate
+from estimation.evaluation.comparison import compare
 from estimation.evaluation.verification import verify
+from estimation.exceptions import DataError
 from estimation.influence import test_influence as assess_influence
+from estimation.learned import learned_entanglement
 from estimation.report.latex import (
     comparison_latex,
     evaluation_latex,
@@ -19,6 +22,7 @@ from estimation.report.latex import (
     verification_latex,
 )
 from estimation.report.rows import influence_rows, latent_rows, trust_rows
+from identify.entanglement import predict_entanglement
 from tests.estimation.command_line import Captured, error_of, output_of
 
 LATEX = Path("table.tex")
@@ -48,8 +52,10 @@ def test_evaluate_and_compare_write_their_latents(capsys: Captured) -> None:
         f"MCC {outcome.mcc:.3f}, R\\_con {outcome.r_con:.3f}, R {outcome.r:.3f}, SHD {outcome.shd}." in text
     )
     output_of(capsys, "compare", "a", "b", "test.npz", "--latex", LATEX)
-    between = verify({"a": load("a"), "b": load("b")}, Dataset.read("test.npz"))
-    assert comparison_latex(between.combined).count("\\\\") == LATEX.read_text(encoding="utf-8").count("\\\\")
+    first, second = load("a"), load("b")
+    learned = learned_entanglement(first, Dataset.read("test.npz"), other=second)
+    expected = comparison_latex(compare(predict_entanglement(first.graph), learned))
+    assert LATEX.read_text(encoding="utf-8") == expected
 
 
 @pytest.mark.usefixtures("working_directory")
@@ -79,7 +85,7 @@ def test_without_truth_or_folder_there_is_no_table(capsys: Captured) -> None:
     assert "unknown.npz: lacks true latents or the true graph, which --latex needs; leave it out" in message
     assert not LATEX.exists()
     with pytest.raises(
-        Exception, match="the LaTeX table compares with the truth, and the data lack true latents"
+        DataError, match="the LaTeX table compares with the truth, and the data lack true latents"
     ):
         evaluation_latex(evaluate(load("a"), Dataset.read("unknown.npz")))
     for command in (

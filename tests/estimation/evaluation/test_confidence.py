@@ -16,15 +16,20 @@ from estimation.diagnostics import Diagnostics
 from estimation.evaluation.confidence import SHARED_MISTAKES, edges_from_runs, latents_from_runs
 from estimation.evaluation.verification import Verification
 from estimation.report import verification_page
+from estimation.report.sentences import EDGES_OF_RUNS, LATENTS_OF_RUNS
 from estimation.report.terminal import show_verification
 from estimation.trained import TrainedModel
+from identify.graph import CausalGraph
 from tests.estimation.evaluation.test_verification import (
+    GRAPH,
     IDENTITY,
+    TRUTH,
     N,
     best_first,
     not_allowed,
     run,
 )
+from tests.estimation.fakes import linear_model
 from tests.identify.test_report import Page, printed
 
 Array = NDArray[np.float64]
@@ -50,19 +55,32 @@ def posterior(p: float, others: list[tuple[float, bool]]) -> float:
 @given(PROBABILITIES, PROBABILITIES, st.booleans())
 def test_one_other_run_follows_bayes_rule(p: float, q: float, agrees: bool) -> None:
     found = latents_from_runs(np.array([p]), np.array([[q]]), np.array([[agrees]]))
-    assert found[0] == pytest.approx(posterior(p, [(q, agrees)]), abs=1e-9)
+    by_rule = posterior(p, [(q, agrees)])
+    assert found[0] == pytest.approx(max(p, by_rule) if agrees else min(p, by_rule), abs=1e-9)
 
 
-@given(PROBABILITIES, st.lists(PROBABILITIES, min_size=2, max_size=3))
+#: From a third on, runs that agree raise the confidence by Bayes' rule, and those that contradict lower it.
+LIKELY = st.floats(0.34, 0.99)
+
+
+@given(PROBABILITIES, st.lists(LIKELY, min_size=2, max_size=3))
 def test_runs_that_contradict_count_one_by_one(p: float, others: list[float]) -> None:
     found = latents_from_runs(np.array([p]), np.array([others]), np.zeros((1, len(others)), dtype=bool))
     assert found[0] == pytest.approx(posterior(p, [(q, False) for q in others]), abs=1e-9)
 
 
-@given(PROBABILITIES, st.lists(PROBABILITIES, min_size=2, max_size=3))
+@given(PROBABILITIES, st.lists(LIKELY, min_size=2, max_size=3))
 def test_runs_that_agree_count_as_one(p: float, others: list[float]) -> None:
     found = latents_from_runs(np.array([p]), np.array([others]), np.ones((1, len(others)), dtype=bool))
     assert found[0] == pytest.approx(posterior(p, [(float(np.mean(others)), True)]), abs=1e-9)
+
+
+@given(PROBABILITIES, st.lists(PROBABILITIES, min_size=1, max_size=4))
+def test_agreement_never_lowers_and_contradiction_never_raises(p: float, others: list[float]) -> None:
+    for agrees in (True, False):
+        agree = np.full((1, len(others)), agrees)
+        found = latents_from_runs(np.array([p]), np.array([others]), agree)[0]
+        assert found >= p - 1e-12 if agrees else found <= p + 1e-12
 
 
 def test_runs_without_confidence_are_no_evidence() -> None:
@@ -85,6 +103,21 @@ def test_edges_are_averaged_over_runs_that_agree_about_the_latents_concerned() -
     np.testing.assert_allclose(found["actions"], [[1.9 / 3, 1.1 / 3], [0.65, np.nan]])
     # both the child and the parent have to be confirmed
     np.testing.assert_allclose(found["past"], [[1.1 / 3, 0.3], [0.3, 0.5]])
+
+
+def test_an_edge_of_a_latent_to_itself_concerns_one_latent() -> None:
+    own, nobody = {"past": np.array([[0.8, 0.1], [0.1, 0.8]])}, {"past": np.full((1, 2, 2), np.nan)}
+    before, after = np.full(2, 0.6), np.full(2, 0.9)
+    found = edges_from_runs(own, nobody, np.zeros((2, 1), dtype=bool), before, after)["past"]
+    rate = 0.45
+
+    def updated(value: float, was: float, now: float) -> float:
+        if_wrong = np.clip(rate, (value - was) / (1 - was), value / (1 - was))
+        if_right = (value - if_wrong * (1 - was)) / was
+        return float(if_right * now + if_wrong * (1 - now))
+
+    assert np.diag(found) == pytest.approx(updated(0.8, 0.6, 0.9), abs=1e-9)
+    assert found[0, 1] == found[1, 0] == pytest.approx(updated(0.1, 0.36, 0.81), abs=1e-9)
 
 
 @given(st.floats(0.2, 0.99), st.floats(0.01, 0.99), st.floats(0, 1))
@@ -147,26 +180,81 @@ def test_verify_matches_latents_before_it_compares_confidence(verification: Veri
     assert verification.latents[2].confidence < own[2] < 0.9  # type: ignore[operator]
     assert verification.edge_confidence is not None
     # the confidence of both runs is the same, so that only the latents change that of edges
-    rows = verification.edge_confidence["actions"]
-    assert (rows[[0, 1, 3]] * np.array(ROWS)[[0, 1, 3]] > 0).all()
-    assert rows[2, 1] < ROWS[2][1]
+    rows = {"actions": np.array(ROWS)}
+    edges = edges_from_runs(rows, {"actions": np.array([ROWS])}, agrees[:, None], own, expected)["actions"]
+    np.testing.assert_allclose(verification.edge_confidence["actions"], edges)
+    assert edges[2, 1] < ROWS[2][1]
 
 
 def test_verify_matches_actions_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = examined(run(IDENTITY)), examined(run(IDENTITY))
-    columns = [2, 0, 1]
-    confidence = {"actions": tuple(tuple(row[j] for j in columns) for row in ROWS)}
-    assert second.diagnostics is not None
-    reordered = replace(
-        second,
-        action_names=tuple(second.action_names[j] for j in columns),
-        diagnostics=replace(second.diagnostics, edge_confidence=confidence),
+    columns, order = [2, 0, 1], (3, 0, 2, 1)
+    graph = GRAPH.permute(list(order))
+    names = [graph.actions[j] for j in columns]
+    reordered = CausalGraph(Ga=graph.Ga.toarray()[:, columns], actions=names)
+    plain = linear_model(TRUTH, IDENTITY[:, list(order)], reordered)
+    confidence = {"actions": tuple(tuple(ROWS[i][j] for j in columns) for i in order)}
+    second = replace(
+        plain, action_names=tuple(names), diagnostics=Diagnostics(None, (), {}, confidence, (0.9,) * N)
     )
-    from estimation.evaluation.confidence import _columns_of_best
-
-    found = _columns_of_best(reordered, first, np.arange(N), "actions")
+    found = best_first({"a": examined(run(IDENTITY)), "b": second}, monkeypatch).edge_confidence
+    own = 0.9 - 0.05 * np.arange(N)
+    everywhere = np.ones((N, 1), dtype=bool)
+    after = latents_from_runs(own, np.full((N, 1), 0.9), everywhere)
+    rows = np.array(ROWS)
     assert found is not None
-    np.testing.assert_allclose(found, np.array(ROWS))
+    np.testing.assert_allclose(
+        found["actions"],
+        edges_from_runs({"actions": rows}, {"actions": rows[None]}, everywhere, own, after)["actions"],
+    )
+
+
+def test_a_run_that_contradicts_counts_without_confidence_in_the_match(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = examined(run(not_allowed()))
+    assert other.diagnostics is not None
+    collapsed = replace(other.diagnostics, latent_confidence=(0.9, 0.8, None, 0.7))
+    found = best_first(
+        {"a": examined(run(IDENTITY)), "b": replace(other, diagnostics=collapsed)}, monkeypatch
+    ).latent_confidence
+    expected = latents_from_runs(np.array([0.8]), np.array([[0.8]]), np.array([[False]]))
+    assert found is not None
+    assert found[2] == pytest.approx(expected[0])
+
+
+def test_a_run_that_lacks_a_latent_only_contradicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    # z2 and z3 are merged into one latent
+    merging = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0.8]])
+    graph = CausalGraph(Ga=[[1, 0, 0], [1, 0, 0], [0, 1, 1]])
+    fewer = replace(
+        linear_model(TRUTH, np.linalg.pinv(merging), graph),
+        diagnostics=Diagnostics(None, latent_confidence=(0.9, 0.9, 0.9)),
+    )
+    verification = best_first({"a": examined(run(IDENTITY)), "b": fewer}, monkeypatch)
+    own = 0.9 - 0.05 * np.arange(N)
+    assert verification.latent_confidence is not None
+    assert (verification.latent_confidence <= own + 1e-12).all()
+    assert verification.latent_confidence[:2] == pytest.approx(own[:2])
+    unconfirmed = [latent.confirmed_by == 0 for latent in verification.latents]
+    assert (verification.latent_confidence[unconfirmed] < own[unconfirmed]).all()
+    assert any(unconfirmed)
+
+
+def test_a_latent_that_may_depend_on_all_others_is_not_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = CausalGraph(Ga=[[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]])
+    models = {
+        name: replace(
+            linear_model(TRUTH, IDENTITY, graph), diagnostics=Diagnostics(None, latent_confidence=(0.5,) * N)
+        )
+        for name in "ab"
+    }
+    verification = best_first(models, monkeypatch)
+    free = verification.predicted.matrix.toarray().astype(bool).all(axis=1)
+    assert free.any()
+    assert not free.all()
+    assert verification.latent_confidence is not None
+    assert (verification.latent_confidence[free] == 0.5).all()
+    assert (verification.latent_confidence[~free] > 0.5).all()
 
 
 def test_runs_that_were_not_examined_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,3 +282,18 @@ def test_reports_have_the_confidence_of_all_runs(verification: Verification) -> 
         assert "confidence" in text
         assert f"{verification.latents[2].confidence:.2f}" in text
     assert "Confidence from all runs" in page
+    for sentence in (LATENTS_OF_RUNS, EDGES_OF_RUNS):
+        assert sentence in page
+
+
+def test_a_page_explains_only_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    latents_only = Diagnostics(None, latent_confidence=(0.9,) * N)
+    models = {name: replace(run(IDENTITY), diagnostics=latents_only) for name in "ab"}
+    page = Page(verification_page(best_first(models, monkeypatch))).text
+    assert LATENTS_OF_RUNS in page
+    assert EDGES_OF_RUNS not in page
+    edges_only = Diagnostics(None, edge_confidence={"actions": ROWS})
+    models = {name: replace(run(IDENTITY), diagnostics=edges_only) for name in "ab"}
+    page = Page(verification_page(best_first(models, monkeypatch))).text
+    assert LATENTS_OF_RUNS not in page
+    assert EDGES_OF_RUNS in page
