@@ -25,7 +25,6 @@ __all__ = [
     "confidence_of",
     "doubts_of",
     "edge_confidence",
-    "logarithm",
     "pair_features",
 ]
 
@@ -37,13 +36,13 @@ Edges = Mapping[str, NDArray[np.bool_]]
 #: says that another basis is as good and mixes the latent; and of whether there are no data between the settings of
 #: discrete actions (`estimation.diagnostics.overlap`).
 COEFFICIENTS = {
-    "constant": 2.3,
-    "size": 2.73,
-    "edge": 1.43,
-    "largest left out": -0.27,
-    "doubt": -1.23,
-    "no overlap": -1.66,
-    "no overlap * size": -1.09,
+    "constant": 0.9,
+    "size": 2.38,
+    "edge": 2.08,
+    "largest left out": -0.69,
+    "doubt": -1.0,
+    "no overlap": -1.71,
+    "no overlap * size": -1.06,
 }
 #: Names of the features: those with coefficients, and the standard deviation of the logarithm of the size, which
 #: resamples estimate.
@@ -128,19 +127,19 @@ def pair_features(evidence: Evidence, margin: Margin | None) -> dict[str, Array]
             doubts = np.maximum(doubts, doubt)
         columns = [
             np.ones(size.shape),
-            logarithm(size),
+            _logarithm(size),
             edges[kind].astype(float),
-            logarithm(left_out[kind]),
+            _logarithm(left_out[kind]),
             doubts,
             np.full(size.shape, no_overlap),
-            no_overlap * logarithm(size),
+            no_overlap * _logarithm(size),
             spread / size.clip(_MIN_SIZE),
         ]
         features[kind] = np.stack(columns, axis=-1)
     return features
 
 
-def logarithm(values: Array) -> Array:
+def _logarithm(values: Array) -> Array:
     """Return logarithms of relative sizes, from 0.01 on and up to 1."""
     return np.asarray(np.log(values.clip(_MIN_SIZE, _MAX_SIZE)))
 

@@ -160,16 +160,17 @@ def fit_coefficients(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def fit_latent_coefficients(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Fit the logistic regression for latents by penalised maximum likelihood.
+    """Fit the logistic regression for latents by penalised maximum likelihood. Doubts never raise the probability.
 
     Args:
         records: Records of `measure`.
     """
     latents = np.array([latent for record in records for latent in record["latents"]])
-    return dict(zip(LATENT_COEFFICIENTS, _fitted(latents[:, :-1], latents[:, -1]), strict=True))
+    return dict(zip(LATENT_COEFFICIENTS, _fitted(latents[:, :-1], latents[:, -1], falling=True), strict=True))
 
 
-def _fitted(features: Array, truth: Array) -> list[float]:
+def _fitted(features: Array, truth: Array, falling: bool = False) -> list[float]:
+    """Return the coefficients; all but the first are at most 0 if the probability falls with the features."""
     signs = 2 * truth - 1
 
     def loss(values: Array) -> tuple[float, Array]:
@@ -180,7 +181,9 @@ def _fitted(features: Array, truth: Array) -> list[float]:
         gradient[1:] += _PENALTY * values[1:]
         return float(np.logaddexp(0, -margins).sum()) + penalty, gradient
 
-    found = minimize(loss, np.zeros(features.shape[1]), jac=True, method="BFGS")
+    n = features.shape[1]
+    bounds = [(None, None), *[(None, 0.0 if falling else None)] * (n - 1)]
+    found = minimize(loss, np.zeros(n), jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14})
     return [round(float(value), 2) for value in found.x]
 
 

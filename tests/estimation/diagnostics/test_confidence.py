@@ -69,8 +69,7 @@ def test_edges_with_effects_are_certain_and_the_others_are_certainly_not_there(s
 
 def test_a_missing_edge_is_likely_and_a_superfluous_one_is_not() -> None:
     values = confidence(evidence_of(graph=graph(with_edge(2, 1, False))))
-    assert values[2, 1] > 0.5
-    assert values[2, 1] == values[TARGETS].min()
+    assert 0.5 < values[2, 1] < confidence(evidence_of())[2, 1] - 0.01
     values = confidence(evidence_of(graph=graph(with_edge(0, 1, True))))
     assert values[0, 1] < 0.5
     assert values[0, 1] == values[~TARGETS].max()
@@ -81,7 +80,7 @@ def test_a_basis_that_is_not_clear_lowers_the_confidence_in_edges_of_its_latents
     clear = confidence(evidence)
     for margin in (Margin(-0.5, -1.0, ("v1", "v2"), 65, 3), Margin(0.02, 0.5, ("v1", "v2"), 65, 3)):
         doubtful = confidence(evidence, margin)
-        assert (doubtful[1:3][TARGETS[1:3]] < clear[1:3][TARGETS[1:3]] - 0.01).all()
+        assert (doubtful[1:3][TARGETS[1:3]] < clear[1:3][TARGETS[1:3]] - 0.003).all()
         assert (doubtful[1:3][TARGETS[1:3]] < doubtful[[0, 3]][TARGETS[[0, 3]]].min()).all()
     assert np.array_equal(confidence(evidence, Margin(0.5, 2.0, ("v1", "v2"), 65, 3)), clear)
 

@@ -19,6 +19,7 @@ from estimation.diagnostics.latent_confidence import (
 )
 from identify.graph import CausalGraph
 from tests.estimation.diagnostics.evidence import TARGETS, evidence_of
+from tests.seeds import training_seed
 
 Array = NDArray[np.float64]
 NAMES = ["v0", "v1", "v2", "v3"]
@@ -30,12 +31,6 @@ def confidence(margin: Margin | None = CLEAR, **changes: object) -> Array:
     found = latent_confidence(evidence_of(**changes), margin)  # type: ignore[arg-type]
     assert found is not None
     return np.array(found, dtype=float)
-
-
-def without(row: int, column: int) -> CausalGraph:
-    edges = TARGETS.copy()
-    edges[row, column] = False
-    return CausalGraph(Ga=edges, latents=NAMES)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -50,11 +45,21 @@ def test_a_basis_that_another_one_beats_lowers_the_confidence_in_what_it_mixes()
     assert (values <= confidence()).all()
 
 
-def test_an_effect_that_the_graph_leaves_out_lowers_the_confidence() -> None:
-    clear = confidence()
-    values = confidence(graph=without(2, 1))
-    assert values[2] < clear[2]
-    assert values[2] == values.min()
+def test_a_clear_margin_leaves_no_doubt() -> None:
+    assert np.array_equal(confidence(Margin(0.5, 2.0, ("v1", "v2"), 65, 3)), confidence())
+
+
+def test_settings_without_data_between_them_have_none() -> None:
+    evidence = evidence_of()
+    rng = np.random.default_rng(training_seed(3))
+    settings = rng.integers(0, 8, len(evidence.latents))
+    latents = 100.0 * settings[:, None] * np.ones(4) + rng.normal(size=(len(settings), 4))
+    actions = np.eye(8)[settings][:, :4]
+    actions[settings >= 4] = np.eye(8)[settings[settings >= 4]][:, 4:] * 2
+    apart = replace(evidence, latents=latents, actions=actions)
+    assert latent_confidence(apart, CLEAR) is None
+    together = replace(apart, latents=rng.normal(size=latents.shape))
+    assert latent_confidence(together, CLEAR) is not None
 
 
 def test_nothing_is_said_without_a_comparison_of_bases() -> None:
@@ -89,12 +94,10 @@ def test_the_order_of_latents_does_not_matter(order: list[int]) -> None:
     np.testing.assert_allclose(moved, own[order], atol=1e-12)
 
 
-@given(st.lists(st.floats(-4.6, 0), min_size=2, max_size=2), st.integers(0, 1))
-def test_more_left_out_never_raises_the_confidence(sizes: list[float], doubt: int) -> None:
-    low, high = sorted(sizes)
-    rows = np.array([[1.0, size, high, doubt, doubt, 0.0] for size in (low, high)])
-    below, above = probabilities_of(rows)
-    assert above <= below
+def test_doubts_never_raise_the_confidence() -> None:
+    rows = np.array([[1.0, 0, 0], [1, 0, 1], [1, 1, 1]])
+    clear, other, own = probabilities_of(rows)
+    assert clear >= other >= own
     assert len(LATENT_COEFFICIENTS) == rows.shape[1]
 
 

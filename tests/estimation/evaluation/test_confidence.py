@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from estimation.diagnostics import Diagnostics
-from estimation.evaluation.confidence import SHARED_MISTAKES, edges_from_runs, latents_from_runs
+from estimation.evaluation.confidence import (
+    FOUND_TO_AGREE,
+    SHARED_MISTAKES,
+    edges_from_runs,
+    latents_from_runs,
+)
 from estimation.evaluation.verification import Verification
 from estimation.report import verification_page
 from estimation.report.sentences import EDGES_OF_RUNS, LATENTS_OF_RUNS
@@ -39,15 +44,14 @@ PROBABILITIES = st.floats(0.01, 0.99)
 def posterior(p: float, others: list[tuple[float, bool]]) -> float:
     """Return the probability that the reference is right, from all cases of who is right and who repeats mistakes."""
     joint = {True: 0.0, False: 0.0}
-    for right, *cases in itertools.product(
-        [True, False], *[[(True, False), (False, True), (False, False)]] * len(others)
-    ):
+    cases = [(True, True), (True, False), (False, True), (False, False)]
+    for right, *of_others in itertools.product([True, False], *[cases] * len(others)):
         weight = p if right else 1 - p
-        for (q, agrees), (other_is_right, repeats) in zip(others, cases, strict=True):
-            chance = q if other_is_right else (1 - q) * (SHARED_MISTAKES if repeats else 1 - SHARED_MISTAKES)
-            # two right latents agree, and so do two with the same mistake
-            would_agree = other_is_right if right else not other_is_right and repeats
-            weight *= chance * (would_agree == agrees)
+        for (q, agrees), (is_right, happens) in zip(others, of_others, strict=True):
+            # two right latents are found to agree with one chance, a mistake is repeated with another
+            chance = FOUND_TO_AGREE if is_right else SHARED_MISTAKES
+            weight *= (q if is_right else 1 - q) * (chance if happens else 1 - chance)
+            weight *= (right == is_right and happens) == agrees
         joint[right] += weight
     return joint[True] / (joint[True] + joint[False])
 
@@ -59,8 +63,8 @@ def test_one_other_run_follows_bayes_rule(p: float, q: float, agrees: bool) -> N
     assert found[0] == pytest.approx(max(p, by_rule) if agrees else min(p, by_rule), abs=1e-9)
 
 
-#: From a third on, runs that agree raise the confidence by Bayes' rule, and those that contradict lower it.
-LIKELY = st.floats(0.34, 0.99)
+#: From here on, runs that agree raise the confidence by Bayes' rule, and those that contradict lower it.
+LIKELY = st.floats(0.44, 0.99)
 
 
 @given(PROBABILITIES, st.lists(LIKELY, min_size=2, max_size=3))
