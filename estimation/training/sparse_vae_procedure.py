@@ -115,7 +115,8 @@ class SparseVAEProcedure(Procedure):
             limits = self._round_limits(step)
             factor = self._budget_factor(step) if self.config.sparsity in ("adaptive", "penalty") else None
             # later steps would change the latents until effects without an edge disappear
-            keep_clear = self.config.sparsity == "budget" and step == self.plan.unmixing_steps[-1]
+            is_last = step == self.plan.unmixing_steps[-1]
+            keep_clear = is_last and self.config.sparsity in ("budget", "adaptive")
             note = unmixing_round_(self.model, self.batches, self.config, step, limits, factor, keep_clear)
             self.optimisers = self._new_optimisers()
             return [note]

@@ -60,7 +60,8 @@ def unmixing_round_(
         budget_factor: If given, the number of edges is estimated and multiplied by this factor, and ``limits`` are
             upper limits. With ``sparsity="penalty"`` those edges are counted that reduce the loss by more than the
             penalty, otherwise those before the elbow of the likelihood.
-        keep_clear: Whether to keep edges beyond the limits if their effects are clear.
+        keep_clear: Whether to keep edges beyond the limits if their effects are clear. If the number is estimated, such
+            edges beyond it are kept within the limits.
 
     Returns:
         A note for the history.
@@ -106,15 +107,17 @@ def unmixing_round_(
         fit_measuring_networks_(fitter, latents, config)
         effects, basis = MeasuredEffects.of(model, latents, actions), np.eye(len(basis))
         strengths = effects.strengths() | {name: strengths[name] for name in informed}
+    upper = dict(limits)
     if budget_factor is not None:
         price = config.penalty * model.shape.n_observed if config.sparsity == "penalty" else None
         counts = effects.edge_counts(basis, budget_factor, limits, price)
         limits = counts | _informative_edges(information, budget_factor, limits, price)
     if keep_clear and not informed:
         moved = np.arange(len(basis)) < len(basis) - len(unmixing.unconstrained)
-        limits = clear_counts(
-            {k: sizes for k, sizes in strengths.items() if sizes is not None}, limits, moved
-        )
+        measured = {name: sizes for name, sizes in strengths.items() if sizes is not None}
+        limits = clear_counts(measured, limits, moved)
+        if budget_factor is not None:
+            limits = {name: min(count, upper.get(name, count)) for name, count in limits.items()}
     _keep_strongest_(model, strengths, limits)
     # the model's latents are those of the linear map
     fitter.fit_(

@@ -37,7 +37,7 @@ def data() -> Dataset:
     return simulate(GRAPH, 600, seed=training_seed(0))
 
 
-def keep_two_more(strengths: Mapping[str, Any], limits: Mapping[str, int], _: Any) -> dict[str, int]:
+def keep_two_more(_: Mapping[str, Any], limits: Mapping[str, int], *__: Any) -> dict[str, int]:
     return {name: limit + 2 for name, limit in limits.items()}
 
 
@@ -98,3 +98,21 @@ def test_without_a_round_of_unmixing_no_edge_is_removed(data: Dataset) -> None:
     model = fit(data, config, progress=False)
     assert model.graph.n_edges == 9
     assert not any("removed" in note for note in model.history.notes)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(None, 9), (5, 5)])
+def test_counted_edges_that_are_clear_stay_within_the_limit_of_the_user(
+    limit: int | None, expected: int, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def keep_all(strengths: Mapping[str, Any], limits: Mapping[str, int], _: Any) -> dict[str, int]:
+        calls.append(limits)
+        return {name: sizes.size for name, sizes in strengths.items()}
+
+    monkeypatch.setattr(unmixing_round, "clear_counts", keep_all)
+    model = fit(data, CONFIG.replace(sparsity="adaptive", max_edges_actions=limit), progress=False)
+    # only the last round keeps edges beyond its count
+    assert len(calls) == 1
+    assert model.graph.n_edges == expected
+    assert not any("removed after" in note for note in model.history.notes)

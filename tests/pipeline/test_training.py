@@ -186,7 +186,9 @@ def test_edges_stay_within_the_budget(actions: Dataset, time: Dataset) -> None:
 
 def test_the_recorded_budget_is_the_current_one(actions: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     # no edge beyond the budget is kept
-    monkeypatch.setattr("estimation.training.unmixing_round.clear_counts", lambda _, limits, __: dict(limits))
+    monkeypatch.setattr(
+        "estimation.training.unmixing_round.clear_counts", lambda _, limits, *__: dict(limits)
+    )
     model = fit(actions, tiny(max_edges_actions=4, rounds=3, validate_every=1))
     sparse = [record for record in model.history.records if record.stage != "dense"]
     assert {record.edges["actions"] for record in sparse} == {6, 5, 4}
