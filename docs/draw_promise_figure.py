@@ -52,6 +52,8 @@ def _draw_bins(ax: Axes, bins: list[tuple[float, float, list[Any]]], name: str) 
     else:
         centres = [(low * high) ** 0.5 for low, high, _ in bins]
         ax.set_xscale("log")
+    first, *_, last = BINS[name]
+    ax.set_xlim(first, last)
     below = [rate - low for rate, low, _ in rates]
     above = [high - rate for rate, _, high in rates]
     ax.errorbar(
