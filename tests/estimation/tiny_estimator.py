@@ -43,7 +43,14 @@ def record_fit_calls(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
 
     def train(dataset: Dataset, config: TrainingConfig, **options: Any) -> SimpleNamespace:
         calls.append(SimpleNamespace(dataset=dataset, config=config, **options))
-        return SimpleNamespace(history=History(), graph=None, margin=None, warnings=(), edge_confidence=None)
+        return SimpleNamespace(
+            history=History(),
+            graph=None,
+            margin=None,
+            warnings=(),
+            edge_confidence=None,
+            latent_confidence=None,
+        )
 
     monkeypatch.setattr(module, "train", train)
     return calls
