@@ -67,7 +67,7 @@ def count_crossings(graph: CausalGraph, order: LayerOrder | None = None) -> int:
         >>> count_crossings(crossed), count_crossings(crossed, order_layers(crossed))
         (1, 0)
     """
-    order = order or LayerOrder(tuple(range(graph.n_latents)), tuple(range(graph.n_actions)))
+    order = order or _given(graph)
     return _count(_edges(graph), order.latents, order.actions)
 
 
@@ -84,6 +84,21 @@ def order_layers(graph: CausalGraph) -> LayerOrder:
         >>> order_layers(CausalGraph(Ga=[[1, 0], [0, 1], [1, 0]]))
         LayerOrder(latents=(0, 2, 1), actions=(0, 1))
     """
+    order = _improved(graph)
+    # groups move in the order of their indices, so that a pass over the reordered graph can find something better
+    while (better := _improved(reorder(graph, order))) != _given(graph):
+        order = LayerOrder(
+            tuple(order.latents[i] for i in better.latents), tuple(order.actions[a] for a in better.actions)
+        )
+    return order
+
+
+def _given(graph: CausalGraph) -> LayerOrder:
+    return LayerOrder(tuple(range(graph.n_latents)), tuple(range(graph.n_actions)))
+
+
+def _improved(graph: CausalGraph) -> LayerOrder:
+    """Return an order with fewer crossings; the given one, with its blocks gathered, if none is found."""
     current = _initial(graph)
     while current.n_crossings:
         candidates = [current, *_barycentres(current)]

@@ -20,7 +20,8 @@ from tests.seeds import training_seed
 BOTH = np.ones(2, dtype=bool)
 
 
-@given(st.lists(st.floats(0.01, 10), min_size=6, max_size=6), st.integers(1, 6))
+# within a factor of five, so that no latent counts as one without parents
+@given(st.lists(st.floats(1, 4.9), min_size=6, max_size=6), st.integers(1, 6))
 def test_the_count_is_the_budget_or_the_number_of_clear_effects(values: list[float], limit: int) -> None:
     sizes = np.array(values).reshape(2, 3)
     kept = np.argsort(-sizes.ravel(), kind="stable")[:limit]
@@ -33,6 +34,11 @@ def test_the_count_is_the_budget_or_the_number_of_clear_effects(values: list[flo
         sizes[i, j] >= 0.5 * (fallback if units[i] is None else units[i]) for i in range(2) for j in range(3)
     )
     assert clear_counts({"actions": sizes}, {"actions": limit}, BOTH) == {"actions": max(limit, clear)}
+
+
+def test_a_latent_with_far_smaller_effects_than_the_others_has_no_parents() -> None:
+    sizes = np.array([[0.66, 0.66, 0.66], [0.69, 0.66, 9.8]])
+    assert clear_counts({"actions": sizes}, {"actions": 4}, BOTH) == {"actions": 4}
 
 
 def test_effects_are_compared_across_actions_and_past() -> None:
