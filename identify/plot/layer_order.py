@@ -35,6 +35,8 @@ from identify.graph import CausalGraph
 __all__ = ["LayerOrder", "count_crossings", "order_layers", "reorder"]
 
 _N_SWEEPS = 8
+# decimals of barycentres: equal ones must not differ by rounding errors, which depend on the order of the sum
+_DECIMALS = 9
 # nodes; sifting takes one to three seconds at this size and grows with the third power of the number or faster
 _MAX_SIFTED = 120
 
@@ -67,7 +69,7 @@ def count_crossings(graph: CausalGraph, order: LayerOrder | None = None) -> int:
         >>> count_crossings(crossed), count_crossings(crossed, order_layers(crossed))
         (1, 0)
     """
-    order = order or _given(graph)
+    order = order or LayerOrder(tuple(range(graph.n_latents)), tuple(range(graph.n_actions)))
     return _count(_edges(graph), order.latents, order.actions)
 
 
@@ -84,21 +86,6 @@ def order_layers(graph: CausalGraph) -> LayerOrder:
         >>> order_layers(CausalGraph(Ga=[[1, 0], [0, 1], [1, 0]]))
         LayerOrder(latents=(0, 2, 1), actions=(0, 1))
     """
-    order = _improved(graph)
-    # groups move in the order of their indices, so that a pass over the reordered graph can find something better
-    while (better := _improved(reorder(graph, order))) != _given(graph):
-        order = LayerOrder(
-            tuple(order.latents[i] for i in better.latents), tuple(order.actions[a] for a in better.actions)
-        )
-    return order
-
-
-def _given(graph: CausalGraph) -> LayerOrder:
-    return LayerOrder(tuple(range(graph.n_latents)), tuple(range(graph.n_actions)))
-
-
-def _improved(graph: CausalGraph) -> LayerOrder:
-    """Return an order with fewer crossings; the given one, with its blocks gathered, if none is found."""
     current = _initial(graph)
     while current.n_crossings:
         candidates = [current, *_barycentres(current)]
@@ -213,7 +200,8 @@ def _barycentres(drawing: _Drawing) -> Iterator[_Drawing]:
 
 
 def _sorted(groups: Sequence[Group], barycentres: NDArray[np.float64]) -> tuple[Group, ...]:
-    return tuple(sorted(groups, key=lambda group: barycentres[list(group)].mean()))
+    rounded = [round(float(barycentres[list(group)].mean()), _DECIMALS) for group in groups]
+    return tuple(group for _, group in sorted(zip(rounded, groups, strict=True), key=lambda pair: pair[0]))
 
 
 def _action_barycentres(drawing: _Drawing) -> NDArray[np.float64]:

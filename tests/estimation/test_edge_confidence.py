@@ -54,6 +54,14 @@ def data() -> Dataset:
     return simulate(GRAPH, 200, n_observed=6, seed=training_seed())
 
 
+def reports_of(model: TrainedModel, data: Dataset) -> tuple[str, str, list[str]]:
+    """Return what the terminal shows after training and after evaluation, and the pages of both."""
+    outcome = evaluate(model, data)
+    shown = printed(show_training("folder", model, None, ""), 200)
+    again = printed(show_evaluation("name", outcome, model.diagnostics, model.graph), 200)
+    return shown, again, [training_page(model, data, None, ""), evaluation_page(model, data, outcome)]
+
+
 def test_the_model_has_its_confidence_as_arrays() -> None:
     confidence = model_with().edge_confidence
     assert confidence is not None
@@ -156,11 +164,7 @@ def test_the_model_has_the_confidence_in_its_latents_as_an_array() -> None:
 
 
 def test_reports_show_the_confidence_in_latents(data: Dataset) -> None:
-    model = model_with()
-    outcome = evaluate(model, data)
-    shown = printed(show_training("folder", model, None, ""), 200)
-    again = printed(show_evaluation("name", outcome, model.diagnostics, model.graph), 200)
-    pages = [training_page(model, data, None, ""), evaluation_page(model, data, outcome)]
+    shown, again, pages = reports_of(model_with(), data)
     for text in (shown, again, *(Page(page).text for page in pages)):
         assert "0.43 to 0.99" in text
         assert "confidence that it mixes with no other" in text
@@ -201,11 +205,7 @@ def test_json_has_all_confidences_and_the_interval() -> None:
 
 
 def test_reports_show_the_least_certain_edges(data: Dataset) -> None:
-    model = model_with()
-    outcome = evaluate(model, data)
-    shown = printed(show_training("folder", model, None, ""), 200)
-    again = printed(show_evaluation("name", outcome, model.diagnostics, model.graph), 200)
-    pages = [training_page(model, data, None, ""), evaluation_page(model, data, outcome)]
+    shown, again, pages = reports_of(model_with(), data)
     for text in (shown, again, *(Page(page).text for page in pages)):
         for part in ("a0 → v1", "0.62", "a1 → v0", "0.30"):
             assert part in text

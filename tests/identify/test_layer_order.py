@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from identify.catalog import load
 from identify.entanglement import predict_entanglement
@@ -120,6 +120,8 @@ def test_an_order_without_crossings_is_not_changed(graph: CausalGraph) -> None:
         assert order_layers(graph) == given_order(graph)
 
 
+# barycentres here are equal up to rounding errors
+@example(CausalGraph(Ga=[[1, 0, 1, 0, 1], [0, 1, 0, 1, 1], [1, 0, 0, 1, 1], [0, 0, 0, 0, 1]]))
 @given(graphs())
 @settings(max_examples=100, deadline=None)
 def test_ordering_twice_changes_nothing(graph: CausalGraph) -> None:
