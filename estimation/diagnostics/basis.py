@@ -8,16 +8,16 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from estimation.diagnostics.evidence import Evidence
-from estimation.diagnostics.result import Margin
-from estimation.unmixing import Basis, rival_bases
-from estimation.unmixing.moments import effect_sizes
+from estimation.diagnostics.result import MIN_SPARSITY, Margin
+from estimation.unmixing import Basis, Rivals, rival_bases
+from estimation.unmixing.moments import CLEAR_EFFECT, effect_sizes
 from identify.entanglement import predict_entanglement
 
 __all__ = ["margin_of"]
 
 _N_STARTS = 64
 # effects relative to the largest on the latent, from which on an edge is present, and below which it is absent
-_PRESENT, _ABSENT = 0.35, 0.1
+_PRESENT, _ABSENT = CLEAR_EFFECT, 0.1
 
 
 def margin_of(evidence: Evidence) -> Margin | None:
@@ -49,7 +49,7 @@ def margin_of(evidence: Evidence) -> Margin | None:
         seed=evidence.seed,
         n_starts=_N_STARTS,
     )
-    own, rival = found.own, next(iter(found.others), None)
+    own, rival = found.own, _best_rival(found)
     fewer = _latents_with_fewer_edges(evidence, found.own)
     if fewer:
         own, rival = found.given, replace(found.own, mixed=fewer)
@@ -60,6 +60,22 @@ def margin_of(evidence: Evidence) -> Margin | None:
         likelihood = rival.negative_log_likelihood - own.negative_log_likelihood
     names = tuple(evidence.names[i] for i in rival.mixed)
     return Margin(rival.penalty - own.penalty, likelihood, names, _N_STARTS + 1, own.n_starts)
+
+
+def _best_rival(found: Rivals) -> Basis | None:
+    """Return the likeliest of the other bases that are nearly as sparse, or the sparsest one if none is.
+
+    A basis that is much sparser comes before the likeliest.
+    """
+    sparsest = next(iter(found.others), None)
+    if sparsest is None or found.own.penalty - sparsest.penalty > MIN_SPARSITY:
+        return sparsest
+    near = [
+        (basis.negative_log_likelihood, rank)
+        for rank, basis in enumerate(found.others)
+        if basis.penalty - found.own.penalty < MIN_SPARSITY and basis.negative_log_likelihood is not None
+    ]
+    return found.others[min(near)[1]] if near else sparsest
 
 
 def _latents_with_fewer_edges(evidence: Evidence, basis: Basis) -> tuple[int, ...]:

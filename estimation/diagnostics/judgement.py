@@ -13,14 +13,14 @@ from estimation.diagnostics.latent_confidence import latent_confidence
 from estimation.diagnostics.latents import collapsed_latents, duplicate_latents
 from estimation.diagnostics.overlap import Overlap, overlap_of
 from estimation.diagnostics.result import Diagnostics, Margin, RunWarning
+from estimation.unmixing.moments import CLEAR_EFFECT
 from identify.wording import listed, plural
 
 __all__ = ["judge"]
 
-# effects without an edge from this size on are missing edges, and edges below the other size are superfluous
-_MIN_MISSING, _MAX_SUPERFLUOUS = 0.35, 0.1
+# edges with smaller effects are superfluous
+_MAX_SUPERFLUOUS = 0.1
 _MIN_INFLUENCE = 0.1
-# groups of settings without data between them, as a share of the settings
 # then the errors are more than twenty times as large as noise alone would make them
 _MAX_STRUCTURED_SHARE = 0.95
 _MAX_CORRELATION = 0.8
@@ -85,7 +85,7 @@ def _about_basis(margin: Margin | None) -> Iterable[RunWarning]:
 
 
 def _about_missing_edges(effects: list[EffectSize]) -> Iterable[RunWarning]:
-    missing = [effect for effect in effects if not effect.has_edge and effect.size > _MIN_MISSING]
+    missing = [effect for effect in effects if not effect.has_edge and effect.size > CLEAR_EFFECT]
     if missing:
         text = f"{plural(len(missing), 'effect')} without an edge, relative to those of parents: {_shown(missing)}"
         yield RunWarning("missing edges", text, _latents(missing))
@@ -100,7 +100,7 @@ def _about_superfluous_edges(effects: list[EffectSize]) -> Iterable[RunWarning]:
 
 
 def _about_budget(effects: list[EffectSize]) -> Iterable[RunWarning]:
-    removed = [effect for effect in effects if effect.removed and effect.size > _MIN_MISSING]
+    removed = [effect for effect in effects if effect.removed and effect.size > CLEAR_EFFECT]
     if removed:
         text = f"too small: {plural(len(removed), 'edge')} removed after training had clear effects: {_shown(removed)}"
         yield RunWarning("budget", text, _latents(removed))

@@ -27,6 +27,7 @@ module                     contents
 ``post_training``          refinement after the last step
 ``deep_flow``              the flow of runs whose actions change variances or shapes
 ``final_edges``            edges of actions with few values, measured on the final latents
+``final_count``            the number of edges, counted once more on the final latents
 ``flow_fitting``           fitting of the flow, a nonlinear correction of the latents
 ``resampling``             effects measured again on resampled rows or episodes
 ``examination``            the evidence of the run's diagnostics, on held-out rows

@@ -18,7 +18,7 @@ from estimation.config.training import TrainingConfig
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.post_training import SINGULAR, fit_transition_
-from estimation.unmixing.moments import relative_sizes
+from estimation.unmixing.moments import CLEAR_EFFECT, relative_sizes
 from identify.exceptions import one_line
 from identify.wording import plural
 
@@ -26,8 +26,6 @@ __all__ = ["clear_counts", "remove_edges_beyond_budget_"]
 
 Array = NDArray[np.float64]
 
-# an effect of this size, relative to the largest one by a parent of the latent, is clear
-_CLEAR = 0.5
 # a latent whose largest effect is a smaller share of the others' has no parents, and its effects are noise
 _MIN_UNIT = 0.2
 _MAX_REASON_LENGTH = 200
@@ -55,7 +53,7 @@ def clear_counts(
     if relative is None:
         return dict(limits)
     n_clear = {
-        kind: int((sizes[latents] >= _CLEAR).sum()) for kind, sizes in zip(kinds, relative, strict=True)
+        kind: int((sizes[latents] >= CLEAR_EFFECT).sum()) for kind, sizes in zip(kinds, relative, strict=True)
     }
     return {kind: max(limit, n_clear.get(kind, 0)) for kind, limit in limits.items()}
 

@@ -64,12 +64,17 @@ class Encodings:
 
     def first(self, n_rows: int) -> Encodings:
         """Return the first rows."""
+        return self.part(np.arange(min(n_rows, len(self.latents))))
+
+    def part(self, rows: NDArray[np.int64]) -> Encodings:
+        """Return these rows."""
+        chosen = torch.from_numpy(rows).to(self.latents.device)
         return Encodings(
-            self.latents[:n_rows],
-            self.factors[:n_rows],
-            None if self.actions is None else self.actions[:n_rows],
-            self.standardised[:n_rows],
-            None if self.numbers is None else self.numbers[:n_rows],
+            self.latents[chosen],
+            self.factors[chosen],
+            None if self.actions is None else self.actions[chosen],
+            self.standardised[chosen],
+            None if self.numbers is None else self.numbers[rows],
         )
 
     @torch.no_grad()

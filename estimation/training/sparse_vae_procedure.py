@@ -24,6 +24,7 @@ from estimation.training.beyond_budget import remove_edges_beyond_budget_
 from estimation.training.deep_flow import apply_deep_flow_
 from estimation.training.distributional_change import Change, distributional_change
 from estimation.training.examination import MIN_ROWS, MIN_STEPS, examine
+from estimation.training.final_count import count_edges_again_
 from estimation.training.final_edges import actions_have_few_values, measure_edges_again_
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
@@ -191,6 +192,11 @@ class SparseVAEProcedure(Procedure):
         self._freeze()
         self.model.eval()
         notes, terms = self._refined(step, report)
+        if self.config.sparsity == "adaptive" and self.config.unmixing:
+            report("edges to be counted")
+            note = count_edges_again_(self.model, self.batches, self.config, step, budgets(self.config))
+            if note is not None:
+                notes, terms = [*notes, note], self._held_out_terms()
         self.trained_edges = {name: masks.support() for name, masks in self.model.edges.items()}
         if self.config.sparsity == "budget":
             note = remove_edges_beyond_budget_(

@@ -76,6 +76,11 @@ def unmixing_round_(
         edges.make_dense_()
     fit_measuring_networks_(fitter, latents, config)
     effects, samples = MeasuredEffects.of(model, latents, actions), samples_of(model, latents, actions)
+    price = config.penalty * model.shape.n_observed if config.sparsity == "penalty" else None
+
+    def counted(basis: Array) -> Mapping[str, int]:
+        return limits if budget_factor is None else effects.edge_counts(basis, budget_factor, limits, price)
+
     unmixing = unmix(
         effects.actions,
         effects.past,
@@ -83,7 +88,7 @@ def unmixing_round_(
         config.seed,
         noise=encodings.noise(),
         residual=effects.residual,
-        edges=None if first_round or budget_factor is not None else limits,
+        edges=None if first_round else counted,
         samples=samples,
     )
     information = {"actions": unmixing.information, "past": unmixing.past_information}
@@ -109,7 +114,6 @@ def unmixing_round_(
         strengths = effects.strengths() | {name: strengths[name] for name in informed}
     upper = dict(limits)
     if budget_factor is not None:
-        price = config.penalty * model.shape.n_observed if config.sparsity == "penalty" else None
         counts = effects.edge_counts(basis, budget_factor, limits, price)
         limits = counts | _informative_edges(information, budget_factor, limits, price)
     if keep_clear and not informed:

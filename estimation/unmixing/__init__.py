@@ -25,7 +25,7 @@ module                   contents
 from estimation.unmixing.information import Samples
 from estimation.unmixing.likelihood import edges_at_elbow, edges_at_penalty, likelihood_curve
 from estimation.unmixing.rivals import Basis, Rivals, mixed_latents, rival_bases
-from estimation.unmixing.search import Unmixing, unmix
+from estimation.unmixing.search import Unmixing, moves_all_means, unmix
 
 __all__ = [
     "Basis",
@@ -36,6 +36,7 @@ __all__ = [
     "edges_at_penalty",
     "likelihood_curve",
     "mixed_latents",
+    "moves_all_means",
     "rival_bases",
     "unmix",
 ]

@@ -88,6 +88,11 @@ class SearchSpace:
         moments = moments.within(torch.from_numpy(moved))
         return cls(active, moved, unmoved, collapsed @ white, moments, effects.covariance)
 
+    @property
+    def by_means(self) -> bool:
+        """Whether effects on the means of latents choose the basis, since they move every direction."""
+        return isinstance(self.moments, Moments)
+
     def full_basis(self, basis: Tensor) -> Array:
         """Extend a basis of the searched directions to all given latents, with rows of unit variance."""
         rows = [basis.numpy() @ self.moved @ self.active, self.unmoved @ self.active, self.collapsed]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 __all__ = [
+    "CLEAR_EFFECT",
     "MIN_EFFECT",
     "Moments",
     "effect_sizes",
@@ -29,6 +30,8 @@ Array = NDArray[np.float64]
 # the fourth moments of 32 latents take 8 MB; with more latents, samples of the Jacobians are cheaper
 _MAX_LATENTS_OF_FOURTH_MOMENTS = 32
 _N_JACOBIANS = 512
+#: An effect of this size, relative to the largest one by a parent of the latent, is clear.
+CLEAR_EFFECT = 0.35
 # effects are clipped here, so that every size has a logarithm
 MIN_EFFECT = 1e-6
 _MIN_SQUARED_EFFECT = MIN_EFFECT**2

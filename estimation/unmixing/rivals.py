@@ -16,7 +16,6 @@ from estimation.unmixing.descent import SAME_PENALTY, determinant_weights, penal
 from estimation.unmixing.directions import SearchSpace
 from estimation.unmixing.effects import Effects
 from estimation.unmixing.information import Samples
-from estimation.unmixing.moments import Moments
 
 __all__ = ["Basis", "Rivals", "mixed_latents", "rival_bases"]
 
@@ -113,11 +112,10 @@ def rival_bases(
     # the given latents as they are need not be a minimum
     bases = torch.cat([own[None], found])
     penalties = penalties_of(space.moments, bases, weights)
-    by_means = isinstance(space.moments, Moments)
 
     def basis(start: int, n_ended: int, mixed: tuple[int, ...]) -> Basis:
         matrix = space.full_basis(bases[start])
-        likelihood = effects.negative_log_likelihood(matrix, edges) if by_means and edges else None
+        likelihood = effects.negative_log_likelihood(matrix, edges) if space.by_means and edges else None
         return Basis(matrix, float(penalties[start]), likelihood, n_ended, mixed)
 
     n_moved = len(space.moved)

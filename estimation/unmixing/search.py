@@ -7,7 +7,7 @@ without a past, are directions that no action moves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +21,9 @@ from estimation.unmixing.directions import SearchSpace
 from estimation.unmixing.effects import Effects
 from estimation.unmixing.information import Information, Samples
 from estimation.unmixing.informed import InformedMoments
-from estimation.unmixing.moments import MIN_EFFECT, Moments
+from estimation.unmixing.moments import MIN_EFFECT
 
-__all__ = ["Unmixing", "unmix"]
+__all__ = ["Unmixing", "moves_all_means", "unmix"]
 
 Array = NDArray[np.float64]
 
@@ -74,7 +74,7 @@ def unmix(
     n_starts: int = _N_STARTS,
     noise: ArrayLike | None = None,
     residual: ArrayLike | None = None,
-    edges: Mapping[str, int] | None = None,
+    edges: Mapping[str, int] | Callable[[Array], Mapping[str, int]] | None = None,
     samples: Samples | None = None,
 ) -> Unmixing:
     """Find the basis of the latents in which the mechanisms are sparsest.
@@ -92,9 +92,9 @@ def unmix(
             posterior are collapsed and are set aside, unless all directions are.
         residual: Covariance of the transition's residual, shape (n, n). Without a past it determines which rows are
             orthogonal; if it is not given, the covariance of the latents does.
-        edges: Number of edges to be kept by kind, ``"actions"`` or ``"past"``. If it is given together with the
-            residual, the most likely of the bases found is returned instead of the sparsest, unless effects on
-            distributions are used.
+        edges: Number of edges to be kept by kind, ``"actions"`` or ``"past"``, or a function that estimates it for the
+            sparsest of the bases found. If it is given together with the residual, the most likely of these bases is
+            returned instead of the sparsest, unless effects on distributions are used.
         samples: Residuals, and the actions and past latents of their rows, each if there are effects of them. Where
             these leave the mean of a direction as it is, their effects on its distribution are then used as well, from
             1,000 rows on. The covariance of the residual must be given too.
@@ -130,10 +130,11 @@ def unmix(
     penalties = penalties_of(space.moments, bases, weights)
     order = penalties.argsort()
     best = int(order[0])
-    if effects.residual is not None and edges and isinstance(space.moments, Moments):
+    if effects.residual is not None and edges and space.by_means:
+        n_edges = edges(space.full_basis(bases[best])) if callable(edges) else edges
         best = min(
             distinct(penalties, order),
-            key=lambda start: effects.negative_log_likelihood(space.full_basis(bases[start]), edges),
+            key=lambda start: effects.negative_log_likelihood(space.full_basis(bases[start]), n_edges),
         )
     matrix = space.full_basis(bases[best])
     n, n_collapsed = len(matrix), len(space.collapsed)
@@ -156,6 +157,35 @@ def unmix(
         past_information=information.past,
         variance_share=information.variance_share,
     )
+
+
+def moves_all_means(
+    action_effects: ArrayLike | None,
+    past_jacobians: ArrayLike | None,
+    covariance: ArrayLike,
+    *,
+    noise: ArrayLike | None,
+    residual: ArrayLike,
+    samples: Samples,
+    seed: int = 0,
+) -> bool:
+    """Return whether effects on the means of latents tell all edges, so that `unmix` uses no others.
+
+    Args:
+        action_effects: As for `unmix`.
+        past_jacobians: As for `unmix`.
+        covariance: As for `unmix`.
+        noise: As for `unmix`.
+        residual: As for `unmix`.
+        samples: As for `unmix`.
+        seed: Seed of the measurement of distributional effects.
+
+    Raises:
+        DataError: As `unmix`.
+    """
+    effects = Effects.of(action_effects, past_jacobians, covariance)
+    posterior_covariance = effects.checked("noise", noise)
+    return SearchSpace.of(effects.with_residual(residual), posterior_covariance, samples, seed).by_means
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from estimation.diagnostics.basis import margin_of
+from estimation.diagnostics.basis import _best_rival, margin_of
+from estimation.unmixing import Basis, Rivals
 from identify.graph import CausalGraph
 from tests.estimation.diagnostics.evidence import TARGETS, evidence_of
 
@@ -90,3 +91,30 @@ def test_a_latent_with_more_parents_may_contain_one_with_fewer() -> None:
         margin = margin_of(evidence_of(targets, matrix))
         assert margin is not None
         assert margin.verdict == "clear"
+
+
+def basis_with(penalty: float, negative_log_likelihood: float | None) -> Basis:
+    return Basis(np.eye(2), penalty, negative_log_likelihood, 1, (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("others", "best"),
+    [
+        ([], None),
+        # much sparser, however likely the next one is
+        ([(-0.5, 9.0), (0.0, -9.0)], 0),
+        # nearly as sparse: the likeliest
+        ([(-0.05, 2.0), (0.05, -1.0), (0.09, 3.0)], 1),
+        # those that are less sparse don't count
+        ([(-0.05, 2.0), (0.2, -1.0)], 0),
+        ([(0.3, 2.0), (0.4, -1.0)], 0),
+        # without likelihoods
+        ([(-0.05, None), (0.05, None)], 0),
+    ],
+)
+def test_the_best_rival_is_likely_or_sparse(
+    others: list[tuple[float, float | None]], best: int | None
+) -> None:
+    rivals = tuple(basis_with(*other) for other in others)
+    found = Rivals(basis_with(0.0, 0.0), basis_with(0.0, 0.0), rivals)
+    assert _best_rival(found) is (None if best is None else rivals[best])

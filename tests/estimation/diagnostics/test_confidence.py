@@ -78,7 +78,7 @@ def test_a_missing_edge_is_likely_and_a_superfluous_one_is_not() -> None:
 def test_a_basis_that_is_not_clear_lowers_the_confidence_in_edges_of_its_latents() -> None:
     evidence = evidence_of()
     clear = confidence(evidence)
-    for margin in (Margin(-0.5, -1.0, ("v1", "v2"), 65, 3), Margin(0.02, 0.5, ("v1", "v2"), 65, 3)):
+    for margin in (Margin(-0.5, -1.0, ("v1", "v2"), 65, 3), Margin(0.02, 0.4, ("v1", "v2"), 65, 3)):
         doubtful = confidence(evidence, margin)
         assert (doubtful[1:3][TARGETS[1:3]] < clear[1:3][TARGETS[1:3]] - 0.003).all()
         assert (doubtful[1:3][TARGETS[1:3]] < doubtful[[0, 3]][TARGETS[[0, 3]]].min()).all()

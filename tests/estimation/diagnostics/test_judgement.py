@@ -109,10 +109,12 @@ def test_long_lists_of_effects_are_cut() -> None:
         (Margin(None, None, (), 64, 65), "clear", "no other one was found from 64 starts"),
         (Margin(0.5, 2.0, ("v0",), 64, 9), "clear", "the best other one, in v0, is less sparse by 0.5"),
         (
-            Margin(0.05, 2.0, ("v0",), 64, 9),
+            Margin(0.05, 0.3, ("v0",), 64, 9),
             "close",
             "two bases are nearly as good: the other one, in v0, is less",
         ),
+        (Margin(0.05, 0.6, ("v0",), 64, 9), "clear", "is less sparse by 0.05 and less likely by 0.6 nats"),
+        (Margin(0.05, None, ("v0",), 64, 9), "close", "is less sparse by 0.05"),
         (Margin(0.5, -0.2, ("v0",), 64, 9), "close", "more likely by 0.2 nats"),
         (
             Margin(-0.5, 0.3, ("v0",), 64, 9),
@@ -122,8 +124,13 @@ def test_long_lists_of_effects_are_cut() -> None:
         (Margin(0.5, None, ("v0",), 64, 9), "clear", "is less sparse by 0.5"),
         (Margin(-0.5, None, ("v0",), 64, 9), "worse", "another basis, in v0, is sparser by 0.5"),
         (
-            Margin(-0.01, 2.0, ("v0",), 64, 9),
+            Margin(-0.01, 0.2, ("v0",), 64, 9),
             "close",
+            "in v0, is more sparse by 0.01 and less likely by 0.2 nats",
+        ),
+        (
+            Margin(-0.01, 2.0, ("v0",), 64, 9),
+            "clear",
             "in v0, is more sparse by 0.01 and less likely by 2 nats",
         ),
     ],

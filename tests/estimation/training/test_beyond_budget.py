@@ -31,7 +31,7 @@ def test_the_count_is_the_budget_or_the_number_of_clear_effects(values: list[flo
     ]
     fallback = np.median([unit for unit in units if unit is not None])
     clear = sum(
-        sizes[i, j] >= 0.5 * (fallback if units[i] is None else units[i]) for i in range(2) for j in range(3)
+        sizes[i, j] >= 0.35 * (fallback if units[i] is None else units[i]) for i in range(2) for j in range(3)
     )
     assert clear_counts({"actions": sizes}, {"actions": limit}, BOTH) == {"actions": max(limit, clear)}
 

@@ -159,6 +159,17 @@ def test_the_most_likely_basis_with_the_given_number_of_edges_is_returned() -> N
     most_likely = unmix(**inputs, residual=residual, edges={"past": 14})
     assert recovery(most_likely.matrix @ mixing).min() > 0.99
     assert most_likely.objective > sparsest.objective
+    counted: list[np.ndarray] = []
+
+    def count(basis: np.ndarray) -> dict[str, int]:
+        counted.append(basis)
+        return {"past": 14}
+
+    # an estimate is made once, in the sparsest basis
+    estimated = unmix(**inputs, residual=residual, edges=count)
+    assert np.array_equal(estimated.matrix, most_likely.matrix)
+    assert len(counted) == 1
+    assert np.array_equal(counted[0], sparsest.matrix)
 
 
 def test_action_strengths_are_in_units_of_the_residual() -> None:
