@@ -63,13 +63,8 @@ def margin_of(evidence: Evidence) -> Margin | None:
 
 
 def _best_rival(found: Rivals) -> Basis | None:
-    """Return the likeliest of the other bases that are nearly as sparse, or the sparsest one if none is.
-
-    A basis that is much sparser comes before the likeliest.
-    """
+    """Return the likeliest of the other bases that are nearly as sparse or sparser, or the sparsest one if none is."""
     sparsest = next(iter(found.others), None)
-    if sparsest is None or found.own.penalty - sparsest.penalty > MIN_SPARSITY:
-        return sparsest
     near = [
         (basis.negative_log_likelihood, rank)
         for rank, basis in enumerate(found.others)

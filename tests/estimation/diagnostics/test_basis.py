@@ -101,9 +101,9 @@ def basis_with(penalty: float, negative_log_likelihood: float | None) -> Basis:
     ("others", "best"),
     [
         ([], None),
-        # much sparser, however likely the next one is
-        ([(-0.5, 9.0), (0.0, -9.0)], 0),
-        # nearly as sparse: the likeliest
+        # nearly as sparse, or sparser: the likeliest
+        ([(-0.5, 9.0), (0.0, -9.0)], 1),
+        ([(-0.5, -9.0), (0.0, 9.0)], 0),
         ([(-0.05, 2.0), (0.05, -1.0), (0.09, 3.0)], 1),
         # those that are less sparse don't count
         ([(-0.05, 2.0), (0.2, -1.0)], 0),
