@@ -40,7 +40,7 @@ __all__ = ["count_edges_again_", "edges_above_gap"]
 
 Array = NDArray[np.float64]
 
-_ROWS = 32_768
+_ROWS = 65_536
 # relative effects between which the gap is sought: larger ones are edges, and smaller ones are none
 _LOW, _HIGH = 0.06, CLEAR_EFFECT
 # a latent whose largest effect is a smaller share of the others' has no parents, and its effects are noise
