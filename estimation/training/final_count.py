@@ -41,6 +41,8 @@ __all__ = ["count_edges_again_", "edges_above_gap"]
 Array = NDArray[np.float64]
 
 _ROWS = 65_536
+# with fewer rows in a half nothing can be measured
+_MIN_ROWS = 2
 # relative effects between which the gap is sought: larger ones are edges, and smaller ones are none
 _LOW, _HIGH = 0.06, CLEAR_EFFECT
 # a latent whose largest effect is a smaller share of the others' has no parents, and its effects are noise
@@ -126,12 +128,15 @@ def _relative_sizes(
     """Return effects relative to the largest one on the same latent, by mask.
 
     Returns:
-        Sizes of shape (n, columns) or (n, n); None if causes change more than means, or no active latent has a parent.
+        Sizes of shape (n, columns) or (n, n); None if causes change more than means, if no active latent has a parent,
+        or with a single episode or row.
     """
     encodings = Encodings.of(model, batches, step, _ROWS)
     assert encodings.numbers is not None
     units = resampling_units(batches.episodes, batches.n_rows)[encodings.numbers]
     half = np.unique(units, return_inverse=True)[1].ravel() % 2
+    if min(np.bincount(half, minlength=2)) < _MIN_ROWS:
+        return None
     with borrowed(model):
         for masks in model.edges.values():
             masks.make_dense_()

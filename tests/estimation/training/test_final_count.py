@@ -141,3 +141,19 @@ def test_what_can_not_be_measured_is_said(monkeypatch: pytest.MonkeyPatch) -> No
     note = count_edges_again_(model, batches, config, 60, {})
     assert note == "edges not counted again after 60 steps: effects hold an entry that is not finite"
     assert torch.equal(model.action_masks.support(), before)
+
+
+@pytest.mark.usefixtures("right_latents")
+def test_a_single_unit_has_no_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batches, config = untrained()
+    monkeypatch.setattr(final_count, "resampling_units", lambda _, n_rows: np.zeros(n_rows, dtype=np.int64))
+    assert count_edges_again_(model, batches, config, 1_500, {}) is None
+    assert int(model.action_masks.support().sum()) == 3
+
+
+@pytest.mark.usefixtures("right_latents")
+def test_the_count_stands_where_causes_change_more_than_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batches, config = untrained()
+    monkeypatch.setattr(final_count, "moves_all_means", lambda *_, **__: False)
+    assert count_edges_again_(model, batches, config, 1_500, {}) is None
+    assert int(model.action_masks.support().sum()) == 3
