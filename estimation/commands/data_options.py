@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
 from estimation.commands.options import Split
+from estimation.exceptions import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ Result = TypeVar("Result")
 
 _FILES = "Your own data"
 _PROCESSES = "A published process as DATA"
+_AUTO = "auto"
 _COLUMN: dict[str, Any] = {"metavar": "COLUMN", "rich_help_panel": _FILES}
 
 
@@ -85,7 +87,12 @@ class DataOptions:
         list[str] | None, typer.Option(help="Action columns.", show_default="a[0-9]*", **_COLUMN)
     ] = None
     latents: Annotated[
-        list[str] | None, typer.Option(help="Columns of true latents.", show_default="z[0-9]*", **_COLUMN)
+        list[str] | None,
+        typer.Option(
+            help="Columns of true latents. In train, auto finds their number.",
+            show_default="z[0-9]*",
+            **_COLUMN,
+        ),
     ] = None
     categorical: Annotated[
         list[str] | None,
@@ -111,6 +118,24 @@ class DataOptions:
     allow_constant: Annotated[
         bool, typer.Option("--allow-constant", help="Accept constant columns.", rich_help_panel=_FILES)
     ] = False
+
+    def with_latent_count(self, n_latents: str | None) -> tuple[DataOptions, str | None]:
+        """Understand ``--latents auto`` as ``--n-latents auto``; return the options of the data, and the number.
+
+        Args:
+            n_latents: Number of latents that was given, if any.
+
+        Raises:
+            ConfigError: If both are given, and differ.
+        """
+        if self.latents != [_AUTO]:
+            return self, n_latents
+        if n_latents not in (None, _AUTO):
+            raise ConfigError(
+                f"--latents {_AUTO} finds the number of latents, and --n-latents says it is {n_latents}; leave one "
+                f"out. A column named {_AUTO!r} is given as --latents 'aut[o]'"
+            )
+        return replace(self, latents=None), _AUTO
 
     def read_options(self, like: HasRoles | None = None) -> ReadOptions:
         """Return the options of reading a file.

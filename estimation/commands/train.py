@@ -69,7 +69,11 @@ def train(
     ] = SPARSE_VAE,
     n_latents: Annotated[
         str | None,
-        typer.Option(metavar="N|auto", help="Number of latents; auto finds it.", show_default="the true one"),
+        typer.Option(
+            metavar="N|auto",
+            help="Number of latents; auto finds it.",
+            show_default="the true one",
+        ),
     ] = None,
     max_edges_actions: Annotated[
         int | None,
@@ -149,6 +153,7 @@ def train(
       mechsparse train table.csv -o model --images file --actions push --convolutional \\
           --n-latents 4 --max-edges-past 6 --set steps=3000
     """
+    options, n_latents = options.with_latent_count(n_latents)
     overrides = {
         "n_latents": n_latents,
         "max_edges_actions": max_edges_actions,

@@ -178,6 +178,12 @@ def test_the_command_line_takes_auto_and_numbers(
     output = json_of(capsys, *command, *settings, "-o", tmp_path / "auto", "--n-latents", "auto")
     assert (output["n_latents"], output["latent_count"]["n_latents"]) == (2, 2)
     assert count_of(2).note in output["notes"]
+    same = json_of(capsys, *command, *settings, "-o", tmp_path / "same", "--latents", "auto")
+    assert same["latent_count"] == output["latent_count"]
+    message = error_of(capsys, *command, "-o", tmp_path / "both", "--latents", "auto", "--n-latents", 4)
+    assert (
+        "--latents auto finds the number of latents, and --n-latents says it is 4; leave one out" in message
+    )
     output = json_of(capsys, *command, *settings, "-o", tmp_path / "four", "--n-latents", 4)
     assert (output["n_latents"], output["latent_count"]) == (4, None)
     message = error_of(capsys, *command, "-o", tmp_path / "other", "--n-latents", "many")
