@@ -69,11 +69,7 @@ def train(
     ] = SPARSE_VAE,
     n_latents: Annotated[
         str | None,
-        typer.Option(
-            metavar="N|auto",
-            help="Number of latents; auto finds it.",
-            show_default="the true one",
-        ),
+        typer.Option(metavar="N|auto", help="Number of latents; auto finds it.", show_default="the true one"),
     ] = None,
     max_edges_actions: Annotated[
         int | None,
