@@ -23,6 +23,8 @@ _DENSE, _SAMPLED, _FROZEN = 0, 1, 2
 MASK_STATES = (_DENSE, _SAMPLED, _FROZEN)
 _MAX_LOGIT = 30.0
 _N_BISECTIONS = 60
+# smaller effects have the same logit
+_MIN_SIZE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,25 @@ class EdgeMasks(nn.Module):
             kept[:, self.sparse_columns] = in_sparse_columns
         self.kept.copy_(kept)
         self.state.fill_(_FROZEN)
+
+    def keep_strongest_(self, sizes: Tensor, count: int) -> None:
+        """Freeze the mask to the edges with the largest effects.
+
+        Args:
+            sizes: Sizes of the effects in sparse columns, shape (n, columns), 0 or more. Their logarithms become the
+                logits, which rank the edges if some are removed later.
+            count: Number of edges to keep in sparse columns.
+
+        Example:
+            >>> masks = EdgeMasks(2, 2)
+            >>> masks.keep_strongest_(torch.tensor([[0.1, 3.0], [2.0, 0.0]]), 2)
+            >>> masks.support().tolist()
+            [[False, True], [True, False]]
+        """
+        logits = torch.zeros_like(self.logits)
+        logits[:, self.sparse_columns] = sizes.clamp_min(_MIN_SIZE).log().to(logits)
+        self.start_sampling_(logits)
+        self.freeze_(count)
 
 
 def joint_mask(pairs: Sequence[tuple[Tensor | None, EdgeMasks]]) -> Tensor | None:

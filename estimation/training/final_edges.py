@@ -1,33 +1,40 @@
-"""Edges of actions with few values, measured once more on the final latents.
+"""Edges, measured once more on the final latents if their number is given.
 
-The graph is frozen after the last round of unmixing, on latents that later steps and the flow improve. Where actions
-are on or off, the improvement matters: an effect is a single number, so that a remaining share of another latent has
-the same pattern as a weak edge. Effects of such actions are measured by a linear regression, which costs little.
+The graph is frozen after the last round of unmixing, on latents that later steps and the flow improve. Weak edges are
+the first to be mistaken there: a remaining share of another latent has effects of the same size. After the last step
+the edges are therefore ranked again, by the effects on the final latents. If all actions take few values, an effect is
+a single number, which a linear regression measures. (Ours.)
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from estimation.config.training import TrainingConfig
-from estimation.models.elbo import profiled_gaussian
+from estimation.exceptions import DataError
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.distributional_change import regress_on_actions
 from estimation.training.encodings import Encodings
-from estimation.training.transition_fitting import TransitionFitter
+from estimation.training.final_effects import MIN_RELATIVE, measure_final_effects
+from estimation.training.post_training import SINGULAR, fit_transition_
 from estimation.unmixing.action_basis import has_few_values
+from identify.exceptions import one_line
 
 __all__ = ["actions_have_few_values", "measure_edges_again_"]
 
+Array = NDArray[np.float64]
+
 _ROWS = 32_768
-_FITTING_STEPS = 600
 _MIN_SIZE = 1e-6
+# an effect must be larger by this factor to take the place of one that has an edge
+_ADVANTAGE = 1.2
+_MAX_REASON_LENGTH = 200
 
 
 def actions_have_few_values(model: SparseVAE, batches: Batches, step: int) -> bool:
@@ -52,52 +59,71 @@ def measure_edges_again_(
     """Keep as many edges as before, those with the largest effects, in place, if held-out data become more likely.
 
     Args:
-        model: Model with frozen edges, without a past.
+        model: Model with frozen edges.
         batches: Batches of the training data.
         config: Optimiser and seed.
         step: Number of steps of training, which determines the rows.
         held_out_loss: Returns the negative ELBO of held-out data.
 
     Returns:
-        A note for the history; None if the edges are the same.
+        A note for the history; None if the edges are the same, which they are if causes change more than means.
     """
-    masks, encodings = model.action_masks, Encodings.of(model, batches, step, _ROWS)
-    before, columns = masks.support(), masks.sparse_columns
-    n_edges = int(before[:, columns].sum())
-    logits = torch.zeros_like(masks.logits)
-    logits[:, columns] = _effects(encodings)[:, columns.cpu()].clamp_min(_MIN_SIZE).log().to(logits)
-    state, loss = copy.deepcopy(model.state_dict()), held_out_loss()
-    masks.start_sampling_(logits)
-    masks.freeze_(n_edges)
-    n_changed = int((masks.support() & ~before).sum())
+    frozen = [name for name, masks in model.edges.items() if not masks.dense]
+    try:
+        strengths = _strengths(model, batches, config, step) if frozen else None
+    except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
+        return f"edges not measured again after {step} steps: {one_line(error, _MAX_REASON_LENGTH)}"
+    if strengths is None:
+        return None
+    state, loss, n_edges, n_changed = copy.deepcopy(model.state_dict()), held_out_loss(), 0, 0
+    for name in frozen:
+        masks = model.edges[name]
+        before = masks.support()
+        count = int(before[:, masks.sparse_columns].sum())
+        masks.keep_strongest_(torch.from_numpy(strengths[name]), count)
+        n_edges, n_changed = n_edges + count, n_changed + int((masks.support() & ~before).sum())
     if not n_changed:
         model.load_state_dict(state)
         return None
-    TransitionFitter(model, encodings, step).fit_to_posteriors_(config, _FITTING_STEPS)
-    if config.profiled:
-        model.log_variance_z.copy_(_variances(model, encodings).log())
+    outcome = f"edges measured again after {step} steps: {n_changed} of {n_edges}"
+    try:
+        fit_transition_(model, batches, config, step)
+    except SINGULAR as error:
+        model.load_state_dict(state)
+        return f"{outcome} not replaced: {one_line(error, _MAX_REASON_LENGTH)}"
     if not (kept := (new_loss := held_out_loss()) < loss):
         model.load_state_dict(state)
-    return (
-        f"edges measured again after {step} steps: {n_changed} of {n_edges} {'' if kept else 'not '}replaced, the "
-        f"held-out negative ELBO went from {loss:.4g} to {new_loss:.4g}"
-    )
+    return f"{outcome} {'' if kept else 'not '}replaced, the held-out negative ELBO went from {loss:.4g} to {new_loss:.4g}"
 
 
-def _effects(encodings: Encodings) -> Tensor:
-    """Return root mean square effects of actions in units of the residual, shape (n, m)."""
+def _strengths(
+    model: SparseVAE, batches: Batches, config: TrainingConfig, step: int
+) -> Mapping[str, Array] | None:
+    """Return what ranks the edges, by mask, of sparse columns; None if effects on means don't tell all edges."""
+    if actions_have_few_values(model, batches, step):
+        return {"actions": _regressed_effects(model, batches, step)}
+    effects = measure_final_effects(model, batches, config, step)
+    if effects is None:
+        return None
+    strengths = {}
+    for name, sizes in effects.sizes.items():
+        masks = model.edges[name]
+        present = masks.support()[:, masks.sparse_columns].cpu().numpy()
+        # effects that are errors don't replace each other
+        floor = MIN_RELATIVE * sizes / np.maximum(effects.relative[name], _MIN_SIZE)
+        ranked = np.maximum(sizes, floor) * np.where(present, _ADVANTAGE, 1)
+        # the likelihood of the latents ranks them so, as in a round of unmixing
+        strengths[name] = ranked if model.shape.past else ranked / effects.residual[:, None]
+    return strengths
+
+
+def _regressed_effects(model: SparseVAE, batches: Batches, step: int) -> Array:
+    """Return root mean square effects of actions in units of the residual, shape (n, columns)."""
+    encodings = Encodings.of(model, batches, step, _ROWS)
     assert encodings.actions is not None
     latents, actions = (
         values.double().cpu().numpy() for values in (encodings.latents[:, -1], encodings.actions)
     )
     residuals, coefficients, basis = regress_on_actions(latents, actions)
     sizes = np.sqrt((coefficients**2).T @ basis.owners) / np.maximum(residuals.std(0), _MIN_SIZE)[:, None]
-    return torch.from_numpy(sizes)
-
-
-@torch.no_grad()
-def _variances(model: SparseVAE, encodings: Encodings) -> Tensor:
-    """Return the profiled variances of the transition, including those of the posteriors, shape (n,)."""
-    residual = model.transition_residual(encodings.latents[:, -1], None, encodings.actions)
-    squared = residual.value.square() + encodings.factors[:, -1].square().sum(-1)
-    return profiled_gaussian(squared, residual.log_factor)[1]
+    return np.asarray(sizes[:, model.action_masks.sparse_columns.cpu().numpy()])

@@ -192,9 +192,9 @@ class SparseVAEProcedure(Procedure):
         self._freeze()
         self.model.eval()
         notes, terms = self._refined(step, report)
-        if self.config.sparsity == "adaptive" and self.config.unmixing:
-            report("edges to be counted")
-            note = count_edges_again_(self.model, self.batches, self.config, step, budgets(self.config))
+        if self.config.unmixing and self.config.sparsity != "none":
+            report("edges to be measured")
+            note = self._edges_again(step)
             if note is not None:
                 notes, terms = [*notes, note], self._held_out_terms()
         self.trained_edges = {name: masks.support() for name, masks in self.model.edges.items()}
@@ -205,6 +205,13 @@ class SparseVAEProcedure(Procedure):
             if note is not None:
                 return [*notes, note], self._held_out_terms()
         return notes, terms
+
+    def _edges_again(self, step: int) -> str | None:
+        """Count or rank the edges on the final latents; return a note if something has changed, or could not."""
+        inputs = self.model, self.batches, self.config, step
+        if self.config.sparsity == "adaptive":
+            return count_edges_again_(*inputs, budgets(self.config))
+        return measure_edges_again_(*inputs, self.held_out_loss)
 
     def _refined(self, step: int, report: Callable[[str], None]) -> tuple[list[str], dict[str, float] | None]:
         """Apply post-training refinement; return notes, and the held-out terms if there is any."""
@@ -243,11 +250,7 @@ class SparseVAEProcedure(Procedure):
         few_values = actions_have_few_values(model, self.batches, step)
         if change is None and not few_values:
             return [self._refine(refinement, step, before)[0]]
-        notes = [apply_deep_flow_(model, self.batches, self.held_out, self.config, step, change)]
-        if few_values:
-            note = measure_edges_again_(model, self.batches, self.config, step, self.held_out_loss)
-            notes += [note] if note is not None else []
-        return notes
+        return [apply_deep_flow_(model, self.batches, self.held_out, self.config, step, change)]
 
     def _distributional_change(self, step: int) -> Change | None:
         """Return what actions change in the distributions of latents whose means they do not move."""

@@ -193,7 +193,4 @@ def _keep_strongest_(
     for name, edges in model.edges.items():
         sizes = strengths[name]
         if name in limits and sizes is not None:
-            logits = torch.zeros_like(edges.logits)
-            logits[:, edges.sparse_columns] = torch.from_numpy(sizes).log().to(logits)
-            edges.start_sampling_(logits)
-            edges.freeze_(limits[name])
+            edges.keep_strongest_(torch.from_numpy(sizes), limits[name])

@@ -14,9 +14,11 @@ from estimation.exceptions import DataError
 from estimation.methods import build_model
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
-from estimation.training import final_count
+from estimation.training import final_count, final_effects
 from estimation.training.batches import Batches
+from estimation.training.encodings import Encodings
 from estimation.training.final_count import count_edges_again_, edges_above_gap
+from estimation.training.final_effects import common_sizes
 from estimation.training.measured_effects import MeasuredEffects
 from tests.seeds import training_seed
 
@@ -66,7 +68,7 @@ def untrained() -> tuple[SparseVAE, Batches, TrainingConfig]:
 @pytest.fixture
 def right_latents(monkeypatch: pytest.MonkeyPatch) -> None:
     """Encode each row by the latents that generated it, which are functions of the actions."""
-    encode = final_count.Encodings.of.__func__  # type: ignore[attr-defined]
+    encode = Encodings.of.__func__  # type: ignore[attr-defined]
 
     def encoded(cls: type, model: SparseVAE, batches: Batches, step: int, max_rows: int = 4_000) -> object:
         found = encode(cls, model, batches, step, max_rows)
@@ -76,7 +78,7 @@ def right_latents(monkeypatch: pytest.MonkeyPatch) -> None:
             latents, 0.01 * torch.ones_like(found.factors), found.actions, found.standardised, found.numbers
         )
 
-    monkeypatch.setattr(final_count.Encodings, "of", classmethod(encoded))
+    monkeypatch.setattr(Encodings, "of", classmethod(encoded))
 
 
 @pytest.mark.usefixtures("right_latents")
@@ -106,7 +108,7 @@ def test_errors_of_networks_are_no_effects() -> None:
         for _ in range(2)
     ]
     alone = np.sqrt((halves[0].actions ** 2).mean(0))  # type: ignore[operator]
-    common = final_count._common_sizes(halves[0], halves[1], np.ones(2, dtype=bool))["actions"]
+    common = common_sizes(halves[0], halves[1], np.ones(2, dtype=bool))["actions"]
     assert common[0, 0] == pytest.approx(1, abs=0.06)
     assert alone.ravel()[1:].min() > 0.25
     assert common.ravel()[1:].max() < 0.1
@@ -114,11 +116,11 @@ def test_errors_of_networks_are_no_effects() -> None:
 
 def test_collapsed_latents_have_no_effects_and_no_parents() -> None:
     ones = MeasuredEffects(np.ones((10, 2, 3)), np.ones((10, 2, 2)), np.diag([1.0, 4.0]), np.eye(2))
-    sizes = final_count._common_sizes(ones, ones, np.array([True, False]))
+    sizes = common_sizes(ones, ones, np.array([True, False]))
     np.testing.assert_allclose(sizes["actions"], [[1, 1, 1], [1e-6] * 3])
     np.testing.assert_allclose(sizes["past"], [[1, 1e-6], [1e-6, 1e-6]])
     # in units of the standard deviations of child and parent
-    both = final_count._common_sizes(ones, ones, np.ones(2, dtype=bool))
+    both = common_sizes(ones, ones, np.ones(2, dtype=bool))
     np.testing.assert_allclose(both["actions"], [[1] * 3, [0.5] * 3])
     np.testing.assert_allclose(both["past"], [[1, 2], [0.5, 1]])
 
@@ -137,7 +139,7 @@ def test_what_can_not_be_measured_is_said(monkeypatch: pytest.MonkeyPatch) -> No
     def refuse(*_: object) -> None:
         raise DataError("effects hold an entry\nthat is not finite")
 
-    monkeypatch.setattr(final_count, "_relative_sizes", refuse)
+    monkeypatch.setattr(final_count, "measure_final_effects", refuse)
     note = count_edges_again_(model, batches, config, 60, {})
     assert note == "edges not counted again after 60 steps: effects hold an entry that is not finite"
     assert torch.equal(model.action_masks.support(), before)
@@ -146,7 +148,7 @@ def test_what_can_not_be_measured_is_said(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.usefixtures("right_latents")
 def test_a_single_unit_has_no_halves(monkeypatch: pytest.MonkeyPatch) -> None:
     model, batches, config = untrained()
-    monkeypatch.setattr(final_count, "resampling_units", lambda _, n_rows: np.zeros(n_rows, dtype=np.int64))
+    monkeypatch.setattr(final_effects, "resampling_units", lambda _, n_rows: np.zeros(n_rows, dtype=np.int64))
     assert count_edges_again_(model, batches, config, 1_500, {}) is None
     assert int(model.action_masks.support().sum()) == 3
 
@@ -154,6 +156,6 @@ def test_a_single_unit_has_no_halves(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("right_latents")
 def test_the_count_stands_where_causes_change_more_than_means(monkeypatch: pytest.MonkeyPatch) -> None:
     model, batches, config = untrained()
-    monkeypatch.setattr(final_count, "moves_all_means", lambda *_, **__: False)
+    monkeypatch.setattr(final_effects, "moves_all_means", lambda *_, **__: False)
     assert count_edges_again_(model, batches, config, 1_500, {}) is None
     assert int(model.action_masks.support().sum()) == 3
