@@ -93,7 +93,8 @@ def measure_edges_again_(
         return f"{outcome} not replaced: {one_line(error, _MAX_REASON_LENGTH)}"
     if not (kept := (new_loss := held_out_loss()) < loss):
         model.load_state_dict(state)
-    return f"{outcome} {'' if kept else 'not '}replaced, the held-out negative ELBO went from {loss:.4g} to {new_loss:.4g}"
+    change = f"the held-out negative ELBO went from {loss:.4g} to {new_loss:.4g}"
+    return f"{outcome} {'' if kept else 'not '}replaced, {change}"
 
 
 def _strengths(
@@ -102,7 +103,7 @@ def _strengths(
     """Return what ranks the edges, by mask, of sparse columns; None if effects on means don't tell all edges."""
     if actions_have_few_values(model, batches, step):
         return {"actions": _regressed_effects(model, batches, step)}
-    effects = measure_final_effects(model, batches, config, step)
+    effects = measure_final_effects(model, batches, config, step, _ROWS)
     if effects is None:
         return None
     strengths = {}

@@ -34,7 +34,8 @@ Array = NDArray[np.float64]
 
 #: Smaller effects, relative to the largest one on the same latent, are errors.
 MIN_RELATIVE = 0.06
-_ROWS = 65_536
+# rows to which networks are fitted; and rows on which effects are measured, which takes as long with more
+_ROWS, _JUDGED_ROWS = 65_536, 8_192
 # with fewer rows in a half nothing can be measured
 _MIN_ROWS = 2
 # a latent whose largest effect is a smaller share of the others' has no parents, and its effects are noise
@@ -59,7 +60,7 @@ class FinalEffects:
 
 
 def measure_final_effects(
-    model: SparseVAE, batches: Batches, config: TrainingConfig, step: int
+    model: SparseVAE, batches: Batches, config: TrainingConfig, step: int, max_rows: int = _ROWS
 ) -> FinalEffects | None:
     """Measure the effects; the model stays as it is.
 
@@ -68,6 +69,7 @@ def measure_final_effects(
         batches: Batches of the training data.
         config: Optimiser and seed.
         step: Number of steps of training, which determines the rows.
+        max_rows: Largest number of rows that are used.
 
     Returns:
         The effects; None if causes change more than means, if no active latent has a parent, or with a single episode
@@ -77,7 +79,7 @@ def measure_final_effects(
         DataError: If effects are not finite.
         numpy.linalg.LinAlgError: If latents or residuals don't vary at all.
     """
-    encodings = Encodings.of(model, batches, step, _ROWS)
+    encodings = Encodings.of(model, batches, step, max_rows)
     assert encodings.numbers is not None
     units = resampling_units(batches.episodes, batches.n_rows)[encodings.numbers]
     half = np.unique(units, return_inverse=True)[1].ravel() % 2
@@ -116,9 +118,10 @@ def measure_final_effects(
 def _measured_on(
     model: SparseVAE, encodings: Encodings, part: Encodings, config: TrainingConfig, step: int
 ) -> MeasuredEffects:
-    """Return the effects in all rows by networks that are fitted, in place, to a part of them."""
+    """Return the effects by networks that are fitted, in place, to a part of them."""
     fit_measuring_networks_(TransitionFitter(model, part, step), part.latents, config)
-    return MeasuredEffects.of(model, encodings.latents, encodings.actions)
+    judged = encodings.first(_JUDGED_ROWS)
+    return MeasuredEffects.of(model, judged.latents, judged.actions)
 
 
 def common_sizes(
