@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from estimation.diagnostics.edges import graph_with_effects
 from estimation.diagnostics.evidence import Evidence
 from estimation.diagnostics.result import MIN_SPARSITY, Margin
 from estimation.unmixing import Basis, Rivals, rival_bases
-from estimation.unmixing.moments import CLEAR_EFFECT, effect_sizes
+from estimation.unmixing.moments import CLEAR_EFFECT, NEGLIGIBLE_EFFECT, effect_sizes
 from identify.entanglement import predict_entanglement
+from identify.graph import CausalGraph
 
 __all__ = ["margin_of"]
 
 _N_STARTS = 64
+_SEVERITY = ("worse", "close", "clear")
 # effects relative to the largest on the latent, from which on an edge is present, and below which it is absent
-_PRESENT, _ABSENT = CLEAR_EFFECT, 0.1
+_PRESENT, _ABSENT = CLEAR_EFFECT, NEGLIGIBLE_EFFECT
 
 
 def margin_of(evidence: Evidence) -> Margin | None:
@@ -29,9 +34,10 @@ def margin_of(evidence: Evidence) -> Margin | None:
     if n_active < 2 or (evidence.action_effects is None and evidence.past_jacobians is None):
         return None
     # adding a latent to one with all of its parents and more changes no edge, so that sparsity can't tell them apart
-    allowed = predict_entanglement(evidence.graph).matrix.toarray().astype(bool).T
-    if allowed.all():
+    if _left_open(evidence.graph).all():
         return None
+    # an edge that has hardly any effect separates no latents either
+    allowed = _left_open(graph_with_effects(evidence))
     edges = {}
     if evidence.action_effects is not None:
         edges["actions"] = int(evidence.action_edges.sum())
@@ -49,28 +55,37 @@ def margin_of(evidence: Evidence) -> Margin | None:
         seed=evidence.seed,
         n_starts=_N_STARTS,
     )
-    own, rival = found.own, _best_rival(found)
+    own, rivals = found.own, _serious_rivals(found)
     fewer = _latents_with_fewer_edges(evidence, found.own)
     if fewer:
-        own, rival = found.given, replace(found.own, mixed=fewer)
-    if rival is None:
+        own, rivals = found.given, [replace(found.own, mixed=fewer)]
+    margins = [_margin(own, rival, evidence.names) for rival in rivals]
+    if not margins:
         return Margin(None, None, (), _N_STARTS + 1, own.n_starts)
+    # the rival that is the greatest reason to doubt the basis; of several, the sparsest
+    return min(margins, key=lambda margin: _SEVERITY.index(margin.verdict))
+
+
+def _left_open(graph: CausalGraph) -> NDArray[np.bool_]:
+    """Return which latents may mix with which according to a graph, shape (n, n)."""
+    return np.asarray(predict_entanglement(graph).matrix.toarray(), dtype=bool).T
+
+
+def _margin(own: Basis, rival: Basis, names: Sequence[str]) -> Margin:
     likelihood = None
     if own.negative_log_likelihood is not None and rival.negative_log_likelihood is not None:
         likelihood = rival.negative_log_likelihood - own.negative_log_likelihood
-    names = tuple(evidence.names[i] for i in rival.mixed)
-    return Margin(rival.penalty - own.penalty, likelihood, names, _N_STARTS + 1, own.n_starts)
+    mixed = tuple(names[i] for i in rival.mixed)
+    return Margin(rival.penalty - own.penalty, likelihood, mixed, _N_STARTS + 1, own.n_starts)
 
 
-def _best_rival(found: Rivals) -> Basis | None:
-    """Return the likeliest of the other bases that are nearly as sparse or sparser, or the sparsest one if none is."""
-    sparsest = next(iter(found.others), None)
-    near = [
-        (basis.negative_log_likelihood, rank)
+def _serious_rivals(found: Rivals) -> list[Basis]:
+    """Return the sparsest of the other bases, and all others that are nearly as sparse as the run's or sparser."""
+    return [
+        basis
         for rank, basis in enumerate(found.others)
-        if basis.penalty - found.own.penalty < MIN_SPARSITY and basis.negative_log_likelihood is not None
+        if rank == 0 or basis.penalty - found.own.penalty < MIN_SPARSITY
     ]
-    return found.others[min(near)[1]] if near else sparsest
 
 
 def _latents_with_fewer_edges(evidence: Evidence, basis: Basis) -> tuple[int, ...]:

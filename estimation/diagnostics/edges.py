@@ -9,9 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.diagnostics.evidence import Evidence
-from estimation.unmixing.moments import effect_sizes, relative_sizes
+from estimation.unmixing.moments import NEGLIGIBLE_EFFECT, effect_sizes, relative_sizes
+from identify.graph import CausalGraph
 
-__all__ = ["EffectSize", "RelativeEffects", "effect_table", "relative_effects", "weak_influence"]
+__all__ = [
+    "EffectSize",
+    "RelativeEffects",
+    "effect_table",
+    "graph_with_effects",
+    "relative_effects",
+    "weak_influence",
+]
 
 Array = NDArray[np.float64]
 
@@ -74,6 +82,25 @@ def relative_effects(evidence: Evidence) -> RelativeEffects | None:
     values = dict(zip(measured, relative, strict=True))
     first = next(iter(values))
     return RelativeEffects(values, measured[first][:, 0] / values[first][:, 0])
+
+
+def graph_with_effects(evidence: Evidence) -> CausalGraph:
+    """Return the learned graph without the edges that have hardly any effect, which separate no latents."""
+    graph, sizes = evidence.graph, relative_effects(evidence)
+    if sizes is None:
+        return graph
+    actions, past = graph.Ga.toarray().astype(bool), graph.Gz.toarray().astype(bool)
+    if "actions" in sizes.values:
+        columns = list(evidence.action_columns)
+        actions[:, columns] &= sizes.values["actions"] >= NEGLIGIBLE_EFFECT
+    if "past" in sizes.values:
+        past &= sizes.values["past"] >= NEGLIGIBLE_EFFECT
+    return CausalGraph(
+        Gz=past if graph.Gz.nnz else None,
+        Ga=actions if graph.n_actions else None,
+        latents=graph.latents,
+        actions=graph.actions if graph.n_actions else None,
+    )
 
 
 def effect_table(evidence: Evidence) -> list[EffectSize]:

@@ -13,13 +13,11 @@ from estimation.diagnostics.latent_confidence import latent_confidence
 from estimation.diagnostics.latents import collapsed_latents, duplicate_latents
 from estimation.diagnostics.overlap import Overlap, overlap_of
 from estimation.diagnostics.result import Diagnostics, Margin, RunWarning
-from estimation.unmixing.moments import CLEAR_EFFECT
+from estimation.unmixing.moments import CLEAR_EFFECT, NEGLIGIBLE_EFFECT
 from identify.wording import listed, plural
 
 __all__ = ["judge"]
 
-# edges with smaller effects are superfluous
-_MAX_SUPERFLUOUS = 0.1
 _MIN_INFLUENCE = 0.1
 # then the errors are more than twenty times as large as noise alone would make them
 _MAX_STRUCTURED_SHARE = 0.95
@@ -93,7 +91,7 @@ def _about_missing_edges(effects: list[EffectSize]) -> Iterable[RunWarning]:
 
 def _about_superfluous_edges(effects: list[EffectSize]) -> Iterable[RunWarning]:
     edges = [effect for effect in effects[::-1] if effect.has_edge and not effect.removed]
-    superfluous = [effect for effect in edges if effect.size < _MAX_SUPERFLUOUS]
+    superfluous = [effect for effect in edges if effect.size < NEGLIGIBLE_EFFECT]
     if superfluous:
         text = f"{plural(len(superfluous), 'edge')} with hardly any effect: {_shown(superfluous)}"
         yield RunWarning("superfluous edges", text, _latents(superfluous))

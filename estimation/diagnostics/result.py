@@ -66,6 +66,8 @@ MIN_SPARSITY = 0.1
 # sparser: the penalty stands in for the number of edges, with which likelihoods are compared (1.3 to 2.3 nats where the
 # run's basis was right but less sparse by 0.03 to 0.13, -0.08 where it was wrong and slightly sparser)
 _MIN_LIKELIHOOD, _DECISIVE_LIKELIHOOD = 0.05, 0.5
+# against a basis that is sparser by more than this, no likelihood decides
+_MAX_SPARSITY_LOST = 0.5
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,17 @@ class Margin:
 
     @property
     def verdict(self) -> str:
-        """``"clear"``, ``"close"`` if another basis is about as good, or ``"worse"`` if another one is sparser."""
+        """``"clear"``, ``"close"`` if another basis is about as good, or ``"worse"`` if another one is better.
+
+        A basis that is sparser by no more than 0.5 is not better if the latents are less likely in it by 0.5 nats.
+        """
         if self.sparsity is None:
             return "clear"
         if self.sparsity >= MIN_SPARSITY:
             is_likelier = self.likelihood is None or self.likelihood >= _MIN_LIKELIHOOD
             return "clear" if is_likelier else "close"
-        if self.likelihood is not None and self.likelihood >= _DECISIVE_LIKELIHOOD:
+        is_likelier = self.likelihood is not None and self.likelihood >= _DECISIVE_LIKELIHOOD
+        if is_likelier and self.sparsity >= -_MAX_SPARSITY_LOST:
             return "clear"
         return "worse" if self.sparsity < -MIN_SPARSITY else "close"
 

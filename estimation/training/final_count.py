@@ -7,7 +7,8 @@ from those that are not, with a gap between them. So after the last step the edg
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from estimation.config.training import TrainingConfig
 from estimation.exceptions import DataError
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
-from estimation.training.final_effects import MIN_RELATIVE, measure_final_effects
+from estimation.training.final_effects import MIN_RELATIVE, FinalEffects, measure_final_effects
 from estimation.training.post_training import SINGULAR, fit_transition_
 from estimation.unmixing.moments import CLEAR_EFFECT
 from identify.exceptions import one_line
@@ -26,7 +27,10 @@ from identify.wording import plural
 __all__ = ["count_edges_again_", "edges_above_gap"]
 
 Array = NDArray[np.float64]
+Edges = NDArray[np.bool_]
 
+# nats a row by which an added edge must make held-out data more likely
+_PRICE = 0.002
 _MAX_REASON_LENGTH = 200
 
 
@@ -52,9 +56,17 @@ def edges_above_gap(relative: Mapping[str, Array]) -> dict[str, NDArray[np.bool_
 
 
 def count_edges_again_(
-    model: SparseVAE, batches: Batches, config: TrainingConfig, step: int, limits: Mapping[str, int]
+    model: SparseVAE,
+    batches: Batches,
+    config: TrainingConfig,
+    step: int,
+    limits: Mapping[str, int],
+    held_out_loss: Callable[[], float],
 ) -> str | None:
     """Estimate the number of edges, keep as many, and fit the transition to them, in place.
+
+    Edges below the gap are removed. Those above it that are missing are added if they are clear of the networks' errors
+    and make held-out data more likely.
 
     Args:
         model: Model with frozen edges.
@@ -62,6 +74,7 @@ def count_edges_again_(
         config: Optimiser and seed.
         step: Number of steps of training, which determines the rows.
         limits: Upper limits of the numbers of edges, by mask.
+        held_out_loss: Returns the negative ELBO of held-out data per observed dimension.
 
     Returns:
         A note for the history; None if the edges stay the same, which they do if causes change more than means.
@@ -69,33 +82,70 @@ def count_edges_again_(
     # without a round of unmixing, nothing has chosen edges
     if all(masks.dense for masks in model.edges.values()):
         return None
+    state = copy.deepcopy(model.state_dict())
     try:
         effects = measure_final_effects(model, batches, config, step)
+        if effects is None:
+            return None
+        before, wanted = _present(model, effects), _wanted_edges(model, effects, limits)
+        remaining = {name: edges & before[name] for name, edges in wanted.items()}
+        n_added = sum(int((edges & ~before[name]).sum()) for name, edges in wanted.items())
+        if n_added or any((remaining[name] != before[name]).any() for name in before):
+            _keep_(model, effects, remaining)
+            fit_transition_(model, batches, config, step)
+        if n_added:
+            smaller, loss = copy.deepcopy(model.state_dict()), held_out_loss()
+            _keep_(model, effects, wanted)
+            fit_transition_(model, batches, config, step)
+            if not held_out_loss() < loss - n_added * _PRICE / model.shape.n_observed:
+                model.load_state_dict(smaller)
     except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
+        model.load_state_dict(state)
         return f"edges not counted again after {step} steps: {one_line(error, _MAX_REASON_LENGTH)}"
-    if effects is None:
-        return None
-    changes = _keep_edges_(model, effects.relative, limits)
+    changes = _changes(before, _present(model, effects))
     if not changes:
+        model.load_state_dict(state)
         return None
-    note = f"edges counted again after {step} steps: {', '.join(changes)}"
-    try:
-        fit_transition_(model, batches, config, step)
-    except SINGULAR as error:
-        note += f"; the transition was not fitted to them: {one_line(error, _MAX_REASON_LENGTH)}"
-    return note
+    return f"edges counted again after {step} steps: {', '.join(changes)}"
 
 
-def _keep_edges_(model: SparseVAE, relative: Mapping[str, Array], limits: Mapping[str, int]) -> list[str]:
-    """Keep the edges above the gap, as many as the limits allow, and return what has changed."""
-    changes, edges = [], edges_above_gap(relative)
-    for name, sizes in relative.items():
-        masks = model.edges[name]
-        columns, before = masks.sparse_columns, masks.support()
-        masks.keep_strongest_(
-            torch.from_numpy(sizes), min(int(edges[name].sum()), limits.get(name, masks.n_sparse))
-        )
-        if not torch.equal(masks.support(), before):
-            counts = [int(support[:, columns].sum()) for support in (before, masks.support())]
-            changes.append(f"{plural(counts[1], 'edge')} of {name} instead of {counts[0]}")
+def _present(model: SparseVAE, effects: FinalEffects) -> dict[str, Edges]:
+    """Return the edges in sparse columns, by mask."""
+    return {
+        name: model.edges[name].support()[:, model.edges[name].sparse_columns].cpu().numpy()
+        for name in effects.sizes
+    }
+
+
+def _wanted_edges(model: SparseVAE, effects: FinalEffects, limits: Mapping[str, int]) -> dict[str, Edges]:
+    """Return the edges above the gap, the strongest ones if there are more than a limit."""
+    wanted, present = {}, _present(model, effects)
+    # what may be an error must not fill the gap
+    relative = {
+        name: np.where(effects.clear[name] | present[name], sizes, 0)
+        for name, sizes in effects.relative.items()
+    }
+    for name, edges in edges_above_gap(relative).items():
+        strengths = np.where(edges, effects.strengths(name, model.shape.past), 0)
+        order = np.argsort(-strengths, axis=None, kind="stable")[: limits.get(name, strengths.size)]
+        within = np.zeros(strengths.size, dtype=bool)
+        within[order] = True
+        wanted[name] = within.reshape(strengths.shape) & (strengths > 0)
+    return wanted
+
+
+def _keep_(model: SparseVAE, effects: FinalEffects, edges: Mapping[str, Edges]) -> None:
+    for name, kept in edges.items():
+        strengths = np.where(kept, effects.strengths(name, model.shape.past), 0)
+        model.edges[name].keep_strongest_(torch.from_numpy(strengths), int(kept.sum()))
+
+
+def _changes(before: Mapping[str, Edges], after: Mapping[str, Edges]) -> list[str]:
+    """Return what the note says: the number of edges of each mask that has changed, and what was added or removed."""
+    changes = []
+    for name, edges in after.items():
+        counts = {"added": int((edges & ~before[name]).sum()), "removed": int((before[name] & ~edges).sum())}
+        if any(counts.values()):
+            parts = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+            changes.append(f"{plural(int(edges.sum()), 'edge')} of {name} ({parts})")
     return changes

@@ -107,14 +107,13 @@ def _strengths(
     if effects is None:
         return None
     strengths = {}
-    for name, sizes in effects.sizes.items():
-        masks = model.edges[name]
+    for name, relative in effects.relative.items():
+        masks, sizes = model.edges[name], effects.strengths(name, model.shape.past)
         present = masks.support()[:, masks.sparse_columns].cpu().numpy()
-        # effects that are errors don't replace each other
-        floor = MIN_RELATIVE * sizes / np.maximum(effects.relative[name], _MIN_SIZE)
-        ranked = np.maximum(sizes, floor) * np.where(present, _ADVANTAGE, 1)
-        # the likelihood of the latents ranks them so, as in a round of unmixing
-        strengths[name] = ranked if model.shape.past else ranked / effects.residual[:, None]
+        # errors don't replace each other, or an edge
+        is_error = (relative < MIN_RELATIVE) | (~effects.clear[name] & ~present)
+        floor = MIN_RELATIVE * sizes / np.maximum(relative, _MIN_SIZE)
+        strengths[name] = np.where(is_error, floor, sizes) * np.where(present, _ADVANTAGE, 1)
     return strengths
 
 

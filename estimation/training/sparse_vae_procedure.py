@@ -210,7 +210,7 @@ class SparseVAEProcedure(Procedure):
         """Count or rank the edges on the final latents; return a note if something has changed, or could not."""
         inputs = self.model, self.batches, self.config, step
         if self.config.sparsity == "adaptive":
-            return count_edges_again_(*inputs, budgets(self.config))
+            return count_edges_again_(*inputs, budgets(self.config), self.held_out_loss)
         return measure_edges_again_(*inputs, self.held_out_loss)
 
     def _refined(self, step: int, report: Callable[[str], None]) -> tuple[list[str], dict[str, float] | None]:

@@ -18,6 +18,7 @@ from torch import Tensor
 __all__ = [
     "CLEAR_EFFECT",
     "MIN_EFFECT",
+    "NEGLIGIBLE_EFFECT",
     "Moments",
     "effect_sizes",
     "relative_sizes",
@@ -32,6 +33,8 @@ _MAX_LATENTS_OF_FOURTH_MOMENTS = 32
 _N_JACOBIANS = 512
 #: An effect of this size, relative to the largest one by a parent of the latent, is clear.
 CLEAR_EFFECT = 0.35
+#: A smaller effect, relative to the largest one by a parent of the latent, is hardly any.
+NEGLIGIBLE_EFFECT = 0.1
 # effects are clipped here, so that every size has a logarithm
 MIN_EFFECT = 1e-6
 _MIN_SQUARED_EFFECT = MIN_EFFECT**2

@@ -28,6 +28,8 @@ __all__ = ["Unmixing", "moves_all_means", "unmix"]
 Array = NDArray[np.float64]
 
 _N_STARTS = 64
+# right bases had penalties up to 0.15 above that of the sparsest one
+_NEARLY_AS_SPARSE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +96,8 @@ def unmix(
             orthogonal; if it is not given, the covariance of the latents does.
         edges: Number of edges to be kept by kind, ``"actions"`` or ``"past"``, or a function that estimates it for the
             sparsest of the bases found. If it is given together with the residual, the most likely of these bases is
-            returned instead of the sparsest, unless effects on distributions are used.
+            returned instead of the sparsest, unless effects on distributions are used. With an estimate, it is the most
+            likely of those that are nearly as sparse.
         samples: Residuals, and the actions and past latents of their rows, each if there are effects of them. Where
             these leave the mean of a direction as it is, their effects on its distribution are then used as well, from
             1,000 rows on. The covariance of the residual must be given too.
@@ -131,9 +134,15 @@ def unmix(
     order = penalties.argsort()
     best = int(order[0])
     if effects.residual is not None and edges and space.by_means:
-        n_edges = edges(space.full_basis(bases[best])) if callable(edges) else edges
+        candidates = distinct(penalties, order)
+        if callable(edges):
+            # an estimate is made in one of them, so that the others must be nearly as sparse
+            candidates = [k for k in candidates if penalties[k] - penalties[best] <= _NEARLY_AS_SPARSE]
+            n_edges = edges(space.full_basis(bases[best]))
+        else:
+            n_edges = edges
         best = min(
-            distinct(penalties, order),
+            candidates,
             key=lambda start: effects.negative_log_likelihood(space.full_basis(bases[start]), n_edges),
         )
     matrix = space.full_basis(bases[best])

@@ -87,11 +87,14 @@ def test_right_edges_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+# an effect of this size is not clear of the networks' errors
+UNCLEAR = 0.41
+
+
 def effects_of(sizes: list[list[float]], residual: tuple[float, float] = (1.0, 1.0)) -> FinalEffects:
     array = np.array(sizes)
-    return FinalEffects(
-        {"actions": array}, {"actions": array / array.max(1, keepdims=True)}, np.array(residual)
-    )
+    relative, clear = array / array.max(1, keepdims=True), array != UNCLEAR
+    return FinalEffects({"actions": array}, {"actions": relative}, {"actions": clear}, np.array(residual))
 
 
 @pytest.mark.parametrize(
@@ -102,6 +105,8 @@ def effects_of(sizes: list[list[float]], residual: tuple[float, float] = (1.0, 1
         (effects_of([[1.0, 0.33, 0.3], [0.1, 1.0, 0.9]]), [[1, 0, 1], [0, 1, 1]]),
         # errors don't replace each other
         (effects_of([[1.0, 0.05, 0.01], [0.04, 1.0, 0.9]]), [[1, 0, 1], [0, 1, 1]]),
+        # what may be an error doesn't replace an edge
+        (effects_of([[1.0, UNCLEAR, 0.3], [0.1, 1.0, 0.9]]), [[1, 0, 1], [0, 1, 1]]),
         # ranked in units of the residual, as by the likelihood
         (effects_of([[1.0, 0.1, 0.3], [0.7, 1.0, 0.9]], (1.0, 0.1)), [[1, 0, 0], [1, 1, 1]]),
     ],

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from estimation.diagnostics.basis import _best_rival, margin_of
+from estimation.diagnostics import basis
+from estimation.diagnostics.basis import margin_of
 from estimation.unmixing import Basis, Rivals
 from identify.graph import CausalGraph
 from tests.estimation.diagnostics.evidence import TARGETS, evidence_of
@@ -44,6 +45,24 @@ def test_bases_that_the_graph_leaves_open_are_the_same() -> None:
         margin = margin_of(evidence_of(twins, matrix))
         assert margin is not None
         assert margin.verdict == "clear"
+
+
+def test_an_edge_without_an_effect_separates_no_latents() -> None:
+    """A budget that is too large gives one of two twins an edge that the other one lacks."""
+    twins = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0]], dtype=bool)
+    mixing = np.eye(3)
+    mixing[1:, 1:] = ROTATION
+    learned = twins.copy()
+    learned[2, 2] = True
+    graph = CausalGraph(Ga=learned, latents=["v0", "v1", "v2"])
+    margin = margin_of(evidence_of(twins, mixing, graph))
+    assert margin is not None
+    assert margin.verdict == "clear"
+    # with an effect it does
+    margin = margin_of(evidence_of(learned, mixing, graph))
+    assert margin is not None
+    assert margin.verdict == "worse"
+    assert margin.latents == ("v1", "v2")
 
 
 def test_order_signs_and_scales_do_not_matter() -> None:
@@ -94,27 +113,32 @@ def test_a_latent_with_more_parents_may_contain_one_with_fewer() -> None:
 
 
 def basis_with(penalty: float, negative_log_likelihood: float | None) -> Basis:
-    return Basis(np.eye(2), penalty, negative_log_likelihood, 1, (0, 1))
+    return Basis(np.eye(4), penalty, negative_log_likelihood, 1, (0, 1))
 
 
 @pytest.mark.parametrize(
-    ("others", "best"),
+    ("others", "margin"),
     [
         ([], None),
-        # nearly as sparse, or sparser: the likeliest
-        ([(-0.5, 9.0), (0.0, -9.0)], 1),
-        ([(-0.5, -9.0), (0.0, 9.0)], 0),
-        ([(-0.05, 2.0), (0.05, -1.0), (0.09, 3.0)], 1),
-        # those that are less sparse don't count
-        ([(-0.05, 2.0), (0.2, -1.0)], 0),
-        ([(0.3, 2.0), (0.4, -1.0)], 0),
+        # the one that says most against the basis, whatever the sparsest one says
+        ([(-0.4, 9.0), (0.0, -9.0)], (0.0, -9.0)),
+        ([(-0.4, 0.4), (0.09, 0.3)], (-0.4, 0.4)),
+        ([(-0.05, 2.0), (0.05, -1.0), (0.09, 3.0)], (0.05, -1.0)),
+        # of equally serious ones the sparsest; those that are less sparse don't count
+        ([(-0.05, 2.0), (0.05, 3.0), (0.2, -1.0)], (-0.05, 2.0)),
+        ([(0.3, 2.0), (0.4, -1.0)], (0.3, 2.0)),
         # without likelihoods
-        ([(-0.05, None), (0.05, None)], 0),
+        ([(-0.05, None), (0.05, None)], (-0.05, None)),
     ],
 )
-def test_the_best_rival_is_likely_or_sparse(
-    others: list[tuple[float, float | None]], best: int | None
+def test_the_margin_is_against_the_most_serious_rival(
+    others: list[tuple[float, float | None]],
+    margin: tuple[float, float | None] | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rivals = tuple(basis_with(*other) for other in others)
-    found = Rivals(basis_with(0.0, 0.0), basis_with(0.0, 0.0), rivals)
-    assert _best_rival(found) is (None if best is None else rivals[best])
+    own = basis_with(0.0, 0.0)
+    found = Rivals(own, own, tuple(basis_with(*other) for other in others))
+    monkeypatch.setattr(basis, "rival_bases", lambda *_, **__: found)
+    judged = margin_of(evidence_of())
+    assert judged is not None
+    assert (judged.sparsity, judged.likelihood) == (margin or (None, None))

@@ -126,6 +126,7 @@ def test_long_lists_of_effects_are_cut() -> None:
             "clear",
             "in v0, is more sparse by 0.5 and less likely by 2 nats",
         ),
+        (Margin(-0.51, 9.0, ("v0",), 64, 9), "worse", "another basis, in v0, is sparser by 0.51"),
         (Margin(0.5, None, ("v0",), 64, 9), "clear", "is less sparse by 0.5"),
         (Margin(-0.5, None, ("v0",), 64, 9), "worse", "another basis, in v0, is sparser by 0.5"),
         (
