@@ -89,7 +89,7 @@ class DataOptions:
     latents: Annotated[
         list[str] | None,
         typer.Option(
-            help="Columns of true latents. In train, auto finds their number.",
+            help="Columns of true latents; auto, in train, finds the number of latents instead.",
             show_default="z[0-9]*",
             **_COLUMN,
         ),

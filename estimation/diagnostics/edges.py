@@ -36,7 +36,7 @@ class EffectSize:
         latent: Name of the latent.
         size: Root mean square change of the latent's mean if the cause is drawn anew, relative to the largest one by a
             parent of the latent; for a latent without parents, relative to the median over latents of these.
-        has_edge: Whether the model was trained with this edge.
+        has_edge: Whether the model has this edge, or had it until the budget removed it.
         removed: Whether the budget has removed the edge since.
     """
 

@@ -21,7 +21,7 @@ class Evidence:
     """Held-out latents of a run, with the effects and residuals of transition networks that have all edges.
 
     Attributes:
-        graph: The graph that the model was trained with, without dense columns.
+        graph: The graph of the trained model, with edges that the budget has removed since, without dense columns.
         latents: Learned latents, shape (N, n).
         actions: Sparse columns of the actions, shape (N, m), or None.
         action_columns: Numbers of these columns among the actions of the graph.

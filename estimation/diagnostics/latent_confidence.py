@@ -2,7 +2,7 @@
 
 A logistic regression on what the margin says. Its coefficients were fitted to runs on simulated problems, whose latents
 are known: ``python -m tests.benchmarks.promise.calibrate`` (ours). The theory says that a wrong basis needs more edges
-than the true one. So if a run has a wrong one, another one is sparser, or about as good, and the latents that it mixes
+than the true one. So if a run has a wrong one, another one is better, or about as good, and the latents that it mixes
 are in doubt; the others less so. Effects that the graph leaves out did not add to this: in most of these runs they were
 missing edges of latents that were right.
 """

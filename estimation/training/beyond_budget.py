@@ -4,7 +4,7 @@ A budget below the number of true edges leaves effects without an edge. Encoder 
 these effects disappear, so that a wrong budget costs the right latents. The last round of unmixing therefore keeps an
 edge beyond the budget if its effect is clear. After the last step, when encoder and decoder stay as they are, the
 weakest edges beyond the budget are removed and the transition is fitted once more. The latents remain as they were. If
-training counts the edges, there is nothing to remove: an edge whose effect is clear counts. (Ours.)
+training counts the edges, those whose effects are clear count. (Ours.)
 """
 
 from __future__ import annotations

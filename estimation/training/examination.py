@@ -59,7 +59,7 @@ def examine(
         config: Settings of the run.
         step: Number of steps of training, which determines the rows.
         action_names: Names of the actions.
-        trained_edges: The edges that the model was trained with, bool, by mask. It may have lost some since.
+        trained_edges: The edges of the trained model, bool, by mask, with those that the budget has removed since.
 
     Raises:
         DataError: If the figures are not finite.

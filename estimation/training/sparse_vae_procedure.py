@@ -57,7 +57,7 @@ class SparseVAEProcedure(Procedure):
 
     model: SparseVAE
     constraints: EdgeConstraints
-    # the edges that the model was trained with, by mask, before those beyond the budget were removed
+    # the edges of the trained model by mask, before those beyond the budget were removed
     trained_edges: Mapping[str, Tensor]
 
     def __init__(self, config: TrainingConfig, initialisation: Initialisation) -> None:
