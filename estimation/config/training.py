@@ -147,8 +147,8 @@ class TrainingConfig(Settings):
             Data are stored in float32.
         sparsity: ``"budget"`` (mask probabilities are projected onto the budget), ``"constraint"`` (the same budget as
             a Lagrangian with dual restarts), ``"penalty"`` (``penalty`` per expected edge), ``"adaptive"`` (the number
-            of edges is estimated in every round of unmixing, and after the last step), or ``"none"``. With ``"penalty"`` and ``"adaptive"``,
-            budgets are upper limits.
+            of edges is estimated in every round of unmixing and after the last step), or ``"none"``. With
+            ``"penalty"`` and ``"adaptive"``, budgets are upper limits.
         penalty: Weight of the expected number of edges in the loss, with ``sparsity="penalty"``. With unmixing, those
             edges are kept that reduce the loss by more.
         steps: Number of optimisation steps.
