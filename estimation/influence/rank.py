@@ -32,6 +32,8 @@ _MIN_VARIANCE = 1e-9
 _MAX_LEVERAGE = 0.9
 # relative to much smaller effects, noise would decide whether effects are proportional
 _MIN_SIZE = 0.1
+# with a larger noncentrality the tail is approximated, by a fifth at most where it is one in a million
+_MAX_NONCENTRALITY = 5_000.0
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,13 @@ def _tail(statistic: float, degrees: int, n_rows: int, noncentrality: float) -> 
     """Return the probability of a larger statistic: that of Hotelling's T-squared, as V(w) is estimated."""
     rest = max(n_rows - degrees + 1, 1)
     scaled = statistic * rest / (n_rows * degrees)
-    tail = f.sf(scaled, degrees, rest) if noncentrality == 0 else ncf.sf(scaled, degrees, rest, noncentrality)
-    return float(tail)
+    if noncentrality == 0:
+        return float(f.sf(scaled, degrees, rest))
+    if noncentrality <= _MAX_NONCENTRALITY:
+        return float(ncf.sf(scaled, degrees, rest, noncentrality))
+    # the series need not converge; two moments of the numerator are enough here (Patnaik 1949, Biometrika 36)
+    total = degrees + noncentrality
+    return float(f.sf(scaled * degrees / total, total**2 / (total + noncentrality), rest))
 
 
 def _noncentrality(statistic: float, degrees: int, n_rows: int, tail: float) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.linalg import eigh
-from scipy.stats import binom, chi2, kstest
+from scipy.stats import binom, chi2, kstest, ncf
 
+from estimation.influence import rank
 from estimation.influence.latents import influence_of_action
 from estimation.influence.rank import RankTest, partial_out, rank_test
 from tests.estimation.influence.processes import problem
@@ -126,6 +127,23 @@ def test_tails_are_those_of_the_chi_squared_distribution_for_many_rows() -> None
     assert test.p_value == pytest.approx(chi2.sf(12.0, 4), rel=1e-3)
     assert test.p_value_beyond(1e-3) > test.p_value
     assert test.margin == pytest.approx(np.sqrt(8e-6))
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.05, 1e-3])
+@pytest.mark.parametrize(("degrees", "n_rows"), [(1, 200), (7, 3_000), (40, 100_000)])
+def test_tails_of_large_effects_agree_on_both_sides_of_the_limit(
+    quantile: float, degrees: int, n_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = n_rows - degrees + 1
+    statistic = ncf.isf(quantile, degrees, rest, 4_900) * n_rows * degrees / rest
+    exact = rank._tail(statistic, degrees, n_rows, 4_900)
+    monkeypatch.setattr(rank, "_MAX_NONCENTRALITY", 0.0)
+    assert rank._tail(statistic, degrees, n_rows, 4_900) == pytest.approx(exact, rel=0.1)
+
+
+def test_huge_effects_have_a_tail() -> None:
+    """The series of the noncentral distribution does not converge here."""
+    assert rank._tail(8_953.07 * 2_983 * 7 / 2_977, 7, 2_983, 17_976.39) < 1e-12
 
 
 def test_partialling_out_removes_the_covariates_and_their_functions() -> None:

@@ -30,7 +30,7 @@ N = 4
 GRAPH = CausalGraph(Ga=[[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
 TRUTH = Truth(N, 6)
 CLEAR = Margin(0.5, 2.0, ("v0", "v2"), 65, 60)
-CLOSE = Margin(0.01, 2.0, ("v0", "v2"), 65, 60)
+CLOSE = Margin(0.01, 0.3, ("v0", "v2"), 65, 60)
 FINE = Diagnostics(CLEAR, (), {"smallest influence": 0.5})
 DOUBTFUL = Diagnostics(CLOSE, (RunWarning("basis", CLOSE.summary, CLOSE.latents),))
 SERIOUS = Diagnostics(CLOSE, (*DOUBTFUL.warnings, RunWarning("missing edges", "a0 on v0 0.5", ("v0",))))
