@@ -13,9 +13,10 @@ from estimation.models.flow import ResidualFlow
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 
-__all__ = ["Encodings"]
+__all__ = ["MAX_ROWS", "Encodings"]
 
-_MAX_ROWS = 65_536
+#: Largest number of rows that are encoded by default.
+MAX_ROWS = 65_536
 # entries of the covariances of all rows: with hundreds of latents fewer rows are encoded
 _MAX_ENTRIES, _MIN_ROWS = 100_000_000, 1_024
 _CHUNK = 4_096
@@ -41,7 +42,7 @@ class Encodings:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, model: SparseVAE, batches: Batches, step: int, max_rows: int = _MAX_ROWS) -> Encodings:
+    def of(cls, model: SparseVAE, batches: Batches, step: int, max_rows: int = MAX_ROWS) -> Encodings:
         """Encode random rows.
 
         Args:

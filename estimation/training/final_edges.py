@@ -21,16 +21,17 @@ from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.distributional_change import regress_on_actions
 from estimation.training.encodings import Encodings
-from estimation.training.final_effects import MIN_RELATIVE, measure_final_effects
+from estimation.training.final_effects import measure_final_effects
 from estimation.training.post_training import SINGULAR, fit_transition_
 from estimation.unmixing.action_basis import has_few_values
+from estimation.unmixing.moments import NEGLIGIBLE_EFFECT
 from identify.exceptions import one_line
 
 __all__ = ["actions_have_few_values", "measure_edges_again_"]
 
 Array = NDArray[np.float64]
 
-_ROWS = 32_768
+_ROWS, _FITTING_STEPS = 32_768, 600
 _MIN_SIZE = 1e-6
 # an effect must be larger by this factor to take the place of one that has an edge
 _ADVANTAGE = 1.2
@@ -87,7 +88,7 @@ def measure_edges_again_(
         return None
     outcome = f"edges measured again after {step} steps: {n_changed} of {n_edges}"
     try:
-        fit_transition_(model, batches, config, step)
+        fit_transition_(model, batches, config, step, _ROWS, _FITTING_STEPS)
     except SINGULAR as error:
         model.load_state_dict(state)
         return f"{outcome} not replaced: {one_line(error, _MAX_REASON_LENGTH)}"
@@ -111,8 +112,8 @@ def _strengths(
         masks, sizes = model.edges[name], effects.strengths(name, model.shape.past)
         present = masks.support()[:, masks.sparse_columns].cpu().numpy()
         # errors don't replace each other, or an edge
-        is_error = (relative < MIN_RELATIVE) | (~effects.clear[name] & ~present)
-        floor = MIN_RELATIVE * sizes / np.maximum(relative, _MIN_SIZE)
+        is_error = (relative < NEGLIGIBLE_EFFECT) | (~effects.clear[name] & ~present)
+        floor = NEGLIGIBLE_EFFECT * sizes / np.maximum(relative, _MIN_SIZE)
         strengths[name] = np.where(is_error, floor, sizes) * np.where(present, _ADVANTAGE, 1)
     return strengths
 

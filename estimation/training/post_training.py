@@ -16,7 +16,7 @@ from estimation.config.training import TrainingConfig
 from estimation.models.elbo import profiled_gaussian
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
-from estimation.training.encodings import Encodings
+from estimation.training.encodings import MAX_ROWS, Encodings
 from estimation.training.flow_fitting import fit_flow_
 from estimation.training.transition_fitting import TransitionFitter
 from identify.exceptions import IdentifyError
@@ -132,7 +132,14 @@ def fit_noise_(model: SparseVAE, batches: Batches, config: TrainingConfig, step:
     _fit_noise_to_(model, Encodings.of(model, batches, step), config, step)
 
 
-def fit_transition_(model: SparseVAE, batches: Batches, config: TrainingConfig, step: int) -> None:
+def fit_transition_(
+    model: SparseVAE,
+    batches: Batches,
+    config: TrainingConfig,
+    step: int,
+    max_rows: int = MAX_ROWS,
+    max_steps: int = _NOISE_STEPS,
+) -> None:
     """Fit the transition, and noise networks that are active, to frozen encodings, in place.
 
     Args:
@@ -140,8 +147,10 @@ def fit_transition_(model: SparseVAE, batches: Batches, config: TrainingConfig, 
         batches: Batches of the training data.
         config: Optimiser and seed.
         step: Number of steps of training.
+        max_rows: Largest number of rows.
+        max_steps: Largest number of steps of the fit.
     """
-    _fit_noise_to_(model, Encodings.of(model, batches, step), config, step)
+    _fit_noise_to_(model, Encodings.of(model, batches, step, max_rows), config, step, max_steps)
 
 
 def apply_flow_(
@@ -193,9 +202,11 @@ def refinements(config: TrainingConfig) -> list[Refinement]:
     return steps
 
 
-def _fit_noise_to_(model: SparseVAE, encodings: Encodings, config: TrainingConfig, step: int) -> None:
+def _fit_noise_to_(
+    model: SparseVAE, encodings: Encodings, config: TrainingConfig, step: int, max_steps: int = _NOISE_STEPS
+) -> None:
     """Fit transition and active noise networks to encodings, and set the profiled variances."""
-    TransitionFitter(model, encodings, step).fit_to_posteriors_(config, _NOISE_STEPS)
+    TransitionFitter(model, encodings, step).fit_to_posteriors_(config, max_steps)
     if config.profiled:
         model.log_variance_z.copy_(_variance_z(model, encodings).log())
 
