@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from estimation.diagnostics.edges import graph_with_effects
 from estimation.diagnostics.evidence import Evidence
 from estimation.diagnostics.result import MIN_SPARSITY, Margin
-from estimation.unmixing import Basis, Rivals, rival_bases
+from estimation.unmixing import Basis, Rivals, left_open, rival_bases
 from estimation.unmixing.moments import CLEAR_EFFECT, NEGLIGIBLE_EFFECT, effect_sizes
-from identify.entanglement import predict_entanglement
-from identify.graph import CausalGraph
 
 __all__ = ["margin_of"]
 
@@ -34,10 +31,10 @@ def margin_of(evidence: Evidence) -> Margin | None:
     if n_active < 2 or (evidence.action_effects is None and evidence.past_jacobians is None):
         return None
     # adding a latent to one with all of its parents and more changes no edge, so that sparsity can't tell them apart
-    if _left_open(evidence.graph).all():
+    if left_open(evidence.graph).all():
         return None
     # an edge that has hardly any effect separates no latents either
-    allowed = _left_open(graph_with_effects(evidence))
+    allowed = left_open(graph_with_effects(evidence))
     edges = {}
     if evidence.action_effects is not None:
         edges["actions"] = int(evidence.action_edges.sum())
@@ -64,11 +61,6 @@ def margin_of(evidence: Evidence) -> Margin | None:
         return Margin(None, None, (), _N_STARTS + 1, own.n_starts)
     # the rival that is the greatest reason to doubt the basis; of several, the sparsest
     return min(margins, key=lambda margin: _SEVERITY.index(margin.verdict))
-
-
-def _left_open(graph: CausalGraph) -> NDArray[np.bool_]:
-    """Return which latents may mix with which according to a graph, shape (n, n)."""
-    return np.asarray(predict_entanglement(graph).matrix.toarray(), dtype=bool).T
 
 
 def _margin(own: Basis, rival: Basis, names: Sequence[str]) -> Margin:

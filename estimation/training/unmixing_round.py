@@ -26,9 +26,8 @@ from estimation.training.measured_effects import MeasuredEffects, fit_measuring_
 from estimation.training.nonlinear_correction import CorrectedBasis, corrected_basis
 from estimation.training.post_training import SINGULAR
 from estimation.training.transition_fitting import TransitionFitter
-from estimation.unmixing import Unmixing, edges_at_elbow, edges_at_penalty, mixed_latents, unmix
+from estimation.unmixing import Unmixing, edges_at_elbow, edges_at_penalty, left_open, mixed_latents, unmix
 from estimation.unmixing.information import MIN_VARIANCE_SHARE
-from identify.entanglement import predict_entanglement
 from identify.exceptions import one_line
 from identify.graph import CausalGraph
 
@@ -67,7 +66,7 @@ def unmixing_round_(
         A note for the history.
     """
     first_round = all(edges.dense for edges in model.edges.values())
-    left_open = None if first_round else _left_open(model)
+    allowed = None if first_round else _left_open(model)
     encodings = Encodings.of(model, batches, step)
     latents, actions = encodings.latents, encodings.actions
     fitter = TransitionFitter(model, encodings, step)
@@ -99,7 +98,7 @@ def unmixing_round_(
     offset = -matrix @ latents.flatten(0, 1).mean(0)
     latents = latents @ matrix.T + offset
     # a basis that a later round changes again is as doubtful as the first one
-    is_new = first_round or bool(_changed_latents(unmixing, effects.covariance, left_open))
+    is_new = first_round or bool(_changed_latents(unmixing, effects.covariance, allowed))
     corrected, refused = None, ""
     if is_new and not informed:
         corrected, refused = _corrected(model, encodings, latents, config, step)
@@ -148,16 +147,15 @@ def _corrected(
 def _left_open(model: SparseVAE) -> NDArray[np.bool_]:
     """Return which latents may mix with which according to the edges, shape (n, n)."""
     matrices = {name: edges.support().cpu().numpy() for name, edges in model.edges.items()}
-    graph = CausalGraph(Gz=matrices.get("past"), Ga=matrices.get("actions"))
-    return np.asarray(predict_entanglement(graph).matrix.toarray(), dtype=bool).T
+    return left_open(CausalGraph(Gz=matrices.get("past"), Ga=matrices.get("actions")))
 
 
 def _changed_latents(
-    unmixing: Unmixing, covariance: Array, left_open: NDArray[np.bool_] | None
+    unmixing: Unmixing, covariance: Array, allowed: NDArray[np.bool_] | None
 ) -> tuple[int, ...]:
     """Return the present latents that a basis mixes, though the edges don't leave that open."""
     n_moved = len(unmixing.matrix) - len(unmixing.unconstrained)
-    return mixed_latents(unmixing.matrix[:n_moved], covariance, left_open)
+    return mixed_latents(unmixing.matrix[:n_moved], covariance, allowed)
 
 
 def _note_on_information(unmixing: Unmixing) -> str:

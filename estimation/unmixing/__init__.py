@@ -24,7 +24,7 @@ module                   contents
 
 from estimation.unmixing.information import Samples
 from estimation.unmixing.likelihood import edges_at_elbow, edges_at_penalty, likelihood_curve
-from estimation.unmixing.rivals import Basis, Rivals, mixed_latents, rival_bases
+from estimation.unmixing.rivals import Basis, Rivals, left_open, mixed_latents, rival_bases
 from estimation.unmixing.search import Unmixing, moves_all_means, unmix
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Unmixing",
     "edges_at_elbow",
     "edges_at_penalty",
+    "left_open",
     "likelihood_curve",
     "mixed_latents",
     "moves_all_means",

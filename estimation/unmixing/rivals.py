@@ -16,8 +16,10 @@ from estimation.unmixing.descent import SAME_PENALTY, determinant_weights, penal
 from estimation.unmixing.directions import SearchSpace
 from estimation.unmixing.effects import Effects
 from estimation.unmixing.information import Samples
+from identify.entanglement import predict_entanglement
+from identify.graph import CausalGraph
 
-__all__ = ["Basis", "Rivals", "mixed_latents", "rival_bases"]
+__all__ = ["Basis", "Rivals", "left_open", "mixed_latents", "rival_bases"]
 
 Array = NDArray[np.float64]
 
@@ -146,6 +148,22 @@ def _orthogonal_rows(space: SearchSpace, covariance: Array) -> Tensor:
     rows = rows[kept] / np.linalg.norm(rows[kept], axis=1, keepdims=True)
     left, _, right = np.linalg.svd(rows)
     return torch.from_numpy(np.asarray(left @ right))
+
+
+def left_open(graph: CausalGraph) -> NDArray[np.bool_]:
+    """Return which latents may mix with which according to a graph, the ``allowed`` of `rival_bases`.
+
+    Args:
+        graph: The graph of n latents.
+
+    Returns:
+        Shape (n, n); entry (i, j) says whether latent i may contain latent j (`identify.predict_entanglement`).
+
+    Example:
+        >>> left_open(CausalGraph(Ga=[[1, 0], [1, 1]])).tolist()
+        [[True, False], [True, True]]
+    """
+    return np.asarray(predict_entanglement(graph).matrix.toarray(), dtype=bool).T
 
 
 def mixed_latents(

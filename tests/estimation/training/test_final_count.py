@@ -168,10 +168,15 @@ def test_few_rows_leave_the_edges(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_count_stands_where_causes_change_more_than_means(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(training_seed(3))
-    actions = rng.uniform(-2, 2, (4_000, 2))
-    run = Run(monkeypatch, np.exp(actions) * rng.normal(size=(4_000, 2)), actions, np.ones((2, 2)))
+    latents, actions = waves(np.diag([1.0, 0.0]), 4_000, 0.2)
+    # the second action changes the variance of the second latent, and no mean
+    latents[:, 1] = np.exp(actions[:, 1]) * rng.normal(size=len(actions))
+    run = Run(monkeypatch, latents, actions, np.ones((2, 2)))
     assert run.count() is None
     assert run.edges == [[1, 1], [1, 1]]
+    # by means alone, the edges of the second latent would be lost
+    monkeypatch.setattr(final_effects, "moves_all_means", lambda *_, **__: True)
+    assert run.count() == "edges counted again after 1500 steps: 1 edge of actions (3 removed)"
 
 
 def test_dense_masks_stay_dense(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
@@ -12,8 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from estimation.exceptions import DataError
 from estimation.simulate.mechanisms import sines
 from estimation.simulate.published_processes import random_graph
-from estimation.unmixing import Unmixing, edges_at_elbow, likelihood_curve, unmix
-from estimation.unmixing.likelihood import negative_log_likelihood
+from estimation.unmixing import Unmixing, unmix
 from identify.catalog import load
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
@@ -371,37 +370,3 @@ ONES = np.ones((5, 2, 2))
 def test_invalid_input_is_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         unmix(**arguments)
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 10_000))
-def test_the_likelihood_curve_agrees_with_single_likelihoods(n: int, m: int, seed: int) -> None:
-    """It equals one negative log-likelihood per number of edges, and never increases."""
-    rng = np.random.default_rng(training_seed(seed))
-    sizes, residual_scale = rng.exponential(size=(n, m)), rng.uniform(0.1, 1, n)
-    curve = likelihood_curve(sizes, residual_scale, sizes / residual_scale[:, None])
-    one_by_one = [
-        negative_log_likelihood(np.eye(n), (sizes, None), np.diag(residual_scale**2), {"actions": k})
-        for k in range(n * m + 1)
-    ]
-    np.testing.assert_allclose(curve, one_by_one, atol=1e-9)
-    assert (np.diff(curve) <= 1e-12).all()
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(2, 8), st.integers(2, 8), st.integers(0, 10_000))
-def test_the_elbow_is_at_the_number_of_effects(n: int, m: int, seed: int) -> None:
-    """True effects are at least five times the noise, spurious ones at most a tenth of it."""
-    rng = np.random.default_rng(training_seed(seed))
-    true_edges = rng.random((n, m)) < 0.4
-    assume(true_edges.any())
-    sizes = np.where(true_edges, rng.uniform(5, 20, (n, m)), rng.uniform(0, 0.1, (n, m)))
-    n_edges = edges_at_elbow(likelihood_curve(sizes, np.ones(n), sizes))
-    # among many large effects on one latent, the first one removed costs most, and the others little
-    if true_edges.sum(axis=1).max(initial=0) <= 1:
-        assert n_edges == true_edges.sum()
-    assert n_edges <= true_edges.sum()
-
-
-def test_without_effects_the_elbow_is_at_zero_edges() -> None:
-    assert edges_at_elbow(likelihood_curve(np.zeros((2, 3)), np.ones(2), np.zeros((2, 3)))) == 0
