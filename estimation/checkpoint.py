@@ -23,6 +23,7 @@ from estimation.models.convolutional import rebuild
 from estimation.models.masks import MASK_STATES
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
+from estimation.prediction.seen_actions import SEEN_ACTIONS, SeenActions
 from estimation.storage.folders import load_state, read_folder
 from estimation.storage.schema import Fields, Flag, Many, Maybe, Real, Text, Whole
 from estimation.stored_columns import columns_of, set_centring_
@@ -63,6 +64,7 @@ _MODEL = Fields(
         "networks": Fields({}, {"encoder": _NETWORK, "decoder": _NETWORK}),
         "data_fingerprint": Maybe(Text()),
         "diagnostics": Maybe(DIAGNOSTICS),
+        "seen_actions": Maybe(SEEN_ACTIONS),
         "centring": Fields({"x": _CENTRING, "a": _CENTRING}),
     },
 )
@@ -93,6 +95,7 @@ def load(
     try:
         config, shape = _config(content), Shape(**content["shape"])
         names = columns_of(content, shape.n_observed)
+        seen = _seen_actions(content, shape)
         _require_fit(content, shape, tensors)
         networks = content.get("networks", {})
         encoder = _rebuilt("encoder", networks, shape, tensors) if encoder is None else encoder
@@ -118,6 +121,7 @@ def load(
         diagnostics=None
         if content.get("diagnostics") is None
         else Diagnostics.from_dict(content["diagnostics"]),
+        seen_actions=seen,
         **names,
     )
     _require_sound(trained, f"{folder}")
@@ -129,6 +133,11 @@ def load(
 def _config(content: dict[str, Any]) -> TrainingConfig | BaselineConfig:
     # versions without baselines stored no method
     return config_type(content.get("method", SPARSE_VAE)).from_dict(content["config"])
+
+
+def _seen_actions(content: dict[str, Any], shape: Shape) -> SeenActions | None:
+    stored = content.get("seen_actions")
+    return None if stored is None else SeenActions.from_dict(stored, shape.n_actions, shape.n_latents)
 
 
 def _require_fit(content: dict[str, Any], shape: Shape, tensors: Mapping[str, Tensor]) -> None:

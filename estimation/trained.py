@@ -31,6 +31,8 @@ from estimation.history import History
 from estimation.models.convolutional import describe
 from estimation.models.held_out import held_out_terms
 from estimation.models.representation import Representation, as_tensor
+from estimation.prediction.methods import PredictionMethods, seen_actions
+from estimation.prediction.seen_actions import SeenActions
 from estimation.storage.folders import write_folder
 from estimation.stored_columns import columns_record
 from identify.formats.structured import graph_json
@@ -51,7 +53,7 @@ Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TrainedModel:
+class TrainedModel(PredictionMethods):
     """A trained model with its settings and its history: a `SparseVAE`, or a baseline, which has no graph.
 
     Attributes:
@@ -67,6 +69,8 @@ class TrainedModel:
             for models of versions that did not store it.
         diagnostics: Margin of the basis and warnings, from held-out rows; None for a baseline, for a run of fewer than
             200 steps, and for models of versions that had none.
+        seen_actions: The actions of the training data, as far as a prediction needs them; None for a baseline, for a
+            model without actions, and for models of versions that did not store them.
     """
 
     model: Representation
@@ -79,6 +83,7 @@ class TrainedModel:
     actions_named: bool = True
     data_fingerprint: str | None = None
     diagnostics: Diagnostics | None = None
+    seen_actions: SeenActions | None = None
 
     @classmethod
     def of(
@@ -102,6 +107,7 @@ class TrainedModel:
             dataset.actions_named,
             data_fingerprint,
             diagnostics,
+            seen_actions(model, dataset.actions),
         )
 
     @property
@@ -274,6 +280,7 @@ class TrainedModel:
             "observation_shape": self.observation_shape,
             "data_fingerprint": self.data_fingerprint,
             "diagnostics": None if self.diagnostics is None else self.diagnostics.to_dict(),
+            "seen_actions": None if self.seen_actions is None else self.seen_actions.to_dict(),
             **columns_record(self.model, self.observation_names, self.actions_named, self.roles),
             "networks": {
                 name: describe(getattr(self.model, name))

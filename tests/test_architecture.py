@@ -61,6 +61,7 @@ ORDER = [
     "estimation.methods",
     "estimation.unmixing",
     "estimation.diagnostics",
+    "estimation.prediction",
     "estimation.stored_columns",
     "estimation.trained",
     "estimation.training",

@@ -108,6 +108,10 @@ class SplineFlow(Distribution):
         """Return the sample for standard normal noise e, both of shape (..., B, n)."""
         return self.location + self.unit * _rows_first(self.spline.inverse(_rows_last(noise)), noise.shape)
 
+    def of_rows(self, rows: slice) -> SplineFlow:
+        """Return the distributions of some rows."""
+        return SplineFlow(self.location[rows], self.unit[rows], self.spline.of_rows(rows))
+
     def _noise(self, value: Tensor) -> tuple[Tensor, Tensor]:
         """Return the noise that leads to values, and the log-slope of the spline there."""
         relative = (value - self.location) / self.unit

@@ -92,12 +92,13 @@ def frame_names(values: Any, what: str) -> tuple[str, ...] | None:
     return names
 
 
-def frame_numbers(values: Any, what: str) -> Array:
+def frame_numbers(values: Any, what: str, allow_missing: bool = False) -> Array:
     """Return the cells of a frame as numbers, shape (rows, columns).
 
     Args:
         values: The frame.
         what: Name of the values in error messages.
+        allow_missing: Whether cells may be missing; they become NaN.
 
     Raises:
         DataError: If a cell is missing or isn't a number; the message gives its column and row.
@@ -107,7 +108,7 @@ def frame_numbers(values: Any, what: str) -> Array:
     columns = [_column(values, k) for k in range(len(labels))]
     result = np.empty((len(columns[0]) if columns else 0, len(columns)))
     for k, (label, cells) in enumerate(zip(labels, columns, strict=True)):
-        result[:, k] = cells_as_numbers(cells, f"column {shortened(label)} of {what}")
+        result[:, k] = cells_as_numbers(cells, f"column {shortened(label)} of {what}", allow_missing)
     return result
 
 
@@ -193,12 +194,13 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def cells_as_numbers(cells: Any, where: str) -> Array:
+def cells_as_numbers(cells: Any, where: str, allow_missing: bool = False) -> Array:
     """Return one column of cells as numbers.
 
     Args:
         cells: One-dimensional array of any type.
         where: Name of the column in error messages.
+        allow_missing: Whether cells may be missing; they become NaN.
 
     Raises:
         DataError: If a cell is missing, isn't a number, or is a whole number above 2^53.
@@ -210,7 +212,7 @@ def cells_as_numbers(cells: Any, where: str) -> Array:
     array = np.asarray(cells)
     if array.dtype.kind in "fb":
         missing = np.flatnonzero(np.isnan(array.astype(np.float64)))
-        if missing.size:
+        if missing.size and not allow_missing:
             raise DataError(f"{where}, row {missing[0]}, is empty; every cell must be a finite number")
         return array.astype(np.float64)
     if array.dtype.kind in "iu":
@@ -220,6 +222,9 @@ def cells_as_numbers(cells: Any, where: str) -> Array:
         raise DataError(f"{where} holds {_NON_NUMERIC_KINDS[array.dtype.kind]}; it must hold real numbers")
     numbers = np.empty(len(array))
     for row, cell in enumerate(array.tolist()):
+        if allow_missing and is_missing(cell):
+            numbers[row] = np.nan
+            continue
         try:
             numbers[row] = parse_number(cell)
         except BadCellError as error:

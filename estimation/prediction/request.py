@@ -1,0 +1,164 @@
+"""The inputs of a prediction, checked: actions by name, and observations in which entries may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from estimation.dataset.readers.arrays import as_numbers, constant_columns
+from estimation.dataset.readers.column_matching import match_actions, match_columns
+from estimation.dataset.readers.frames import frame_actions, frame_names, frame_numbers, is_frame
+from estimation.dataset.readers.roles import Roles
+from estimation.exceptions import DataError
+from estimation.prediction.seen_actions import SeenActions
+from identify.names import shown
+from identify.wording import listed
+
+__all__ = ["HasActions", "requested_actions", "requested_observations"]
+
+
+class HasActions(Protocol):
+    """A trained model, as far as its columns are concerned."""
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """Names of the m actions."""
+
+    @property
+    def actions_named(self) -> bool:
+        """Whether the training data named the actions."""
+
+    @property
+    def roles(self) -> Roles | None:
+        """Columns of the table that the training data were read from, or None."""
+
+
+def requested_actions(
+    actions: ArrayLike | Mapping[str, Any] | None, like: HasActions, seen: SeenActions
+) -> NDArray[np.float64]:
+    """Return the actions of a request in the order of the training data, shape (..., m), in the user's units.
+
+    Args:
+        actions: Shape (N, m) or (N, T, m); a data frame, whose columns are matched by name, and whose columns of text
+            become one action per category; or a mapping of names to values of one row, the other actions being at
+            their reference.
+        like: The trained model.
+        seen: Actions of its training data.
+
+    Raises:
+        DataError: If an action is unknown, missing, no number, or not finite.
+    """
+    names = like.action_names
+    if actions is None:
+        raise DataError(
+            f"actions are missing; the model was trained on {listed([shown(n) for n in names], 8)}"
+        )
+    if isinstance(actions, Mapping):
+        return _named(actions, names, seen)[np.newaxis]
+    if is_frame(actions):
+        return _framed(actions, like)
+    values = as_numbers(actions, "actions").astype(np.float64)
+    if values.ndim not in (2, 3) or values.shape[-1] != len(names):
+        raise DataError(f"actions have shape {values.shape}; this model needs (N, {len(names)})")
+    if values.size:
+        constant_columns(values, "actions")
+    return values
+
+
+def requested_observations(
+    observations: ArrayLike, names: tuple[str, ...], n_observed: int, what: str, allow_missing: bool = False
+) -> NDArray[Any]:
+    """Return observations of a request, shape (N, d_x) or (N, T, d_x), in the order of the training data.
+
+    Args:
+        observations: An array, or a data frame, whose columns are matched by name.
+        names: Names of the observed columns of the training data; empty if they had none.
+        n_observed: Number of observed dimensions d_x.
+        what: Name of the observations in error messages.
+        allow_missing: Whether NaN, masked and empty entries are missing values; they become NaN.
+
+    Raises:
+        DataError: If the shape is wrong, or an entry is no finite number and not a missing value.
+    """
+    columns = None
+    if is_frame(observations):
+        numbers = frame_numbers(observations, what, allow_missing)
+        columns = frame_names(observations, what)
+    elif allow_missing and isinstance(observations, np.ma.MaskedArray):
+        numbers = np.ma.filled(observations.astype(np.float64), np.nan)
+    else:
+        numbers = _doubles(observations, what)
+    positions = (
+        match_columns(columns or (), numbers.shape[-1], names, n_observed, "the model")
+        if (numbers.ndim in (2, 3))
+        else None
+    )
+    values = numbers if positions is None else numbers[..., positions]
+    if values.ndim not in (2, 3):
+        raise DataError(f"{what} have shape {values.shape}; this model needs (N, {n_observed})")
+    finite = np.isfinite(values) | (np.isnan(values) if allow_missing else False)
+    if not finite.all():
+        place = ", ".join(str(k) for k in np.argwhere(~finite)[0])
+        raise DataError(
+            f"{what}[{place}] is {values[~finite][0]}; every entry must be a finite number"
+            + ", or NaN where it is missing" * allow_missing
+        )
+    return values
+
+
+def _doubles(values: ArrayLike, what: str) -> NDArray[Any]:
+    """Return an array of numbers in its own precision: entries that aren't missing are returned to the user."""
+    numbers = as_numbers(values, what)
+    array = np.asarray(values)
+    return array.astype(np.float64) if array.dtype.kind in "fiu" and array.dtype != np.float32 else numbers
+
+
+def _named(actions: Mapping[str, Any], names: tuple[str, ...], seen: SeenActions) -> NDArray[np.float64]:
+    positions = {name: k for k, name in enumerate(names)}
+    row = seen.reference.copy()
+    for name, value in actions.items():
+        if name not in positions:
+            known = listed([shown(known) for known in names], 8)
+            raise DataError(f"no action is called {shown(str(name))!r}; the model was trained on {known}")
+        number = as_numbers([[value]], f"action {shown(name)!r}")
+        if number.shape != (1, 1) or not np.isfinite(number).all():
+            raise DataError(f"action {shown(name)!r} is {value!r}; it must be a finite number")
+        row[positions[name]] = float(number[0, 0])
+    return row
+
+
+def _framed(frame: Any, like: HasActions) -> NDArray[np.float64]:
+    values, names, categories = frame_actions(frame, "actions")
+    known = {} if like.roles is None else dict(like.roles.categorical)
+    matched = match_actions(
+        names or (),
+        like.action_names,
+        categories,
+        known,
+        names is None or not like.actions_named,
+        "the model",
+    )
+    _require_known(categories, like.action_names)
+    if not np.isfinite(values).all():
+        row, column = (int(k) for k in np.argwhere(~np.isfinite(values))[0])
+        raise DataError(
+            f"actions[{row}, {column}] is {values[row, column]}; every entry must be a finite number"
+        )
+    if matched is None:
+        return values
+    # a category that doesn't occur is a column of zeros
+    return np.where(matched >= 0, values[:, matched], 0.0)
+
+
+def _require_known(categories: Mapping[str, tuple[str, ...]], names: tuple[str, ...]) -> None:
+    for column, values in categories.items():
+        unknown = [value for value in values if f"{column}={value}" not in names]
+        if unknown:
+            known = [name.partition("=")[2] for name in names if name.startswith(f"{column}=")]
+            raise DataError(
+                f"column {column!r} of actions has the category {shown(unknown[0])!r}, which the model was not "
+                f"trained on; its categories are {listed(known, 10)}"
+            )

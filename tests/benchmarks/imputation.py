@@ -1,0 +1,136 @@
+"""Missing entries filled by a trained model, beside scikit-learn's imputers, on the published processes.
+
+``python -m tests.benchmarks.imputation --out FILE`` trains a model for each process, loses entries of test rows at
+random, fills them, and appends one line of JSON per process and share of missing entries: root mean square errors in
+units of each column's standard deviation, and how many entries the 90 % intervals hold. The imputers are fitted to
+complete training rows, as the model is. Steps of a sequence are rows to them, with both steps side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer, KNNImputer
+
+from estimation.checkpoint import load
+from estimation.config.training import TrainingConfig
+from estimation.dataset import Dataset
+from estimation.simulate.published_processes import NAMES
+from estimation.simulate.sampling import published
+from estimation.trained import TrainedModel
+from estimation.training import fit
+
+__all__ = ["main"]
+
+SHARES = (0.1, 0.3, 0.5)
+_LEVEL = 0.9
+# each split is standardised by its own rows: with few, mean and scale are off by as much as the noise
+_SPLIT_ROWS = 100_000
+Array = NDArray[np.float64]
+
+
+def lose(rows: Array, share: float, seed: int) -> Array:
+    """Return rows of which each entry is lost with a probability."""
+    return np.where(np.random.default_rng(seed).random(rows.shape) < share, np.nan, rows)
+
+
+def model_of(name: str, n_rows: int, steps: int, seed: int, folder: Path | None) -> TrainedModel:
+    """Return the model in a folder, or train it, and keep it there."""
+    if folder is not None and (folder / name).exists():
+        return load(folder / name)
+    data = published(name, n_rows)
+    assert data.graph is not None
+    budgets: dict[str, Any] = {}
+    if data.actions is not None:
+        budgets["max_edges_actions"] = data.graph.Ga.nnz
+    if data.n_steps > 1:
+        budgets["max_edges_past"] = data.graph.Gz.nnz
+    model = fit(data, TrainingConfig(steps=steps, seed=seed, **budgets), progress=False)
+    if folder is not None:
+        model.save(folder / name)
+    return model
+
+
+def measured(model: TrainedModel, train: Dataset, test: Dataset, share: float, seed: int) -> dict[str, Any]:
+    """Return errors of the model and of the imputers, and how many entries the intervals hold."""
+    complete = test.observations.astype(float)
+    lost = lose(complete, share, seed)
+    missing = np.isnan(lost)
+    scale = train.observations.std(axis=(0, 1))
+
+    def error(filled: Array) -> float:
+        return float(np.sqrt((((filled - complete) / scale)[missing] ** 2).mean()))
+
+    result: dict[str, Any] = {"share": share, "rows": len(test)}
+    for label, actions in (("model", None), ("model_with_actions", test.actions)):
+        if label == "model_with_actions" and actions is None:
+            continue
+        started = time.process_time()
+        imputed = model.impute(lost, actions, level=_LEVEL, seed=seed)
+        inside = (complete >= imputed.low) & (complete <= imputed.high)
+        result[label] = error(imputed.observations)
+        result[f"{label}_inside"] = float(inside[missing].mean())
+        result[f"{label}_seconds"] = round(time.process_time() - started, 1)
+    flat = train.observations.reshape(len(train), -1)
+    for label, imputer in (
+        ("iterative", IterativeImputer(random_state=seed, max_iter=20)),
+        ("nearest_neighbours", KNNImputer()),
+    ):
+        started = time.process_time()
+        imputer.fit(flat)
+        filled = imputer.transform(lost.reshape(len(test), -1)).reshape(lost.shape)
+        result[label] = error(filled)
+        result[f"{label}_seconds"] = round(time.process_time() - started, 1)
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in result.items()}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what is not in the file yet.
+
+    Args:
+        arguments: Arguments of the command line; None for those of the process.
+    """
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.imputation", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file of JSON lines")
+    parser.add_argument(
+        "--names", nargs="*", default=list(NAMES), help="processes; default: all published ones"
+    )
+    parser.add_argument("--rows", type=int, default=200_000, help="rows to train on")
+    parser.add_argument("--steps", type=int, default=10_000, help="steps of training")
+    parser.add_argument("--test-rows", type=int, default=1_000, help="rows to fill")
+    parser.add_argument("--fit-rows", type=int, default=20_000, help="rows that the imputers are fitted to")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the model and of the lost entries")
+    parser.add_argument(
+        "--models", type=Path, default=None, metavar="FOLDER", help="keep models in FOLDER/NAME"
+    )
+    options = parser.parse_args(arguments)
+    lines = options.out.read_text(encoding="utf-8").splitlines() if options.out.exists() else []
+    finished = {(record["process"], record["share"]) for record in map(json.loads, lines)}
+    for name in options.names:
+        shares = [share for share in SHARES if (name, share) not in finished]
+        if not shares:
+            continue
+        model = model_of(name, options.rows, options.steps, options.seed, options.models)
+        train = published(name, options.rows).take(slice(options.fit_rows))
+        test = published(name, _SPLIT_ROWS, "test").take(slice(options.test_rows))
+        for share in shares:
+            record = {
+                "process": name,
+                "steps": options.steps,
+                **measured(model, train, test, share, options.seed),
+            }
+            with options.out.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
