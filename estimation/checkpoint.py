@@ -23,6 +23,7 @@ from estimation.models.convolutional import rebuild
 from estimation.models.masks import MASK_STATES
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
+from estimation.prediction.latent_marginals import LATENT_MARGINALS, LatentMarginals
 from estimation.prediction.seen_actions import SEEN_ACTIONS, SeenActions
 from estimation.storage.folders import load_state, read_folder
 from estimation.storage.schema import Fields, Flag, Many, Maybe, Real, Text, Whole
@@ -65,6 +66,7 @@ _MODEL = Fields(
         "data_fingerprint": Maybe(Text()),
         "diagnostics": Maybe(DIAGNOSTICS),
         "seen_actions": Maybe(SEEN_ACTIONS),
+        "latent_marginals": Maybe(LATENT_MARGINALS),
         "centring": Fields({"x": _CENTRING, "a": _CENTRING}),
     },
 )
@@ -95,7 +97,7 @@ def load(
     try:
         config, shape = _config(content), Shape(**content["shape"])
         names = columns_of(content, shape.n_observed)
-        seen = _seen_actions(content, shape)
+        seen, marginals = _prediction_records(content, shape)
         _require_fit(content, shape, tensors)
         networks = content.get("networks", {})
         encoder = _rebuilt("encoder", networks, shape, tensors) if encoder is None else encoder
@@ -122,6 +124,7 @@ def load(
         if content.get("diagnostics") is None
         else Diagnostics.from_dict(content["diagnostics"]),
         seen_actions=seen,
+        latent_marginals=marginals,
         **names,
     )
     _require_sound(trained, f"{folder}")
@@ -135,9 +138,15 @@ def _config(content: dict[str, Any]) -> TrainingConfig | BaselineConfig:
     return config_type(content.get("method", SPARSE_VAE)).from_dict(content["config"])
 
 
-def _seen_actions(content: dict[str, Any], shape: Shape) -> SeenActions | None:
-    stored = content.get("seen_actions")
-    return None if stored is None else SeenActions.from_dict(stored, shape.n_actions, shape.n_latents)
+def _prediction_records(
+    content: dict[str, Any], shape: Shape
+) -> tuple[SeenActions | None, LatentMarginals | None]:
+    """Return what a model stores for predictions; models of earlier versions store none of it."""
+    seen, marginals = content.get("seen_actions"), content.get("latent_marginals")
+    return (
+        None if seen is None else SeenActions.from_dict(seen, shape.n_actions, shape.n_latents),
+        None if marginals is None else LatentMarginals.from_dict(marginals, shape.n_latents),
+    )
 
 
 def _require_fit(content: dict[str, Any], shape: Shape, tensors: Mapping[str, Tensor]) -> None:

@@ -31,7 +31,8 @@ from estimation.history import History
 from estimation.models.convolutional import describe
 from estimation.models.held_out import held_out_terms
 from estimation.models.representation import Representation, as_tensor
-from estimation.prediction.methods import PredictionMethods, seen_actions
+from estimation.prediction.latent_marginals import LatentMarginals
+from estimation.prediction.methods import PredictionMethods, latent_marginals, seen_actions
 from estimation.prediction.seen_actions import SeenActions
 from estimation.storage.folders import write_folder
 from estimation.stored_columns import columns_record
@@ -71,6 +72,8 @@ class TrainedModel(PredictionMethods):
             200 steps, and for models of versions that had none.
         seen_actions: The actions of the training data, as far as a prediction needs them; None for a baseline, for a
             model without actions, and for models of versions that did not store them.
+        latent_marginals: The distribution of the latents over the training data; None for a baseline, and for models
+            of versions that did not store it.
     """
 
     model: Representation
@@ -84,6 +87,7 @@ class TrainedModel(PredictionMethods):
     data_fingerprint: str | None = None
     diagnostics: Diagnostics | None = None
     seen_actions: SeenActions | None = None
+    latent_marginals: LatentMarginals | None = None
 
     @classmethod
     def of(
@@ -108,6 +112,7 @@ class TrainedModel(PredictionMethods):
             data_fingerprint,
             diagnostics,
             seen_actions(model, dataset.actions),
+            latent_marginals(model, dataset),
         )
 
     @property
@@ -281,6 +286,7 @@ class TrainedModel(PredictionMethods):
             "data_fingerprint": self.data_fingerprint,
             "diagnostics": None if self.diagnostics is None else self.diagnostics.to_dict(),
             "seen_actions": None if self.seen_actions is None else self.seen_actions.to_dict(),
+            "latent_marginals": None if self.latent_marginals is None else self.latent_marginals.to_dict(),
             **columns_record(self.model, self.observation_names, self.actions_named, self.roles),
             "networks": {
                 name: describe(getattr(self.model, name))

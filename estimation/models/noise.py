@@ -108,7 +108,15 @@ class SplineFlow(Distribution):
         """Return the sample for standard normal noise e, both of shape (..., B, n)."""
         return self.location + self.unit * _rows_first(self.spline.inverse(_rows_last(noise)), noise.shape)
 
-    def of_rows(self, rows: slice) -> SplineFlow:
+    def to_noise(self, value: Tensor) -> Tensor:
+        """Return the standard normal noise of values, both of shape (..., B, n); the inverse of `from_noise`."""
+        return self._noise(value)[0]
+
+    def noise_slopes(self, value: Tensor) -> Tensor:
+        """Return the derivatives of values by their noise, both of shape (..., B, n)."""
+        return self.unit * (-self._noise(value)[1]).exp()
+
+    def of_rows(self, rows: slice | Tensor) -> SplineFlow:
         """Return the distributions of some rows."""
         return SplineFlow(self.location[rows], self.unit[rows], self.spline.of_rows(rows))
 

@@ -92,7 +92,7 @@ class RationalQuadraticSpline:
         slope = _interpolate(share, width, height, slope0, slope1)[1]
         return x0 + share * width + (values - inside) / slope
 
-    def of_rows(self, rows: slice) -> RationalQuadraticSpline:
+    def of_rows(self, rows: slice | Tensor) -> RationalQuadraticSpline:
         """Return the splines of some entries of the batch's last dimension."""
         return RationalQuadraticSpline(self.x[..., rows], self.y[..., rows], self.slopes[..., rows])
 

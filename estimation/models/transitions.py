@@ -144,8 +144,8 @@ class TransitionNetworks(nn.Module):
         """
         # a copy of the inputs for every function, so that one backward pass separates the functions
         copies = inputs.detach()[:, None, :].repeat(1, self.n_latents, 1).requires_grad_()
-        masked = copies if masks is None else copies * masks
         with torch.enable_grad():
+            masked = copies if masks is None else copies * masks
             hidden = torch.baddbmm(self.biases[0], masked.transpose(0, 1), self.weights[0])
             (interactions,) = torch.autograd.grad(self._hidden_to_output(hidden)[..., 0].sum(), copies)
         if not self.sines:

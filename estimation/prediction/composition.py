@@ -17,7 +17,7 @@ from torch.distributions import Normal
 
 from estimation.models.noise import SplineFlow
 from estimation.models.sparse_vae import SparseVAE
-from estimation.prediction.priors import Latents
+from estimation.prediction.mechanisms import Latents
 
 __all__ = ["with_added_effects"]
 

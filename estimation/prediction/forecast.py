@@ -15,8 +15,9 @@ from estimation.exceptions import DataError
 from estimation.models.representation import as_tensor
 from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.coverage import Coverage
-from estimation.prediction.laplace import posterior_samples
-from estimation.prediction.priors import Latents, conditional_prior, exact_log_prior, from_noise, of_rows
+from estimation.prediction.generation import Generation
+from estimation.prediction.laplace import posteriors
+from estimation.prediction.mechanisms import Latents, from_noise, of_rows, to_noise
 from estimation.prediction.request import requested_observations
 from identify.wording import plural
 
@@ -151,23 +152,16 @@ class Forecast:
         mask = as_tensor(~np.isnan(values)).to(model.x_mean.device)
         x = model.standardise(as_tensor(centred(values, model.x_centring)).to(model.x_mean))
         x = torch.where(mask, x, 0)
-        prior = conditional_prior(model, self._latents)
+        generation = Generation(model, self._latents)
+        encoded = to_noise(self._latents, model.mean_latents(x))
+        starts = torch.stack([torch.zeros_like(encoded), encoded]).double()
         generator = torch.Generator(x.device).manual_seed(self._seed)
-        posterior = posterior_samples(
-            model.decoder,
-            x,
-            mask,
-            model.log_variance_x.exp(),
-            prior,
-            torch.stack([prior.mean, model.latents_before_flow(x)]),
-            _EVIDENCE_SAMPLES,
-            generator,
-            exact_log_prior(model, self._latents),
-        )
+        parts = list(posteriors(generation, x, mask, starts, _EVIDENCE_SAMPLES, generator))
+        evidence = torch.cat([part.log_evidence for part in parts]) if parts else x.new_zeros(0)
         scales = model.x_scale.double().log()
         if model.x_centring is not None:
             scales = scales + torch.as_tensor(np.log(model.x_centring.unit)).to(scales)
-        log_density: Array = (posterior.log_evidence - (mask * scales).sum(1)).cpu().numpy()
+        log_density: Array = (evidence - (mask * scales).sum(1)).cpu().numpy()
         return log_density
 
     def _mean_and_deviation(self) -> tuple[Array, Array]:

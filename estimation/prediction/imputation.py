@@ -1,9 +1,8 @@
 """Missing entries of observations, filled from the posterior of the latents given the other entries.
 
 The observed entries of a row determine its latents as far as they can, and the latents determine the missing entries.
-The prior of the latents is p(z | a) if actions are given, else the Gaussian fitted to the encodings of the training
-data. In a sequence the prior of a step is the transition from the posterior of the step before it (moments of samples),
-so that a step is filled from itself and earlier steps; later ones are not used.
+The prior of the latents is p(z | a) if there is no past and actions are given, else their distribution over the
+training data. All steps of a sequence are filled together, from the entries of all of them.
 """
 
 from __future__ import annotations
@@ -15,25 +14,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from estimation.exceptions import DataError
 from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.forecast import to_users_units
-from estimation.prediction.laplace import GaussianPrior, LogPrior, Posterior, posterior_samples
-from estimation.prediction.priors import (
-    conditional_prior,
-    exact_log_prior,
-    from_noise,
-    marginal_prior,
-    spread_prior,
-)
+from estimation.prediction.generation import Generation
+from estimation.prediction.laplace import Posterior, posteriors
+from estimation.prediction.latent_marginals import LatentMarginals
 from identify.wording import plural
 
-__all__ = ["Imputation", "impute_steps"]
+__all__ = ["Imputation", "generation_of", "impute_rows"]
 
 Array = NDArray[np.float64]
 
-# besides the encoding and the mean of the prior
-_N_RANDOM_STARTS = 4
-_CHUNK_NUMBERS = 8_000_000
+# samples of the prior, those that are nearest to a row in its first step, and those of them that are starts
+_N_CANDIDATES, _N_NEAREST, _N_STARTS = 16_384, 64, 8
+_ROWS_AT_ONCE = 256
+# fewer effective samples give rough intervals
+_ROUGH = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,8 +44,8 @@ class Imputation:
         latents: Posterior means of the latents, shape (N, T, n) or (N, n).
         missing: Which entries were missing.
         level: The probability that an interval holds a missing entry.
-        effective_size: Effective number of posterior samples of each row and step, shape (N, T) or (N,). The intervals
-            of a row with fewer than about 20 are rough.
+        effective_size: Effective number of posterior samples of each row, shape (N,). The intervals of a row with fewer
+            than about 20 are rough.
     """
 
     observations: Array
@@ -68,24 +65,49 @@ class Imputation:
             self.latents[:, 0],
             self.missing[:, 0],
             self.level,
-            self.effective_size[:, 0],
+            self.effective_size,
         )
 
     def __repr__(self) -> str:
-        n_missing = int(self.missing.sum())
-        rough = int((self.effective_size < _ROUGH)[self.missing.any(-1)].sum())
+        incomplete = self.missing.reshape(len(self.missing), -1).any(1)
+        rough = int((self.effective_size < _ROUGH)[incomplete].sum())
         few = f", {plural(rough, 'row')} with rough intervals" if rough else ""
-        return f"Imputation({plural(n_missing, 'entry')} filled in {plural(len(self.missing), 'row')}{few})"
+        filled = plural(int(self.missing.sum()), "entry")
+        return f"Imputation({filled} filled in {plural(len(self.missing), 'row')}{few})"
 
 
-_ROUGH = 20
+def generation_of(
+    model: SparseVAE, marginals: LatentMarginals | None, n_steps: int, actions: Tensor | None
+) -> Generation:
+    """Return the map from standard normal numbers to the observations of all rows.
+
+    Args:
+        model: The networks.
+        marginals: The distribution of the latents over the training data, if the model stores it.
+        n_steps: Number of steps T.
+        actions: Actions as the model takes them, shape (N, m) without a past, (N, T - 1, m) with one, or None.
+
+    Raises:
+        DataError: If the model doesn't store the distribution of its latents and needs it, or if actions are missing
+            that lead from step to step.
+    """
+    if not model.shape.past and actions is not None:
+        return Generation(model, model.transition(None, actions))
+    if marginals is None:
+        raise DataError(
+            "this model was saved by an earlier version, which didn't store the distribution of its latents; train it "
+            "again, or give the actions"
+        )
+    if n_steps > 1 and model.shape.n_actions and actions is None:
+        raise DataError("actions are missing; they lead from step to step of a sequence")
+    later = [None if actions is None else actions[:, t] for t in range(n_steps - 1)]
+    return Generation(model, marginals, later)
 
 
-def impute_steps(
-    model: SparseVAE,
+def impute_rows(
+    generation: Generation,
     observations: Tensor,
     mask: Tensor,
-    actions: Tensor | None,
     ends: tuple[float, float],
     n_samples: int,
     generator: torch.Generator,
@@ -93,108 +115,98 @@ def impute_steps(
     """Fill missing entries.
 
     Args:
-        model: The networks.
+        generation: The map from standard normal numbers to the observations.
         observations: Standardised observations, shape (N, T, d_x), with zeros for missing entries.
         mask: Which entries are observed, boolean, of the same shape.
-        actions: Actions as the model takes them, shape (N, m), (N, T - 1, m), or None.
         ends: Probabilities of the ends of intervals.
         n_samples: Number of posterior samples of each row.
         generator: Random generator.
 
     Returns:
         Means, lower and upper ends, shapes (N, T, d_x), in the user's units, posterior means of the latents, shape
-        (N, T, n), and effective sample sizes, shape (N, T).
+        (N, T, n), and effective sample sizes, shape (N,).
     """
-    filled, latents, sizes = [], [], []
-    before: Tensor | None = None
-    for step in range(observations.shape[1]):
-        prior, log_prior = _prior(model, len(observations), before, _action(actions, step), generator)
-        x, known = observations[:, step], mask[:, step]
-        posterior = posterior_samples(
-            model.decoder,
-            x,
-            known,
-            model.log_variance_x.exp(),
-            prior,
-            _starts(model, x, prior, generator),
-            n_samples,
-            generator,
-            log_prior,
-        )
-        points = _resampled(posterior, generator).to(x)
-        filled.append(_filled(model, points, ends, generator))
-        before = model.flow(points.flatten(0, 1)).view(points.shape)
-        latents.append(before.double().mean(0).cpu().numpy())
-        sizes.append(posterior.effective_size.cpu().numpy())
-    mean, low, high = (to_users_units(model, np.stack(part, axis=1)) for part in zip(*filled, strict=True))
-    return mean, low, high, np.stack(latents, axis=1), np.stack(sizes, axis=1)
+    x, known = observations.flatten(1), mask.flatten(1)
+    starts = _starts(generation, x, known, generator)
+    parts = [
+        _filled(posterior, generation, ends, generator)
+        for posterior in posteriors(generation, x, known, starts, n_samples, generator)
+    ]
+    mean, low, high, latents, sizes = (np.concatenate(part) for part in zip(*parts, strict=True))
+    shape = observations.shape
+    filled = [to_users_units(generation.model, part.reshape(shape)) for part in (mean, low, high)]
+    return filled[0], filled[1], filled[2], latents, sizes
 
 
-def _action(actions: Tensor | None, step: int) -> Tensor | None:
-    """Return the actions that lead to a step, shape (N, m); None for the first step of a sequence."""
-    if actions is None or actions.dim() == 2:
-        return actions
-    return actions[:, step - 1] if step else None
+def _starts(generation: Generation, x: Tensor, known: Tensor, generator: torch.Generator) -> Tensor:
+    """Return starts of the search for modes, shape (K, N, n T), with noise of 0 in later steps.
+
+    They are the mean of the prior, and samples of the prior that explain the row best. The decoder is no linear map,
+    so that half of the entries of a row can have several explanations far from each other.
+    """
+    n_rows, n_first = len(x), generation.model.shape.n_latents
+    zeros = torch.zeros(n_rows, generation.n_coordinates, dtype=torch.float64, device=x.device)
+    if not isinstance(generation.first, LatentMarginals):
+        noise = _noise(generator, x, _N_STARTS // 4, n_rows, n_first)
+        return torch.cat([zeros[None], noise])
+    factor = torch.linalg.cholesky(torch.as_tensor(generation.first.correlations, device=x.device))
+    candidates = _noise(generator, x, _N_CANDIDATES, n_first) @ factor.T
+    only_first = Generation(generation.model, generation.first)
+    decoded = only_first.evaluate(candidates[:, None])[1][:, 0]
+    starts = zeros.expand(_N_STARTS + 1, -1, -1).clone()
+    for start in range(0, n_rows, _ROWS_AT_ONCE):
+        rows = slice(start, min(start + _ROWS_AT_ONCE, n_rows))
+        here = generation.of_rows(rows)
+        starts[1:, rows, :n_first] = _best_candidates(here, candidates, decoded, x[rows], known[rows])
+    return starts
 
 
-def _prior(
-    model: SparseVAE,
-    n_rows: int,
-    before: Tensor | None,
-    actions: Tensor | None,
-    generator: torch.Generator,
-) -> tuple[GaussianPrior, LogPrior | None]:
-    """Return the prior of a step, from samples (S, N, n) of the step before it, if there is one."""
-    if not model.shape.past:
-        if actions is None:
-            return marginal_prior(model, n_rows), None
-        latents = model.transition(None, actions)
-        return conditional_prior(model, latents), exact_log_prior(model, latents)
-    if before is None or (model.shape.n_actions and actions is None):
-        return marginal_prior(model, n_rows), None
-    repeated = None if actions is None else actions.repeat(len(before), 1)
-    flat = before.flatten(0, 1)
-    noise = torch.randn(1, *flat.shape, generator=generator, device=flat.device, dtype=flat.dtype)
-    following = from_noise(model.transition(flat, repeated), noise)[0]
-    points = model.flow.inverse(following).view(before.shape).double()
-    return spread_prior(points, torch.full_like(points[..., 0], 1 / len(points)).log()), None
+def _best_candidates(
+    generation: Generation, candidates: Tensor, decoded: Tensor, x: Tensor, known: Tensor
+) -> Tensor:
+    """Return the candidates (C, n) that explain the rows best, shape (K, N, n).
+
+    Args:
+        generation: The map of the rows.
+        candidates: Values of w in the first step.
+        decoded: Their observations, shape (C, d_x).
+        x: Standardised observations, shape (N, T d_x).
+        known: Which are observed.
+    """
+    n_observed = decoded.shape[1]
+    mask = known[:, :n_observed].double()
+    distance = mask @ decoded.square().T - 2 * (x[:, :n_observed].double() * mask) @ decoded.T
+    nearest = candidates[distance.topk(_N_NEAREST, dim=1, largest=False).indices].transpose(0, 1)
+    points = torch.zeros(*nearest.shape[:2], generation.n_coordinates, dtype=nearest.dtype, device=x.device)
+    points[..., : nearest.shape[2]] = nearest
+    error = torch.where(known, (generation.evaluate(points)[1] - x).square(), 0).sum(-1)
+    best = error.topk(_N_STARTS, dim=0, largest=False).indices
+    return nearest.gather(0, best[..., None].expand(-1, -1, nearest.shape[2]))
 
 
-def _starts(model: SparseVAE, x: Tensor, prior: GaussianPrior, generator: torch.Generator) -> Tensor:
-    """Return starts of the search for modes, shape (K, N, n): the encoding, the prior's mean, and samples of it."""
-    mean = prior.mean.double()
-    factor = torch.linalg.cholesky(prior.precision.double())
-    noise = torch.randn(
-        _N_RANDOM_STARTS, *mean.shape, 1, generator=generator, device=x.device, dtype=mean.dtype
-    )
-    samples = mean + torch.linalg.solve_triangular(factor.mT, noise, upper=True)[..., 0]
-    return torch.cat([model.encoder(x).double()[None], mean[None], samples])
-
-
-def _resampled(posterior: Posterior, generator: torch.Generator) -> Tensor:
-    """Return equally likely samples, shape (S, N, n), by systematic resampling."""
-    samples = posterior.samples
-    n_samples, n_rows = posterior.log_weights.shape
-    cumulative = posterior.log_weights.exp().cumsum(0).T.contiguous()
-    offset = torch.rand(n_rows, 1, generator=generator, device=samples.device, dtype=cumulative.dtype)
-    grid = (torch.arange(n_samples, device=samples.device) + offset) / n_samples
-    index = torch.searchsorted(cumulative, grid).clamp(max=n_samples - 1)
-    return samples.gather(0, index.T[..., None].expand(-1, -1, samples.shape[-1]))
+def _noise(generator: torch.Generator, like: Tensor, *shape: int) -> Tensor:
+    """Return standard normal noise in double precision."""
+    return torch.randn(shape, generator=generator, device=like.device, dtype=torch.float64)
 
 
 def _filled(
-    model: SparseVAE, points: Tensor, ends: tuple[float, float], generator: torch.Generator
-) -> tuple[Array, Array, Array]:
-    """Return means and ends of the intervals of all entries, shapes (N, d_x), in standardised units."""
-    n_samples, n_rows = points.shape[:2]
-    scale = (0.5 * model.log_variance_x).exp()
-    rows = max(1, _CHUNK_NUMBERS // (n_samples * model.shape.n_observed))
-    parts = []
-    for start in range(0, n_rows, rows):
-        part = points[:, start : start + rows]
-        values = model.decoder(part.flatten(0, 1)).view(*part.shape[:2], -1)
-        noise = torch.randn(values.shape, generator=generator, device=values.device, dtype=values.dtype)
-        low, high = np.quantile((values + scale * noise).double().cpu().numpy(), ends, axis=0)
-        parts.append((values.double().mean(0).cpu().numpy(), low, high))
-    mean, low, high = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return mean, low, high
+    posterior: Posterior, generation: Generation, ends: tuple[float, float], generator: torch.Generator
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Return means and ends of the intervals of all entries, standardised, mean latents, and effective sizes."""
+    weights = posterior.log_weights.exp()
+    values = posterior.values.gather(0, _resampled(weights, generator)[..., None].expand_as(posterior.values))
+    scale = (0.5 * generation.model.log_variance_x.double()).exp()
+    noisy = values + scale * _noise(generator, values, *values.shape)
+    low, high = np.quantile(noisy.cpu().numpy(), ends, axis=0)
+    mean = (weights[..., None] * posterior.values).sum(0).cpu().numpy()
+    latents = (weights[..., None, None] * posterior.latents).sum(0).cpu().numpy()
+    return mean, low, high, latents, posterior.effective_size.cpu().numpy()
+
+
+def _resampled(weights: Tensor, generator: torch.Generator) -> Tensor:
+    """Return positions of samples that make all equally likely, shape (S, N), by systematic resampling."""
+    n_samples, n_rows = weights.shape
+    cumulative = weights.cumsum(0).T.contiguous()
+    offset = torch.rand(n_rows, 1, generator=generator, device=weights.device, dtype=weights.dtype)
+    grid = (torch.arange(n_samples, device=weights.device) + offset) / n_samples
+    return torch.searchsorted(cumulative, grid).clamp(max=n_samples - 1).T

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from estimation.dataset.centring import Centring, centred
+from estimation.dataset.dataset import Dataset
 from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.models.representation import Representation, as_tensor
@@ -19,7 +20,8 @@ from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.composition import with_added_effects
 from estimation.prediction.coverage import Coverage, coverage, require_seen
 from estimation.prediction.forecast import Forecast, level_ends, require_positive
-from estimation.prediction.imputation import Imputation, impute_steps
+from estimation.prediction.imputation import Imputation, generation_of, impute_rows
+from estimation.prediction.latent_marginals import LatentMarginals
 from estimation.prediction.request import requested_actions, requested_observations
 from estimation.prediction.seen_actions import SeenActions
 from estimation.prediction.trajectories import Trajectories, Transition, simulate_trajectories
@@ -28,11 +30,14 @@ from identify.names import default_names
 if TYPE_CHECKING:
     from estimation.dataset.readers.roles import Roles
 
-__all__ = ["PredictionMethods", "seen_actions"]
+__all__ = ["PredictionMethods", "latent_marginals", "seen_actions"]
 
 Unseen = Literal["add", "network"]
 Actions = ArrayLike | Mapping[str, Any] | None
 Array = NDArray[np.float64]
+
+# enough for the quantiles and correlations of the latents
+_N_ENCODED = 10_000
 
 
 class PredictionMethods:
@@ -45,6 +50,7 @@ class PredictionMethods:
         observation_names: tuple[str, ...]
         roles: Roles | None
         seen_actions: SeenActions | None
+        latent_marginals: LatentMarginals | None
 
     @default_modes
     @torch.no_grad()
@@ -240,8 +246,8 @@ class PredictionMethods:
         mask = as_tensor(~np.isnan(steps)).to(model.x_mean.device)
         x = torch.where(mask, self._standardised(steps), 0)
         generator = torch.Generator(x.device).manual_seed(seed)
-        tensors = self._action_tensor(given)
-        mean, low, high, latents, sizes = impute_steps(model, x, mask, tensors, ends, n_samples, generator)
+        generation = generation_of(model, self.latent_marginals, steps.shape[1], self._action_tensor(given))
+        mean, low, high, latents, sizes = impute_rows(generation, x, mask, ends, n_samples, generator)
         missing = np.isnan(steps)
         filled, low, high = (np.where(missing, part, steps) for part in (mean, low, high))
         result = Imputation(filled, low, high, latents, missing, level, sizes)
@@ -348,6 +354,26 @@ def seen_actions(model: Representation, actions: NDArray[Any] | None) -> SeenAct
     if actions is None or not isinstance(model, SparseVAE):
         return None
     return SeenActions.of(actions, action_edges(model))
+
+
+@default_modes
+@torch.no_grad()
+def latent_marginals(model: Representation, dataset: Dataset) -> LatentMarginals | None:
+    """Return the distribution of the latents that a trained model stores; None if it predicts nothing.
+
+    Args:
+        model: The trained networks.
+        dataset: The training data, of which 10,000 rows at equal distances are encoded.
+    """
+    if not isinstance(model, SparseVAE):
+        return None
+    rows = dataset.observations[:: max(1, len(dataset) // _N_ENCODED)].reshape(-1, dataset.n_observed)
+    encoded = [
+        model.latents_before_flow(model.standardise(_tensor(part, model.x_centring, model)))
+        for part in np.array_split(rows, max(1, len(rows) // _N_ENCODED))
+    ]
+    latents = torch.cat(encoded).double().cpu().numpy()
+    return LatentMarginals.of(latents) if np.isfinite(latents).all() else None
 
 
 def _tensor(values: NDArray[Any], centring: Centring | None, model: SparseVAE) -> Tensor:

@@ -63,8 +63,8 @@ def requested_actions(
     values = as_numbers(actions, "actions").astype(np.float64)
     if values.ndim not in (2, 3) or values.shape[-1] != len(names):
         raise DataError(f"actions have shape {values.shape}; this model needs (N, {len(names)})")
-    if values.size:
-        constant_columns(values, "actions")
+    require_rows(len(values), "actions")
+    constant_columns(values, "actions")
     return values
 
 
@@ -99,6 +99,7 @@ def requested_observations(
     values = numbers if positions is None else numbers[..., positions]
     if values.ndim not in (2, 3):
         raise DataError(f"{what} have shape {values.shape}; this model needs (N, {n_observed})")
+    require_rows(len(values), what)
     finite = np.isfinite(values) | (np.isnan(values) if allow_missing else False)
     if not finite.all():
         place = ", ".join(str(k) for k in np.argwhere(~finite)[0])
@@ -107,6 +108,16 @@ def requested_observations(
             + ", or NaN where it is missing" * allow_missing
         )
     return values
+
+
+def require_rows(n_rows: int, what: str) -> None:
+    """Refuse inputs without rows.
+
+    Raises:
+        DataError: If there are none.
+    """
+    if not n_rows:
+        raise DataError(f"{what} have 0 rows; give at least 1")
 
 
 def _doubles(values: ArrayLike, what: str) -> NDArray[Any]:
@@ -142,6 +153,7 @@ def _framed(frame: Any, like: HasActions) -> NDArray[np.float64]:
         "the model",
     )
     _require_known(categories, like.action_names)
+    require_rows(len(values), "actions")
     if not np.isfinite(values).all():
         row, column = (int(k) for k in np.argwhere(~np.isfinite(values))[0])
         raise DataError(

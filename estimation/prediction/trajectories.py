@@ -13,7 +13,7 @@ from torch import Tensor
 from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.coverage import Coverage
 from estimation.prediction.forecast import level_ends, to_users_units
-from estimation.prediction.priors import Latents, from_noise
+from estimation.prediction.mechanisms import Latents, from_noise
 from identify.wording import plural
 
 __all__ = ["Trajectories", "Transition", "simulate_trajectories"]

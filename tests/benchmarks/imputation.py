@@ -3,7 +3,8 @@
 ``python -m tests.benchmarks.imputation --out FILE`` trains a model for each process, loses entries of test rows at
 random, fills them, and appends one line of JSON per process and share of missing entries: root mean square errors in
 units of each column's standard deviation, and how many entries the 90 % intervals hold. The imputers are fitted to
-complete training rows, as the model is. Steps of a sequence are rows to them, with both steps side by side.
+complete training rows, as the model is, without and with the actions as further columns; they see both steps of a
+sequence side by side.
 """
 
 from __future__ import annotations
@@ -79,17 +80,27 @@ def measured(model: TrainedModel, train: Dataset, test: Dataset, share: float, s
         result[label] = error(imputed.observations)
         result[f"{label}_inside"] = float(inside[missing].mean())
         result[f"{label}_seconds"] = round(time.process_time() - started, 1)
-    flat = train.observations.reshape(len(train), -1)
-    for label, imputer in (
-        ("iterative", IterativeImputer(random_state=seed, max_iter=20)),
-        ("nearest_neighbours", KNNImputer()),
-    ):
-        started = time.process_time()
-        imputer.fit(flat)
-        filled = imputer.transform(lost.reshape(len(test), -1)).reshape(lost.shape)
-        result[label] = error(filled)
-        result[f"{label}_seconds"] = round(time.process_time() - started, 1)
+    for label, columns in (("", ()), ("_with_actions", ("actions",))):
+        if columns and test.actions is None:
+            continue
+        known, gaps = _table(train, train.observations, bool(columns)), _table(test, lost, bool(columns))
+        for name, imputer in (
+            ("iterative", IterativeImputer(random_state=seed, max_iter=20)),
+            ("nearest_neighbours", KNNImputer()),
+        ):
+            started = time.process_time()
+            filled = imputer.fit(known).transform(gaps)[:, : lost[0].size]
+            result[f"{name}{label}"] = error(filled.reshape(lost.shape))
+            result[f"{name}{label}_seconds"] = round(time.process_time() - started, 1)
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in result.items()}
+
+
+def _table(dataset: Dataset, observations: Array, with_actions: bool) -> Array:
+    """Return the steps of every row side by side, and the actions beside them, shape (N, columns)."""
+    columns = [observations.reshape(len(dataset), -1)]
+    if with_actions and dataset.actions is not None:
+        columns.append(dataset.actions.reshape(len(dataset), -1))
+    return np.hstack(columns)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,13 +18,14 @@ from estimation.config import TrainingConfig
 from estimation.history import History
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
+from estimation.prediction.latent_marginals import LatentMarginals
 from estimation.prediction.seen_actions import SeenActions
 from estimation.trained import TrainedModel
 from identify.graph import CausalGraph
 from tests.estimation.fakes import Map
 from tests.seeds import training_seed
 
-__all__ = ["LinearModel", "linear_model"]
+__all__ = ["LinearModel", "gaussian_marginals", "linear_model"]
 
 Array = NDArray[np.float64]
 
@@ -58,6 +59,14 @@ class LinearModel:
         return covariance
 
 
+def gaussian_marginals(mean: Array, covariance: Array) -> LatentMarginals:
+    """Return the stored form of Gaussian latents."""
+    deviation = np.sqrt(np.diag(covariance))
+    scores = np.linspace(-3, 3, 33)
+    quantiles = mean[:, None] + deviation[:, None] * scores
+    return LatentMarginals(quantiles, covariance / np.outer(deviation, deviation))
+
+
 def linear_model(
     graph: CausalGraph, seen: Array, n_observed: int = 6, variance: float = 0.05, seed: int = 0
 ) -> LinearModel:
@@ -72,8 +81,8 @@ def linear_model(
         Shape(n_observed, n, graph.n_actions, past=bool(graph.Gz.nnz)),
         TrainingConfig(sparsity="none", transition_width=8, seed=training_seed(seed)),
         torch.Generator().manual_seed(training_seed(seed)),
-        encoder=Map(lambda x: x @ inverse.T),
-        decoder=Map(lambda z: z @ matrix.T),
+        encoder=Map(lambda x: x @ inverse.to(x).T),
+        decoder=Map(lambda z: z @ matrix.to(z).T),
     )
     network.set_scales_(
         torch.tensor(mean, dtype=torch.float32),

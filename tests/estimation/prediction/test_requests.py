@@ -120,6 +120,10 @@ def test_wrong_actions_are_refused(linear: LinearModel) -> None:
         model.predict([[1.0, np.nan]])
     with pytest.raises(DataError, match=r"unseen_combinations is 'multiply'; it must be 'add' or 'network'"):
         model.predict({"push": 1.0}, unseen_combinations="multiply")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"actions have 0 rows; give at least 1"):
+        model.predict(np.zeros((0, 2)))
+    with pytest.raises(DataError, match=r"observations have 0 rows; give at least 1"):
+        model.impute(np.zeros((0, 6)))
     with pytest.raises(DataError, match=r"the data lack 'pull'"):
         model.predict(pd.DataFrame({"push": [1.0]}))
     with pytest.raises(
