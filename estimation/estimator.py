@@ -166,7 +166,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         groups the end of each.
 
         Args:
-            X: Observations, shape (n_samples, d_x).
+            X: Observations, shape (n_samples, d_x). NaN entries are missing: the likelihood leaves them out.
             y: Ignored.
             actions: Shape (n_samples, d_a), or (n_samples,) for one action. In a sequence, the action of a row acts
                 on the step that leads to it; the action of the first row is not used.
@@ -279,6 +279,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.allow_nan = True
         return tags
 
     def _config(self, dataset: Dataset) -> tuple[TrainingConfig, LatentCount | None]:
@@ -326,10 +327,13 @@ def _checked_observations(estimator: SparseMechanismVAE, X: ArrayLike, **options
     if not is_frame(X) or all(getattr(kind, "kind", "O") in "fb" for kind in getattr(X, "dtypes", ["O"])):
         if isinstance(X, np.ndarray) and X.dtype.kind in "iu":
             require_exact_integers(X, "X")
-        return np.asarray(validate_data(estimator, X, dtype=_FLOATS, **options))
+        return np.asarray(
+            validate_data(estimator, X, dtype=_FLOATS, ensure_all_finite="allow-nan", **options)
+        )
     validate_data(estimator, X, skip_check_array=True, reset=options.pop("reset", True))
-    numbers = frame_numbers(X, "X")
-    return np.asarray(check_array(numbers, dtype=_FLOATS, estimator=estimator, input_name="X", **options))
+    numbers = frame_numbers(X, "X", allow_missing=True)
+    checks = {"dtype": _FLOATS, "ensure_all_finite": "allow-nan", "input_name": "X", **options}
+    return np.asarray(check_array(numbers, estimator=estimator, **checks))
 
 
 def _further_settings(settings: object, parameters: Mapping[str, Any]) -> dict[str, Any]:

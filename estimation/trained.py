@@ -31,6 +31,7 @@ from estimation.history import History
 from estimation.models.convolutional import describe
 from estimation.models.held_out import held_out_terms
 from estimation.models.representation import Representation, as_tensor
+from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.latent_marginals import LatentMarginals
 from estimation.prediction.methods import PredictionMethods, latent_marginals, seen_actions
 from estimation.prediction.seen_actions import SeenActions
@@ -125,13 +126,13 @@ class TrainedModel(PredictionMethods):
 
         Args:
             observations: Shape (N, T, d_x) or (N, d_x), in the units of the training data. Columns of a data frame are
-                matched by name, if the training data had names.
+                matched by name, if the training data had names. NaN entries are missing; a baseline needs all of them.
 
         Returns:
             The latents, shape (N, T, n) or (N, n).
 
         Raises:
-            DataError: If the number of observed dimensions differs, or an entry is not finite.
+            DataError: If the number of observed dimensions differs, or an entry is infinite.
         """
         centring = self.model.x_centring
         return self._map(observations, self.model.shape.n_observed, "observations", self._encode, centring)
@@ -344,14 +345,16 @@ class TrainedModel(PredictionMethods):
         self, values: ArrayLike, width: int, what: str, function: Any, centring: Centring | None
     ) -> NDArray[np.float32]:
         names = self.observation_names if what == "observations" else self.graph.latents
-        array = matched_numbers(values, names, width, what).astype(
+        allow_missing = what == "observations"
+        array = matched_numbers(values, names, width, what, allow_missing).astype(
             np.float32 if centring is None else np.float64, copy=False
         )
         if array.ndim not in (2, 3) or array.shape[-1] != width:
             raise DataError(
                 f"{what} have shape {array.shape}; this model needs (N, T, {width}) or (N, {width})"
             )
-        if not np.isfinite(array).all():
+        missing = what == "observations" and isinstance(self.model, SparseVAE)
+        if np.isinf(array).any() or (not missing and np.isnan(array).any()):
             raise DataError(f"{what} hold an entry that is not finite; remove or fill it first")
         flat, like = array.reshape(-1, width), self.model.x_mean
         chunks = (as_tensor(centred(flat[k : k + _CHUNK], centring)) for k in range(0, len(flat), _CHUNK))

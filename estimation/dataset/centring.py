@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from estimation.exceptions import DataError
 
-__all__ = ["Centring", "centred", "centring_of"]
+__all__ = ["Centring", "centred", "centring_of", "first_known"]
 
 Array = NDArray[np.float64]
 
@@ -94,15 +94,17 @@ def centring_of(values: NDArray[Any]) -> Centring | None:
         return None
     rows = values.reshape(-1, values.shape[-1])
     # relative to the first row, so that sums of large numbers lose no digits
-    origin = rows[0].astype(np.float64)
-    total, distances = np.zeros(len(origin)), np.zeros(len(origin))
+    origin = first_known(rows).astype(np.float64)
+    total, distances, count = np.zeros(len(origin)), np.zeros(len(origin)), np.zeros(len(origin))
     starts = range(0, len(rows), _CHUNK)
     for start in starts:
-        total += (rows[start : start + _CHUNK] - origin).sum(0)
-    shift = origin + total / len(rows)
+        part = rows[start : start + _CHUNK]
+        total += np.nansum(part - origin, axis=0)
+        count += len(part) - np.isnan(part).sum(0)
+    shift = origin + total / count
     for start in starts:
-        distances += np.abs(rows[start : start + _CHUNK] - shift).sum(0)
-    deviation = distances / len(rows)
+        distances += np.nansum(np.abs(rows[start : start + _CHUNK] - shift), axis=0)
+    deviation = distances / count
     exponent = np.zeros(len(origin))
     varies = deviation > 0
     exponent[varies] = np.round(np.log2(deviation[varies]))
@@ -111,6 +113,23 @@ def centring_of(values: NDArray[Any]) -> Centring | None:
     grid = 2.0 ** (exponent + _GRID_EXPONENT)
     shift = np.where(varies, np.round(shift / grid) * grid, shift)
     return Centring(shift, np.where(np.abs(exponent) > _MAX_EXPONENT, 2.0**exponent, 1.0))
+
+
+def first_known(rows: NDArray[Any]) -> NDArray[Any]:
+    """Return the first entry of every column that isn't missing, shape (d,), of rows (N, d); NaN if there is none.
+
+    Example:
+        >>> first_known(np.array([[np.nan, 1.0], [2.0, 3.0]]))
+        array([2., 1.])
+    """
+    first = np.array(rows[0])
+    for start in range(0, len(rows), _CHUNK):
+        if not (missing := np.isnan(first)).any():
+            break
+        part = rows[start : start + _CHUNK]
+        known = ~np.isnan(part)
+        first = np.where(missing, part[known.argmax(0), np.arange(part.shape[1])], first)
+    return first
 
 
 def centred(values: NDArray[Any], centring: Centring | None) -> NDArray[Any]:

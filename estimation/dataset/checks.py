@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from estimation.dataset.readers.arrays import as_numbers, constant_columns
+from estimation.dataset.readers.arrays import as_numbers, constant_and_missing, constant_columns
 from estimation.dataset.readers.raw_data import RawData
 from estimation.exceptions import DataError
 from identify.exceptions import GraphError
@@ -35,6 +35,7 @@ __all__ = [
 Array = NDArray[np.floating]
 
 _MAX_DISCRETE_VALUES = 20
+_MISSING_NOTE = " of the observed entries are missing; the likelihood leaves them out"
 
 
 def check_raw_data(raw: RawData) -> RawData:
@@ -49,7 +50,7 @@ def check_raw_data(raw: RawData) -> RawData:
     """
     if raw.decoder is not None and not callable(raw.decoder):
         raise DataError(f"decoder is {type(raw.decoder).__name__}; it must be a function or a torch module")
-    x = checked_observations(raw.observations, raw.observation_shape, raw.allow_constant)
+    x, n_missing = _checked_with_missing(raw.observations, raw.observation_shape, raw.allow_constant)
     z = None if raw.latents is None else checked_latents(raw.latents, x)
     a = None if raw.actions is None else checked_actions(raw.actions, x)
     require_fitting_graph(raw.graph, z, a)
@@ -67,8 +68,14 @@ def check_raw_data(raw: RawData) -> RawData:
         observation_names=checked_observation_names(raw.observation_names, x.shape[2]),
         observation_shape=None if shape is None else tuple(int(n) for n in shape),
         episodes=None if episodes is None else checked_episodes(episodes, len(x)),
-        notes=tuple(raw.notes),
+        notes=_notes(raw.notes, n_missing / x.size),
     )
+
+
+def _notes(notes: Sequence[str], missing_share: float) -> tuple[str, ...]:
+    """Return the notes, with one on missing entries if there are any."""
+    others = tuple(note for note in notes if not note.endswith(_MISSING_NOTE))
+    return (*others, f"{missing_share:.2%}{_MISSING_NOTE}") if missing_share else others
 
 
 def checked_observations(values: Any, shape: Sequence[int] | None, allow_constant: bool) -> Array:
@@ -80,13 +87,21 @@ def checked_observations(values: Any, shape: Sequence[int] | None, allow_constan
         allow_constant: Whether columns may be constant.
 
     Raises:
-        DataError: If the shape is wrong, an entry is not finite, or a column is constant.
+        DataError: If the shape is wrong, an entry is infinite, or a column is constant or has no entry. NaN entries
+            are missing.
 
     Example:
         >>> checked_observations([[1.0], [2.0]], None, False).shape
         (2, 1, 1)
     """
-    x = as_numbers(values, "observations")
+    return _checked_with_missing(values, shape, allow_constant)[0]
+
+
+def _checked_with_missing(
+    values: Any, shape: Sequence[int] | None, allow_constant: bool
+) -> tuple[Array, int]:
+    """Return checked observations, and the number of missing entries."""
+    x = as_numbers(values, "observations", allow_missing=True)
     if x.ndim in (4, 5):
         raise DataError(
             f"observations have shape {x.shape}; give images as float rows (N, T, C * H * W), with "
@@ -98,12 +113,18 @@ def checked_observations(values: Any, shape: Sequence[int] | None, allow_constan
         raise DataError(f"observations have shape {x.shape}; there must be at least one number")
     x = x[:, np.newaxis] if x.ndim == 2 else x
     _require_image_shape(shape, x.shape[2])
-    constant = constant_columns(x, "observations")
+    constant, n_missing = constant_and_missing(x, "observations")
+    if not allow_constant and (lost := np.flatnonzero(n_missing == len(x) * x.shape[1])).size:
+        columns = "columns" if lost.size > 1 else "column"
+        raise DataError(
+            f"observed {columns} {listed(lost.tolist())} {'have' if lost.size > 1 else 'has'} no entry that isn't "
+            "missing; drop them"
+        )
     if len(constant) == x.shape[2] > 0 and not allow_constant:
         raise DataError("every observed column is constant; nothing can be learned from these observations")
     if constant and shape is None and not allow_constant:
         raise _constant_error("observed", constant)
-    return x
+    return x, int(n_missing.sum())
 
 
 def checked_latents(values: Any, observations: Array) -> Array:

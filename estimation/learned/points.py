@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.dataset.dataset import Dataset
+from estimation.dataset.readers.arrays import missing_entries
 from estimation.exceptions import ConfigError, DataError
 
 __all__ = ["Points", "sample_points", "standard_deviations"]
@@ -33,7 +34,7 @@ class Points:
 
 
 def sample_points(dataset: Dataset, n_samples: int, seed: int) -> Points:
-    """Sample steps of rows at random, without replacement.
+    """Sample steps of rows at random, without replacement, of those without missing entries.
 
     Args:
         dataset: Data to sample from.
@@ -42,7 +43,7 @@ def sample_points(dataset: Dataset, n_samples: int, seed: int) -> Points:
 
     Raises:
         ConfigError: If ``n_samples`` is less than 2.
-        DataError: If the dataset has a single point.
+        DataError: If the dataset has a single point, or fewer than two without missing entries.
     """
     if n_samples < 2:
         raise ConfigError(f"n_samples is {n_samples}; give 2 points or more")
@@ -50,6 +51,13 @@ def sample_points(dataset: Dataset, n_samples: int, seed: int) -> Points:
     if n_points < 2:
         raise DataError("the dataset has a single point; entanglement needs 2 or more")
     indices = np.random.default_rng(seed).choice(n_points, min(n_samples, n_points), replace=False)
+    if missing_entries(dataset.observations).any():
+        complete = np.flatnonzero(~np.isnan(dataset.observations).any(axis=2).ravel())
+        if len(complete) < 2:
+            raise DataError(
+                "fewer than 2 points of the dataset have no missing entry; entanglement needs 2 or more"
+            )
+        indices = np.random.default_rng(seed).choice(complete, min(n_samples, len(complete)), replace=False)
     rows, steps = np.divmod(indices, dataset.n_steps)
     latents = None if dataset.latents is None else np.asarray(dataset.latents[rows, steps])
     return Points(np.asarray(dataset.observations[rows, steps]), latents, dataset.decoder)

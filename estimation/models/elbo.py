@@ -6,6 +6,7 @@
     divergence       sum over time steps and latents of KL(q(z^t | x^t) || p(z^t | .)), divided by d_x
 
 Their sum is the negative ELBO per observed dimension (Lachapelle et al., arXiv 2401.04890, the section on estimation).
+The likelihood of missing entries is left out: they count as 0 in the sum over d_x.
 
 With *profiled* variances, the variances of p(x | z) and p(z_i | .) are replaced by their closed-form optimum on the
 batch. For a Gaussian the optimum is the mean square, and the negative log-likelihood becomes half its logarithm. The
@@ -29,6 +30,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from estimation.models.masks import Masks
+from estimation.models.missing import known_entries
 from estimation.models.posterior import Gaussian
 from estimation.models.representation import Batch
 from estimation.models.splines import RationalQuadraticSpline
@@ -111,6 +113,8 @@ def negative_elbo(
     # user-supplied networks take rows (B, n), not sequences (B, T, n)
     likelihood = model.likelihood(parts.sample.flatten(0, 1))
     log_likelihood = likelihood.log_prob(parts.standardised)  # type: ignore[no-untyped-call]
+    if parts.known is not None:
+        log_likelihood = log_likelihood * parts.known
     reconstruction = -log_likelihood.reshape(n_rows, n_steps, -1).mean((0, 2)).sum()
     scale = parts.residual.scale
     relative = parts.squared_residual() / scale.square()
@@ -144,8 +148,11 @@ def training_loss(
     parts = _Parts.of(model, batch, masks, generator)
     n_steps, d_x = parts.mean.shape[1], parts.standardised.shape[-1]
     reconstructed = model.mean_observations(parts.sample.flatten(0, 1))
-    variance_x = (reconstructed - parts.standardised).square().mean().clamp_min(_MIN_VARIANCE)
-    reconstruction = 0.5 * n_steps * (_LOG_2PI_E + variance_x.log())
+    squared, share = (reconstructed - parts.standardised).square(), 1.0
+    if parts.known is not None:
+        squared, share = squared[parts.known], float(parts.known.float().mean())
+    variance_x = squared.mean().clamp_min(_MIN_VARIANCE)
+    reconstruction = 0.5 * n_steps * share * (_LOG_2PI_E + variance_x.log())
     misfit, variance_z = transition_misfit(
         parts.residual, parts.squared_residual(), parts.deviation(), profiled=True
     )
@@ -238,7 +245,8 @@ class _Parts:
     """Posterior, samples and transition residual of a batch.
 
     Attributes:
-        standardised: Standardised observations, shape (B * T, d_x).
+        standardised: Standardised observations, shape (B * T, d_x), with 0 for missing entries.
+        known: Which entries are not missing, in the same shape; None if all are there.
         mean: Posterior means, shape (B, T, n).
         variance: Posterior variances, shape (B, T, n).
         log_det: Log-determinants of the posterior's factors, shape (B, T).
@@ -247,6 +255,7 @@ class _Parts:
     """
 
     standardised: Tensor
+    known: Tensor | None
     mean: Tensor
     variance: Tensor
     log_det: Tensor
@@ -262,7 +271,9 @@ class _Parts:
         sample = posterior.sample(noise).reshape(n_rows, n_steps, -1)
         mean, variance = posterior.loc.view_as(sample), posterior.variance.view_as(sample)
         residual = model.transition_residual(mean[:, -1], model.past_latents(sample), batch.actions, masks)
-        return cls(x, mean, variance, posterior.log_det.view(n_rows, n_steps), sample, residual)
+        known = known_entries(x)
+        observed = x if known is None else torch.where(known, x, 0)
+        return cls(observed, known, mean, variance, posterior.log_det.view(n_rows, n_steps), sample, residual)
 
     def squared_residual(self) -> Tensor:
         """Return the mean square residual of the transition under the posterior of z^t, shape (B, n)."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from estimation.device import CPU_FLOAT32
 from estimation.models.jacobian import batch_jacobian
+from estimation.models.missing import known_entries
 
 __all__ = ["Refinement"]
 
@@ -76,7 +77,7 @@ class Refinement(nn.Module):
 
         Args:
             decoder: Decoder from (B, n) to (B, d_x).
-            observed: Observations, shape (B, d_x).
+            observed: Observations, shape (B, d_x); NaN entries are missing.
             latents: Initial latents, shape (B, n).
             variance: Variance of each observed coordinate, a scalar.
 
@@ -99,17 +100,24 @@ class Refinement(nn.Module):
 
     @torch.no_grad()
     def _step(self, decoder: Callable[[Tensor], Tensor], x: Tensor, z: Tensor, variance: Tensor) -> Tensor:
+        known = known_entries(x)
         values, jacobian = batch_jacobian(decoder, z)
-        deviation = z - self.centre
-        gradient = (jacobian.mT @ (x - values)[..., None])[..., 0] / variance - deviation @ self.precision
+        if known is not None:
+            jacobian = torch.where(known[..., None], jacobian, 0)
+        error, deviation = _error(x, values, known), z - self.centre
+        gradient = (jacobian.mT @ error[..., None])[..., 0] / variance - deviation @ self.precision
         hessian = jacobian.mT @ jacobian / variance + self.precision
         proposal = z + torch.linalg.solve(hessian, gradient)
-        improves = self._energy(x - decoder(proposal), proposal, variance) < self._energy(
-            x - values, z, variance
-        )
+        proposed = self._energy(_error(x, decoder(proposal), known), proposal, variance)
+        improves = proposed < self._energy(error, z, variance)
         return torch.where(improves[:, None], proposal, z)
 
     def _energy(self, error: Tensor, z: Tensor, variance: Tensor) -> Tensor:
         """Return twice the negative log posterior of latents, up to a constant, shape (B,)."""
         deviation = z - self.centre
         return error.square().sum(1) / variance + ((deviation @ self.precision) * deviation).sum(1)
+
+
+def _error(x: Tensor, values: Tensor, known: Tensor | None) -> Tensor:
+    """Return the errors of reconstructed values, 0 for missing entries."""
+    return x - values if known is None else torch.where(known, x - values, 0)

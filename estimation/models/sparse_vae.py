@@ -28,6 +28,7 @@ from estimation.models.elbo import negative_elbo
 from estimation.models.flow import ResidualFlow
 from estimation.models.jacobian import batch_jacobian
 from estimation.models.masks import EdgeMasks, Masks, joint_mask
+from estimation.models.missing import filled_entries
 from estimation.models.networks import (
     MLP,
     WithLinearInput,
@@ -184,9 +185,10 @@ class SparseVAE(Representation):
             self.noise.activate_()
 
     def posterior(self, standardised: Tensor) -> Gaussian:
-        """Return q(z | x) for standardised observations (B, d_x)."""
-        encoded = self.encoder(standardised)
-        factor, log_det = self.posterior_noise(standardised if isinstance(self.encoder, MLP) else encoded)
+        """Return q(z | x) for standardised observations (B, d_x); NaN entries are missing, and x is the others."""
+        filled = filled_entries(self.encoder, self.decoder, standardised)
+        encoded = self.encoder(filled)
+        factor, log_det = self.posterior_noise(filled if isinstance(self.encoder, MLP) else encoded)
         before_flow = self._refined(standardised, encoded)
         if not self.flow.active:
             return Gaussian(before_flow, factor, log_det)
@@ -196,7 +198,8 @@ class SparseVAE(Representation):
 
     def latents_before_flow(self, standardised: Tensor) -> Tensor:
         """Return the mean latents before the flow, shape (B, n), for standardised observations (B, d_x)."""
-        return self._refined(standardised, self.encoder(standardised))
+        filled = filled_entries(self.encoder, self.decoder, standardised)
+        return self._refined(standardised, self.encoder(filled))
 
     def mean_latents(self, standardised: Tensor) -> Tensor:
         """Return the mean of q(z | x), shape (B, n), for standardised observations (B, d_x)."""

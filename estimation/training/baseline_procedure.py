@@ -10,6 +10,7 @@ from torch import nn
 
 from estimation.config.baselines import NEEDS, BaselineConfig
 from estimation.dataset.dataset import Dataset
+from estimation.dataset.readers.arrays import missing_entries
 from estimation.device import CPU_FLOAT32
 from estimation.exceptions import ConfigError, DataError
 from estimation.history import Record
@@ -55,6 +56,10 @@ class BaselineProcedure(Procedure):
     @staticmethod
     def require_data(dataset: Dataset, config: BaselineConfig) -> None:
         method, needed = config.method, NEEDS.get(config.method)
+        if missing_entries(dataset.observations).any():
+            raise DataError(
+                f"observations have missing entries, and {method} needs all of them; fill or drop them"
+            )
         if needed == "actions" and not dataset.n_actions:
             raise DataError(f"{method} conditions its prior on actions, and the data have none")
         if needed == "past" and dataset.n_steps == 1:

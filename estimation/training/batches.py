@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from estimation.dataset.centring import Centring, centred, centring_of
+from estimation.dataset.centring import Centring, centred, centring_of, first_known
 from estimation.dataset.dataset import Dataset
 from estimation.device import CPU_FLOAT32
 from estimation.models.representation import Batch, Representation, as_tensor
@@ -100,7 +100,7 @@ class Batches:
 
 
 def scales(dataset: Dataset) -> Scales:
-    """Compute means and scales over all rows and steps; a constant coordinate gets scale 1."""
+    """Compute means and scales over all rows and steps, without missing entries; a constant coordinate gets scale 1."""
     x_centring = centring_of(dataset.observations)
     x_mean, x_scale = _moments(dataset.observations.reshape(-1, dataset.n_observed), x_centring)
     if dataset.actions is None:
@@ -123,12 +123,16 @@ def generator_for(seed: int, step: int, device: torch.device) -> torch.Generator
 def _moments(values: NDArray[Any], centring: Centring | None) -> tuple[Tensor, Tensor]:
     total, squares = np.zeros(values.shape[1]), np.zeros(values.shape[1])
     # about the first row, so that the difference of squares keeps its digits
-    origin = centred(values[0], centring).astype(float)
+    origin = centred(first_known(values), centring).astype(float)
+    count: Any = 0
     for start in range(0, len(values), _CHUNK):
         part = centred(values[start : start + _CHUNK], centring) - origin
+        missing = np.isnan(part)
+        count = count + len(part) - missing.sum(0)
+        part = np.where(missing, 0, part) if missing.any() else part
         total += part.sum(0)
         squares += (part**2).sum(0)
-    mean = total / len(values)
-    scale = np.sqrt(np.maximum(squares / len(values) - mean**2, 0))
+    mean = total / count
+    scale = np.sqrt(np.maximum(squares / count - mean**2, 0))
     scale[scale == 0] = 1
     return torch.from_numpy(mean + origin).float(), torch.from_numpy(scale).float()

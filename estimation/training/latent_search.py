@@ -31,6 +31,7 @@ from estimation.latent_count import (
     is_as_good,
     smallest_sufficient,
 )
+from estimation.models.missing import known_entries
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.encodings import Encodings
@@ -302,7 +303,9 @@ def _measured(run: Run, held_out: Dataset, start: int) -> Candidate:
     encodings = Encodings.of(model, rows, run.step, _MEASURED_ROWS)
     with torch.no_grad():
         reconstructed = model.mean_observations(encodings.latents.flatten(0, 1))
-        error = float((encodings.standardised.flatten(0, 1) - reconstructed).square().mean())
+        squared = (encodings.standardised.flatten(0, 1) - reconstructed).square()
+        known = known_entries(squared)
+        error = float((squared if known is None else squared[known]).mean())
     model.train(was_training)
     ratios = tuple(float(ratio) for ratio in signal_to_noise(encodings))
     return Candidate(model.shape.n_latents, start, run.procedure.held_out_loss(), error, ratios)
@@ -336,7 +339,10 @@ def intrinsic_dimension(observations: NDArray[np.floating], seed: int) -> float:
         2
     """
     rows = np.random.default_rng(seed).permutation(len(observations))[:_NEIGHBOUR_ROWS]
-    values = np.unique(np.asarray(observations[np.sort(rows)], dtype=np.float64), axis=0)
+    chosen = np.asarray(observations[np.sort(rows)], dtype=np.float64)
+    # in rows with missing entries, the column's mean is nearest to what it could be
+    chosen = np.where(np.isnan(chosen), np.nanmean(chosen, axis=0), chosen)
+    values = np.unique(chosen, axis=0)
     values = (values - values.mean(0)) / np.where((scale := values.std(0)) > 0, scale, 1)
     n_observed = values.shape[1]
     if len(values) < 3:

@@ -220,10 +220,11 @@ def _variance_x(model: SparseVAE, encodings: Encodings, seed: int) -> Tensor:
     noise = torch.randn(latents.shape, generator=generator, device=latents.device, dtype=latents.dtype)
     samples = latents + (factors @ noise[..., None])[..., 0]
     errors = [
-        (model.decoder(z) - x).square().sum()
+        torch.nan_to_num((model.decoder(z) - x).square()).sum()
         for z, x in zip(torch.split(samples, _CHUNK), torch.split(observations, _CHUNK), strict=True)
     ]
-    return (torch.stack(errors).sum() / observations.numel()).clamp_min(_MIN_VARIANCE)
+    n_known = observations.numel() - int(observations.isnan().sum())
+    return (torch.stack(errors).sum() / n_known).clamp_min(_MIN_VARIANCE)
 
 
 @torch.no_grad()

@@ -73,22 +73,23 @@ class Table:
                 raise DataError("has no rows below the names of the columns")
         return content
 
-    def numbers(self, content: Any, columns: Sequence[str]) -> Array:
+    def numbers(self, content: Any, columns: Sequence[str], allow_missing: bool = False) -> Array:
         """Return columns as numbers, shape (rows, columns); true and false are 1 and 0.
 
         Args:
             content: The pyarrow table.
             columns: Names of the columns.
+            allow_missing: Whether cells may be empty, or hold a word for missing; they become NaN.
 
         Raises:
             DataError: If a cell is empty or isn't a number; the message gives the column and the row.
         """
         result = np.empty((content.num_rows, len(columns)))
         for position, name in enumerate(columns):
-            result[:, position] = self._column_numbers(content, name)
+            result[:, position] = self._column_numbers(content, name, allow_missing)
             with np.errstate(over="ignore", invalid="ignore"):
                 single = result[:, position].astype(np.float32)
-            bad_rows = np.flatnonzero(~np.isfinite(single))
+            bad_rows = np.flatnonzero(~np.isfinite(single) & ~(allow_missing & np.isnan(single)))
             if bad_rows.size:
                 value = single[bad_rows[0]]
                 raise self.error(
@@ -181,37 +182,41 @@ class Table:
             return f"row {row + 2} (the names are row 1)"
         return f"row {row} (counted from 0)"
 
-    def _column_numbers(self, content: Any, name: str) -> NDArray[np.float64]:
+    def _column_numbers(self, content: Any, name: str, allow_missing: bool = False) -> NDArray[np.float64]:
         arrow, compute = _pyarrow(), _pyarrow_compute()
         cells = _plain_cells(content.column(name))
         if arrow.types.is_string(cells.type):
-            return self._parse_texts(cells, name)
+            return self._parse_texts(cells, name, allow_missing)
         if not (arrow.types.is_primitive(cells.type) or arrow.types.is_decimal(cells.type)) or (
             arrow.types.is_temporal(cells.type)
         ):
             raise DataError(f"{self.where(name)} holds {cells.type}; it must hold numbers")
         missing = np.flatnonzero(cells.is_null().to_numpy(zero_copy_only=False))
-        if missing.size:
+        if missing.size and not allow_missing:
             raise self.error(name, int(missing[0]), "empty; every cell must be a finite number")
         if arrow.types.is_boolean(cells.type):
             cells = compute.cast(cells, arrow.uint8())
         if arrow.types.is_integer(cells.type):
-            require_exact_integers(np.asarray(cells.to_numpy(zero_copy_only=False)), self.where(name))
+            known = cells.drop_null() if missing.size else cells
+            require_exact_integers(np.asarray(known.to_numpy(zero_copy_only=False)), self.where(name))
         return np.asarray(compute.cast(cells, arrow.float64(), safe=False).to_numpy(zero_copy_only=False))
 
-    def _parse_texts(self, cells: Any, name: str) -> NDArray[np.float64]:
+    def _parse_texts(self, cells: Any, name: str, allow_missing: bool) -> NDArray[np.float64]:
         arrow, compute = _pyarrow(), _pyarrow_compute()
         texts = compute.utf8_trim_whitespace(cells)
         try:
             values = np.array(compute.cast(texts, arrow.float64()).to_numpy(zero_copy_only=False))
         except arrow.ArrowInvalid:
-            return np.array([self._parse_cell(text, name, row) for row, text in enumerate(texts.to_pylist())])
+            rows = enumerate(texts.to_pylist())
+            return np.array([self._parse_cell(text, name, row, allow_missing) for row, text in rows])
         for row in np.flatnonzero(~(np.abs(values) < LARGEST_EXACT_INTEGER)).tolist():
             # a word for missing, an infinity, or a whole number that is too large
-            values[row] = self._parse_cell(texts[row].as_py(), name, row)
+            values[row] = self._parse_cell(texts[row].as_py(), name, row, allow_missing)
         return values
 
-    def _parse_cell(self, text: str | None, name: str, row: int) -> float:
+    def _parse_cell(self, text: str | None, name: str, row: int, allow_missing: bool) -> float:
+        if allow_missing and is_missing(text):
+            return np.nan
         try:
             return parse_number(text)
         except BadCellError as error:

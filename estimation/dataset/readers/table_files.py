@@ -51,7 +51,7 @@ def read_table(
     image_shape: tuple[int, int, int] | None = None
     observations: Array
     if roles.images is None:
-        observations = table.numbers(content, roles.observations)
+        observations = table.numbers(content, roles.observations, allow_missing=True)
     else:
         files = table.texts(content, roles.images)
         observations, image_shape = read_images(files, path.parent, partial(table.where, roles.images))

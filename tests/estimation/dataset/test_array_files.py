@@ -89,7 +89,9 @@ OURS |= {"notes": np.array([], str), "observations": numbers(3, 1, 2)}
         ),
         ("d.npz", npz(y=[1]), "has no array 'observations' or 'x'; it has 'y'$"),
         ("d.npz", npz(), "has no array 'observations' or 'x'; it has none$"),
-        ("d.npz", npz(x=[[1.0], [np.nan]]), r"observations\[1, 0, 0\] is nan"),
+        ("d.npz", npz(x=[[1.0], [np.inf]]), r"observations\[1, 0, 0\] is inf"),
+        ("d.npz", npz(x=[[1.0, np.nan], [2.0, np.nan]]), "observed column 1 has no entry that isn't missing"),
+        ("d.npz", npz(x=[[1.0], [2.0]], a=[[1.0], [np.nan]]), r"actions\[1, 0\] is nan"),
         ("d.npz", npz(x=[["a"]]), "observations holds text"),
         ("d.npz", npz(x=[[1.0], [2.0]], a=[1.0, 2.0]), r"actions have shape \(2,\)"),
         ("d.npz", npz(format="graph"), "key 'format' is 'graph'; a dataset has 'mechsparse dataset'"),
@@ -192,8 +194,14 @@ def test_decompression_bombs_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_numpy_does_not_warn_about_values_that_are_refused() -> None:
+def test_numpy_does_not_warn_about_values_that_are_refused_or_missing() -> None:
     signalling = np.array([[0x7FF0000000000001, 0], [1, 2]], dtype=np.uint64).view(np.float64)
     for values in (signalling, [[np.nan, 1], [2, 3]], [[1e300, 1], [2, 3]]):
         with pytest.raises(DataError, match="as float32; every entry must be a finite number"):
-            Dataset.from_arrays(values)
+            Dataset.from_arrays(np.eye(2), actions=values)
+    with pytest.raises(
+        DataError, match="as float32; every entry must be a finite number, or NaN where it is missing"
+    ):
+        Dataset.from_arrays([[1e300, 1], [2, 3]])
+    for values in (np.vstack([signalling, np.eye(2)]), [[np.nan, 1], [2, 3], [3, 4]]):
+        assert np.isnan(Dataset.from_arrays(values, allow_constant=True).observations[0, 0, 0])

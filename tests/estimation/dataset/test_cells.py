@@ -106,9 +106,17 @@ def test_the_same_words_mean_missing_in_every_role(word: str, write: Write, tmp_
     frame = pd.DataFrame({"x0": ["1", f" {word}", "3"], "d": ["a", f"{word} ", "b"], "x1": [1.0, 2.0, 3.0]})
     path = write(frame, tmp_path)
     row = "row 3|row 1"
-    for options in ({}, {"categorical": "d", "observations": "x1"}, {"episode": "d", "observations": "x1"}):
+    for options in (
+        {"actions": "x0", "observations": "x1"},
+        {"categorical": "d", "observations": "x1"},
+        {"episode": "d", "observations": "x1"},
+    ):
         with pytest.raises(DataError, match=f"column '[xd]0?', ({row}) .* is .*every (cell|row)"):
             Dataset.read(path, **options)  # type: ignore[arg-type]
+    # observations may have missing entries
+    data = Dataset.read(path)
+    np.testing.assert_array_equal(data.observations[:, 0], [[1, 1], [np.nan, 2], [3, 3]])
+    assert data.notes == ("16.67% of the observed entries are missing; the likelihood leaves them out",)
 
 
 def test_an_index_without_a_name_is_not_a_column(tmp_path: Path) -> None:
@@ -210,18 +218,16 @@ def test_booleans_and_tables_of_arrow() -> None:
     assert Dataset.from_arrays(flags).observations[:, 0, 0].tolist() == [1, 0, 1]
     table = pa.table({"x": [1, 2, 3], "y": [0.5, 1.5, 2.5]})
     assert Dataset.from_arrays(table).observation_names == ("x", "y")
-    with pytest.raises(DataError, match="column 'x' of observations, row 1, is empty"):
-        Dataset.from_arrays(pa.table({"x": [1, None, 3]}))
+    with pytest.raises(DataError, match="column 'x' of actions, row 1, is empty"):
+        Dataset.from_arrays(np.eye(3), actions=pa.table({"x": [1, None, 3]}))
+    np.testing.assert_array_equal(
+        Dataset.from_arrays(pa.table({"x": [1, None, 3]})).observations.ravel(), [1, np.nan, 3]
+    )
 
 
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (
-            pd.DataFrame({"k": pd.array([1, None], dtype="Int64")}),
-            "column 'k' of observations, row 1, is empty",
-        ),
-        (pd.DataFrame({"k": [1, None]}, dtype=object), "column 'k' of observations, row 1, is empty"),
         (pd.DataFrame({"k": ["a", "b"]}), "column 'k' of observations, row 0, is 'a'; it must be a number"),
         (pd.DataFrame({"k": [1j, 2]}), "row 0, is 1j, a complex number|holds complex numbers"),
         (pd.DataFrame({"k": pd.to_datetime(["2020", "2021"])}), "a date or time; convert it to a number"),
@@ -232,6 +238,16 @@ def test_booleans_and_tables_of_arrow() -> None:
 def test_frames_that_are_refused(frame: pd.DataFrame, message: str) -> None:
     with pytest.raises(DataError, match=message):
         Dataset.from_arrays(frame)
+
+
+@pytest.mark.parametrize(
+    "column", [pd.array([1, None, 2], dtype="Int64"), pd.Series([1, None, 2], dtype=object), [1, np.nan, 2]]
+)
+def test_empty_cells_of_frames(column: Any) -> None:
+    frame = pd.DataFrame({"k": column})
+    np.testing.assert_array_equal(Dataset.from_arrays(frame).observations.ravel(), [1, np.nan, 2])
+    with pytest.raises(DataError, match="column 'k' of actions, row 1, is empty"):
+        Dataset.from_arrays(np.eye(3), actions=frame)
 
 
 def test_frames_without_names_have_no_observation_names() -> None:

@@ -206,12 +206,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"observations": [["a", "b"]]}, "observations holds text; it must hold real numbers"),
     ({"observations": [[1j]]}, "observations holds complex numbers"),
-    ({"observations": [[None]]}, r"observations\[0, 0\] is empty; every cell must be"),
+    ({"actions": [[None], [1], [2], [3]]}, r"actions\[0, 0\] is empty; every cell must be"),
+    ({"observations": [[None], [None]]}, "observed column 0 has no entry that isn't missing; drop them"),
     ({"observations": np.zeros((2, 2), "M8[s]")}, "observations holds dates"),
-    ({"observations": np.ma.masked_less(numbers(4, 2), 0)}, "observations has masked entries"),
+    ({"actions": np.ma.masked_less(numbers(4, 2), 0)}, "actions has masked entries"),
     (
-        {"observations": [[1.0, 2.0], [3.0, np.nan]]},
-        r"^observations\[1, 0, 1\] is nan as float32; every entry",
+        {"observations": [[1.0, 2.0], [3.0, np.inf]]},
+        r"^observations\[1, 0, 1\] is inf as float32; every entry",
     ),
     ({"observations": [[1e300, 2.0], [3.0, 4.0]]}, r"observations\[0, 0, 0\] is inf as float32"),
     (
@@ -357,3 +358,36 @@ def test_a_dataset_that_can_not_be_written(tmp_path: Path) -> None:
         sequences().write(tmp_path / "data.csv")
     with pytest.raises(FileAccessError, match=r"data.npz: No such file or directory; nothing was written"):
         sequences().write(tmp_path / "none" / "data.npz")
+
+
+@given(seed=st.integers(0, 1000), block=st.integers(1, 40), share=st.sampled_from([0.0, 0.3, 0.9, 1.0]))
+def test_missing_entries_are_counted_whatever_the_blocks(seed: int, block: int, share: float) -> None:
+    array = numbers(5, 4, 5, seed=seed)
+    array[..., 1] = 7
+    rng = np.random.default_rng(training_seed(seed))
+    array[rng.random(array.shape) < share] = np.nan
+    known = [column[~np.isnan(column)] for column in array.reshape(-1, 5).T]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays_module, "_BLOCK_ENTRIES", block)
+        constant, n_missing = arrays_module.constant_and_missing(array, "x")
+        assert constant == [k for k, column in enumerate(known) if len(set(column.tolist())) < 2]
+        assert (
+            n_missing.tolist()
+            == arrays_module.missing_entries(array).tolist()
+            == [20 - len(c) for c in known]
+        )
+
+
+def test_large_offsets_keep_their_digits_beside_missing_entries() -> None:
+    times = 1.7e9 + np.array([[0.0], [np.nan], [0.25], [0.5]])
+    data = Dataset.from_arrays(times)
+    assert data.observations.dtype == np.float64
+    np.testing.assert_array_equal(data.observations[:, 0], times)
+    assert Dataset.from_arrays([[0.0], [np.nan], [0.25]]).observations.dtype == np.float32
+
+
+def test_an_infinity_is_refused_beside_missing_entries() -> None:
+    with pytest.raises(
+        DataError, match=r"observations\[1, 0, 0\] is inf as float32; .*, or NaN where it is missing"
+    ):
+        Dataset.from_arrays([[np.nan, 1], [np.inf, 2], [np.inf, 3]])

@@ -1,0 +1,50 @@
+"""Missing entries of observations: NaN in standardised observations, from the data to the likelihood.
+
+The likelihood of a row is that of its observed entries, so missing ones have no influence on the decoder. The encoder
+needs a number in their place: it gets what the model itself reconstructs, by a fixed number of passes that start at the
+mean of the column, 0. (Ours; Rezende, Mohamed, Wierstra, arXiv 1401.4082, impute by the same iteration after training,
+and Mattei, Frellsen, arXiv 1812.02633, train with zeros in place of missing entries.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+__all__ = ["filled_entries", "known_entries"]
+
+Network = Callable[[Tensor], Tensor]
+
+# passes through encoder and decoder before the one that counts
+_PASSES = 2
+
+
+def known_entries(standardised: Tensor) -> Tensor | None:
+    """Return which entries are not missing, in the same shape; None if all are there.
+
+    Example:
+        >>> known_entries(torch.tensor([[0.0, torch.nan]])).tolist(), known_entries(torch.zeros(1, 1)) is None
+        ([[True, False]], True)
+    """
+    missing = torch.isnan(standardised)
+    return ~missing if bool(missing.any()) else None
+
+
+def filled_entries(encoder: Network, decoder: Network, standardised: Tensor) -> Tensor:
+    """Return observations whose missing entries are replaced by their reconstructions, without gradients.
+
+    Args:
+        encoder: From (B, d_x) to (B, n).
+        decoder: From (B, n) to (B, d_x).
+        standardised: Standardised observations, shape (B, d_x).
+    """
+    known = known_entries(standardised)
+    if known is None:
+        return standardised
+    filled = torch.where(known, standardised, 0)
+    with torch.no_grad():
+        for _ in range(_PASSES):
+            filled = torch.where(known, standardised, decoder(encoder(filled)))
+    return filled

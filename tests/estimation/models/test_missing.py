@@ -1,0 +1,108 @@
+"""Missing entries: the likelihood of a row is that of its other entries."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Normal
+
+from estimation.config import TrainingConfig
+from estimation.models.elbo import negative_elbo, training_loss
+from estimation.models.missing import filled_entries, known_entries
+from estimation.models.refinement import Refinement
+from estimation.models.representation import Batch, Shape
+from estimation.models.sparse_vae import SparseVAE
+from tests.estimation.fakes import Map
+from tests.seeds import training_seed
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(training_seed(seed))
+
+
+def small_model(past: bool = False) -> SparseVAE:
+    config = TrainingConfig(width=8, transition_width=4, sparsity="none", seed=training_seed())
+    return SparseVAE(Shape(6, 2, 3, past), config, generator())
+
+
+def rows_with_gaps(n_rows: int, n_steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    x = torch.randn(n_rows, n_steps, 6, generator=generator(1))
+    lost = torch.rand(x.shape, generator=generator(2)) < 0.3
+    return x.masked_fill(lost, torch.nan), torch.randn(n_rows, 3, generator=generator(3))
+
+
+@pytest.mark.parametrize("past", [False, True])
+def test_the_elbo_is_that_of_the_observed_entries(past: bool) -> None:
+    model, n_steps = small_model(past), 1 + past
+    x, actions = rows_with_gaps(40, n_steps)
+    terms = negative_elbo(model, Batch(x, actions), None, generator(4))
+    with torch.no_grad():
+        posterior = model.posterior(x.flatten(0, 1))
+        noise = torch.randn(posterior.loc.shape, generator=generator(4))
+        likelihood = model.likelihood(posterior.sample(noise))
+        expected = 0.0
+        for row, values in enumerate(x.flatten(0, 1)):
+            known = ~values.isnan()
+            density = Normal(likelihood.loc[row][known], likelihood.scale[row][known])
+            expected -= float(density.log_prob(values[known]).sum())
+    assert float(terms.reconstruction.detach()) == pytest.approx(expected / (40 * 6), rel=1e-5)
+
+
+def test_the_profiled_variance_is_that_of_the_observed_entries() -> None:
+    model = small_model()
+    x, actions = rows_with_gaps(50, 1)
+    terms = training_loss(model, Batch(x, actions), None, generator(4), profiled=True)
+    with torch.no_grad():
+        posterior = model.posterior(x.flatten(0, 1))
+        noise = torch.randn(posterior.loc.shape, generator=generator(4))
+        errors = model.mean_observations(posterior.sample(noise)) - x[:, 0]
+        known = ~x[:, 0].isnan()
+        variance = float(errors[known].square().mean())
+    share = float(known.float().mean())
+    assert float(terms.variance_x) == pytest.approx(variance, rel=1e-5)
+    expected = 0.5 * share * (np.log(2 * np.pi) + 1 + np.log(variance))
+    assert float(terms.reconstruction.detach()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_missing_entries_have_no_gradient_and_no_influence() -> None:
+    model = small_model()
+    x, actions = rows_with_gaps(30, 1)
+    for profiled in (False, True):
+        model.zero_grad()
+        training_loss(model, Batch(x, actions), None, generator(4), profiled).total.backward()
+        assert all(bool(p.grad.isfinite().all()) for p in model.parameters() if p.grad is not None)
+
+
+def test_rows_without_gaps_are_as_without_the_others() -> None:
+    model = small_model()
+    x, _ = rows_with_gaps(30, 1)
+    complete = ~x[:, 0].isnan().any(1)
+    together = model.posterior(x[:, 0]).loc[complete]
+    assert torch.allclose(together, model.posterior(x[complete, 0]).loc, atol=1e-6)
+
+
+def test_entries_are_filled_by_the_fixed_point_of_a_linear_model() -> None:
+    """On a line, one entry determines the others, and each pass halves the error."""
+    direction = torch.tensor([[1.0], [1.0]])
+    filled = filled_entries(
+        Map(lambda x: x @ direction / 2), Map(lambda z: z @ direction.T), torch.tensor([[4.0, torch.nan]])
+    )
+    # from 0: the mean of 4 and 0 is 2, that of 4 and 2 is 3
+    assert filled.tolist() == [[4.0, 3.0]]
+    assert known_entries(torch.zeros(2, 2)) is None
+
+
+def test_refinement_uses_the_observed_entries_only() -> None:
+    weight = torch.randn(5, 2, generator=generator(5))
+    latents = torch.randn(400, 2, generator=generator(6))
+    refinement = Refinement(2)
+    refinement.enable_(latents, 3)
+    x = latents @ weight.T + 0.01 * torch.randn(400, 5, generator=generator(7))
+    columns = [0, 2, 4]
+    gaps = torch.full_like(x, torch.nan)
+    gaps[:, columns] = x[:, columns]
+    start, variance = torch.zeros(400, 2), torch.tensor(1e-4)
+    result = refinement(Map(lambda z: z @ weight.T), gaps, start, variance)
+    expected = refinement(Map(lambda z: z @ weight[columns].T), x[:, columns], start, variance)
+    assert torch.allclose(result, expected, atol=1e-5)
