@@ -15,6 +15,8 @@ module                 contents
 ``compare``            two models compared with each other
 ``verify``             several models compared with one prediction
 ``influence``          sufficient influence of the actions of a model, tested on held-out data
+``predict``            observations under actions, and what the training data cover of them
+``impute``             missing entries, filled
 ``sweep``              many runs from one file
 ``reproduce``          the published table, reproduced
 =====================  ===================================================================

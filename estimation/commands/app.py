@@ -9,7 +9,9 @@ import typer
 
 from estimation.commands.compare import compare
 from estimation.commands.evaluate import evaluate
+from estimation.commands.impute import impute
 from estimation.commands.influence import influence
+from estimation.commands.predict import predict
 from estimation.commands.reproduce import reproduce
 from estimation.commands.simulate import simulate
 from estimation.commands.sweep import sweep
@@ -41,7 +43,7 @@ app = typer.Typer(
 # the commands on graphs and --version; an unnamed sub-application would lose the latter
 app.registered_commands += graph_side.registered_commands
 app.registered_callback = graph_side.registered_callback
-for command in (simulate, train, evaluate, compare, verify, influence, sweep, reproduce):
+for command in (simulate, train, evaluate, compare, verify, influence, predict, impute, sweep, reproduce):
     app.command(rich_help_panel=_TRAINING)(command)
 
 

@@ -68,10 +68,14 @@ class Imputation:
             self.effective_size,
         )
 
-    def __repr__(self) -> str:
+    @property
+    def n_rough(self) -> int:
+        """Number of rows with missing entries whose intervals are rough."""
         incomplete = self.missing.reshape(len(self.missing), -1).any(1)
-        rough = int((self.effective_size < _ROUGH)[incomplete].sum())
-        few = f", {plural(rough, 'row')} with rough intervals" if rough else ""
+        return int((self.effective_size < _ROUGH)[incomplete].sum())
+
+    def __repr__(self) -> str:
+        few = f", {plural(self.n_rough, 'row')} with rough intervals" if self.n_rough else ""
         filled = plural(int(self.missing.sum()), "entry")
         return f"Imputation({filled} filled in {plural(len(self.missing), 'row')}{few})"
 

@@ -167,9 +167,10 @@ def _framed(frame: Any, like: HasActions) -> NDArray[np.float64]:
 
 def _require_known(categories: Mapping[str, tuple[str, ...]], names: tuple[str, ...]) -> None:
     for column, values in categories.items():
+        known = [name.partition("=")[2] for name in names if name.startswith(f"{column}=")]
         unknown = [value for value in values if f"{column}={value}" not in names]
-        if unknown:
-            known = [name.partition("=")[2] for name in names if name.startswith(f"{column}=")]
+        # without known categories, the model has no such column
+        if known and unknown:
             raise DataError(
                 f"column {column!r} of actions has the category {shown(unknown[0])!r}, which the model was not "
                 f"trained on; its categories are {listed(known, 10)}"

@@ -7,6 +7,7 @@ module            contents
 ``sentences``     explanatory sentences, shared by terminal and page
 ``terminal``      a trained model, an evaluation, a comparison or a verification, on a terminal
 ``diagnostics``   margin, warnings and least certain edges of a run, as facts, rows and a record for JSON
+``predictions``   predictions and their coverage, on a terminal
 ``sweep``         the results of a sweep, on a terminal
 ``reproduction``  our scores and the published ones, on a terminal
 ``figures``       the figures of a page, as SVG

@@ -1,0 +1,171 @@
+"""``mechsparse predict``: the distribution of observations under actions, and what the training data cover of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from estimation.commands.options import Model
+from estimation.commands.sources import require_folder_of
+from identify.commands.options import AsJson, print_json, show
+from identify.exceptions import RequestError
+from identify.names import shown
+
+if TYPE_CHECKING:
+    from estimation.prediction.forecast import Forecast
+    from estimation.trained import TrainedModel
+
+__all__ = ["predict"]
+
+
+def predict(
+    model: Model,
+    actions: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="ACTION=VALUE",
+            help="Actions of one row; the others stay at their reference.",
+            show_default=False,
+        ),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--actions",
+            metavar="FILE",
+            help="A CSV or Parquet table of actions, one row per prediction; columns are matched by name.",
+            show_default=False,
+        ),
+    ] = None,
+    past: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A table of the observations of the step before, for a model with a past: one row, or one per row of "
+            "actions.",
+            show_default=False,
+        ),
+    ] = None,
+    level: Annotated[float, typer.Option(help="Probability that an interval holds an observation.")] = 0.9,
+    extrapolate: Annotated[
+        bool, typer.Option("--extrapolate", help="Allow actions outside of the range of the training data.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE.csv",
+            help="Write mean, standard deviation and interval of every row and column.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Predict observations under actions, also under actions that were never applied together.
+
+    The learned graph says what the training data cover: a latent's mechanism is known where the joint values of its
+    parents were seen. Effects of actions that were never seen together are added in the latents that combine them.
+
+    \b
+    Examples:
+      mechsparse predict model "drug A=1" "drug B=1"
+      mechsparse predict model --actions planned.csv -o predicted.csv
+      mechsparse predict model --past today.csv push=0.5 --level 0.5 --json
+    """
+    from estimation.checkpoint import load
+
+    require_folder_of(out)
+    trained = load(model)
+    forecast = trained.predict(
+        _requested(actions, table), None if past is None else _frame(past), extrapolate=extrapolate
+    )
+    rows = _rows(trained, forecast, level)
+    if out is not None:
+        from identify.files import write_whole
+
+        write_whole(out, _csv(rows))
+    _print(model, trained, forecast, rows, as_json, optional=out is not None)
+    return 0
+
+
+def _requested(actions: list[str] | None, table: Path | None) -> Any:
+    """Return the actions of a request: a data frame, a mapping of names to values, or None."""
+    if table is not None and actions:
+        raise RequestError("actions are given by name and by --actions; leave one out")
+    if table is not None:
+        return _frame(table)
+    if not actions:
+        return None
+    values = {}
+    for text in actions:
+        # a category has a name like drug=ibuprofen
+        name, separator, value = text.rpartition("=")
+        try:
+            values[name.strip()] = float(value)
+        except ValueError as error:
+            raise RequestError(
+                f"{shown(text)}: an action is given as NAME=VALUE, with a number for its value"
+            ) from error
+        if not separator:
+            raise RequestError(f"{shown(text)}: an action is given as NAME=VALUE")
+    return values
+
+
+def _frame(path: Path) -> Any:
+    from estimation.dataset.readers.table import open_table
+
+    table = open_table(path)
+    return table.read(table.names)
+
+
+def _rows(trained: TrainedModel, forecast: Forecast, level: float) -> list[dict[str, Any]]:
+    """Return mean, deviation and interval of every row and column."""
+    low, high = forecast.interval(level)
+    columns = trained.observation_names or tuple(f"x{k}" for k in range(trained.n_observed))
+    return [
+        {
+            "row": row,
+            "column": column,
+            "mean": float(forecast.mean[row, k]),
+            "standard_deviation": float(forecast.standard_deviation[row, k]),
+            "low": float(low[row, k]),
+            "high": float(high[row, k]),
+        }
+        for row in range(len(forecast))
+        for k, column in enumerate(columns)
+    ]
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _print(
+    folder: Path,
+    trained: TrainedModel,
+    forecast: Forecast,
+    rows: list[dict[str, Any]],
+    as_json: bool,
+    optional: bool,
+) -> None:
+    explained = (
+        [] if forecast.coverage is None else [forecast.coverage.explain(k) for k in range(len(forecast))]
+    )
+    if as_json:
+        complete = None if forecast.coverage is None else forecast.coverage.complete.tolist()
+        coverage = {"complete": complete, "explained": [list(sentences) for sentences in explained]}
+        print_json({"model": str(folder), "coverage": coverage, "predictions": rows})
+        return
+    from estimation.report.predictions import show_forecast
+
+    show(show_forecast(f"{folder}: {trained!r}", explained, rows), optional)
