@@ -33,7 +33,8 @@ from estimation.models.held_out import held_out_terms
 from estimation.models.representation import Representation, as_tensor
 from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.latent_marginals import LatentMarginals
-from estimation.prediction.methods import PredictionMethods, latent_marginals, seen_actions
+from estimation.prediction.methods import PredictionMethods
+from estimation.prediction.records import latent_marginals, seen_actions
 from estimation.prediction.seen_actions import SeenActions
 from estimation.storage.folders import write_folder
 from estimation.stored_columns import columns_record

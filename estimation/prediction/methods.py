@@ -11,17 +11,17 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from estimation.dataset.centring import Centring, centred
-from estimation.dataset.dataset import Dataset
 from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.models.representation import Representation, as_tensor
 from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.composition import with_added_effects
 from estimation.prediction.coverage import Coverage, coverage, require_seen
+from estimation.prediction.explained_variance import ExplainedVariance
 from estimation.prediction.forecast import Forecast, level_ends, require_positive
 from estimation.prediction.imputation import Imputation, generation_of, impute_rows
 from estimation.prediction.latent_marginals import LatentMarginals
+from estimation.prediction.records import action_edges, explained_by_latents, model_tensor
 from estimation.prediction.request import requested_actions, requested_observations
 from estimation.prediction.seen_actions import SeenActions
 from estimation.prediction.trajectories import Trajectories, Transition, simulate_trajectories
@@ -30,14 +30,11 @@ from identify.names import default_names
 if TYPE_CHECKING:
     from estimation.dataset.readers.roles import Roles
 
-__all__ = ["PredictionMethods", "latent_marginals", "seen_actions"]
+__all__ = ["PredictionMethods"]
 
 Unseen = Literal["add", "network"]
 Actions = ArrayLike | Mapping[str, Any] | None
 Array = NDArray[np.float64]
-
-# enough for the quantiles and correlations of the latents
-_N_ENCODED = 10_000
 
 
 class PredictionMethods:
@@ -253,6 +250,27 @@ class PredictionMethods:
         result = Imputation(filled, low, high, latents, missing, level, sizes)
         return result if values.ndim == 3 else result.single_step()
 
+    def explained_variance(self, observations: ArrayLike) -> ExplainedVariance:
+        """Return how much of the variance of standardised observations few latents explain.
+
+        It takes n (n + 1) / 2 passes through the decoder; a few hundred rows are enough.
+
+        Args:
+            observations: Shape (N, d_x), of new rows or of the training data.
+
+        Raises:
+            DataError: If an input doesn't fit the model, or the model is a baseline.
+        """
+        model = self._network()
+        values = requested_observations(
+            observations, self.observation_names, model.shape.n_observed, "observations", True
+        )
+        if values.ndim != 2:
+            raise DataError(
+                f"observations have shape {values.shape}; this needs (N, {model.shape.n_observed})"
+            )
+        return explained_by_latents(model, self._standardised(values))
+
     def _network(self) -> SparseVAE:
         if not isinstance(self.model, SparseVAE):
             raise DataError("this model is a baseline, which has no transition; only a sparse VAE predicts")
@@ -335,46 +353,8 @@ class PredictionMethods:
 
     def _standardised(self, values: NDArray[Any]) -> Tensor:
         model = self._network()
-        return model.standardise(_tensor(values, model.x_centring, model))
+        return model.standardise(model_tensor(values, model.x_centring, model))
 
     def _action_tensor(self, values: Array | None) -> Tensor | None:
         model = self._network()
-        return None if values is None else _tensor(values, model.a_centring, model)
-
-
-def action_edges(model: SparseVAE) -> NDArray[np.bool_]:
-    """Return the learned G^a, shape (n, m); rows are children."""
-    probabilities = model.action_masks.probabilities().detach().double().cpu().numpy()
-    edges: NDArray[np.bool_] = probabilities > 0.5
-    return edges
-
-
-def seen_actions(model: Representation, actions: NDArray[Any] | None) -> SeenActions | None:
-    """Return what a trained model stores of the actions of its training data; None if it predicts nothing from them."""
-    if actions is None or not isinstance(model, SparseVAE):
-        return None
-    return SeenActions.of(actions, action_edges(model))
-
-
-@default_modes
-@torch.no_grad()
-def latent_marginals(model: Representation, dataset: Dataset) -> LatentMarginals | None:
-    """Return the distribution of the latents that a trained model stores; None if it predicts nothing.
-
-    Args:
-        model: The trained networks.
-        dataset: The training data, of which 10,000 rows at equal distances are encoded.
-    """
-    if not isinstance(model, SparseVAE):
-        return None
-    rows = dataset.observations[:: max(1, len(dataset) // _N_ENCODED)].reshape(-1, dataset.n_observed)
-    encoded = [
-        model.latents_before_flow(model.standardise(_tensor(part, model.x_centring, model)))
-        for part in np.array_split(rows, max(1, len(rows) // _N_ENCODED))
-    ]
-    latents = torch.cat(encoded).double().cpu().numpy()
-    return LatentMarginals.of(latents) if np.isfinite(latents).all() else None
-
-
-def _tensor(values: NDArray[Any], centring: Centring | None, model: SparseVAE) -> Tensor:
-    return as_tensor(centred(values, centring)).to(model.x_mean)
+        return None if values is None else model_tensor(values, model.a_centring, model)

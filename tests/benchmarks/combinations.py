@@ -22,9 +22,10 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
@@ -50,6 +51,8 @@ _SHIFTS = np.array([1.0, 3.0])
 _SHARE_SEEN, _CONTROL, _SINGLE = 1 / 3, 0.2, 0.5
 _ROWS, _TEST_ROWS, _COMPARED = 40_000, 2_000, 500
 _STEPS = 4_000
+# standard deviation of the observations' noise; repetitions of a seen pair among the settings
+_NOISE, _REPEATS = 0.1, 20
 # pairs of each kind that are predicted
 _N_PAIRS = 12
 
@@ -70,8 +73,9 @@ class Screen:
     graph: CausalGraph
     seen: tuple[Pair, ...]
 
-    def data(self, settings: Sequence[tuple[int, ...]], n_rows: int, split: str) -> Dataset:
-        """Sample rows, whose interventions are drawn from the settings, each a tuple of interventions that are on."""
+    def data(self, n_rows: int, split: Literal["train", "test"]) -> Dataset:
+        """Sample controls, single interventions and seen pairs, in their shares."""
+        settings = self._settings()
         table = np.zeros((len(settings), self.graph.n_actions))
         for row, on in zip(table, settings, strict=True):
             row[list(on)] = 1
@@ -79,21 +83,31 @@ class Screen:
             self.graph,
             n_rows,
             seed=self.seed,
-            split=split,  # type: ignore[arg-type]
+            split=split,
             mechanism=self._mechanism(),
             decoder="mlp",
             n_observed=_N_OBSERVED,
+            noise=_NOISE,
             actions=lambda n, rng: table[rng.integers(0, len(table), n)],
         )
 
-    def training_settings(self) -> list[tuple[int, ...]]:
-        """Return settings whose draws are controls, single interventions, and seen pairs, in their shares."""
-        n_single, n_pairs = self.graph.n_actions, len(self.seen)
-        weight = 20
-        pairs = [pair for pair in self.seen for _ in range(weight)]
+    def rows_of(self, pair: Pair, train: Dataset, n_rows: int) -> Array:
+        """Sample rows of a pair, observed and standardised as the training rows are."""
+        actions = np.zeros((n_rows, self.graph.n_actions))
+        actions[:, list(pair)] = 1
+        rng = np.random.default_rng([self.seed, 5, *pair])
+        latents = self._mechanism().sample(None, actions, rng)
+        assert train.decoder is not None
+        with torch.no_grad():
+            clean = train.decoder(torch.as_tensor(latents, dtype=torch.float32)).double().numpy()
+        return clean + _NOISE * rng.normal(size=clean.shape)
+
+    def _settings(self) -> list[tuple[int, ...]]:
+        """Return settings to draw from, each a tuple of the interventions that are on."""
+        n_single = self.graph.n_actions
+        pairs = [pair for pair in self.seen for _ in range(_REPEATS)]
         total = len(pairs) / (1 - _CONTROL - _SINGLE)
         singles = [(k,) for k in range(n_single) for _ in range(round(_SINGLE * total / n_single))]
-        assert n_pairs
         return [*pairs, *singles, *[()] * round(_CONTROL * total)]
 
     def held_out(self, shared: bool) -> list[Pair]:
@@ -139,8 +153,10 @@ def screen(seed: int, saturating: bool) -> Screen:
     return Screen(seed, saturating, graph, tuple(sorted(pairs[k] for k in seen)))
 
 
-def predictions(model: TrainedModel, vae: TrainedModel, train: Dataset, case: Screen) -> dict[str, Predict]:
-    """Return functions from a pair to predicted rows."""
+def predictions(
+    model: TrainedModel, vae: TrainedModel, train: Dataset, case: Screen
+) -> tuple[Array, dict[str, Predict]]:
+    """Return control rows, and for each method a function from a pair to predicted rows."""
     assert train.actions is not None
     x, on = train.observations[:, 0].astype(float), train.actions > 0.5
     n_on = on.sum(1)
@@ -161,7 +177,7 @@ def predictions(model: TrainedModel, vae: TrainedModel, train: Dataset, case: Sc
         shift = sum(latents[k].mean(0) - centre.mean(0) for k in pair)
         return np.asarray(vae.decode(centre + shift), dtype=float)
 
-    return {
+    return controls, {
         "added": by("add"),
         "network": by("network"),
         "mean": lambda pair: seen,
@@ -181,13 +197,12 @@ def energy_distance(first: Array, second: Array) -> float:
 
 def measured(case: Screen, steps: int, model_seed: int) -> dict[str, Any]:
     """Train the model and the VAE, and compare all predictions."""
-    train = case.data(case.training_settings(), _ROWS, "train")
+    train = case.data(_ROWS, "train")
     config = TrainingConfig(max_edges_actions=case.graph.Ga.nnz, steps=steps, seed=model_seed)
     model = fit(train, config, progress=False)
     vae = fit(train, BaselineConfig("vae", steps=steps, seed=model_seed), progress=False)
-    outcome = evaluate(model, case.data(case.training_settings(), 5_000, "test"))
-    predicted = predictions(model, vae, train, case)
-    controls = predicted["additive"](())  # type: ignore[arg-type]
+    outcome = evaluate(model, case.data(5_000, "test"))
+    controls, predicted = predictions(model, vae, train, case)
     result: dict[str, Any] = {
         "mcc": round(outcome.mcc or 0, 4),
         "shd": (outcome.missing or 0) + (outcome.extra or 0),
@@ -195,7 +210,7 @@ def measured(case: Screen, steps: int, model_seed: int) -> dict[str, Any]:
     for label, shared in (("disjoint", False), ("shared", True)):
         rows: dict[str, list[tuple[float, float]]] = {name: [] for name in predicted}
         for pair in case.held_out(shared):
-            truth = case.data([pair], _TEST_ROWS, "test").observations[:, 0].astype(float)
+            truth = case.rows_of(pair, train, _TEST_ROWS)
             size = np.sum((truth.mean(0) - controls.mean(0)) ** 2)
             spread = energy_distance(controls, truth)
             for name, predict in predicted.items():

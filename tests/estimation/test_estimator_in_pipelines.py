@@ -11,6 +11,7 @@ import pytest
 import sklearn
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -88,6 +89,27 @@ def test_cross_validation_of_independent_rows() -> None:
             tiny(), numbers(90, 3), cv=3, params={"actions": numbers(90, 2)}, error_score="raise"
         )
     assert np.isfinite(scores).all()
+
+
+def test_latents_are_features_of_a_classifier() -> None:
+    x, a = numbers(200, 4), numbers(200, 2, seed=1)
+    labels = (x[:, 0] > 0).astype(int)
+    features = tiny().set_output(transform="pandas")
+    pipeline = make_pipeline(StandardScaler(), features, LogisticRegression())
+    pipeline.fit(x, labels, sparsemechanismvae__actions=a)
+    assert pipeline.score(x, labels) > 0.5
+    frame = pipeline[:-1].transform(x)
+    assert list(frame.columns) == ["v0", "v1"]
+
+
+def test_the_explained_variance_is_a_curve_over_latents() -> None:
+    x, a = numbers(400, 4), numbers(400, 2, seed=1)
+    estimator = tiny(3, steps=150).fit(x, actions=a)
+    assert sorted(estimator.latent_order_) == [0, 1, 2]
+    curve = np.cumsum(estimator.explained_variance_ratio_)
+    standardised = (x - x.mean(0)) / x.std(0)
+    reconstructed = (estimator.inverse_transform(estimator.transform(x)) - x.mean(0)) / x.std(0)
+    assert curve[-1] == pytest.approx(1 - np.mean((reconstructed - standardised) ** 2), abs=0.02)
 
 
 def test_clones_and_copies() -> None:
