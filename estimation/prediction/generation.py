@@ -114,7 +114,7 @@ class Generation:
 
     def _steps(self, w: Tensor, rows: Tensor, differentiate: bool = False) -> Iterator[_Step]:
         """Yield the steps of points w (P, n T) of some rows (P,)."""
-        noise = w.split(self.model.shape.n_latents, dim=1)
+        noise = torch.split(w, self.model.shape.n_latents, dim=1)
         step = self._first_step(noise[0], rows, differentiate)
         yield step
         for e, actions in zip(noise[1:], self.actions, strict=True):
