@@ -21,9 +21,10 @@ from estimation.history import HISTORY, History
 from estimation.methods import build_model, with_current_names
 from estimation.models.convolutional import rebuild
 from estimation.models.masks import MASK_STATES
-from estimation.models.representation import Shape
+from estimation.models.representation import Representation, Shape
 from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.latent_marginals import LATENT_MARGINALS, LatentMarginals
+from estimation.prediction.records import action_edges
 from estimation.prediction.seen_actions import SEEN_ACTIONS, SeenActions
 from estimation.storage.folders import load_state, read_folder
 from estimation.storage.schema import Fields, Flag, Many, Maybe, Real, Text, Whole
@@ -97,7 +98,6 @@ def load(
     try:
         config, shape = _config(content), Shape(**content["shape"])
         names = columns_of(content, shape.n_observed)
-        seen, marginals = _prediction_records(content, shape)
         _require_fit(content, shape, tensors)
         networks = content.get("networks", {})
         encoder = _rebuilt("encoder", networks, shape, tensors) if encoder is None else encoder
@@ -112,6 +112,10 @@ def load(
         raise CheckpointError(f"{folder}: is damaged ({error})") from error
     model.to(device, getattr(torch, config.dtype)).eval()
     load_state(model, tensors, f"{folder}")
+    try:
+        seen, marginals = _prediction_records(content, model)
+    except DataError as error:
+        raise CheckpointError(f"{folder}: is damaged ({error})") from error
     image = content["observation_shape"]
     trained = TrainedModel(
         model,
@@ -139,13 +143,15 @@ def _config(content: dict[str, Any]) -> TrainingConfig | BaselineConfig:
 
 
 def _prediction_records(
-    content: dict[str, Any], shape: Shape
+    content: dict[str, Any], model: Representation
 ) -> tuple[SeenActions | None, LatentMarginals | None]:
     """Return what a model stores for predictions; models of earlier versions store none of it."""
     seen, marginals = content.get("seen_actions"), content.get("latent_marginals")
+    if not isinstance(model, SparseVAE):
+        return None, None
     return (
-        None if seen is None else SeenActions.from_dict(seen, shape.n_actions, shape.n_latents),
-        None if marginals is None else LatentMarginals.from_dict(marginals, shape.n_latents),
+        None if seen is None else SeenActions.from_dict(seen, action_edges(model)),
+        None if marginals is None else LatentMarginals.from_dict(marginals, model.shape.n_latents),
     )
 
 

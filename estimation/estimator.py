@@ -44,6 +44,7 @@ from estimation.dataset.readers.frames import (
 from estimation.dataset.rows import action_columns, dataset_of_rows, row_order
 from estimation.exceptions import ConfigError, DataError
 from estimation.latent_count import LatentCount
+from estimation.prediction.explained_variance import ExplainedVariance
 from estimation.training.counting import count_latents
 from estimation.training.loop import fit as train
 
@@ -124,6 +125,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     # requested by default, because mechanisms are sparse with respect to them
     __metadata_request__fit: ClassVar = {"actions": True, "groups": True}
     # a Pipeline checks whether its last step requests sample_weight, even if none is given
+    _explained: ExplainedVariance | None
     __metadata_request__score: ClassVar = {"actions": True, "groups": True, "sample_weight": None}
 
     def __init__(
@@ -194,9 +196,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.margin_, self.warnings_ = self.model_.margin, self.model_.warnings
         self.edge_confidence_ = self.model_.edge_confidence
         self.latent_confidence_ = self.model_.latent_confidence
-        rows = x[:: max(1, len(x) // _EXPLAINED_ROWS)]
-        explained = self.model_.explained_variance(rows)
-        self.explained_variance_ratio_, self.latent_order_ = explained.ratio, explained.order
+        self._explained, self._rows = None, np.array(x[:: max(1, len(x) // _EXPLAINED_ROWS)])
         self.history_.notes[:0] = dataset.notes
         return self
 
@@ -267,6 +267,24 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         negative_elbo = self.model_.negative_elbo(self._align(dataset))
         assert negative_elbo is not None
         return -negative_elbo["total"]
+
+    @property
+    def explained_variance_ratio_(self) -> NDArray[np.float64]:
+        """How much the explained share of the variance grows with each latent of ``latent_order_``, shape (n,)."""
+        return self._explained_variance().ratio
+
+    @property
+    def latent_order_(self) -> NDArray[np.intp]:
+        """Positions of the latents; each next one is that which explains most together with those before it."""
+        return self._explained_variance().order
+
+    def _explained_variance(self) -> ExplainedVariance:
+        if "model_" not in vars(self):
+            raise AttributeError("the estimator isn't fitted; call fit first")
+        if self._explained is None:
+            # computed on request, since it takes n (n + 1) / 2 passes through the decoder
+            self._explained = self.model_.explained_variance(self._rows)
+        return self._explained
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Return the names of the latents, v0, v1, ..., as in ``graph_``.

@@ -50,6 +50,8 @@ def impute(
 ) -> int:
     """Fill missing entries (empty cells, NaN) from the posterior of the latents given the other entries of the row.
 
+    For data in sequences, a row is a window of consecutive steps, as in training.
+
     \b
     Examples:
       mechsparse impute model measured.csv -o filled.csv
@@ -94,7 +96,9 @@ def _write(out: Path, dataset: Dataset, imputation: Imputation) -> None:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(dataset.observation_names or [f"x{k}" for k in range(dataset.n_observed)])
-        writer.writerows(imputation.observations.tolist())
+        # observed entries of single precision in their own digits
+        kind = dataset.observations.dtype
+        writer.writerows([str(kind.type(value)) for value in row] for row in imputation.observations)
         write_whole(out, text.getvalue())
         return
     content = io.BytesIO()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,7 +81,9 @@ def predict(
     require_folder_of(out)
     trained = load(model)
     forecast = trained.predict(
-        _requested(actions, table), None if past is None else _frame(past), extrapolate=extrapolate
+        _requested(trained, actions, table),
+        None if past is None else _frame(past, trained.observation_names),
+        extrapolate=extrapolate,
     )
     rows = _rows(trained, forecast, level)
     if out is not None:
@@ -91,12 +94,12 @@ def predict(
     return 0
 
 
-def _requested(actions: list[str] | None, table: Path | None) -> Any:
+def _requested(trained: TrainedModel, actions: list[str] | None, table: Path | None) -> Any:
     """Return the actions of a request: a data frame, a mapping of names to values, or None."""
     if table is not None and actions:
         raise RequestError("actions are given by name and by --actions; leave one out")
     if table is not None:
-        return _frame(table)
+        return _frame(table, [name.partition("=")[0] for name in trained.action_names])
     if not actions:
         return None
     values = {}
@@ -114,11 +117,12 @@ def _requested(actions: list[str] | None, table: Path | None) -> Any:
     return values
 
 
-def _frame(path: Path) -> Any:
+def _frame(path: Path, names: Sequence[str]) -> Any:
+    """Return the columns of a table that a model knows; all if it knows none."""
     from estimation.dataset.readers.table import open_table
 
     table = open_table(path)
-    return table.read(table.names)
+    return table.read([name for name in table.names if name in names] or table.names)
 
 
 def _rows(trained: TrainedModel, forecast: Forecast, level: float) -> list[dict[str, Any]]:

@@ -31,7 +31,8 @@ class Evidence:
         residual: Covariance of the residuals of the networks with all edges, shape (n, n).
         posterior: Mean covariance of the posteriors, shape (n, n).
         learned_residuals: Residuals of the learned transition in units of its standard deviations, shape (N, n).
-        reconstruction_errors: Standardised observations minus their reconstructions, shape (N, d_x).
+        reconstruction_errors: Standardised observations minus their reconstructions, shape (N, d_x); NaN where an entry
+            is missing.
         samples: Residuals of the networks with all edges, and their causes.
         removed: Edges of this graph that the budget has removed since, by ``"actions"``, shape (n, all actions), and
             ``"past"``, shape (n, n); none by default.

@@ -61,13 +61,17 @@ def residual_correlation(evidence: Evidence) -> tuple[float, tuple[str, ...]]:
 def structured_share(evidence: Evidence) -> float:
     """Return the share of the squared reconstruction errors that quadratic functions of the latents predict.
 
-    Of pure noise they predict nothing. The functions are fitted on every second row and judged on the others.
+    Of pure noise they predict nothing. The functions are fitted on every second row and judged on the others. Rows with
+    missing entries are left out.
     """
     latents = evidence.latents[:, ~evidence.collapsed]
     latents = (latents - latents.mean(0)) / np.where(latents.std(0) > 0, latents.std(0), 1)
     i, j = np.triu_indices(latents.shape[1])
     features = np.column_stack([np.ones(len(latents)), latents, latents[:, i] * latents[:, j]])
     errors, fitted, judged = evidence.reconstruction_errors, slice(0, None, 2), slice(1, None, 2)
+    incomplete = np.isnan(errors).any(axis=1)
+    if incomplete.any():
+        features, errors = features[~incomplete], errors[~incomplete]
     if len(features) < 4 * features.shape[1]:
         return 0.0
     gram = features[fitted].T @ features[fitted]

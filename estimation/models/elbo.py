@@ -150,7 +150,8 @@ def training_loss(
     reconstructed = model.mean_observations(parts.sample.flatten(0, 1))
     squared, share = (reconstructed - parts.standardised).square(), 1.0
     if parts.known is not None:
-        squared, share = squared[parts.known], float(parts.known.float().mean())
+        share = float(parts.known.float().mean())
+        squared = (squared * parts.known) / max(share, 1 / squared.numel())
     variance_x = squared.mean().clamp_min(_MIN_VARIANCE)
     reconstruction = 0.5 * n_steps * share * (_LOG_2PI_E + variance_x.log())
     misfit, variance_z = transition_misfit(

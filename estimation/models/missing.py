@@ -8,10 +8,11 @@ and Mattei, Frellsen, arXiv 1812.02633, train with zeros in place of missing ent
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = ["filled_entries", "known_entries"]
 
@@ -32,6 +33,19 @@ def known_entries(standardised: Tensor) -> Tensor | None:
     return ~missing if bool(missing.any()) else None
 
 
+@contextlib.contextmanager
+def _evaluating(network: Network) -> Iterator[None]:
+    """Put a module into evaluation mode, so that running statistics don't count the entries that are being filled."""
+    was_training = isinstance(network, nn.Module) and network.training
+    if isinstance(network, nn.Module) and was_training:
+        network.eval()
+    try:
+        yield
+    finally:
+        if isinstance(network, nn.Module) and was_training:
+            network.train()
+
+
 def filled_entries(encoder: Network, decoder: Network, standardised: Tensor) -> Tensor:
     """Return observations whose missing entries are replaced by their reconstructions, without gradients.
 
@@ -44,7 +58,7 @@ def filled_entries(encoder: Network, decoder: Network, standardised: Tensor) -> 
     if known is None:
         return standardised
     filled = torch.where(known, standardised, 0)
-    with torch.no_grad():
+    with torch.no_grad(), _evaluating(encoder), _evaluating(decoder):
         for _ in range(_PASSES):
             filled = torch.where(known, standardised, decoder(encoder(filled)))
     return filled

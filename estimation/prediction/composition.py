@@ -23,7 +23,7 @@ __all__ = ["with_added_effects"]
 
 
 def with_added_effects(
-    model: SparseVAE, past: Tensor | None, actions: Tensor, reference: Tensor, unseen: Tensor
+    model: SparseVAE, past: Tensor | None, actions: Tensor, reference: Tensor, added: Tensor
 ) -> Latents:
     """Return p(z | past, a), with added effects for latents whose parents have joint values that were never seen.
 
@@ -32,11 +32,28 @@ def with_added_effects(
         past: Latents of the step before, shape (B, n), or None.
         actions: Actions as the model takes them, shape (B, m).
         reference: The value of each action that stands for "not applied", as the model takes it, shape (m,).
-        unseen: Which latents get added effects, boolean, shape (B, n).
+        added: Which latents get added effects, boolean, shape (B, n).
     """
     latents = model.transition(past, actions)
-    if not bool(unseen.any()):
+    rows = torch.nonzero(added.any(1)).flatten()
+    if not len(rows):
         return latents
+    mean, scale = latents.loc.clone(), latents.scale.clone()
+    before = None if past is None else past[rows]
+    mean[rows], scale[rows] = _added(model, before, actions[rows], reference)
+    mean, scale = torch.where(added, mean, latents.loc), torch.where(added, scale, latents.scale)
+    if isinstance(latents, SplineFlow):
+        # the same shape of the noise, with the added mean and standard deviation
+        factor = scale / latents.scale
+        location = torch.where(added, mean - (latents.loc - latents.location) * factor, latents.location)
+        return SplineFlow(location, latents.unit * factor, latents.spline)
+    return Normal(mean, scale, validate_args=False)
+
+
+def _added(
+    model: SparseVAE, past: Tensor | None, actions: Tensor, reference: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return means and standard deviations by added effects, shapes (B, n)."""
     base = model.transition(past, reference.expand_as(actions))
     mean, log_scale = base.loc, base.scale.log()
     for k in torch.nonzero((actions != reference).any(0)).flatten().tolist():
@@ -45,14 +62,4 @@ def with_added_effects(
         effect = model.transition(past, single)
         mean = mean + effect.loc - base.loc
         log_scale = log_scale + effect.scale.log() - base.scale.log()
-    if isinstance(latents, SplineFlow):
-        factor = torch.where(unseen, log_scale.exp() / latents.scale, 1)
-        # the same shape of the noise, with the added mean and standard deviation
-        offset = (latents.loc - latents.location) * factor
-        location = torch.where(unseen, mean - offset, latents.location)
-        return SplineFlow(location, latents.unit * factor, latents.spline)
-    return Normal(
-        torch.where(unseen, mean, latents.loc),
-        torch.where(unseen, log_scale.exp(), latents.scale),
-        validate_args=False,
-    )
+    return mean, log_scale.exp()

@@ -7,6 +7,7 @@ share a latent, its mechanism is extrapolated to a combination of its parents th
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ from identify.wording import listed, plural
 __all__ = ["Coverage", "coverage", "require_seen"]
 
 _MAX_NAMED = 6
+# neighbours of values that lie between seen ones, of which every combination must have been seen
+_MAX_CORNERS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +36,12 @@ class Coverage:
         applied: Which actions differ from their reference, shape (N, m).
         in_range: Which actions lie in the range of the seen values, shape (N, m).
         seen_values: Which actions have a value that was seen, or lie in the range of a continuous one, shape (N, m).
-        seen_latents: For which latents the joint values of their parents among the actions were seen, shape (N, n).
-            Continuous parents count as seen if each is in its range.
-        adds_effects: Whether the effects of single actions are added in the other latents; otherwise the transition
-            network extrapolates.
+        seen_latents: For which latents the joint values of their parents among the actions were seen, or lie between
+            joint values that were, shape (N, n). Of a continuous parent it counts whether it is applied.
+        added: For which of the other latents the effects of single actions are added, shape (N, n): those where the
+            reference and every single action were seen. In the rest the transition network extrapolates.
+        unchecked: Which latents have more combinations in the training data than are stored, shape (n,). They count as
+            seen if the value of each parent is in its range.
     """
 
     actions: tuple[str, ...]
@@ -46,11 +51,12 @@ class Coverage:
     in_range: NDArray[np.bool_]
     seen_values: NDArray[np.bool_]
     seen_latents: NDArray[np.bool_]
-    adds_effects: bool = True
+    added: NDArray[np.bool_]
+    unchecked: NDArray[np.bool_]
 
     @property
     def complete(self) -> NDArray[np.bool_]:
-        """Which rows are covered: every latent has parents whose joint values were seen, shape (N,)."""
+        """Which rows are covered: the joint values of every latent's parents were seen, shape (N,)."""
         complete: NDArray[np.bool_] = np.all(self.seen_latents, axis=1)
         return complete
 
@@ -69,18 +75,17 @@ class Coverage:
         if not -len(self.applied) <= row < len(self.applied):
             raise DataError(f"row is {row}; the prediction has {plural(len(self.applied), 'row')}")
         applied = np.flatnonzero(self.applied[row]).tolist()
-        if not applied:
-            return ("no action differs from its reference",)
         sentences = [self._of_action(row, k) for k in applied]
-        pairs = [(a, b) for i, a in enumerate(applied) for b in applied[i + 1 :]]
-        disjoint = [(a, b) for a, b in pairs if not (self.edges[:, a] & self.edges[:, b]).any()]
-        if pairs and len(disjoint) == len(pairs):
+        if not applied:
+            sentences.append("no action differs from its reference")
+        pairs = itertools.combinations(applied, 2)
+        shares = [bool((self.edges[:, a] & self.edges[:, b]).any()) for a, b in pairs]
+        if shares and not any(shares):
             names = listed([repr(shown(self.actions[k])) for k in applied], _MAX_NAMED)
             sentences.append(
                 f"the actions {names} have no child in common, so no latent combines their effects"
             )
-        sentences += self._of_shared(row, applied)
-        return tuple(sentences)
+        return (*sentences, *self._of_latents(row, applied))
 
     def _of_action(self, row: int, action: int) -> str:
         children = [self.latents[i] for i in np.flatnonzero(self.edges[:, action])]
@@ -94,26 +99,42 @@ class Coverage:
             return f"action {name} {affects}; its value lies between those seen in training: interpolated"
         return f"action {name} {affects}; its value was seen in training"
 
-    def _of_shared(self, row: int, applied: list[int]) -> list[str]:
-        """Return a sentence for every set of applied actions that some latents combine."""
-        latents_of: dict[tuple[tuple[int, ...], bool], list[str]] = {}
+    def _of_latents(self, row: int, applied: list[int]) -> list[str]:
+        """Return a sentence for every set of applied actions that some latents combine, or that is not covered."""
+        groups: dict[tuple[tuple[int, ...], str], list[int]] = {}
         for i, edges in enumerate(self.edges):
             parents = tuple(k for k in applied if edges[k])
-            if len(parents) > 1:
-                latents_of.setdefault((parents, bool(self.seen_latents[row, i])), []).append(self.latents[i])
-        sentences, how = [], "the effects are added" if self.adds_effects else "extrapolated by its network"
-        for (parents, is_seen), latents in latents_of.items():
-            names = listed([repr(shown(self.actions[k])) for k in parents], _MAX_NAMED)
+            state = self._state(row, i)
+            # a single action has a sentence of its own
+            if len(parents) > 1 or (edges.sum() > 1 and state in (_EXTRAPOLATED, _ADDED)):
+                groups.setdefault((parents, state), []).append(i)
+        sentences = []
+        for (parents, state), latents in groups.items():
+            who = listed([self.latents[i] for i in latents], _MAX_NAMED)
             combine, their = ("combines", "its") if len(latents) == 1 else ("combine", "their")
-            joint = "were seen in training" if is_seen else f"were not seen in training: {how}"
-            sentences.append(
-                f"{listed(latents, _MAX_NAMED)} {combine} {names}; the joint values of {their} parents {joint}"
-            )
+            names = listed([repr(shown(self.actions[k])) for k in parents], _MAX_NAMED)
+            subject = f"{who} {combine} {names}" if len(parents) > 1 else who
+            sentences.append(f"{subject}; the joint values of {their} parents {state}")
         return sentences
+
+    def _state(self, row: int, latent: int) -> str:
+        if self.unchecked[latent]:
+            return _UNCHECKED
+        if self.seen_latents[row, latent]:
+            interpolated = self.edges[latent] & ~self.seen_values[row]
+            return _INTERPOLATED if interpolated.any() else _SEEN
+        return _ADDED if self.added[row, latent] else _EXTRAPOLATED
 
     def __repr__(self) -> str:
         covered = int(self.complete.sum())
         return f"Coverage({covered} of {plural(len(self.complete), 'row')} covered by the training data)"
+
+
+_SEEN = "were seen in training"
+_INTERPOLATED = "lie between those seen in training: interpolated"
+_ADDED = "were not seen in training: the effects are added"
+_EXTRAPOLATED = "were not seen in training: extrapolated by the network"
+_UNCHECKED = "are too many in training to be stored: not checked"
 
 
 def coverage(
@@ -134,21 +155,30 @@ def coverage(
         latents: Names of the n latents.
         adds_effects: Whether effects are added where joint values were not seen.
     """
-    in_range = np.stack([a.in_range(actions[:, k]) for k, a in enumerate(seen.actions)], axis=1)
-    positions = {k: a.positions(actions[:, k]) for k, a in enumerate(seen.actions) if a.values is not None}
-    seen_values = in_range.copy()
-    for k, column in positions.items():
-        seen_values[:, k] = column >= 0
-    applied = np.stack(
-        [np.abs(actions[:, k] - a.reference) > a.tolerance for k, a in enumerate(seen.actions)], axis=1
-    )
-    seen_latents = np.stack([seen_values[:, parents].all(axis=1) for parents in edges], axis=1)
+    columns = list(enumerate(seen.actions))
+    in_range = np.stack([a.in_range(actions[:, k]) for k, a in columns], axis=1)
+    codes = np.stack([a.codes(actions[:, k]) for k, a in columns], axis=1)
+    applied = np.stack([a.is_applied(actions[:, k]) for k, a in columns], axis=1)
+    seen_latents = np.stack([in_range[:, parents].all(axis=1) for parents in edges], axis=1)
+    added = np.zeros_like(seen_latents)
     for i, combinations in enumerate(seen.combinations):
-        if combinations is not None:
-            parents, rows = combinations
-            requested = np.stack([positions[k] for k in parents], axis=1)
-            seen_latents[:, i] &= _contains(rows, requested)
-    return Coverage(names, latents, edges, applied, in_range, seen_values, seen_latents, adds_effects)
+        if combinations is None:
+            continue
+        parents, rows = list(combinations[0]), combinations[1]
+        known = {tuple(row) for row in rows.tolist()}
+        # rows of a screen repeat
+        distinct, inverse = np.unique(
+            np.hstack([codes[:, parents], np.where(codes[:, parents] < 0, actions[:, parents], 0)]),
+            axis=0,
+            return_inverse=True,
+        )
+        answers = [_is_known(row, parents, seen, known) for row in distinct]
+        seen_latents[:, i] &= np.array(answers, dtype=bool)[inverse.ravel()]
+        if adds_effects:
+            added[:, i] = ~seen_latents[:, i] & _addable(codes, parents, seen, known)
+    return Coverage(
+        names, latents, edges, applied, in_range, in_range & (codes >= 0), seen_latents, added, seen.unchecked
+    )
 
 
 def require_seen(coverage: Coverage, seen: SeenActions, actions: NDArray[np.float64]) -> None:
@@ -168,7 +198,33 @@ def require_seen(coverage: Coverage, seen: SeenActions, actions: NDArray[np.floa
         )
 
 
-def _contains(rows: NDArray[np.intp], requested: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Return which requested rows (N, k) are among the given ones (R, k)."""
-    known = {tuple(row) for row in rows.tolist()}
-    return np.array([tuple(row) in known for row in requested.tolist()], dtype=bool)
+def _is_known(
+    row: NDArray[np.float64], parents: list[int], seen: SeenActions, known: set[tuple[int, ...]]
+) -> bool:
+    """Return whether joint codes were seen, or all combinations of the seen values on both sides of other values."""
+    codes, values = np.split(row, 2)
+    options = [
+        (int(code),) if code >= 0 else seen.actions[k].neighbours(float(value))
+        for k, code, value in zip(parents, codes, values, strict=True)
+    ]
+    if np.prod([len(option) for option in options]) > _MAX_CORNERS:
+        return False
+    corners = list(itertools.product(*options))
+    return bool(corners) and all(corner in known for corner in corners)
+
+
+def _addable(
+    codes: NDArray[np.intp], parents: list[int], seen: SeenActions, known: set[tuple[int, ...]]
+) -> NDArray[np.bool_]:
+    """Return for which rows the reference, and every single action of the latent's parents, were seen, shape (N,)."""
+    reference = tuple(int(seen.actions[k].codes(np.array([seen.actions[k].reference]))[0]) for k in parents)
+    if reference not in known:
+        return np.zeros(len(codes), dtype=bool)
+    result = np.ones(len(codes), dtype=bool)
+    for position, k in enumerate(parents):
+        singles = {
+            code: (*reference[:position], code, *reference[position + 1 :]) in known
+            for code in set(codes[:, k].tolist())
+        }
+        result &= np.array([singles[code] for code in codes[:, k].tolist()], dtype=bool)
+    return result

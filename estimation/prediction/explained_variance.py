@@ -66,7 +66,8 @@ def explained_variance(
     variance = float((total**2).sum())
 
     def share(chosen: list[int]) -> float:
-        predicted = covariance[:, chosen] @ np.linalg.inv((covariance + ridge)[np.ix_(chosen, chosen)])
+        inverse = np.linalg.pinv((covariance + ridge)[np.ix_(chosen, chosen)], hermitian=True)
+        predicted = covariance[:, chosen] @ inverse
         completed = latents.mean(0) + centred[:, chosen] @ predicted.T
         completed[:, chosen] = latents[:, chosen]
         error = np.where(known, decode(completed) - observations, 0)

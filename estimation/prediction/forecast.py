@@ -151,9 +151,10 @@ class Forecast:
             )
         mask = as_tensor(~np.isnan(values)).to(model.x_mean.device)
         x = model.standardise(as_tensor(centred(values, model.x_centring)).to(model.x_mean))
-        x = torch.where(mask, x, 0)
         generation = Generation(model, self._latents)
+        # missing entries are NaN here
         encoded = to_noise(self._latents, model.mean_latents(x))
+        x = torch.where(mask, x, 0)
         starts = torch.stack([torch.zeros_like(encoded), encoded]).double()
         generator = torch.Generator(x.device).manual_seed(self._seed)
         parts = list(posteriors(generation, x, mask, starts, _EVIDENCE_SAMPLES, generator))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -46,8 +47,9 @@ class Generation:
         """Number of coordinates of w: n for every step."""
         return self.model.shape.n_latents * (1 + len(self.actions))
 
+    @cached_property
     def precision(self) -> Tensor:
-        """Return the precision matrix of the prior of w, whose mean is 0."""
+        """The precision matrix of the prior of w, whose mean is 0."""
         n = self.model.shape.n_latents
         matrix = np.eye(self.n_coordinates)
         if isinstance(self.first, LatentMarginals):
@@ -133,7 +135,7 @@ class Generation:
 
     def _drawn(self, latents: Latents, noise: Tensor, by_past: Tensor | None, differentiate: bool) -> _Step:
         """Return a step whose latents (P, n) have a distribution, for their noise (P, n)."""
-        z = from_noise(latents, noise.to(latents.mean)[None])[0]
+        z = from_noise(latents, noise.to(self.model.x_mean)[None])[0]
         slopes = noise_slopes(latents, z) if differentiate else None
         return _Step(z, self.model.flow.inverse(z), z_slopes=slopes, by_past=by_past)
 

@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 # samples of the prior, those that are nearest to a row in its first step, and those of them that are starts
 _N_CANDIDATES, _N_NEAREST, _N_STARTS = 16_384, 64, 8
-_ROWS_AT_ONCE = 256
+_ROWS_AT_ONCE, _CHUNK_NUMBERS = 256, 8_000_000
 # fewer effective samples give rough intervals
 _ROUGH = 20
 
@@ -158,8 +158,9 @@ def _starts(generation: Generation, x: Tensor, known: Tensor, generator: torch.G
     only_first = Generation(generation.model, generation.first)
     decoded = only_first.evaluate(candidates[:, None])[1][:, 0]
     starts = zeros.expand(_N_STARTS + 1, -1, -1).clone()
-    for start in range(0, n_rows, _ROWS_AT_ONCE):
-        rows = slice(start, min(start + _ROWS_AT_ONCE, n_rows))
+    at_once = max(1, min(_ROWS_AT_ONCE, _CHUNK_NUMBERS // (_N_NEAREST * x.shape[1])))
+    for start in range(0, n_rows, at_once):
+        rows = slice(start, min(start + at_once, n_rows))
         here = generation.of_rows(rows)
         starts[1:, rows, :n_first] = _best_candidates(here, candidates, decoded, x[rows], known[rows])
     return starts

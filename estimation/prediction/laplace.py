@@ -103,7 +103,7 @@ class _Target:
     def log_density(self, points: Tensor, values: Tensor) -> Tensor:
         """Return log p(x_observed | w) + log p(w) of points (S, B, n T) with their observations, shape (S, B)."""
         squared = torch.where(self.mask, (values - self.observed).square(), 0)
-        precision = self.generation.precision()
+        precision = self.generation.precision
         log_det: Tensor = torch.linalg.slogdet(precision)[1]
         quadratic = ((points @ precision) * points).sum(-1)
         log_prior = 0.5 * (log_det - points.shape[-1] * math.log(2 * math.pi) - quadratic)
@@ -113,7 +113,7 @@ class _Target:
     def slope(self, points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return energy (P,), gradient (P, n T) and Gauss-Newton curvature (P, n T, n T) at points of some rows."""
         values, jacobian = self.generation.with_jacobian(points, rows)
-        mask, precision = self.mask[rows], self.generation.precision()
+        mask, precision = self.mask[rows], self.generation.precision
         jacobian = torch.where(mask[..., None], jacobian, 0)
         residual = torch.where(mask, values - self.observed[rows], 0)
         pulled = points @ precision

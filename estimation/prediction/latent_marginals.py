@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ LATENT_MARGINALS = Fields({"quantiles": Many(Many(Real())), "correlations": Many
 # normal scores of the stored quantiles; the map continues as a line outside of them
 _SCORES = np.linspace(-3, 3, 33)
 # smallest slope of a map, relative to the range of its quantiles: a collapsed or discrete latent has none
-_MIN_SLOPE = 1e-4
+_MIN_SLOPE, _MIN_SPREAD = 1e-4, 1e-6
 # shrinkage of the correlations towards 0, so that their matrix can be inverted
 _SHRINKAGE = 1e-4
 
@@ -62,7 +63,9 @@ class LatentMarginals:
         rows = encodings.astype(np.float64)
         quantiles = np.quantile(rows, ndtr(_SCORES), axis=0).T
         spread = np.ptp(quantiles, axis=1, keepdims=True)
-        rise = _MIN_SLOPE * np.where(spread > 0, spread, 1) * (_SCORES - _SCORES[0])
+        # a difference that double precision can tell
+        floor = _MIN_SPREAD * np.maximum(np.abs(quantiles).max(1, keepdims=True), 1)
+        rise = _MIN_SLOPE * np.maximum(spread, floor) * (_SCORES - _SCORES[0])
         scores = ndtri((rankdata(rows, axis=0) - 0.5) / len(rows))
         scale = np.sqrt((scores**2).mean(0))
         correlations = (scores.T @ scores) / len(rows) / np.outer(scale, scale).clip(1e-12)
@@ -78,7 +81,7 @@ class LatentMarginals:
         """
         inside = scores.clip(_SCORES[0], _SCORES[-1])
         result, slopes = np.empty_like(scores), np.empty_like(scores)
-        for i, curve in enumerate(self._curves()):
+        for i, curve in enumerate(self._curves):
             result[..., i], slopes[..., i] = curve(inside[..., i]), curve(inside[..., i], 1)
         return result + (scores - inside) * slopes, slopes
 
@@ -112,5 +115,6 @@ class LatentMarginals:
             raise DataError("latent_marginals.correlations is not a positive definite matrix")
         return cls(quantiles, correlations)
 
+    @cached_property
     def _curves(self) -> list[PchipInterpolator]:
         return [PchipInterpolator(_SCORES, row) for row in self.quantiles]

@@ -102,11 +102,11 @@ class PredictionMethods:
         covered = self._coverage(values, extrapolate, unseen_combinations)
         past_latents = None if before is None else model.mean_latents(before)
         tensors = self._action_tensor(values)
-        if tensors is None or covered is None or not covered.adds_effects:
+        if tensors is None or covered is None:
             latents = model.transition(past_latents, tensors)
         else:
-            unseen = torch.as_tensor(~covered.seen_latents, device=tensors.device)
-            latents = with_added_effects(model, past_latents, tensors, self._reference(), unseen)
+            added = torch.as_tensor(covered.added, device=tensors.device)
+            latents = with_added_effects(model, past_latents, tensors, self._reference(), added)
         return Forecast(model, latents, values, covered, self.observation_names, n_samples, seed)
 
     def sample(
@@ -190,15 +190,14 @@ class PredictionMethods:
         tensors = self._action_tensor(values)
         transitions: list[Transition] = [partial(model.transition, actions=None)] * steps
         if tensors is not None and covered is not None:
-            unseen = torch.as_tensor(covered.adds_effects & ~covered.seen_latents, device=tensors.device)
-            by_step = unseen.view(*tensors.shape[:2], -1)
+            by_step = torch.as_tensor(covered.added, device=tensors.device).view(*tensors.shape[:2], -1)
             transitions = [
                 partial(
                     with_added_effects,
                     model,
                     actions=tensors[:, t].repeat(n_samples, 1),
                     reference=self._reference(),
-                    unseen=by_step[:, t].repeat(n_samples, 1),
+                    added=by_step[:, t].repeat(n_samples, 1),
                 )
                 for t in range(steps)
             ]
@@ -269,6 +268,8 @@ class PredictionMethods:
             raise DataError(
                 f"observations have shape {values.shape}; this needs (N, {model.shape.n_observed})"
             )
+        if len(values) < 2:
+            raise DataError("observations have 1 row; give at least 2")
         return explained_by_latents(model, self._standardised(values))
 
     def _network(self) -> SparseVAE:
@@ -283,7 +284,7 @@ class PredictionMethods:
             if actions is not None:
                 raise DataError("actions were given, and this model was trained without actions")
             return None
-        values = requested_actions(actions, self, self._seen())
+        values = requested_actions(actions, self, self.seen_actions)
         if values.ndim != dimensions:
             needed = "(N, m)" if dimensions == 2 else "(N, T, m)"
             raise DataError(
@@ -295,7 +296,11 @@ class PredictionMethods:
         n_rows, n_steps = shape
         if not self._network().shape.n_actions:
             raise DataError("actions were given, and this model was trained without actions")
-        values = requested_actions(actions, self, self._seen())
+        if self._network().shape.past and n_steps == 1:
+            raise DataError(
+                "observations have one step, so that no action leads to it; leave the actions out"
+            )
+        values = requested_actions(actions, self, self.seen_actions)
         if values.ndim == 2 and n_steps == 2:
             values = values[:, np.newaxis]
         needed = (n_rows, n_steps - 1) if self._network().shape.past else (n_rows,)

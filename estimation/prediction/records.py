@@ -12,18 +12,27 @@ from torch import Tensor
 from estimation.dataset.centring import Centring, centred
 from estimation.dataset.dataset import Dataset
 from estimation.device import default_modes
+from estimation.models.jacobian import batch_jacobian
 from estimation.models.representation import Representation, as_tensor
 from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.explained_variance import ExplainedVariance, explained_variance
 from estimation.prediction.latent_marginals import LatentMarginals
 from estimation.prediction.seen_actions import SeenActions
 
-__all__ = ["action_edges", "explained_by_latents", "latent_marginals", "model_tensor", "seen_actions"]
+__all__ = [
+    "action_edges",
+    "explained_by_latents",
+    "latent_marginals",
+    "model_tensor",
+    "seen_actions",
+    "undetermined_latents",
+]
 
 Array = NDArray[np.float64]
 
 # enough for the quantiles and correlations of the latents
-_N_ENCODED = 10_000
+_N_EXAMINED, _MAX_REMAINING, _MIN_SHARE = 1_000, 0.5, 0.05
+_N_ENCODED, _MIN_COMPLETE = 10_000, 500
 
 
 def action_edges(model: SparseVAE) -> NDArray[np.bool_]:
@@ -60,17 +69,67 @@ def latent_marginals(model: Representation, dataset: Dataset) -> LatentMarginals
 
     Args:
         model: The trained networks.
-        dataset: The training data, of which 10,000 rows at equal distances are encoded.
+        dataset: The training data, of which about 10,000 rows at equal distances are encoded; those without missing
+            entries, if they are at least 500.
     """
     if not isinstance(model, SparseVAE):
         return None
-    rows = dataset.observations[:: max(1, len(dataset) // _N_ENCODED)].reshape(-1, dataset.n_observed)
+    flat = dataset.observations.reshape(-1, dataset.n_observed)
+    # rows with missing entries may not determine their latents, and are encoded nearer to the mean
+    chosen = np.arange(0, len(flat), max(1, len(flat) // _N_ENCODED))
+    complete = chosen[~np.isnan(flat[chosen]).any(axis=1)]
+    rows = flat[complete if len(complete) >= _MIN_COMPLETE else chosen]
     encoded = [
         model.latents_before_flow(model.standardise(model_tensor(part, model.x_centring, model)))
         for part in np.array_split(rows, max(1, len(rows) // _N_ENCODED))
     ]
     latents = torch.cat(encoded).double().cpu().numpy()
     return LatentMarginals.of(latents) if np.isfinite(latents).all() else None
+
+
+@default_modes
+@torch.no_grad()
+def undetermined_latents(model: Representation, dataset: Dataset) -> dict[str, float]:
+    """Return the latents that missing entries leave undetermined, with the share of the rows in which they do.
+
+    A latent is undetermined in a row if the observed entries leave more than half of its variance (the Laplace
+    approximation at its encoding), and would not if all entries were there. Encodings of such rows lie near the mean,
+    whatever the actions are.
+
+    Args:
+        model: The trained networks.
+        dataset: The training data, of which up to 1,000 rows with missing entries are examined.
+    """
+    if not isinstance(model, SparseVAE):
+        return {}
+    flat = dataset.observations.reshape(-1, dataset.n_observed)
+    incomplete = np.isnan(flat).any(axis=1)
+    gaps, complete = np.flatnonzero(incomplete), np.flatnonzero(~incomplete)
+    if not len(gaps):
+        return {}
+
+    def encoded(rows: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
+        chosen = flat[rows[:: max(1, len(rows) // _N_EXAMINED)]]
+        x = model.standardise(model_tensor(chosen, model.x_centring, model))
+        return x, model.latents_before_flow(x)
+
+    x, latents = encoded(gaps)
+    # rows that leave a latent undetermined are encoded near its mean, and don't show its variance
+    whole = encoded(complete)[1] if len(complete) >= _MIN_COMPLETE else latents
+    jacobian = (
+        batch_jacobian(model.decoder, latents)[1].double() / (0.5 * model.log_variance_x.double()).exp()
+    )
+    variances = whole.double().var(0).clamp_min(1e-12)
+
+    def is_open(used: Tensor) -> Tensor:
+        information = used.mT @ used + torch.diag(1 / variances)
+        remaining = torch.linalg.inv(information).diagonal(dim1=-2, dim2=-1)
+        return remaining > _MAX_REMAINING * variances
+
+    known = ~torch.isnan(x)
+    opened = is_open(torch.where(known[..., None], jacobian, 0)) & ~is_open(jacobian)
+    shares = opened.double().mean(0).cpu().numpy() * len(gaps) / len(flat)
+    return {f"v{i}": float(share) for i, share in enumerate(shares) if share > _MIN_SHARE}
 
 
 def model_tensor(values: NDArray[Any], centring: Centring | None, model: SparseVAE) -> Tensor:

@@ -37,7 +37,7 @@ class HasActions(Protocol):
 
 
 def requested_actions(
-    actions: ArrayLike | Mapping[str, Any] | None, like: HasActions, seen: SeenActions
+    actions: ArrayLike | Mapping[str, Any] | None, like: HasActions, seen: SeenActions | None
 ) -> NDArray[np.float64]:
     """Return the actions of a request in the order of the training data, shape (..., m), in the user's units.
 
@@ -46,7 +46,7 @@ def requested_actions(
             become one action per category; or a mapping of names to values of one row, the other actions being at
             their reference.
         like: The trained model.
-        seen: Actions of its training data.
+        seen: Actions of its training data, which a mapping needs; None for models that don't store them.
 
     Raises:
         DataError: If an action is unknown, missing, no number, or not finite.
@@ -57,13 +57,23 @@ def requested_actions(
             f"actions are missing; the model was trained on {listed([shown(n) for n in names], 8)}"
         )
     if isinstance(actions, Mapping):
-        return _named(actions, names, seen)[np.newaxis]
+        if seen is None:
+            raise DataError(
+                "this model was saved by an earlier version, which didn't store the actions of its training data; give "
+                "all actions as an array, or train it again"
+            )
+        return _named(actions, like, seen)[np.newaxis]
     if is_frame(actions):
         return _framed(actions, like)
-    values = as_numbers(actions, "actions").astype(np.float64)
+    values = np.asarray(as_numbers(actions, "actions"))
+    if values.dtype == np.float32 and np.asarray(actions).dtype == np.float64:
+        values = np.asarray(actions)
+    values = values.astype(np.float64)
     if values.ndim not in (2, 3) or values.shape[-1] != len(names):
         raise DataError(f"actions have shape {values.shape}; this model needs (N, {len(names)})")
     require_rows(len(values), "actions")
+    if not values.shape[1]:
+        raise DataError("actions have 0 steps; give at least 1")
     constant_columns(values, "actions")
     return values
 
@@ -90,7 +100,7 @@ def requested_observations(
     elif allow_missing and isinstance(observations, np.ma.MaskedArray):
         numbers = np.ma.filled(observations.astype(np.float64), np.nan)
     else:
-        numbers = _doubles(observations, what)
+        numbers = _doubles(observations, what, allow_missing)
     positions = (
         match_columns(columns or (), numbers.shape[-1], names, n_observed, "the model")
         if (numbers.ndim in (2, 3))
@@ -100,7 +110,10 @@ def requested_observations(
     if values.ndim not in (2, 3):
         raise DataError(f"{what} have shape {values.shape}; this model needs (N, {n_observed})")
     require_rows(len(values), what)
-    finite = np.isfinite(values) | (np.isnan(values) if allow_missing else False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # larger numbers are infinite for the networks
+        single = values.astype(np.float32)
+    finite = np.isfinite(single) | (np.isnan(single) if allow_missing else False)
     if not finite.all():
         place = ", ".join(str(k) for k in np.argwhere(~finite)[0])
         raise DataError(
@@ -120,16 +133,22 @@ def require_rows(n_rows: int, what: str) -> None:
         raise DataError(f"{what} have 0 rows; give at least 1")
 
 
-def _doubles(values: ArrayLike, what: str) -> NDArray[Any]:
+def _doubles(values: ArrayLike, what: str, allow_missing: bool) -> NDArray[Any]:
     """Return an array of numbers in its own precision: entries that aren't missing are returned to the user."""
-    numbers = as_numbers(values, what)
+    numbers = as_numbers(values, what, allow_missing)
     array = np.asarray(values)
     return array.astype(np.float64) if array.dtype.kind in "fiu" and array.dtype != np.float32 else numbers
 
 
-def _named(actions: Mapping[str, Any], names: tuple[str, ...], seen: SeenActions) -> NDArray[np.float64]:
+def _named(actions: Mapping[str, Any], like: HasActions, seen: SeenActions) -> NDArray[np.float64]:
+    names = like.action_names
     positions = {name: k for k, name in enumerate(names)}
     row = seen.reference.copy()
+    for column in {} if like.roles is None else like.roles.categorical:
+        # one category replaces the other ones of its column
+        group = [k for k, name in enumerate(names) if name.startswith(f"{column}=")]
+        if any(names[k] in actions for k in group):
+            row[group] = 0
     for name, value in actions.items():
         if name not in positions:
             known = listed([shown(known) for known in names], 8)
@@ -137,7 +156,7 @@ def _named(actions: Mapping[str, Any], names: tuple[str, ...], seen: SeenActions
         number = as_numbers([[value]], f"action {shown(name)!r}")
         if number.shape != (1, 1) or not np.isfinite(number).all():
             raise DataError(f"action {shown(name)!r} is {value!r}; it must be a finite number")
-        row[positions[name]] = float(number[0, 0])
+        row[positions[name]] = float(value) if isinstance(value, int | float) else float(number[0, 0])
     return row
 
 

@@ -2,7 +2,8 @@
 
 A latent depends on its parents in the learned graph. Its mechanism is known where the joint values of the actions among
 them occurred in training, whatever the other actions were. So combinations are stored for each latent, and not for
-whole rows: actions on different latents need not have been seen together.
+whole rows: actions on different latents need not have been seen together. In a combination, a continuous action counts
+as applied or not; its range is checked by itself.
 """
 
 from __future__ import annotations
@@ -20,24 +21,35 @@ from estimation.storage.schema import Fields, Many, Maybe, Real, Whole
 
 __all__ = ["SEEN_ACTIONS", "Combinations", "SeenAction", "SeenActions"]
 
-#: Positions of actions, and their joint values, as positions among the distinct values of each.
+#: Positions of actions, and their joint codes, shape (rows, parents).
 Combinations = tuple[tuple[int, ...], NDArray[np.intp]]
 
 #: The schema of stored actions.
 SEEN_ACTIONS = Fields(
     {
         "actions": Many(
-            Fields({"values": Maybe(Many(Real())), "low": Real(), "high": Real(), "reference": Real()})
+            Fields(
+                {
+                    "values": Maybe(Many(Real())),
+                    "low": Real(),
+                    "high": Real(),
+                    "reference": Real(),
+                    "tolerance": Real(0),
+                }
+            )
         ),
-        "combinations": Many(Maybe(Fields({"parents": Many(Whole(0)), "rows": Many(Many(Whole(0)))}))),
+        "combinations": Many(Fields({"parents": Many(Whole(0)), "rows": Many(Many(Whole(0)))})),
+        # for each latent a position among the combinations
+        "of_latents": Many(Maybe(Whole(0))),
     },
     closed=True,
 )
 
 # an action with more distinct values is continuous
 _MAX_VALUES = 20
-_MAX_COMBINATIONS = 4_096
-# difference, relative to the range of an action, that is only rounding to float32
+# combinations of one set of parents, and numbers in those of all sets
+_MAX_COMBINATIONS, _MAX_NUMBERS = 4_096, 1_000_000
+# difference, relative to the range of an action, that is only rounding
 _ROUNDING = 1e-6
 
 
@@ -49,22 +61,25 @@ class SeenAction:
         values: Its distinct values in ascending order, if there are at most 20; None for a continuous action.
         low: The smallest value.
         high: The largest value.
-        reference: The value that stands for "not applied": 0 if it occurred or lies between the others, else the most
-            frequent value of a discrete action, or the mean of a continuous one.
+        reference: The value that stands for "not applied": 0 if it occurred, or lies in the range of a continuous
+            action; else the most frequent value of a discrete action, or the mean of a continuous one.
+        tolerance: The difference between two values that is only rounding.
     """
 
     values: tuple[float, ...] | None
     low: float
     high: float
     reference: float
+    tolerance: float
 
     @classmethod
     def of(cls, column: NDArray[Any]) -> SeenAction:
         """Return the seen values of a column of actions.
 
         Example:
-            >>> SeenAction.of(np.array([0.0, 1.0, 0.0]))
-            SeenAction(values=(0.0, 1.0), low=0.0, high=1.0, reference=0.0)
+            >>> seen = SeenAction.of(np.array([0.0, 1.0, 0.0]))
+            >>> seen.values, seen.reference
+            ((0.0, 1.0), 0.0)
         """
         values, counts = np.unique(column, return_counts=True)
         low, high = float(values[0]), float(values[-1])
@@ -73,28 +88,44 @@ class SeenAction:
             reference = 0.0
         else:
             reference = float(values[counts.argmax()] if discrete else np.clip(column.mean(), low, high))
-        return cls(tuple(values.tolist()) if discrete else None, low, high, reference)
-
-    @property
-    def tolerance(self) -> float:
-        """The difference between two values that is only rounding to float32."""
-        return _ROUNDING * max(self.high - self.low, abs(self.low), abs(self.high))
+        tolerance = _ROUNDING * (high - low)
+        if column.dtype == np.float32:
+            # the same numbers in double precision
+            tolerance = max(tolerance, 2 * float(np.spacing(np.float32(max(abs(low), abs(high))))))
+        return cls(tuple(values.tolist()) if discrete else None, low, high, reference, tolerance)
 
     def in_range(self, column: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which values lie between the smallest and the largest seen one, shape (N,)."""
         return (column >= self.low - self.tolerance) & (column <= self.high + self.tolerance)
 
-    def positions(self, column: NDArray[Any]) -> NDArray[np.intp]:
-        """Return the position of each value among the distinct ones, shape (N,); -1 for another value.
+    def is_applied(self, column: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which values differ from the reference, shape (N,)."""
+        return np.abs(column - self.reference) > self.tolerance
+
+    def codes(self, column: NDArray[Any]) -> NDArray[np.intp]:
+        """Return the code of each value in a combination, shape (N,).
+
+        Of a discrete action it is the position among the distinct values, -1 for another value; of a continuous one
+        whether it is applied, 0 or 1.
 
         Example:
-            >>> SeenAction((0.0, 0.5), 0.0, 0.5, 0.0).positions(np.array([0.5, 0.0, 0.25]))
+            >>> SeenAction.of(np.array([0.0, 0.5])).codes(np.array([0.5, 0.0, 0.25]))
             array([ 1,  0, -1])
         """
-        assert self.values is not None
-        differences = np.abs(column[:, np.newaxis] - np.array(self.values))
-        nearest = differences.argmin(axis=1)
-        return np.where(differences.min(axis=1) <= self.tolerance, nearest, -1)
+        if self.values is None:
+            return self.is_applied(column).astype(np.intp)
+        values = np.array(self.values)
+        right = np.searchsorted(values, column).clip(max=len(values) - 1)
+        left = np.maximum(right - 1, 0)
+        nearest = np.where(np.abs(values[left] - column) < np.abs(values[right] - column), left, right)
+        return np.where(np.abs(values[nearest] - column) <= self.tolerance, nearest, -1)
+
+    def neighbours(self, value: float) -> tuple[int, ...]:
+        """Return the codes of the values on both sides of a value that is not among them; none outside of the range."""
+        if self.values is None or not self.low < value < self.high:
+            return ()
+        right = int(np.searchsorted(self.values, value))
+        return right - 1, right
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +134,15 @@ class SeenActions:
 
     Attributes:
         actions: Seen values of each of the m actions.
-        combinations: For each latent the positions of its discrete parents among the actions, and their joint values
-            that were seen, shape (rows, parents), as positions among the values of each. None for a latent with fewer
-            than two discrete parents, for which seen values say all, and for one with more than 4,096 combinations.
+        combinations: For each latent its parents among the actions, and their joint codes that were seen. None for a
+            latent with fewer than two parents, for which seen values say all, and for one with more combinations than
+            are stored (``unchecked``).
+        unchecked: Which latents have more combinations than are stored, shape (n,).
     """
 
     actions: tuple[SeenAction, ...]
     combinations: tuple[Combinations | None, ...]
+    unchecked: NDArray[np.bool_]
 
     @classmethod
     def of(cls, actions: NDArray[Any], edges: NDArray[np.bool_]) -> SeenActions:
@@ -126,9 +159,20 @@ class SeenActions:
         """
         rows = actions.reshape(-1, actions.shape[-1])
         seen = tuple(SeenAction.of(rows[:, k]) for k in range(rows.shape[1]))
-        discrete = np.array([action.values is not None for action in seen], dtype=bool)
-        positions = {k: seen[k].positions(rows[:, k]) for k in np.flatnonzero(discrete).tolist()}
-        return cls(seen, tuple(_combinations(positions, np.flatnonzero(row & discrete)) for row in edges))
+        codes = np.stack([action.codes(rows[:, k]) for k, action in enumerate(seen)], axis=1)
+        sets: dict[tuple[int, ...], Combinations | None] = {}
+        numbers = 0
+        for row in edges:
+            parents = tuple(np.flatnonzero(row).tolist())
+            if len(parents) < 2 or parents in sets:
+                continue
+            distinct = np.unique(codes[:, parents], axis=0)
+            is_stored = len(distinct) <= _MAX_COMBINATIONS and numbers + distinct.size <= _MAX_NUMBERS
+            numbers += distinct.size * is_stored
+            sets[parents] = (parents, distinct) if is_stored else None
+        of_latents = tuple(sets.get(tuple(np.flatnonzero(row).tolist())) for row in edges)
+        unchecked = [row.sum() > 1 and entry is None for row, entry in zip(edges, of_latents, strict=True)]
+        return cls(seen, of_latents, np.array(unchecked, dtype=bool))
 
     @property
     def reference(self) -> NDArray[np.float64]:
@@ -136,7 +180,9 @@ class SeenActions:
         return np.array([action.reference for action in self.actions])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dictionary for JSON."""
+        """Return a dictionary for JSON; latents with the same parents share their combinations."""
+        sets = {entry[0]: entry for entry in self.combinations if entry is not None}
+        positions = {parents: k for k, parents in enumerate(sets)}
         return {
             "actions": [
                 {
@@ -144,57 +190,62 @@ class SeenActions:
                     "low": action.low,
                     "high": action.high,
                     "reference": action.reference,
+                    "tolerance": action.tolerance,
                 }
                 for action in self.actions
             ],
             "combinations": [
-                None if entry is None else {"parents": list(entry[0]), "rows": entry[1].tolist()}
-                for entry in self.combinations
+                {"parents": list(parents), "rows": rows.tolist()} for parents, rows in sets.values()
             ],
+            "of_latents": [None if entry is None else positions[entry[0]] for entry in self.combinations],
         }
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any], n_actions: int, n_latents: int) -> SeenActions:
+    def from_dict(cls, content: Mapping[str, Any], edges: NDArray[np.bool_]) -> SeenActions:
         """Return the actions that `to_dict` wrote, of content with the schema ``SEEN_ACTIONS``.
 
+        Args:
+            content: The content.
+            edges: The learned G^a of the model, shape (n, m).
+
         Raises:
-            DataError: If the content doesn't fit a model of these sizes.
+            DataError: If the content doesn't fit the model.
         """
-        if (len(content["actions"]), len(content["combinations"])) != (n_actions, n_latents):
+        n_latents, n_actions = edges.shape
+        if (len(content["actions"]), len(content["of_latents"])) != (n_actions, n_latents):
             raise DataError(
-                f"seen_actions has {len(content['actions'])} actions and {len(content['combinations'])} latents; by "
-                f"its shape the model has {n_actions} and {n_latents}"
+                f"seen_actions has {len(content['actions'])} actions and {len(content['of_latents'])} latents; by its "
+                f"shape the model has {n_actions} and {n_latents}"
             )
         actions = tuple(_stored_action(entry) for entry in content["actions"])
-        return cls(actions, tuple(_stored_combinations(entry, actions) for entry in content["combinations"]))
-
-
-def _combinations(
-    positions: Mapping[int, NDArray[np.intp]], parents: NDArray[np.intp]
-) -> Combinations | None:
-    if len(parents) < 2:
-        return None
-    distinct = np.unique(np.stack([positions[k] for k in parents.tolist()], axis=1), axis=0)
-    return None if len(distinct) > _MAX_COMBINATIONS else (tuple(parents.tolist()), distinct)
+        sets = [_stored_combinations(entry, actions) for entry in content["combinations"]]
+        if any(position is not None and position >= len(sets) for position in content["of_latents"]):
+            raise DataError("seen_actions.of_latents has a position without combinations")
+        of_latents = tuple(None if k is None else sets[k] for k in content["of_latents"])
+        for i, entry in enumerate(of_latents):
+            if entry is not None and list(entry[0]) != np.flatnonzero(edges[i]).tolist():
+                raise DataError(
+                    f"seen_actions has combinations of latent {i} for other parents than the graph's"
+                )
+        unchecked = [row.sum() > 1 and entry is None for row, entry in zip(edges, of_latents, strict=True)]
+        return cls(actions, of_latents, np.array(unchecked, dtype=bool))
 
 
 def _stored_action(entry: Mapping[str, Any]) -> SeenAction:
     values = None if entry["values"] is None else tuple(float(value) for value in entry["values"])
-    low, high, reference = (float(entry[name]) for name in ("low", "high", "reference"))
+    low, high, reference, tolerance = (
+        float(entry[name]) for name in ("low", "high", "reference", "tolerance")
+    )
     ascending = values is None or (bool(values) and all(a < b for a, b in pairwise(values)))
     if not ascending or not low <= reference <= high:
         raise DataError(
             f"seen_actions has an action with values from {low:g} to {high:g} that are not ascending, or whose "
             f"reference {reference:g} is not between them"
         )
-    return SeenAction(values, low, high, reference)
+    return SeenAction(values, low, high, reference, tolerance)
 
 
-def _stored_combinations(
-    entry: Mapping[str, Any] | None, actions: Sequence[SeenAction]
-) -> Combinations | None:
-    if entry is None:
-        return None
+def _stored_combinations(entry: Mapping[str, Any], actions: Sequence[SeenAction]) -> Combinations:
     parents, rows = tuple(entry["parents"]), entry["rows"]
     if max(parents, default=0) >= len(actions) or any(len(row) != len(parents) for row in rows):
         raise DataError("seen_actions has combinations of other actions than the model's")

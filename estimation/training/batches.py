@@ -17,6 +17,7 @@ from torch import Tensor
 from estimation.dataset.centring import Centring, centred, centring_of, first_known
 from estimation.dataset.dataset import Dataset
 from estimation.device import CPU_FLOAT32
+from estimation.exceptions import DataError
 from estimation.models.representation import Batch, Representation, as_tensor
 from identify.hashing import mix64
 
@@ -132,6 +133,10 @@ def _moments(values: NDArray[Any], centring: Centring | None) -> tuple[Tensor, T
         part = np.where(missing, 0, part) if missing.any() else part
         total += part.sum(0)
         squares += (part**2).sum(0)
+    if (lost := np.flatnonzero(np.broadcast_to(count == 0, total.shape))).size:
+        raise DataError(
+            f"column {lost[0]} of the observations has no entry among the training rows that isn't missing; drop it"
+        )
     mean = total / count
     scale = np.sqrt(np.maximum(squares / count - mean**2, 0))
     scale[scale == 0] = 1

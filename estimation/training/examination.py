@@ -152,8 +152,7 @@ def _reconstruction_errors(model: SparseVAE, encodings: Encodings) -> NDArray[np
         - model.mean_observations(encodings.latents[start : start + _CHUNK, -1])
         for start in range(0, len(encodings.latents), _CHUNK)
     ]
-    # a missing entry has no error
-    return as_array(torch.nan_to_num(torch.cat(parts)))
+    return as_array(torch.cat(parts))
 
 
 def _chunks(encodings: Encodings) -> list[tuple[Tensor, Tensor | None]]:

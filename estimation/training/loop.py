@@ -33,7 +33,7 @@ from estimation.training.latent_search import (
 )
 from estimation.training.procedure import Initialisation, Procedure, StepLoss
 from estimation.training.progress import Advance, progress_line
-from estimation.training.requirements import require_finite
+from estimation.training.requirements import gap_notes, require_finite
 from estimation.training.restart_states import StoredRestarts
 from estimation.training.restarts import MAX_ROWS, Restarts, restart_seed
 from estimation.training.sparse_vae_procedure import SparseVAEProcedure
@@ -229,7 +229,7 @@ class _Training:
                 self.on_record(record)  # type: ignore[misc]
         run.train(self.progress, self.on_record, self.folder, self.checkpoint_every)
         diagnostics, notes = run.procedure.diagnose(run.step)
-        run.history.notes.extend(notes)
+        run.history.notes.extend([*notes, *gap_notes(run.procedure.model, self.dataset)])
         return self._model_of(run, with_superfluous(diagnostics, training.count))
 
     def _model_of(self, run: Run, diagnostics: Diagnostics | None) -> TrainedModel:

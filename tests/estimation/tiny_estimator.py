@@ -50,7 +50,6 @@ def record_fit_calls(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
             warnings=(),
             edge_confidence=None,
             latent_confidence=None,
-            explained_variance=lambda rows: SimpleNamespace(ratio=None, order=None),
         )
 
     monkeypatch.setattr(module, "train", train)

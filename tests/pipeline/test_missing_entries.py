@@ -94,6 +94,38 @@ def test_the_run_says_what_is_missing(complete: Dataset, lost: np.ndarray) -> No
     assert np.isfinite(estimator.transform(data.observations[:50, 0])).all()
 
 
+def test_a_latent_that_one_panel_does_not_show_is_named() -> None:
+    """Two columns of each of two latents; half of the rows lack those of the second one."""
+    rng = np.random.default_rng(training_seed(7))
+    a = rng.normal(size=(4000, 2))
+    z = a + 0.2 * rng.normal(size=a.shape)
+    x = np.repeat(z, 2, axis=1) + 0.1 * rng.normal(size=(4000, 4))
+    x[::2, 2:] = np.nan
+    settings = {"width": 16, "transition_width": 8, "depth": 1, "batch_size": 256}
+    config = TrainingConfig(n_latents=2, max_edges_actions=2, steps=400, seed=training_seed(2), **settings)
+    model = fit(Dataset.from_arrays(x, a), config)
+    notes = [note for note in model.history.notes if "undetermined" in note]
+    latent = int(np.argmax(np.abs(np.corrcoef(model.encode(x[1::2]).T, z[1::2, 1])[-1, :2])))
+    assert notes == [
+        f"missing entries leave v{latent} undetermined in 50% of the rows; its effects are learned too weak"
+    ]
+
+
+def test_a_column_without_entries_in_the_training_rows_is_refused() -> None:
+    rng = np.random.default_rng(training_seed(8))
+    x, a = rng.normal(size=(100, 3)), rng.normal(size=(100, 2))
+    x[:, 1] = np.nan
+    held_out = x[:20].copy()
+    held_out[:, 1] = rng.normal(size=20)
+    config = TrainingConfig(n_latents=2, max_edges_actions=2, steps=5, seed=training_seed())
+    with pytest.raises(DataError, match=r"column 1 of the observations has no entry among the training rows"):
+        fit(
+            Dataset.from_arrays(x, a, allow_constant=True),
+            config,
+            validation=Dataset.from_arrays(held_out, a[:20]),
+        )
+
+
 def test_baselines_need_complete_observations(complete: Dataset, lost: np.ndarray) -> None:
     data = replace(with_gaps(complete, lost))
     with pytest.raises(

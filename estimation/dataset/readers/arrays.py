@@ -112,10 +112,8 @@ def _narrowed(array: NDArray[np.float64]) -> Array:
         return narrow
     wide = array.reshape(-1, array.shape[-1])
     if (missing := np.isnan(wide)).any():
-        if missing.all(axis=0).any():
-            return narrow
-        # a number that the column has does not change its largest rounding error
-        wide = np.where(missing, first_known(wide), wide)
+        # a number that the column has does not change its largest rounding error; it may have none
+        wide = np.where(missing, np.nan_to_num(first_known(wide)), wide)
     return array if _loses_digits(wide, wide.astype(np.float32)) else narrow
 
 

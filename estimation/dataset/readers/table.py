@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from estimation.dataset.readers.cells import (
     LARGEST_EXACT_INTEGER,
+    MISSING,
     BadCellError,
     is_missing,
     parse_number,
@@ -204,12 +205,17 @@ class Table:
     def _parse_texts(self, cells: Any, name: str, allow_missing: bool) -> NDArray[np.float64]:
         arrow, compute = _pyarrow(), _pyarrow_compute()
         texts = compute.utf8_trim_whitespace(cells)
+        if allow_missing:
+            words = arrow.array(sorted(MISSING), type=texts.type)
+            texts = compute.if_else(compute.is_in(texts, value_set=words), None, texts)
+        missing = texts.is_null().to_numpy(zero_copy_only=False)
         try:
             values = np.array(compute.cast(texts, arrow.float64()).to_numpy(zero_copy_only=False))
         except arrow.ArrowInvalid:
             rows = enumerate(texts.to_pylist())
             return np.array([self._parse_cell(text, name, row, allow_missing) for row, text in rows])
-        for row in np.flatnonzero(~(np.abs(values) < LARGEST_EXACT_INTEGER)).tolist():
+        unusual = ~(np.abs(values) < LARGEST_EXACT_INTEGER) & ~(allow_missing & missing)
+        for row in np.flatnonzero(unusual).tolist():
             # a word for missing, an infinity, or a whole number that is too large
             values[row] = self._parse_cell(texts[row].as_py(), name, row, allow_missing)
         return values

@@ -384,6 +384,8 @@ def test_large_offsets_keep_their_digits_beside_missing_entries() -> None:
     assert data.observations.dtype == np.float64
     np.testing.assert_array_equal(data.observations[:, 0], times)
     assert Dataset.from_arrays([[0.0], [np.nan], [0.25]]).observations.dtype == np.float32
+    with_absent = np.hstack([times, np.full((4, 1), np.nan)])
+    assert Dataset.from_arrays(with_absent, allow_constant=True).observations.dtype == np.float64
 
 
 def test_an_infinity_is_refused_beside_missing_entries() -> None:

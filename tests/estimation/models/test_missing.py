@@ -65,13 +65,33 @@ def test_the_profiled_variance_is_that_of_the_observed_entries() -> None:
     assert float(terms.reconstruction.detach()) == pytest.approx(expected, rel=1e-5)
 
 
-def test_missing_entries_have_no_gradient_and_no_influence() -> None:
+@pytest.mark.parametrize("profiled", [False, True])
+def test_gradients_are_finite_and_a_column_without_entries_has_none(profiled: bool) -> None:
     model = small_model()
     x, actions = rows_with_gaps(30, 1)
+    x[:, :, 4] = torch.nan
+    training_loss(model, Batch(x, actions), None, generator(4), profiled).total.backward()
+    assert all(bool(p.grad.isfinite().all()) for p in model.parameters() if p.grad is not None)
+    outputs = model.decoder.last.bias.grad
+    assert float(outputs[4]) == 0
+    assert bool((outputs[[0, 1, 2, 3, 5]] != 0).all())
+
+
+def test_rows_without_any_entry_have_a_finite_loss() -> None:
+    model = small_model()
+    x = torch.full((8, 1, 6), torch.nan)
     for profiled in (False, True):
-        model.zero_grad()
-        training_loss(model, Batch(x, actions), None, generator(4), profiled).total.backward()
-        assert all(bool(p.grad.isfinite().all()) for p in model.parameters() if p.grad is not None)
+        terms = training_loss(model, Batch(x, torch.zeros(8, 3)), None, generator(4), profiled)
+        assert bool(terms.total.isfinite())
+        assert float(terms.reconstruction.detach()) == 0
+
+
+def test_filling_leaves_running_statistics_alone() -> None:
+    encoder = torch.nn.Sequential(torch.nn.BatchNorm1d(6), torch.nn.Linear(6, 2))
+    x, _ = rows_with_gaps(30, 1)
+    filled_entries(encoder, Map(lambda z: z @ torch.ones(2, 6)), x[:, 0])
+    assert encoder.training
+    assert int(encoder[0].num_batches_tracked) == 0
 
 
 def test_rows_without_gaps_are_as_without_the_others() -> None:

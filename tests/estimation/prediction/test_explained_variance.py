@@ -55,5 +55,9 @@ def test_a_model_explains_what_its_noise_leaves() -> None:
     fitted = standardised @ np.linalg.pinv(linear.weight).T @ linear.weight.T
     expected = 1 - ((standardised - fitted) ** 2).sum() / ((standardised - standardised.mean(0)) ** 2).sum()
     assert result.cumulative[-1] == pytest.approx(expected, abs=1e-4)
+    with pytest.raises(DataError, match=r"observations have 1 row; give at least 2"):
+        linear.model.explained_variance(x[:1])
+    constant = explained_variance(np.zeros((5, 2)), np.ones((5, 6)), lambda latents: np.ones((5, 6)))
+    assert constant.ratio.tolist() == [0, 0]
     with pytest.raises(DataError, match=r"observations have shape \(2, 1, 6\); this needs \(N, 6\)"):
         linear.model.explained_variance(x[:2, None])

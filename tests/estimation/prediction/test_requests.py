@@ -80,6 +80,16 @@ def test_columns_of_observations_are_matched_by_name(screen: TrainedModel) -> No
     assert np.array_equal(screen.impute(empty, actions).observations, result.observations)
 
 
+def test_none_is_missing(linear: LinearModel) -> None:
+    assert linear.model.impute([[None, 1, 1, 1, 1, 1]], [[0.0, 0.0]]).missing.sum() == 1
+
+
+def test_a_category_by_name_replaces_the_others(screen: TrainedModel) -> None:
+    forecast = screen.predict({"drug=aspirin": 1})
+    assert forecast.actions is not None
+    assert forecast.actions.tolist() == [[1, 0, 0, 0]]
+
+
 def test_masked_entries_are_missing(linear: LinearModel) -> None:
     rows = np.ma.masked_array(np.zeros((1, 6)), mask=[[0, 1, 0, 0, 0, 0]])
     assert linear.model.impute(rows, [[0.0, 0.0]]).missing.tolist() == [
@@ -124,6 +134,10 @@ def test_wrong_actions_are_refused(linear: LinearModel) -> None:
         model.predict(np.zeros((0, 2)))
     with pytest.raises(DataError, match=r"observations have 0 rows; give at least 1"):
         model.impute(np.zeros((0, 6)))
+    with pytest.raises(
+        DataError, match=r"observations\[0, 2\] is 1e\+39; every entry must be a finite number"
+    ):
+        model.impute([[np.nan, 0, 1e39, 0, 0, 0]], [[0.0, 0.0]])
     with pytest.raises(DataError, match=r"the data lack 'pull'"):
         model.predict(pd.DataFrame({"push": [1.0]}))
     with pytest.raises(
@@ -145,6 +159,12 @@ def test_models_that_predict_nothing_say_so(linear: LinearModel) -> None:
         DataError, match=r"saved by an earlier version, which didn't store the actions of its training"
     ):
         old.predict([[1.0, 2.0]])
+    with pytest.raises(
+        DataError, match=r"didn't store the actions of its training data; give all actions as an array"
+    ):
+        old.predict({"push": 1.0})
+    # the prior of the latents given actions needs no record
+    assert np.isfinite(old.impute([[np.nan, 1, 1, 1, 1, 1]], [[1.0, 2.0]]).observations).all()
     rng = np.random.default_rng(training_seed())
     data = Dataset.from_arrays(rng.normal(size=(100, 4)), actions=rng.normal(size=(100, 2)))
     config = BaselineConfig("vae", n_latents=2, steps=5, seed=training_seed())

@@ -83,6 +83,12 @@ def test_wrong_requests_are_refused(linear: LinearModel) -> None:
         linear.model.intervene(actions, np.zeros((3, 6)))
     with pytest.raises(DataError, match=r"actions have shape \(2, 2\); this needs \(N, T, m\), m = 2"):
         linear.model.intervene(np.zeros((2, 2)), np.zeros((2, 6)))
+    with pytest.raises(DataError, match=r"actions have 0 steps; give at least 1"):
+        linear.model.intervene(np.zeros((2, 0, 2)), np.zeros((2, 6)))
+    with pytest.raises(
+        DataError, match=r"observations have one step, so that no action leads to it; leave the act"
+    ):
+        linear.model.impute(np.zeros((2, 6)), np.zeros((2, 2)))
     with pytest.raises(
         DataError, match=r"past is missing; this model needs the observations of the step before"
     ):
