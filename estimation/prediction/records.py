@@ -124,7 +124,8 @@ def undetermined_latents(model: Representation, dataset: Dataset) -> dict[str, f
     def is_open(used: Tensor) -> Tensor:
         information = used.mT @ used + torch.diag(1 / variances)
         remaining = torch.linalg.inv(information).diagonal(dim1=-2, dim2=-1)
-        return remaining > _MAX_REMAINING * variances
+        opened: Tensor = remaining > _MAX_REMAINING * variances
+        return opened
 
     known = ~torch.isnan(x)
     opened = is_open(torch.where(known[..., None], jacobian, 0)) & ~is_open(jacobian)

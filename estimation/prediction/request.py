@@ -65,10 +65,9 @@ def requested_actions(
         return _named(actions, like, seen)[np.newaxis]
     if is_frame(actions):
         return _framed(actions, like)
-    values = np.asarray(as_numbers(actions, "actions"))
-    if values.dtype == np.float32 and np.asarray(actions).dtype == np.float64:
-        values = np.asarray(actions)
-    values = values.astype(np.float64)
+    numbers, given = as_numbers(actions, "actions"), np.asarray(actions)
+    # numbers in double precision keep it
+    values = (given if given.dtype == np.float64 else numbers).astype(np.float64)
     if values.ndim not in (2, 3) or values.shape[-1] != len(names):
         raise DataError(f"actions have shape {values.shape}; this model needs (N, {len(names)})")
     require_rows(len(values), "actions")
