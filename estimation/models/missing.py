@@ -29,6 +29,9 @@ def known_entries(standardised: Tensor) -> Tensor | None:
         >>> known_entries(torch.tensor([[0.0, torch.nan]])).tolist(), known_entries(torch.zeros(1, 1)) is None
         ([[True, False]], True)
     """
+    if standardised.is_meta:
+        # a tensor without values, as for counting operations
+        return None
     missing = torch.isnan(standardised)
     return ~missing if bool(missing.any()) else None
 
