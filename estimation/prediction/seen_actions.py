@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.exceptions import DataError
-from estimation.storage.schema import Fields, Many, Maybe, Real, Whole
+from estimation.storage.schema import Fields, Flag, Many, Maybe, Real, Whole
 
 __all__ = ["SEEN_ACTIONS", "Combinations", "SeenAction", "SeenActions"]
 
@@ -35,6 +35,7 @@ SEEN_ACTIONS = Fields(
                     "high": Real(),
                     "reference": Real(),
                     "tolerance": Real(0),
+                    "rests": Flag(),
                 }
             )
         ),
@@ -51,6 +52,7 @@ _MAX_VALUES = 20
 _MAX_COMBINATIONS, _MAX_NUMBERS = 4_096, 1_000_000
 # difference, relative to the range of an action, that is only rounding
 _ROUNDING = 1e-6
+_MIN_RESTING = 0.01
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class SeenAction:
         reference: The value that stands for "not applied": 0 if it occurred, or lies in the range of a continuous
             action; else the most frequent value of a discrete action, or the mean of a continuous one.
         tolerance: The difference between two values that is only rounding.
+        rests: Whether a continuous action was at its reference in 1 % of the rows or more, so that "not applied" is a
+            state of its own rather than one value among others.
     """
 
     values: tuple[float, ...] | None
@@ -71,6 +75,7 @@ class SeenAction:
     high: float
     reference: float
     tolerance: float
+    rests: bool = True
 
     @classmethod
     def of(cls, column: NDArray[Any]) -> SeenAction:
@@ -92,7 +97,8 @@ class SeenAction:
         if column.dtype == np.float32:
             # the same numbers in double precision
             tolerance = max(tolerance, 2 * float(np.spacing(np.float32(max(abs(low), abs(high))))))
-        return cls(tuple(values.tolist()) if discrete else None, low, high, reference, tolerance)
+        rests = float((np.abs(column - reference) <= tolerance).mean()) >= _MIN_RESTING
+        return cls(tuple(values.tolist()) if discrete else None, low, high, reference, tolerance, rests)
 
     def in_range(self, column: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which values lie between the smallest and the largest seen one, shape (N,)."""
@@ -106,14 +112,14 @@ class SeenAction:
         """Return the code of each value in a combination, shape (N,).
 
         Of a discrete action it is the position among the distinct values, -1 for another value; of a continuous one
-        whether it is applied, 0 or 1.
+        whether it is applied, 0 or 1, or always 1 if it never rests.
 
         Example:
             >>> SeenAction.of(np.array([0.0, 0.5])).codes(np.array([0.5, 0.0, 0.25]))
             array([ 1,  0, -1])
         """
         if self.values is None:
-            return self.is_applied(column).astype(np.intp)
+            return (self.is_applied(column) | (not self.rests)).astype(np.intp)
         values = np.array(self.values)
         right = np.searchsorted(values, column).clip(max=len(values) - 1)
         left = np.maximum(right - 1, 0)
@@ -191,6 +197,7 @@ class SeenActions:
                     "high": action.high,
                     "reference": action.reference,
                     "tolerance": action.tolerance,
+                    "rests": action.rests,
                 }
                 for action in self.actions
             ],
@@ -242,7 +249,7 @@ def _stored_action(entry: Mapping[str, Any]) -> SeenAction:
             f"seen_actions has an action with values from {low:g} to {high:g} that are not ascending, or whose "
             f"reference {reference:g} is not between them"
         )
-    return SeenAction(values, low, high, reference, tolerance)
+    return SeenAction(values, low, high, reference, tolerance, bool(entry["rests"]))
 
 
 def _stored_combinations(entry: Mapping[str, Any], actions: Sequence[SeenAction]) -> Combinations:

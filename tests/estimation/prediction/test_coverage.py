@@ -163,6 +163,11 @@ def test_continuous_doses_count_as_applied_or_not() -> None:
     assert bool(together)
 
 
+def test_zero_is_a_value_like_others_of_an_action_that_never_rests() -> None:
+    training = np.random.default_rng(training_seed()).uniform(-1, 1, size=(500, 2))
+    assert bool(covered(training, [[0.5, 0.0], [0.0, 0.0]], np.array([[1, 1]], dtype=bool)))
+
+
 def test_values_between_seen_corners_are_interpolated_and_not_added() -> None:
     corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=float)
     edges = np.array([[1, 1]], dtype=bool)
