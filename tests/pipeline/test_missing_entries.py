@@ -88,7 +88,9 @@ def test_the_run_says_what_is_missing(complete: Dataset, lost: np.ndarray) -> No
     assert data.notes == (
         f"{lost.mean():.2%} of the observed entries are missing; the likelihood leaves them out",
     )
-    estimator = SparseMechanismVAE(3, steps=20, settings={"width": 8, "transition_width": 4})
+    estimator = SparseMechanismVAE(
+        3, steps=20, random_state=training_seed(), settings={"width": 8, "transition_width": 4}
+    )
     estimator.fit(data.observations[:500, 0], actions=data.actions[:500])
     assert any("entries are missing" in note for note in estimator.history_.notes)
     assert np.isfinite(estimator.transform(data.observations[:50, 0])).all()
