@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-__all__ = ["filled_entries", "known_entries"]
+__all__ = ["filled_and_encoded", "known_entries"]
 
 Network = Callable[[Tensor], Tensor]
 
@@ -49,19 +49,22 @@ def _evaluating(network: Network) -> Iterator[None]:
             network.train()
 
 
-def filled_entries(encoder: Network, decoder: Network, standardised: Tensor) -> Tensor:
-    """Return observations whose missing entries are replaced by their reconstructions, without gradients.
+def filled_and_encoded(encoder: Network, decoder: Network, standardised: Tensor) -> tuple[Tensor, Tensor]:
+    """Fill missing entries by their reconstructions, and encode.
 
     Args:
         encoder: From (B, d_x) to (B, n).
         decoder: From (B, n) to (B, d_x).
-        standardised: Standardised observations, shape (B, d_x).
+        standardised: Standardised observations, shape (B, d_x); NaN entries are missing.
+
+    Returns:
+        Observations without gaps, shape (B, d_x), through which no gradient flows, and encodings, shape (B, n).
     """
     known = known_entries(standardised)
     if known is None:
-        return standardised
+        return standardised, encoder(standardised)
     filled = torch.where(known, standardised, 0)
     with torch.no_grad(), _evaluating(encoder), _evaluating(decoder):
         for _ in range(_PASSES):
             filled = torch.where(known, standardised, decoder(encoder(filled)))
-    return filled
+    return filled, encoder(filled)

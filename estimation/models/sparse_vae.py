@@ -28,7 +28,7 @@ from estimation.models.elbo import negative_elbo
 from estimation.models.flow import ResidualFlow
 from estimation.models.jacobian import batch_jacobian
 from estimation.models.masks import EdgeMasks, Masks, joint_mask
-from estimation.models.missing import filled_entries
+from estimation.models.missing import filled_and_encoded
 from estimation.models.networks import (
     MLP,
     WithLinearInput,
@@ -186,8 +186,7 @@ class SparseVAE(Representation):
 
     def posterior(self, standardised: Tensor) -> Gaussian:
         """Return q(z | x) for standardised observations (B, d_x); NaN entries are missing, and x is the others."""
-        filled = filled_entries(self.encoder, self.decoder, standardised)
-        encoded = self.encoder(filled)
+        filled, encoded = filled_and_encoded(self.encoder, self.decoder, standardised)
         factor, log_det = self.posterior_noise(filled if isinstance(self.encoder, MLP) else encoded)
         before_flow = self._refined(standardised, encoded)
         if not self.flow.active:
@@ -198,8 +197,7 @@ class SparseVAE(Representation):
 
     def latents_before_flow(self, standardised: Tensor) -> Tensor:
         """Return the mean latents before the flow, shape (B, n), for standardised observations (B, d_x)."""
-        filled = filled_entries(self.encoder, self.decoder, standardised)
-        return self._refined(standardised, self.encoder(filled))
+        return self._refined(standardised, filled_and_encoded(self.encoder, self.decoder, standardised)[1])
 
     def mean_latents(self, standardised: Tensor) -> Tensor:
         """Return the mean of q(z | x), shape (B, n), for standardised observations (B, d_x)."""
@@ -255,9 +253,7 @@ class SparseVAE(Representation):
             Independent Gaussians, or with active noise networks independent flows, shape (B, n).
         """
         location, scale, _, spline = self._transition(past, actions, masks)
-        if spline is None:
-            return Normal(location, scale, validate_args=False)
-        return SplineFlow(location, scale, spline)
+        return SplineFlow(location, scale, spline) if spline else Normal(location, scale, validate_args=False)
 
     def _transition(
         self, past: Tensor | None, actions: Tensor | None, masks: Masks | None

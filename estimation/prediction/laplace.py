@@ -164,8 +164,8 @@ def _modes(target: _Target, starts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         moving = torch.nonzero(active).flatten()
         if not len(moving):
             break
-        bent = curvature[moving]
-        damped = bent + torch.diag_embed(bent.diagonal(dim1=-2, dim2=-1) * damping[moving, None])
+        hessian = curvature[moving]
+        damped = hessian + torch.diag_embed(hessian.diagonal(dim1=-2, dim2=-1) * damping[moving, None])
         change = torch.linalg.solve(damped, gradient[moving][..., None])[..., 0]
         proposal = points[moving] - change
         new_energy, new_gradient, new_curvature = target.slope(proposal, rows[moving])

@@ -17,11 +17,11 @@ from estimation.models.representation import Representation, as_tensor
 from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.composition import with_added_effects
 from estimation.prediction.coverage import Coverage, coverage, require_seen
-from estimation.prediction.explained_variance import ExplainedVariance
+from estimation.prediction.explained_variance import ExplainedVariance, explained_variance
 from estimation.prediction.forecast import Forecast, level_ends, require_positive
 from estimation.prediction.imputation import Imputation, generation_of, impute_rows
 from estimation.prediction.latent_marginals import LatentMarginals
-from estimation.prediction.records import action_edges, explained_by_latents, model_tensor
+from estimation.prediction.records import action_edges, model_tensor
 from estimation.prediction.request import requested_actions, requested_observations
 from estimation.prediction.seen_actions import SeenActions
 from estimation.prediction.trajectories import Trajectories, Transition, simulate_trajectories
@@ -249,6 +249,8 @@ class PredictionMethods:
         result = Imputation(filled, low, high, latents, missing, level, sizes)
         return result if values.ndim == 3 else result.single_step()
 
+    @default_modes
+    @torch.no_grad()
     def explained_variance(self, observations: ArrayLike) -> ExplainedVariance:
         """Return how much of the variance of standardised observations few latents explain.
 
@@ -270,7 +272,14 @@ class PredictionMethods:
             )
         if len(values) < 2:
             raise DataError("observations have 1 row; give at least 2")
-        return explained_by_latents(model, self._standardised(values))
+        standardised = self._standardised(values)
+
+        def decode(latents: Array) -> Array:
+            decoded = model.mean_observations(as_tensor(latents).to(model.x_mean))
+            return np.asarray(decoded.double().cpu().numpy())
+
+        latents = model.mean_latents(standardised).double().cpu().numpy()
+        return explained_variance(latents, standardised.double().cpu().numpy(), decode)
 
     def _network(self) -> SparseVAE:
         if not isinstance(self.model, SparseVAE):

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from estimation.dataset.readers.arrays import as_numbers, constant_columns
-from estimation.dataset.readers.column_matching import match_actions, match_columns
-from estimation.dataset.readers.frames import frame_actions, frame_names, frame_numbers, is_frame
+from estimation.dataset.readers.arrays import as_numbers, constant_columns, matched_numbers
+from estimation.dataset.readers.column_matching import match_actions
+from estimation.dataset.readers.frames import frame_actions, is_frame
 from estimation.dataset.readers.roles import Roles
 from estimation.exceptions import DataError
 from estimation.prediction.seen_actions import SeenActions
@@ -92,22 +92,15 @@ def requested_observations(
     Raises:
         DataError: If the shape is wrong, or an entry is no finite number and not a missing value.
     """
-    columns = None
-    if is_frame(observations):
-        numbers = frame_numbers(observations, what, allow_missing)
-        columns = frame_names(observations, what)
-    elif allow_missing and isinstance(observations, np.ma.MaskedArray):
-        numbers = np.ma.filled(observations.astype(np.float64), np.nan)
-    else:
-        numbers = _doubles(observations, what, allow_missing)
-    positions = (
-        match_columns(columns or (), numbers.shape[-1], names, n_observed, "the model")
-        if (numbers.ndim in (2, 3))
-        else None
-    )
-    values = numbers if positions is None else numbers[..., positions]
+    values = matched_numbers(observations, names, n_observed, what, allow_missing)
     if values.ndim not in (2, 3):
         raise DataError(f"{what} have shape {values.shape}; this model needs (N, {n_observed})")
+    if values.shape[-1] != n_observed:
+        raise DataError(
+            f"the data have {values.shape[-1]} observed dimensions; the model was trained on {n_observed}"
+        )
+    # entries that aren't missing are returned to the user
+    values = values if values.dtype == np.float32 else values.astype(np.float64)
     require_rows(len(values), what)
     with np.errstate(over="ignore", invalid="ignore"):
         # larger numbers are infinite for the networks
@@ -130,13 +123,6 @@ def require_rows(n_rows: int, what: str) -> None:
     """
     if not n_rows:
         raise DataError(f"{what} have 0 rows; give at least 1")
-
-
-def _doubles(values: ArrayLike, what: str, allow_missing: bool) -> NDArray[Any]:
-    """Return an array of numbers in its own precision: entries that aren't missing are returned to the user."""
-    numbers = as_numbers(values, what, allow_missing)
-    array = np.asarray(values)
-    return array.astype(np.float64) if array.dtype.kind in "fiu" and array.dtype != np.float32 else numbers
 
 
 def _named(actions: Mapping[str, Any], like: HasActions, seen: SeenActions) -> NDArray[np.float64]:

@@ -29,6 +29,7 @@ module                     contents
 ``final_edges``            edges of actions with few values, measured on the final latents
 ``final_count``            the number of edges, counted once more on the final latents
 ``flow_fitting``           fitting of the flow, a nonlinear correction of the latents
+``gaps``                   latents that missing entries leave undetermined
 ``resampling``             effects measured again on resampled rows or episodes
 ``examination``            the evidence of the run's diagnostics, on held-out rows
 ``restarts``               whole runs, of which the best is kept, and whether they agree

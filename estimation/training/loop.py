@@ -25,6 +25,7 @@ from estimation.training import checkpointing
 from estimation.training.baseline_procedure import BaselineProcedure
 from estimation.training.batches import scales
 from estimation.training.distributional_change import VARYING_NOTE
+from estimation.training.gaps import gap_notes
 from estimation.training.latent_search import (
     find_latent_count,
     with_latents,
@@ -33,7 +34,7 @@ from estimation.training.latent_search import (
 )
 from estimation.training.procedure import Initialisation, Procedure, StepLoss
 from estimation.training.progress import Advance, progress_line
-from estimation.training.requirements import gap_notes, require_finite
+from estimation.training.requirements import require_finite
 from estimation.training.restart_states import StoredRestarts
 from estimation.training.restarts import MAX_ROWS, Restarts, restart_seed
 from estimation.training.sparse_vae_procedure import SparseVAEProcedure

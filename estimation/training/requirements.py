@@ -8,14 +8,12 @@ import torch
 from torch import Tensor
 
 from estimation.config.training import TrainingConfig
-from estimation.dataset.dataset import Dataset
-from estimation.exceptions import ConfigError, DataError, NotDifferentiableError, TrainingError
+from estimation.exceptions import ConfigError, DataError, TrainingError
 from estimation.models.masks import EdgeMasks
-from estimation.models.representation import Representation, Shape
-from estimation.prediction.records import undetermined_latents
+from estimation.models.representation import Shape
 from estimation.training.sparsity import budgets
 
-__all__ = ["gap_notes", "require_budgets", "require_finite", "require_new_names", "require_sparse_columns"]
+__all__ = ["require_budgets", "require_finite", "require_new_names", "require_sparse_columns"]
 
 
 def require_new_names(action_names: tuple[str, ...], n_latents: int) -> None:
@@ -64,18 +62,6 @@ def require_sparse_columns(edges: Mapping[str, EdgeMasks], config: TrainingConfi
         raise ConfigError(
             f"no column is sparse, since {reasons}; leave one of them out, or set sparsity='none'"
         )
-
-
-def gap_notes(model: Representation, dataset: Dataset) -> list[str]:
-    """Return a note on latents that missing entries leave undetermined, whose mechanisms are learned too weak."""
-    try:
-        shares = undetermined_latents(model, dataset)
-    except NotDifferentiableError:
-        return []
-    return [
-        f"missing entries leave {name} undetermined in {share:.0%} of the rows; its effects are learned too weak"
-        for name, share in shares.items()
-    ]
 
 
 def require_finite(loss: Tensor, learning_rate: float, step: int, stage: str) -> None:

@@ -9,7 +9,7 @@ from torch.distributions import Normal
 
 from estimation.config import TrainingConfig
 from estimation.models.elbo import negative_elbo, training_loss
-from estimation.models.missing import filled_entries, known_entries
+from estimation.models.missing import filled_and_encoded, known_entries
 from estimation.models.refinement import Refinement
 from estimation.models.representation import Batch, Shape
 from estimation.models.sparse_vae import SparseVAE
@@ -89,9 +89,10 @@ def test_rows_without_any_entry_have_a_finite_loss() -> None:
 def test_filling_leaves_running_statistics_alone() -> None:
     encoder = torch.nn.Sequential(torch.nn.BatchNorm1d(6), torch.nn.Linear(6, 2))
     x, _ = rows_with_gaps(30, 1)
-    filled_entries(encoder, Map(lambda z: z @ torch.ones(2, 6)), x[:, 0])
+    filled_and_encoded(encoder, Map(lambda z: z @ torch.ones(2, 6)), x[:, 0])
     assert encoder.training
-    assert int(encoder[0].num_batches_tracked) == 0
+    # the encoding that counts, and none of the passes that fill
+    assert int(encoder[0].num_batches_tracked) == 1
 
 
 def test_rows_without_gaps_are_as_without_the_others() -> None:
@@ -105,7 +106,7 @@ def test_rows_without_gaps_are_as_without_the_others() -> None:
 def test_entries_are_filled_by_the_fixed_point_of_a_linear_model() -> None:
     """On a line, one entry determines the others, and each pass halves the error."""
     direction = torch.tensor([[1.0], [1.0]])
-    filled = filled_entries(
+    filled, _ = filled_and_encoded(
         Map(lambda x: x @ direction / 2), Map(lambda z: z @ direction.T), torch.tensor([[4.0, torch.nan]])
     )
     # from 0: the mean of 4 and 0 is 2, that of 4 and 2 is 3
