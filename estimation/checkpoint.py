@@ -55,6 +55,7 @@ _MODEL = Fields(
                 "n_actions": Whole(0),
                 "past": Flag(),
             },
+            {"n_covariates": Whole(0)},
             closed=True,
         ),
         "history": HISTORY,
@@ -68,6 +69,7 @@ _MODEL = Fields(
         "diagnostics": Maybe(DIAGNOSTICS),
         "seen_actions": Maybe(SEEN_ACTIONS),
         "latent_marginals": Maybe(LATENT_MARGINALS),
+        "covariate_names": Many(Text(), distinct=True),
         "centring": Fields({"x": _CENTRING, "a": _CENTRING}),
     },
 )
@@ -129,6 +131,7 @@ def load(
         else Diagnostics.from_dict(content["diagnostics"]),
         seen_actions=seen,
         latent_marginals=marginals,
+        covariate_names=tuple(content.get("covariate_names", ())),
         **names,
     )
     _require_sound(trained, f"{folder}")
@@ -160,6 +163,11 @@ def _require_fit(content: dict[str, Any], shape: Shape, tensors: Mapping[str, Te
     names, image = content["action_names"], content["observation_shape"]
     if len(names) != shape.n_actions:
         raise CheckpointError(f"action_names are {len(names)}, and shape.n_actions is {shape.n_actions}")
+    covariates = content.get("covariate_names", ())
+    if len(covariates) != shape.n_covariates:
+        raise CheckpointError(
+            f"covariate_names are {len(covariates)}, and shape.n_covariates is {shape.n_covariates}"
+        )
     if image is not None and math.prod(image) != shape.n_observed:
         raise CheckpointError(f"observation_shape is {image}, and shape.n_observed is {shape.n_observed}")
     n = shape.n_latents
@@ -169,6 +177,7 @@ def _require_fit(content: dict[str, Any], shape: Shape, tensors: Mapping[str, Te
         "x_scale": (shape.n_observed,),
         "a_mean": (shape.n_actions,),
         "a_scale": (shape.n_actions,),
+        **({"c_mean": (shape.n_covariates,), "c_scale": (shape.n_covariates,)} if shape.n_covariates else {}),
         # tensors of some methods only
         **{
             name: (n, n)
@@ -180,8 +189,8 @@ def _require_fit(content: dict[str, Any], shape: Shape, tensors: Mapping[str, Te
         if name not in tensors or tuple(tensors[name].shape) != size:
             state = f"has shape {tuple(tensors[name].shape)}" if name in tensors else "is missing"
             raise CheckpointError(f"the tensor {name!r} {state}; by the description it has {size}")
-    for name in ("x_scale", "a_scale"):
-        if not bool((tensors[name] > 0).all()):
+    for name in ("x_scale", "a_scale", "c_scale", "counts.input_scale", "counts.share", "counts.median_size"):
+        if name in tensors and not bool((tensors[name] > 0).all()):
             raise CheckpointError(f"the tensor {name!r} holds a scale that is not positive")
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -18,19 +16,20 @@ from torch import Tensor
 from estimation.config.baselines import BaselineConfig
 from estimation.config.sparse_columns import SparseColumns
 from estimation.config.training import TrainingConfig
-from estimation.dataset.alignment import align
-from estimation.dataset.centring import Centring, centred
+from estimation.dataset.alignment import align, align_observed
+from estimation.dataset.covariates import requested_covariates
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.readers.arrays import matched_numbers
 from estimation.dataset.readers.roles import Roles
-from estimation.device import CPU_FLOAT32, default_modes
+from estimation.device import default_modes
 from estimation.diagnostics.result import Diagnostics, Margin, RunWarning
 from estimation.diagnostics.uncertain_edges import edge_attributes
 from estimation.exceptions import DataError
 from estimation.history import History
+from estimation.models.chunks import NOT_FINITE, map_rows, solvable
 from estimation.models.convolutional import describe
 from estimation.models.held_out import held_out_terms
-from estimation.models.representation import Representation, as_tensor
+from estimation.models.representation import Representation
 from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.latent_marginals import LatentMarginals
 from estimation.prediction.methods import PredictionMethods
@@ -48,10 +47,6 @@ KIND = "mechsparse model"
 #: The file of the learned graph in the folder of a saved model.
 GRAPH = "graph.json"
 
-_CHUNK = 16_384
-# torch's own name for equations without a solution
-_SINGULAR: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
-_NOT_FINITE = "its weights are damaged, or the data are far from those that it was trained on"
 Array = NDArray[np.floating]
 
 
@@ -76,6 +71,7 @@ class TrainedModel(PredictionMethods):
             model without actions, and for models of versions that did not store them.
         latent_marginals: The distribution of the latents over the training data; None for a baseline, and for models
             of versions that did not store it.
+        covariate_names: Names of the d_c covariates, which encoder and decoder get.
     """
 
     model: Representation
@@ -90,6 +86,7 @@ class TrainedModel(PredictionMethods):
     diagnostics: Diagnostics | None = None
     seen_actions: SeenActions | None = None
     latent_marginals: LatentMarginals | None = None
+    covariate_names: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -115,6 +112,7 @@ class TrainedModel(PredictionMethods):
             diagnostics,
             seen_actions(model, dataset.actions),
             latent_marginals(model, dataset),
+            dataset.covariate_names,
         )
 
     @property
@@ -122,36 +120,49 @@ class TrainedModel(PredictionMethods):
         """Number of observed dimensions d_x."""
         return self.model.shape.n_observed
 
-    def encode(self, observations: ArrayLike) -> Array:
+    def encode(self, observations: ArrayLike, covariates: ArrayLike | None = None) -> Array:
         """Encode observations as posterior means of the latents.
 
         Args:
             observations: Shape (N, T, d_x) or (N, d_x), in the units of the training data. Columns of a data frame are
                 matched by name, if the training data had names. NaN entries are missing; a baseline needs all of them.
+            covariates: Shape (N, d_c), for a model that was trained with covariates.
 
         Returns:
             The latents, shape (N, T, n) or (N, n).
 
         Raises:
-            DataError: If the number of observed dimensions differs, or an entry is infinite.
+            DataError: If the number of observed dimensions differs, an entry is infinite, or the covariates are not
+                those of the training data.
         """
-        centring = self.model.x_centring
-        return self._map(observations, self.model.shape.n_observed, "observations", self._encode, centring)
+        given = requested_covariates(covariates, self.covariate_names)
+        return self._map(observations, self.model.shape.n_observed, "observations", self._encode, given)
 
-    def decode(self, latents: ArrayLike) -> Array:
+    def encode_dataset(self, dataset: Dataset) -> Array:
+        """Encode the observations of a dataset with its covariates, both matched by name, shape (N, T, n).
+
+        Raises:
+            DataError: If a column is missing, or as for `encode`.
+        """
+        aligned = align_observed(dataset, self)
+        return self.encode(aligned.observations, aligned.covariates)
+
+    def decode(self, latents: ArrayLike, covariates: ArrayLike | None = None) -> Array:
         """Decode latents to mean observations.
 
         Args:
             latents: Shape (N, T, n) or (N, n).
+            covariates: Shape (N, d_c), for a model that was trained with covariates.
 
         Returns:
             The observations, shape (N, T, d_x) or (N, d_x), in the units of the training data; float64 if float32
-            can't represent the differences within a column.
+            can't represent the differences within a column. Counts are those of a row of median size.
 
         Raises:
             DataError: If the number of latents differs, an entry is not finite, or the model has no decoder.
         """
-        observations = self._map(latents, self.model.shape.n_latents, "latents", self._decode, None)
+        given = requested_covariates(covariates, self.covariate_names)
+        observations = self._map(latents, self.model.shape.n_latents, "latents", self._decode, given)
         return observations if self.model.x_centring is None else self.model.x_centring.undo(observations)
 
     @property
@@ -258,10 +269,10 @@ class TrainedModel(PredictionMethods):
         if not self.model.has_bound:
             return None
         aligned = align(dataset, self)
-        with _solvable():
+        with solvable():
             terms = held_out_terms(self.model, aligned, seed)
         if not math.isfinite(terms["total"]):
-            raise DataError(f"the negative ELBO is {terms['total']}; {_NOT_FINITE}")
+            raise DataError(f"the negative ELBO is {terms['total']}; {NOT_FINITE}")
         return terms
 
     def save(self, folder: str | os.PathLike[str], announced: tuple[str, ...] = ()) -> None:
@@ -289,6 +300,7 @@ class TrainedModel(PredictionMethods):
             "diagnostics": None if self.diagnostics is None else self.diagnostics.to_dict(),
             "seen_actions": None if self.seen_actions is None else self.seen_actions.to_dict(),
             "latent_marginals": None if self.latent_marginals is None else self.latent_marginals.to_dict(),
+            "covariate_names": list(self.covariate_names),
             **columns_record(self.model, self.observation_names, self.actions_named, self.roles),
             "networks": {
                 name: describe(getattr(self.model, name))
@@ -332,19 +344,23 @@ class TrainedModel(PredictionMethods):
         parts += [f"{self.sparse_columns}"] * (not self.sparse_columns.complete)
         return f"TrainedModel({', '.join(parts)})"
 
-    def _encode(self, values: Tensor) -> Tensor:
-        mean: Tensor = self.model.mean_latents(self.model.standardise(values))
+    def _encode(self, values: Tensor, covariates: Tensor | None) -> Tensor:
+        mean: Tensor = self.model.mean_latents(self.model.inputs(values, covariates))
         return mean
 
-    def _decode(self, values: Tensor) -> Tensor:
-        mean: Tensor = self.model.mean_observations(values) * self.model.x_scale + self.model.x_mean
+    def _decode(self, values: Tensor, covariates: Tensor | None) -> Tensor:
+        if covariates is not None:
+            covariates = (covariates - self.model.c_mean) / self.model.c_scale
+        decoded = self.model.mean_observations(values, covariates)
+        mean: Tensor = decoded * self.model.x_scale + self.model.x_mean
         return mean
 
     @default_modes
     @torch.no_grad()
     def _map(
-        self, values: ArrayLike, width: int, what: str, function: Any, centring: Centring | None
+        self, values: ArrayLike, width: int, what: str, function: Any, covariates: Array | None
     ) -> NDArray[np.float32]:
+        centring = self.model.x_centring if what == "observations" else None
         names = self.observation_names if what == "observations" else self.graph.latents
         allow_missing = what == "observations"
         array = matched_numbers(values, names, width, what, allow_missing).astype(
@@ -358,19 +374,11 @@ class TrainedModel(PredictionMethods):
         if np.isinf(array).any() or (not missing and np.isnan(array).any()):
             raise DataError(f"{what} hold an entry that is not finite; remove or fill it first")
         flat, like = array.reshape(-1, width), self.model.x_mean
-        chunks = (as_tensor(centred(flat[k : k + _CHUNK], centring)) for k in range(0, len(flat), _CHUNK))
-        with _solvable():
-            parts = [function(chunk.to(like)).float().cpu() for chunk in chunks]
-        result = torch.cat(parts) if parts else torch.empty(0, 0, **CPU_FLOAT32)
-        if not bool(torch.isfinite(result).all()):
-            raise DataError(f"the model maps these {what} to numbers that are not finite; {_NOT_FINITE}")
-        return np.asarray(result.numpy().reshape(*array.shape[:-1], result.shape[-1]))
-
-
-@contextlib.contextmanager
-def _solvable() -> Iterator[None]:
-    """Report the equations of the refinement that have no solution, as happens with damaged weights."""
-    try:
-        yield
-    except _SINGULAR as error:
-        raise DataError(f"equations of the model have no solution; {_NOT_FINITE}") from error
+        if covariates is not None:
+            if len(covariates) != len(array):
+                raise DataError(f"covariates have {len(covariates)} rows, and {what} have {len(array)}")
+            covariates = np.repeat(covariates, len(flat) // max(len(array), 1), axis=0)
+        result = map_rows(function, flat, covariates, centring, like)
+        if not np.isfinite(result).all():
+            raise DataError(f"the model maps these {what} to numbers that are not finite; {NOT_FINITE}")
+        return result.reshape(*array.shape[:-1], result.shape[-1])

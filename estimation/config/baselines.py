@@ -117,6 +117,11 @@ class BaselineConfig(Settings):
     rotations: int = 4
     validate_every: int = 500
 
+    @property
+    def likelihood(self) -> str:
+        """The likelihood of the observations: ``"gaussian"``."""
+        return "gaussian"
+
     def __post_init__(self) -> None:
         self.check()
         require_affordable(self.to_dict(), self.n_latents or 1)

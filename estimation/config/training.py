@@ -20,6 +20,7 @@ __all__ = ["PRESETS", "SPARSE_VAE", "TrainingConfig", "read_config"]
 SPARSE_VAE = "sparse_vae"
 
 Preset = Literal["fast", "published"]
+Likelihood = Literal["gaussian", "poisson", "negative_binomial", "zero_inflated_negative_binomial"]
 Sparsity = Literal["budget", "constraint", "penalty", "adaptive", "none"]
 Variance = Literal["profiled", "learned", "fixed", "state_dependent", "profiled_state_dependent"]
 
@@ -181,6 +182,9 @@ class TrainingConfig(Settings):
             ``"learned"``, ``"fixed"``, ``"state_dependent"`` (the transition networks output that of p(z | .), the rest
             is learned), or ``"profiled_state_dependent"`` (the networks output a factor; the rest is profiled).
         fixed_variance: Variance of p(z | .), with ``variance="fixed"``.
+        likelihood: p(x | z): ``"gaussian"`` with one variance for all standardised columns; or, for counts,
+            ``"poisson"``, ``"negative_binomial"`` or ``"zero_inflated_negative_binomial"``, whose rates are relative to
+            the sum of the row.
         noise: Shape of p(z_i | .): ``"gaussian"``; ``"flow"`` (a spline flow whose scale and shape depend on the
             parents, from the stage with fixed edges on); or ``"auto"`` (the flow is fitted after the last step, and
             kept if its held-out ELBO is better by more than 0.01 nats per latent than that of a Gaussian that is fitted
@@ -237,6 +241,7 @@ class TrainingConfig(Settings):
     predict: Literal["change", "value"] = "change"
     variance: Derived[Variance] = _from_preset("variance")
     fixed_variance: float = 1e-4
+    likelihood: Likelihood = "gaussian"
     noise: Literal["gaussian", "flow", "auto"] = "gaussian"
     validate_every: int = 500
     patience: int | None = None

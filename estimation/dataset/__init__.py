@@ -4,8 +4,11 @@
 module           contents
 ===============  ============================================================================
 ``readers``      arrays, CSV, Parquet, NPZ and image folders, read into raw data
+``covariates``   covariates: checked, and matched with those of the training data
 ``checks``       checks of raw data
 ``windows``      rows, splits, and windows of consecutive steps
+``arrays_and_frames``  arrays and data frames as raw data
+``sizes``        numbers of rows, steps and columns
 ``dataset``      `Dataset`: observations, actions, and the true latents and graph where known
 ``rows``         rows of arrays as a dataset, independent or in time order
 ``fingerprint``  a digest that identifies a dataset

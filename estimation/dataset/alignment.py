@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from estimation.dataset.covariates import aligned_covariates
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.readers.column_matching import ABSENT, match_actions, match_columns, quoted_names
 from estimation.dataset.readers.roles import HasRoles
@@ -31,6 +32,10 @@ class HasColumns(HasRoles, Protocol):
     @property
     def n_observed(self) -> int:
         """Number of observed dimensions d_x."""
+
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """Names of the covariates."""
 
 
 def align(dataset: Dataset, like: HasColumns, label: str = "the model") -> Dataset:
@@ -75,7 +80,7 @@ def align(dataset: Dataset, like: HasColumns, label: str = "the model") -> Datas
 
 
 def align_observed(dataset: Dataset, like: HasColumns, label: str = "the model") -> Dataset:
-    """Return a dataset with the observed columns of the training data, like `align`; its actions stay as they are.
+    """Return a dataset with the observed columns and covariates of the training data; its actions stay as they are.
 
     Args:
         dataset: Data to align.
@@ -85,6 +90,9 @@ def align_observed(dataset: Dataset, like: HasColumns, label: str = "the model")
     Raises:
         DataError: If an observed column is missing, or the numbers of columns differ.
     """
+    if dataset.covariate_names != like.covariate_names:
+        c = aligned_covariates(dataset.covariates, dataset.covariate_names, like.covariate_names, label)
+        dataset = replace(dataset, covariates=c, covariate_names=like.covariate_names)
     positions = match_columns(
         dataset.observation_names, dataset.n_observed, like.observation_names, like.n_observed, label
     )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimation.dataset.covariates import checked_covariates
 from estimation.dataset.readers.arrays import as_numbers, constant_and_missing, constant_columns
 from estimation.dataset.readers.raw_data import RawData
 from estimation.exceptions import DataError
@@ -58,6 +59,7 @@ def check_raw_data(raw: RawData) -> RawData:
     if a is not None:
         require_varying_actions(a, names, raw.allow_constant)
     shape, episodes = raw.observation_shape, raw.episodes
+    c, covariate_names = checked_covariates(raw.covariates, raw.covariate_names, len(x), raw.allow_constant)
     return replace(
         raw,
         observations=x,
@@ -69,6 +71,8 @@ def check_raw_data(raw: RawData) -> RawData:
         observation_shape=None if shape is None else tuple(int(n) for n in shape),
         episodes=None if episodes is None else checked_episodes(episodes, len(x)),
         notes=_notes(raw.notes, n_missing / x.size),
+        covariates=c,
+        covariate_names=covariate_names,
     )
 
 
@@ -311,7 +315,9 @@ def require_fitting_graph(graph: CausalGraph | None, latents: Array | None, acti
         raise DataError(f"the graph has {graph.n_actions} actions and the data have {n_actions}")
 
 
-def require_dimensions(observations: Any, actions: Any, latents: Any, episodes: Any) -> None:
+def require_dimensions(
+    observations: Any, actions: Any, latents: Any, episodes: Any, covariates: Any = None
+) -> None:
     """Require arrays with the numbers of dimensions that a dataset has, and one entry a row; None is left out.
 
     Args:
@@ -319,6 +325,7 @@ def require_dimensions(observations: Any, actions: Any, latents: Any, episodes: 
         actions: Actions of shape (N, d_a) or (N, T - 1, d_a).
         latents: Latents of shape (N, T, d_z).
         episodes: Episodes of shape (N,).
+        covariates: Covariates of shape (N, d_c).
 
     Raises:
         DataError: If one is no array, or has another number of dimensions, or another number of rows.
@@ -334,6 +341,7 @@ def require_dimensions(observations: Any, actions: Any, latents: Any, episodes: 
         "actions": (actions, "(N, d_a) or (N, T - 1, d_a)", (2, 3)),
         "latents": (latents, "(N, T, d_z)", (3,)),
         "episodes": (episodes, "(N,)", (1,)),
+        "covariates": (covariates, "(N, d_c)", (2,)),
     }
     for name, (array, shapes, numbers) in arrays.items():
         if array is None and name != "observations":

@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from estimation.dataset.arrays_and_frames import raw_data_of
 from estimation.dataset.checks import check_raw_data, require_dimensions, require_known_values
 from estimation.dataset.readers import read_raw_data
 from estimation.dataset.readers.files import shown_path
-from estimation.dataset.readers.frames import frame_actions, frame_names, is_frame
 from estimation.dataset.readers.numpy_files import write_npz
 from estimation.dataset.readers.options import Names, ReadOptions
 from estimation.dataset.readers.raw_data import RawData
-from estimation.dataset.readers.roles import HasRoles, Roles, roles_of, roles_of_frames
-from estimation.dataset.windows import as_rows, cut_actions, cut_windows, split_counts
+from estimation.dataset.readers.roles import HasRoles, Roles, roles_of
+from estimation.dataset.sizes import Sizes
+from estimation.dataset.windows import as_rows, cut_actions, cut_windows, rows_of_parts
 from estimation.exceptions import DataError
 from identify.graph import CausalGraph
 from identify.wording import listed, plural
@@ -33,7 +34,7 @@ Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dataset:
+class Dataset(Sizes):
     """Observations with their actions, and with the ground truth when they are simulated.
 
     Use `from_arrays` or `read`, which check everything; the constructor itself checks dimensions and rows only.
@@ -56,6 +57,8 @@ class Dataset:
         episodes: Shape (N,), the sequence that a row was cut from, or None when rows are independent.
         notes: Remarks for the user, for instance that short episodes were left out.
         roles: Roles of the columns of the table, with their categories; None when the data come from arrays.
+        covariates: Covariates, such as a batch, shape (N, d_c), or None. Encoder and decoder get them, latents don't.
+        covariate_names: Names of the d_c covariates, like ``batch=b1`` for an indicator of a category.
 
     Raises:
         DataError: If an array has another number of dimensions, or another number of rows than the observations.
@@ -74,9 +77,11 @@ class Dataset:
     actions_named: bool = True
     observation_names: tuple[str, ...] = ()
     roles: Roles | None = None
+    covariates: Array | None = None
+    covariate_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        require_dimensions(self.observations, self.actions, self.latents, self.episodes)
+        require_dimensions(self.observations, self.actions, self.latents, self.episodes, self.covariates)
 
     @classmethod
     def from_arrays(
@@ -93,6 +98,8 @@ class Dataset:
         episodes: ArrayLike | None = None,
         notes: Sequence[str] = (),
         observation_names: Sequence[str] | None = None,
+        covariates: ArrayLike | None = None,
+        covariate_names: Sequence[str] | None = None,
         allow_constant: bool = False,
     ) -> Dataset:
         """Return a dataset of arrays, after checking them.
@@ -113,6 +120,8 @@ class Dataset:
             episodes: Shape (N,), whole numbers; rows of one episode stay together in `split`.
             notes: Remarks for the user.
             observation_names: Names of the d_x columns, by which columns of other data are matched.
+            covariates: Shape (N, d_c); a column of text of a data frame becomes one covariate per category.
+            covariate_names: Names of the d_c covariates; by default ``c0, c1, ...``.
             allow_constant: Whether columns may be constant.
 
         Raises:
@@ -123,28 +132,21 @@ class Dataset:
             >>> Dataset.from_arrays([[0.0, 1.0], [2.0, 3.0]], actions=[[0], [1]])
             Dataset(2 samples, 1 step, 2 observed, 1 action)
         """
-        frame_action_names: tuple[str, ...] | None = None
-        categories: dict[str, tuple[str, ...]] = {}
-        if is_frame(observations):
-            observation_names = observation_names or frame_names(observations, "observations")
-        if is_frame(actions):
-            actions, frame_action_names, categories = frame_actions(actions, "actions")
         return cls.from_raw_data(
-            RawData(
+            raw_data_of(
                 observations,
-                actions=actions,
+                actions,
+                covariates,
+                action_names=action_names,
+                observation_names=observation_names,
+                covariate_names=covariate_names,
+                observation_shape=observation_shape,
+                notes=notes,
                 latents=latents,
                 graph=graph,
                 decoder=decoder,
-                action_names=frame_action_names if action_names is None else tuple(action_names),
-                observation_shape=None if observation_shape is None else tuple(observation_shape),
                 name=name,
                 episodes=episodes,
-                notes=tuple(notes),
-                observation_names=tuple(observation_names or ()),
-                roles=roles_of_frames(observation_names, frame_action_names, categories)
-                if categories
-                else None,
                 allow_constant=allow_constant,
             )
         )
@@ -244,33 +246,6 @@ class Dataset:
         """
         write_npz(path, RawData(**{field.name: getattr(self, field.name) for field in fields(self)}))
 
-    @property
-    def n_samples(self) -> int:
-        """N, the number of rows."""
-        return int(self.observations.shape[0])
-
-    @property
-    def n_steps(self) -> int:
-        """T, the number of steps per row."""
-        return int(self.observations.shape[1])
-
-    @property
-    def n_observed(self) -> int:
-        """Number of observed dimensions d_x at each step."""
-        return int(self.observations.shape[2])
-
-    @property
-    def n_actions(self) -> int:
-        """Number of columns d_a of the actions; 0 without actions."""
-        return 0 if self.actions is None else int(self.actions.shape[-1])
-
-    @property
-    def n_latents(self) -> int | None:
-        """Number of true latents d_z, or None if it is unknown."""
-        if self.latents is not None:
-            return int(self.latents.shape[2])
-        return None if self.graph is None else self.graph.n_latents
-
     def __len__(self) -> int:
         return self.n_samples
 
@@ -281,6 +256,7 @@ class Dataset:
             f"{self.n_observed} observed",
         ]
         parts += [plural(self.n_actions, "action")] if self.n_actions else []
+        parts += [plural(self.n_covariates, "covariate")] if self.n_covariates else []
         parts += [] if self.n_latents is None else [plural(self.n_latents, "latent")]
         return f"Dataset({repr(self.name) + ', ' if self.name else ''}{', '.join(parts)})"
 
@@ -304,6 +280,7 @@ class Dataset:
             actions=None if self.actions is None else self.actions[rows],
             latents=None if self.latents is None else self.latents[rows],
             episodes=None if self.episodes is None else self.episodes[rows],
+            covariates=None if self.covariates is None else self.covariates[rows],
         )
 
     def split(
@@ -326,18 +303,8 @@ class Dataset:
             >>> [len(part) for part in data.split()]
             [8, 1, 1]
         """
-        # a unit is an episode, or a row without episodes
-        units, unit_of_row = np.arange(len(self)), np.arange(len(self))
-        if self.episodes is not None:
-            _, first_rows, inverse = np.unique(self.episodes, return_index=True, return_inverse=True)
-            units, unit_of_row = np.argsort(first_rows), inverse
-        counts = split_counts(fractions, len(units), "rows" if self.episodes is None else "episodes")
-        if shuffle:
-            units = np.random.default_rng(seed).permutation(units)
-        part_of_unit = np.empty(len(units), dtype=np.int64)
-        part_of_unit[units] = np.repeat(np.arange(len(counts)), counts)
-        part_of_row = part_of_unit[unit_of_row]
-        return tuple(self.take(np.flatnonzero(part_of_row == k)) for k in range(len(counts)))
+        parts = rows_of_parts(len(self), self.episodes, fractions, seed, shuffle)
+        return tuple(self.take(rows) for rows in parts)
 
     def windows(self, length: int = 2) -> Dataset:
         """Return all windows of ``length`` consecutive steps as rows; the windows of one row stay one episode.
@@ -373,6 +340,7 @@ class Dataset:
             actions=None if self.actions is None else cut_actions(self.actions, length, n_windows),
             latents=None if self.latents is None else cut_windows(self.latents, length),
             episodes=np.repeat(episodes, n_windows),
+            covariates=None if self.covariates is None else np.repeat(self.covariates, n_windows, axis=0),
         )
 
     def pairs(self) -> Dataset:

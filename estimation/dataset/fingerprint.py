@@ -48,8 +48,8 @@ Bytes = NDArray[np.uint8]
 def fingerprint(dataset: Dataset) -> str:
     """Return a digest that identifies a dataset: 32 hexadecimal digits.
 
-    It covers the values, shapes and types of observations, actions, latents and episodes, and the names of the
-    columns; but not the name of the dataset, its notes, the true graph or the decoder.
+    It covers the values, shapes and types of observations, actions, latents, episodes and covariates, and the names of
+    the columns; but not the name of the dataset, its notes, the true graph or the decoder.
 
     Args:
         dataset: The dataset; its arrays are read once.
@@ -71,6 +71,10 @@ def fingerprint(dataset: Dataset) -> str:
             _add_array(digest, array, weighted=name != "observations")
     for name in ("observation_names", "action_names", "observation_shape"):
         _add_texts(digest, name, *map(str, getattr(dataset, name) or ()))
+    if dataset.covariates is not None:
+        # data without covariates keep the digests of earlier versions
+        _add_texts(digest, "covariates", *dataset.covariate_names)
+        _add_array(digest, dataset.covariates, weighted=True)
     return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from estimation.exceptions import DataError
 
-__all__ = ["as_rows", "cut_actions", "cut_windows", "split_counts"]
+__all__ = ["as_rows", "cut_actions", "cut_windows", "rows_of_parts", "split_counts"]
 
 Array = NDArray[np.floating]
 
@@ -88,6 +88,39 @@ def cut_actions(actions: Array, length: int, n_windows: int) -> Array:
         return np.repeat(actions, n_windows, axis=0)
     windows = cut_windows(actions, length - 1)
     return windows[:, 0] if length == 2 else windows
+
+
+def rows_of_parts(
+    n_rows: int, episodes: NDArray[np.int64] | None, fractions: Sequence[float], seed: int, shuffle: bool
+) -> list[NDArray[np.intp]]:
+    """Return the positions of the rows in each of several parts that share no row, and no episode.
+
+    Args:
+        n_rows: N, the number of rows.
+        episodes: Episode of each row, shape (N,), or None.
+        fractions: Fraction of the rows, or of the episodes, in each part.
+        seed: Seed of the assignment.
+        shuffle: False cuts in the order of the rows, or of the episodes' first rows.
+
+    Raises:
+        DataError: As in `split_counts`.
+
+    Example:
+        >>> [part.tolist() for part in rows_of_parts(4, np.array([7, 7, 3, 3]), (0.5, 0.5), 0, False)]
+        [[0, 1], [2, 3]]
+    """
+    # a unit is an episode, or a row without episodes
+    units, unit_of_row = np.arange(n_rows), np.arange(n_rows)
+    if episodes is not None:
+        _, first_rows, inverse = np.unique(episodes, return_index=True, return_inverse=True)
+        units, unit_of_row = np.argsort(first_rows), inverse
+    counts = split_counts(fractions, len(units), "rows" if episodes is None else "episodes")
+    if shuffle:
+        units = np.random.default_rng(seed).permutation(units)
+    part_of_unit = np.empty(len(units), dtype=np.int64)
+    part_of_unit[units] = np.repeat(np.arange(len(counts)), counts)
+    part_of_row = part_of_unit[unit_of_row]
+    return [np.flatnonzero(part_of_row == k) for k in range(len(counts))]
 
 
 def split_counts(fractions: Sequence[float], count: int, what: str) -> list[int]:

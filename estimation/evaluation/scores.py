@@ -195,7 +195,7 @@ def evaluate(
     prediction = None if graph is None else check(columns.part_of(graph), using)
     if dataset.latents is None:
         return Evaluation(negative_elbo, model.graph, graph, prediction=prediction, sparse_columns=columns)
-    z_hat = model.encode(dataset.observations)
+    z_hat = model.encode_dataset(dataset)
     permutation = mean_correlation(dataset.latents, z_hat).permutation
     learned = learned_entanglement(
         model, dataset, method=method, threshold=threshold, n_samples=n_samples, seed=seed

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.config.sparse_columns import SparseColumns
-from estimation.dataset.alignment import align_observed, with_actions_of
+from estimation.dataset.alignment import with_actions_of
 from estimation.device import default_modes
 from estimation.diagnostics.result import Diagnostics
 from estimation.evaluation.comparison import Comparison, compare
@@ -297,7 +297,7 @@ def distance_between(
 
 
 def _encode(model: TrainedModel, dataset: Dataset) -> NDArray[np.floating]:
-    return model.encode(align_observed(dataset, model).observations[:_MAX_ROWS])
+    return model.encode_dataset(dataset.take(slice(0, _MAX_ROWS)))
 
 
 def _negative_elbo(name: str, model: TrainedModel, dataset: Dataset, seed: int) -> float:

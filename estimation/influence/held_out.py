@@ -165,7 +165,7 @@ def _held_out_latents(
     rows = np.arange(len(pairs))
     if len(rows) > max_rows:
         rows = np.sort(np.random.default_rng(seed).choice(len(rows), max_rows, replace=False))
-    encoded = model.encode(pairs.observations[rows]).astype(float)
+    encoded = model.encode_dataset(pairs.take(rows)).astype(float)
     actions = pairs.actions[rows].astype(float)
     return Causes(actions, encoded[:, 0] if shape.past else None), encoded[:, -1]
 

@@ -73,7 +73,7 @@ def learned_influence(
     if len(pairs) < n_points + n_conditions:
         raise DataError(f"{len(pairs)} rows are too few for {n_points} points and {n_conditions} conditions")
     rows = np.random.default_rng(seed).choice(len(pairs), n_points + n_conditions, replace=False)
-    latents = model.encode(pairs.observations[rows]).astype(float)
+    latents = model.encode_dataset(pairs.take(rows)).astype(float)
     conditions = slice(n_points, None)
     return numerical_influence(
         _log_density(model),

@@ -53,17 +53,26 @@ _LOG_2PI_E = math.log(2 * math.pi) + 1
 class LatentModel(Protocol):
     """The distributions of a model, as the ELBO needs them; `SparseVAE` has them."""
 
-    def standardise(self, observations: Tensor) -> Tensor:
-        """Return standardised observations."""
+    def inputs(self, observations: Tensor, covariates: Tensor | None = None) -> Tensor:
+        """Return standardised observations, with covariates behind them."""
 
-    def posterior(self, standardised: Tensor) -> Gaussian:
+    def observed(self, inputs: Tensor) -> Tensor:
+        """Return the observations among the inputs."""
+
+    def covariates(self, inputs: Tensor) -> Tensor | None:
+        """Return the covariates among the inputs."""
+
+    def posterior(self, inputs: Tensor) -> Gaussian:
         """Return q(z | x)."""
 
-    def likelihood(self, latents: Tensor) -> Normal:
+    def likelihood(self, latents: Tensor, covariates: Tensor | None = None) -> Normal:
         """Return p(x | z)."""
 
-    def mean_observations(self, latents: Tensor) -> Tensor:
+    def mean_observations(self, latents: Tensor, covariates: Tensor | None = None) -> Tensor:
         """Return the means of p(x | z)."""
+
+    def count_log_likelihood(self, latents: Tensor, inputs: Tensor) -> Tensor | None:
+        """Return log p(x | z) of every entry of counts; None for other data."""
 
     def past_latents(self, latents: Tensor) -> Tensor | None:
         """Return the latents of the previous step."""
@@ -109,13 +118,7 @@ def negative_elbo(
         generator: Random generator of the posterior samples, one sample per posterior.
     """
     parts = _Parts.of(model, batch, masks, generator)
-    n_rows, n_steps = parts.mean.shape[:2]
-    # user-supplied networks take rows (B, n), not sequences (B, T, n)
-    likelihood = model.likelihood(parts.sample.flatten(0, 1))
-    log_likelihood = likelihood.log_prob(parts.standardised)  # type: ignore[no-untyped-call]
-    if parts.known is not None:
-        log_likelihood = log_likelihood * parts.known
-    reconstruction = -log_likelihood.reshape(n_rows, n_steps, -1).mean((0, 2)).sum()
+    reconstruction, variance_x = _reconstruction(model, parts)
     scale = parts.residual.scale
     relative = parts.squared_residual() / scale.square()
     last = (0.5 * (relative - 1) + scale.log()).sum(1) - parts.log_det[:, -1]
@@ -126,7 +129,7 @@ def negative_elbo(
     return LossTerms(
         reconstruction,
         divergence / parts.standardised.shape[-1],
-        likelihood.scale.square().mean(),
+        variance_x,
         scale.square().mean(0),
     )
 
@@ -146,19 +149,48 @@ def training_loss(
     if not profiled:
         return negative_elbo(model, batch, masks, generator)
     parts = _Parts.of(model, batch, masks, generator)
-    n_steps, d_x = parts.mean.shape[1], parts.standardised.shape[-1]
-    reconstructed = model.mean_observations(parts.sample.flatten(0, 1))
+    reconstruction, variance_x = _profiled_reconstruction(model, parts)
+    misfit, variance_z = transition_misfit(
+        parts.residual, parts.squared_residual(), parts.deviation(), profiled=True
+    )
+    divergence = misfit.sum() - parts.log_det[:, -1].mean() + _initial_divergence(parts)
+    return LossTerms(
+        reconstruction,
+        divergence / parts.standardised.shape[-1],
+        variance_x.detach(),
+        variance_z.detach(),
+    )
+
+
+def _reconstruction(model: LatentModel, parts: _Parts) -> tuple[Tensor, Tensor]:
+    """Return the reconstruction term with the model's own variance, and that variance."""
+    n_rows, n_steps = parts.mean.shape[:2]
+    # user-supplied networks take rows (B, n), not sequences (B, T, n)
+    sample = parts.sample.flatten(0, 1)
+    of_counts = model.count_log_likelihood(sample, parts.inputs)
+    if of_counts is not None:
+        return -of_counts.reshape(n_rows, n_steps, -1).mean((0, 2)).sum(), of_counts.new_ones(())
+    likelihood = model.likelihood(sample, model.covariates(parts.inputs))
+    log_likelihood = likelihood.log_prob(parts.standardised)  # type: ignore[no-untyped-call]
+    if parts.known is not None:
+        log_likelihood = log_likelihood * parts.known
+    reconstruction = -log_likelihood.reshape(n_rows, n_steps, -1).mean((0, 2)).sum()
+    return reconstruction, likelihood.scale.square().mean()
+
+
+def _profiled_reconstruction(model: LatentModel, parts: _Parts) -> tuple[Tensor, Tensor]:
+    """Return the reconstruction term with the best variance on the batch, and that variance; counts have none."""
+    sample = parts.sample.flatten(0, 1)
+    of_counts = model.count_log_likelihood(sample, parts.inputs)
+    if of_counts is not None:
+        return -of_counts.mean() * parts.mean.shape[1], of_counts.new_ones(())
+    reconstructed = model.mean_observations(sample, model.covariates(parts.inputs))
     squared, share = (reconstructed - parts.standardised).square(), 1.0
     if parts.known is not None:
         share = float(parts.known.float().mean())
         squared = (squared * parts.known) / max(share, 1 / squared.numel())
     variance_x = squared.mean().clamp_min(_MIN_VARIANCE)
-    reconstruction = 0.5 * n_steps * share * (_LOG_2PI_E + variance_x.log())
-    misfit, variance_z = transition_misfit(
-        parts.residual, parts.squared_residual(), parts.deviation(), profiled=True
-    )
-    divergence = misfit.sum() - parts.log_det[:, -1].mean() + _initial_divergence(parts)
-    return LossTerms(reconstruction, divergence / d_x, variance_x.detach(), variance_z.detach())
+    return 0.5 * parts.mean.shape[1] * share * (_LOG_2PI_E + variance_x.log()), variance_x
 
 
 def profiled_gaussian(squared: Tensor, log_factor: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -246,6 +278,7 @@ class _Parts:
     """Posterior, samples and transition residual of a batch.
 
     Attributes:
+        inputs: Inputs of the encoder, shape (B * T, d_x + d_c), with NaN for missing entries.
         standardised: Standardised observations, shape (B * T, d_x), with 0 for missing entries.
         known: Which entries are not missing, in the same shape; None if all are there.
         mean: Posterior means, shape (B, T, n).
@@ -255,6 +288,7 @@ class _Parts:
         residual: Residual of the transition at the posterior mean of the last step.
     """
 
+    inputs: Tensor
     standardised: Tensor
     known: Tensor | None
     mean: Tensor
@@ -265,16 +299,18 @@ class _Parts:
 
     @classmethod
     def of(cls, model: LatentModel, batch: Batch, masks: Masks | None, generator: torch.Generator) -> _Parts:
-        n_rows, n_steps, d_x = batch.observations.shape
-        x = model.standardise(batch.observations).reshape(n_rows * n_steps, d_x)
-        posterior = model.posterior(x)
+        n_rows, n_steps = batch.observations.shape[:2]
+        inputs = model.inputs(batch.observations, batch.covariates).reshape(n_rows * n_steps, -1)
+        posterior, x = model.posterior(inputs), model.observed(inputs)
         noise = torch.randn(posterior.loc.shape, generator=generator, device=x.device, dtype=x.dtype)
         sample = posterior.sample(noise).reshape(n_rows, n_steps, -1)
         mean, variance = posterior.loc.view_as(sample), posterior.variance.view_as(sample)
         residual = model.transition_residual(mean[:, -1], model.past_latents(sample), batch.actions, masks)
         known = known_entries(x)
         observed = x if known is None else torch.where(known, x, 0)
-        return cls(observed, known, mean, variance, posterior.log_det.view(n_rows, n_steps), sample, residual)
+        return cls(
+            inputs, observed, known, mean, variance, posterior.log_det.view(n_rows, n_steps), sample, residual
+        )
 
     def squared_residual(self) -> Tensor:
         """Return the mean square residual of the transition under the posterior of z^t, shape (B, n)."""

@@ -27,6 +27,7 @@ def held_out_terms(model: Representation, dataset: Dataset, seed: int) -> dict[s
         a = None
         if dataset.actions is not None:
             a = as_tensor(centred(dataset.actions[part], model.a_centring)).to(device, dtype)
-        for name, term in zip(totals, model.bound(Batch(x, a), generator), strict=True):
+        c = None if dataset.covariates is None else as_tensor(dataset.covariates[part]).to(device, dtype)
+        for name, term in zip(totals, model.bound(Batch(x, a, covariates=c), generator), strict=True):
             totals[name] += float(term) * len(x) / len(dataset)
     return {"total": sum(totals.values()), **totals}

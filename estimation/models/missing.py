@@ -9,7 +9,7 @@ and Mattei, Frellsen, arXiv 1812.02633, train with zeros in place of missing ent
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -37,34 +37,37 @@ def known_entries(standardised: Tensor) -> Tensor | None:
 
 
 @contextlib.contextmanager
-def _evaluating(network: Network) -> Iterator[None]:
-    """Put a module into evaluation mode, so that running statistics don't count the entries that are being filled."""
-    was_training = isinstance(network, nn.Module) and network.training
-    if isinstance(network, nn.Module) and was_training:
+def _evaluating(networks: Sequence[nn.Module]) -> Iterator[None]:
+    """Put modules into evaluation mode, so that running statistics don't count the entries that are being filled."""
+    training = [network for network in networks if network.training]
+    for network in training:
         network.eval()
     try:
         yield
     finally:
-        if isinstance(network, nn.Module) and was_training:
+        for network in training:
             network.train()
 
 
-def filled_and_encoded(encoder: Network, decoder: Network, standardised: Tensor) -> tuple[Tensor, Tensor]:
+def filled_and_encoded(
+    encode: Network, reconstruct: Network, inputs: Tensor, networks: Sequence[nn.Module] = ()
+) -> tuple[Tensor, Tensor]:
     """Fill missing entries by their reconstructions, and encode.
 
     Args:
-        encoder: From (B, d_x) to (B, n).
-        decoder: From (B, n) to (B, d_x).
-        standardised: Standardised observations, shape (B, d_x); NaN entries are missing.
+        encode: From (B, d) to (B, n).
+        reconstruct: From (B, n) to (B, d).
+        inputs: Standardised observations, or other inputs, shape (B, d); NaN entries are missing.
+        networks: Modules that both functions use.
 
     Returns:
-        Observations without gaps, shape (B, d_x), through which no gradient flows, and encodings, shape (B, n).
+        Inputs without gaps, shape (B, d), through which no gradient flows, and encodings, shape (B, n).
     """
-    known = known_entries(standardised)
+    known = known_entries(inputs)
     if known is None:
-        return standardised, encoder(standardised)
-    filled = torch.where(known, standardised, 0)
-    with torch.no_grad(), _evaluating(encoder), _evaluating(decoder):
+        return inputs, encode(inputs)
+    filled = torch.where(known, inputs, 0)
+    with torch.no_grad(), _evaluating(networks):
         for _ in range(_PASSES):
-            filled = torch.where(known, standardised, decoder(encoder(filled)))
-    return filled, encoder(filled)
+            filled = torch.where(known, inputs, reconstruct(encode(filled)))
+    return filled, encode(filled)

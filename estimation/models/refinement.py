@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from estimation.device import CPU_FLOAT32
+from estimation.models.conditional import ConditionalDecoder
+from estimation.models.counts import CountLikelihood
 from estimation.models.jacobian import batch_jacobian
 from estimation.models.missing import known_entries
 
@@ -71,15 +73,23 @@ class Refinement(nn.Module):
         self.steps.fill_(n_steps)
 
     def forward(
-        self, decoder: Callable[[Tensor], Tensor], observed: Tensor, latents: Tensor, variance: Tensor
+        self,
+        decoder: Callable[[Tensor], Tensor],
+        observed: Tensor,
+        latents: Tensor,
+        variance: Tensor,
+        covariates: Tensor | None = None,
+        counts: CountLikelihood | None = None,
     ) -> Tensor:
         """Refine latents.
 
         Args:
-            decoder: Decoder from (B, n) to (B, d_x).
+            decoder: Decoder from (B, n) to (B, d_x), or from (B, n + d_c) with covariates.
             observed: Observations, shape (B, d_x); NaN entries are missing.
             latents: Initial latents, shape (B, n).
             variance: Variance of each observed coordinate, a scalar.
+            covariates: Covariates, shape (B, d_c), or None.
+            counts: The likelihood if observations are counts, for which steps are those of Fisher scoring.
 
         Returns:
             Refined latents, shape (B, n).
@@ -89,12 +99,16 @@ class Refinement(nn.Module):
             return latents
         chunk_rows = max(_CHUNK_NUMBERS // (observed.shape[1] * latents.shape[1]), _MIN_CHUNK_ROWS)
         chunks = []
-        for x, initial in zip(
-            torch.split(observed, chunk_rows), torch.split(latents, chunk_rows), strict=True
-        ):
-            z = initial
+        for start in range(0, len(observed), chunk_rows):
+            rows = slice(start, start + chunk_rows)
+            x, z = observed[rows], latents[rows]
+            decode = decoder if covariates is None else ConditionalDecoder(decoder, covariates[rows])
             for _ in range(n_steps):
-                z = self._step(decoder, x, z, variance)
+                z = (
+                    self._step(decode, x, z, variance)
+                    if counts is None
+                    else self._scoring_step(decode, x, z, counts)
+                )
             chunks.append(z)
         return torch.cat(chunks)
 
@@ -111,6 +125,25 @@ class Refinement(nn.Module):
         proposed = self._energy(_error(x, decoder(proposal), known), proposal, variance)
         improves = proposed < self._energy(error, z, variance)
         return torch.where(improves[:, None], proposal, z)
+
+    @torch.no_grad()
+    def _scoring_step(
+        self, decoder: Callable[[Tensor], Tensor], x: Tensor, z: Tensor, counts: CountLikelihood
+    ) -> Tensor:
+        decoded, jacobian = batch_jacobian(decoder, z)
+        score, information = counts.score_and_information(decoded, x)
+        gradient = (jacobian.mT @ score[..., None])[..., 0] - (z - self.centre) @ self.precision
+        hessian = jacobian.mT @ (information[..., None] * jacobian) + self.precision
+        proposal = z + torch.linalg.solve(hessian, gradient)
+        improves = self._count_energy(decoder(proposal), x, proposal, counts) < self._count_energy(
+            decoded, x, z, counts
+        )
+        return torch.where(improves[:, None], proposal, z)
+
+    def _count_energy(self, decoded: Tensor, x: Tensor, z: Tensor, counts: CountLikelihood) -> Tensor:
+        deviation = z - self.centre
+        prior = ((deviation @ self.precision) * deviation).sum(1)
+        return prior - 2 * counts.log_prob(decoded, x).sum(1)
 
     def _energy(self, error: Tensor, z: Tensor, variance: Tensor) -> Tensor:
         """Return twice the negative log posterior of latents, up to a constant, shape (B,)."""

@@ -30,11 +30,13 @@ class Batch:
         observations: Observations, shape (B, T, d_x).
         actions: Actions, shape (B, m), or None.
         latents: True latents, shape (B, T, d_z), if requested.
+        covariates: Covariates, shape (B, d_c), or None.
     """
 
     observations: Tensor
     actions: Tensor | None
     latents: Tensor | None = None
+    covariates: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,14 @@ class Shape:
         n_latents: Number of latents n.
         n_actions: Number of actions m; 0 without actions.
         past: Whether there is a previous time step.
+        n_covariates: Number of covariates d_c; 0 without covariates.
     """
 
     n_observed: int
     n_latents: int
     n_actions: int
     past: bool
+    n_covariates: int = 0
 
     @property
     def n_inputs(self) -> int:
@@ -73,7 +77,7 @@ class Shape:
         Example:
             >>> from estimation.simulate.sampling import simulate
             >>> Shape.of(simulate("TimeDiag", 10))
-            Shape(n_observed=20, n_latents=10, n_actions=0, past=True)
+            Shape(n_observed=20, n_latents=10, n_actions=0, past=True, n_covariates=0)
         """
         n = dataset.n_latents if n_latents is None else n_latents
         if n is None:
@@ -85,7 +89,9 @@ class Shape:
             raise ConfigError(
                 "n_latents is 'auto', and networks that are built before training need a number; set it"
             )
-        return cls(dataset.n_observed, n, dataset.n_actions, past=dataset.n_steps > 1)
+        return cls(
+            dataset.n_observed, n, dataset.n_actions, dataset.n_steps > 1, n_covariates=dataset.n_covariates
+        )
 
 
 def as_tensor(values: NDArray[Any]) -> Tensor:
@@ -115,6 +121,8 @@ class Representation(nn.Module):
     x_scale: Tensor
     a_mean: Tensor
     a_scale: Tensor
+    c_mean: Tensor
+    c_scale: Tensor
     x_centring: Centring | None
     a_centring: Centring | None
 
@@ -127,6 +135,10 @@ class Representation(nn.Module):
         for name, size in (("x", shape.n_observed), ("a", shape.n_actions)):
             self.register_buffer(f"{name}_mean", torch.zeros(size, **CPU_FLOAT32))
             self.register_buffer(f"{name}_scale", torch.ones(size, **CPU_FLOAT32))
+        if shape.n_covariates:
+            # only then, so that other models have the tensors of earlier versions
+            self.register_buffer("c_mean", torch.zeros(shape.n_covariates, **CPU_FLOAT32))
+            self.register_buffer("c_scale", torch.ones(shape.n_covariates, **CPU_FLOAT32))
 
     def set_scales_(self, x_mean: Tensor, x_scale: Tensor, a_mean: Tensor, a_scale: Tensor) -> None:
         """Set the means and scales that standardise observations and actions, in place.
@@ -152,12 +164,47 @@ class Representation(nn.Module):
         """Return observations (..., d_x) with zero mean and unit scale, the input of the networks."""
         return (observations - self.x_mean) / self.x_scale
 
-    def mean_latents(self, standardised: Tensor) -> Tensor:
-        """Encode standardised observations (B, d_x) as latents, shape (B, n)."""
+    def set_covariate_scales_(self, mean: Tensor, scale: Tensor) -> None:
+        """Set the means and scales that standardise covariates, both of shape (d_c,), in place."""
+        self.c_mean.copy_(mean)
+        self.c_scale.copy_(scale)
+
+    def inputs(self, observations: Tensor, covariates: Tensor | None = None) -> Tensor:
+        """Return the inputs of the encoder: standardised observations, and behind them standardised covariates.
+
+        Args:
+            observations: Observations, shape (B, ..., d_x).
+            covariates: Covariates, shape (B, d_c), which are the same for all steps of a row; None for a model without.
+
+        Returns:
+            Inputs, shape (B, ..., d_x + d_c).
+        """
+        x = self.standardise(observations)
+        if not self.shape.n_covariates:
+            return x
+        assert covariates is not None
+        c = (covariates - self.c_mean) / self.c_scale
+        c = c.view(len(c), *[1] * (x.ndim - 2), -1)
+        return torch.cat([x, c.expand(*x.shape[:-1], c.shape[-1])], dim=-1)
+
+    def observed(self, inputs: Tensor) -> Tensor:
+        """Return the observations among inputs (..., d_x + d_c), shape (..., d_x)."""
+        return inputs[..., : self.shape.n_observed] if self.shape.n_covariates else inputs
+
+    def covariates(self, inputs: Tensor) -> Tensor | None:
+        """Return the covariates among inputs (..., d_x + d_c), shape (..., d_c); None for a model without."""
+        return inputs[..., self.shape.n_observed :] if self.shape.n_covariates else None
+
+    def mean_latents(self, inputs: Tensor) -> Tensor:
+        """Encode `inputs` (B, d_x + d_c) as latents, shape (B, n)."""
         raise NotImplementedError
 
-    def mean_observations(self, latents: Tensor) -> Tensor:
+    def mean_observations(self, latents: Tensor, covariates: Tensor | None = None) -> Tensor:
         """Decode latents (B, n) to standardised observations, shape (B, d_x).
+
+        Args:
+            latents: Latents.
+            covariates: Standardised covariates, shape (B, d_c); None for their averages.
 
         Raises:
             DataError: If the model has no decoder.

@@ -230,7 +230,6 @@ def draw_latents(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> 
     """
     from matplotlib.figure import Figure
 
-    from estimation.dataset.alignment import align_observed
     from estimation.plot import plot_latents
     from estimation.plot.latents import MAX_PANELS
 
@@ -239,7 +238,7 @@ def draw_latents(model: TrainedModel, dataset: Dataset, outcome: Evaluation) -> 
     assert outcome.permutation is not None
     rows = slice(0, _MAX_ENCODED_ROWS)
     z = dataset.latents[rows].reshape(-1, dataset.latents.shape[-1])
-    z_hat = model.encode(align_observed(dataset, model).observations[rows]).reshape(len(z), -1)
+    z_hat = model.encode_dataset(dataset.take(rows)).reshape(len(z), -1)
     panels = _least_correlated(z, z_hat, outcome.permutation, MAX_PANELS)
     n_columns = min(len(panels), _MAX_GRID_COLUMNS)
     n_rows = -(-len(panels) // n_columns)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from estimation.dataset.alignment import align_observed
 from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.selection.runs import Run, setting_key
@@ -81,7 +80,7 @@ def measure_runs(
 
 
 def _encode(model: TrainedModel, dataset: Dataset) -> NDArray[np.floating]:
-    return model.encode(align_observed(dataset, model).observations)
+    return model.encode_dataset(dataset)
 
 
 def _negative_elbo(model: TrainedModel, dataset: Dataset, seed: int) -> float:

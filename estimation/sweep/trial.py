@@ -117,9 +117,7 @@ def _scores(model: TrainedModel, test: Dataset) -> dict[str, Any]:
 
 
 def _save_encodings(model: TrainedModel, test: Dataset, folder: Path) -> None:
-    from estimation.dataset.alignment import align_observed
-
-    latents = model.encode(np.asarray(align_observed(test, model).observations[:_MAX_ENCODED_ROWS]))
+    latents = model.encode_dataset(test.take(slice(0, _MAX_ENCODED_ROWS)))
     data = io.BytesIO()
     np.save(data, latents, allow_pickle=False)
     write_whole(folder / "encodings.npy", data.getvalue())

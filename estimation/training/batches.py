@@ -6,7 +6,7 @@ and resumed therefore gets the batches of an uninterrupted one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from estimation.dataset.centring import Centring, centred, centring_of, first_kn
 from estimation.dataset.dataset import Dataset
 from estimation.device import CPU_FLOAT32
 from estimation.exceptions import DataError
+from estimation.models.counts import COUNT_LIKELIHOODS, CountProfile
 from estimation.models.representation import Batch, Representation, as_tensor
+from estimation.training.count_data import count_profile, log_moments
 from identify.hashing import mix64
 
 __all__ = ["Batches", "Scales", "generator_for", "scales"]
@@ -29,7 +31,11 @@ _WORD = (1 << 64) - 1
 
 @dataclass(frozen=True)
 class Scales:
-    """Mean and standard deviation of each observed coordinate and each action, after centring."""
+    """Mean and standard deviation of each observed coordinate, action and covariate, after centring.
+
+    For counts, those of observations are 0 and 1, and `log_moments` are mean and standard deviation of what the encoder
+    reads, log(1 + x / s).
+    """
 
     x_mean: Tensor
     x_scale: Tensor
@@ -37,6 +43,10 @@ class Scales:
     a_scale: Tensor
     x_centring: Centring | None = None
     a_centring: Centring | None = None
+    c_mean: Tensor | None = None
+    c_scale: Tensor | None = None
+    counts: CountProfile | None = None
+    log_moments: tuple[Tensor, Tensor] | None = None
 
 
 class Batches:
@@ -72,6 +82,7 @@ class Batches:
         self._observations = dataset.observations
         self._actions = dataset.actions
         self._latents = dataset.latents if with_latents else None
+        self._covariates = dataset.covariates
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
 
     def draw(self, n_max: int, step: int) -> NDArray[np.int64]:
@@ -92,7 +103,8 @@ class Batches:
         )
         actions = None if self._actions is None else self._tensor(self._actions, indices, a_centring)
         latents = None if self._latents is None else self._tensor(self._latents, indices, None)
-        return Batch(self._tensor(self._observations, indices, x_centring), actions, latents)
+        covariates = None if self._covariates is None else self._tensor(self._covariates, indices, None)
+        return Batch(self._tensor(self._observations, indices, x_centring), actions, latents, covariates)
 
     def _tensor(
         self, values: NDArray[Any], indices: NDArray[np.int64] | slice, centring: Centring | None
@@ -100,17 +112,36 @@ class Batches:
         return as_tensor(centred(values[indices], centring)).to(self.device, self.dtype)
 
 
-def scales(dataset: Dataset) -> Scales:
+def scales(dataset: Dataset, likelihood: str = "gaussian") -> Scales:
     """Compute means and scales over all rows and steps, without missing entries; a constant coordinate gets scale 1."""
+    measured = _scales(dataset) if likelihood not in COUNT_LIKELIHOODS else _count_scales(dataset)
+    if dataset.covariates is None:
+        return measured
+    c_mean, c_scale = _moments(dataset.covariates, None)
+    return replace(measured, c_mean=c_mean, c_scale=c_scale)
+
+
+def _count_scales(dataset: Dataset) -> Scales:
+    profile = count_profile(dataset)
+    mean, scale = log_moments(dataset, profile)
+    zero, one = torch.zeros(dataset.n_observed, **CPU_FLOAT32), torch.ones(dataset.n_observed, **CPU_FLOAT32)
+    a_mean, a_scale, a_centring = _action_scales(dataset)
+    moments = torch.as_tensor(mean, **CPU_FLOAT32), torch.as_tensor(scale, **CPU_FLOAT32)
+    return Scales(zero, one, a_mean, a_scale, None, a_centring, counts=profile, log_moments=moments)
+
+
+def _scales(dataset: Dataset) -> Scales:
     x_centring = centring_of(dataset.observations)
     x_mean, x_scale = _moments(dataset.observations.reshape(-1, dataset.n_observed), x_centring)
-    if dataset.actions is None:
-        return Scales(
-            x_mean, x_scale, torch.zeros(0, **CPU_FLOAT32), torch.ones(0, **CPU_FLOAT32), x_centring
-        )
-    a_centring = centring_of(dataset.actions)
-    a_mean, a_scale = _moments(dataset.actions.reshape(-1, dataset.n_actions), a_centring)
+    a_mean, a_scale, a_centring = _action_scales(dataset)
     return Scales(x_mean, x_scale, a_mean, a_scale, x_centring, a_centring)
+
+
+def _action_scales(dataset: Dataset) -> tuple[Tensor, Tensor, Centring | None]:
+    if dataset.actions is None:
+        return torch.zeros(0, **CPU_FLOAT32), torch.ones(0, **CPU_FLOAT32), None
+    centring = centring_of(dataset.actions)
+    return *_moments(dataset.actions.reshape(-1, dataset.n_actions), centring), centring
 
 
 def generator_for(seed: int, step: int, device: torch.device) -> torch.Generator:

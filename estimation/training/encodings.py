@@ -30,14 +30,14 @@ class Encodings:
         latents: Posterior means, shape (rows, T, n).
         factors: Square roots of the posterior covariances, shape (rows, T, n, n).
         actions: Actions, shape (rows, m), or None.
-        standardised: Standardised observations, shape (rows, T, d_x).
+        inputs: Standardised observations, with covariates behind them, shape (rows, T, d_x + d_c).
         numbers: Numbers of the rows among those of the batches, shape (rows,); None if they are not from batches.
     """
 
     latents: Tensor
     factors: Tensor
     actions: Tensor | None
-    standardised: Tensor
+    inputs: Tensor
     numbers: NDArray[np.int64] | None = None
 
     @classmethod
@@ -53,15 +53,16 @@ class Encodings:
         """
         affordable = _MAX_ENTRIES // (model.shape.n_latents**2 * (1 + model.shape.past))
         rows = batches.draw(min(max_rows, max(affordable, _MIN_ROWS)), step)
-        means, factors, observations = [], [], []
+        means, factors, inputs = [], [], []
         for start in range(0, len(rows), _CHUNK):
-            x = model.standardise(batches.rows(rows[start : start + _CHUNK]).observations)
+            batch = batches.rows(rows[start : start + _CHUNK])
+            x = model.inputs(batch.observations, batch.covariates)
             posterior = model.posterior(x.flatten(0, 1))
             means.append(posterior.loc.view(*x.shape[:2], -1))
             factors.append(posterior.factor.view(*x.shape[:2], *posterior.factor.shape[1:]))
-            observations.append(x)
+            inputs.append(x)
         actions = batches.rows(rows).actions
-        return cls(torch.cat(means), torch.cat(factors), actions, torch.cat(observations), rows)
+        return cls(torch.cat(means), torch.cat(factors), actions, torch.cat(inputs), rows)
 
     def first(self, n_rows: int) -> Encodings:
         """Return the first rows."""
@@ -74,7 +75,7 @@ class Encodings:
             self.latents[chosen],
             self.factors[chosen],
             None if self.actions is None else self.actions[chosen],
-            self.standardised[chosen],
+            self.inputs[chosen],
             None if self.numbers is None else self.numbers[rows],
         )
 

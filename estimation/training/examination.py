@@ -148,8 +148,9 @@ def _standardised_residuals(model: SparseVAE, encodings: Encodings) -> NDArray[n
 @torch.no_grad()
 def _reconstruction_errors(model: SparseVAE, encodings: Encodings) -> NDArray[np.float64]:
     parts = [
-        encodings.standardised[start : start + _CHUNK, -1]
-        - model.mean_observations(encodings.latents[start : start + _CHUNK, -1])
+        model.reconstruction_errors(
+            encodings.latents[start : start + _CHUNK, -1], encodings.inputs[start : start + _CHUNK, -1]
+        )
         for start in range(0, len(encodings.latents), _CHUNK)
     ]
     return as_array(torch.cat(parts))

@@ -302,8 +302,9 @@ def _measured(run: Run, held_out: Dataset, start: int) -> Candidate:
     rows = Batches(held_out, batches.size, start, batches.device, batches.dtype, model=model)
     encodings = Encodings.of(model, rows, run.step, _MEASURED_ROWS)
     with torch.no_grad():
-        reconstructed = model.mean_observations(encodings.latents.flatten(0, 1))
-        squared = (encodings.standardised.flatten(0, 1) - reconstructed).square()
+        squared = model.reconstruction_errors(
+            encodings.latents.flatten(0, 1), encodings.inputs.flatten(0, 1)
+        ).square()
         known = known_entries(squared)
         error = float((squared if known is None else squared[known]).mean())
     model.train(was_training)

@@ -118,7 +118,13 @@ def fit(
     fingerprints = checkpointing.fingerprints(dataset, validation)
 
     with thread_count(settings.threads):
-        inputs = Initialisation(pairs, held_out, encoder, decoder, scales=scales(pairs))
+        inputs = Initialisation(
+            pairs,
+            held_out,
+            encoder,
+            decoder,
+            scales=scales(pairs, settings.likelihood),
+        )
         run = _Training(
             kind, given, inputs, dataset, fingerprints, progress, on_record, folder, checkpoint_every
         )

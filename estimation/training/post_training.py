@@ -113,7 +113,8 @@ def refine_encodings_(model: SparseVAE, batches: Batches, config: TrainingConfig
     encodings = Encodings.of(model, batches, step, _VARIANCE_ROWS)
     if config.profiled:
         # with a smaller variance of the observations, the Gauss-Newton steps are longer
-        model.log_variance_x.copy_(_variance_x(model, encodings, config.seed).log())
+        if model.counts is None:
+            model.log_variance_x.copy_(_variance_x(model, encodings, config.seed).log())
         encodings = Encodings.of(model, batches, step, _VARIANCE_ROWS)
         model.log_variance_z.copy_(_variance_z(model, encodings).log())
 
@@ -216,14 +217,15 @@ def _variance_x(model: SparseVAE, encodings: Encodings, seed: int) -> Tensor:
     """Return the mean square error of reconstructions from posterior samples, a scalar."""
     generator = torch.Generator(encodings.latents.device).manual_seed(seed)
     latents, factors = encodings.latents.flatten(0, 1), encodings.factors.flatten(0, 1)
-    observations = encodings.standardised.flatten(0, 1)
+    inputs = encodings.inputs.flatten(0, 1)
     noise = torch.randn(latents.shape, generator=generator, device=latents.device, dtype=latents.dtype)
     samples = latents + (factors @ noise[..., None])[..., 0]
     errors = [
-        torch.nan_to_num((model.decoder(z) - x).square()).sum()
-        for z, x in zip(torch.split(samples, _CHUNK), torch.split(observations, _CHUNK), strict=True)
+        torch.nan_to_num((model.decoder_given(model.covariates(x))(z) - model.observed(x)).square()).sum()
+        for z, x in zip(torch.split(samples, _CHUNK), torch.split(inputs, _CHUNK), strict=True)
     ]
-    n_known = observations.numel() - int(observations.isnan().sum())
+    n_entries = len(inputs) * model.shape.n_observed
+    n_known = n_entries - int(inputs.isnan().sum())
     return (torch.stack(errors).sum() / n_known).clamp_min(_MIN_VARIANCE)
 
 

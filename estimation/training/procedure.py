@@ -18,6 +18,7 @@ from estimation.history import Record
 from estimation.methods import build_model
 from estimation.models.elbo import LossTerms
 from estimation.models.representation import Representation, Shape
+from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches, Scales, scales
 
 __all__ = ["Initialisation", "Procedure", "StepLoss", "prepare"]
@@ -177,8 +178,14 @@ def prepare(
     device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
     shape = Shape.of(initialisation.dataset, config.n_latents)
     model = build_model(shape, config, generator, initialisation.encoder, initialisation.decoder)
-    measured = initialisation.scales or scales(initialisation.dataset)
+    measured = initialisation.scales or scales(initialisation.dataset, config.likelihood)
     model.set_scales_(measured.x_mean, measured.x_scale, measured.a_mean, measured.a_scale)
+    if measured.c_mean is not None and measured.c_scale is not None:
+        model.set_covariate_scales_(measured.c_mean, measured.c_scale)
+    if isinstance(model, SparseVAE) and model.counts is not None:
+        assert measured.counts is not None
+        assert measured.log_moments is not None
+        model.counts.set_profile_(measured.counts, *measured.log_moments)
     model.x_centring, model.a_centring = measured.x_centring, measured.a_centring
     model.to(device, dtype).train()
     batches = Batches(

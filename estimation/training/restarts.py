@@ -91,7 +91,7 @@ class FinishedRestart:
         finished = cls(terms["total"], model.sparse_graph.n_edges, model.diagnostics)
         if not finished.is_compared:
             return finished
-        return replace(finished, latents=model.encode(held_out.observations[:MAX_ROWS, -1]))
+        return replace(finished, latents=model.encode_dataset(held_out.take(slice(0, MAX_ROWS)))[:, -1])
 
     @classmethod
     def failed(cls, error: Exception) -> FinishedRestart:

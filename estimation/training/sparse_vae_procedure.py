@@ -21,6 +21,7 @@ from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches, generator_for
 from estimation.training.beyond_budget import remove_edges_beyond_budget_
+from estimation.training.count_data import require_counts
 from estimation.training.deep_flow import apply_deep_flow_
 from estimation.training.distributional_change import Change, distributional_change
 from estimation.training.examination import MIN_ROWS, MIN_STEPS, examine
@@ -83,6 +84,7 @@ class SparseVAEProcedure(Procedure):
     @staticmethod
     def require_data(dataset: Dataset, config: TrainingConfig) -> None:
         require_new_names(dataset.action_names, Shape.of(dataset, config.n_latents).n_latents)
+        require_counts(dataset, config.likelihood)
 
     def stage(self, step: int) -> str:
         return self.plan.stage(step)
@@ -148,7 +150,8 @@ class SparseVAEProcedure(Procedure):
         if self.config.profiled and loss.terms is not None:
             with torch.no_grad():
                 weight = 1.0 if step == 0 else _EMA_RATE
-                self.model.log_variance_x.lerp_(loss.terms.variance_x.log(), weight)
+                if self.model.counts is None:
+                    self.model.log_variance_x.lerp_(loss.terms.variance_x.log(), weight)
                 self.model.log_variance_z.lerp_(loss.terms.variance_z.log(), weight)
         limits = self._limits(step)
         if self.config.sparsity == "constraint":

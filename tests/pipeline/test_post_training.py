@@ -208,7 +208,7 @@ def test_the_number_of_stored_encodings_is_limited_by_their_covariances(
         monkeypatch.setattr(encodings, "_MAX_ENTRIES", max_entries)
         stored = Encodings.of(model, batches, 0)
         assert stored.factors.shape == (rows, 2, N, N)
-        assert stored.latents.shape == stored.standardised.shape == (rows, 2, N)
+        assert stored.latents.shape == stored.inputs.shape == (rows, 2, N)
 
 
 def test_latents_with_larger_posterior_variance_far_out_are_not_distorted() -> None:

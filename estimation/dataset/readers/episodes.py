@@ -124,6 +124,7 @@ def cut_episodes(
         actions=None if raw.actions is None else _window_actions(raw.actions, rows),
         latents=None if raw.latents is None else raw.latents[rows],
         episodes=codes[rows[:, 0]],
+        covariates=None if raw.covariates is None else raw.covariates[rows[:, -1]],
         notes=raw.notes + notes,
     )
 

@@ -199,7 +199,9 @@ def _as_arrays(raw: RawData) -> dict[str, Any]:
         arrays["observation_names"] = _text_array(raw.observation_names)
     if raw.roles is not None:
         arrays["roles"] = json.dumps(raw.roles.to_dict())
-    for key in ("actions", "latents", "episodes", "observation_shape"):
+    if raw.covariates is not None:
+        arrays["covariate_names"] = _text_array(raw.covariate_names or ())
+    for key in ("actions", "latents", "episodes", "observation_shape", "covariates"):
         value = getattr(raw, key)
         if value is not None:
             arrays[key] = value
@@ -239,6 +241,9 @@ def _dataset_fields(file: Arrays) -> dict[str, Any]:
         values["roles"] = Roles.from_dict(json.loads(str(file["roles"])))
     if "episodes" in file:
         values["episodes"] = file["episodes"]
+    if "covariates" in file:
+        values["covariates"] = file["covariates"]
+        values["covariate_names"] = tuple(str(text) for text in file["covariate_names"])
     if "observation_shape" in file:
         values["observation_shape"] = tuple(int(size) for size in file["observation_shape"])
     if "Gz" in file:

@@ -32,6 +32,8 @@ class RawData:
         name: Name of the data.
         episodes: Episode of each row, shape (N,), or None.
         notes: Remarks for the user.
+        covariates: Covariates, shape (N, d_c), or None.
+        covariate_names: Names of the covariates, or None for default names.
         allow_constant: Whether columns may be constant. True for a file that a dataset wrote, whose constant columns
             were accepted before.
     """
@@ -49,4 +51,6 @@ class RawData:
     actions_named: bool = True
     observation_names: tuple[str, ...] = ()
     roles: Roles | None = None
+    covariates: Any = None
+    covariate_names: tuple[str, ...] | None = None
     allow_constant: bool = False

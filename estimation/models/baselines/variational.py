@@ -110,7 +110,7 @@ class VAE(Baseline):
         result: Tensor = self.encoder(standardised) @ self.rotation.T
         return result
 
-    def mean_observations(self, latents: Tensor) -> Tensor:
+    def mean_observations(self, latents: Tensor, covariates: Tensor | None = None) -> Tensor:
         result: Tensor = self.decoder(latents @ self.rotation_inverse.T)
         return result
 

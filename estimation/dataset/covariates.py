@@ -1,0 +1,181 @@
+"""Covariates: what is known of a row and is not to become latent, such as its batch or its donor.
+
+Encoder and decoder get them, and the latents don't: what a covariate explains of the observations needs no latent, and
+the mechanisms p(z | past, a) do not depend on it. A categorical covariate has one column per category, named like
+``batch=b1``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimation.dataset.readers.arrays import as_numbers, constant_columns
+from estimation.dataset.readers.frames import frame_actions, is_frame
+from estimation.exceptions import DataError
+from identify.exceptions import GraphError
+from identify.names import check_names, default_names
+from identify.wording import listed
+
+__all__ = ["aligned_covariates", "checked_covariates", "covariate_columns", "requested_covariates"]
+
+Array = NDArray[np.floating]
+
+
+def covariate_columns(values: Any, names: Sequence[str] | None) -> tuple[Any, tuple[str, ...] | None]:
+    """Return covariates as an array with the names of its columns; those of a data frame have names.
+
+    Args:
+        values: Array of shape (N, d_c), or a data frame, in which a column of text becomes a column per category.
+        names: Names that were given, which take precedence.
+
+    Raises:
+        DataError: If a frame holds cells that are neither numbers nor text.
+
+    Example:
+        >>> import pandas
+        >>> covariate_columns(pandas.DataFrame({"batch": ["b1", "b2"]}), None)[1]
+        ('batch=b1', 'batch=b2')
+    """
+    if not is_frame(values):
+        return values, None if names is None else tuple(names)
+    array, frame_names, _ = frame_actions(values, "covariates")
+    return array, frame_names if names is None else tuple(names)
+
+
+def checked_covariates(
+    values: Any, names: Sequence[str] | None, n_samples: int, allow_constant: bool
+) -> tuple[Array | None, tuple[str, ...]]:
+    """Return checked covariates, shape (N, d_c), and their names: those given, else ``c0, c1, ...``.
+
+    Args:
+        values: Covariates, or None.
+        names: Names of the columns, or None.
+        n_samples: N, the number of rows.
+        allow_constant: Whether columns may be constant.
+
+    Raises:
+        DataError: If the shape is wrong, an entry is missing or infinite, a column is constant, or the number of names
+            is wrong or a name repeats.
+
+    Example:
+        >>> checked_covariates([[0], [1]], None, 2, False)[1]
+        ('c0',)
+    """
+    if values is None:
+        if names:
+            raise DataError(f"covariate_names are given ({listed(list(names))}), but there are no covariates")
+        return None, ()
+    array = as_numbers(values, "covariates")
+    if array.ndim != 2 or len(array) != n_samples or array.shape[1] == 0:
+        raise DataError(
+            f"covariates have shape {array.shape}; for these observations they must be ({n_samples}, d_c)"
+        )
+    array = array.astype(np.float32, copy=False)
+    try:
+        result = default_names("c", array.shape[1]) if names is None else check_names(names, "covariates")
+    except GraphError as error:
+        raise DataError(f"covariate_names: {error}") from error
+    if len(result) != array.shape[1]:
+        raise DataError(f"{len(result)} covariate names for {array.shape[1]} columns of covariates")
+    constant = [result[column] for column in constant_columns(array, "covariates")]
+    if constant and not allow_constant:
+        what = "covariate" if len(constant) == 1 else "covariates"
+        verb = "is" if len(constant) == 1 else "are"
+        raise DataError(f"{what} {listed(constant)} {verb} constant; drop them or pass allow_constant=True")
+    return array, tuple(result)
+
+
+def aligned_covariates(
+    values: Array | None, names: Sequence[str], trained_names: Sequence[str], label: str
+) -> Array | None:
+    """Return the covariates that a model was trained with, in their order, matched by name.
+
+    The indicator of a category that doesn't occur in the data is zero. Covariates that the model does not use are left
+    out.
+
+    Args:
+        values: Covariates of the data, shape (N, d_c), or None.
+        names: Their names.
+        trained_names: Names of the covariates of the model.
+        label: Name of the model in error messages.
+
+    Raises:
+        DataError: If a covariate is missing, or has a category that the model was not trained on.
+
+    Example:
+        >>> rows = np.array([[1.0, 30.0]], dtype=np.float32)
+        >>> aligned_covariates(rows, ["batch=b", "age"], ["age", "batch=a", "batch=b"], "the model").tolist()
+        [[30.0, 0.0, 1.0]]
+    """
+    if not trained_names:
+        return None
+    if values is None:
+        raise DataError(f"{label} was trained with the covariates {listed(list(trained_names))}; give them")
+    position = {name: column for column, name in enumerate(names)}
+    columns_of_groups = {_group(name) for name in names if _group(name)}
+    missing = [
+        name for name in trained_names if name not in position and _group(name) not in columns_of_groups
+    ]
+    if missing:
+        raise DataError(
+            f"{label} was trained with the covariates {listed(missing)}, which the data lack; give them"
+        )
+    for name, column in position.items():
+        group = _group(name)
+        if not group or name in trained_names or group not in {_group(other) for other in trained_names}:
+            continue
+        rows = np.flatnonzero(values[:, column])
+        if rows.size:
+            known = [other.partition("=")[2] for other in trained_names if _group(other) == group]
+            raise DataError(
+                f"covariate {group!r} is {name.partition('=')[2]!r} in row {rows[0]}, on which {label} was not "
+                f"trained; it is one of {listed(known)}"
+            )
+    result = np.zeros((len(values), len(trained_names)), dtype=np.float32)
+    for column, name in enumerate(trained_names):
+        if name in position:
+            result[:, column] = values[:, position[name]]
+    return result
+
+
+def requested_covariates(values: Any, trained_names: Sequence[str]) -> Array | None:
+    """Return the covariates of a request, shape (N, d_c), in the order of the training data; None for a model without.
+
+    Args:
+        values: Array in the order of the training data, or a data frame, whose columns are matched by name; or None.
+        trained_names: Names of the covariates of the model.
+
+    Raises:
+        DataError: If they are missing, not asked for, of another shape, not finite, or have a category that the model
+            was not trained on.
+
+    Example:
+        >>> requested_covariates([[1, 0]], ["batch=a", "batch=b"]).tolist()
+        [[1.0, 0.0]]
+    """
+    if values is None:
+        return aligned_covariates(None, (), trained_names, "this model")
+    if not trained_names:
+        raise DataError(
+            "covariates were given, and this model was trained without covariates; leave them out"
+        )
+    array, names = covariate_columns(values, None)
+    checked, _ = checked_covariates(array, names, len(array), allow_constant=True)
+    assert checked is not None
+    if names is not None:
+        return aligned_covariates(checked, names, trained_names, "this model")
+    if checked.shape[1] != len(trained_names):
+        raise DataError(
+            f"covariates have {checked.shape[1]} columns; this model needs {listed(list(trained_names))}"
+        )
+    return checked
+
+
+def _group(name: str) -> str:
+    """Return the categorical covariate of an indicator's name like ``batch=b1``; empty for other names."""
+    group, equals, _ = name.partition("=")
+    return group if equals else ""
