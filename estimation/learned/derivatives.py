@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from estimation.dataset.centring import Centring
+from estimation.dataset.covariates import aligned_covariates
 from estimation.device import CPU_FLOAT32, out_of_memory
 from estimation.exceptions import DataError, NotDifferentiableError
 from estimation.learned.points import Points, standard_deviations
@@ -52,7 +53,7 @@ def from_decoders(model: TrainedModel, points: Points, smoothing: float, seed: i
     assert points.latents is not None
     assert points.decoder is not None
     decoder, conversion = _tensor_decoder(points.decoder), _Conversion(None, None, model.model.x_centring)
-    encoded = model.encode(points.observations)
+    encoded = model.encode(points.observations, points.covariates)
     latents = torch.from_numpy(points.latents).to(_dtype_and_device(points.decoder))
 
     def decode(z: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,8 +88,11 @@ def between_models(
         DataError: If torch can't differentiate a decoder.
     """
     selection = slice(None) if columns is None else columns
-    encoded = model.encode(points.observations)
-    encoded_by_other = other.encode(points.observations[:, selection])
+    encoded = model.encode(points.observations, points.covariates)
+    covariates = aligned_covariates(
+        points.covariates, points.covariate_names, other.covariate_names, "the other model"
+    )
+    encoded_by_other = other.encode(points.observations[:, selection], covariates)
     network, conversion = model.model, _Conversion(model.model.x_centring, columns, other.model.x_centring)
 
     def decode(z: Tensor) -> tuple[Tensor, Tensor]:
@@ -161,7 +165,8 @@ def _entanglement_derivative(
             raise DataError(
                 f"the {role} gives {x.shape[1]} observed dimensions, the model has {network.shape.n_observed}"
             )
-        encoded = network.mean_latents(network.standardise(x.to(network.x_mean)))
+        # both decoders decode for average covariates
+        encoded = network.mean_latents(network.inputs(x.to(network.x_mean)))
         _, learned = _values_and_jacobian(network.observation_jacobian, encoded, "decoder")
         scale = network.x_scale.double().cpu()[:, None]
         derivative: Tensor = torch.linalg.pinv(jacobian) @ (learned * scale)

@@ -105,10 +105,20 @@ def _checked_method(
             raise DataError(f"{candidate.method} has no decoder to differentiate; use method='regression'")
     if method == "jacobian" and dataset.decoder is None:
         raise DataError("the dataset has no true decoder; use method='regression'")
+    if method == "jacobian" and _has_own_observations(model):
+        raise DataError(
+            "a model of counts, or with covariates, can't be compared with a true decoder; use method='regression'"
+        )
     return method
 
 
 def _default_method(model: TrainedModel, dataset: Dataset, other: TrainedModel | None) -> Method:
     if other is not None:
         return "models"
-    return "jacobian" if dataset.decoder is not None and model.model.has_decoder else "regression"
+    # a true decoder gives the means of real observations, and knows no covariates
+    comparable = model.model.has_decoder and not _has_own_observations(model)
+    return "jacobian" if dataset.decoder is not None and comparable else "regression"
+
+
+def _has_own_observations(model: TrainedModel) -> bool:
+    return bool(model.covariate_names) or model.config.likelihood != "gaussian"

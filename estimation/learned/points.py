@@ -26,11 +26,15 @@ class Points:
         observations: Observations, shape (N, d_x).
         latents: True latents, shape (N, n), or None if unknown.
         decoder: True decoder, or None if unknown.
+        covariates: Covariates, shape (N, d_c), or None.
+        covariate_names: Their names.
     """
 
     observations: NDArray[np.floating]
     latents: NDArray[np.floating] | None
     decoder: Callable[..., Any] | None
+    covariates: NDArray[np.floating] | None = None
+    covariate_names: tuple[str, ...] = ()
 
 
 def sample_points(dataset: Dataset, n_samples: int, seed: int) -> Points:
@@ -60,7 +64,14 @@ def sample_points(dataset: Dataset, n_samples: int, seed: int) -> Points:
         indices = np.random.default_rng(seed).choice(complete, min(n_samples, len(complete)), replace=False)
     rows, steps = np.divmod(indices, dataset.n_steps)
     latents = None if dataset.latents is None else np.asarray(dataset.latents[rows, steps])
-    return Points(np.asarray(dataset.observations[rows, steps]), latents, dataset.decoder)
+    covariates = None if dataset.covariates is None else np.asarray(dataset.covariates[rows])
+    return Points(
+        np.asarray(dataset.observations[rows, steps]),
+        latents,
+        dataset.decoder,
+        covariates,
+        dataset.covariate_names,
+    )
 
 
 def standard_deviations(values: NDArray[np.floating]) -> Array:

@@ -131,9 +131,15 @@ class CountLikelihood(nn.Module):
         """Return the mean of each entry of a row of median size, shape (B, d_x)."""
         return self.log_rate(decoded).exp() * self._kept()
 
+    def median_row_variance(self, decoded: Tensor) -> Tensor:
+        """Return the variance of each entry of a row of median size, shape (B, d_x)."""
+        return self._variance(self.log_rate(decoded).exp())
+
     def variance(self, decoded: Tensor, counts: Tensor) -> Tensor:
-        """Return the variance of each entry, shape (B, d_x)."""
-        mean = self.log_mean(decoded, counts).exp()
+        """Return the variance of each entry, shape (B, d_x), with the sizes of the rows of counts."""
+        return self._variance(self.log_mean(decoded, counts).exp())
+
+    def _variance(self, mean: Tensor) -> Tensor:
         within = mean + mean.square() / self._dispersion(mean)
         kept = self._kept()
         return kept * within + kept * (1 - kept) * mean.square()
@@ -171,7 +177,7 @@ class CountLikelihood(nn.Module):
             weight = weight * torch.where(x == 0, 1 - replaced, 1)
         return weight * (x - mean) * slope, weight * mean * slope
 
-    def sample(self, decoded: Tensor, sizes: Tensor, generator: torch.Generator) -> Tensor:
+    def sample(self, decoded: Tensor, sizes: Tensor | float, generator: torch.Generator) -> Tensor:
         """Sample counts.
 
         Args:
@@ -179,17 +185,17 @@ class CountLikelihood(nn.Module):
             sizes: Sizes in units of the median row, broadcastable to (B, 1).
             generator: Random generator.
         """
-        mean = self.log_rate(decoded).exp() * sizes
+        device = generator.device
+        mean = (self.log_rate(decoded).exp() * sizes).to(device)
         if self.log_dispersion is not None:
-            dispersion = self._dispersion(mean).expand_as(mean)
+            dispersion = self._dispersion(mean).to(device).expand_as(mean)
             # torch's sampler of gamma distributions takes no generator by its public name
-            gamma = torch._standard_gamma(dispersion, generator=generator)
-            mean = gamma / dispersion * mean
+            mean = torch._standard_gamma(dispersion, generator=generator) / dispersion * mean
         counts = torch.poisson(mean, generator=generator)
-        if self.logit_dropout is None:
-            return counts
-        uniform = torch.rand(counts.shape, generator=generator, dtype=counts.dtype, device=counts.device)
-        return torch.where(uniform < torch.sigmoid(self.logit_dropout), 0, counts)
+        if self.logit_dropout is not None:
+            uniform = torch.rand(counts.shape, generator=generator, dtype=counts.dtype, device=device)
+            counts = torch.where(uniform < torch.sigmoid(self.logit_dropout).to(device), 0, counts)
+        return counts.to(decoded)
 
     def _log_prob_without_dropout(self, x: Tensor, log_mean: Tensor) -> Tensor:
         if self.log_dispersion is None:

@@ -174,7 +174,8 @@ class Representation(nn.Module):
 
         Args:
             observations: Observations, shape (B, ..., d_x).
-            covariates: Covariates, shape (B, d_c), which are the same for all steps of a row; None for a model without.
+            covariates: Covariates, shape (B, d_c), which are the same for all steps of a row; None for their averages,
+                or for a model without.
 
         Returns:
             Inputs, shape (B, ..., d_x + d_c).
@@ -182,8 +183,9 @@ class Representation(nn.Module):
         x = self.standardise(observations)
         if not self.shape.n_covariates:
             return x
-        assert covariates is not None
-        c = (covariates - self.c_mean) / self.c_scale
+        c = self.c_mean.new_zeros(1, self.shape.n_covariates)
+        if covariates is not None:
+            c = (covariates - self.c_mean) / self.c_scale
         c = c.view(len(c), *[1] * (x.ndim - 2), -1)
         return torch.cat([x, c.expand(*x.shape[:-1], c.shape[-1])], dim=-1)
 

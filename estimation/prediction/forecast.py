@@ -15,6 +15,7 @@ from estimation.exceptions import DataError
 from estimation.models.representation import as_tensor
 from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.coverage import Coverage
+from estimation.prediction.emission import Emission
 from estimation.prediction.generation import Generation
 from estimation.prediction.laplace import posteriors
 from estimation.prediction.mechanisms import Latents, from_noise, of_rows, to_noise
@@ -53,8 +54,10 @@ class Forecast:
         observation_names: tuple[str, ...],
         n_samples: int,
         seed: int,
+        covariates: Tensor | None = None,
     ) -> None:
         self._model, self._latents, self._names = model, latents, observation_names
+        self._emission = Emission(model, covariates)
         self._n_samples, self._seed = n_samples, seed
         self.actions, self.coverage = actions, coverage
         self.latent_mean = latents.loc.double().cpu().numpy()
@@ -97,13 +100,16 @@ class Forecast:
             DataError: If the level is not between 0 and 1.
         """
         ends = level_ends(level)
-        generator = torch.Generator().manual_seed(self._seed)
-        noise = torch.randn(self._n_samples, self._model.shape.n_observed, generator=generator)
-        scale = self._noise_scale()
-        parts = [
-            np.quantile((values + scale * noise[:, None].to(values)).double().cpu().numpy(), ends, axis=0)
-            for values in self._decoded()
-        ]
+        parts = []
+        for emission, decoded in self._decoded():
+            # the same noise for all rows
+            generator = torch.Generator().manual_seed(self._seed)
+            if self._model.counts is None:
+                noise = torch.randn(self._n_samples, self._model.shape.n_observed, generator=generator)
+                values = decoded + emission.noise_variance(decoded).sqrt() * noise[:, None].to(decoded)
+            else:
+                values = emission.sample(decoded, generator)
+            parts.append(np.quantile(values.double().cpu().numpy(), ends, axis=0))
         low, high = np.concatenate(parts, axis=1)
         return self._users(low), self._users(high)
 
@@ -123,9 +129,8 @@ class Forecast:
         generator = torch.Generator().manual_seed(seed)
         shape = (n_samples, *self._latents.loc.shape)
         latents = from_noise(self._latents, torch.randn(shape, generator=generator).to(self._model.x_mean))
-        values = self._model.mean_observations(latents.flatten(0, 1)).view(*shape[:2], -1)
-        noise = torch.randn(values.shape, generator=generator).to(values)
-        return self._users((values + self._noise_scale() * noise).double().cpu().numpy())
+        values = self._emission.sample(self._emission.decoded(latents), generator)
+        return self._users(values.double().cpu().numpy())
 
     @default_modes
     @torch.no_grad()
@@ -139,9 +144,11 @@ class Forecast:
                 entries are missing: the density is that of the others.
 
         Raises:
-            DataError: If the shape differs, or an entry is infinite.
+            DataError: If the shape differs, an entry is infinite, or the observations are counts.
         """
         model = self._model
+        if model.counts is not None:
+            raise DataError("log-densities of counts are not available; compare samples, means and intervals")
         values = requested_observations(
             observations, self._names, model.shape.n_observed, "observations", True
         )
@@ -150,11 +157,13 @@ class Forecast:
                 f"observations have shape {values.shape}; this forecast needs {(len(self), model.shape.n_observed)}"
             )
         mask = as_tensor(~np.isnan(values)).to(model.x_mean.device)
-        x = model.standardise(as_tensor(centred(values, model.x_centring)).to(model.x_mean))
-        generation = Generation(model, self._latents)
+        inputs = model.inputs(as_tensor(centred(values, model.x_centring)).to(model.x_mean))
+        if self._emission.covariates is not None:
+            inputs = torch.cat([model.observed(inputs), self._emission.covariates], dim=1)
+        generation = Generation(model, self._latents, covariates=self._emission.covariates)
         # missing entries are NaN here
-        encoded = to_noise(self._latents, model.mean_latents(x))
-        x = torch.where(mask, x, 0)
+        encoded = to_noise(self._latents, model.mean_latents(inputs))
+        x = torch.where(mask, model.observed(inputs), 0)
         starts = torch.stack([torch.zeros_like(encoded), encoded]).double()
         generator = torch.Generator(x.device).manual_seed(self._seed)
         parts = list(posteriors(generation, x, mask, starts, _EVIDENCE_SAMPLES, generator))
@@ -174,26 +183,27 @@ class Forecast:
     @torch.no_grad()
     def _compute_moments(self) -> tuple[Array, Array]:
         means, deviations = [], []
-        for values in self._decoded():
+        for emission, decoded in self._decoded():
+            values = emission.mean(decoded)
+            noise = emission.noise_variance(decoded)
             means.append(values.mean(0))
-            deviations.append((values.var(0, correction=0) + self._model.log_variance_x.exp()).sqrt())
+            noise = noise if noise.ndim == 0 else noise.mean(0)
+            deviations.append((values.var(0, correction=0) + noise).sqrt())
         mean = torch.cat(means).double().cpu().numpy()
         deviation = torch.cat(deviations) * self._model.x_scale
         unit = 1.0 if self._model.x_centring is None else self._model.x_centring.unit
         return self._users(mean), deviation.double().cpu().numpy() * unit
 
-    def _decoded(self) -> Iterator[Tensor]:
-        """Yield the decoded latents of some rows at a time, shape (S, rows, d_x), in standardised units."""
+    def _decoded(self) -> Iterator[tuple[Emission, Tensor]]:
+        """Yield some rows at a time, with the outputs of the decoder for their latents, shape (S, rows, d_x)."""
         model, n_rows = self._model, len(self)
         points = normal_points(self._n_samples, model.shape.n_latents, self._seed).to(model.x_mean)
         rows = max(1, _CHUNK_NUMBERS // (self._n_samples * model.shape.n_observed))
         for start in range(0, n_rows, rows):
             part = of_rows(self._latents, slice(start, start + rows))
             latents = from_noise(part, points[:, None].expand(-1, len(part.loc), -1))
-            yield model.mean_observations(latents.flatten(0, 1)).view(*latents.shape[:2], -1)
-
-    def _noise_scale(self) -> Tensor:
-        return (0.5 * self._model.log_variance_x).exp()
+            emission = self._emission.of_rows(slice(start, start + rows))
+            yield emission, emission.decoded(latents)
 
     def _users(self, standardised: Array) -> Array:
         return to_users_units(self._model, standardised)

@@ -12,7 +12,7 @@ so the prior of w = (w^1, ..., w^T) is Gaussian, whatever the distributions of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,11 +36,13 @@ class Generation:
         model: The networks.
         first: The first step: the distribution of the latents over the training data, or that of each row.
         actions: For each later step its actions as the model takes them, shape (B, m), or None.
+        covariates: Standardised covariates of the rows, shape (B, d_c); None for their averages, or without any.
     """
 
     model: SparseVAE
     first: LatentMarginals | Latents
     actions: Sequence[Tensor | None] = ()
+    covariates: Tensor | None = None
 
     @property
     def n_coordinates(self) -> int:
@@ -59,7 +61,13 @@ class Generation:
     def of_rows(self, rows: slice) -> Generation:
         """Return the map of some of the rows."""
         first = self.first if isinstance(self.first, LatentMarginals) else of_rows(self.first, rows)
-        return Generation(self.model, first, [None if a is None else a[rows] for a in self.actions])
+        covariates = None if self.covariates is None else self.covariates[rows]
+        return Generation(
+            self.model, first, [None if a is None else a[rows] for a in self.actions], covariates
+        )
+
+    def _decoder(self, rows: Tensor) -> Callable[[Tensor], Tensor]:
+        return self.model.decoder_given(None if self.covariates is None else self.covariates[rows])
 
     def evaluate(self, w: Tensor) -> tuple[Tensor, Tensor]:
         """Return latents and observations of points (S, B, n T).
@@ -70,7 +78,8 @@ class Generation:
         rows = torch.arange(w.shape[1], device=w.device).repeat(len(w))
         steps = list(self._steps(w.flatten(0, 1), rows))
         latents = torch.stack([step.z for step in steps], dim=1).double()
-        values = torch.cat([self.model.decoder(step.u) for step in steps], dim=1).double()
+        decoder = self._decoder(rows)
+        values = torch.cat([decoder(step.u) for step in steps], dim=1).double()
         return latents.view(*w.shape[:2], len(steps), -1), values.view(*w.shape[:2], -1)
 
     def with_jacobian(self, w: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,7 +93,7 @@ class Generation:
         """
         observations, jacobians = [], []
         for tangent, u in self._tangents(w, rows):
-            values, jacobian = batch_jacobian(self.model.decoder, u)
+            values, jacobian = batch_jacobian(self._decoder(rows), u)
             row = jacobian.double() @ tangent
             observations.append(values.double())
             # the noise of later steps

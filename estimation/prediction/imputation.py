@@ -81,7 +81,11 @@ class Imputation:
 
 
 def generation_of(
-    model: SparseVAE, marginals: LatentMarginals | None, n_steps: int, actions: Tensor | None
+    model: SparseVAE,
+    marginals: LatentMarginals | None,
+    n_steps: int,
+    actions: Tensor | None,
+    covariates: Tensor | None = None,
 ) -> Generation:
     """Return the map from standard normal numbers to the observations of all rows.
 
@@ -90,13 +94,14 @@ def generation_of(
         marginals: The distribution of the latents over the training data, if the model stores it.
         n_steps: Number of steps T.
         actions: Actions as the model takes them, shape (N, m) without a past, (N, T - 1, m) with one, or None.
+        covariates: Standardised covariates, shape (N, d_c), or None.
 
     Raises:
         DataError: If the model doesn't store the distribution of its latents and needs it, or if actions are missing
             that lead from step to step.
     """
     if not model.shape.past and actions is not None:
-        return Generation(model, model.transition(None, actions))
+        return Generation(model, model.transition(None, actions), covariates=covariates)
     if marginals is None:
         raise DataError(
             "this model was saved by an earlier version, which didn't store the distribution of its latents; train it "
@@ -105,7 +110,7 @@ def generation_of(
     if n_steps > 1 and model.shape.n_actions and actions is None:
         raise DataError("actions are missing; they lead from step to step of a sequence")
     later = [None if actions is None else actions[:, t] for t in range(n_steps - 1)]
-    return Generation(model, marginals, later)
+    return Generation(model, marginals, later, covariates)
 
 
 def impute_rows(

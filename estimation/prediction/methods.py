@@ -4,50 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from estimation.device import default_modes
 from estimation.exceptions import DataError
-from estimation.models.representation import Representation, as_tensor
-from estimation.models.sparse_vae import SparseVAE
+from estimation.models.representation import as_tensor
 from estimation.prediction.composition import with_added_effects
-from estimation.prediction.coverage import Coverage, coverage, require_seen
 from estimation.prediction.explained_variance import ExplainedVariance, explained_variance
 from estimation.prediction.forecast import Forecast, level_ends, require_positive
 from estimation.prediction.imputation import Imputation, generation_of, impute_rows
-from estimation.prediction.latent_marginals import LatentMarginals
-from estimation.prediction.records import action_edges, model_tensor
-from estimation.prediction.request import requested_actions, requested_observations
-from estimation.prediction.seen_actions import SeenActions
+from estimation.prediction.request import requested_observations
+from estimation.prediction.request_checks import RequestChecks, Unseen
 from estimation.prediction.trajectories import Trajectories, Transition, simulate_trajectories
-from identify.names import default_names
 
 if TYPE_CHECKING:
-    from estimation.dataset.readers.roles import Roles
+    pass
 
 __all__ = ["PredictionMethods"]
 
-Unseen = Literal["add", "network"]
 Actions = ArrayLike | Mapping[str, Any] | None
 Array = NDArray[np.float64]
 
 
-class PredictionMethods:
+class PredictionMethods(RequestChecks):
     """Predictions of a sparse VAE: observations under actions, trajectories, and missing entries."""
-
-    if TYPE_CHECKING:
-        model: Representation
-        action_names: tuple[str, ...]
-        actions_named: bool
-        observation_names: tuple[str, ...]
-        roles: Roles | None
-        seen_actions: SeenActions | None
-        latent_marginals: LatentMarginals | None
 
     @default_modes
     @torch.no_grad()
@@ -56,6 +40,7 @@ class PredictionMethods:
         actions: Actions = None,
         past: ArrayLike | None = None,
         *,
+        covariates: ArrayLike | None = None,
         extrapolate: bool = False,
         unseen_combinations: Unseen = "add",
         n_samples: int = 512,
@@ -69,6 +54,8 @@ class PredictionMethods:
                 actions.
             past: Observations of the step before, shape (N, d_x), or (1, d_x) for all rows; None if the model has no
                 past. The forecast is that at the posterior means of their latents.
+            covariates: Shape (N, d_c), or (1, d_c) for all rows, for a model that was trained with covariates; columns
+                of a data frame are matched by name.
             extrapolate: Whether an action may be outside of the range of the training data.
             unseen_combinations: For latents whose parents have joint values that were never seen: ``"add"`` adds the
                 effects of single actions on them, ``"network"`` takes what the transition network extrapolates.
@@ -96,7 +83,7 @@ class PredictionMethods:
         require_positive(n_samples)
         model = self._network()
         values = self._actions(actions, dimensions=2)
-        before = self._past(past, None if values is None else len(values))
+        before = self._past(past, None if values is None else len(values), covariates)
         if before is not None and values is not None and len(values) == 1:
             values = np.repeat(values, len(before), axis=0)
         covered = self._coverage(values, extrapolate, unseen_combinations)
@@ -107,7 +94,8 @@ class PredictionMethods:
         else:
             added = torch.as_tensor(covered.added, device=tensors.device)
             latents = with_added_effects(model, past_latents, tensors, self._reference(), added)
-        return Forecast(model, latents, values, covered, self.observation_names, n_samples, seed)
+        given = self._standardised_covariates(self._covariates(covariates, len(latents.loc)))
+        return Forecast(model, latents, values, covered, self.observation_names, n_samples, seed, given)
 
     def sample(
         self,
@@ -115,6 +103,7 @@ class PredictionMethods:
         past: ArrayLike | None = None,
         n_samples: int = 1,
         *,
+        covariates: ArrayLike | None = None,
         extrapolate: bool = False,
         unseen_combinations: Unseen = "add",
         seed: int = 0,
@@ -125,6 +114,7 @@ class PredictionMethods:
             actions: As for `predict`.
             past: As for `predict`.
             n_samples: Number of samples of each row.
+            covariates: As for `predict`.
             extrapolate: As for `predict`.
             unseen_combinations: As for `predict`.
             seed: Seed of latents and noise.
@@ -133,7 +123,11 @@ class PredictionMethods:
             DataError: As for `predict`.
         """
         forecast = self.predict(
-            actions, past, extrapolate=extrapolate, unseen_combinations=unseen_combinations
+            actions,
+            past,
+            covariates=covariates,
+            extrapolate=extrapolate,
+            unseen_combinations=unseen_combinations,
         )
         return forecast.sample(n_samples, seed)
 
@@ -145,6 +139,7 @@ class PredictionMethods:
         start: ArrayLike,
         *,
         n_steps: int | None = None,
+        covariates: ArrayLike | None = None,
         extrapolate: bool = False,
         unseen_combinations: Unseen = "add",
         n_samples: int = 100,
@@ -157,6 +152,7 @@ class PredictionMethods:
                 actions.
             start: Observations before the first action, shape (N, d_x), or (1, d_x) for all rows.
             n_steps: Number of steps T, for a model without actions.
+            covariates: As for `predict`.
             extrapolate: Whether an action may be outside of the range of the training data.
             unseen_combinations: As for `predict`.
             n_samples: Number of samples of each row.
@@ -180,7 +176,7 @@ class PredictionMethods:
         assert steps is not None
         if steps < 1:
             raise DataError(f"there are {steps} steps; give at least 1")
-        before = self._past(start, None if values is None else len(values), "start")
+        before = self._past(start, None if values is None else len(values), covariates, "start")
         assert before is not None
         if values is not None and len(values) == 1:
             values = np.repeat(values, len(before), axis=0)
@@ -201,7 +197,10 @@ class PredictionMethods:
                 )
                 for t in range(steps)
             ]
-        return Trajectories(*simulate_trajectories(model, before, transitions, n_samples, generator), covered)
+        given = self._standardised_covariates(self._covariates(covariates, len(before)))
+        repeated = None if given is None else given.repeat(n_samples, 1)
+        simulated = simulate_trajectories(model, before, transitions, n_samples, generator, repeated)
+        return Trajectories(*simulated, covered)
 
     @default_modes
     @torch.no_grad()
@@ -210,6 +209,7 @@ class PredictionMethods:
         observations: ArrayLike,
         actions: Actions = None,
         *,
+        covariates: ArrayLike | None = None,
         level: float = 0.9,
         n_samples: int = 256,
         seed: int = 0,
@@ -221,15 +221,21 @@ class PredictionMethods:
                 frame are missing.
             actions: Actions of the rows, shape (N, m), or (N, T - 1, m) for sequences, which make the prior of the
                 latents more precise; optional.
+            covariates: As for `predict`.
             level: Probability that an interval holds a missing entry.
             n_samples: Number of posterior samples of each row.
             seed: Seed of the samples.
 
         Raises:
-            DataError: If an input doesn't fit the model, or if the model has no prior without actions.
+            DataError: If an input doesn't fit the model, if the model has no prior without actions, or if it is one of
+                counts.
         """
         require_positive(n_samples)
         model, ends = self._network(), level_ends(level)
+        if model.counts is not None:
+            raise DataError(
+                "missing counts can't be filled yet; decode(encode(...)) gives their expectations"
+            )
         values = requested_observations(
             observations, self.observation_names, model.shape.n_observed, "observations", True
         )
@@ -240,9 +246,15 @@ class PredictionMethods:
             )
         given = None if actions is None else self._actions_of_steps(actions, steps.shape[:2])
         mask = as_tensor(~np.isnan(steps)).to(model.x_mean.device)
-        x = torch.where(mask, self._standardised(steps), 0)
+        x = torch.where(mask, model.observed(self._inputs(steps, None)), 0)
         generator = torch.Generator(x.device).manual_seed(seed)
-        generation = generation_of(model, self.latent_marginals, steps.shape[1], self._action_tensor(given))
+        generation = generation_of(
+            model,
+            self.latent_marginals,
+            steps.shape[1],
+            self._action_tensor(given),
+            self._standardised_covariates(self._covariates(covariates, len(steps))),
+        )
         mean, low, high, latents, sizes = impute_rows(generation, x, mask, ends, n_samples, generator)
         missing = np.isnan(steps)
         filled, low, high = (np.where(missing, part, steps) for part in (mean, low, high))
@@ -251,13 +263,17 @@ class PredictionMethods:
 
     @default_modes
     @torch.no_grad()
-    def explained_variance(self, observations: ArrayLike) -> ExplainedVariance:
+    def explained_variance(
+        self, observations: ArrayLike, covariates: ArrayLike | None = None
+    ) -> ExplainedVariance:
         """Return how much of the variance of standardised observations few latents explain.
 
-        It takes n (n + 1) / 2 passes through the decoder; a few hundred rows are enough.
+        Of counts, it is the variance of standardised log(1 + x / size). It takes n (n + 1) / 2 passes through the
+        decoder; a few hundred rows are enough.
 
         Args:
             observations: Shape (N, d_x), of new rows or of the training data.
+            covariates: As for `predict`.
 
         Raises:
             DataError: If an input doesn't fit the model, or the model is a baseline.
@@ -272,103 +288,16 @@ class PredictionMethods:
             )
         if len(values) < 2:
             raise DataError("observations have 1 row; give at least 2")
-        standardised = self._standardised(values)
+        inputs = self._inputs(values, self._covariates(covariates, len(values)))
+        counts, given = model.counts, model.covariates(inputs)
 
         def decode(latents: Array) -> Array:
-            decoded = model.mean_observations(as_tensor(latents).to(model.x_mean))
-            return np.asarray(decoded.double().cpu().numpy())
+            means = model.mean_observations(as_tensor(latents).to(model.x_mean), given)
+            if counts is not None:
+                means = (means.log1p() - counts.input_mean) / counts.input_scale
+            return np.asarray(means.double().cpu().numpy())
 
-        latents = model.mean_latents(standardised).double().cpu().numpy()
-        return explained_variance(latents, standardised.double().cpu().numpy(), decode)
-
-    def _network(self) -> SparseVAE:
-        if not isinstance(self.model, SparseVAE):
-            raise DataError("this model is a baseline, which has no transition; only a sparse VAE predicts")
-        return self.model
-
-    def _actions(self, actions: Any, dimensions: int) -> Array | None:
-        """Return the actions of a request in the order of the training data; None for a model without actions."""
-        model = self._network()
-        if not model.shape.n_actions:
-            if actions is not None:
-                raise DataError("actions were given, and this model was trained without actions")
-            return None
-        values = requested_actions(actions, self, self.seen_actions)
-        if values.ndim != dimensions:
-            needed = "(N, m)" if dimensions == 2 else "(N, T, m)"
-            raise DataError(
-                f"actions have shape {values.shape}; this needs {needed}, m = {model.shape.n_actions}"
-            )
-        return values
-
-    def _actions_of_steps(self, actions: Any, shape: tuple[int, ...]) -> Array | None:
-        n_rows, n_steps = shape
-        if not self._network().shape.n_actions:
-            raise DataError("actions were given, and this model was trained without actions")
-        if self._network().shape.past and n_steps == 1:
-            raise DataError(
-                "observations have one step, so that no action leads to it; leave the actions out"
-            )
-        values = requested_actions(actions, self, self.seen_actions)
-        if values.ndim == 2 and n_steps == 2:
-            values = values[:, np.newaxis]
-        needed = (n_rows, n_steps - 1) if self._network().shape.past else (n_rows,)
-        if values.shape[:-1] != needed:
-            raise DataError(
-                f"actions have shape {values.shape}; for these observations they must be {(*needed, values.shape[-1])}"
-            )
-        return values
-
-    def _seen(self) -> SeenActions:
-        if self.seen_actions is None:
-            raise DataError(
-                "this model was saved by an earlier version, which didn't store the actions of its training data; "
-                "train it again"
-            )
-        return self.seen_actions
-
-    def _reference(self) -> Tensor:
-        """Return the value of each action that stands for "not applied", as the model takes it, shape (m,)."""
-        reference = self._action_tensor(self._seen().reference)
-        assert reference is not None
-        return reference
-
-    def _coverage(self, values: Array | None, extrapolate: bool, unseen: str) -> Coverage | None:
-        if unseen not in get_args(Unseen):
-            raise DataError(f"unseen_combinations is {unseen!r}; it must be 'add' or 'network'")
-        if values is None:
-            return None
-        seen = self._seen()
-        edges = action_edges(self._network())
-        latents = default_names("v", len(edges))
-        result = coverage(seen, values, edges, self.action_names, latents, unseen == "add")
-        if not extrapolate:
-            require_seen(result, seen, values)
-        return result
-
-    def _past(self, past: ArrayLike | None, n_rows: int | None, what: str = "past") -> Tensor | None:
-        """Return standardised observations of the step before, shape (N, d_x); None for a model without a past."""
-        model = self._network()
-        if not model.shape.past:
-            if past is not None:
-                raise DataError(f"{what} was given, and this model was trained without a past")
-            return None
-        if past is None:
-            raise DataError(f"{what} is missing; this model needs the observations of the step before")
-        values = requested_observations(past, self.observation_names, model.shape.n_observed, what)
-        if values.ndim != 2 or (
-            n_rows is not None and 1 not in (len(values), n_rows) and len(values) != n_rows
-        ):
-            needed = f"(N, {model.shape.n_observed})" if n_rows is None else (n_rows, model.shape.n_observed)
-            raise DataError(f"{what} has shape {values.shape}; this needs {needed}")
-        if n_rows is not None and len(values) == 1:
-            values = np.repeat(values, n_rows, axis=0)
-        return self._standardised(values)
-
-    def _standardised(self, values: NDArray[Any]) -> Tensor:
-        model = self._network()
-        return model.standardise(model_tensor(values, model.x_centring, model))
-
-    def _action_tensor(self, values: Array | None) -> Tensor | None:
-        model = self._network()
-        return None if values is None else model_tensor(values, model.a_centring, model)
+        target = model.observed(inputs)
+        target = target if counts is None else counts.encoder_inputs(target)
+        latents = model.mean_latents(inputs).double().cpu().numpy()
+        return explained_variance(latents, target.double().cpu().numpy(), decode)

@@ -17,7 +17,7 @@ from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.latent_marginals import LatentMarginals
 from estimation.prediction.seen_actions import SeenActions
 
-__all__ = ["action_edges", "latent_marginals", "model_tensor", "seen_actions", "spaced_rows"]
+__all__ = ["action_edges", "latent_marginals", "model_inputs", "model_tensor", "seen_actions", "spaced_rows"]
 
 # enough for the quantiles and correlations of the latents
 _N_ENCODED, _MIN_COMPLETE = 10_000, 500
@@ -49,23 +49,31 @@ def latent_marginals(model: Representation, dataset: Dataset) -> LatentMarginals
     """
     if not isinstance(model, SparseVAE):
         return None
-    rows = spaced_rows(dataset, _N_ENCODED)
+    rows, covariates = spaced_rows(dataset, _N_ENCODED)
     # rows with missing entries may not determine their latents, and are encoded nearer to the mean
-    complete = rows[~np.isnan(rows).any(axis=1)]
-    chosen = complete if len(complete) >= _MIN_COMPLETE else rows
-    standardised = model.standardise(model_tensor(chosen, model.x_centring, model))
-    latents = model.latents_before_flow(standardised).double().cpu().numpy()
+    chosen = ~np.isnan(rows).any(axis=1)
+    chosen = chosen if chosen.sum() >= _MIN_COMPLETE else np.ones(len(rows), dtype=bool)
+    inputs = model_inputs(rows[chosen], None if covariates is None else covariates[chosen], model)
+    latents = model.latents_before_flow(inputs).double().cpu().numpy()
     return LatentMarginals.of(latents) if np.isfinite(latents).all() else None
 
 
-def spaced_rows(dataset: Dataset, n_rows: int) -> NDArray[np.floating]:
+def spaced_rows(dataset: Dataset, n_rows: int) -> tuple[NDArray[np.floating], NDArray[np.floating] | None]:
     """Return observations of single steps at equal distances, shape (rows, d_x); at most twice the number, or all.
 
+    Behind them are their covariates, shape (rows, d_c), or None.
     Only these rows are read, so that data on disk stay there.
     """
     n_points = len(dataset) * dataset.n_steps
     rows, steps = np.divmod(np.arange(0, n_points, max(1, n_points // n_rows)), dataset.n_steps)
-    return np.asarray(dataset.observations[rows, steps])
+    covariates = None if dataset.covariates is None else np.asarray(dataset.covariates[rows])
+    return np.asarray(dataset.observations[rows, steps]), covariates
+
+
+def model_inputs(observations: NDArray[Any], covariates: NDArray[Any] | None, model: SparseVAE) -> Tensor:
+    """Return observations (N, ..., d_x) and covariates (N, d_c) as inputs of the encoder of a model."""
+    c = None if covariates is None else model_tensor(covariates, None, model)
+    return model.inputs(model_tensor(observations, model.x_centring, model), c)
 
 
 def model_tensor(values: NDArray[Any], centring: Centring | None, model: SparseVAE) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.coverage import Coverage
+from estimation.prediction.emission import Emission
 from estimation.prediction.forecast import level_ends, to_users_units
 from estimation.prediction.mechanisms import Latents, from_noise
 from identify.wording import plural
@@ -74,16 +75,18 @@ def simulate_trajectories(
     transitions: Sequence[Transition],
     n_samples: int,
     generator: torch.Generator,
+    covariates: Tensor | None = None,
 ) -> tuple[Array, Array]:
     """Sample trajectories from the posterior of the first step on.
 
     Args:
         model: The networks.
-        start: Standardised observations before the first action, shape (N, d_x).
+        start: Inputs of the encoder before the first action, shape (N, d_x + d_c).
         transitions: For each of the T steps, the distribution of its latents given those of the step before, both of
             S * N rows.
         n_samples: Number of samples S of each row.
         generator: Random generator.
+        covariates: Standardised covariates of the rows, shape (N, d_c), or None.
 
     Returns:
         Observations, shape (S, N, T, d_x), in the user's units, and latents, shape (S, N, T, n).
@@ -96,11 +99,11 @@ def simulate_trajectories(
     n_rows, n = posterior.loc.shape
     current = posterior.sample(noise(n_samples, n_rows, n)).flatten(0, 1)
     latents, observations = [], []
-    scale = (0.5 * model.log_variance_x).exp()
+    emission = Emission(model, covariates)
     for transition in transitions:
         current = from_noise(transition(current), noise(1, *current.shape))[0]
-        decoded = model.mean_observations(current)
-        observed = decoded + scale * noise(*decoded.shape)
-        latents.append(current.view(n_samples, n_rows, n).double().cpu().numpy())
-        observations.append(observed.view(n_samples, n_rows, -1).double().cpu().numpy())
+        by_row = current.view(n_samples, n_rows, n)
+        observed = emission.sample(emission.decoded(by_row), generator)
+        latents.append(by_row.double().cpu().numpy())
+        observations.append(observed.double().cpu().numpy())
     return to_users_units(model, np.stack(observations, axis=2)), np.stack(latents, axis=2)

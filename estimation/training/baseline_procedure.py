@@ -19,6 +19,7 @@ from estimation.training.batches import Batches, generator_for
 from estimation.training.optimisers import build
 from estimation.training.procedure import Initialisation, Procedure, StepLoss, prepare
 from estimation.training.schedules import half_cosine, warmup
+from identify.wording import listed
 
 __all__ = ["BaselineProcedure"]
 
@@ -59,6 +60,10 @@ class BaselineProcedure(Procedure):
         if missing_entries(dataset.observations).any():
             raise DataError(
                 f"observations have missing entries, and {method} needs all of them; fill or drop them"
+            )
+        if dataset.covariates is not None:
+            raise DataError(
+                f"{method} takes no covariates, and the data have {listed(dataset.covariate_names)}; leave them out"
             )
         if needed == "actions" and not dataset.n_actions:
             raise DataError(f"{method} conditions its prior on actions, and the data have none")

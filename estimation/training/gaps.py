@@ -6,6 +6,8 @@ latent is encoded near the latent's mean, whatever the actions are, so that effe
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ from estimation.exceptions import NotDifferentiableError
 from estimation.models.jacobian import batch_jacobian
 from estimation.models.representation import Representation
 from estimation.models.sparse_vae import SparseVAE
-from estimation.prediction.records import model_tensor, spaced_rows
+from estimation.prediction.records import model_inputs, spaced_rows
 
 __all__ = ["gap_notes", "undetermined_latents"]
 
@@ -58,27 +60,37 @@ def undetermined_latents(model: Representation, dataset: Dataset) -> dict[str, f
     Raises:
         NotDifferentiableError: If torch can't differentiate the decoder.
     """
-    rows = spaced_rows(dataset, _N_SAMPLED)
+    rows, covariates = spaced_rows(dataset, _N_SAMPLED)
     incomplete = np.isnan(rows).any(axis=1)
     if not isinstance(model, SparseVAE) or not incomplete.any():
         return {}
-    x, latents = _encoded(model, rows[incomplete])
+    inputs, latents = _encoded(model, rows, covariates, incomplete)
     # rows that leave a latent undetermined are encoded near its mean, and don't show its variance
-    whole = _encoded(model, rows[~incomplete])[1] if (~incomplete).sum() >= _MIN_COMPLETE else latents
+    has_complete = (~incomplete).sum() >= _MIN_COMPLETE
+    whole = _encoded(model, rows, covariates, ~incomplete)[1] if has_complete else latents
     variances = whole.double().var(0).clamp_min(1e-12)
-    scale = (0.5 * model.log_variance_x.double()).exp()
-    jacobian = batch_jacobian(model.decoder, latents)[1].double() / scale
-    observed = torch.where(torch.isnan(x)[..., None], 0, jacobian)
+    decoded, jacobian = batch_jacobian(model.decoder_given(model.covariates(inputs)), latents)
+    if model.counts is None:
+        jacobian = jacobian.double() / (0.5 * model.log_variance_x.double()).exp()
+    else:
+        # the information of whole rows
+        whole_rows = model.counts.mean(decoded, model.observed(inputs))
+        information = model.counts.score_and_information(decoded, whole_rows)[1]
+        jacobian = jacobian.double() * information.double().sqrt()[..., None]
+    observed = torch.where(torch.isnan(model.observed(inputs))[..., None], 0, jacobian)
     opened = _is_open(observed, variances) & ~_is_open(jacobian, variances)
     shares = opened.double().mean(0).cpu().numpy() * incomplete.mean()
     return {f"v{i}": float(share) for i, share in enumerate(shares) if share > _MIN_SHARE}
 
 
-def _encoded(model: SparseVAE, rows: NDArray[np.floating]) -> tuple[Tensor, Tensor]:
-    """Return standardised observations and latents before the flow of some of the rows (N, d_x)."""
-    chosen = rows[:: max(1, len(rows) // _N_EXAMINED)]
-    x = model.standardise(model_tensor(chosen, model.x_centring, model))
-    return x, model.latents_before_flow(x)
+def _encoded(
+    model: SparseVAE, rows: NDArray[Any], covariates: NDArray[Any] | None, which: NDArray[np.bool_]
+) -> tuple[Tensor, Tensor]:
+    """Return inputs of the encoder and latents before the flow of some of the rows (N, d_x) of a kind."""
+    positions = np.flatnonzero(which)
+    chosen = positions[:: max(1, len(positions) // _N_EXAMINED)]
+    inputs = model_inputs(rows[chosen], None if covariates is None else covariates[chosen], model)
+    return inputs, model.latents_before_flow(inputs)
 
 
 def _is_open(jacobian: Tensor, variances: Tensor) -> Tensor:

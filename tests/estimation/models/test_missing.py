@@ -89,7 +89,7 @@ def test_rows_without_any_entry_have_a_finite_loss() -> None:
 def test_filling_leaves_running_statistics_alone() -> None:
     encoder = torch.nn.Sequential(torch.nn.BatchNorm1d(6), torch.nn.Linear(6, 2))
     x, _ = rows_with_gaps(30, 1)
-    filled_and_encoded(encoder, Map(lambda z: z @ torch.ones(2, 6)), x[:, 0])
+    filled_and_encoded(encoder, Map(lambda z: z @ torch.ones(2, 6)), x[:, 0], (encoder,))
     assert encoder.training
     # the encoding that counts, and none of the passes that fill
     assert int(encoder[0].num_batches_tracked) == 1
