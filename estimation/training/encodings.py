@@ -30,7 +30,8 @@ class Encodings:
         latents: Posterior means, shape (rows, T, n).
         factors: Square roots of the posterior covariances, shape (rows, T, n, n).
         actions: Actions, shape (rows, m), or None.
-        inputs: Standardised observations, with covariates behind them, shape (rows, T, d_x + d_c).
+        inputs: Standardised observations, with covariates behind them, shape (rows, T, d_x + d_c); without rows if they
+            were not asked for, since thousands of columns take more memory than all else.
         numbers: Numbers of the rows among those of the batches, shape (rows,); None if they are not from batches.
     """
 
@@ -42,7 +43,14 @@ class Encodings:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, model: SparseVAE, batches: Batches, step: int, max_rows: int = MAX_ROWS) -> Encodings:
+    def of(
+        cls,
+        model: SparseVAE,
+        batches: Batches,
+        step: int,
+        max_rows: int = MAX_ROWS,
+        with_inputs: bool = False,
+    ) -> Encodings:
         """Encode random rows.
 
         Args:
@@ -50,6 +58,7 @@ class Encodings:
             batches: Batches of the training data.
             step: Number of steps of training, which with the seed determines the rows.
             max_rows: Largest number of rows; fewer are encoded if their covariances would not fit into memory.
+            with_inputs: Whether to hold the inputs that were encoded.
         """
         affordable = _MAX_ENTRIES // (model.shape.n_latents**2 * (1 + model.shape.past))
         rows = batches.draw(min(max_rows, max(affordable, _MIN_ROWS)), step)
@@ -60,7 +69,7 @@ class Encodings:
             posterior = model.posterior(x.flatten(0, 1))
             means.append(posterior.loc.view(*x.shape[:2], -1))
             factors.append(posterior.factor.view(*x.shape[:2], *posterior.factor.shape[1:]))
-            inputs.append(x)
+            inputs.append(x if with_inputs else x[:0])
         actions = batches.rows(rows).actions
         return cls(torch.cat(means), torch.cat(factors), actions, torch.cat(inputs), rows)
 
@@ -75,7 +84,7 @@ class Encodings:
             self.latents[chosen],
             self.factors[chosen],
             None if self.actions is None else self.actions[chosen],
-            self.inputs[chosen],
+            self.inputs[chosen] if len(self.inputs) else self.inputs,
             None if self.numbers is None else self.numbers[rows],
         )
 

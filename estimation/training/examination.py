@@ -87,7 +87,7 @@ def gather_evidence(
         numpy.linalg.LinAlgError: If latents or residuals don't vary at all.
     """
     training = Encodings.of(model, batches, step, _MAX_ROWS)
-    judged = Encodings.of(model, held_out, step, _MAX_ROWS)
+    judged = Encodings.of(model, held_out, step, _MAX_ROWS, with_inputs=True)
     learned, errors = _standardised_residuals(model, judged), _reconstruction_errors(model, judged)
     graph = _sparse_graph(model, trained_edges, action_names)
     removed = {

@@ -300,7 +300,7 @@ def _measured(run: Run, held_out: Dataset, start: int) -> Candidate:
     was_training = model.training
     model.eval()
     rows = Batches(held_out, batches.size, start, batches.device, batches.dtype, model=model)
-    encodings = Encodings.of(model, rows, run.step, _MEASURED_ROWS)
+    encodings = Encodings.of(model, rows, run.step, _MEASURED_ROWS, with_inputs=True)
     with torch.no_grad():
         squared = model.reconstruction_errors(
             encodings.latents.flatten(0, 1), encodings.inputs.flatten(0, 1)

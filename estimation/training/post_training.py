@@ -110,7 +110,7 @@ def refine_encodings_(model: SparseVAE, batches: Batches, config: TrainingConfig
     """
     unrefined = Encodings.of(model, batches, step)
     model.refinement.enable_(unrefined.latents.flatten(0, 1), config.refinements)
-    encodings = Encodings.of(model, batches, step, _VARIANCE_ROWS)
+    encodings = Encodings.of(model, batches, step, _VARIANCE_ROWS, with_inputs=True)
     if config.profiled:
         # with a smaller variance of the observations, the Gauss-Newton steps are longer
         if model.counts is None:

@@ -206,7 +206,7 @@ def test_the_number_of_stored_encodings_is_limited_by_their_covariances(
     monkeypatch.setattr(encodings, "_MIN_ROWS", 10)
     for max_entries, rows in ((2 * N * N * 100, 100), (1, 10)):
         monkeypatch.setattr(encodings, "_MAX_ENTRIES", max_entries)
-        stored = Encodings.of(model, batches, 0)
+        stored = Encodings.of(model, batches, 0, with_inputs=True)
         assert stored.factors.shape == (rows, 2, N, N)
         assert stored.latents.shape == stored.inputs.shape == (rows, 2, N)
 
