@@ -1,21 +1,21 @@
 """Data to train on and to evaluate with.
 
-===============  ============================================================================
-module           contents
-===============  ============================================================================
-``readers``      arrays, CSV, Parquet, NPZ and image folders, read into raw data
-``covariates``   covariates: checked, and matched with those of the training data
-``checks``       checks of raw data
-``windows``      rows, splits, and windows of consecutive steps
+=====================  ===============================================================================================
+module                 contents
+=====================  ===============================================================================================
+``readers``            arrays, CSV, Parquet, NPZ and image folders, read into raw data
+``covariates``         covariates: checked, and matched with those of the training data
+``checks``             checks of raw data
+``windows``            rows, splits, and windows of consecutive steps
 ``arrays_and_frames``  arrays and data frames as raw data
-``sizes``        numbers of rows, steps and columns
-``dataset``      `Dataset`: observations, actions, and the true latents and graph where known
-``rows``         rows of arrays as a dataset, independent or in time order
-``fingerprint``  a digest that identifies a dataset
-``alignment``    the columns of a dataset, matched by name with those of the training data
-``centring``     centring in double precision, before numbers become float32
-``holdout``      a held-out split that shares no row or sequence with the training split
-===============  ============================================================================
+``sizes``              numbers of rows, steps and columns
+``dataset``            `Dataset`: observations, actions, and the true latents and graph where known
+``rows``               rows of arrays as a dataset, independent or in time order
+``fingerprint``        a digest that identifies a dataset
+``alignment``          the columns of a dataset, matched by name with those of the training data
+``centring``           centring in double precision, before numbers become float32
+``holdout``            a held-out split that shares no row or sequence with the training split
+=====================  ===============================================================================================
 """
 
 from estimation.dataset.dataset import Dataset
