@@ -26,6 +26,7 @@ from identify.exceptions import RequestError
 from identify.graph import CausalGraph
 from identify.guarantee import Guarantee, guarantee_from, headline
 from identify.latent_verdicts import LatentVerdict, LatentVerdicts, remedy_for
+from identify.markup import MAX_ROWS, block, paragraph, rest, table
 from identify.neighbourhoods import ACTIONS, PAST
 from identify.screens import (
     fewer_edges,
@@ -35,6 +36,7 @@ from identify.screens import (
     require_effects,
 )
 from identify.witnesses import JOINT_CAUSE, Remedy, Witness
+from identify.wording import listed
 
 if TYPE_CHECKING:
     from identify.influence import InfluenceReport, JointInfluence
@@ -277,6 +279,23 @@ class Verdict:
         return (
             f"Verdict({answer}: {self.n_disentangled} of {self.graph.n_latents} latents disentangled, "
             f"using {used})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the verdict for notebooks: the answer, what stays entangled, and the conditions that were decided."""
+        entangled = np.flatnonzero(~self.entanglement.disentangled).tolist()
+        latents = (self.latents[i] for i in entangled[:MAX_ROWS])
+        rows = [(each.name, listed(each.entangled_with), str(each.remedy)) for each in latents]
+        columns = ("latent", "stays entangled with", "what would separate it")
+        is_decided = self.influence is not None or self.joint is not None
+        conditions = [(each.name, each.status, each.reason) for each in self.conditions if is_decided]
+        return block(
+            repr(self),
+            paragraph(self.headline, self.guaranteed),
+            table("Latents that stay entangled", columns, rows),
+            rest(len(entangled), "latent"),
+            table("Conditions of the guarantee", ("condition", "status", "because"), conditions[:MAX_ROWS]),
+            rest(len(conditions), "condition"),
         )
 
 

@@ -25,8 +25,10 @@ from numpy.typing import NDArray
 from identify.binary import freeze
 from identify.exceptions import RequestError
 from identify.graph import CausalGraph
+from identify.markup import MAX_ROWS, block, paragraph, rest, table
 from identify.neighbourhoods import Neighbourhoods, neighbourhoods
 from identify.preorder import row_inclusion
+from identify.wording import listed
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -214,6 +216,21 @@ class Entanglement:
             f"Entanglement({self.n_latents} latents in {self.n_blocks} blocks, "
             f"{int(self.disentangled.sum())} disentangled, using {' and '.join(sorted(self.using))})"
         )
+
+    def _repr_html_(self) -> str:
+        """Return the prediction for notebooks: the first blocks, and what they may mix with."""
+        rows = [
+            (self._listed([b]), self._listed(self.blocks_above(b)) or "nothing")
+            for b in range(min(self.n_blocks, MAX_ROWS))
+        ]
+        meaning = "Latents of one block may mix with each other; latents of different blocks only as the table says."
+        blocks = table("Predicted entanglement", ("block of latents", "may also mix with"), rows)
+        return block(repr(self), paragraph(meaning), blocks, rest(self.n_blocks, "block"))
+
+    def _listed(self, blocks: Iterable[int] | NDArray[np.integer]) -> str:
+        numbers = list(blocks)
+        names = self.graph.latents
+        return listed(names[i] for i in np.sort(self._members(np.array(numbers)))) if numbers else ""
 
 
 def predict_entanglement(graph: CausalGraph, using: str | Iterable[str] | None = None) -> Entanglement:

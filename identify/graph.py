@@ -16,8 +16,9 @@ import scipy
 
 from identify.binary import freeze, to_binary
 from identify.exceptions import GraphError, RequestError, UnknownNameError
+from identify.markup import MAX_ROWS, block, rest, table
 from identify.names import check_names, default_names, shown
-from identify.wording import plural
+from identify.wording import listed, plural
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -297,6 +298,21 @@ class CausalGraph:
             )
         )
         return f"CausalGraph({counts}: {self._Ga.nnz} from actions, {self._Gz.nnz} from the past)"
+
+    def _repr_html_(self) -> str:
+        """Return the graph for notebooks: the parents of its first latents."""
+        kinds = [("actions", self._Ga, self.actions)] * bool(self.n_actions)
+        kinds += [("latents of the step before", self._Gz, self.latents)] * bool(self._Gz.nnz)
+        rows = [
+            (
+                self.latents[i],
+                *(listed((names[k] for k in _row(matrix, i)), 8) or "none" for _, matrix, names in kinds),
+            )
+            for i in range(min(self.n_latents, MAX_ROWS))
+        ]
+        columns = ("latent", *(title for title, _, _ in kinds))
+        parents = table("The parents of each latent", columns, rows)
+        return block(repr(self), parents, rest(self.n_latents, "latent"))
 
 
 def _number_of_latents(

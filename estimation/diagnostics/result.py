@@ -11,6 +11,7 @@ import numpy as np
 
 from estimation.diagnostics.edge_counts import count_interval
 from estimation.storage.schema import Fields, Many, Maybe, Real, Table, Text, Whole
+from identify.markup import block, paragraph, table
 from identify.wording import listed, plural
 
 __all__ = ["DIAGNOSTICS", "KINDS", "MIN_SPARSITY", "SERIOUS", "Diagnostics", "Margin", "Rows", "RunWarning"]
@@ -195,6 +196,39 @@ class Diagnostics:
     def serious(self) -> tuple[RunWarning, ...]:
         """The warnings whose kind is in ``SERIOUS``."""
         return tuple(warning for warning in self.warnings if warning.kind in SERIOUS)
+
+    @property
+    def headline(self) -> str:
+        """Whether there is a reason to doubt the run, in a sentence.
+
+        Example:
+            >>> Diagnostics(Margin(None, None, (), 64, 64)).headline
+            'No reason for doubt was found: the basis is clear, and there are no warnings.'
+            >>> Diagnostics(None, (RunWarning("overlap", "2 groups"),)).headline
+            'Doubtful: the latents or their graph may well be wrong (warning: overlap).'
+        """
+        kinds = list(dict.fromkeys(warning.kind for warning in self.serious or self.warnings))
+        named = f"warning{'s' * (len(kinds) > 1)}: {listed(kinds, 12)}"
+        if self.serious:
+            return f"Doubtful: the latents or their graph may well be wrong ({named})."
+        basis = (
+            "its basis could not be compared with others" if self.margin is None else "the basis is clear"
+        )
+        if self.warnings:
+            return f"Nothing says that the graph is wrong ({basis}), but read the {named}."
+        return f"No reason for doubt was found: {basis}, and there are no warnings."
+
+    def _repr_html_(self) -> str:
+        """Return the diagnostics for notebooks: the answer, the margin, the warnings, and the numbers of edges."""
+        matrices = {"actions": "G^a", "past": "G^z"}
+        intervals = [(matrices[kind], f"{low} to {high}") for kind, (low, high) in self.edge_interval.items()]
+        return block(
+            "Diagnostics",
+            paragraph(self.headline, not self.serious),
+            paragraph("" if self.margin is None else f"Margin: {self.margin.summary}."),
+            table("Warnings", ("warning", "reason"), [(each.kind, each.text) for each in self.warnings]),
+            table("Numbers of edges that the data allow", ("matrix", "edges"), intervals),
+        )
 
     def record(self) -> dict[str, Any]:
         """Return the diagnostics for JSON that people read: `to_dict`, words about the margin, and numbers of edges.

@@ -23,6 +23,7 @@ from estimation.arithmetic import default_errors
 from estimation.exceptions import DataError
 from estimation.learned import LearnedEntanglement
 from identify.entanglement import Entanglement
+from identify.markup import MAX_ROWS, block, paragraph, rest, table
 from identify.wording import listed, plural
 
 __all__ = ["BOTH", "EXTRA", "MISSING", "NEITHER", "BlockComparison", "Comparison", "compare"]
@@ -265,6 +266,20 @@ class Comparison:
         return (
             f"Comparison({n_confirmed} of {plural(len(self.blocks), 'block')} confirmed, "
             f"{self.count(MISSING)} missing, {self.count(EXTRA)} extra)"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the comparison for notebooks: the verdict, and the contradicted blocks first."""
+        ordered = sorted(self.blocks, key=lambda each: each.confirmed)
+        rows = [
+            (listed(each.latents), "confirmed" if each.confirmed else "contradicted", each)
+            for each in ordered[:MAX_ROWS]
+        ]
+        return block(
+            repr(self),
+            paragraph(self.verdict, self.confirmed),
+            table("Predicted blocks", ("block of latents", "outcome", "learned"), rows),
+            rest(len(ordered), "block"),
         )
 
 

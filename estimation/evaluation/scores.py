@@ -28,6 +28,7 @@ from estimation.metrics import (
 )
 from identify.criterion import Verdict, check
 from identify.graph import CausalGraph
+from identify.markup import MAX_ROWS, block, paragraph, rest, table
 
 if TYPE_CHECKING:
     from estimation.trained import TrainedModel
@@ -149,6 +150,36 @@ class Evaluation:
         if self.comparison is not None:
             parts.append("confirmed" if self.comparison else "not confirmed")
         return f"Evaluation({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        """Return the evaluation for notebooks: scores, wrong edges, and the verdict on the entanglement."""
+        comparison, errors = self.comparison, self.errors
+        wrong = [] if errors is None else [("missing", edge) for edge in _reversed(errors.missing_edges)]
+        wrong += [] if errors is None else [("extra", edge) for edge in _reversed(errors.extra_edges)]
+        counted = "" if self.shd is None else f"SHD {self.shd}: {self.missing} missing, {self.extra} extra."
+        left_out = "" if self.sparse_columns.complete else f"Left out: {self.sparse_columns}."
+        return block(
+            repr(self),
+            paragraph("" if comparison is None else comparison.verdict, bool(comparison)),
+            table("Scores", ("score", "all rows", "held out"), self._score_rows()),
+            paragraph(counted or "Without true latents there are no scores." * (self.scores is None)),
+            table(
+                "Wrong edges of the learned graph",
+                ("edge", "error"),
+                [(" → ".join(edge), error) for error, edge in wrong[:MAX_ROWS]],
+            ),
+            rest(len(wrong), "edge"),
+            paragraph(left_out),
+        )
+
+    def _score_rows(self) -> list[tuple[str, str, str]]:
+        if self.scores is None or self.held_out is None:
+            return []
+        values = [
+            (name, getattr(self.scores, field), getattr(self.held_out, field))
+            for name, field in (("MCC", "mcc"), ("R_con", "r_con"), ("R", "r"))
+        ]
+        return [(name, f"{all_rows:.3f}", f"{held:.3f}") for name, all_rows, held in values if held is not None]
 
 
 @default_modes

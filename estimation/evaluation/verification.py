@@ -28,6 +28,8 @@ from estimation.exceptions import DataError
 from estimation.learned import LearnedEntanglement, learned_entanglement
 from estimation.metrics import GraphDistance, mean_correlation, structural_hamming
 from identify.entanglement import Entanglement, predict_entanglement
+from identify.markup import MAX_ROWS, block, paragraph, rest, table
+from identify.wording import listed
 
 if TYPE_CHECKING:
     from estimation.dataset.dataset import Dataset
@@ -219,6 +221,20 @@ class Verification:
     def __repr__(self) -> str:
         n_trusted = sum(latent.trusted for latent in self.latents)
         return f"Verification({len(self.comparisons) + 1} runs, {n_trusted} of {len(self.latents)} latents trusted)"
+
+    def _repr_html_(self) -> str:
+        """Return the verification for notebooks: the verdict on the first latents."""
+        rows = [
+            (each.latent, each.verdict, f"{each.confirmed_by} of {each.runs}", listed(each.extra) or "none")
+            for each in self.latents[:MAX_ROWS]
+        ]
+        columns = ("latent", "verdict", "confirmed by", "extra dependencies")
+        return block(
+            repr(self),
+            paragraph(self.summary, self.confirmed),
+            table(f"Latents of {self.reference}", columns, rows),
+            rest(len(self.latents), "latent"),
+        )
 
 
 @default_modes
