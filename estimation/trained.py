@@ -39,7 +39,7 @@ from estimation.storage.folders import write_folder
 from estimation.stored_columns import columns_record
 from identify.formats.structured import graph_json
 from identify.graph import CausalGraph
-from identify.markup import block, paragraph
+from identify.markup import card, paragraph
 
 __all__ = ["GRAPH", "KIND", "TrainedModel"]
 
@@ -349,7 +349,7 @@ class TrainedModel(PredictionMethods):
         """Return the model for notebooks: whether there is a reason to doubt it, and the learned graph."""
         unexamined, no_graph = paragraph("This run was not examined."), paragraph("It learns no graph.")
         judged = unexamined if self.diagnostics is None else self.diagnostics._repr_html_()
-        return block(repr(self), judged, self.sparse_graph._repr_html_() if self.model.edges else no_graph)
+        return card(repr(self), judged, self.sparse_graph._repr_html_() if self.model.edges else no_graph)
 
     def _encode(self, values: Tensor, covariates: Tensor | None) -> Tensor:
         mean: Tensor = self.model.mean_latents(self.model.inputs(values, covariates))

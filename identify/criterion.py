@@ -26,7 +26,7 @@ from identify.exceptions import RequestError
 from identify.graph import CausalGraph
 from identify.guarantee import Guarantee, guarantee_from, headline
 from identify.latent_verdicts import LatentVerdict, LatentVerdicts, remedy_for
-from identify.markup import MAX_ROWS, block, paragraph, rest, table
+from identify.markup import MAX_ROWS, card, paragraph, rest, table
 from identify.neighbourhoods import ACTIONS, PAST
 from identify.screens import (
     fewer_edges,
@@ -289,7 +289,7 @@ class Verdict:
         columns = ("latent", "stays entangled with", "what would separate it")
         is_decided = self.influence is not None or self.joint is not None
         conditions = [(each.name, each.status, each.reason) for each in self.conditions if is_decided]
-        return block(
+        return card(
             repr(self),
             paragraph(self.headline, self.guaranteed),
             table("Latents that stay entangled", columns, rows),

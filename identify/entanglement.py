@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from identify.binary import freeze
 from identify.exceptions import RequestError
 from identify.graph import CausalGraph
-from identify.markup import MAX_ROWS, block, paragraph, rest, table
+from identify.markup import MAX_ROWS, card, paragraph, rest, table
 from identify.neighbourhoods import Neighbourhoods, neighbourhoods
 from identify.preorder import row_inclusion
 from identify.wording import listed
@@ -225,7 +225,7 @@ class Entanglement:
         ]
         meaning = "Latents of one block may mix with each other; latents of different blocks only as the table says."
         blocks = table("Predicted entanglement", ("block of latents", "may also mix with"), rows)
-        return block(repr(self), paragraph(meaning), blocks, rest(self.n_blocks, "block"))
+        return card(repr(self), paragraph(meaning), blocks, rest(self.n_blocks, "block"))
 
     def _listed(self, blocks: Iterable[int] | NDArray[np.integer]) -> str:
         numbers = list(blocks)

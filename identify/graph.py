@@ -16,7 +16,7 @@ import scipy
 
 from identify.binary import freeze, to_binary
 from identify.exceptions import GraphError, RequestError, UnknownNameError
-from identify.markup import MAX_ROWS, block, rest, table
+from identify.markup import MAX_ROWS, card, rest, table
 from identify.names import check_names, default_names, shown
 from identify.wording import listed, plural
 
@@ -312,7 +312,7 @@ class CausalGraph:
         ]
         columns = ("latent", *(title for title, _, _ in kinds))
         parents = table("The parents of each latent", columns, rows)
-        return block(repr(self), parents, rest(self.n_latents, "latent"))
+        return card(repr(self), parents, rest(self.n_latents, "latent"))
 
 
 def _number_of_latents(

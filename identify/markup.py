@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from identify.terminal import printable
 from identify.wording import plural
 
-__all__ = ["MAX_ROWS", "block", "escaped", "paragraph", "rest", "table"]
+__all__ = ["MAX_ROWS", "card", "escaped", "paragraph", "rest", "table"]
 
 #: Rows that a table in a notebook shows; the others are counted.
 MAX_ROWS = 20
@@ -34,7 +34,7 @@ def escaped(text: object) -> str:
     return html.escape(printable(str(text)))
 
 
-def block(title: str, *parts: str) -> str:
+def card(title: str, *parts: str) -> str:
     """Return the output of one object: a title in bold, followed by parts that are HTML already.
 
     Args:
@@ -42,7 +42,7 @@ def block(title: str, *parts: str) -> str:
         parts: HTML, such as that of `table` and `paragraph`; empty parts are left out.
 
     Example:
-        >>> block("a <graph>", paragraph("two latents"))[-60:]
+        >>> card("a <graph>", paragraph("two latents"))[-57:]
         'margin: 0.3em 0; max-width: 60em;">two latents</p></div>'
     """
     style = "color: inherit; font-size: inherit; line-height: 1.45; overflow-x: auto; max-width: 100%;"
@@ -101,7 +101,8 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
         return ""
     headers = "".join(_header(column, "col") for column in columns)
     style = "border-collapse: collapse; color: inherit; margin: 0.5em 0; border: 0;"
-    title = f'<caption style="text-align: left; color: inherit; padding: 0.2em 0; opacity: 0.8;">{escaped(caption)}</caption>'
+    quiet = "text-align: left; color: inherit; padding: 0.2em 0; opacity: 0.8;"
+    title = f'<caption style="{quiet}">{escaped(caption)}</caption>'
     return f'<table style="{style}">{title}<thead><tr>{headers}</tr></thead><tbody>{"".join(body)}</tbody></table>'
 
 

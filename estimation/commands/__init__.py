@@ -17,6 +17,7 @@ module                 contents
 ``influence``          sufficient influence of the actions of a model, tested on held-out data
 ``predict``            observations under actions, and what the training data cover of them
 ``impute``             missing entries, filled
+``report``             what a model has learned and predicts, as one page
 ``sweep``              many runs from one file
 ``reproduce``          the published table, reproduced
 =====================  ===================================================================

@@ -12,6 +12,7 @@ from estimation.commands.evaluate import evaluate
 from estimation.commands.impute import impute
 from estimation.commands.influence import influence
 from estimation.commands.predict import predict
+from estimation.commands.report import report
 from estimation.commands.reproduce import reproduce
 from estimation.commands.simulate import simulate
 from estimation.commands.sweep import sweep
@@ -43,7 +44,19 @@ app = typer.Typer(
 # the commands on graphs and --version; an unnamed sub-application would lose the latter
 app.registered_commands += graph_side.registered_commands
 app.registered_callback = graph_side.registered_callback
-for command in (simulate, train, evaluate, compare, verify, influence, predict, impute, sweep, reproduce):
+for command in (
+    simulate,
+    train,
+    evaluate,
+    compare,
+    verify,
+    influence,
+    predict,
+    impute,
+    report,
+    sweep,
+    reproduce,
+):
     app.command(rich_help_panel=_TRAINING)(command)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from estimation.diagnostics.edge_counts import count_interval
 from estimation.storage.schema import Fields, Many, Maybe, Real, Table, Text, Whole
-from identify.markup import block, paragraph, table
+from identify.markup import card, paragraph, table
 from identify.wording import listed, plural
 
 __all__ = ["DIAGNOSTICS", "KINDS", "MIN_SPARSITY", "SERIOUS", "Diagnostics", "Margin", "Rows", "RunWarning"]
@@ -211,9 +211,7 @@ class Diagnostics:
         named = f"warning{'s' * (len(kinds) > 1)}: {listed(kinds, 12)}"
         if self.serious:
             return f"Doubtful: the latents or their graph may well be wrong ({named})."
-        basis = (
-            "its basis could not be compared with others" if self.margin is None else "the basis is clear"
-        )
+        basis = "its basis could not be compared with others" if self.margin is None else "the basis is clear"
         if self.warnings:
             return f"Nothing says that the graph is wrong ({basis}), but read the {named}."
         return f"No reason for doubt was found: {basis}, and there are no warnings."
@@ -222,7 +220,7 @@ class Diagnostics:
         """Return the diagnostics for notebooks: the answer, the margin, the warnings, and the numbers of edges."""
         matrices = {"actions": "G^a", "past": "G^z"}
         intervals = [(matrices[kind], f"{low} to {high}") for kind, (low, high) in self.edge_interval.items()]
-        return block(
+        return card(
             "Diagnostics",
             paragraph(self.headline, not self.serious),
             paragraph("" if self.margin is None else f"Margin: {self.margin.summary}."),

@@ -23,7 +23,7 @@ from estimation.arithmetic import default_errors
 from estimation.exceptions import DataError
 from estimation.learned import LearnedEntanglement
 from identify.entanglement import Entanglement
-from identify.markup import MAX_ROWS, block, paragraph, rest, table
+from identify.markup import MAX_ROWS, card, paragraph, rest, table
 from identify.wording import listed, plural
 
 __all__ = ["BOTH", "EXTRA", "MISSING", "NEITHER", "BlockComparison", "Comparison", "compare"]
@@ -275,7 +275,7 @@ class Comparison:
             (listed(each.latents), "confirmed" if each.confirmed else "contradicted", each)
             for each in ordered[:MAX_ROWS]
         ]
-        return block(
+        return card(
             repr(self),
             paragraph(self.verdict, self.confirmed),
             table("Predicted blocks", ("block of latents", "outcome", "learned"), rows),

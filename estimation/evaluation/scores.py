@@ -28,7 +28,7 @@ from estimation.metrics import (
 )
 from identify.criterion import Verdict, check
 from identify.graph import CausalGraph
-from identify.markup import MAX_ROWS, block, paragraph, rest, table
+from identify.markup import MAX_ROWS, card, paragraph, rest, table
 
 if TYPE_CHECKING:
     from estimation.trained import TrainedModel
@@ -158,7 +158,7 @@ class Evaluation:
         wrong += [] if errors is None else [("extra", edge) for edge in _reversed(errors.extra_edges)]
         counted = "" if self.shd is None else f"SHD {self.shd}: {self.missing} missing, {self.extra} extra."
         left_out = "" if self.sparse_columns.complete else f"Left out: {self.sparse_columns}."
-        return block(
+        return card(
             repr(self),
             paragraph("" if comparison is None else comparison.verdict, bool(comparison)),
             table("Scores", ("score", "all rows", "held out"), self._score_rows()),
@@ -179,7 +179,9 @@ class Evaluation:
             (name, getattr(self.scores, field), getattr(self.held_out, field))
             for name, field in (("MCC", "mcc"), ("R_con", "r_con"), ("R", "r"))
         ]
-        return [(name, f"{all_rows:.3f}", f"{held:.3f}") for name, all_rows, held in values if held is not None]
+        return [
+            (name, f"{all_rows:.3f}", f"{held:.3f}") for name, all_rows, held in values if held is not None
+        ]
 
 
 @default_modes

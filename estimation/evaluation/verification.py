@@ -28,7 +28,7 @@ from estimation.exceptions import DataError
 from estimation.learned import LearnedEntanglement, learned_entanglement
 from estimation.metrics import GraphDistance, mean_correlation, structural_hamming
 from identify.entanglement import Entanglement, predict_entanglement
-from identify.markup import MAX_ROWS, block, paragraph, rest, table
+from identify.markup import MAX_ROWS, card, paragraph, rest, table
 from identify.wording import listed
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class Verification:
             for each in self.latents[:MAX_ROWS]
         ]
         columns = ("latent", "verdict", "confirmed by", "extra dependencies")
-        return block(
+        return card(
             repr(self),
             paragraph(self.summary, self.confirmed),
             table(f"Latents of {self.reference}", columns, rows),

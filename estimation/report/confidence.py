@@ -22,7 +22,7 @@ from estimation.report.sentences import (
 
 if TYPE_CHECKING:
     from estimation.evaluation.verification import Verification
-    from estimation.report.figures import Picture
+    from estimation.report.section import Picture
     from estimation.trained import TrainedModel
 
 __all__ = ["confidence_of_runs", "confidence_sections"]

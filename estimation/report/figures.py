@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from estimation.report.section import Picture
 from identify.plot import figure_svg
 from identify.plot.paper import own_style
 from identify.plot.style import LARGEST_TEXT, pitch, shorten, widest
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from identify.graph import CausalGraph
 
 __all__ = [
-    "Picture",
     "draw_comparison",
     "draw_confidence",
     "draw_edges",
@@ -53,23 +52,6 @@ _MAX_GRID_COLUMNS = 5
 _MAX_ENCODED_ROWS = 5_000
 # with more runs, the figure of a verification is wide
 _MAX_NARROW_RUNS = 8
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure on a page.
-
-    Attributes:
-        svg: SVG source.
-        label: Description of the figure for screen readers.
-        wide: Whether a narrow screen scrolls the figure instead of shrinking it.
-        caption: Text below the figure.
-    """
-
-    svg: str
-    label: str
-    wide: bool = True
-    caption: str = ""
 
 
 @own_style()

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from estimation.report.confidence import confidence_of_runs, confidence_sections
 from estimation.report.diagnostics import diagnostic_facts, interval_facts
 from estimation.report.figures import (
     draw_comparison,
-    draw_edges,
-    draw_graph,
-    draw_graphs,
     draw_influence,
-    draw_latent_count,
-    draw_latents,
     draw_models,
-    draw_training,
     draw_verification,
 )
+from estimation.report.model_sections import (
+    MAX_ROWS,
+    ground_truth_sections,
+    headline,
+    latent_table,
+    omission_note,
+    result_section,
+    training_section,
+)
+from estimation.report.page import render_page
 from estimation.report.rows import (
     INFLUENCE_COLUMNS,
-    LATENT_COLUMNS,
     TRUST_COLUMNS,
-    Facts,
     dense_facts,
     distance_facts,
     elbo_facts,
     influence_facts,
     influence_rows,
-    latent_rows,
-    score_facts,
     training_facts,
     trust_rows,
     verification_facts,
@@ -38,16 +37,10 @@ from estimation.report.rows import (
 from estimation.report.section import Section
 from estimation.report.sentences import (
     BETWEEN_MODELS,
-    CAUTION,
-    ENTANGLEMENT,
     INFLUENCE,
-    NO_GRAPH,
-    SCORES,
     TRUST,
-    UNKNOWN,
     certified_sentences,
 )
-from identify.report.html import finalized
 from identify.report.sentences import CONDITION_COLUMNS, condition_cells
 
 if TYPE_CHECKING:
@@ -61,17 +54,12 @@ if TYPE_CHECKING:
     from estimation.trained import TrainedModel
 
 __all__ = [
-    "Section",
     "comparison_page",
     "evaluation_page",
     "influence_page",
     "training_page",
     "verification_page",
 ]
-
-_TEMPLATE = "report.html.jinja"
-# of a longer table, the page shows this many rows and the number of the others
-_MAX_ROWS = 100
 
 
 def training_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation | None, where: str) -> str:
@@ -100,12 +88,12 @@ def training_page(model: TrainedModel, dataset: Dataset, outcome: Evaluation | N
     name = dataset.name or "your data"
     facts = training_facts(model) if outcome is None else [*training_facts(model), ("measured on", where)]
     sections = [
-        _result_section(model, outcome, facts),
+        result_section(model, outcome, facts),
         *confidence_sections(model),
-        *_ground_truth_sections(model, dataset, outcome),
-        _training_section(model, dataset.notes),
+        *ground_truth_sections(model, dataset, outcome),
+        training_section(model, dataset.notes),
     ]
-    return _render(f"Trained on {name}", _headline(model, outcome), sections)
+    return render_page(f"Trained on {name}", headline(model, outcome), sections)
 
 
 def evaluation_page(
@@ -136,13 +124,13 @@ def evaluation_page(
     """
     where = f"{len(dataset)} samples of {dataset.name or 'your data'}"
     sections = [
-        _result_section(model, outcome, [("measured on", where), *_facts_of(model, outcome)]),
+        result_section(model, outcome, [("measured on", where), *_facts_of(model, outcome)]),
         *confidence_sections(model),
         *([] if certified is None else [_certified_section(certified)]),
-        *_ground_truth_sections(model, dataset, outcome),
-        _training_section(model, dataset.notes),
+        *ground_truth_sections(model, dataset, outcome),
+        training_section(model, dataset.notes),
     ]
-    return _render("Evaluation of a trained model", _headline(model, outcome), sections)
+    return render_page("Evaluation of a trained model", headline(model, outcome), sections)
 
 
 def comparison_page(
@@ -194,10 +182,10 @@ def comparison_page(
         paragraphs=(BETWEEN_MODELS,),
         facts=(*distance_facts(names, distance), *dense_facts(columns)),
         figures=tuple(figures),
-        **_latent_table(comparison),
+        **latent_table(comparison),
     )
     headline = f"{names[0]} and {names[1]} {'agree' if comparison.confirmed else 'disagree'}."
-    return _render("Two trained models compared", headline, [section])
+    return render_page("Two trained models compared", headline, [section])
 
 
 def verification_page(verification: Verification) -> str:
@@ -218,8 +206,8 @@ def verification_page(verification: Verification) -> str:
         facts=tuple(verification_facts(verification)),
         figures=(draw_verification(verification),),
         columns=TRUST_COLUMNS,
-        rows=tuple(rows[:_MAX_ROWS]),
-        notes=_omission_note(len(rows)),
+        rows=tuple(rows[:MAX_ROWS]),
+        notes=omission_note(len(rows)),
     )
     runs = len(verification.comparisons)
     names = (verification.reference, f"the median of {runs} other run{'s' * (runs > 1)}")
@@ -229,7 +217,7 @@ def verification_page(verification: Verification) -> str:
         figures=(draw_comparison(verification.combined, names),),
     )
     sections = [section, *confidence_of_runs(verification), between_runs]
-    return _render("Verification of several runs", verification.summary, sections)
+    return render_page("Verification of several runs", verification.summary, sections)
 
 
 def influence_page(name: str, test: InfluenceTest) -> str:
@@ -251,31 +239,10 @@ def influence_page(name: str, test: InfluenceTest) -> str:
         facts=tuple(influence_facts(test)),
         figures=(draw_influence(test),),
         columns=INFLUENCE_COLUMNS,
-        rows=tuple(rows[:_MAX_ROWS]),
-        notes=(*_omission_note(len(rows), "actions"), *test.notes),
+        rows=tuple(rows[:MAX_ROWS]),
+        notes=(*omission_note(len(rows), "actions"), *test.notes),
     )
-    return _render("Sufficient influence in held-out data", test.summary, [section])
-
-
-def _result_section(model: TrainedModel, outcome: Evaluation | None, facts: Facts) -> Section:
-    scored = outcome is not None and outcome.scores is not None
-    comparison = None if outcome is None else outcome.comparison
-    if outcome is not None and outcome.graph is not None and outcome.errors is not None:
-        figure = draw_graphs(outcome.graph, outcome.learned_graph, model.sparse_columns)
-    else:
-        figure = draw_graph(model.sparse_graph, model.sparse_columns)
-    # a baseline learns no graph
-    has_graph = bool(model.model.edges)
-    return Section(
-        heading="Result",
-        verdict="" if comparison is None else comparison.verdict,
-        is_confirmed=comparison is not None and comparison.confirmed,
-        paragraphs=(SCORES,) if scored else (UNKNOWN,),
-        facts=(*facts, *([] if outcome is None else score_facts(outcome))),
-        figures=(figure,) if has_graph else (),
-        notes=(CAUTION if has_graph else NO_GRAPH.format(method=model.method),),
-        graph=repr(model.sparse_graph) if has_graph else "",
-    )
+    return render_page("Sufficient influence in held-out data", test.summary, [section])
 
 
 def _facts_of(model: TrainedModel, outcome: Evaluation) -> list[tuple[str, str]]:
@@ -290,77 +257,3 @@ def _certified_section(certified: CertifiedEntanglement) -> Section:
         columns=CONDITION_COLUMNS,
         rows=tuple(condition_cells(certified.verdict)),
     )
-
-
-def _ground_truth_sections(
-    model: TrainedModel, dataset: Dataset, outcome: Evaluation | None
-) -> list[Section]:
-    """Return the sections that need ground truth: entanglement and scatter plots of the latents."""
-    sections = []
-    if outcome is not None and outcome.comparison is not None:
-        sections.append(
-            Section(
-                heading="Predicted and learned entanglement",
-                paragraphs=(ENTANGLEMENT,),
-                figures=(draw_comparison(outcome.comparison),),
-                **_latent_table(outcome.comparison),
-            )
-        )
-    if outcome is not None and outcome.scores is not None:
-        sections.append(Section("True and learned latents", figures=(draw_latents(model, dataset, outcome),)))
-    return sections
-
-
-def _training_section(model: TrainedModel, notes: tuple[str, ...]) -> Section:
-    history = model.history
-    figures = []
-    if history.latent_count is not None:
-        figures.append(draw_latent_count(history.latent_count))
-    if history.records:
-        figures.append(draw_training(history))
-        if model.model.edges:
-            figures.append(draw_edges(history, model.sparse_columns.masks(model.action_names)))
-    return Section(
-        heading="Training",
-        figures=tuple(figures),
-        notes=(*notes, *history.notes),
-        details=tuple(
-            (name, str(value)) for name, value in model.config.to_dict().items() if value is not None
-        ),
-    )
-
-
-def _latent_table(comparison: Comparison) -> dict[str, Any]:
-    rows = latent_rows(comparison)
-    return {
-        "columns": LATENT_COLUMNS,
-        "rows": tuple(row.cells() for row in rows[:_MAX_ROWS]),
-        "notes": _omission_note(len(rows)),
-    }
-
-
-def _omission_note(n_rows: int, what: str = "latents") -> tuple[str, ...]:
-    n_omitted = n_rows - _MAX_ROWS
-    if n_omitted <= 0:
-        return ()
-    return (f"{n_omitted} more {what} are omitted here; the JSON output contains them all.",)
-
-
-def _headline(model: TrainedModel, outcome: Evaluation | None) -> str:
-    if outcome is None or outcome.scores is None:
-        return f"{model!r}"
-    values = [(name, getattr(outcome, name.lower())) for name in ("MCC", "R_con", "R")]
-    scores = [f"{name} {value:.3f}" for name, value in values if value is not None]
-    return ", ".join([*scores, *([] if outcome.shd is None else [f"SHD {outcome.shd}"])])
-
-
-def _render(title: str, headline: str, sections: list[Section]) -> str:
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=finalized
-    )
-    template = environment.get_template(_TEMPLATE)
-    page: str = template.render(title=title, headline=headline, sections=sections)
-    return page

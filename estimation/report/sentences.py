@@ -10,19 +10,26 @@ if TYPE_CHECKING:
     from estimation.evaluation.certified import CertifiedEntanglement
 
 __all__ = [
+    "ADVICE",
     "ALL_EDGES_CERTAIN",
     "BETWEEN_MODELS",
     "CAUTION",
+    "COMBINATIONS",
+    "CONDITIONS",
     "CONFIDENCE",
+    "COVERAGE",
     "EDGES_OF_RUNS",
     "ENTANGLEMENT",
     "INFLUENCE",
     "LATENTS_OF_RUNS",
     "LATENT_CONFIDENCE",
     "NO_GRAPH",
+    "PREDICTED",
+    "PROGRAMMES",
     "SCORES",
     "TRUST",
     "UNKNOWN",
+    "WITHOUT_DATA",
     "certified_sentences",
 ]
 
@@ -90,6 +97,44 @@ EDGES_OF_RUNS = (
     "The confidence in an edge is the mean over the best run and the runs that agree about the latents concerned. It "
     "then changes with the confidence in these latents: in a wrong latent an edge is as likely as on average."
 )
+PROGRAMMES = (
+    "A latent is a programme: a hidden variable that some actions move, and that moves the observed columns. Left: the "
+    "causes of each latent in the learned graph. Right: the columns that change most when the latent rises by one "
+    "standard deviation and the other latents stay."
+)
+PREDICTED = (
+    "If training found a graph as sparse as the true one, and influence is sufficient, each learned latent is one true "
+    "latent, possibly mixed with those that this table names. The confidence says how far this run's data support it."
+)
+CONDITIONS = (
+    "Mean and range of each latent in {source}, in standard deviations from its overall mean. A dot is a mean, an open "
+    "dot is the mean without actions, and a line goes from the 5 % to the 95 % quantile."
+)
+COMBINATIONS = (
+    "What the model predicts for single actions and for pairs, compared with: {control}. An action without a number is "
+    "on; a continuous one is halfway to the end of its range."
+)
+COVERAGE = (
+    "Covered: the training data have every latent's causes at these joint values. Interpolated: they lie between "
+    "values that were seen. Effects added: a latent's causes were never seen together, and the effects of each alone are "
+    "added. Extrapolated: the network goes beyond what was seen; don't rely on it. Not checked: too many combinations "
+    "to store."
+)
+WITHOUT_DATA = "They need data with the columns of the training data: mechsparse report MODEL DATA."
+#: What to do about each kind of warning; docs/reading_a_run.md has the details.
+ADVICE = {
+    "basis": "Train another seed, more rows or more steps, and compare the runs with 'mechsparse verify'.",
+    "missing edges": "Allow more edges, or train another seed.",
+    "overlap": "Trust directions more than sizes; intermediate doses or combinations of actions would help.",
+    "disagreeing restarts": "One of the runs is wrong about a latent; compare more seeds with 'mechsparse verify'.",
+    "superfluous edges": "Allow fewer edges.",
+    "budget": "Allow more edges; the latents need not be wrong.",
+    "influence": "Test it with 'mechsparse influence', and use more values of these actions.",
+    "collapsed latents": "Use fewer latents.",
+    "duplicate latents": "Use fewer latents, or train another seed.",
+    "reconstruction": "Train more steps, or larger networks.",
+    "residuals": "Latents may be mixed or share an unobserved cause; noise='auto' fits noise of other shapes.",
+}
 
 
 def certified_sentences(certified: CertifiedEntanglement) -> list[str]:

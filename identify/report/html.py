@@ -8,6 +8,7 @@ from typing import Any
 
 from identify.criterion import Verdict
 from identify.report.joint import DIRECTION_COLUMNS, direction_cells, directions_title
+from identify.report.page import template, with_prefix
 from identify.report.rows import (
     BLOCK_COLUMNS,
     GRAPH_COLUMNS,
@@ -25,10 +26,9 @@ from identify.report.sentences import (
     influence_sentence,
     summary,
 )
-from identify.terminal import printable
 from identify.wording import plural
 
-__all__ = ["finalized", "to_html"]
+__all__ = ["to_html"]
 
 _TEMPLATE = "report.html.jinja"
 # rows beyond this number are only counted, to keep the page readable
@@ -61,7 +61,7 @@ def to_html(
     for number, (name, verdict) in enumerate(named.items()):
         sections.append(_section(number, name, verdict, (notes or {}).get(name, ""), draw(verdict)))
         after_each()
-    page: str = _template().render(
+    page: str = template(_TEMPLATE, Path(__file__).parent).render(
         title=title or "What can be disentangled",
         answer=_answer(named),
         graph_columns=GRAPH_COLUMNS,
@@ -89,7 +89,7 @@ def _section(number: int, name: str, verdict: Verdict, note: str, figure: str) -
         "headline": verdict.headline,
         "summary": summary(verdict),
         "graph": repr(verdict.graph),
-        "figure": figure,
+        "figure": with_prefix(figure, f"graph-{number}-"),
         "influence_sentence": influence_sentence(verdict),
         "conditions": condition_cells(verdict),
         "guarantee": guarantee_sentences(verdict),
@@ -117,23 +117,3 @@ def _draw(verdict: Verdict) -> str:
     from identify.plot import figure_svg, plot_verdict
 
     return figure_svg(plot_verdict(verdict))
-
-
-def _template() -> Any:
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=finalized
-    ).get_template(_TEMPLATE)
-
-
-def finalized(value: Any) -> Any:
-    r"""Escape the control characters of a text, which a page must not contain; return other values unchanged.
-
-    Example:
-        >>> finalized("raf\x1b.csv"), finalized(3)
-        ('raf\\x1b.csv', 3)
-    """
-    # our own markup, such as a figure, is an instance of a subclass
-    return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value
