@@ -21,6 +21,7 @@ MAX_ROWS = 20
 # half transparent, so that it is visible on light and on dark pages
 _LINE = "1px solid rgba(128, 128, 128, 0.45)"
 _CELL = "text-align: left; vertical-align: top; padding: 0.25em 0.9em 0.25em 0; overflow-wrap: anywhere;"
+_WIDTH = "min-width: 4.5em;"
 _MARKS = {True: "✓", False: "◑", None: ""}
 
 
@@ -93,7 +94,7 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
     """
     body = [
         f'<tr style="background: none;">{_header(first, "row")}'
-        + "".join(f'<td style="{_CELL} color: inherit;">{escaped(cell)}</td>' for cell in others)
+        + "".join(f'<td style="{_CELL} {_WIDTH} color: inherit;">{escaped(cell)}</td>' for cell in others)
         + "</tr>"
         for first, *others in rows
     ]

@@ -31,7 +31,7 @@ def combination_section(combinations: Combinations | None, why_not: str) -> Sect
         )
         for number, entry in enumerate(combinations.entries)
     )
-    notes = (COVERAGE,)
+    notes: tuple[str, ...] = (COVERAGE,)
     if combinations.n_left_out:
         notes += (
             f"{plural(combinations.n_left_out, 'pair')} of actions with smaller effects left out; "

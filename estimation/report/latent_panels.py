@@ -13,7 +13,7 @@ from identify.wording import plural
 __all__ = ["condition_table", "draw_latent_panels"]
 
 _MAX_PANELS, _MAX_ROWS = 12, 24
-_WIDTH, _LEFT, _ROW, _TOP, _BOTTOM = 340.0, 150.0, 18.0, 8.0, 22.0
+_WIDTH, _LEFT, _ROW, _TOP, _BOTTOM = 340.0, 156.0, 18.0, 26.0, 22.0
 
 
 def draw_latent_panels(conditions: LatentConditions, latents: tuple[str, ...]) -> tuple[Picture, ...]:
@@ -37,7 +37,8 @@ def draw_latent_panels(conditions: LatentConditions, latents: tuple[str, ...]) -
     for i, name in enumerate(latents[:_MAX_PANELS]):
         bottom = _TOP + _ROW * len(rows)
         zero = x(0.0)
-        parts = [element("line", x1=zero, x2=zero, y1=_TOP, y2=bottom, css="axis")]
+        parts = [text(name, zero, 10, 40, text_anchor="middle")]
+        parts += [element("line", x1=zero, x2=zero, y1=_TOP, y2=bottom, css="axis")]
         parts += [
             _row(
                 conditions,
@@ -56,7 +57,7 @@ def draw_latent_panels(conditions: LatentConditions, latents: tuple[str, ...]) -
         means = (f"{conditions.names[k]}: {signed(conditions.mean[k, i])}" for k in rows)
         size = (_WIDTH, bottom + _BOTTOM)
         drawing = svg("panel", f"Latent {name}", f"Means: {'; '.join(means)}.", size, parts)
-        pictures.append(Picture(drawing, f"latent {name}", wide=False, caption=name, labelled=True))
+        pictures.append(Picture(drawing, f"latent {name}", wide=False, labelled=True))
     return tuple(pictures)
 
 
@@ -80,7 +81,7 @@ def condition_table(conditions: LatentConditions, latents: tuple[str, ...]) -> D
         rows.append((Cell(name, k), *count, *cells))
     what = "Latents under each condition" if conditions.whole else "Latents under the values of each action"
     error = ", with the half width of its 95 % confidence interval" if counted else ""
-    notes = (f"Mean{error}; below it, the range from the 5 % to the 95 % quantile.",)
+    notes: tuple[str, ...] = (f"Mean{error}; below it, the range from the 5 % to the 95 % quantile.",)
     if conditions.n_left_out:
         notes += (f"{plural(conditions.n_left_out, 'rarer condition')} left out.",)
     columns = ("condition", *(["rows"] if counted else []), *latents)
@@ -94,7 +95,7 @@ def _row(conditions: LatentConditions, i: int, k: int, mean: float, ends: tuple[
     return element(
         "g",
         element("title", escaped(f"{name}: {_mean(conditions, k, i)} ({_range(conditions, k, i)})")),
-        text(name, _LEFT - 4, y, 22, css="soft", text_anchor="end"),
+        text(name, _LEFT - 4, y, 20, css="soft", text_anchor="end"),
         element("line", x1=ends[0], x2=ends[1], y1=y, y2=y, css="range"),
         element("circle", cx=mean, cy=y, r=4, css=css),
     )

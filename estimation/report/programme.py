@@ -23,6 +23,8 @@ _CERTAIN = 0.9
 _WIDTH, _CAUSE_X, _LATENT_X, _COLUMN_X, _HALF_BOX = 800.0, 225.0, 430.0, 560.0, 34.0
 _ROW, _GAP, _TOP = 20.0, 16.0, 34.0
 
+_Key = tuple[bool, str]
+
 
 @dataclass(frozen=True)
 class Edge:
@@ -39,6 +41,11 @@ class Edge:
     latent: str
     past: bool
     confidence: float | None
+
+    @property
+    def key(self) -> tuple[bool, str]:
+        """The cause as a key: an action may be called like a latent at the step before."""
+        return self.past, self.cause
 
     @property
     def shown_cause(self) -> str:
@@ -83,19 +90,18 @@ def draw_programmes(
         True
     """
     drawn = list(latents[:_MAX_LATENTS])
-    causes = list(dict.fromkeys((edge.shown_cause, edge.past) for edge in edges))[:_MAX_CAUSES]
+    causes = dict(list({edge.key: edge.shown_cause for edge in edges}.items())[:_MAX_CAUSES])
     if not drawn:
         return None
-    names = [name for name, _ in causes]
-    shown = [edge for edge in edges if edge.latent in drawn and edge.shown_cause in names]
-    layout = _Layout.of(drawn, names, shown, _N_COLUMNS if effects is not None else 1)
+    shown = [edge for edge in edges if edge.latent in drawn and edge.key in causes]
+    layout = _Layout.of(drawn, list(causes), shown, _N_COLUMNS if effects is not None else 1)
     parts = [_headings(effects is not None)]
     parts += [_draw_edge(edge, layout) for edge in shown]
-    parts += [_draw_cause(name, layout) for name in names]
+    parts += [_draw_cause(name, layout.cause_ids[key], layout.causes[key]) for key, name in causes.items()]
     for i, latent in enumerate(drawn):
         parts.append(_draw_latent(i, latent, layout, effects))
     title = "Learned programmes: "
-    title += f"{plural(len(names), 'cause')}, {plural(len(drawn), 'latent')}, {plural(len(shown), 'edge')}"
+    title += f"{plural(len(causes), 'cause')}, {plural(len(drawn), 'latent')}, {plural(len(shown), 'edge')}"
     description = "; ".join(f"{edge.shown_cause} moves {edge.latent}" for edge in shown) or "no edges"
     drawing = svg("programme", title, f"{description}.", (_WIDTH, layout.height), parts)
     return Picture(drawing, title, wide=True, caption=_caption(latents, edges, shown), labelled=True)
@@ -106,39 +112,41 @@ class _Layout:
     """Positions.
 
     Attributes:
-        latents: Height of each latent.
-        causes: Height of each cause, by its name.
+        latents: Height of each latent, by its name.
+        causes: Height of each cause.
+        latent_ids: Id of each latent, by its name.
+        cause_ids: Id of each cause.
         parents: Ids of the causes of each latent, by its name.
-        ids: Id of each cause and latent, by its name.
         height: Height of the drawing.
     """
 
     latents: Mapping[str, float]
-    causes: Mapping[str, float]
+    causes: Mapping[_Key, float]
+    latent_ids: Mapping[str, str]
+    cause_ids: Mapping[_Key, str]
     parents: Mapping[str, list[str]]
-    ids: Mapping[str, str]
     height: float
 
     @classmethod
-    def of(cls, latents: list[str], causes: list[str], edges: Sequence[Edge], n_columns: int) -> _Layout:
+    def of(cls, latents: list[str], causes: list[_Key], edges: Sequence[Edge], n_columns: int) -> _Layout:
         block = max(n_columns * _ROW, 2 * _ROW) + _GAP
         height = max(len(latents) * block, len(causes) * (_ROW + 4))
-        step = height / len(latents)
+        step, spacing = height / len(latents), height / max(len(causes), 1)
         heights = {name: _TOP + step * (i + 0.5) for i, name in enumerate(latents)}
         # a cause stands near the latents that it moves, so that fewer edges cross
         centre = {
-            name: np.mean([heights[e.latent] for e in edges if e.shown_cause == name] or [height])
-            for name in causes
+            key: float(np.mean([heights[edge.latent] for edge in edges if edge.key == key] or [height]))
+            for key in causes
         }
-        ordered = sorted(causes, key=lambda name: float(centre[name]))
-        spacing = height / max(len(causes), 1)
-        ids = {f"latent {name}": f"l{i}" for i, name in enumerate(latents)}
-        ids |= {f"cause {name}": f"c{i}" for i, name in enumerate(causes)}
-        parents = {
-            name: [ids[f"cause {e.shown_cause}"] for e in edges if e.latent == name] for name in latents
-        }
-        at = {name: _TOP + spacing * (i + 0.5) for i, name in enumerate(ordered)}
-        return cls(heights, at, parents, ids, _TOP + height)
+        ids = {key: f"c{k}" for k, key in enumerate(causes)}
+        return cls(
+            heights,
+            {key: _TOP + spacing * (k + 0.5) for k, key in enumerate(sorted(causes, key=centre.__getitem__))},
+            {name: f"l{i}" for i, name in enumerate(latents)},
+            ids,
+            {name: [ids[edge.key] for edge in edges if edge.latent == name] for name in latents},
+            _TOP + height,
+        )
 
 
 def _headings(has_columns: bool) -> str:
@@ -148,13 +156,13 @@ def _headings(has_columns: bool) -> str:
 
 
 def _draw_edge(edge: Edge, layout: _Layout) -> str:
-    start, end = layout.causes[edge.shown_cause], layout.latents[edge.latent]
+    start, end = layout.causes[edge.key], layout.latents[edge.latent]
     x1, x2 = _CAUSE_X + 14, _LATENT_X - _HALF_BOX
     middle = (x1 + x2) / 2
     sure = 1.0 if edge.confidence is None else edge.confidence
     said = "" if edge.confidence is None else f", confidence {edge.confidence:.2f}"
     css = "edge" + " past" * edge.past + " doubted" * (sure < _CERTAIN)
-    cause, latent = layout.ids[f"cause {edge.shown_cause}"], layout.ids[f"latent {edge.latent}"]
+    cause, latent = layout.cause_ids[edge.key], layout.latent_ids[edge.latent]
     return element(
         "path",
         element("title", escaped(f"{edge.shown_cause} → {edge.latent}{said}")),
@@ -165,8 +173,7 @@ def _draw_edge(edge: Edge, layout: _Layout) -> str:
     )
 
 
-def _draw_cause(name: str, layout: _Layout) -> str:
-    key, y = layout.ids[f"cause {name}"], layout.causes[name]
+def _draw_cause(name: str, key: str, y: float) -> str:
     return element(
         "g",
         element("circle", cx=_CAUSE_X + 10, cy=y, r=4, css="node"),
@@ -178,7 +185,7 @@ def _draw_cause(name: str, layout: _Layout) -> str:
 
 
 def _draw_latent(i: int, name: str, layout: _Layout, effects: ColumnEffects | None) -> str:
-    key, y = layout.ids[f"latent {name}"], layout.latents[name]
+    key, y = layout.latent_ids[name], layout.latents[name]
     touches = " ".join([key, *layout.parents[name]])
     box = element("rect", x=_LATENT_X - _HALF_BOX, y=y - 13, width=2 * _HALF_BOX, height=26, rx=6, css="node")
     parts = [box, text(name, _LATENT_X, y, 9, text_anchor="middle")]
@@ -204,6 +211,8 @@ def _caption(latents: Sequence[str], edges: Sequence[Edge], shown: Sequence[Edge
     parts = (
         [f"The thicker an edge, the more certain it is; below {_CERTAIN:g} it is dashed."] if known else []
     )
+    if any(edge.past for edge in shown):
+        parts.append("Blue edges come from latents at the step before.")
     parts.append("A latent's sign is arbitrary: compare the signs of columns within one latent.")
     if len(latents) > _MAX_LATENTS:
         parts.append(f"{plural(len(latents) - _MAX_LATENTS, 'more latent')} are in the tables below.")

@@ -9,7 +9,6 @@ from estimation.report.combinations import combination_section
 from estimation.report.diagnostics import (
     CONFIDENCE_COLUMNS,
     confidence_rows,
-    interval_facts,
     latent_confidence_rows,
     latent_facts,
 )
@@ -41,7 +40,7 @@ from estimation.results import (
     predicted_latents,
 )
 from identify.entanglement import predict_entanglement
-from identify.wording import listed
+from identify.wording import listed, plural
 
 if TYPE_CHECKING:
     from estimation.dataset.dataset import Dataset
@@ -94,7 +93,17 @@ def results_page(
         training_section(model, () if dataset is None else dataset.notes),
     ]
     title = f"Results of {name}" if name else "Results of a trained model"
-    return render_page(title, headline(model, outcome), sections)
+    return render_page(title, _headline(model, outcome), sections)
+
+
+def _headline(model: TrainedModel, outcome: Evaluation | None) -> str:
+    shape = model.model.shape
+    counts = [plural(shape.n_observed, "observed column"), plural(shape.n_latents, "latent")]
+    counts += [plural(shape.n_actions, "action")] * bool(shape.n_actions)
+    counts += [plural(model.sparse_graph.n_edges, "edge")] * bool(model.model.edges)
+    counts += ["a step before"] * shape.past
+    scores = [] if outcome is None or outcome.scores is None else [headline(model, outcome)]
+    return "; ".join([", ".join(counts), *scores])
 
 
 def _combinations(model: TrainedModel) -> tuple[Combinations | None, str]:
@@ -123,14 +132,9 @@ def _judgement_section(model: TrainedModel, outcome: Evaluation | None) -> Secti
         verdict=verdict,
         is_confirmed=diagnostics is not None and not diagnostics.serious,
         paragraphs=tuple(paragraphs),
-        facts=(*facts, *_unlisted(interval_facts(model.diagnostics), facts), *scores),
+        facts=(*facts, *scores),
         tables=(DataTable("Warnings", ("warning", "what was found", "latents", "what to do"), warnings),),
     )
-
-
-def _unlisted(facts: list[tuple[str, str]], listed_facts: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    names = {name for name, _ in listed_facts}
-    return [fact for fact in facts if fact[0] not in names]
 
 
 def _programme_section(model: TrainedModel, sample: LatentSample | None) -> Section:

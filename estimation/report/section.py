@@ -63,6 +63,11 @@ class DataTable:
     search: str = "Search"
     notes: tuple[str, ...] = ()
 
+    def is_numeric(self, column: int) -> bool:
+        """Return whether a column holds numbers, going by its first row."""
+        cell = self.rows[0][column]
+        return isinstance(cell, Cell) and cell.numeric
+
 
 @dataclass(frozen=True)
 class Section:

@@ -116,9 +116,9 @@ COMBINATIONS = (
 )
 COVERAGE = (
     "Covered: the training data have every latent's causes at these joint values. Interpolated: they lie between "
-    "values that were seen. Effects added: a latent's causes were never seen together, and the effects of each alone are "
-    "added. Extrapolated: the network goes beyond what was seen; don't rely on it. Not checked: too many combinations "
-    "to store."
+    "values that were seen. Effects added: a latent's causes were never seen together, and the effects of each alone "
+    "are added. Extrapolated: the network goes beyond what was seen; don't rely on it. Not checked: too many "
+    "combinations to store."
 )
 WITHOUT_DATA = "They need data with the columns of the training data: mechsparse report MODEL DATA."
 #: What to do about each kind of warning; docs/reading_a_run.md has the details.

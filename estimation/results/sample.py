@@ -50,7 +50,7 @@ class LatentSample:
     def deviation(self) -> Array:
         """Standard deviation of every latent, shape (n,); 1 for a constant one."""
         deviation = self.latents.std(axis=0)
-        return np.where(deviation > 0, deviation, 1.0)
+        return np.asarray(np.where(deviation > 0, deviation, 1.0))
 
 
 def latent_sample(
