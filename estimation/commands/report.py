@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from estimation.commands.data_options import DataOptions, takes_data_options
 from estimation.commands.options import Model, Split
 from estimation.commands.sources import aligned, read_data, require_folder_of
-from identify.commands.options import show
+from identify.commands.options import AsJson, print_json, say, writes_to_stdout
+from identify.exceptions import RequestError
+
+if TYPE_CHECKING:
+    from estimation.diagnostics import Diagnostics
 
 __all__ = ["report"]
 
@@ -33,6 +37,7 @@ def report(
     ] = None,
     *,
     options: DataOptions,
+    as_json: AsJson = False,
 ) -> int:
     """Write what a trained model has learned and what it predicts as one self-contained page.
 
@@ -47,7 +52,6 @@ def report(
     """
     from estimation.checkpoint import load
     from estimation.report import results_page
-    from identify.exceptions import RequestError
     from identify.files import write_whole
 
     if out is None:
@@ -60,10 +64,19 @@ def report(
 
         dataset = aligned(read_data(data, options, trained), trained, model)
         outcome = evaluate(trained, dataset)
-    page = results_page(trained, dataset, outcome, model.name)
-    write_whole(out, page)
-    diagnostics = trained.diagnostics
-    if str(out) != "-":
-        show("this run was not examined" if diagnostics is None else diagnostics.headline, optional=True)
-        show(f"wrote {out}", optional=True)
+    write_whole(out, results_page(trained, dataset, outcome, model.resolve().name))
+    if not writes_to_stdout(out):
+        _print(model, data, out, trained.diagnostics, as_json)
     return 0
+
+
+def _print(model: Path, data: str | None, out: Path, diagnostics: Diagnostics | None, as_json: bool) -> None:
+    from estimation.report.diagnostics import diagnostics_record
+
+    headline = "This run was not examined." if diagnostics is None else diagnostics.headline
+    if as_json:
+        record = {"model": str(model), "data": data, "page": str(out), "headline": headline}
+        print_json({**record, "diagnostics": diagnostics_record(diagnostics)})
+        return
+    for line in (headline, f"wrote {out}"):
+        say(line, optional=True)

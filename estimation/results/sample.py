@@ -44,7 +44,7 @@ class LatentSample:
     @property
     def mean(self) -> Array:
         """Mean of every latent, shape (n,)."""
-        return self.latents.mean(axis=0)
+        return np.asarray(self.latents.mean(axis=0))
 
     @property
     def deviation(self) -> Array:

@@ -36,6 +36,7 @@ from estimation.simulate import simulate
 from estimation.trained import TrainedModel
 from identify.entanglement import predict_entanglement
 from identify.graph import CausalGraph
+from tests.html_pages import checked
 from tests.identify.test_report import Page, printed
 from tests.seeds import training_seed
 
@@ -220,6 +221,7 @@ def check_page(source: str) -> Page:
     content = re.sub(r'<metadata>.*?</metadata>|xmlns(:\w+)?="[^"]*"', "", source, flags=re.DOTALL)
     assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=\s]*", "", content)
     assert not re.search(r"url\((?!#)|@import", source)
+    checked(source)
     return page
 
 

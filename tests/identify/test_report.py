@@ -21,6 +21,7 @@ from identify.report.sentences import summary
 from identify.report.terminal import show_many, show_one
 from identify.wording import listed, plural
 from tests.builders import graphs
+from tests.html_pages import checked
 
 NASTY = ["<script>alert(1)</script>", "a|b", "[bold]x", "50% & $x_1^2$ #{}~\\"]
 TWINS = check(load("identical-twins"))
@@ -146,6 +147,7 @@ def test_the_page_is_well_formed_self_contained_and_complete(several: bool) -> N
     assert all(link.startswith("#") for link in page.links)
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
     assert not re.search(r"https?://|url\(|@import", source)
+    checked(source)
     assert len(ticks) == len(verdicts) == page.tags.count("svg")
     for name, verdict in verdicts.items():
         assert name in page.text
@@ -156,7 +158,9 @@ def test_the_page_is_well_formed_self_contained_and_complete(several: bool) -> N
 
 
 def test_the_page_of_one_verdict_contains_the_figure() -> None:
-    page = Page(to_html(TWINS, title="Twins"))
+    source = to_html(TWINS, title="Twins")
+    page = Page(source)
+    checked(source)
     assert page.open == []
     assert "svg" in page.tags
     assert "path" in page.tags
