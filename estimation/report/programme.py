@@ -95,7 +95,7 @@ def draw_programmes(
         return None
     shown = [edge for edge in edges if edge.latent in drawn and edge.key in causes]
     layout = _Layout.of(drawn, list(causes), shown, _N_COLUMNS if effects is not None else 1)
-    parts = [_headings(effects is not None)]
+    parts = [_headings(bool(causes), effects is not None)]
     parts += [_draw_edge(edge, layout) for edge in shown]
     parts += [_draw_cause(name, layout.cause_ids[key], layout.causes[key]) for key, name in causes.items()]
     for i, latent in enumerate(drawn):
@@ -149,8 +149,8 @@ class _Layout:
         )
 
 
-def _headings(has_columns: bool) -> str:
-    columns = [("causes", _CAUSE_X, "end"), ("latents", _LATENT_X, "middle")]
+def _headings(has_causes: bool, has_columns: bool) -> str:
+    columns = [("causes", _CAUSE_X, "end")] * has_causes + [("latents", _LATENT_X, "middle")]
     columns += [("columns that move most, in their s.d.", _COLUMN_X, "start")] * has_columns
     return "".join(text(label, x, 12, 60, css="soft", text_anchor=anchor) for label, x, anchor in columns)
 
