@@ -13,7 +13,7 @@ from identify.wording import plural
 __all__ = ["condition_table", "draw_latent_panels"]
 
 _MAX_PANELS, _MAX_ROWS = 12, 24
-_WIDTH, _LEFT, _ROW, _TOP, _BOTTOM = 340.0, 156.0, 18.0, 26.0, 22.0
+_WIDTH, _LEFT, _ROW, _TOP, _BOTTOM = 356.0, 172.0, 18.0, 26.0, 22.0
 
 
 def draw_latent_panels(conditions: LatentConditions, latents: tuple[str, ...]) -> tuple[Picture, ...]:
@@ -82,6 +82,8 @@ def condition_table(conditions: LatentConditions, latents: tuple[str, ...]) -> D
     what = "Latents under each condition" if conditions.whole else "Latents under the values of each action"
     error = ", with the half width of its 95 % confidence interval" if counted else ""
     notes: tuple[str, ...] = (f"Mean{error}; below it, the range from the 5 % to the 95 % quantile.",)
+    if conditions.bands:
+        notes += (f"Values of {'; '.join(conditions.bands)}.",)
     if conditions.n_left_out:
         notes += (f"{plural(conditions.n_left_out, 'rarer condition')} left out.",)
     columns = ("condition", *(["rows"] if counted else []), *latents)
@@ -95,7 +97,7 @@ def _row(conditions: LatentConditions, i: int, k: int, mean: float, ends: tuple[
     return element(
         "g",
         element("title", escaped(f"{name}: {_mean(conditions, k, i)} ({_range(conditions, k, i)})")),
-        text(name, _LEFT - 4, y, 20, css="soft", text_anchor="end"),
+        text(name, _LEFT - 4, y, 22, css="soft", text_anchor="end"),
         element("line", x1=ends[0], x2=ends[1], y1=y, y2=y, css="range"),
         element("circle", cx=mean, cy=y, r=4, css=css),
     )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +23,9 @@ Selection = NDArray[np.bool_]
 _MIN_ROWS, _MAX_CONDITIONS = 5, 60
 # share of the rows that whole conditions must hold; otherwise every action is looked at by itself
 _MIN_SHARE = 0.5
+_BANDS = ("low", "mid", "high")
 # bands of several continuous actions at once are hard to read if there are more
-_N_BANDS, _MAX_BANDED = 3, 12
+_MAX_BANDED = 12
 # of a normal distribution, whose 5 % and 95 % quantiles they are
 _HALF_WIDTH, _ERROR_WIDTH = 1.6449, 1.96
 
@@ -45,6 +45,7 @@ class LatentConditions:
         whole: Whether a condition is one setting of all actions; otherwise it is the values of one action, and the
             others vary.
         n_left_out: Number of rarer conditions that are left out.
+        bands: The limits of the bands of each continuous action, in words.
     """
 
     names: tuple[str, ...]
@@ -56,6 +57,7 @@ class LatentConditions:
     reference: int | None
     whole: bool
     n_left_out: int = 0
+    bands: tuple[str, ...] = ()
 
 
 def latents_by_condition(model: TrainedModel, sample: LatentSample) -> LatentConditions:
@@ -82,13 +84,14 @@ def latents_by_condition(model: TrainedModel, sample: LatentSample) -> LatentCon
         for name, action, column in zip(model.action_names, seen, sample.actions.T, strict=True)
     ]
     latents = (sample.latents - sample.mean) / sample.deviation
-    conditions, n_left_out = _whole_conditions(bands, len(latents))
+    conditions, n_left_out = _whole_conditions(bands)
     rows_held = sum(int(selection.sum()) for _, selection in conditions)
     discrete = all(action.values is not None for action in seen)
     whole = rows_held >= _MIN_SHARE * len(latents) and (discrete or len(conditions) <= _MAX_BANDED)
     if not whole:
         conditions, n_left_out = _single_conditions(bands)
-    return _summarised(conditions, latents, whole, n_left_out)
+    limits = tuple(band.limits for band in bands if band.limits)
+    return replace(_summarised(conditions, latents), whole=whole, n_left_out=n_left_out, bands=limits)
 
 
 def predicted_latents(forecast: Forecast, settings: Settings, sample: LatentSample) -> LatentConditions:
@@ -104,8 +107,22 @@ def predicted_latents(forecast: Forecast, settings: Settings, sample: LatentSamp
     return LatentConditions(settings.names, None, mean, None, mean - half, mean + half, 0, True)
 
 
-def _bands(name: str, action: SeenAction, column: Array) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return a code for every row, 0 where the action is not applied, and the name of every code."""
+@dataclass(frozen=True, eq=False)
+class _Bands:
+    """The values of one action, as few codes.
+
+    Attributes:
+        codes: Code of every row, 0 where the action is not applied.
+        names: Name of every code; that of 0 is empty.
+        limits: The limits of its bands in words, if it is continuous.
+    """
+
+    codes: NDArray[np.int64]
+    names: tuple[str, ...]
+    limits: str = ""
+
+
+def _bands(name: str, action: SeenAction, column: Array) -> _Bands:
     rests = action.values is not None or action.rests
     applied = action.is_applied(column) if rests else np.ones(len(column), dtype=bool)
     codes, names = np.zeros(len(column), dtype=np.int64), [""]
@@ -114,19 +131,18 @@ def _bands(name: str, action: SeenAction, column: Array) -> tuple[NDArray[np.int
         for value in values.tolist():
             codes[column == value] = len(names)
             names.append(name if is_switch(action) else f"{name} = {value:.3g}")
-        return codes, tuple(names)
+        return _Bands(codes, tuple(names))
     if not len(values):
-        return codes, tuple(names)
-    edges = np.quantile(column[applied], np.linspace(0, 1, _N_BANDS + 1))
+        return _Bands(codes, tuple(names))
+    edges = np.quantile(column[applied], np.linspace(0, 1, len(_BANDS) + 1))
     codes[applied] = 1 + np.searchsorted(edges[1:-1], column[applied], side="left")
-    names += [f"{name} {low:.3g} to {high:.3g}" for low, high in pairwise(edges.tolist())]
-    return codes, tuple(names)
+    limits = [f"{edge:.3g}" for edge in edges.tolist()]
+    words = f"{name}: low is {limits[0]} to {limits[1]}, mid to {limits[2]}, high to {limits[3]}"
+    return _Bands(codes, ("", *(f"{name} {band}" for band in _BANDS)), words)
 
 
-def _whole_conditions(
-    bands: Sequence[tuple[NDArray[np.int64], tuple[str, ...]]], n_rows: int
-) -> tuple[list[tuple[str, Selection]], int]:
-    codes = np.stack([code for code, _ in bands], axis=1)
+def _whole_conditions(bands: Sequence[_Bands]) -> tuple[list[tuple[str, Selection]], int]:
+    codes = np.stack([band.codes for band in bands], axis=1)
     distinct, inverse, counts = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
     inverse = inverse.ravel()
     frequent = [k for k in np.argsort(-counts, kind="stable").tolist() if counts[k] >= _MIN_ROWS]
@@ -137,7 +153,7 @@ def _whole_conditions(
     )
     conditions = [
         (
-            " + ".join(names[code] for code, (_, names) in zip(distinct[k], bands, strict=True) if code)
+            " + ".join(band.names[code] for code, band in zip(distinct[k], bands, strict=True) if code)
             or "no action",
             inverse == k,
         )
@@ -146,17 +162,15 @@ def _whole_conditions(
     return conditions, len(counts) - len(kept)
 
 
-def _single_conditions(
-    bands: Sequence[tuple[NDArray[np.int64], tuple[str, ...]]],
-) -> tuple[list[tuple[str, Selection]], int]:
-    everything = [(name, codes == code) for codes, names in bands for code, name in enumerate(names) if code]
+def _single_conditions(bands: Sequence[_Bands]) -> tuple[list[tuple[str, Selection]], int]:
+    everything = [
+        (name, band.codes == code) for band in bands for code, name in enumerate(band.names) if code
+    ]
     frequent = [(name, selection) for name, selection in everything if selection.sum() >= _MIN_ROWS]
     return frequent[:_MAX_CONDITIONS], len(everything) - len(frequent[:_MAX_CONDITIONS])
 
 
-def _summarised(
-    conditions: list[tuple[str, Selection]], latents: Array, whole: bool, n_left_out: int
-) -> LatentConditions:
+def _summarised(conditions: list[tuple[str, Selection]], latents: Array) -> LatentConditions:
     groups = [latents[selection] for _, selection in conditions]
     shape = (len(groups), latents.shape[1])
     names = tuple(name for name, _ in conditions)
@@ -172,6 +186,5 @@ def _summarised(
         stacked([np.quantile(group, 0.05, axis=0) for group in groups]),
         stacked([np.quantile(group, 0.95, axis=0) for group in groups]),
         names.index("no action") if "no action" in names else None,
-        whole,
-        n_left_out,
+        True,
     )

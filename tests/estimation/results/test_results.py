@@ -139,6 +139,9 @@ def test_continuous_actions_become_bands_with_equal_numbers_of_rows() -> None:
     assert not conditions.whole
     assert len(conditions.names) == 12
     assert conditions.counts is not None
+    assert conditions.names[:3] == ("a0 low", "a0 mid", "a0 high")
+    assert len(conditions.bands) == 4
+    assert conditions.bands[0].startswith("a0: low is 0.1")
     # where an action rests, it is not applied
     assert conditions.counts[:3].sum() == 500
     assert np.ptp(conditions.counts[:3]) <= 1
