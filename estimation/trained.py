@@ -206,6 +206,11 @@ class TrainedModel(PredictionMethods):
         return self.sparse_columns.actions
 
     @property
+    def average_covariates(self) -> Array | None:
+        """Averages of the covariates over the training data, shape (1, d_c); None for a model without covariates."""
+        return self.model.c_mean[None].cpu().numpy() if self.covariate_names else None
+
+    @property
     def method(self) -> str:
         """``"sparse_vae"``, or the name of the baseline."""
         return self.config.method

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.models.representation import as_tensor
+from estimation.models.sparse_vae import SparseVAE
 from estimation.results.sample import LatentSample
 from estimation.trained import TrainedModel
 from identify.names import default_names
 
-__all__ = ["ColumnEffects", "column_effects", "column_names"]
+__all__ = ["ColumnEffects", "column_effects", "column_names", "column_units"]
 
 Array = NDArray[np.float64]
 
@@ -61,6 +62,19 @@ def column_names(model: TrainedModel) -> tuple[str, ...]:
     return model.observation_names or default_names("x", model.n_observed)
 
 
+@torch.no_grad()
+def column_units(model: TrainedModel) -> Array:
+    """Return the standard deviation of every column in the units of the networks, shape (d_x,).
+
+    It is 1 for real numbers, and for counts the deviation of the average row of median size.
+    """
+    network = model.model
+    if not isinstance(network, SparseVAE) or network.counts is None:
+        return np.ones(network.shape.n_observed)
+    average = network.x_mean.new_zeros(1, network.shape.n_observed)
+    return network.counts.median_row_variance(average)[0].sqrt().double().cpu().numpy()
+
+
 @default_modes
 @torch.no_grad()
 def column_effects(model: TrainedModel, sample: LatentSample) -> ColumnEffects:
@@ -68,7 +82,7 @@ def column_effects(model: TrainedModel, sample: LatentSample) -> ColumnEffects:
 
     It is the mean over rows of f(z + s/2) - f(z - s/2), with the decoder f and a step s of one standard deviation of
     one latent: the average derivative, over a step that is long enough for the roughness of a network not to matter
-    (ours).
+    (ours). Covariates are at their averages, and counts those of a row of median size.
 
     Args:
         model: The trained model.
@@ -82,6 +96,7 @@ def column_effects(model: TrainedModel, sample: LatentSample) -> ColumnEffects:
         raise DataError(f"{model.method} has no decoder, so its latents can't be followed to the columns")
     chosen = np.linspace(0, len(sample.latents) - 1, min(_N_POINTS, len(sample.latents))).astype(int)
     points, steps = sample.latents[chosen], sample.deviation / 2
+    units = torch.as_tensor(column_units(model))
     effects = np.empty((network.shape.n_observed, network.shape.n_latents))
     for j in range(network.shape.n_latents):
         step = np.zeros_like(points)
@@ -90,7 +105,7 @@ def column_effects(model: TrainedModel, sample: LatentSample) -> ColumnEffects:
             network.mean_observations(as_tensor(values).to(network.x_mean)).double().mean(dim=0)
             for values in (points + step, points - step)
         )
-        effects[:, j] = (high - low).cpu().numpy()
+        effects[:, j] = ((high - low).cpu() / units).numpy()
     if not np.isfinite(effects).all():
         raise DataError("the decoder gives numbers that are not finite; its weights are damaged")
     return ColumnEffects(column_names(model), model.graph.latents, effects)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.coverage import Coverage
 from estimation.prediction.forecast import Forecast
 from estimation.prediction.seen_actions import SeenActions
-from estimation.results.columns import column_names
+from estimation.results.columns import column_names, column_units
 from estimation.results.settings import Settings, settings_of
 from estimation.trained import TrainedModel
 
@@ -100,7 +101,7 @@ def predict_combinations(model: TrainedModel, n_columns: int = 8, seed: int = 0)
 
     An action is applied at the seen value that differs most from its reference; a continuous one halfway to the end
     of its range. The pairs are those of the actions with the largest effects. A model with a past starts from the
-    medians of its latents.
+    medians of its latents. Covariates are at their averages.
 
     Args:
         model: The trained model.
@@ -123,13 +124,14 @@ def predict_combinations(model: TrainedModel, n_columns: int = 8, seed: int = 0)
     past = typical_past(model)
     positions = range(min(len(model.action_names), _MAX_ACTIONS))
     alone = settings_of(model, seen, positions, (), 0)
-    singles = model.predict(alone.values, past, n_samples=_N_SAMPLES, seed=seed)
+    options: dict[str, Any] = {"covariates": model.average_covariates, "n_samples": _N_SAMPLES, "seed": seed}
+    singles = model.predict(alone.values, past, **options)
     effects = np.linalg.norm((singles.mean - singles.mean[0]) / column_scales(model), axis=1)[1:]
     by_effect = np.argsort(-effects, kind="stable")[:_MAX_PAIRED]
     paired = sorted(alone.applied[k + 1][0] for k in by_effect.tolist())
     affordable = int(_MAX_NUMBERS / (_N_SAMPLES * model.n_observed))
     settings = settings_of(model, seen, positions, paired, max(0, min(_MAX_PAIRS, affordable)))
-    forecast = model.predict(settings.values, past, n_samples=_N_SAMPLES, seed=seed)
+    forecast = model.predict(settings.values, past, **options)
     n_actions = len(model.action_names)
     shown = sum(len(applied) == 2 for applied in settings.applied)
     entries = _entries(model, settings, forecast, n_columns)
@@ -154,12 +156,12 @@ def typical_past(model: TrainedModel) -> Array | None:
         )
     medians = model.latent_marginals.values(np.zeros((1, network.shape.n_latents)))[0]
     latents = network.flow(as_tensor(medians).to(network.x_mean)).cpu().numpy()
-    return model.decode(latents).astype(np.float64)
+    return model.decode(latents, model.average_covariates).astype(np.float64)
 
 
 def column_scales(model: TrainedModel) -> Array:
     """Return the standard deviation of every column in the training data, shape (d_x,), in the user's units."""
-    scales: Array = model.model.x_scale.double().cpu().numpy()
+    scales: Array = model.model.x_scale.double().cpu().numpy() * column_units(model)
     return scales if model.model.x_centring is None else scales * model.model.x_centring.unit
 
 

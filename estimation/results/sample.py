@@ -87,7 +87,8 @@ def latent_sample(
     usable = ~(missing.all(axis=1) if isinstance(model.model, SparseVAE) else missing.any(axis=1))
     if usable.sum() < 2:
         raise DataError("fewer than 2 rows of the data can be encoded; the others have missing entries")
-    latents = model.encode(observations[usable]).astype(np.float64)
+    covariates = None if dataset.covariates is None else dataset.covariates[rows[usable]]
+    latents = model.encode(observations[usable], covariates).astype(np.float64)
     return LatentSample(latents, None if actions is None else actions[usable], True, n_points)
 
 

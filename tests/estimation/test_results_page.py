@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from estimation.config import BaselineConfig
+from estimation.config import BaselineConfig, TrainingConfig
 from estimation.dataset import Dataset
 from estimation.diagnostics.result import KINDS, Diagnostics, Margin, RunWarning
 from estimation.evaluation import evaluate
@@ -26,6 +26,7 @@ from identify.report.page import with_prefix
 from tests.estimation.fakes import Truth, linear_model
 from tests.estimation.results.models import screen, untrained_model
 from tests.html_pages import checked
+from tests.pipeline.count_process import CountProcess
 from tests.seeds import training_seed
 
 EDGES = np.array([[1, 1, 0], [0, 0, 1]])
@@ -209,3 +210,15 @@ def test_trained_models_and_their_results_describe_themselves_in_notebooks() -> 
     assert "Without true latents there are no scores." in no_truth.text
     baseline = fit(screen(), BaselineConfig(method="random", n_latents=2, seed=training_seed()))
     assert "It learns no graph." in checked(baseline._repr_html_(), whole=False).text
+
+
+def test_counts_with_covariates_have_a_page_too() -> None:
+    process = CountProcess(n_batches=2)
+    sizes = {"width": 8, "transition_width": 4, "depth": 1, "batch_size": 128}
+    config = TrainingConfig(
+        max_edges_actions=3, steps=30, unmixing=False, likelihood="poisson", seed=training_seed(1), **sizes
+    )
+    data = process.sample(600, 1)
+    page = results_page(fit(data, config, progress=False), data)
+    checked(page)
+    assert ">nan<" not in page
