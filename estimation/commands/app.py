@@ -31,6 +31,7 @@ _OUT_OF_MEMORY = "not enough memory for this; use fewer samples, a smaller batch
 _EXTRAS = {
     **dict.fromkeys(("torch", "cooper", "safetensors", "sklearn", "joblib", "sympy"), "estimation"),
     "tensorboard": "tensorboard",
+    **dict.fromkeys(("anndata", "h5py"), "anndata"),
 }
 
 app = typer.Typer(

@@ -18,15 +18,18 @@ if TYPE_CHECKING:
 
     from estimation.dataset.readers.options import Names, ReadOptions
     from estimation.dataset.readers.roles import HasRoles
+    from estimation.dataset.readers.single_cell.options import AnnDataOptions
 
 __all__ = ["FILE_OPTIONS", "PROCESS_OPTIONS", "DataOptions", "takes_data_options"]
 
 Result = TypeVar("Result")
 
 _FILES = "Your own data"
+_CELLS = "Your own AnnData (.h5ad)"
 _PROCESSES = "A published process as DATA"
 _AUTO = "auto"
 _COLUMN: dict[str, Any] = {"metavar": "COLUMN", "rich_help_panel": _FILES}
+_CELL_COLUMN: dict[str, Any] = {"metavar": "COLUMN", "show_default": False, "rich_help_panel": _CELLS}
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,15 @@ class DataOptions:
         time: Column that orders the rows of a sequence.
         images: Column of image file names.
         allow_constant: Whether columns may be constant.
+        perturbation: Columns of ``.obs`` with the perturbations.
+        control: Labels of the control.
+        separator: Text between the perturbations of one cell.
+        dose: Columns of ``.obs`` with the doses.
+        layer: Layer to read instead of ``X``.
+        covariates: Columns of ``.obs`` that are covariates; each text may name several, with commas.
+        genes: Boolean column of ``.var`` that selects genes.
+        memory_map: NPY file to keep the matrix in.
+        shuffle_seed: Seed of a random order of the cells.
     """
 
     samples: Annotated[
@@ -118,6 +130,68 @@ class DataOptions:
     allow_constant: Annotated[
         bool, typer.Option("--allow-constant", help="Accept constant columns.", rich_help_panel=_FILES)
     ] = False
+    perturbation: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column of .obs with the perturbation of each cell; may be repeated.", **_CELL_COLUMN
+        ),
+    ] = None
+    control: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL",
+            help="Label of control cells, also as a part of a joined label; may be repeated.",
+            show_default=False,
+            rich_help_panel=_CELLS,
+        ),
+    ] = None
+    separator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Text between the perturbations of one cell; '' if they are never joined.",
+            show_default="+",
+            rich_help_panel=_CELLS,
+        ),
+    ] = None
+    dose: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of .obs with doses; one per column of perturbations.", **_CELL_COLUMN),
+    ] = None
+    layer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Layer to read.", show_default="X", rich_help_panel=_CELLS),
+    ] = None
+    covariates: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Columns of .obs that are covariates, with commas between them; may be repeated.",
+            **_CELL_COLUMN,
+        ),
+    ] = None
+    genes: Annotated[
+        str | None,
+        typer.Option(help="Boolean column of .var that selects genes, like highly_variable.", **_CELL_COLUMN),
+    ] = None
+    memory_map: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.npy",
+            help="Write the matrix to this file, and keep it on disk.",
+            show_default=False,
+            rich_help_panel=_CELLS,
+        ),
+    ] = None
+    shuffle_seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Shuffle the cells with this seed.",
+            show_default=False,
+            rich_help_panel=_CELLS,
+        ),
+    ] = None
 
     def with_latent_count(self, n_latents: str | None) -> tuple[DataOptions, str | None]:
         """Understand ``--latents auto`` as ``--n-latents auto``; return the options of the data, and the number.
@@ -158,8 +232,23 @@ class DataOptions:
             episode=self.episode,
             time=self.time,
             images=self.images,
+            memory_map=self.memory_map or False,
             allow_constant=self.allow_constant,
+            anndata=self._anndata_options(),
         )
+
+    def _anndata_options(self) -> AnnDataOptions | None:
+        """Return the options of AnnData; None if none is given."""
+        from estimation.dataset.readers.single_cell.options import AnnDataOptions
+
+        given: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in ("perturbation", "control", "separator", "dose", "layer", "genes", "shuffle_seed")
+            if getattr(self, name) is not None
+        }
+        if self.covariates:
+            given["covariates"] = [name.strip() for text in self.covariates for name in text.split(",")]
+        return AnnDataOptions(**given) if given else None
 
 
 #: Options that apply to published processes only; a split has a default and applies to both.

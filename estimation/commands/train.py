@@ -320,7 +320,9 @@ def _validation_data(data: str | None, options: DataOptions, dataset: Dataset) -
     if data is None:
         return None
     if is_file(data):
-        return read_data(data, replace(options, samples=None, density=None, graph_seed=None), dataset)
+        # the matrix on disk is that of the training data
+        unset = {"samples": None, "density": None, "graph_seed": None, "memory_map": None}
+        return read_data(data, replace(options, **unset), dataset)
     # of a published process, another split than the training data
     process = DataOptions(
         samples=options.samples or _N_VALIDATION_SAMPLES,

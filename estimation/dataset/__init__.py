@@ -1,11 +1,18 @@
 """Data to train on and to evaluate with.
 
-=====================  ===============================================================================================
 module                 contents
 =====================  ===============================================================================================
 ``readers``            arrays, CSV, Parquet, NPZ and image folders, read into raw data
 ``covariates``         covariates: checked, and matched with those of the training data
 ``checks``             checks of raw data
+=======
+=====================  ===============================================================================================
+module                 contents
+=====================  ===============================================================================================
+``readers``            arrays, CSV, Parquet, NPZ, image folders and AnnData, read into raw data
+``covariates``         covariates: checked, and matched with those of the training data
+``checks``             checks of raw data
+``reading``            datasets from files and AnnData objects, as methods of `Dataset`
 ``windows``            rows, splits, and windows of consecutive steps
 ``arrays_and_frames``  arrays and data frames as raw data
 ``sizes``              numbers of rows, steps and columns
@@ -15,6 +22,7 @@ module                 contents
 ``alignment``          the columns of a dataset, matched by name with those of the training data
 ``centring``           centring in double precision, before numbers become float32
 ``holdout``            a held-out split that shares no row or sequence with the training split
+=======
 =====================  ===============================================================================================
 """
 

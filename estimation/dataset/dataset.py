@@ -7,21 +7,19 @@ paper's a) acts on the step that it leads to.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from estimation.dataset.arrays_and_frames import raw_data_of
 from estimation.dataset.checks import check_raw_data, require_dimensions, require_known_values
-from estimation.dataset.readers import read_raw_data
-from estimation.dataset.readers.files import shown_path
 from estimation.dataset.readers.numpy_files import write_npz
-from estimation.dataset.readers.options import Names, ReadOptions
 from estimation.dataset.readers.raw_data import RawData
-from estimation.dataset.readers.roles import HasRoles, Roles, roles_of
+from estimation.dataset.readers.roles import Roles
+from estimation.dataset.reading import ReadingMethods
 from estimation.dataset.sizes import Sizes
 from estimation.dataset.windows import as_rows, cut_actions, cut_windows, rows_of_parts
 from estimation.exceptions import DataError
@@ -34,7 +32,7 @@ Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dataset(Sizes):
+class Dataset(ReadingMethods, Sizes):
     """Observations with their actions, and with the ground truth when they are simulated.
 
     Use `from_arrays` or `read`, which check everything; the constructor itself checks dimensions and rows only.
@@ -152,83 +150,7 @@ class Dataset(Sizes):
         )
 
     @classmethod
-    def read(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        observations: Names | None = None,
-        actions: Names | None = None,
-        categorical: Names | Mapping[str, Sequence[Any]] = (),
-        episode: str | None = None,
-        time: str | None = None,
-        latents: Names | None = None,
-        window: int = 2,
-        images: str | None = None,
-        memory_map: bool = False,
-        like: HasRoles | None = None,
-        allow_constant: bool = False,
-    ) -> Dataset:
-        """Read a dataset from a file; the suffix gives the format. Nothing in a file is ever executed.
-
-        `estimation.dataset.readers.read_raw_data` describes what each option does for each kind of file.
-
-        Args:
-            path: An NPZ, NPY, CSV or Parquet file, or a folder of images with a table.
-            observations: Observed columns, arrays or files.
-            actions: Action columns, arrays or files.
-            categorical: Action columns that become one action per category.
-            episode: Column that identifies sequences.
-            time: Column that orders the rows of an episode.
-            latents: Columns, arrays or files of true latents.
-            window: Steps per row of the dataset, when the rows of the table form sequences.
-            images: Column of image file names.
-            memory_map: Whether an NPY file stays on disk.
-            like: A dataset or a trained model. Columns of a table that aren't named get the roles that they had
-                there, with the same categories, and a column may be constant.
-            allow_constant: Whether columns may be constant.
-
-        Raises:
-            DataError: If the content is damaged or can't be used; one line with the file and the position.
-            FileAccessError: If a file can't be opened.
-        """
-        options = ReadOptions(
-            observations=observations,
-            actions=actions,
-            latents=latents,
-            categorical=categorical,
-            episode=episode,
-            time=time,
-            window=window,
-            images=images,
-            memory_map=memory_map,
-            allow_constant=allow_constant,
-        )
-        return cls.read_with(path, options, like)
-
-    @classmethod
-    def read_with(
-        cls, path: str | os.PathLike[str], options: ReadOptions, like: HasRoles | None = None
-    ) -> Dataset:
-        """Read a dataset from a file, like `read`, with the options in one record.
-
-        Args:
-            path: The file or folder.
-            options: Options of reading it.
-            like: A dataset or a trained model, as in `read`.
-
-        Raises:
-            DataError: If the content is damaged or can't be used; one line with the file and the position.
-            FileAccessError: If a file can't be opened.
-        """
-        raw = read_raw_data(path, options, None if like is None else roles_of(like))
-        allow_constant = raw.allow_constant or options.allow_constant or like is not None
-        try:
-            return cls.from_raw_data(replace(raw, allow_constant=allow_constant))
-        except DataError as error:
-            raise DataError(f"{shown_path(path)}: {error}") from error
-
-    @classmethod
-    def from_raw_data(cls, raw: RawData) -> Dataset:
+    def from_raw_data(cls, raw: RawData) -> Self:
         """Return a dataset of raw data, after checking them. `from_arrays` and `read` end here.
 
         Raises:

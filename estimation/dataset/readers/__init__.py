@@ -1,4 +1,4 @@
-"""Readers of files: NPZ, NPY, CSV, Parquet, and folders of images with a table, read into `RawData`.
+"""Readers of files: NPZ, NPY, CSV, Parquet, folders of images with a table, and AnnData, read into `RawData`.
 
 ===================  ==============================================================================
 module               contents
@@ -17,15 +17,17 @@ module               contents
 ``table``            cells of CSV and Parquet tables
 ``table_files``      CSV and Parquet files
 ``numpy_files``      NPZ and NPY files
+``single_cell``      AnnData: objects in memory or on disk, and ``.h5ad`` files
 ===================  ==============================================================================
 
-Tables need pyarrow and images need Pillow; both are imported when such a file is read.
+Tables need pyarrow, images need Pillow, and ``.h5ad`` files need anndata; they are imported when such a file is read.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 from estimation.dataset.readers.files import shown_path
@@ -33,6 +35,8 @@ from estimation.dataset.readers.numpy_files import read_npy, read_npz
 from estimation.dataset.readers.options import ReadOptions
 from estimation.dataset.readers.raw_data import RawData
 from estimation.dataset.readers.roles import Roles
+from estimation.dataset.readers.single_cell.options import AnnDataOptions
+from estimation.dataset.readers.single_cell.reader import read_h5ad
 from estimation.dataset.readers.table import SUFFIXES
 from estimation.dataset.readers.table_files import read_table
 from estimation.exceptions import DataError
@@ -42,6 +46,7 @@ __all__ = ["RawData", "ReadOptions", "read_raw_data"]
 
 _TABLE_OPTIONS = ("categorical", "images")
 _SEQUENCE_OPTIONS = ("episode", "time")
+_ARRAY_OPTIONS = ("observations", "actions", "latents")
 
 
 def read_raw_data(
@@ -56,6 +61,9 @@ def read_raw_data(
     - ``.csv`` (commas, UTF-8, names in the first row) and ``.parquet``: ``observations``, ``actions`` and ``latents``
       are names or shell patterns of columns; by default ``x``, ``a`` and ``z`` with a number, where there are any.
       ``images`` is a column of file names, relative to the table, of images to observe instead.
+    - ``.h5ad``: A file of anndata, with the options of `estimation.dataset.readers.single_cell.options.AnnDataOptions`:
+      the columns of ``.obs`` with the perturbations, doses and covariates of the cells, and so on. With ``memory_map``
+      the matrix is kept on disk.
     - a folder: The only table in it, with images. ``images`` is by default the column ``images``, ``image``, ``file``
       or ``filename``.
 
@@ -77,6 +85,10 @@ def read_raw_data(
     """
     path = Path(path)
     kind = "folder" if os.path.isdir(path) else path.suffix.lower()
+    if kind == ".h5ad":
+        _refuse_options(path, options, (*_ARRAY_OPTIONS, *_TABLE_OPTIONS, *_SEQUENCE_OPTIONS))
+        return read_h5ad(path, options, training_roles)
+    _refuse_anndata(path, options)
     if kind == ".npz":
         _refuse_options(path, options, (*_TABLE_OPTIONS, "memory_map"))
         return read_npz(path, options)
@@ -85,8 +97,8 @@ def read_raw_data(
         return read_npy(path, options)
     if kind not in ("folder", *SUFFIXES):
         raise DataError(
-            f"{shown_path(path)}: the suffix {kind!r} is unknown; use .npz, .npy, .csv, .parquet or a folder "
-            "of images with a table"
+            f"{shown_path(path)}: the suffix {kind!r} is unknown; use .npz, .npy, .csv, .parquet, .h5ad or a "
+            "folder of images with a table"
         )
     _refuse_options(path, options, ("memory_map",))
     is_folder = kind == "folder"
@@ -100,6 +112,19 @@ def _refuse_options(path: Path, options: ReadOptions, names: Iterable[str]) -> N
             raise DataError(
                 f"{shown_path(path)}: the option {name} doesn't apply to this kind of file; leave it out"
             )
+
+
+def _refuse_anndata(path: Path, options: ReadOptions) -> None:
+    """Refuse the options of AnnData for a file of another kind."""
+    if options.anndata is not None:
+        values = asdict(options.anndata)
+        defaults = asdict(AnnDataOptions())
+        names = ", ".join(name for name, value in values.items() if value != defaults[name]) or "anndata"
+        raise DataError(f"{shown_path(path)}: {names} is for .h5ad files; leave it out")
+    if not isinstance(options.memory_map, bool):
+        raise DataError(
+            f"{shown_path(path)}: memory_map names a file, {shown_path(options.memory_map)}, which is for .h5ad files"
+        )
 
 
 def _only_table_in(folder: Path) -> Path:

@@ -105,13 +105,14 @@ def parsing(path: str | os.PathLike[str], what: str, errors: tuple[type[Exceptio
         raise DataError(f"{shown_path(path)}: is not {what}: {one_line(error, 200)}") from error
 
 
-def import_optional(module: str, package: str, what: str) -> Any:
+def import_optional(module: str, package: str, what: str, extra: str = "estimation") -> Any:
     """Import a module that only some kinds of files need.
 
     Args:
         module: Name of the module.
         package: Name of the distribution to install.
         what: What needs it, for the error message.
+        extra: The extra of this distribution that installs it.
 
     Raises:
         DataError: If the package isn't installed.
@@ -119,4 +120,4 @@ def import_optional(module: str, package: str, what: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise DataError(f"{what} needs the package {package}; install mechsparse[estimation]") from error
+        raise DataError(f"{what} needs the package {package}; install mechsparse[{extra}]") from error

@@ -137,7 +137,7 @@ def read_npy(path: str | os.PathLike[str], options: ReadOptions) -> RawData:
     folder = Path(path).parent
     actions, latents = (_single_name(path, options, role) for role in ("actions", "latents"))
     return RawData(
-        _load(Path(path), options.memory_map),
+        _load(Path(path), bool(options.memory_map)),
         actions=None if actions is None else _load(folder / actions, False),
         latents=None if latents is None else _load(folder / latents, False),
         name=Path(path).stem,

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Categories", "Names", "ReadOptions"]
+from estimation.dataset.readers.single_cell.options import AnnDataOptions
+
+__all__ = ["Categories", "MemoryMap", "Names", "ReadOptions"]
 
 Names = str | Sequence[str]
 #: Categorical columns by name or pattern, or each with its categories (None: those that occur in the data).
 Categories = Names | Mapping[str, Sequence[Any] | None]
+
+#: Whether observations stay on disk; for AnnData also the NPY file to keep them in.
+MemoryMap = bool | str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,10 @@ class ReadOptions:
         time: Column that orders the rows of a sequence: numbers, or dates like 2024-05-31.
         window: Steps per window when rows form sequences.
         images: Column of image file names.
-        memory_map: Whether an NPY file stays on disk.
+        memory_map: Whether an NPY file stays on disk. For AnnData: the NPY file to write the matrix to, in single
+            precision, or True for a temporary file.
         allow_constant: Whether columns may be constant.
+        anndata: Options of AnnData, which apply to ``.h5ad`` files only.
     """
 
     observations: Names | None = None
@@ -41,5 +49,6 @@ class ReadOptions:
     time: str | None = None
     window: int = 2
     images: str | None = None
-    memory_map: bool = False
+    memory_map: MemoryMap = False
     allow_constant: bool = False
+    anndata: AnnDataOptions | None = None
