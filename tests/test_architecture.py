@@ -70,6 +70,7 @@ ORDER = [
     "estimation.baseline_config",
     "estimation.checkpoint",
     "estimation.estimator",
+    "estimation.annotation",
     "estimation.learned",
     "estimation.influence",
     "estimation.evaluation",

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from estimation.commands.annotate import annotate
 from estimation.commands.compare import compare
 from estimation.commands.evaluate import evaluate
 from estimation.commands.impute import impute
@@ -55,6 +56,7 @@ for command in (
     predict,
     impute,
     report,
+    annotate,
     sweep,
     reproduce,
 ):

@@ -8,6 +8,7 @@ adds nothing. A dose is a number, or numbers joined like the perturbations (``"1
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +86,8 @@ def perturbations_of(
     actions = _actions(groups, names, cells)
     is_applied = ~np.isnan(actions)
     np.nan_to_num(actions, copy=False)
-    return Perturbations(actions, names, _notes(actions, is_applied, names))
+    notes = _notes(actions, is_applied, names) + _notes_on_controls(occurring, options.controls)
+    return Perturbations(actions, names, notes)
 
 
 def _actions(groups: Sequence[_Group], names: Sequence[str], cells: Sequence[Any]) -> NDArray[np.float32]:
@@ -125,6 +127,19 @@ def _notes(
     if n_zero:
         notes.append(f"{plural(n_zero, 'dose')} of 0, which mean the same as no perturbation")
     return tuple(notes)
+
+
+def _notes_on_controls(names: Sequence[str], controls: Sequence[str]) -> tuple[str, ...]:
+    """Return a note if perturbations contain the label of the control as a word, like ``A_ctrl``."""
+    words = "|".join(re.escape(control) for control in controls)
+    pattern = re.compile(rf"(?<![^\W_])(?:{words})(?![^\W_])")
+    found = [name for name in names if words and pattern.search(name)]
+    if not found:
+        return ()
+    return (
+        f"{quoted_names(found, 'perturbation')} with the label of the control inside: give the separator if it joins "
+        "perturbations, or name it as a control too if it is one",
+    )
 
 
 @dataclass(frozen=True, eq=False)
