@@ -44,6 +44,8 @@ _NON_NUMERIC_KINDS = {
     "V": "records",
     "S": "bytes",
 }
+_PLAIN_POLARS_TYPES = ("Int", "UInt", "Float", "Boolean", "Date", "Duration")
+_WIDE_POLARS_TYPES = ("Int128", "UInt128")
 
 
 def is_frame(values: Any) -> bool:
@@ -54,10 +56,15 @@ def is_frame(values: Any) -> bool:
 def frame_columns(values: Any) -> list[Any] | None:
     """Return the labels of the columns of a frame; None for any other object.
 
+    Raises:
+        DataError: If it is a lazy frame, which holds a query instead of data.
+
     Example:
         >>> frame_columns([[1.0]]) is None
         True
     """
+    if hasattr(values, "collect_schema") and not hasattr(values, "shape"):
+        raise DataError(f"a {type(values).__name__} holds a query and no data yet; call collect() first")
     labels = getattr(values, "column_names", None)
     if labels is None and hasattr(values, "shape") and len(values.shape) == 2:
         labels = getattr(values, "columns", None)
@@ -139,8 +146,7 @@ def frame_actions(values: Any, what: str) -> tuple[Array, tuple[str, ...] | None
             action_names.append(str(label))
             continue
         codes, texts = encode_labels(cells.tolist(), where)
-        pandas_categories = getattr(getattr(values[labels[position]], "cat", None), "categories", None)
-        declared = None if pandas_categories is None else [str(value).strip() for value in pandas_categories]
+        declared = _declared_categories(values[labels[position]])
         block, column_categories = one_hot(codes, texts, declared, partial(_where, where))
         blocks.append(block.astype(np.float64))
         action_names += [f"{label}={category}" for category in column_categories]
@@ -172,6 +178,15 @@ def encode_labels(cells: Sequence[Any], where: str) -> tuple[NDArray[np.int64], 
             )
         codes[row] = positions.setdefault(str(trimmed(cell)), len(positions))
     return codes, list(positions)
+
+
+def _declared_categories(column: Any) -> list[str] | None:
+    """Return the categories of a categorical of pandas or an enum of polars, in their order; None of other columns."""
+    dtype = getattr(column, "dtype", None)
+    # the categories of a categorical of polars are those of all columns of the process
+    owner = dtype if type(dtype).__name__ == "Enum" else getattr(column, "cat", None)
+    categories = getattr(owner, "categories", None)
+    return None if categories is None else [str(value).strip() for value in categories]
 
 
 def _where(column: str, row: int | None) -> str:
@@ -259,9 +274,12 @@ def _column(values: Any, position: int) -> NDArray[Any]:
         return _pandas_column(values.iloc[:, position])
     if hasattr(values, "column_names"):
         return _object_array(values.column(position).to_pylist())
-    # polars
+    # polars; its decimals, 128-bit integers and nested columns have no type of numpy
     series = values[:, position]
-    return np.asarray(series) if not _has_missing(series) else _object_array(series.to_list())
+    is_plain = (
+        str(series.dtype).startswith(_PLAIN_POLARS_TYPES) and str(series.dtype) not in _WIDE_POLARS_TYPES
+    )
+    return np.asarray(series) if is_plain and not _has_missing(series) else _object_array(series.to_list())
 
 
 def _pandas_column(series: Any) -> NDArray[Any]:
