@@ -45,7 +45,8 @@ def read_data(data: str, options: DataOptions, like: Dataset | TrainedModel | No
 
         raise FileAccessError(f"{shown(data)}: no such file; published processes are {', '.join(NAMES)}")
     for option in FILE_OPTIONS:
-        if getattr(options, option) not in (None, False):
+        value = getattr(options, option)
+        if value is not None and value is not False:
             raise RequestError(f"{name} is a published process; --{option.replace('_', '-')} is for files")
     if options.samples is None:
         raise RequestError(f"{name} is a published process; set the number of samples, for instance -n 10000")
