@@ -41,7 +41,9 @@ def test_every_command_on_data_has_all_data_options(command: str, capsys: Captur
     out = output_of(capsys, command, "--help")
     names = [field.name.replace("_", "-") for field in fields(DataOptions)]
     assert [name for name in names if f"--{name}" not in out] == []
-    assert {*FILE_OPTIONS} <= {field.name for field in fields(ReadOptions)}
+    assert {*FILE_OPTIONS} <= {
+        field.name for record in (ReadOptions, AnnDataOptions) for field in fields(record)
+    }
 
 
 BLOCKED = "import sys; sys.modules['torch'] = None; from estimation.commands import main; "
