@@ -31,7 +31,7 @@ import torch
 from numpy.typing import NDArray
 
 from estimation.dataset.covariates import aligned_covariates
-from estimation.dataset.readers.files import parsing, shortened, shown_path
+from estimation.dataset.readers.files import import_optional, parsing, shortened, shown_path
 from estimation.dataset.readers.frames import frame_columns
 from estimation.dataset.readers.single_cell.covariates import covariates_of
 from estimation.dataset.readers.single_cell.matrix import blocks_of
@@ -210,17 +210,18 @@ def _effects(
     chosen = np.unique(np.linspace(0, len(latents) - 1, _MAX_CELLS).astype(int))
     points = torch.from_numpy(latents[chosen]).to(network.x_mean)
     size = max(1, _CHUNK_NUMBERS // (network.shape.n_observed * network.shape.n_latents))
-    total = sum(network.observation_jacobian(part)[1].double().sum(0).cpu() for part in points.split(size))
+    total = np.zeros((len(columns), latents.shape[1]))
+    for part in torch.split(points, size):
+        total += network.observation_jacobian(part)[1].double().sum(0).cpu().numpy()
     deviation = latents.astype(np.float64).std(axis=0)
     effects = np.full((n_genes, latents.shape[1]), np.nan, dtype=np.float32)
-    effects[columns] = np.asarray(total) / len(chosen) * deviation
+    effects[columns] = total / len(chosen) * deviation
     return effects
 
 
 def _learned(model: TrainedModel, layer: str | None) -> dict[str, Any]:
     """Return the learned graph and what follows from it, in types that ``.h5ad`` files hold."""
-    import pandas as pd
-
+    pd = import_optional("pandas", "pandas", "an AnnData object", "anndata")
     graph = model.sparse_graph
     names = list(model.graph.latents)
     result: dict[str, Any] = {
@@ -264,9 +265,8 @@ def _edges(model: TrainedModel, latents: Sequence[str]) -> dict[str, Any]:
 
 def _write_elements(path: Path, annotation: CellAnnotation, key: str) -> None:
     """Write an annotation into an ``.h5ad`` file."""
-    import h5py
-    from anndata.io import write_elem
-
+    h5py = import_optional("h5py", "h5py", "an .h5ad file", "anndata")
+    write_elem = import_optional("anndata.io", "anndata", "an .h5ad file", "anndata").write_elem
     elements = {f"obsm/X_{key}": annotation.latents, f"uns/{key}": annotation.learned}
     if annotation.effects is not None:
         elements[f"varm/{key}"] = annotation.effects

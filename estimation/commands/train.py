@@ -175,7 +175,8 @@ def train(
     networks = _convolutional_networks(dataset, resolved) if convolutional else {}
     model = run.fit(dataset, held_out, resolved, networks)
     evaluated_on = "the training data" if held_out is None else "the validation data"
-    evaluated = dataset if held_out is None else held_out
+    kept = () if held_out is None else tuple(dict.fromkeys((*dataset.notes, *held_out.notes)))
+    evaluated = dataset if held_out is None else replace(held_out, notes=kept)
     run.print(model, evaluated, run.evaluation(model, evaluated), evaluated_on, as_json, notes)
 
 
@@ -320,9 +321,8 @@ def _validation_data(data: str | None, options: DataOptions, dataset: Dataset) -
     if data is None:
         return None
     if is_file(data):
-        # the matrix on disk is that of the training data
-        unset = {"samples": None, "density": None, "graph_seed": None, "memory_map": None}
-        return read_data(data, replace(options, **unset), dataset)
+        unset = replace(options, samples=None, density=None, graph_seed=None, memory_map=None)
+        return read_data(data, unset, dataset)
     # of a published process, another split than the training data
     process = DataOptions(
         samples=options.samples or _N_VALIDATION_SAMPLES,

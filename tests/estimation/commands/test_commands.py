@@ -16,6 +16,7 @@ from estimation.commands import main
 from estimation.commands.data_options import FILE_OPTIONS, DataOptions
 from estimation.dataset import Dataset
 from estimation.dataset.readers.options import ReadOptions
+from estimation.dataset.readers.single_cell.options import AnnDataOptions
 from estimation.exceptions import DataError
 from estimation.training import loop
 from estimation.training.progress import progress_line

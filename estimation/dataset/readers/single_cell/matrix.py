@@ -189,7 +189,7 @@ def _copy(
     if constant.size and selection.shape[0] > 1 and not selection.allow_constant:
         zero = bool((high[constant] == 0).all())
         kind = "zero" if zero else "constant"
-        genes = quoted_names([selection.genes[k] for k in constant], "", 5)
+        genes = quoted_names([selection.genes[k] for k in constant.tolist()], "", 5)
         number = f"{plural(constant.size, 'gene')} {'is' if constant.size == 1 else 'are'}"
         raise DataError(
             f"{number} {kind} in all cells: {genes}; select genes by a boolean column of .var (genes), or pass "
