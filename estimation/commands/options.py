@@ -23,7 +23,7 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="An NPZ, NPY, CSV or Parquet file, a folder of images with a table, or a published process (with -n).",
+        help="A file (NPZ, NPY, CSV, Parquet, .h5ad), a folder of images with a table, or a published process (with -n).",
     ),
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that 'mechsparse train' wrote.")]
