@@ -23,7 +23,7 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A file (NPZ, NPY, CSV, Parquet, .h5ad), a folder of images with a table, or a published process (with -n).",
+        help="A file (NPZ, NPY, CSV, Parquet, .h5ad), a folder of images with a table, or a published process (-n).",
     ),
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that 'mechsparse train' wrote.")]
