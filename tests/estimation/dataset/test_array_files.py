@@ -114,7 +114,7 @@ OURS |= {"notes": np.array([], str), "observations": numbers(3, 1, 2)}
         (
             "d.xlsx",
             b"",
-            r"the suffix '\.xlsx' is unknown; use \.npz, \.npy, \.csv, \.parquet or a folder",
+            r"the suffix '\.xlsx' is unknown; use \.npz, \.npy, \.csv, \.parquet, \.h5ad or a folder",
         ),
     ],
 )
