@@ -1,11 +1,5 @@
 """Data to train on and to evaluate with.
 
-module                 contents
-=====================  ===============================================================================================
-``readers``            arrays, CSV, Parquet, NPZ and image folders, read into raw data
-``covariates``         covariates: checked, and matched with those of the training data
-``checks``             checks of raw data
-=======
 =====================  ===============================================================================================
 module                 contents
 =====================  ===============================================================================================

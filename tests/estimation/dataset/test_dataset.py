@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from estimation.dataset import Dataset
 from estimation.dataset.readers import RawData, ReadOptions
+from estimation.dataset.readers.single_cell.options import AnnDataKeywords, AnnDataOptions
 from estimation.dataset.readers import arrays as arrays_module
 from estimation.dataset.readers.arrays import constant_columns
 from estimation.exceptions import DataError
@@ -33,6 +34,9 @@ def test_one_record_of_options_and_one_of_raw_data() -> None:
     options = {field.name: field.default for field in fields(ReadOptions)}
     keywords = dict(inspect.signature(Dataset.read).parameters)
     del keywords["path"], keywords["like"]
+    # the options of AnnData have a record of their own
+    del keywords["anndata"], options["anndata"]
+    assert {field.name for field in fields(AnnDataOptions)} == set(AnnDataKeywords.__annotations__)
     assert {name: parameter.default for name, parameter in keywords.items()} == options
     own = {field.name for field in fields(Dataset)}
     assert {field.name for field in fields(RawData)} == own | {"allow_constant"}
