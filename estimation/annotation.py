@@ -12,8 +12,9 @@ place                        contents
 
 The effect of latent j on gene i is the mean, over at most 2,000 cells, of dx_i / dz_j times std(z_j) / std(x_i): by how
 many standard deviations of the training data the decoder changes the gene, if the latent changes by one standard
-deviation over these cells (ours; for a linear decoder it is the standardised regression coefficient). It is signed, so
-that effects of opposite signs in different cells cancel.
+deviation over these cells (ours; for a linear decoder it is the standardised regression coefficient). With a likelihood
+of counts it is the mean of d log(rate_i) / dz_j times std(z_j), the natural logarithm of a fold change. Effects are
+signed, so that opposite effects in different cells cancel.
 """
 
 from __future__ import annotations
@@ -203,7 +204,7 @@ def _covariates(source: Source, model: TrainedModel) -> Array | None:
 def _effects(
     model: TrainedModel, latents: NDArray[np.float32], columns: NDArray[np.intp], n_genes: int
 ) -> NDArray[np.float32] | None:
-    """Return the mean standardised Jacobian of the decoder, shape (genes, n)."""
+    """Return the mean standardised Jacobian of the decoder, of logarithms for counts, shape (genes, n)."""
     network = model.model
     if not network.has_decoder:
         return None
@@ -211,8 +212,11 @@ def _effects(
     points = torch.from_numpy(latents[chosen]).to(network.x_mean)
     size = max(1, _CHUNK_NUMBERS // (network.shape.n_observed * network.shape.n_latents))
     total = np.zeros((len(columns), latents.shape[1]))
+    is_logarithmic = getattr(network, "counts", None) is not None
     for part in torch.split(points, size):
-        total += network.observation_jacobian(part)[1].double().sum(0).cpu().numpy()
+        observations, jacobian = network.observation_jacobian(part)
+        jacobian = jacobian / observations[..., None] if is_logarithmic else jacobian
+        total += jacobian.double().sum(0).cpu().numpy()
     deviation = latents.astype(np.float64).std(axis=0)
     effects = np.full((n_genes, latents.shape[1]), np.nan, dtype=np.float32)
     effects[columns] = total / len(chosen) * deviation

@@ -86,6 +86,25 @@ def test_the_effects_of_a_linear_decoder_are_its_standardised_coefficients(model
     np.testing.assert_allclose(adata.varm["mechsparse"], weights * deviations, rtol=1e-4)
 
 
+def test_the_effects_on_counts_are_log_fold_changes() -> None:
+    adata = cells()
+    config = TrainingConfig(**TINY, max_edges_actions=2, likelihood="negative_binomial", seed=training_seed())
+    data = Dataset.from_anndata(adata, **OPTIONS)
+    # rows without any count have no size
+    some = data.take(np.flatnonzero(data.observations.sum(axis=(1, 2)) > 0))
+    model = fit(some, config)
+    adata = adata[np.flatnonzero(adata.X.sum(axis=1) > 0)].copy()
+    annotate(adata, model)
+    latents, step = model.encode_dataset(some)[:, 0], 1e-2
+    np.testing.assert_allclose(adata.obsm["X_mechsparse"], latents, atol=1e-5)
+    expected = np.empty((5, 2))
+    for j in range(2):
+        shift = np.eye(2, dtype=np.float32)[j] * step
+        change = np.log(model.decode(latents + shift)) - np.log(model.decode(latents - shift))
+        expected[:, j] = change.mean(axis=0) / (2 * step) * latents[:, j].std()
+    np.testing.assert_allclose(adata.varm["mechsparse"], expected, atol=2e-2)
+
+
 def test_the_learned_graph(model: TrainedModel) -> None:
     adata = cells()
     annotate(adata, model, key="run1")

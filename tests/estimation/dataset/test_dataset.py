@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from estimation.dataset import Dataset
 from estimation.dataset.readers import RawData, ReadOptions
-from estimation.dataset.readers.single_cell.options import AnnDataKeywords, AnnDataOptions
 from estimation.dataset.readers import arrays as arrays_module
 from estimation.dataset.readers.arrays import constant_columns
+from estimation.dataset.readers.single_cell.options import AnnDataKeywords, AnnDataOptions
 from estimation.exceptions import DataError
 from identify.exceptions import FileAccessError
 from identify.graph import CausalGraph
