@@ -53,7 +53,7 @@ def test_a_table_of_actions(here: Path, capsys: Captured) -> None:
     frame = pd.DataFrame({"drug": ["A", "B", "none"], "dose": [0.0, 0.5, -0.5], "note": ["x", "y", "z"]})
     frame.to_csv("planned.csv", index=False)
     output_of(capsys, "predict", "model", "--actions", "planned.csv", "-o", "predicted.csv")
-    written = pd.read_csv("predicted.csv")
+    written = pd.read_csv("predicted.csv", float_precision="round_trip")
     forecast = load("model").predict(frame)
     assert list(written.columns) == ["row", "column", "mean", "standard_deviation", "low", "high"]
     assert written["mean"].tolist() == forecast.mean.ravel().tolist()
@@ -81,7 +81,7 @@ def test_gaps_of_a_table_are_filled(here: Path, capsys: Captured) -> None:
     frame.to_csv("gaps.csv", index=False)
     printed = output_of(capsys, "impute", "model", "gaps.csv", "-o", "filled.csv")
     assert "filled.csv: 2 entries filled (3.33% of all) in 20 rows" in printed
-    filled = pd.read_csv("filled.csv")
+    filled = pd.read_csv("filled.csv", float_precision="round_trip")
     assert list(filled.columns) == ["gene1", "gene2", "gene3"]
     assert not filled.isna().any().any()
     known = frame["gene2"].notna()
