@@ -235,6 +235,8 @@ def test_refused(model: TrainedModel, tmp_path: Path) -> None:
         annotate(adata, model)
 
 
+# scanpy and what it imports use deprecated functions
+@pytest.mark.filterwarnings("ignore")
 def test_scanpy_draws_the_latents(model: TrainedModel) -> None:
     scanpy = pytest.importorskip("scanpy")
     adata = cells()
