@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -15,9 +16,10 @@ from torch import Tensor
 
 from estimation.config.baselines import BaselineConfig
 from estimation.config.sparse_columns import SparseColumns
-from estimation.config.training import TrainingConfig
+from estimation.config.training import COUNT_LIKELIHOODS, TrainingConfig
 from estimation.dataset.alignment import align, align_observed
-from estimation.dataset.covariates import requested_covariates
+from estimation.dataset.counts import require_count_rows, require_counts
+from estimation.dataset.covariates import repeated_covariates, requested_covariates
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.readers.arrays import matched_numbers
 from estimation.dataset.readers.roles import Roles
@@ -121,13 +123,15 @@ class TrainedModel(PredictionMethods):
         """Number of observed dimensions d_x."""
         return self.model.shape.n_observed
 
-    def encode(self, observations: ArrayLike, covariates: ArrayLike | None = None) -> Array:
+    def encode(
+        self, observations: ArrayLike, covariates: ArrayLike | Mapping[str, Any] | None = None
+    ) -> Array:
         """Encode observations as posterior means of the latents.
 
         Args:
             observations: Shape (N, T, d_x) or (N, d_x), in the units of the training data. Columns of a data frame are
                 matched by name, if the training data had names. NaN entries are missing; a baseline needs all of them.
-            covariates: Shape (N, d_c), for a model that was trained with covariates.
+            covariates: Shape (N, d_c), or (1, d_c) for all rows, for a model that was trained with covariates.
 
         Returns:
             The latents, shape (N, T, n) or (N, n).
@@ -148,12 +152,12 @@ class TrainedModel(PredictionMethods):
         aligned = align_observed(dataset, self)
         return self.encode(aligned.observations, aligned.covariates)
 
-    def decode(self, latents: ArrayLike, covariates: ArrayLike | None = None) -> Array:
+    def decode(self, latents: ArrayLike, covariates: ArrayLike | Mapping[str, Any] | None = None) -> Array:
         """Decode latents to mean observations.
 
         Args:
             latents: Shape (N, T, n) or (N, n).
-            covariates: Shape (N, d_c), for a model that was trained with covariates.
+            covariates: As for `encode`.
 
         Returns:
             The observations, shape (N, T, d_x) or (N, d_x), in the units of the training data; float64 if float32
@@ -274,7 +278,8 @@ class TrainedModel(PredictionMethods):
         """
         if not self.model.has_bound:
             return None
-        aligned = align(dataset, self)
+        aligned = align(dataset, self).pairs()
+        require_counts(aligned, self.config.likelihood)
         with solvable():
             terms = held_out_terms(self.model, aligned, seed)
         if not math.isfinite(terms["total"]):
@@ -363,9 +368,8 @@ class TrainedModel(PredictionMethods):
     def _decode(self, values: Tensor, covariates: Tensor | None) -> Tensor:
         if covariates is not None:
             covariates = (covariates - self.model.c_mean) / self.model.c_scale
-        decoded = self.model.mean_observations(values, covariates)
-        mean: Tensor = decoded * self.model.x_scale + self.model.x_mean
-        return mean
+        mean: Tensor = self.model.mean_observations(values, covariates)
+        return mean * self.model.x_scale + self.model.x_mean
 
     @default_modes
     @torch.no_grad()
@@ -385,11 +389,11 @@ class TrainedModel(PredictionMethods):
         missing = what == "observations" and isinstance(self.model, SparseVAE)
         if np.isinf(array).any() or (not missing and np.isnan(array).any()):
             raise DataError(f"{what} hold an entry that is not finite; remove or fill it first")
+        if missing and self.config.likelihood in COUNT_LIKELIHOODS:
+            require_count_rows(array, self.observation_names, self.config.likelihood)
         flat, like = array.reshape(-1, width), self.model.x_mean
         if covariates is not None:
-            if len(covariates) != len(array):
-                raise DataError(f"covariates have {len(covariates)} rows, and {what} have {len(array)}")
-            covariates = np.repeat(covariates, len(flat) // max(len(array), 1), axis=0)
+            covariates = repeated_covariates(covariates, len(array), len(flat) // max(len(array), 1), what)
         result = map_rows(function, flat, covariates, centring, like)
         if not np.isfinite(result).all():
             raise DataError(f"the model maps these {what} to numbers that are not finite; {NOT_FINITE}")

@@ -70,7 +70,7 @@ def impute(
         )
     actions = None if ignore_actions else dataset.actions
     rows = dataset.observations[:, 0] if dataset.n_steps == 1 else dataset.observations
-    imputation = trained.impute(rows, actions, level=level, seed=seed)
+    imputation = trained.impute(rows, actions, covariates=dataset.covariates, level=level, seed=seed)
     _write(out, dataset, imputation)
     n_missing = int(imputation.missing.sum())
     facts = {"model": str(model), "data": data, "rows": len(dataset), "filled": n_missing, "out": str(out)}

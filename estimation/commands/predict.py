@@ -49,6 +49,16 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    covariates: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--covariate",
+            metavar="NAME=VALUE",
+            help="A covariate of all rows, like batch=b1 or age=30, for a model that was trained with covariates; may "
+            "be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     level: Annotated[float, typer.Option(help="Probability that an interval holds an observation.")] = 0.9,
     extrapolate: Annotated[
         bool, typer.Option("--extrapolate", help="Allow actions outside of the range of the training data.")
@@ -83,6 +93,7 @@ def predict(
     forecast = trained.predict(
         _requested(trained, actions, table),
         None if past is None else _frame(past, trained.observation_names),
+        covariates=_covariates(trained, covariates),
         extrapolate=extrapolate,
     )
     rows = _rows(trained, forecast, level)
@@ -114,6 +125,26 @@ def _requested(trained: TrainedModel, actions: list[str] | None, table: Path | N
             ) from error
         if not separator:
             raise RequestError(f"{shown(text)}: an action is given as NAME=VALUE")
+    return values
+
+
+def _covariates(trained: TrainedModel, texts: list[str] | None) -> dict[str, float | str] | None:
+    """Return the covariates of all rows by name, categories as text; None if none are given."""
+    if not texts:
+        return None
+    values: dict[str, float | str] = {}
+    for text in texts:
+        name, separator, value = (part.strip() for part in text.partition("="))
+        if not separator or not value:
+            raise RequestError(f"{shown(text)}: a covariate is given as NAME=VALUE")
+        values[name] = value
+        if name in trained.covariate_names:
+            try:
+                values[name] = float(value)
+            except ValueError as error:
+                raise RequestError(
+                    f"{shown(text)}: the model was trained with {name} as a number; give NAME=NUMBER"
+                ) from error
     return values
 
 

@@ -14,13 +14,15 @@ from estimation.config.sparse_columns import SparseColumns, checked_sparse_actio
 from estimation.exceptions import ConfigError
 from identify.names import quoted
 
-__all__ = ["PRESETS", "SPARSE_VAE", "TrainingConfig", "read_config"]
+__all__ = ["COUNT_LIKELIHOODS", "PRESETS", "SPARSE_VAE", "TrainingConfig", "read_config"]
 
 # name of the method that has these settings
 SPARSE_VAE = "sparse_vae"
 
 Preset = Literal["fast", "published"]
 Likelihood = Literal["gaussian", "poisson", "negative_binomial", "zero_inflated_negative_binomial"]
+#: The likelihoods that need counts.
+COUNT_LIKELIHOODS = ("poisson", "negative_binomial", "zero_inflated_negative_binomial")
 Sparsity = Literal["budget", "constraint", "penalty", "adaptive", "none"]
 Variance = Literal["profiled", "learned", "fixed", "state_dependent", "profiled_state_dependent"]
 

@@ -10,6 +10,7 @@ module                 contents
 ``windows``            rows, splits, and windows of consecutive steps
 ``arrays_and_frames``  arrays and data frames as raw data
 ``sizes``              numbers of rows, steps and columns
+``counts``             checks that observations are counts
 ``dataset``            `Dataset`: observations, actions, and the true latents and graph where known
 ``rows``               rows of arrays as a dataset, independent or in time order
 ``fingerprint``        a digest that identifies a dataset

@@ -7,7 +7,7 @@ the mechanisms p(z | past, a) do not depend on it. A categorical covariate has o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,14 @@ from identify.exceptions import GraphError
 from identify.names import check_names, default_names
 from identify.wording import listed
 
-__all__ = ["aligned_covariates", "checked_covariates", "covariate_columns", "requested_covariates"]
+__all__ = [
+    "aligned_covariates",
+    "checked_covariates",
+    "covariate_columns",
+    "repeated_covariates",
+    "requested_covariates",
+    "require_covariate_names",
+]
 
 Array = NDArray[np.floating]
 
@@ -29,7 +36,8 @@ def covariate_columns(values: Any, names: Sequence[str] | None) -> tuple[Any, tu
     """Return covariates as an array with the names of its columns; those of a data frame have names.
 
     Args:
-        values: Array of shape (N, d_c), or a data frame, in which a column of text becomes a column per category.
+        values: Array of shape (N, d_c), or a data frame, in which a column of text or of a categorical type becomes a
+            column per category, also if the categories are numbers; or one column of a frame.
         names: Names that were given, which take precedence.
 
     Raises:
@@ -40,9 +48,11 @@ def covariate_columns(values: Any, names: Sequence[str] | None) -> tuple[Any, tu
         >>> covariate_columns(pandas.DataFrame({"batch": ["b1", "b2"]}), None)[1]
         ('batch=b1', 'batch=b2')
     """
+    if hasattr(values, "to_frame") and getattr(values, "name", None) and not is_frame(values):
+        values = values.to_frame()
     if not is_frame(values):
         return values, None if names is None else tuple(names)
-    array, frame_names, _ = frame_actions(values, "covariates")
+    array, frame_names, _ = frame_actions(values, "covariates", numbers_in_text=False)
     return array, frame_names if names is None else tuple(names)
 
 
@@ -74,7 +84,11 @@ def checked_covariates(
         raise DataError(
             f"covariates have shape {array.shape}; for these observations they must be ({n_samples}, d_c)"
         )
-    array = array.astype(np.float32, copy=False)
+    if array.dtype != np.float32:
+        raise DataError(
+            "a covariate varies too little around a large value for single precision, like a time in seconds; subtract "
+            "its mean first"
+        )
     try:
         result = default_names("c", array.shape[1]) if names is None else check_names(names, "covariates")
     except GraphError as error:
@@ -87,6 +101,23 @@ def checked_covariates(
         verb = "is" if len(constant) == 1 else "are"
         raise DataError(f"{what} {listed(constant)} {verb} constant; drop them or pass allow_constant=True")
     return array, tuple(result)
+
+
+def require_covariate_names(values: Array | None, names: Sequence[str]) -> None:
+    """Require one name for each covariate.
+
+    Args:
+        values: Covariates, shape (N, d_c), or None.
+        names: Their names.
+
+    Raises:
+        DataError: If the numbers differ.
+    """
+    count = 0 if values is None else values.shape[1]
+    if len(names) != count:
+        raise DataError(
+            f"{len(names)} covariate names for {count} columns of covariates; give covariate_names with them"
+        )
 
 
 def aligned_covariates(
@@ -115,6 +146,7 @@ def aligned_covariates(
         return None
     if values is None:
         raise DataError(f"{label} was trained with the covariates {listed(list(trained_names))}; give them")
+    values, names = _with_categories(values, names, trained_names)
     position = {name: column for column, name in enumerate(names)}
     columns_of_groups = {_group(name) for name in names if _group(name)}
     missing = [
@@ -146,7 +178,8 @@ def requested_covariates(values: Any, trained_names: Sequence[str]) -> Array | N
     """Return the covariates of a request, shape (N, d_c), in the order of the training data; None for a model without.
 
     Args:
-        values: Array in the order of the training data, or a data frame, whose columns are matched by name; or None.
+        values: Array in the order of the training data; a data frame, whose columns are matched by name; a mapping of
+            names to values for one row, like ``{"batch": "b1"}``; or None.
         trained_names: Names of the covariates of the model.
 
     Raises:
@@ -163,6 +196,10 @@ def requested_covariates(values: Any, trained_names: Sequence[str]) -> Array | N
         raise DataError(
             "covariates were given, and this model was trained without covariates; leave them out"
         )
+    if isinstance(values, Mapping):
+        return aligned_covariates(*_single_row(values), trained_names, "this model")
+    if not hasattr(values, "__len__"):
+        raise DataError(f"covariates are {values!r}; give an array of shape (N, d_c) or a data frame")
     array, names = covariate_columns(values, None)
     checked, _ = checked_covariates(array, names, len(array), allow_constant=True)
     assert checked is not None
@@ -173,6 +210,57 @@ def requested_covariates(values: Any, trained_names: Sequence[str]) -> Array | N
             f"covariates have {checked.shape[1]} columns; this model needs {listed(list(trained_names))}"
         )
     return checked
+
+
+def repeated_covariates(values: Array, n_rows: int, n_steps: int, what: str) -> Array:
+    """Return covariates of rows, or of one row for all of them, repeated for every step, shape (N T, d_c).
+
+    Args:
+        values: Covariates, shape (N, d_c) or (1, d_c).
+        n_rows: N.
+        n_steps: T.
+        what: What the rows hold, for messages.
+
+    Raises:
+        DataError: If there are other numbers of rows.
+
+    Example:
+        >>> repeated_covariates(np.ones((1, 1)), 2, 2, "observations").shape
+        (4, 1)
+    """
+    if len(values) not in (1, n_rows):
+        raise DataError(
+            f"covariates have {len(values)} rows, and {what} have {n_rows}; give one each, or one for all"
+        )
+    return np.repeat(values, n_rows * n_steps if len(values) == 1 else n_steps, axis=0)
+
+
+def _single_row(values: Mapping[Any, Any]) -> tuple[Array, tuple[str, ...]]:
+    """Return a mapping of names to numbers or categories as one row, shape (1, d_c), and its names."""
+    row = {
+        f"{name}={value}" if isinstance(value, str) else str(name): 1.0 if isinstance(value, str) else value
+        for name, value in values.items()
+    }
+    checked, names = checked_covariates([list(row.values())], list(row), 1, allow_constant=True)
+    assert checked is not None
+    return checked, names
+
+
+def _with_categories(
+    values: Array, names: Sequence[str], trained_names: Sequence[str]
+) -> tuple[Array, tuple[str, ...]]:
+    """Return numbers as categories where the model was trained on categories of that name."""
+    groups = {_group(name) for name in trained_names} - {""}
+    columns, result = [], []
+    for column, name in enumerate(names):
+        if name not in groups or name in trained_names:
+            columns.append(values[:, column])
+            result.append(name)
+            continue
+        for value in np.unique(values[:, column]):
+            columns.append((values[:, column] == value).astype(np.float32))
+            result.append(f"{name}={value:g}")
+    return np.stack(columns, axis=1), tuple(result)
 
 
 def _group(name: str) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from estimation.dataset.arrays_and_frames import raw_data_of
 from estimation.dataset.checks import check_raw_data, require_dimensions, require_known_values
+from estimation.dataset.covariates import require_covariate_names
 from estimation.dataset.readers.numpy_files import write_npz
 from estimation.dataset.readers.raw_data import RawData
 from estimation.dataset.readers.roles import Roles
@@ -80,6 +81,7 @@ class Dataset(ReadingMethods, Sizes):
 
     def __post_init__(self) -> None:
         require_dimensions(self.observations, self.actions, self.latents, self.episodes, self.covariates)
+        require_covariate_names(self.covariates, self.covariate_names)
 
     @classmethod
     def from_arrays(

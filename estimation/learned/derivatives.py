@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from estimation.dataset.centring import Centring
-from estimation.dataset.covariates import aligned_covariates
 from estimation.device import CPU_FLOAT32, out_of_memory
 from estimation.exceptions import DataError, NotDifferentiableError
 from estimation.learned.points import Points, standard_deviations
@@ -53,7 +52,7 @@ def from_decoders(model: TrainedModel, points: Points, smoothing: float, seed: i
     assert points.latents is not None
     assert points.decoder is not None
     decoder, conversion = _tensor_decoder(points.decoder), _Conversion(None, None, model.model.x_centring)
-    encoded = model.encode(points.observations, points.covariates)
+    encoded = model.encode(points.observations, points.covariates_of(model))
     latents = torch.from_numpy(points.latents).to(_dtype_and_device(points.decoder))
 
     def decode(z: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,11 +87,8 @@ def between_models(
         DataError: If torch can't differentiate a decoder.
     """
     selection = slice(None) if columns is None else columns
-    encoded = model.encode(points.observations, points.covariates)
-    covariates = aligned_covariates(
-        points.covariates, points.covariate_names, other.covariate_names, "the other model"
-    )
-    encoded_by_other = other.encode(points.observations[:, selection], covariates)
+    encoded = model.encode(points.observations, points.covariates_of(model))
+    encoded_by_other = other.encode(points.observations[:, selection], points.covariates_of(other))
     network, conversion = model.model, _Conversion(model.model.x_centring, columns, other.model.x_centring)
 
     def decode(z: Tensor) -> tuple[Tensor, Tensor]:

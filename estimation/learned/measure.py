@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from estimation.config.training import COUNT_LIKELIHOODS
 from estimation.dataset.alignment import align_observed, shared_columns
 from estimation.dataset.dataset import Dataset
 from estimation.device import default_modes
@@ -18,7 +20,7 @@ from identify.names import default_names
 if TYPE_CHECKING:
     from estimation.trained import TrainedModel
 
-__all__ = ["learned_entanglement"]
+__all__ = ["learned_entanglement", "require_comparable"]
 
 # default number of points; a regression needs more, since it is fitted to them
 _N_SAMPLES = {"jacobian": 500, "models": 500, "regression": 4_000}
@@ -69,7 +71,10 @@ def learned_entanglement(
     if not 0 <= smoothing < math.inf:
         raise ConfigError(f"smoothing is {smoothing}; it must be a number of standard deviations, 0 or more")
     assert dataset is not None
+    given = dataset
     dataset = align_observed(dataset, model)
+    # each model takes its own covariates from those of the data
+    dataset = replace(dataset, covariates=given.covariates, covariate_names=given.covariate_names)
     points = sample_points(dataset, _N_SAMPLES[method] if n_samples is None else n_samples, seed)
     names = model.graph.latents
     if method == "models":
@@ -96,6 +101,8 @@ def _checked_method(
         raise DataError("no dataset is given; entanglement is measured at its observations")
     if method is None:
         method = _default_method(model, dataset, other)
+    if other is not None:
+        require_comparable(model, other)
     if method == "models" and other is None:
         raise DataError("the method 'models' needs a second trained model; give it as other=")
     if method != "models" and dataset.latents is None:
@@ -118,6 +125,24 @@ def _default_method(model: TrainedModel, dataset: Dataset, other: TrainedModel |
     # a true decoder gives the means of real observations, and knows no covariates
     comparable = model.model.has_decoder and not _has_own_observations(model)
     return "jacobian" if dataset.decoder is not None and comparable else "regression"
+
+
+def require_comparable(model: TrainedModel, other: TrainedModel) -> None:
+    """Refuse to compare a model of counts with one of real numbers.
+
+    Args:
+        model: One model.
+        other: The other one.
+
+    Raises:
+        DataError: If one is of counts and the other isn't.
+    """
+    likelihoods = (model.config.likelihood, other.config.likelihood)
+    if len({likelihood in COUNT_LIKELIHOODS for likelihood in likelihoods}) > 1:
+        raise DataError(
+            f"likelihoods are {likelihoods[0]!r} and {likelihoods[1]!r}; models of counts and of real numbers have "
+            "different observations and can't be compared"
+        )
 
 
 def _has_own_observations(model: TrainedModel) -> bool:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from estimation.dataset.covariates import aligned_covariates
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.readers.arrays import missing_entries
 from estimation.exceptions import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from estimation.trained import TrainedModel
 
 __all__ = ["Points", "sample_points", "standard_deviations"]
 
@@ -35,6 +39,14 @@ class Points:
     decoder: Callable[..., Any] | None
     covariates: NDArray[np.floating] | None = None
     covariate_names: tuple[str, ...] = ()
+
+    def covariates_of(self, model: TrainedModel) -> NDArray[np.floating] | None:
+        """Return the covariates that a model takes, shape (N, d_c); None if it takes none.
+
+        Raises:
+            DataError: If the data lack one, or it has a category that the model was not trained on.
+        """
+        return aligned_covariates(self.covariates, self.covariate_names, model.covariate_names, "the model")
 
 
 def sample_points(dataset: Dataset, n_samples: int, seed: int) -> Points:

@@ -41,7 +41,7 @@ def from_regression(model: TrainedModel, points: Points, seed: int) -> Array:
     """
     assert points.latents is not None
     z = points.latents.astype(np.float64)
-    z_hat = model.encode(points.observations, points.covariates).astype(np.float64)
+    z_hat = model.encode(points.observations, points.covariates_of(model)).astype(np.float64)
     if len(z) < _MIN_POINTS:
         raise DataError(f"{len(z)} points are too few for a regression; give {_MIN_POINTS} or more")
     scale = standard_deviations(z_hat)

@@ -10,37 +10,33 @@ for a negative binomial with dispersion r_j, and the mean itself for a Poisson d
 entry is replaced by 0 with probability p_j. (The model of Lopez et al., "Deep generative modeling for single-cell
 transcriptomics", Nature Methods 15, 2018, with observed instead of latent sizes.)
 
-The encoder sees log(1 + x / s) standardised; s is measured in units of the median row.
+The encoder sees log(1 + x / s) standardised, with a small part of the average row added to each; s is measured in units
+of the median row.
 """
 
 from __future__ import annotations
-
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from estimation.device import CPU_FLOAT32
 
-__all__ = ["COUNT_LIKELIHOODS", "CountLikelihood", "CountProfile", "Likelihood"]
-
-Likelihood = Literal["gaussian", "poisson", "negative_binomial", "zero_inflated_negative_binomial"]
-
-#: The likelihoods that need counts.
-COUNT_LIKELIHOODS = ("poisson", "negative_binomial", "zero_inflated_negative_binomial")
+__all__ = ["PSEUDO_SIZE", "CountLikelihood", "CountProfile"]
 
 # largest change of a logarithm of a rate that a decoder can ask for: a factor of three million
 _MAX_LOG_CHANGE = 15.0
 _DISPERSION_RANGE = (-5.0, 8.0)
 _INITIAL_DROPOUT = -3.0
 _MIN_SIZE = 1e-3
+#: Size, in units of the median row, of the average row that is added to what the encoder reads.
+PSEUDO_SIZE = 0.05
 
 
 class CountProfile:
     """What the training data say about counts before training.
 
     Attributes:
-        share: Mean share of each column in its row, shape (d_x,), which sums to 1.
+        share: Share of each column in all counts, shape (d_x,), which sums to 1.
         median_size: Median of the sums of the rows.
         log_dispersion: Logarithm of the dispersion r of each column, shape (d_x,), from its variance.
     """
@@ -106,8 +102,14 @@ class CountLikelihood(nn.Module):
         return (total / (present.clamp_min(1e-6) * self.median_size)).clamp_min(_MIN_SIZE)
 
     def encoder_inputs(self, counts: Tensor) -> Tensor:
-        """Return log(1 + x / s) of counts, standardised, shape (B, d_x); missing entries stay NaN."""
-        return (torch.log1p(counts / self.sizes(counts)) - self.input_mean) / self.input_scale
+        """Return log(1 + x / s) of counts, standardised, shape (B, d_x); missing entries stay NaN.
+
+        Counts of the average row, a twentieth of a median row, are added, so that a row of few counts is read as if it
+        were near the average.
+        """
+        size = self.sizes(counts)
+        shrunken = (counts + PSEUDO_SIZE * self.median_size * self.share) / (size + PSEUDO_SIZE)
+        return (torch.log1p(shrunken) - self.input_mean) / self.input_scale
 
     def log_mean(self, decoded: Tensor, counts: Tensor) -> Tensor:
         """Return the logarithm of the mean of each entry before zero inflation, shape (B, d_x).
@@ -202,9 +204,10 @@ class CountLikelihood(nn.Module):
             return x * log_mean - log_mean.exp() - torch.lgamma(x + 1)
         log_r = self.log_dispersion.clamp(*_DISPERSION_RANGE)
         r = log_r.exp()
-        log_total = torch.logaddexp(log_mean, log_r.expand_as(log_mean))
+        # the logarithms of both shares of mean + r, without the difference of two large numbers
+        difference, softplus = log_mean - log_r, nn.functional.softplus
         combinations = torch.lgamma(x + r) - torch.lgamma(r) - torch.lgamma(x + 1)
-        return combinations + r * (log_r - log_total) + x * (log_mean - log_total)
+        return combinations - r * softplus(difference) - x * softplus(-difference)
 
     def _dispersion(self, mean: Tensor) -> Tensor:
         if self.log_dispersion is None:

@@ -103,12 +103,15 @@ class Forecast:
         parts = []
         for emission, decoded in self._decoded():
             # the same noise for all rows
-            generator = torch.Generator().manual_seed(self._seed)
-            if self._model.counts is None:
-                noise = torch.randn(self._n_samples, self._model.shape.n_observed, generator=generator)
-                values = decoded + emission.noise_variance(decoded).sqrt() * noise[:, None].to(decoded)
-            else:
-                values = emission.sample(decoded, generator)
+            values = torch.cat(
+                [
+                    emission.of_rows(slice(row, row + 1)).sample(
+                        decoded[:, row : row + 1], torch.Generator().manual_seed(self._seed)
+                    )
+                    for row in range(decoded.shape[1])
+                ],
+                dim=1,
+            )
             parts.append(np.quantile(values.double().cpu().numpy(), ends, axis=0))
         low, high = np.concatenate(parts, axis=1)
         return self._users(low), self._users(high)

@@ -58,7 +58,7 @@ class Generation:
             matrix[:n, :n] = np.linalg.inv(self.first.correlations)
         return torch.as_tensor(matrix, device=self.model.x_mean.device)
 
-    def of_rows(self, rows: slice) -> Generation:
+    def of_rows(self, rows: slice | Tensor) -> Generation:
         """Return the map of some of the rows."""
         first = self.first if isinstance(self.first, LatentMarginals) else of_rows(self.first, rows)
         covariates = None if self.covariates is None else self.covariates[rows]

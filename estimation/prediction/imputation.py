@@ -7,6 +7,7 @@ training data. All steps of a sequence are filled together, from the entries of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,8 @@ Array = NDArray[np.float64]
 
 # samples of the prior, those that are nearest to a row in its first step, and those of them that are starts
 _N_CANDIDATES, _N_NEAREST, _N_STARTS = 16_384, 64, 8
+# different rows of covariates for which candidates are decoded
+_MAX_DISTINCT = 64
 _ROWS_AT_ONCE, _CHUNK_NUMBERS = 256, 8_000_000
 # fewer effective samples give rough intervals
 _ROUGH = 20
@@ -160,15 +163,33 @@ def _starts(generation: Generation, x: Tensor, known: Tensor, generator: torch.G
         return torch.cat([zeros[None], noise])
     factor = torch.linalg.cholesky(torch.as_tensor(generation.first.correlations, device=x.device))
     candidates = _noise(generator, x, _N_CANDIDATES, n_first) @ factor.T
-    only_first = Generation(generation.model, generation.first)
-    decoded = only_first.evaluate(candidates[:, None])[1][:, 0]
     starts = zeros.expand(_N_STARTS + 1, -1, -1).clone()
     at_once = max(1, min(_ROWS_AT_ONCE, _CHUNK_NUMBERS // (_N_NEAREST * x.shape[1])))
-    for start in range(0, n_rows, at_once):
-        rows = slice(start, min(start + at_once, n_rows))
-        here = generation.of_rows(rows)
-        starts[1:, rows, :n_first] = _best_candidates(here, candidates, decoded, x[rows], known[rows])
+    for chosen, covariates in _same_covariates(generation, n_rows):
+        only_first = Generation(generation.model, generation.first, covariates=covariates)
+        decoded = only_first.evaluate(candidates[:, None])[1][:, 0]
+        for rows in torch.split(chosen, at_once):
+            here = generation.of_rows(rows)
+            starts[1:, rows, :n_first] = _best_candidates(here, candidates, decoded, x[rows], known[rows])
     return starts
+
+
+def _same_covariates(generation: Generation, n_rows: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Yield the positions of rows with the same covariates, and these, shape (1, d_c); None for their averages.
+
+    With many different values, all rows get the averages, which only the choice of candidates depends on.
+    """
+    covariates = generation.covariates
+    everything = torch.arange(n_rows, device=generation.model.x_mean.device)
+    if covariates is None:
+        yield everything, None
+        return
+    distinct, position = torch.unique(covariates, dim=0, return_inverse=True)
+    if len(distinct) > _MAX_DISTINCT:
+        yield everything, None
+        return
+    for k in range(len(distinct)):
+        yield everything[position == k], distinct[k : k + 1]
 
 
 def _best_candidates(

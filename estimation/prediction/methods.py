@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from estimation.dataset.covariates import requested_covariates
 from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.models.representation import as_tensor
@@ -40,7 +41,7 @@ class PredictionMethods(RequestChecks):
         actions: Actions = None,
         past: ArrayLike | None = None,
         *,
-        covariates: ArrayLike | None = None,
+        covariates: ArrayLike | Mapping[str, Any] | None = None,
         extrapolate: bool = False,
         unseen_combinations: Unseen = "add",
         n_samples: int = 512,
@@ -83,9 +84,11 @@ class PredictionMethods(RequestChecks):
         require_positive(n_samples)
         model = self._network()
         values = self._actions(actions, dimensions=2)
-        before = self._past(past, None if values is None else len(values), covariates)
-        if before is not None and values is not None and len(values) == 1:
-            values = np.repeat(values, len(before), axis=0)
+        given = requested_covariates(covariates, self.covariate_names)
+        before = self._past(past, None if values is None else len(values), given)
+        n_rows = max(1 if each is None else len(each) for each in (before, given))
+        if values is not None and len(values) == 1:
+            values = np.repeat(values, n_rows, axis=0)
         covered = self._coverage(values, extrapolate, unseen_combinations)
         past_latents = None if before is None else model.mean_latents(before)
         tensors = self._action_tensor(values)
@@ -94,8 +97,8 @@ class PredictionMethods(RequestChecks):
         else:
             added = torch.as_tensor(covered.added, device=tensors.device)
             latents = with_added_effects(model, past_latents, tensors, self._reference(), added)
-        given = self._standardised_covariates(self._covariates(covariates, len(latents.loc)))
-        return Forecast(model, latents, values, covered, self.observation_names, n_samples, seed, given)
+        c = self._standardised_covariates(self._covariates(given, len(latents.loc)))
+        return Forecast(model, latents, values, covered, self.observation_names, n_samples, seed, c)
 
     def sample(
         self,
@@ -103,7 +106,7 @@ class PredictionMethods(RequestChecks):
         past: ArrayLike | None = None,
         n_samples: int = 1,
         *,
-        covariates: ArrayLike | None = None,
+        covariates: ArrayLike | Mapping[str, Any] | None = None,
         extrapolate: bool = False,
         unseen_combinations: Unseen = "add",
         seed: int = 0,
@@ -139,7 +142,7 @@ class PredictionMethods(RequestChecks):
         start: ArrayLike,
         *,
         n_steps: int | None = None,
-        covariates: ArrayLike | None = None,
+        covariates: ArrayLike | Mapping[str, Any] | None = None,
         extrapolate: bool = False,
         unseen_combinations: Unseen = "add",
         n_samples: int = 100,
@@ -209,7 +212,7 @@ class PredictionMethods(RequestChecks):
         observations: ArrayLike,
         actions: Actions = None,
         *,
-        covariates: ArrayLike | None = None,
+        covariates: ArrayLike | Mapping[str, Any] | None = None,
         level: float = 0.9,
         n_samples: int = 256,
         seed: int = 0,
@@ -233,9 +236,7 @@ class PredictionMethods(RequestChecks):
         require_positive(n_samples)
         model, ends = self._network(), level_ends(level)
         if model.counts is not None:
-            raise DataError(
-                "missing counts can't be filled yet; decode(encode(...)) gives their expectations"
-            )
+            raise DataError("missing counts can't be filled yet; encode leaves them out")
         values = requested_observations(
             observations, self.observation_names, model.shape.n_observed, "observations", True
         )
@@ -264,7 +265,7 @@ class PredictionMethods(RequestChecks):
     @default_modes
     @torch.no_grad()
     def explained_variance(
-        self, observations: ArrayLike, covariates: ArrayLike | None = None
+        self, observations: ArrayLike, covariates: ArrayLike | Mapping[str, Any] | None = None
     ) -> ExplainedVariance:
         """Return how much of the variance of standardised observations few latents explain.
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from estimation.device import default_modes
 from estimation.exceptions import DataError
+from estimation.learned.measure import require_comparable
 from estimation.selection.runs import Run, setting_key
 from estimation.selection.stability import partial_udr, udr
 
@@ -54,6 +55,8 @@ def measure_runs(
         [(5, 0, 5.0), (5, 1, 5.0), (10, 0, 10.0), (10, 1, 10.0)]
     """
     pairs = list(models)
+    for _, model in pairs[1:]:
+        require_comparable(pairs[0][1], model)
     rows = np.sort(np.random.default_rng(seed).permutation(len(dataset))[:_MAX_ROWS])
     subset = dataset.take(rows)
     groups: dict[Any, list[int]] = {}

@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from estimation.config.training import COUNT_LIKELIHOODS
 from estimation.dataset.centring import Centring, centred, centring_of, first_known
 from estimation.dataset.dataset import Dataset
 from estimation.device import CPU_FLOAT32
 from estimation.exceptions import DataError
-from estimation.models.counts import COUNT_LIKELIHOODS, CountProfile
+from estimation.models.counts import CountProfile
 from estimation.models.representation import Batch, Representation, as_tensor
 from estimation.training.count_data import count_profile, log_moments
 from identify.hashing import mix64

@@ -1,4 +1,4 @@
-"""Counts as observations: what is checked of them, and what is measured of them before training."""
+"""Counts as observations: what is measured of them before training."""
 
 from __future__ import annotations
 
@@ -10,55 +10,18 @@ import torch
 from numpy.typing import NDArray
 
 from estimation.device import CPU_FLOAT32
-from estimation.exceptions import ConfigError, DataError
-from estimation.models.counts import COUNT_LIKELIHOODS, CountProfile
-from identify.names import shown
+from estimation.models.counts import PSEUDO_SIZE, CountProfile
 
 if TYPE_CHECKING:
     from estimation.dataset.dataset import Dataset
 
-__all__ = ["count_profile", "log_moments", "require_counts"]
+__all__ = ["count_profile", "log_moments"]
 
 Array = NDArray[np.float64]
 
 _CHUNK = 8_192
 _MIN_EXCESS = 1e-3
 _MAX_LOG_DISPERSION = 6.0
-
-
-def require_counts(dataset: Dataset, likelihood: str) -> None:
-    """Refuse observations that are not counts, where the likelihood is one of counts.
-
-    Args:
-        dataset: Data to train on.
-        likelihood: Likelihood of the observations.
-
-    Raises:
-        ConfigError: If the observations are images.
-        DataError: If an observation is negative or has a fraction, or a row has no counts at all.
-    """
-    if likelihood not in COUNT_LIKELIHOODS:
-        return
-    if dataset.observation_shape is not None:
-        raise ConfigError(f"likelihood={likelihood!r} is for counts, and the observations are images")
-    for start, rows in _chunks(dataset):
-        with np.errstate(invalid="ignore"):
-            wrong = (rows < 0) | (rows != np.floor(rows))
-        wrong &= ~np.isnan(rows)
-        if wrong.any():
-            row, column = (int(index) for index in np.argwhere(wrong)[0])
-            value = rows[row, column]
-            kind = "negative" if value < 0 else "not a whole number"
-            raise DataError(
-                f"observation {_column(dataset, column)} of row {(start + row) // dataset.n_steps} is {value:g}, "
-                f"{kind}; likelihood={likelihood!r} needs counts"
-            )
-        empty = np.flatnonzero(np.nansum(rows, axis=1) == 0)
-        if empty.size:
-            raise DataError(
-                f"row {(start + int(empty[0])) // dataset.n_steps} has no counts: all of its observations are 0; "
-                "leave such rows out"
-            )
 
 
 def count_profile(dataset: Dataset) -> CountProfile:
@@ -100,7 +63,8 @@ def log_moments(dataset: Dataset, profile: CountProfile) -> tuple[Array, Array]:
     share = profile.share.double().numpy()
     total, squares, count = (np.zeros(dataset.n_observed) for _ in range(3))
     for _, rows in _chunks(dataset):
-        values = np.log1p(rows / (_sizes(rows, share)[:, None] / profile.median_size))
+        sizes = _sizes(rows, share)[:, None] / profile.median_size
+        values = np.log1p((rows + PSEUDO_SIZE * profile.median_size * share) / (sizes + PSEUDO_SIZE))
         known = ~np.isnan(values)
         values = np.where(known, values, 0)
         total, squares, count = total + values.sum(0), squares + (values**2).sum(0), count + known.sum(0)
@@ -119,7 +83,3 @@ def _chunks(dataset: Dataset) -> Iterator[tuple[int, Array]]:
     for start in range(0, len(dataset), _CHUNK):
         part = np.asarray(dataset.observations[start : start + _CHUNK], dtype=np.float64)
         yield start * dataset.n_steps, part.reshape(-1, dataset.n_observed)
-
-
-def _column(dataset: Dataset, column: int) -> str:
-    return shown(dataset.observation_names[column]) if dataset.observation_names else str(column)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from estimation.config.baselines import BaselineConfig
 from estimation.config.settings import Settings
-from estimation.config.training import TrainingConfig
+from estimation.config.training import COUNT_LIKELIHOODS, TrainingConfig
 from estimation.dataset.dataset import Dataset
 from estimation.diagnostics import Diagnostics, RunWarning
 from estimation.exceptions import ConfigError
@@ -99,6 +99,11 @@ def find_latent_count(
         ConfigError: If a network is user-supplied, or if settings contradict the data.
     """
     _require_no_networks(initialisation)
+    if config.likelihood in COUNT_LIKELIHOODS:
+        raise ConfigError(
+            f"n_latents is 'auto', and likelihood is {config.likelihood!r}: the search is calibrated for real numbers "
+            "only; set n_latents"
+        )
     # settings that contradict the data are refused here rather than after the search
     begin(with_latents(config, None), initialisation)
 
@@ -164,6 +169,9 @@ def without_superfluous(
     """
     supplied = initialisation.encoder is not None or initialisation.decoder is not None
     if not isinstance(config, TrainingConfig) or config.n_latents is None or supplied or not kept.step:
+        return None
+    if config.likelihood in COUNT_LIKELIHOODS:
+        # the margin between numbers of latents is calibrated for real numbers
         return None
 
     def trial(n_latents: int, start: int) -> Run:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from estimation.config.training import TrainingConfig
+from estimation.dataset.counts import require_counts
 from estimation.dataset.dataset import Dataset
 from estimation.diagnostics import Diagnostics
 from estimation.exceptions import DataError, NotDifferentiableError
@@ -21,7 +22,6 @@ from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches, generator_for
 from estimation.training.beyond_budget import remove_edges_beyond_budget_
-from estimation.training.count_data import require_counts
 from estimation.training.deep_flow import apply_deep_flow_
 from estimation.training.distributional_change import Change, distributional_change
 from estimation.training.examination import MIN_ROWS, MIN_STEPS, examine

@@ -10,13 +10,17 @@ import pandas as pd
 import pytest
 
 from estimation.checkpoint import load
+from estimation.commands import main
 from estimation.config import BaselineConfig, TrainingConfig
 from estimation.dataset import Dataset
 from estimation.evaluation import evaluate
+from estimation.evaluation.verification import verify
 from estimation.exceptions import ConfigError, DataError
 from estimation.learned import learned_entanglement
+from estimation.selection.measurement import measure_runs
 from estimation.trained import TrainedModel
 from estimation.training import fit
+from estimation.training.counting import count_latents
 from tests.pipeline.count_process import CountProcess
 from tests.seeds import training_seed
 
@@ -152,8 +156,14 @@ def test_wrong_covariates_are_refused(model: TrainedModel, held_out: Dataset) ->
         model.encode(x[:2], pd.DataFrame({"batch": ["b0", "b7"]}))
     with pytest.raises(DataError, match=r"covariates have 2 columns; this model needs batch=b0"):
         model.encode(x[:2], [[0, 1], [1, 0]])
-    with pytest.raises(DataError, match=r"covariates have 1 rows, and observations have 2"):
-        model.encode(x[:2], [[0, 1, 0]])
+    with pytest.raises(DataError, match=r"covariates have 2 rows, and observations have 3; give one each"):
+        model.encode(x[:3], [[0, 1, 0], [1, 0, 0]])
+    with pytest.raises(
+        DataError, match=r"covariates are 3; give an array of shape \(N, d_c\) or a data frame"
+    ):
+        model.encode(x[:3], 3)
+    with pytest.raises(DataError, match=r"covariate 'batch' is 'b9' in row 0"):
+        model.predict([[0, 0, 0]], covariates={"batch": "b9"})
     with pytest.raises(DataError, match=r"covariates have 3 rows; this needs 2, or 1 for all rows"):
         model.predict([[0, 0, 0], [1, 0, 0]], covariates=np.eye(3))
     with pytest.raises(DataError, match=r"vae takes no covariates, and the data have batch=b0"):
@@ -199,7 +209,7 @@ def test_observations_that_are_no_counts_are_refused(value: float, message: str,
 def test_rows_without_counts_and_images_are_refused(train: Dataset) -> None:
     x = train.observations[:50].copy()
     x[7] = 0
-    with pytest.raises(DataError, match=r"row 7 has no counts"):
+    with pytest.raises(DataError, match=r"row 7 has no counts: all of its observations are 0 or missing"):
         fit(replace(train.take(slice(0, 50)), observations=x), config(steps=2))
     with pytest.raises(ConfigError, match=r"is for counts, and the observations are images"):
         fit(replace(train, observation_shape=(1, 4, 6)), config(steps=2))
@@ -210,7 +220,7 @@ def test_real_numbers_take_covariates_too() -> None:
     data = CountProcess(n_batches=2).sample(5000, 4)
     slopes = rng.normal(size=(3, 10))
     shift = np.where(data.covariates[:, :1] == 1, 1.5, -1.5) * rng.normal(size=10)
-    x = np.tanh(data.latents[:, 0] @ slopes / 2) + shift + 0.05 * rng.normal(size=(5000, 10))
+    x = data.latents[:, 0] @ slopes + shift + 0.05 * rng.normal(size=(5000, 10))
     given = Dataset.from_arrays(
         x,
         data.actions,
@@ -231,3 +241,105 @@ def test_real_numbers_take_covariates_too() -> None:
     gaps[:, 2] = np.nan
     filled = model.impute(gaps, covariates=given.covariates[:4])
     assert np.abs(filled.observations[:, 2] - given.observations[:4, 0, 2]).max() < 1.5
+
+
+def test_data_that_are_no_counts_are_refused_after_training_too(
+    model: TrainedModel, held_out: Dataset
+) -> None:
+    rows = held_out.take(slice(0, 20))
+    logarithms = replace(rows, observations=np.log1p(rows.observations))
+    for use in (model.encode_dataset, model.negative_elbo):
+        with pytest.raises(
+            DataError, match=r"of row 0 is .*, not a whole number; likelihood='negative_binomial'"
+        ):
+            use(logarithms)
+
+
+def test_the_number_of_latents_of_counts_is_not_searched(train: Dataset) -> None:
+    for search in (fit, count_latents):
+        with pytest.raises(ConfigError, match=r"n_latents is 'auto', and likelihood is 'negative_binomial'"):
+            search(train, config(n_latents="auto"), progress=False)
+
+
+def test_one_row_of_covariates_is_for_all_rows(model: TrainedModel, held_out: Dataset) -> None:
+    x = held_out.observations[:5]
+    by_name = model.encode(x, {"batch": "b1"})
+    np.testing.assert_array_equal(by_name, model.encode(x, np.repeat([[0.0, 1.0, 0.0]], 5, axis=0)))
+    everywhere = model.predict([[1.0, 0.0, 0.0]], covariates=np.eye(3))
+    assert len(everywhere) == 3
+    one = model.predict([[1.0, 0.0, 0.0]], covariates={"batch": "b2"})
+    np.testing.assert_allclose(one.mean[0], everywhere.mean[2], rtol=1e-5)
+
+
+def test_rows_alike_have_intervals_alike(model: TrainedModel) -> None:
+    forecast = model.predict([[1.0, 0.0, 0.0]] * 3, covariates={"batch": "b1"})
+    for ends in forecast.interval(0.8):
+        np.testing.assert_allclose(ends[1:], np.repeat(ends[:1], 2, axis=0), rtol=1e-5)
+
+
+def test_models_with_other_covariates_are_compared(
+    model: TrainedModel, train: Dataset, held_out: Dataset
+) -> None:
+    plain = fit(
+        replace(train, covariates=None, covariate_names=()), config(steps=60, unmixing=False), progress=False
+    )
+    for first, second in ((model, plain), (plain, model)):
+        assert learned_entanglement(first, held_out, other=second, n_samples=50).strengths.shape == (3, 3)
+
+
+def test_counts_are_not_compared_with_real_numbers(
+    model: TrainedModel, train: Dataset, held_out: Dataset
+) -> None:
+    other = fit(train, config(likelihood="gaussian", steps=30, unmixing=False), progress=False)
+    message = r"models of counts and of real numbers have different observations"
+    with pytest.raises(DataError, match=message):
+        learned_entanglement(model, held_out, other=other)
+    with pytest.raises(DataError, match=message):
+        verify({"a": model, "b": other}, held_out)
+    with pytest.raises(DataError, match=message):
+        measure_runs([(1, model), (2, other)], held_out)
+
+
+def test_commands_take_the_covariates_of_files(
+    model: TrainedModel, held_out: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.save(tmp_path / "model")
+    held_out.take(slice(0, 300)).write(tmp_path / "test.npz")
+    assert main(["evaluate", str(tmp_path / "model"), str(tmp_path / "test.npz"), "--json"]) == 0
+    arguments = ["predict", str(tmp_path / "model"), "a0=1", "--json"]
+    assert main([*arguments, "--covariate", "batch=b1"]) == 0
+    capsys.readouterr()
+    assert main(arguments) == 2
+    assert "trained with the covariates batch=b0" in capsys.readouterr().err
+    assert main([*arguments, "--covariate", "batch"]) == 2
+    assert "a covariate is given as NAME=VALUE" in capsys.readouterr().err
+    assert main([*arguments, "--covariate", "batch=b7"]) == 2
+    assert "it is one of b0, b1, b2" in capsys.readouterr().err
+
+
+def test_past_and_covariates_go_together() -> None:
+    rng = np.random.default_rng(training_seed(9))
+    n_rows = 600
+    before = rng.normal(size=(n_rows, 2))
+    latents = np.stack([before, 0.8 * before + 0.3 * rng.normal(size=before.shape)], axis=1)
+    batch = rng.integers(0, 2, n_rows)
+    rates = np.exp(latents @ rng.normal(size=(2, 9)) / 2 + batch[:, None, None] * rng.normal(size=9) + 2)
+    data = Dataset.from_arrays(
+        rng.poisson(rates),
+        covariates=pd.DataFrame({"batch": batch.astype(str)}),
+        allow_constant=True,
+    )
+    assert data.covariate_names == ("batch=0", "batch=1")
+    settings = {"likelihood": "poisson", "max_edges_actions": None, "max_edges_past": 2, "n_latents": 2}
+    model = fit(data, config(steps=40, unmixing=False, **settings), progress=False)
+    drawn = model.intervene(None, data.observations[:4, 0], n_steps=3, covariates={"batch": "1"}, n_samples=5)
+    assert drawn.observations.shape == (5, 4, 3, 9)
+    assert (drawn.observations == np.floor(drawn.observations)).all()
+    forecast = model.predict(past=data.observations[:4, 0], covariates=data.covariates[:4])
+    assert np.isfinite(forecast.mean).all()
+    longer = Dataset.from_arrays(
+        rng.poisson(np.repeat(rates, 2, axis=1)),
+        covariates=data.covariates,
+        covariate_names=data.covariate_names,
+    )
+    assert model.negative_elbo(longer) == model.negative_elbo(longer.pairs())

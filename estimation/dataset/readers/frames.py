@@ -119,12 +119,16 @@ def frame_numbers(values: Any, what: str, allow_missing: bool = False) -> Array:
     return result
 
 
-def frame_actions(values: Any, what: str) -> tuple[Array, tuple[str, ...] | None, dict[str, tuple[str, ...]]]:
+def frame_actions(
+    values: Any, what: str, numbers_in_text: bool = True
+) -> tuple[Array, tuple[str, ...] | None, dict[str, tuple[str, ...]]]:
     """Return the actions in a frame; a column of text becomes one action per category, like ``drug=ibuprofen``.
 
     Args:
         values: The frame.
         what: Name of the values in error messages.
+        numbers_in_text: Whether a column of texts that are all numbers holds numbers. Otherwise it holds categories,
+            and so does any column whose type declares categories.
 
     Returns:
         The actions, shape (rows, actions); their names, None if no label is text; and the categories of each column
@@ -141,12 +145,13 @@ def frame_actions(values: Any, what: str) -> tuple[Array, tuple[str, ...] | None
     for position, label in enumerate(names or labels):
         where = f"column {shortened(label)} of {what}"
         cells = _column(values, position)
-        if names is None or not _is_text(cells):
+        declared = _declared_categories(values[labels[position]]) if names is not None else None
+        is_text = _is_text(cells) or (not numbers_in_text and (declared is not None or _has_text(cells)))
+        if names is None or not is_text:
             blocks.append(cells_as_numbers(cells, where)[:, np.newaxis])
             action_names.append(str(label))
             continue
         codes, texts = encode_labels(cells.tolist(), where)
-        declared = _declared_categories(values[labels[position]])
         block, column_categories = one_hot(codes, texts, declared, partial(_where, where))
         blocks.append(block.astype(np.float64))
         action_names += [f"{label}={category}" for category in column_categories]
@@ -199,6 +204,11 @@ def _is_text(cells: NDArray[Any]) -> bool:
         return False
     texts = {cell for cell in cells.tolist() if isinstance(cell, str) and not is_missing(cell)}
     return any(not _is_number(text) for text in texts)
+
+
+def _has_text(cells: NDArray[Any]) -> bool:
+    """Return whether a column holds any text."""
+    return cells.dtype.kind in "OUT" and any(isinstance(cell, str) for cell in cells.tolist())
 
 
 def _is_number(text: str) -> bool:

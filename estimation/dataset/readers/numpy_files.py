@@ -116,7 +116,8 @@ def read_npz(path: str | os.PathLike[str], options: ReadOptions) -> RawData:
             arrays: dict[str, Any] = {role: _array(file, role, name) for role, name in names.items()}
             if arrays["observations"] is None:
                 raise DataError(f"has no array 'observations' or 'x'; it has {_quoted_keys(file)}")
-            raw = RawData(**arrays, **(_dataset_fields(file) if is_dataset else {"name": Path(path).stem}))
+            fields = _dataset_fields(file) if is_dataset else {"name": Path(path).stem}
+            raw = RawData(**arrays, **fields, **_covariate_fields(file))
             if episode is None and time is None:
                 return raw
             return _cut(file, raw, episode, time, options.window)
@@ -157,7 +158,7 @@ def _cut(file: Arrays, raw: RawData, episode: str | None, time: str | None, wind
             f"observations have shape {raw.observations.shape}; episodes are cut from (rows, d_x)"
         )
     n_rows = len(raw.observations)
-    for role in ("actions", "latents"):
+    for role in ("actions", "latents", "covariates"):
         array = getattr(raw, role)
         if array is not None and array.shape[:1] != (n_rows,):
             raise DataError(f"{role} have shape {array.shape}; there are {n_rows} rows of observations")
@@ -241,15 +242,20 @@ def _dataset_fields(file: Arrays) -> dict[str, Any]:
         values["roles"] = Roles.from_dict(json.loads(str(file["roles"])))
     if "episodes" in file:
         values["episodes"] = file["episodes"]
-    if "covariates" in file:
-        values["covariates"] = file["covariates"]
-        values["covariate_names"] = tuple(str(text) for text in file["covariate_names"])
     if "observation_shape" in file:
         values["observation_shape"] = tuple(int(size) for size in file["observation_shape"])
     if "Gz" in file:
         latents, actions = ([str(name) for name in file[key]] for key in ("graph_latents", "graph_actions"))
         values["graph"] = CausalGraph(file["Gz"], file["Ga"], latents=latents, actions=actions)
     return values
+
+
+def _covariate_fields(file: Arrays) -> dict[str, Any]:
+    """Return the arrays of covariates and of their names, as far as they are there."""
+    if "covariates" not in file:
+        return {}
+    names = [str(text) for text in file["covariate_names"]] if "covariate_names" in file else None
+    return {"covariates": file["covariates"], "covariate_names": None if names is None else tuple(names)}
 
 
 def _array(file: Arrays, role: str, name: str | None) -> NDArray[Any] | None:

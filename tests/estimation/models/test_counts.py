@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
+from estimation.config.training import COUNT_LIKELIHOODS
 from estimation.models.conditional import ConditionalDecoder
-from estimation.models.counts import COUNT_LIKELIHOODS, CountLikelihood, CountProfile
+from estimation.models.counts import CountLikelihood, CountProfile
 from estimation.models.jacobian import batch_jacobian
 from estimation.models.networks import MLP
 from estimation.models.refinement import Refinement
@@ -160,11 +161,34 @@ def test_the_size_of_an_average_row_with_gaps_is_that_of_the_whole_row() -> None
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(2, 50))
-def test_a_row_with_more_counts_in_proportion_is_encoded_alike(factor: int) -> None:
+@given(st.floats(0.1, 1000))
+def test_a_row_in_average_proportions_is_read_as_the_average_whatever_its_size(size: float) -> None:
     model = likelihood("negative_binomial")
-    counts = rows()[1]
-    torch.testing.assert_close(model.encoder_inputs(factor * counts), model.encoder_inputs(counts))
+    average = (model.share * model.median_size).log1p()[None]
+    torch.testing.assert_close(model.encoder_inputs(size * model.share[None]), average)
+
+
+def test_few_counts_are_read_as_near_the_average_and_many_as_they_are() -> None:
+    model = likelihood("negative_binomial", median_size=10_000.0)
+    average = (model.share * model.median_size).log1p()
+    single = torch.tensor([[1.0, 0, 0, 0, 0]], dtype=torch.float64)
+    many = 1e6 * single + 1e5
+    whole = (many / model.sizes(many)).log1p()
+    assert float((model.encoder_inputs(single) - average).abs().max()) < 0.05
+    assert float((model.encoder_inputs(many) - whole).abs().max()) < 0.05
+
+
+def test_single_precision_is_enough_for_millions_of_counts() -> None:
+    counts = torch.tensor([[3e6, 1e6, 5e5, 20.0, 0]], dtype=torch.float64)
+    decoded = torch.zeros(1, 5, dtype=torch.float64)
+    exact = likelihood("negative_binomial", median_size=4e6)
+    rough = likelihood("negative_binomial", median_size=4e6).float()
+    changes = []
+    for model, kind in ((exact, torch.float64), (rough, torch.float32)):
+        with torch.no_grad():
+            low, high = (model.log_prob((decoded + step).to(kind), counts.to(kind)) for step in (0, 1e-2))
+        changes.append((high - low).double())
+    torch.testing.assert_close(changes[1], changes[0], rtol=2e-2, atol=2e-2)
 
 
 @pytest.mark.parametrize("kind", COUNT_LIKELIHOODS)
