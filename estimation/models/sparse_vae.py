@@ -255,6 +255,24 @@ class SparseVAE(MaskedTransition):
         self.decoder.compose_before_(*padded_basis(inverse, -inverse @ offset, self.shape.n_covariates))
         self.posterior_noise.change_basis_(matrix)
 
+    @torch.no_grad()
+    def shift_by_covariates_(self, shifts: Tensor) -> None:
+        """Replace the latents z by z - shifts @ c, in place, without changing the reconstruction.
+
+        The encoder needs a linear skip connection, and neither network may be user-supplied.
+
+        Args:
+            shifts: Changes of the latents with standardised covariates c, shape (n, d_c).
+        """
+        assert isinstance(self.encoder, MLP)
+        assert isinstance(self.decoder, MLP)
+        assert self.encoder.skip is not None
+        n, d_c = shifts.shape
+        self.encoder.skip.weight[:, -d_c:] -= shifts
+        matrix = torch.eye(n + d_c, dtype=shifts.dtype, device=shifts.device)
+        matrix[:n, n:] = shifts
+        self.decoder.compose_before_(matrix, matrix.new_zeros(n + d_c))
+
     def _read_and_encoded(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the encoder reads of inputs without gaps, and encodings."""
         if self.counts is None and not self.shape.n_covariates:

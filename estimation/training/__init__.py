@@ -19,6 +19,7 @@ module                     contents
 ``soap``                   SOAP for many small matrices
 ``optimiser_states``       stored states of optimisers, checked before they are loaded
 ``sparsity``               penalty, constraint, or projection onto a budget of edges
+``covariate_adjustment``   latents made independent of covariates before unmixing
 ``encodings``              training rows, encoded once
 ``measured_effects``       effects and residuals, measured by networks with all edges
 ``unmixing_round``         change to the basis with the sparsest mechanisms, and keep the strongest edges

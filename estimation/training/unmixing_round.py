@@ -21,6 +21,7 @@ from estimation.exceptions import DataError
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 from estimation.training.beyond_budget import clear_counts
+from estimation.training.covariate_adjustment import remove_covariate_shifts_
 from estimation.training.encodings import Encodings
 from estimation.training.measured_effects import MeasuredEffects, fit_measuring_networks_, samples_of
 from estimation.training.nonlinear_correction import CorrectedBasis, corrected_basis
@@ -67,6 +68,7 @@ def unmixing_round_(
     """
     first_round = all(edges.dense for edges in model.edges.values())
     allowed = None if first_round else _left_open(model)
+    remove_covariate_shifts_(model, batches, step)
     encodings = Encodings.of(model, batches, step)
     latents, actions = encodings.latents, encodings.actions
     fitter = TransitionFitter(model, encodings, step)

@@ -21,21 +21,22 @@ from estimation.dataset.covariates import (
 )
 from estimation.dataset.fingerprint import fingerprint
 from estimation.exceptions import DataError
+from tests.seeds import training_seed
 
 N = 12
 
 
 def dataset(n_steps: int = 1, **changes: object) -> Dataset:
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(training_seed(0))
     given = {"covariates": np.arange(2.0 * N).reshape(N, 2), "covariate_names": ["age", "depth"], **changes}
     return Dataset.from_arrays(rng.normal(size=(N, n_steps, 3)), rng.normal(size=(N, 2)), **given)
 
 
 def test_rows_keep_their_covariates() -> None:
     data = dataset()
-    order = np.random.default_rng(1).permutation(N)
+    order = np.random.default_rng(training_seed(1)).permutation(N)
     np.testing.assert_array_equal(data.take(order).covariates, data.covariates[order])
-    parts = data.split((0.5, 0.5), seed=3)
+    parts = data.split((0.5, 0.5), seed=training_seed(3))
     whole = np.concatenate([part.covariates for part in parts])
     np.testing.assert_array_equal(np.sort(whole, axis=0), data.covariates)
     sequences = dataset(4)
@@ -62,7 +63,7 @@ def test_files_keep_them(tmp_path: Path) -> None:
 def test_episodes_keep_them(tmp_path: Path) -> None:
     np.savez(
         tmp_path / "rows.npz",
-        observations=np.random.default_rng(0).normal(size=(6, 2)),
+        observations=np.random.default_rng(training_seed(0)).normal(size=(6, 2)),
         covariates=np.array([[0.0], [0], [0], [1], [1], [1]]),
         run=np.array([0, 0, 0, 1, 1, 1]),
     )
