@@ -168,6 +168,7 @@ def simulate(
     *,
     noise: float = 1.0,
     copies: int = _COPIES,
+    fast: bool = True,
     python: str = sys.executable,
 ) -> Cells:
     """Run SERGIO in a process of its own, and return its cells.
@@ -179,6 +180,7 @@ def simulate(
         technical: Arguments of SERGIO's technical noise.
         noise: Amplitude of the noise of transcription.
         copies: Number of cell types with the same rates.
+        fast: Whether histories are stored faster than SERGIO does; the dynamics are the same.
         python: Interpreter that can import SERGIO.
 
     Raises:
@@ -196,8 +198,21 @@ def simulate(
         "safety_iter": _SAFETY,
         "scale_iter": _SCALE,
         "technical": dict(technical),
+        "fast": fast,
         "seed": seed,
     }
+    result = _run_driver(problem, python)
+    genes, perturbation = result["genes"].tolist(), result["types"] // copies
+    regulators, targets = ([genes.index(name) for name in kind] for kind in (names, network.targets))
+    return Cells(
+        regulators=result["clean"][regulators].T.astype(float),
+        clean=result["clean"][targets].T.astype(float),
+        counts=result["counts"][targets].T.astype(float),
+        actions=(perturbation[:, None] == np.arange(1, rates.shape[1] // copies)).astype(float),
+    )
+
+
+def _run_driver(problem: Mapping[str, Any], python: str) -> dict[str, NDArray[Any]]:
     with tempfile.TemporaryDirectory() as folder:
         problem_file, result_file = Path(folder, "problem.json"), Path(folder, "cells.npz")
         problem_file.write_text(json.dumps(problem), encoding="utf-8")
@@ -211,15 +226,7 @@ def simulate(
         if done.returncode:
             raise RuntimeError(f"SERGIO failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
         with np.load(result_file) as result:
-            clean, counts, genes = result["clean"], result["counts"], result["genes"].tolist()
-            perturbation = result["types"] // copies
-    regulators, targets = ([genes.index(name) for name in kind] for kind in (names, network.targets))
-    return Cells(
-        regulators=clean[regulators].T.astype(float),
-        clean=clean[targets].T.astype(float),
-        counts=counts[targets].T.astype(float),
-        actions=(perturbation[:, None] == np.arange(1, rates.shape[1] // copies)).astype(float),
-    )
+            return dict(result)
 
 
 def supervised(train: Dataset, test: Dataset) -> list[float]:
@@ -276,7 +283,9 @@ def _centred(values: Array, actions: Array) -> Array:
     return centred
 
 
-def methods(network: Network, steps: int, seed: int) -> dict[str, tuple[str, TrainingConfig | BaselineConfig]]:
+def methods(
+    network: Network, steps: int, seed: int
+) -> dict[str, tuple[str, TrainingConfig | BaselineConfig]]:
     """Return what each method sees, and its settings."""
     sparse = TrainingConfig(max_edges_actions=int(network.graph.Ga.sum()), steps=steps, seed=seed)
     found: dict[str, tuple[str, TrainingConfig | BaselineConfig]] = {
@@ -307,9 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.systems.gene_network", description=__doc__
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("docs/results/gene_network.json"), metavar="FILE"
-    )
+    parser.add_argument("--out", type=Path, default=Path("docs/results/gene_network.json"), metavar="FILE")
     parser.add_argument("--steps", type=int, default=1_000, help="steps of each run")
     parser.add_argument("--seed", type=int, default=0, help="seed of the models")
     parser.add_argument("--python", default=sys.executable, help="interpreter that can import SERGIO")

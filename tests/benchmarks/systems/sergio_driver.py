@@ -5,7 +5,8 @@ of ours, so any interpreter with SERGIO can run it. `gene_network.simulate` writ
 
 The problem has the keys ``edges`` (lists of regulator, target, strength k, Hill coefficient n), ``rates`` (production
 rates of the master regulators, one list per regulator with an entry per cell type), ``decay``, ``noise``, ``dt``,
-``cells_per_type``, ``safety_iter``, ``scale_iter``, ``technical`` (arguments of SERGIO's technical noise), and ``seed``.
+``cells_per_type``, ``safety_iter``, ``scale_iter``, ``technical`` (arguments of SERGIO's technical noise), ``fast``
+(whether histories are stored as below), and ``seed``.
 The result has ``clean`` and ``counts``, shapes (genes, cells), ``genes`` (their names), and ``types`` (the cell type of
 each cell).
 """
@@ -40,9 +41,9 @@ class FastGene(Gene):
 
 def build(problem):
     """Return the initialised network."""
-    network = GRN()
+    network, kind = GRN(), FastGene if problem.get("fast", True) else Gene
     for regulator, target, k, n in problem["edges"]:
-        ends = [FastGene(name, problem["decay"]) for name in (regulator, target)]
+        ends = [kind(name, problem["decay"]) for name in (regulator, target)]
         network.add_interaction(SingleInteraction(reg=ends[:1], tar=ends[1], k=k, h=None, n=n))
     network.setMRs()
     rates = problem["rates"]
@@ -54,7 +55,8 @@ def build(problem):
 
 def main(problem_path, out_path):
     problem = json.loads(Path(problem_path).read_text(encoding="utf-8"))
-    np.random.seed(problem["seed"])  # SERGIO draws from the global state; this process is its alone
+    # SERGIO draws from the global state, and this process is its alone
+    np.random.seed(problem["seed"])  # noqa: NPY002
     network = build(problem)
     simulation = sergio(network)
     simulation.simulate(
@@ -64,8 +66,9 @@ def main(problem_path, out_path):
         scale_iter=problem["scale_iter"],
         dt=problem["dt"],
     )
-    for gene in network.attr_["genes"].values():
-        gene.sim_conc_ = np.array(gene.steps).T
+    if problem.get("fast", True):
+        for gene in network.attr_["genes"].values():
+            gene.sim_conc_ = np.array(gene.steps).T
     table = simulation.getSimExpr()
     clean = table.to_numpy()
     counts = scNoise()._add_noise(clean, to_count=True, **problem["technical"])
