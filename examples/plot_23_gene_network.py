@@ -33,7 +33,8 @@ from identify.mechanisms import Mechanisms, gaussian
 #
 # SERGIO also needs pandas, networkx, matplotlib and scikit-learn.
 RESULTS = Path(identify.graph.__file__).parents[1] / "docs" / "results"
-stored = json.loads((RESULTS / "gene_network.json").read_text(encoding="utf-8"))
+problems = json.loads((RESULTS / "gene_network.json").read_text(encoding="utf-8"))
+stored = [problem for problem in problems if problem["runs"]]
 
 # %%
 # What is simulated
@@ -83,11 +84,10 @@ latents, actions = sympy.symbols(" ".join(graph.latents)), sympy.symbols(f"a0:{l
 moved, shifts = graph.Ga.toarray(), iter(sympy.primerange(1000))
 means = [sum(next(shifts) * a for a, m in zip(actions, row, strict=True) if m) for row in moved]
 densities = [gaussian(z, mean) for z, mean in zip(latents, means, strict=True)]
-alone = check_influence(
-    Mechanisms(list(latents), densities, list(actions), action_values=dict.fromkeys(actions, (0, 1)))
-)
+mechanisms = Mechanisms(list(latents), densities, list(actions), action_values=dict.fromkeys(actions, (0, 1)))
+alone = check_influence(mechanisms)
 print("per action:", ", ".join(sorted({cause.status for cause in alone.actions.values()})))
-print(check(graph, influence=alone).guarantee)
+print(check(mechanisms.graph, influence=alone).guarantee)
 
 # %%
 # The prediction rests on conditions that a graph doesn't know. Two are doubtful here. The decoder should be

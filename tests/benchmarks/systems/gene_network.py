@@ -302,8 +302,8 @@ def methods(
 _PLAN: tuple[tuple[int, float, str, tuple[str, ...] | None], ...] = (
     (0, 0.3, "dropout", None),
     (1, 0.3, "dropout", None),
+    (2, 0.3, "dropout", ("negative binomial",)),
     (0, 1.0, "dropout", ("negative binomial",)),
-    (0, 0.3, "library", ("negative binomial",)),
 )
 
 
