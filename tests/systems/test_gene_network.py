@@ -76,12 +76,31 @@ def test_cells_without_counts_are_left_out_of_all_data() -> None:
     sums = np.expm1(scaled.observations[:, 0]).sum(1)
     np.testing.assert_allclose(sums, np.median(cells.counts.sum(1)), rtol=1e-3)
     assert min(supervised(clean, clean)) > 0.999
+    sized = cells.dataset(network, "counts and size")
+    assert np.array_equal(sized.observations, counts.observations)
+    assert sized.covariate_names == ("log size",)
+    assert sized.covariates is not None
+    np.testing.assert_allclose(sized.covariates[:, 0], np.log(cells.counts[1:].sum(1)), rtol=1e-6)
+
+
+def test_within_perturbations_no_mean_of_a_perturbation_helps() -> None:
+    network = draw_network(training_seed(0))
+    rng = np.random.default_rng(training_seed(7))
+    condition = np.arange(2600) % 13
+    # targets that follow the perturbation and nothing else of the regulators
+    regulators = 5.0 * rng.normal(size=(13, 6))[condition] + rng.normal(size=(2600, 6))
+    clean = 10 + rng.normal(size=(13, 80))[condition] + 0.1 * rng.random((2600, 80))
+    actions = (condition[:, None] == np.arange(1, 13)).astype(float)
+    data = Cells(regulators, clean, np.ones((2600, 80)), actions).dataset(network, "clean")
+    train, test = data.take(slice(0, 1300)), data.take(slice(1300, None))
+    assert min(supervised(train, test)) > 0.9
+    assert max(supervised(train, test, within=True)) < 0.2
 
 
 def test_each_method_sees_what_its_likelihood_needs() -> None:
     for see, config in methods(draw_network(0), steps=10, seed=1).values():
         likelihood = getattr(config, "likelihood", "gaussian")
-        assert (see == "counts") == (likelihood != "gaussian")
+        assert see.startswith("counts") == (likelihood != "gaussian")
         assert config.seed == 1
 
 

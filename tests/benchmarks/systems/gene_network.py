@@ -107,18 +107,27 @@ class Cells:
     counts: Array
     actions: Array
 
+    @property
+    def log_sizes(self) -> Array:
+        """The logarithm of the sum of counts of each cell that has any."""
+        sizes = self.counts.sum(1)
+        return np.log(sizes[sizes > 0])
+
     def dataset(self, network: Network, see: str = "counts") -> Dataset:
         """Return the cells as data, without those that have no count at all.
 
         Args:
             network: The network that was simulated.
-            see: ``"counts"``; ``"log1p"``, the logarithm of 1 + counts, scaled to the median sum of a cell; or
-                ``"clean"``, the logarithm of 1 + the clean expression.
+            see: ``"counts"``; ``"counts and size"``, with the logarithm of the sum of a cell as a covariate;
+                ``"log1p"``, the logarithm of 1 + counts, scaled to the median sum of a cell; or ``"clean"``, the
+                logarithm of 1 + the clean expression.
         """
+        with_size = see == "counts and size"
         size = self.counts.sum(1, keepdims=True)
         kept = size[:, 0] > 0
         values = {
             "counts": self.counts,
+            "counts and size": self.counts,
             "log1p": np.log1p(self.counts / np.maximum(size, 1) * np.median(size)),
             "clean": np.log1p(self.clean),
         }[see]
@@ -129,6 +138,8 @@ class Cells:
             graph=network.graph,
             observation_names=network.targets,
             name=f"SERGIO, {see}",
+            covariates=self.log_sizes[:, None] if with_size else None,
+            covariate_names=["log size"] if with_size else None,
         )
 
 
@@ -229,28 +240,45 @@ def _run_driver(problem: Mapping[str, Any], python: str) -> dict[str, NDArray[An
             return dict(result)
 
 
-def supervised(train: Dataset, test: Dataset) -> list[float]:
+def supervised(train: Dataset, test: Dataset, *, within: bool = False) -> list[float]:
     """Return the correlation of each regulator with its best linear prediction from observations, on test rows.
 
     The regression sees the truth of the training rows, so this is what can be known linearly, and no method's score.
+
+    Args:
+        train: Rows of the regression.
+        test: Rows of the correlations.
+        within: Whether means of perturbations are subtracted from everything first.
     """
-    assert train.latents is not None
-    assert test.latents is not None
-    inputs = [np.column_stack([data.observations[:, 0], np.ones(len(data))]) for data in (train, test)]
-    slopes = np.linalg.lstsq(inputs[0], train.latents[:, 0], rcond=None)[0]
-    return _correlations(test.latents[:, 0], inputs[1] @ slopes).diagonal().round(_DIGITS).tolist()
+    values = []
+    for data in (train, test):
+        assert data.latents is not None
+        assert data.actions is not None
+        actions = data.actions.reshape(len(data), -1)
+        pair = [part[:, 0].astype(float) for part in (data.observations, data.latents)]
+        values += [_centred(part, actions) if within else part - part.mean(0) for part in pair]
+    slopes = np.linalg.lstsq(values[0], values[1], rcond=None)[0]
+    return _correlations(values[3], values[2] @ slopes).diagonal().round(_DIGITS).tolist()
 
 
-def measure(train: Dataset, test: Dataset, config: TrainingConfig | BaselineConfig) -> dict[str, Any]:
-    """Train, and return what the run says about itself, and beside it the scores on test rows."""
+def measure(
+    train: Dataset, test: Dataset, config: TrainingConfig | BaselineConfig, log_sizes: Array
+) -> dict[str, Any]:
+    """Train, and return what the run says about itself, and beside it the scores on test rows.
+
+    Args:
+        train: Training rows.
+        test: Test rows.
+        config: Settings.
+        log_sizes: Logarithm of the sum of counts of each test row, which latents should not follow.
+    """
     started = time.process_time()
     model = fit(train, config, progress=False)
     seconds = round(time.process_time() - started)
     outcome = evaluate(model, test)
     assert test.latents is not None
     assert test.actions is not None
-    latents, truth = model.encode(test.observations)[:, 0], test.latents[:, 0]
-    order = np.asarray(outcome.permutation)
+    latents, truth = model.encode_dataset(test)[:, 0], test.latents[:, 0]
     actions = test.actions.reshape(len(test), -1)
     within = _correlations(_centred(truth, actions), _centred(latents, actions))
     confidence = model.latent_confidence
@@ -259,9 +287,11 @@ def measure(train: Dataset, test: Dataset, config: TrainingConfig | BaselineConf
         **{name: None if value is None else round(value, _DIGITS) for name, value in scores.items()},
         "missing": outcome.missing,
         "extra": outcome.extra,
-        "permutation": order.tolist(),
         "correlations": np.abs(_correlations(truth, latents)).round(_DIGITS).tolist(),
         "within perturbations": np.abs(within).round(_DIGITS).tolist(),
+        "correlations with size": np.abs(_correlations(log_sizes[:, None], latents))[0]
+        .round(_DIGITS)
+        .tolist(),
         "margin": None if model.margin is None else model.margin.summary,
         "warnings": [str(warning) for warning in model.warnings],
         "confidence": None if confidence is None else np.round(confidence, 2).tolist(),
@@ -288,22 +318,24 @@ def methods(
 ) -> dict[str, tuple[str, TrainingConfig | BaselineConfig]]:
     """Return what each method sees, and its settings."""
     sparse = TrainingConfig(max_edges_actions=int(network.graph.Ga.sum()), steps=steps, seed=seed)
-    found: dict[str, tuple[str, TrainingConfig | BaselineConfig]] = {
-        "negative binomial": ("counts", sparse.replace(likelihood="negative_binomial")),
+    counts = sparse.replace(likelihood="negative_binomial")
+    return {
+        "negative binomial": ("counts", counts),
+        "with size": ("counts and size", counts),
         "zero-inflated": ("counts", sparse.replace(likelihood="zero_inflated_negative_binomial")),
         "Gaussian on log1p": ("log1p", sparse),
         "iVAE on log1p": ("log1p", BaselineConfig("ivae", steps=steps, seed=seed)),
         "VAE on log1p": ("log1p", BaselineConfig("vae", steps=steps, seed=seed)),
     }
-    return found
 
 
 #: Network, noise of transcription, technical noise, and the methods that are tried there (all if None).
 _PLAN: tuple[tuple[int, float, str, tuple[str, ...] | None], ...] = (
+    (1, 0.3, "dropout", ("negative binomial", "with size", "zero-inflated")),
+    (3, 0.3, "dropout", ("negative binomial", "with size")),
     (0, 0.3, "dropout", None),
-    (1, 0.3, "dropout", None),
-    (2, 0.3, "dropout", ("negative binomial",)),
-    (0, 1.0, "dropout", ("negative binomial",)),
+    (2, 0.3, "dropout", ("with size",)),
+    (0, 1.0, "dropout", ("with size",)),
 )
 
 
@@ -339,7 +371,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, (see, config) in methods(network, options.steps, options.seed).items():
             if (chosen is None or name in chosen) and name not in record["runs"]:
                 data = (cells.dataset(network, see) for cells in (train, test))
-                record["runs"][name] = measure(*data, config)
+                record["runs"][name] = measure(*data, config, test.log_sizes)
                 _write(options.out, problems)
     return 0
 
@@ -362,9 +394,12 @@ def _description(network: Network, train: Cells, test: Cells) -> dict[str, Any]:
         "genes": len(network.targets),
         "share of zeros": round(float((train.counts == 0).mean()), _DIGITS),
         "median sum": float(np.median(train.counts.sum(1))),
-        "supervised": {
-            see: supervised(train.dataset(network, see), test.dataset(network, see))
-            for see in ("clean", "log1p")
+        **{
+            name: {
+                see: supervised(train.dataset(network, see), test.dataset(network, see), within=within)
+                for see in ("clean", "log1p")
+            }
+            for name, within in (("supervised", False), ("supervised within", True))
         },
     }
 
