@@ -114,6 +114,17 @@ def test_stored_predictions_are_those_of_the_drawn_network(record: dict) -> None
     assert [str(latent) for latent in verdict.latents] == record["predicted"]["latents"]
 
 
+@pytest.mark.parametrize("record", STORED, ids=lambda record: "-".join(map(str, record["where"].values())))
+def test_every_stored_run_with_wrong_edges_shows_it_in_its_graph_or_warns(record: dict) -> None:
+    actions = draw_network(record["where"]["network"]).graph.actions
+    for run in record["runs"].values():
+        assert 0 <= run["mcc"] <= run["r"] + 0.01
+        if run["missing"] is not None:
+            learned = CausalGraph.from_edges(run["edges"], [f"v{k}" for k in range(6)], actions)
+            is_promised = bool(check(learned, effects="shifts"))
+            assert run["missing"] + run["extra"] == 0 or run["warnings"] or not is_promised
+
+
 def test_a_failure_of_the_program_is_reported_in_one_line() -> None:
     with pytest.raises(RuntimeError, match=r"^SERGIO failed: \w+Error: .*$"):
         simulate(draw_network(0), 1, 0, {"no_such_argument": 1.0}, copies=1)
