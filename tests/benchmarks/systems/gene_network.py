@@ -329,13 +329,14 @@ def methods(
     }
 
 
+_BASELINES = ("iVAE on log1p", "VAE on log1p")
 #: Network, noise of transcription, technical noise, and the methods that are tried there (all if None).
 _PLAN: tuple[tuple[int, float, str, tuple[str, ...] | None], ...] = (
-    (1, 0.3, "dropout", ("negative binomial", "with size", "zero-inflated")),
-    (3, 0.3, "dropout", ("negative binomial", "with size")),
     (0, 0.3, "dropout", None),
-    (2, 0.3, "dropout", ("with size",)),
-    (0, 1.0, "dropout", ("with size",)),
+    (1, 0.3, "dropout", ("negative binomial", "zero-inflated", "with size", *_BASELINES)),
+    (2, 0.3, "dropout", ("with size", *_BASELINES)),
+    (3, 0.3, "dropout", ("negative binomial", "with size", *_BASELINES)),
+    (0, 1.0, "dropout", ("with size", *_BASELINES)),
 )
 
 
@@ -405,6 +406,7 @@ def _description(network: Network, train: Cells, test: Cells) -> dict[str, Any]:
 
 
 def _write(path: Path, problems: list[dict[str, Any]]) -> None:
+    problems.sort(key=lambda problem: (problem["where"]["noise"], problem["where"]["network"]))
     write_whole(path, "[\n" + ",\n".join(map(json.dumps, problems)) + "\n]\n")
 
 
