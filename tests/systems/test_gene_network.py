@@ -10,15 +10,8 @@ import pytest
 
 from identify.criterion import check
 from identify.graph import CausalGraph
-from tests.benchmarks.systems.gene_network import (
-    TECHNICAL,
-    Cells,
-    Network,
-    draw_network,
-    methods,
-    simulate,
-    supervised,
-)
+from tests.benchmarks.systems.gene_cells import TECHNICAL, Cells, Network, draw_network, simulate
+from tests.benchmarks.systems.gene_network import methods, supervised
 from tests.documentation import DOCS
 from tests.seeds import training_seed
 

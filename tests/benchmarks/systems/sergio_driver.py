@@ -1,7 +1,7 @@
 """Simulate cells with SERGIO: ``python sergio_driver.py PROBLEM.json OUT.npz``, a program of its own.
 
 SERGIO (sergio-scSim 1.9.3, GPL) is a separate program for us: nothing else imports it, and this file imports nothing
-of ours, so any interpreter with SERGIO can run it. `gene_network.simulate` writes the problem and reads the result.
+of ours, so any interpreter with SERGIO can run it. `gene_cells.simulate` writes the problem and reads the result.
 
 The problem has the keys ``edges`` (lists of regulator, target, strength k, Hill coefficient n), ``rates`` (production
 rates of the master regulators, one list per regulator with an entry per cell type), ``decay``, ``noise``, ``dt``,
