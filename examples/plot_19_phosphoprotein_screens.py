@@ -27,9 +27,9 @@ from identify.plot import plot_design
 #     pip install --no-deps --target FOLDER cellnopt-data
 #     python -m tests.benchmarks.systems.panels --data FOLDER/share/data
 #
-# The second command, in a copy of the repository, writes ``docs/results/panels.json``, which this page reads. For each
-# ligand and inhibitor it holds the measured proteins that a path in the literature network leads to. The measured
-# values are not used.
+# The second command, in a copy of the repository, writes ``docs/results/panels.json``, which this page reads. For
+# each ligand and inhibitor it holds the measured proteins that a path in the literature network leads to. The
+# measured values are not used.
 RESULTS = Path(identify.graph.__file__).parents[1] / "docs" / "results"
 panels = json.loads((RESULTS / "panels.json").read_text(encoding="utf-8"))
 for panel in panels:
@@ -42,9 +42,9 @@ for panel in panels:
 #
 # - *first*: a treatment moves the first measured protein on each path. Anything behind it follows later, from that
 #   protein. This is the graph of the first minutes.
-# - *all*: a treatment moves every measured protein that a path leads to. This is the graph of a single measurement after
-#   half an hour, when effects have arrived. It asks for more than the theory has: proteins that still influence each
-#   other are not independent given the treatments.
+# - *all*: a treatment moves every measured protein that a path leads to. This is the graph of a single measurement
+#   after half an hour, when effects have arrived. It asks for more than the theory has: proteins that still influence
+#   each other are not independent given the treatments.
 #
 # Either way, the prediction comes before any data.
 
@@ -79,8 +79,8 @@ for treatment in ("igf1", "tgfa", "pi3ki", "mek12i"):
     print(f"{treatment} moves", ", ".join(child for parent, child in graph.edges() if parent == treatment))
 
 # %%
-# Two ligands and an inhibitor with the same targets are worth as much as one. Inhibitors with a single target do most of
-# the work. What else should be done to the cells? A new treatment may have up to three targets here.
+# Two ligands and an inhibitor with the same targets are worth as much as one. Inhibitors with a single target do most
+# of the work. What else should be done to the cells? A new treatment may have up to three targets here.
 first = graph_of(panels[0], "first")
 design = design_interventions(first, max_targets=3)
 print(design)
@@ -116,5 +116,6 @@ print(", ".join(chosen.names))
 plot_design(chosen)
 
 # %%
-# What this page can't say: whether the literature network is right, whether effects have the sizes that training needs,
-# and whether half an hour is early enough for either reading. It says what to ask for before the next experiment.
+# What this page can't say: whether the literature network is right, whether effects have the sizes that training
+# needs, and whether half an hour is early enough for either reading. It says what to ask for before the next
+# experiment.

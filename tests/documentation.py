@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import importlib.util
+import io
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["DOCS", "docs_module", "example_definitions", "missing_packages", "page"]
+__all__ = ["DOCS", "docs_module", "example_definitions", "missing_packages", "page", "page_namespace"]
 
 DOCS = Path(__file__).parents[1] / "docs"
 _EXAMPLES = DOCS.parent / "examples"
@@ -59,6 +61,22 @@ def example_definitions(name: str) -> dict[str, Any]:
     tree.body = [node for node in tree.body if _is_definition(node)]
     namespace: dict[str, Any] = {"__name__": name}
     exec(compile(tree, str(path), "exec"), namespace)
+    return namespace
+
+
+def page_namespace(name: str, until: str) -> dict[str, Any]:
+    """Run a page of the gallery up to a line, and return its names.
+
+    Raises:
+        ValueError: If the page does not have the line.
+    """
+    path = _EXAMPLES / f"{name}.py"
+    source, found, _ = path.read_text(encoding="utf-8").partition(f"\n{until}\n")
+    if not found:
+        raise ValueError(f"{path.name} has no line {until!r}")
+    namespace: dict[str, Any] = {"__name__": name}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(source, str(path), "exec"), namespace)
     return namespace
 
 

@@ -1,12 +1,13 @@
 """What screens of phosphoproteins could tell apart: ``python -m tests.benchmarks.systems.panels --data FOLDER``.
 
-It takes some minutes. The folder is ``share/data`` of the package cellnopt-data 1.0.3, which its code can't be asked for with Python 3::
+It takes some minutes. The folder is ``share/data`` of the package cellnopt-data 1.0.3, whose code is for Python 2::
 
     pip install --no-deps --target FOLDER cellnopt-data
 
 It holds tables of measurements (MIDAS) and networks that were put together from the literature. The result,
 ``docs/results/panels.json``, says which measured proteins each stimulus and each inhibitor reaches in the network, and
-which treatments of up to three proteins should be added. The measurements are not used. How graphs follow from tables and networks is ours.
+which treatments of up to three proteins should be added. The measurements are not used. How graphs follow from tables
+and networks is ours.
 """
 
 from __future__ import annotations
