@@ -54,7 +54,7 @@ for condition in verdict.conditions:
 RESULTS = Path(identify.graph.__file__).parents[1] / "docs" / "results"
 stored = json.loads((RESULTS / "sprites.json").read_text(encoding="utf-8"))
 print(f"{stored['rows']} images, {stored['steps']} steps")
-for run in stored["runs"]:
+for run in sorted(stored["runs"], key=lambda run: (run["method"] != "sparse_vae", run["seed"])):
     print(f"\n{run['method']}, seed {run['seed']} ({run['seconds']} s)")
     print("  basis:  ", run["margin"])
     for warning in run["warnings"]:

@@ -88,7 +88,7 @@ print(check(graph, influence=influence).guarantee)
 # Training was told the true numbers of edges. iVAE and PCL are baselines without a graph; PCL uses the past.
 print(f"{stored['rows']} steps of the cart, {stored['steps']} steps of training")
 names = graph.latents
-for run in stored["runs"]:
+for run in sorted(stored["runs"], key=lambda run: (run["method"] != "sparse_vae", run["seed"])):
     print(f"\n{run['method']}, seed {run['seed']} ({run['seconds']} s)")
     if run["method"] == "sparse_vae":
         print("  basis:  ", run["margin"])

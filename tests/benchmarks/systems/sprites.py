@@ -114,29 +114,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.systems.sprites", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/results/sprites.json"), metavar="FILE")
-    parser.add_argument("--steps", type=int, default=2_000, help="steps of each run")
+    parser.add_argument("--steps", type=int, default=1_600, help="steps of each run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="seeds of the models")
     options = parser.parse_args(arguments)
     train, test = sprites(_N_TRAIN), sprites(_N_TEST, "test")
-    runs = []
-    for seed in options.seeds:
-        config = TrainingConfig(
-            max_edges_actions=int(TARGETS.sum()),
-            steps=options.steps,
-            seed=seed,
-            batch_size=128,
-            learning_rate=5e-3,
-            dense_share=0.5,
-            validate_every=100,
+    sizes: dict[str, Any] = {"steps": options.steps, "batch_size": 128, "learning_rate": 5e-3}
+    first, *others = [
+        TrainingConfig(
+            max_edges_actions=int(TARGETS.sum()), seed=seed, dense_share=0.5, validate_every=100, **sizes
         )
+        for seed in options.seeds
+    ]
+    runs = []
+    for config in (first, BaselineConfig("ivae", **sizes), *others):
         model, record = _measure(train, test, config)
         runs.append(record)
-        if seed == options.seeds[0]:
+        if config is first:
             _draw(model, test, options.out.with_suffix(".png"))
-        _write(options, runs)
-    baseline = BaselineConfig("ivae", steps=options.steps, batch_size=128, learning_rate=5e-3)
-    runs.append(_measure(train, test, baseline)[1])
-    _write(options, runs)
+        content = {"rows": _N_TRAIN, "steps": options.steps, "runs": runs}
+        write_whole(options.out, json.dumps(content, indent=1) + "\n")
     return 0
 
 
@@ -167,11 +163,6 @@ def _measure(
         "confidence": None if confidence is None else np.round(confidence, 2).tolist(),
         "seconds": seconds,
     }
-
-
-def _write(options: argparse.Namespace, runs: list[dict[str, Any]]) -> None:
-    content = {"rows": _N_TRAIN, "steps": options.steps, "runs": runs}
-    write_whole(options.out, json.dumps(content, indent=1) + "\n")
 
 
 def _draw(model: TrainedModel, test: Dataset, path: Path) -> None:
