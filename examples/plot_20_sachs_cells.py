@@ -122,11 +122,11 @@ figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 image = ax.imshow(correlations, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
 ax.set_xticks(range(11), proteins, rotation=45)
 ax.set_yticks(range(len(correlations)), [f"v{k}" for k in range(len(correlations))])
-figure.colorbar(image, label="correlation with the logarithm of the measurement")
+figure.colorbar(image, label="correlation with log measurement")
 
 # %%
-# Some rows of this picture look like biology. Other seeds have other rows, so nothing is claimed: on these cells no
-# latent was found that can be trusted, and the tool says so without knowing the truth. We did not test why. Likely
-# reasons are known beforehand. Six of the eleven molecules have no intervention, conditions come one at a time, and
-# molecules in a cell act on each other at once, while the theory asks for latents that are independent given the
-# conditions.
+# Some rows of this picture look familiar: raf with mek, erk with akt, plcg with pip2. Other seeds have other rows, so
+# nothing is claimed: on these cells no latent was found that can be trusted, and the tool says so without knowing the
+# truth. We did not test why. Likely reasons are known beforehand. Six of the eleven molecules have no intervention,
+# conditions come one at a time, and molecules in a cell act on each other at once, while the theory asks for latents
+# that are independent given the conditions.
