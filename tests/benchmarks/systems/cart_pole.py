@@ -22,7 +22,6 @@ from estimation.baselines import BaselineConfig
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.evaluation import evaluate
-from estimation.models.convolutional import ConvDecoder, ConvEncoder
 from estimation.training import fit
 from identify.files import write_whole
 from identify.graph import CausalGraph
@@ -110,23 +109,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.systems.cart_pole", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/results/cart_pole.json"), metavar="FILE")
-    parser.add_argument("--steps", type=int, default=1_600, help="steps of each run")
+    parser.add_argument("--steps", type=int, default=2_000, help="steps of each run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="seeds of the models")
     options = parser.parse_args(arguments)
     train, test = cart_pole(_N_TRAIN), cart_pole(_N_TEST, "test")
-    sizes: dict[str, Any] = {"steps": options.steps, "batch_size": 128, "learning_rate": 5e-3}
     first, *others = [
         TrainingConfig(
             max_edges_actions=int(GRAPH.Ga.sum()),
             max_edges_past=int(GRAPH.Gz.sum()),
             seed=seed,
-            dense_share=0.5,
-            validate_every=100,
-            **sizes,
+            steps=options.steps,
         )
         for seed in options.seeds
     ]
-    baselines = [BaselineConfig(method, **sizes) for method in ("ivae", "pcl")]
+    baselines = [BaselineConfig(method, steps=options.steps) for method in ("ivae", "pcl")]
     runs = []
     for config in (first, *baselines, *others):
         runs.append(_measure(train, test, config))
@@ -143,10 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(train: Dataset, test: Dataset, config: TrainingConfig | BaselineConfig) -> dict[str, Any]:
     started = time.process_time()
     n = len(LATENTS)
-    networks: dict[str, Any] = {"encoder": ConvEncoder(IMAGE_SHAPE, n, seed=config.seed)}
-    if config.method != "pcl":
-        networks["decoder"] = ConvDecoder(n, IMAGE_SHAPE, seed=config.seed)
-    model = fit(train, config, progress=False, **networks)
+    model = fit(train, config, progress=False)
     seconds = round(time.process_time() - started)
     outcome = evaluate(model, test)
     latents = model.encode(test.observations).reshape(-1, n)
