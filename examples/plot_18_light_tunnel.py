@@ -250,8 +250,8 @@ for name, row in zip(blind.graph.latents, blind.graph.Ga.toarray(), strict=True)
 # can't know that there are two. The budget of ten edges is one more than the visible system has; a warning of
 # superfluous edges, if there is one, says where it went.
 #
-# Stored runs ask the same with other seeds, and with ``n_latents="auto"`` on four views; ``image_only`` is a pixel of
-# model F1 and nothing else. The command is ``python -m tests.benchmarks.systems.light_tunnel``.
+# A stored run asks the same with another seed. With ``n_latents="auto"`` the number is searched for; ``image_only``
+# is a pixel of model F1 and nothing else. The command is ``python -m tests.benchmarks.systems.light_tunnel``.
 stored = json.loads((RESULTS / "light_tunnel_views.json").read_text(encoding="utf-8"))
 for run in stored["half_blind"]:
     warned = ", ".join(run["warnings"]) or "no warnings"
@@ -260,7 +260,8 @@ for name, count in stored["counts"].items():
     print(f"{name}: {count['summary']} (visible: {count['visible']}, true: 5)")
 
 # %%
-# The fourth latent against the angles. It follows the difference, and not even its sign:
+# The search finds as many latents as there is to see. The fourth latent of the run above against the angles: it
+# follows the difference, and not even its sign.
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
 best = correlations[5].argmax()
 for ax, values, name in zip(

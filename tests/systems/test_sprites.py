@@ -24,7 +24,9 @@ def test_the_stored_runs_have_scores_and_a_picture() -> None:
     methods = [run["method"] for run in stored["runs"]]
     assert set(methods) == {"sparse_vae", "ivae"}
     assert all(0 <= run["mcc"] <= run["r"] <= 1 for run in stored["runs"])
-    assert (DOCS / "results" / "sprites.png").read_bytes().startswith(b"\x89PNG")
+    for pixel_noise in {run["pixel_noise"] for run in stored["runs"]}:
+        picture = DOCS / "results" / f"sprites_{pixel_noise}.png"
+        assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_images_follow_one_property_at_a_time() -> None:
@@ -55,4 +57,6 @@ def test_rows_are_images_with_their_truth() -> None:
     assert data.observations.max() <= 1
     assert data.graph is not None
     assert np.array_equal(data.graph.Ga.toarray(), TARGETS)
+    noise = sprites(30, process=training_seed(0), pixel_noise=0.05).observations - data.observations
+    assert noise.std() == pytest.approx(0.05, rel=0.05)
     assert not np.array_equal(sprites(30, "test").latents, sprites(30).latents)

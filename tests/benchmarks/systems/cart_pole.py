@@ -1,8 +1,10 @@
 """CartPole of Gymnasium from pixels: ``python -m tests.benchmarks.systems.cart_pole``.
 
-gymnasium 1.4.0 (MIT licence) computes the dynamics and draws the cart. Four things are ours: the time step is 0.1 s
+gymnasium 1.4.0 (MIT licence) computes the dynamics and draws the cart. Five things are ours: the time step is 0.1 s
 instead of 0.02 s, so that motion is visible in small images; forces are any from -10 to 10 N instead of one of the two;
-a step starts from a random state; and noise is added behind each step, since the theory is about densities.
+a step starts from a random state; noise is added behind each step, since the theory is about densities; and pixels are
+noisy as those of a camera. Each pixel has its own variance in the model, so that without noise the likelihood is
+highest where a model explains pixels that hardly vary.
 """
 
 from __future__ import annotations
@@ -26,7 +28,18 @@ from estimation.training import fit
 from identify.files import write_whole
 from identify.graph import CausalGraph
 
-__all__ = ["GRAPH", "IMAGE_SHAPE", "LATENTS", "NOISE", "RANGES", "TIME_STEP", "cart_pole", "main"]
+__all__ = [
+    "GRAPH",
+    "IMAGE_SHAPE",
+    "LATENTS",
+    "NOISE",
+    "PIXEL_NOISE",
+    "RANGES",
+    "TIME_STEP",
+    "cart_pole",
+    "linear_readout",
+    "main",
+]
 
 Array = NDArray[np.float64]
 
@@ -43,6 +56,8 @@ RANGES = (1.2, 2.0, 0.7, 3.0)
 TIME_STEP, MAX_FORCE = 0.1, 10.0
 #: Standard deviation of the noise behind a step, as a share of these ranges.
 NOISE = 0.05
+#: Standard deviation of the noise of a pixel, from 0 (white) to 1 (black).
+PIXEL_NOISE = 0.03
 #: Two frames of 8 x 30 pixels, one time step apart, which show velocities.
 IMAGE_SHAPE = (2, 8, 30)
 # the rows of the frame of 400 x 600 pixels that the cart and its pole reach, and the side of a pixel of ours
@@ -73,6 +88,7 @@ def cart_pole(n_rows: int, split: Literal["train", "test"] = "train") -> Dataset
         for time_step in (0, 1):
             images[row, time_step] = _frames(environment, states[row, time_step])
     environment.close()
+    images += PIXEL_NOISE * rng.normal(size=images.shape)
     return Dataset.from_arrays(
         images.reshape(n_rows, 2, -1),
         actions=forces[:, None] / MAX_FORCE,
@@ -110,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.systems.cart_pole", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/results/cart_pole.json"), metavar="FILE")
     parser.add_argument("--steps", type=int, default=2_000, help="steps of each run")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="seeds of the models")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds of the models")
     options = parser.parse_args(arguments)
     train, test = cart_pole(_N_TRAIN), cart_pole(_N_TEST, "test")
     first, *others = [
@@ -123,17 +139,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for seed in options.seeds
     ]
     baselines = [BaselineConfig(method, steps=options.steps) for method in ("ivae", "pcl")]
-    runs = []
+    content: dict[str, Any] = {
+        "rows": _N_TRAIN,
+        "steps": options.steps,
+        "images": np.round(test.observations[:6, 0], 2).tolist(),
+        "linear readout": linear_readout(train, test),
+        "runs": [],
+    }
     for config in (first, *baselines, *others):
-        runs.append(_measure(train, test, config))
-        content = {
-            "rows": _N_TRAIN,
-            "steps": options.steps,
-            "images": np.round(test.observations[:6, 0], 2).tolist(),
-            "runs": runs,
-        }
+        content["runs"].append(_measure(train, test, config))
         write_whole(options.out, json.dumps(content) + "\n")
     return 0
+
+
+def linear_readout(train: Dataset, test: Dataset) -> list[float]:
+    """Return how well a ridge regression on the pixels, which is told the truth, predicts each latent of other rows.
+
+    Args:
+        train: Rows to fit on.
+        test: Rows whose latents are predicted.
+
+    Returns:
+        The correlation with each latent, shape (4,).
+    """
+    from sklearn.linear_model import Ridge
+
+    n = len(LATENTS)
+    assert train.latents is not None
+    assert test.latents is not None
+    pixels = [data.observations.reshape(-1, data.n_observed) for data in (train, test)]
+    predicted = Ridge(1.0).fit(pixels[0], train.latents.reshape(-1, n)).predict(pixels[1])
+    return np.round(np.corrcoef(predicted.T, test.latents.reshape(-1, n).T)[:n, n:].diagonal(), 3).tolist()
 
 
 def _measure(train: Dataset, test: Dataset, config: TrainingConfig | BaselineConfig) -> dict[str, Any]:

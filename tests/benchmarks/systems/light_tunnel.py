@@ -22,8 +22,8 @@ from tests.documentation import example_definitions
 
 __all__ = ["VISIBLE", "main"]
 
-#: How many numbers determine what each view of the page shows.
-VISIBLE = {"sensors": 5, "sensors_and_camera": 5, "half_blind": 4, "image_only": 3}
+#: How many numbers determine what views of the page show that hide something.
+VISIBLE = {"half_blind": 4, "image_only": 3}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,12 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, default=Path("docs/results/light_tunnel_views.json"), metavar="FILE"
     )
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="seeds of the models")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[1], help="seeds of the models")
     options = parser.parse_args(arguments)
     page = example_definitions("plot_18_light_tunnel")
     content: dict[str, Any] = {"half_blind": [], "counts": {}}
     config = TrainingConfig(max_edges_actions=10, steps=page["N_STEPS"])
-    for name, visible in reversed(VISIBLE.items()):
+    for name, visible in VISIBLE.items():
         data = page["tunnel"](page["N_SAMPLES"], page[name])
         count = count_latents(data, config.replace(n_latents="auto"), progress=False)
         content["counts"][name] = {"visible": visible, "found": count.n_latents, "summary": count.summary}

@@ -6,7 +6,8 @@ and calls a constant that Pillow has removed. So it is installed without what it
     pip install six dm-env
     pip install --no-deps spriteworld
 
-and `render` smooths with the constant that replaced the removed one. How actions move the sprites is ours.
+and `render` smooths with the constant that replaced the removed one. How actions move the sprites is ours, and so is
+the noise of the pixels: runs without it and with it are stored. Runs that are in the file are not repeated.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from estimation.training import fit
 from identify.files import write_whole
 from identify.graph import CausalGraph
 
-__all__ = ["LATENTS", "SIDE", "TARGETS", "main", "render", "sprites"]
+__all__ = ["LATENTS", "PIXEL_NOISE", "SIDE", "TARGETS", "main", "render", "sprites"]
 
 Array = NDArray[np.float64]
 
@@ -40,6 +41,8 @@ LATENTS = ("square x", "square y", "square hue", "triangle x", "triangle y", "tr
 #: Rows are latents; every action moves two neighbours in a ring.
 TARGETS = np.eye(6, dtype=bool) | np.roll(np.eye(6, dtype=bool), 1, axis=0)
 SIDE = 16
+#: Standard deviations of the noise of a pixel in the stored runs.
+PIXEL_NOISE = (0.0, 0.03)
 # where the latents are at 0, and how far 1 is from it; within 2.3 of 0 the sprites don't overlap
 _CENTRES, _SCALES, _LIMIT = (0.27, 0.5, 0.15, 0.73, 0.5, 0.65), (0.05, 0.12, 0.05, 0.05, 0.12, 0.05), 2.3
 _FREQUENCIES, _NOISE = (1.0, 2.5), 0.1
@@ -82,13 +85,16 @@ def render(latents: Array) -> NDArray[np.uint8]:
     return np.moveaxis(np.stack(images), 3, 1)
 
 
-def sprites(n_rows: int, split: Literal["train", "test"] = "train", process: int = 0) -> Dataset:
+def sprites(
+    n_rows: int, split: Literal["train", "test"] = "train", process: int = 0, pixel_noise: float = 0.0
+) -> Dataset:
     """Sample actions and latents, and draw them.
 
     Args:
         n_rows: Number of images.
         split: Which rows of the process.
         process: Seed of the frequencies and phases with which actions move latents.
+        pixel_noise: Standard deviation of the noise of a pixel, from 0 (black) to 1.
     """
     rng = np.random.default_rng([process, 7])
     frequency, phase = rng.uniform(*_FREQUENCIES, (6, 6)), rng.uniform(0, 2 * np.pi, (6, 6))
@@ -96,8 +102,9 @@ def sprites(n_rows: int, split: Literal["train", "test"] = "train", process: int
     actions = rng.uniform(-2, 2, (n_rows, 6))
     latents = (np.sin(frequency * actions[:, None] + phase) * TARGETS).sum(2)
     latents += _NOISE * rng.normal(size=latents.shape)
+    images = render(latents).reshape(n_rows, -1) / 255
     return Dataset.from_arrays(
-        render(latents).reshape(n_rows, -1) / 255,
+        images + pixel_noise * rng.normal(size=images.shape),
         actions=actions,
         latents=latents,
         graph=CausalGraph(Ga=TARGETS, latents=LATENTS),
@@ -117,22 +124,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=1_600, help="steps of each run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="seeds of the models")
     options = parser.parse_args(arguments)
-    train, test = sprites(_N_TRAIN), sprites(_N_TEST, "test")
+    stored = json.loads(options.out.read_text(encoding="utf-8"))["runs"] if options.out.exists() else []
     sizes: dict[str, Any] = {"steps": options.steps, "batch_size": 128, "learning_rate": 5e-3}
-    first, *others = [
+    configs: list[TrainingConfig | BaselineConfig] = [
         TrainingConfig(
             max_edges_actions=int(TARGETS.sum()), seed=seed, dense_share=0.5, validate_every=100, **sizes
         )
         for seed in options.seeds
     ]
-    runs = []
-    for config in (first, BaselineConfig("ivae", **sizes), *others):
-        model, record = _measure(train, test, config)
-        runs.append(record)
-        if config is first:
-            _draw(model, test, options.out.with_suffix(".png"))
-        content = {"rows": _N_TRAIN, "steps": options.steps, "runs": runs}
-        write_whole(options.out, json.dumps(content, indent=1) + "\n")
+    for pixel_noise in PIXEL_NOISE:
+        train = sprites(_N_TRAIN, pixel_noise=pixel_noise)
+        test = sprites(_N_TEST, "test", pixel_noise=pixel_noise)
+        for config in (*configs, BaselineConfig("ivae", **sizes)):
+            run = {"pixel_noise": pixel_noise, "method": config.method, "seed": config.seed}
+            if any(run.items() <= each.items() for each in stored):
+                continue
+            model, record = _measure(train, test, config)
+            if config is configs[0]:
+                _draw(model, test, options.out.with_name(f"{options.out.stem}_{pixel_noise}.png"))
+            stored.append(run | record)
+            content = {"rows": _N_TRAIN, "steps": options.steps, "runs": stored}
+            write_whole(options.out, json.dumps(content, indent=1) + "\n")
     return 0
 
 
@@ -153,8 +165,6 @@ def _measure(
     confidence = model.latent_confidence
     scores = {"mcc": outcome.mcc, "r": outcome.r, "r_con": outcome.r_con}
     return model, {
-        "method": config.method,
-        "seed": config.seed,
         **{name: None if value is None else round(value, _DIGITS) for name, value in scores.items()},
         "shd": outcome.shd,
         "confirmed": None if outcome.comparison is None else bool(outcome.comparison),
