@@ -260,8 +260,8 @@ for name, count in stored["counts"].items():
     print(f"{name}: {count['summary']} (visible: {count['visible']}, true: 5)")
 
 # %%
-# The search finds as many latents as there is to see. The fourth latent of the run above against the angles: it
-# follows the difference, and not even its sign.
+# The search finds as many latents as there are to see. The fourth latent of the run above, drawn against the angles:
+# it follows the difference, and not even its sign.
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
 best = correlations[5].argmax()
 for ax, values, name in zip(
