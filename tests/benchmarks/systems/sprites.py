@@ -140,8 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if any(run.items() <= each.items() for each in stored):
                 continue
             model, record = _measure(train, test, config)
-            if config is configs[0]:
-                _draw(model, test, options.out.with_name(f"{options.out.stem}_{pixel_noise}.png"))
+            if config is configs[0] and not pixel_noise:
+                _draw(model, test, options.out.with_suffix(".png"))
             stored.append(run | record)
             content = {"rows": _N_TRAIN, "steps": options.steps, "runs": stored}
             write_whole(options.out, json.dumps(content, indent=1) + "\n")
