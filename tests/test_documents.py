@@ -14,6 +14,7 @@ import pytest
 from estimation.commands import main
 from identify.formats import write_graph
 from identify.graph import CausalGraph
+from tests.documentation import missing_packages
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -158,8 +159,10 @@ def test_the_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     import matplotlib as mpl
     from matplotlib import pyplot as plt
 
+    source = with_small_sizes(path.read_text(encoding="utf-8"))
+    if missing := missing_packages(source):
+        pytest.skip(f"needs {', '.join(missing)}: pip install 'mechsparse[systems]'")
     monkeypatch.chdir(tmp_path)
     with mpl.rc_context({"backend": "agg"}), contextlib.redirect_stdout(io.StringIO()):
-        source = with_small_sizes(path.read_text(encoding="utf-8"))
         exec(compile(source, str(path), "exec"), {"__name__": "__main__"})
     plt.close("all")
