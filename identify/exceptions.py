@@ -10,6 +10,7 @@ through `one_line`, which escapes control characters and shortens long messages.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from identify.terminal import printable
 
@@ -67,6 +68,10 @@ class IdentifyError(ValueError):
 
     def __str__(self) -> str:
         return one_line(super().__str__())
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # tblib, which distributed installs into pickle, rebuilds errors without one of their own by the wrong base class
+        return super().__reduce__()
 
 
 class GraphError(IdentifyError):

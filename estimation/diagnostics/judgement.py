@@ -10,7 +10,7 @@ from estimation.diagnostics.edges import EffectSize, effect_table, weak_influenc
 from estimation.diagnostics.evidence import Evidence
 from estimation.diagnostics.fit import residual_correlation, residual_shapes, structured_share
 from estimation.diagnostics.latent_confidence import latent_confidence
-from estimation.diagnostics.latents import collapsed_latents, duplicate_latents
+from estimation.diagnostics.latents import collapsed_latents, duplicate_latents, latents_without_parents
 from estimation.diagnostics.overlap import Overlap, overlap_of
 from estimation.diagnostics.result import Diagnostics, Margin, RunWarning
 from estimation.unmixing.moments import CLEAR_EFFECT, NEGLIGIBLE_EFFECT
@@ -126,6 +126,12 @@ def _about_latents(evidence: Evidence) -> Iterable[RunWarning]:
         yield RunWarning(
             "collapsed latents", f"{listed(collapsed)} {verb} by less than the posterior", collapsed
         )
+    if unmoved := latents_without_parents(evidence):
+        text = (
+            f"no cause moves {listed(unmoved)} in the learned graph, so nothing identifies "
+            f"{'it' if len(unmoved) == 1 else 'them'}"
+        )
+        yield RunWarning("no parents", text, unmoved)
     for first, second, correlation in duplicate_latents(evidence):
         text = f"{first} and {second} are nearly the same (correlation {correlation:.2f})"
         yield RunWarning("duplicate latents", text, (first, second))

@@ -1,4 +1,4 @@
-"""Latents that have collapsed, and latents that are nearly the same."""
+"""Latents that have collapsed, that nothing moves, and that are nearly the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from estimation.diagnostics.evidence import Evidence
 
-__all__ = ["collapsed_latents", "duplicate_latents"]
+__all__ = ["collapsed_latents", "duplicate_latents", "latents_without_parents"]
 
 _MIN_CORRELATION = 0.95
 
@@ -14,6 +14,19 @@ _MIN_CORRELATION = 0.95
 def collapsed_latents(evidence: Evidence) -> tuple[str, ...]:
     """Return the latents that vary by less than their posterior, so that observations don't determine them."""
     return tuple(evidence.names[i] for i in np.flatnonzero(evidence.collapsed))
+
+
+def latents_without_parents(evidence: Evidence) -> tuple[str, ...]:
+    """Return the active latents without any edge in the learned graph, if it has edges at all.
+
+    No cause tells such a latent from the others, so the graph promises nothing about it.
+    """
+    has_parents = np.zeros(len(evidence.names), dtype=bool)
+    for matrix in (evidence.graph.Ga, evidence.graph.Gz):
+        has_parents |= np.asarray(matrix.sum(axis=1)).ravel() > 0
+    if not has_parents.any():
+        return ()
+    return tuple(evidence.names[i] for i in np.flatnonzero(~has_parents & ~evidence.collapsed))
 
 
 def duplicate_latents(evidence: Evidence) -> list[tuple[str, str, float]]:

@@ -29,6 +29,7 @@ KINDS = (
     "budget",
     "influence",
     "collapsed latents",
+    "no parents",
     "duplicate latents",
     "reconstruction",
     "residuals",

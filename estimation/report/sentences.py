@@ -131,6 +131,7 @@ ADVICE = {
     "budget": "Allow more edges; the latents need not be wrong.",
     "influence": "Test it with 'mechsparse influence', and use more values of these actions.",
     "collapsed latents": "Use fewer latents.",
+    "no parents": "Nothing identifies it; if it follows the size of a row or a batch, give that as a covariate.",
     "duplicate latents": "Use fewer latents, or train another seed.",
     "reconstruction": "Train more steps, or larger networks.",
     "residuals": "Latents may be mixed or share an unobserved cause; noise='auto' fits noise of other shapes.",

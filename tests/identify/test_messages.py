@@ -34,6 +34,16 @@ def test_errors_contain_no_control_characters(kind: type[Exception], text: str) 
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
+@pytest.mark.parametrize("kind", [FormatError, FileAccessError])
+def test_errors_survive_the_pickling_of_distributed(kind: type[Exception]) -> None:
+    support = pytest.importorskip("tblib.pickling_support")
+    # what it installs for the classes that exist when distributed is imported, here without the global effect
+    rebuild, arguments, *_ = support.pickle_exception(kind("g.csv: line 2: wrong"))
+    again = rebuild(*arguments)
+    assert type(again) is kind
+    assert str(again) == "g.csv: line 2: wrong"
+
+
 def test_a_long_message_keeps_both_ends() -> None:
     text = str(FormatError(f"g.csv: line 3: is '{'x' * 5000}'; entries must be 0 or 1"))
     assert text.startswith("g.csv: line 3: is 'xxx")

@@ -77,6 +77,22 @@ def test_each_fault_has_its_warning(
     assert found[0].latents == latents
 
 
+def test_latents_that_nothing_moves_are_named() -> None:
+    unmoved = TARGETS.copy()
+    unmoved[2] = unmoved[3] = False
+    warnings = judge(evidence_of(graph=CausalGraph(Ga=unmoved, latents=NAMES))).warnings
+    (found,) = [w for w in warnings if w.kind == "no parents"]
+    assert found.text == "no cause moves v2, v3 in the learned graph, so nothing identifies them"
+    assert found.latents == ("v2", "v3")
+    # a latent that has collapsed is named as such, and a graph without edges has no such warning
+    collapsed = judge(
+        evidence_of(graph=CausalGraph(Ga=unmoved, latents=NAMES), posterior=np.diag([1e-4, 1e-4, 1e-4, 50.0]))
+    ).warnings
+    assert [w.latents for w in collapsed if w.kind == "no parents"] == [("v2",)]
+    empty = judge(evidence_of(graph=CausalGraph(Ga=0 * TARGETS, latents=NAMES))).warnings
+    assert not [w for w in empty if w.kind == "no parents"]
+
+
 def test_faults_of_fit_have_their_warnings() -> None:
     evidence = evidence_of()
     latents = evidence.latents.copy()
