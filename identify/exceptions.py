@@ -70,7 +70,7 @@ class IdentifyError(ValueError):
         return one_line(super().__str__())
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        # tblib, which distributed installs into pickle, rebuilds errors without one of their own by the wrong base class
+        # distributed installs tblib into pickle, which rebuilds errors without this method by the wrong base class
         return super().__reduce__()
 
 
