@@ -78,7 +78,7 @@ def annotate(adata: Any, model: TrainedModel, *, layer: str | None = None, key: 
     Genes are matched by name, in any order; further genes are left out. Covariates are taken from the columns of
     ``.obs`` that the model was trained with. Entries of the same keys are replaced.
 
-    ``adata.uns[key]`` is written by `anndata.AnnData.write_h5ad`. It has ``latents``, a table with the predicted
+    ``adata.uns[key]`` is written by ``AnnData.write_h5ad``. It has ``latents``, a table with the predicted
     ``block`` of each latent (latents of one block may be mixed) and the ``confidence`` that it mixes with no other than
     the graph allows; ``edges``, a table of all possible edges with ``cause``, ``kind`` (``action`` or ``past``),
     ``latent``, ``learned`` and ``confidence``; ``Ga`` and ``Gz``, whose rows are children; ``entanglement``, V, whose

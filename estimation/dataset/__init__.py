@@ -17,7 +17,6 @@ module                 contents
 ``alignment``          the columns of a dataset, matched by name with those of the training data
 ``centring``           centring in double precision, before numbers become float32
 ``holdout``            a held-out split that shares no row or sequence with the training split
-=======
 =====================  ===============================================================================================
 """
 

@@ -36,7 +36,7 @@ Array = NDArray[np.floating]
 class Dataset(ReadingMethods, Sizes):
     """Observations with their actions, and with the ground truth when they are simulated.
 
-    Use `from_arrays` or `read`, which check everything; the constructor itself checks dimensions and rows only.
+    Use `from_arrays` or ``read``, which check everything; the constructor itself checks dimensions and rows only.
     Arrays are shared with the caller, and methods may return views: treat them as read-only.
 
     Attributes:
@@ -153,7 +153,7 @@ class Dataset(ReadingMethods, Sizes):
 
     @classmethod
     def from_raw_data(cls, raw: RawData) -> Self:
-        """Return a dataset of raw data, after checking them. `from_arrays` and `read` end here.
+        """Return a dataset of raw data, after checking them. `from_arrays` and ``read`` end here.
 
         Raises:
             DataError: If the data are inconsistent, as in `from_arrays`.

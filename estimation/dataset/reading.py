@@ -115,12 +115,12 @@ class ReadingMethods:
     def read_with(
         cls, path: str | os.PathLike[str], options: ReadOptions, like: HasRoles | None = None
     ) -> Self:
-        """Read a dataset from a file, like `read`, with the options in one record.
+        """Read a dataset from a file, like ``read``, with the options in one record.
 
         Args:
             path: The file or folder.
             options: Options of reading it.
-            like: A dataset or a trained model, as in `read`.
+            like: A dataset or a trained model, as in ``read``.
 
         Raises:
             DataError: If the content is damaged or can't be used; one line with the file and the position.

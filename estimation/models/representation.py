@@ -198,7 +198,7 @@ class Representation(nn.Module):
         return inputs[..., self.shape.n_observed :] if self.shape.n_covariates else None
 
     def mean_latents(self, inputs: Tensor) -> Tensor:
-        """Encode `inputs` (B, d_x + d_c) as latents, shape (B, n)."""
+        """Encode ``inputs`` (B, d_x + d_c) as latents, shape (B, n)."""
         raise NotImplementedError
 
     def mean_observations(self, latents: Tensor, covariates: Tensor | None = None) -> Tensor:

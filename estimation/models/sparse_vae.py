@@ -147,7 +147,7 @@ class SparseVAE(MaskedTransition):
             self.vary_variances_()
 
     def posterior(self, inputs: Tensor) -> Gaussian:
-        """Return q(z | x) for inputs (B, d_x + d_c), see `inputs`; NaN entries are missing, and x is the others."""
+        """Return q(z | x) for inputs (B, d_x + d_c), see ``inputs``; NaN entries are missing, and x is the others."""
         read, encoded = self._read_and_encoded(inputs)
         factor, log_det = self.posterior_noise(read if isinstance(self.encoder, MLP) else encoded)
         before_flow = self._refined(inputs, encoded)
@@ -244,7 +244,7 @@ class SparseVAE(MaskedTransition):
     def change_basis_(self, matrix: Tensor, offset: Tensor) -> None:
         """Replace the latents z by matrix @ z + offset, in place, without changing the reconstruction.
 
-        The transition networks are left in the old basis; `reset_transition_` replaces them.
+        The transition networks are left in the old basis; ``reset_transition_`` replaces them.
 
         Args:
             matrix: Invertible matrix, shape (n, n).

@@ -157,7 +157,8 @@ def left_open(graph: CausalGraph) -> NDArray[np.bool_]:
         graph: The graph of n latents.
 
     Returns:
-        Shape (n, n); entry (i, j) says whether latent i may contain latent j (`identify.predict_entanglement`).
+        Shape (n, n); entry (i, j) says whether latent i may contain latent j, as in
+        `identify.entanglement.predict_entanglement`.
 
     Example:
         >>> left_open(CausalGraph(Ga=[[1, 0], [1, 1]])).tolist()

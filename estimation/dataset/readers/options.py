@@ -21,7 +21,7 @@ MemoryMap = bool | str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """Options of reading a file; `estimation.dataset.Dataset.read` takes the same options as keyword arguments.
+    """Options of reading a file; ``Dataset.read`` takes the same options as keyword arguments.
 
     None, or an empty collection, means the default of the kind of file.
 

@@ -16,7 +16,7 @@ Names = str | Sequence[str]
 
 @dataclass(frozen=True)
 class AnnDataOptions:
-    """Options of AnnData; `Dataset.from_anndata` and `Dataset.read` take its fields as keyword arguments.
+    """Options of AnnData; ``Dataset.from_anndata`` and ``Dataset.read`` take its fields as keyword arguments.
 
     Attributes:
         perturbation: Column of ``.obs`` with the perturbation of each cell, or several columns, whose perturbations
