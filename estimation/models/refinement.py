@@ -25,6 +25,8 @@ _CHUNK_NUMBERS, _MIN_CHUNK_ROWS = 100_000, 64
 # ridge on the covariance of the latents, relative to the largest variance: limits the precision in directions of hardly
 # any variance to a thousandth of the largest standard deviation
 _RIDGE = 1e-6
+# lengths of a scoring step that are tried, until one makes the latents of a row more probable
+_STEP_SIZES = (1.0, 0.5, 0.25, 0.125)
 
 
 class Refinement(nn.Module):
@@ -134,11 +136,16 @@ class Refinement(nn.Module):
         score, information = counts.score_and_information(decoded, x)
         gradient = (jacobian.mT @ score[..., None])[..., 0] - (z - self.centre) @ self.precision
         hessian = jacobian.mT @ (information[..., None] * jacobian) + self.precision
-        proposal = z + torch.linalg.solve(hessian, gradient)
-        improves = self._count_energy(decoder(proposal), x, proposal, counts) < self._count_energy(
-            decoded, x, z, counts
-        )
-        return torch.where(improves[:, None], proposal, z)
+        step, before = torch.linalg.solve(hessian, gradient), self._count_energy(decoded, x, z, counts)
+        result, is_done = z, torch.zeros(len(z), dtype=torch.bool, device=z.device)
+        # the log-likelihood of zero-inflated counts is not concave, so that a whole step can lead too far
+        for size in _STEP_SIZES:
+            proposal = z + size * step
+            improves = ~is_done & (self._count_energy(decoder(proposal), x, proposal, counts) < before)
+            result, is_done = torch.where(improves[:, None], proposal, result), is_done | improves
+            if bool(is_done.all()):
+                break
+        return result
 
     def _count_energy(self, decoded: Tensor, x: Tensor, z: Tensor, counts: CountLikelihood) -> Tensor:
         deviation = z - self.centre
