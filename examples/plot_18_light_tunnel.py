@@ -141,7 +141,7 @@ for condition in verdict.conditions:
 # Sensors and a camera
 # --------------------
 #
-# Twelve numbers a row. The camera makes the decoder bent: its colours are products of light and transmission, and
+# Twelve numbers a row. The camera makes the decoder nonlinear: its colours are products of light and transmission, and
 # clip at white. Training is told the number of edges.
 train, test = (tunnel(n, sensors_and_camera, seed) for n, seed in ((N_SAMPLES, 0), (N_TEST, 1)))
 clipped = (train.observations[:, 0, -3:] > 0.99).mean(0)

@@ -79,7 +79,7 @@ ax.set_axis_off()
 # %%
 # Images are reconstructed well, so the latents hold the six properties. But the lines of the horizontal positions
 # change a hue as well, and the others run along a curve on which hue and height change in turn. Unmixing is linear
-# and can't straighten such latents, and the margin compares linear bases only, so it is clear. `How far the
+# and can't correct such latents, and the margin compares linear bases only, so it is clear. `How far the
 # diagnostics can be trusted <../reading_a_run.html#how-far-they-can-be-trusted>`_ warns of this: if the space is
 # mixed nonlinearly, a clear margin says little. With networks of the user's own there is one random start instead of
 # three, and the nonlinear correction of the first round did not prevent it. Noise on the pixels made no difference.

@@ -110,7 +110,7 @@ for run in sorted(stored["runs"], key=lambda run: (run["method"] != "sparse_vae"
 # %%
 # **Training failed**, and not in the way that was predicted. R is low: even all latents together say less about angle
 # and velocities than the ridge regression, so the space of the latents is wrong, and the missing guarantee never came
-# into play. The position, which most pixels follow, is bent over several latents. The warnings of missing edges and
+# into play. The position, which most pixels follow, is spread over several latents. The warnings of missing edges and
 # of a budget that is too small say that graph and latents don't fit each other, and should stop anyone from using
 # them. Margin and confidence say nothing of it: they take the space of the latents for granted. The baselines fail as
 # well. We also tried convolutional networks (1,600 steps) and pixels without noise, with scores as low; and no longer
