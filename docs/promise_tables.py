@@ -10,6 +10,9 @@ from typing import Any
 from scipy.stats import binomtest
 from stored_runs import FOLDER, fill_markers, markdown_table
 
+from estimation.diagnostics.judgement import MIN_RATIO
+from estimation.unmixing.moments import NEGLIGIBLE_EFFECT
+
 __all__ = ["BINS", "FILE", "MANY_ROWS", "fill_page", "in_bin", "rate_of", "read_records"]
 
 Record = dict[str, Any]
@@ -80,7 +83,17 @@ def _kept(record: Record) -> bool:
 
 
 def _flagged(record: Record) -> bool:
-    return bool(record["flagged"])
+    return bool(record["flagged"]) or _has_larger_effect_without_edge(record)
+
+
+def _has_larger_effect_without_edge(record: Record) -> bool:
+    """Return whether an effect without an edge is clearly larger than that of an edge.
+
+    This reason for the warning "missing edges" was added after most runs, and is applied to the effects they stored.
+    """
+    values = (record["diagnostics"] or {"values": {}})["values"]
+    weakest = values.get("smallest clear effect of an edge", values.get("smallest effect of an edge", 0.0))
+    return weakest >= NEGLIGIBLE_EFFECT and values["largest effect without an edge"] > MIN_RATIO * weakest
 
 
 def _shown(records: Sequence[Record], is_it: Callable[[Record], bool]) -> str:

@@ -16,13 +16,17 @@ from estimation.diagnostics.result import Diagnostics, Margin, RunWarning
 from estimation.unmixing.moments import CLEAR_EFFECT, NEGLIGIBLE_EFFECT
 from identify.wording import listed, plural
 
-__all__ = ["judge"]
+__all__ = ["MIN_RATIO", "judge"]
 
 _MIN_INFLUENCE = 0.1
 # then the errors are more than twenty times as large as noise alone would make them
 _MAX_STRUCTURED_SHARE = 0.95
 _MAX_CORRELATION = 0.8
 _MAX_SKEWNESS, _MAX_KURTOSIS = 1.0, 3.0
+#: An effect without an edge that is larger than that of an edge by this factor says that one of the two is a mistake.
+#: The last ranking of edges (`estimation.training.final_edges`) would have put it in the other's place, but for the
+#: ELBO.
+MIN_RATIO = 1.2
 _N_SHOWN = 3
 
 
@@ -40,9 +44,11 @@ def judge(evidence: Evidence) -> Diagnostics:
     shapes = residual_shapes(evidence)
     without = [effect.size for effect in effects if not effect.has_edge]
     on_edges = [effect.size for effect in effects if effect.has_edge]
+    weakest = _weakest_edge(effects)
     values = {
         "largest effect without an edge": max(without, default=0.0),
         "smallest effect of an edge": min(on_edges, default=0.0),
+        "smallest clear effect of an edge": 0.0 if weakest is None else weakest.size,
         "smallest influence": min(influence.values(), default=1.0),
         "groups of settings": 1.0 if overlap is None else float(overlap.n_groups),
         "structured share of reconstruction errors": share,
@@ -52,7 +58,7 @@ def judge(evidence: Evidence) -> Diagnostics:
     }
     warnings = [
         *_about_basis(margin),
-        *_about_missing_edges(effects),
+        *_about_missing_edges(effects, weakest),
         *_about_overlap(overlap),
         *_about_superfluous_edges(effects),
         *_about_budget(effects),
@@ -82,11 +88,23 @@ def _about_basis(margin: Margin | None) -> Iterable[RunWarning]:
         yield RunWarning("basis", margin.summary, margin.latents)
 
 
-def _about_missing_edges(effects: list[EffectSize]) -> Iterable[RunWarning]:
-    missing = [effect for effect in effects if not effect.has_edge and effect.size > CLEAR_EFFECT]
-    if missing:
+def _weakest_edge(effects: list[EffectSize]) -> EffectSize | None:
+    """Return the edge with the smallest effect, of those that the model has and that are not superfluous."""
+    edges = [effect for effect in effects if effect.has_edge and not effect.removed]
+    return next((effect for effect in edges[::-1] if effect.size >= NEGLIGIBLE_EFFECT), None)
+
+
+def _about_missing_edges(effects: list[EffectSize], weakest: EffectSize | None) -> Iterable[RunWarning]:
+    without = [effect for effect in effects if not effect.has_edge]
+    if missing := [effect for effect in without if effect.size > CLEAR_EFFECT]:
         text = f"{plural(len(missing), 'effect')} without an edge, relative to those of parents: {_shown(missing)}"
         yield RunWarning("missing edges", text, _latents(missing))
+    elif weakest and (larger := [each for each in without if each.size > MIN_RATIO * weakest.size]):
+        text = (
+            f"{plural(len(larger), 'effect')} without an edge, larger than that of the edge of {_shown([weakest])}: "
+            f"{_shown(larger)}"
+        )
+        yield RunWarning("missing edges", text, _latents([*larger, weakest]))
 
 
 def _about_superfluous_edges(effects: list[EffectSize]) -> Iterable[RunWarning]:

@@ -77,6 +77,33 @@ def test_each_fault_has_its_warning(
     assert found[0].latents == latents
 
 
+@pytest.mark.parametrize(("size", "is_warned"), [(0.3, True), (0.22, False)])
+def test_an_effect_without_an_edge_is_compared_with_those_of_edges(size: float, is_warned: bool) -> None:
+    effects = evidence_of().action_effects
+    assert effects is not None
+    effects = effects.copy()
+    effects[:, 2, 1] *= size
+    effects[:, 1, 1] *= 0.2
+    evidence = evidence_of(action_effects=effects, graph=graph(e21=False))
+    diagnostics = judge(evidence)
+    found = [w for w in diagnostics.warnings if w.kind == "missing edges"]
+    assert diagnostics.values["smallest clear effect of an edge"] == pytest.approx(0.2, rel=0.1)
+    if not is_warned:
+        assert not found
+        return
+    assert len(found) == 1
+    assert (
+        found[0].text
+        == "1 effect without an edge, larger than that of the edge of a1 on v1 0.2: a1 on v2 0.3"
+    )
+    assert found[0].latents == ("v2", "v1")
+    # an edge that the budget has removed is not one that something else could replace
+    removed = np.zeros_like(TARGETS)
+    removed[1, 1] = True
+    without = judge(replace(evidence, removed={"actions": removed}))
+    assert "missing edges" not in {w.kind for w in without.warnings}
+
+
 def test_latents_that_nothing_moves_are_named() -> None:
     unmoved = TARGETS.copy()
     unmoved[2] = unmoved[3] = False
