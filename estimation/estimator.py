@@ -80,7 +80,8 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         batch_size: Samples per step; None: as in the preset.
         learning_rate: Learning rate of the main optimiser; None: as in the preset.
         unmixing: Whether to change to the linear basis with the sparsest mechanisms; None: as in the preset.
-        restarts: Number of whole runs with other weights, batches and noise, of which the best is kept.
+        restarts: Number of whole runs with other weights, batches and noise, of which the best is kept; ``"auto"``: up
+            to two more after one that has serious warnings; None: as in the preset.
         random_state: Seed; the same seed gives the same model. A ``numpy.random.RandomState``, or None for numpy's
             global one, gives a different model at every fit.
         threads: Number of threads of torch in `fit`.
@@ -141,7 +142,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         batch_size: int | None = None,
         learning_rate: float | None = None,
         unmixing: bool | None = None,
-        restarts: int = 1,
+        restarts: int | Literal["auto"] | None = None,
         random_state: int | np.random.RandomState | None = 0,
         threads: int = 1,
         device: str = "auto",

@@ -26,7 +26,7 @@ held_out = simulate("ActionBlockDiag", N_TEST, seed=3, split="test")
 # %%
 # We train three budgets with two seeds each, six models in all.
 models = [
-    (budget, fit(train, TrainingConfig(max_edges_actions=budget, steps=N_STEPS, seed=seed)))
+    (budget, fit(train, TrainingConfig(max_edges_actions=budget, steps=N_STEPS, seed=seed, restarts=1)))
     for budget in (4, 10, 40)
     for seed in (0, 1)
 ]

@@ -56,7 +56,7 @@ data, test = (
     )
     for n, split in ((N_SAMPLES, "train"), (N_TEST, "test"))
 )
-total = fit(data, TrainingConfig(max_edges_actions=3, steps=N_STEPS, starts=1))
+total = fit(data, TrainingConfig(max_edges_actions=3, steps=N_STEPS, starts=1, restarts=1))
 mixed = evaluate(total, test)
 print(mixed)
 plot_comparison(mixed.comparison)

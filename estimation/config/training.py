@@ -61,6 +61,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
     {
         "fast": types.MappingProxyType(
             {
+                "restarts": "auto",
                 "sparsity": "budget",
                 "steps": 10_000,
                 "starts": 3,
@@ -88,6 +89,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
         # Lachapelle et al., the appendix on implementation; sizes and schedule of the published runs
         "published": types.MappingProxyType(
             {
+                "restarts": 1,
                 "sparsity": "constraint",
                 "steps": 300_000,
                 "starts": 1,
@@ -143,6 +145,9 @@ class TrainingConfig(Settings):
             is kept, and of several the one with the lowest held-out negative ELBO; ``penalty`` per edge is added where
             the numbers of edges differ. All of them are trained. Notes in the history say what each of them ended with,
             and a warning says if another one without serious warnings fits about as well with other latents.
+            ``"auto"``: one run, and up to two more as long as all of them have warnings of the basis or of missing
+            edges; never more than one with fewer than 1,000 steps, where more steps are the remedy, or without
+            unmixing.
         threads: Number of threads of torch.
         device: ``"auto"`` (a CUDA GPU if there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``. ``"mps"`` lacks double
             precision, which unmixing needs.
@@ -214,7 +219,7 @@ class TrainingConfig(Settings):
     sparse_past: bool = True
     n_latents: int | Literal["auto"] | None = None
     seed: int = 0
-    restarts: int = 1
+    restarts: Derived[int | Literal["auto"]] = _from_preset("restarts")
     threads: int = 1
     device: str = "auto"
     dtype: Literal["float32", "float64"] = "float32"

@@ -44,11 +44,9 @@ def judge(evidence: Evidence) -> Diagnostics:
     shapes = residual_shapes(evidence)
     without = [effect.size for effect in effects if not effect.has_edge]
     on_edges = [effect.size for effect in effects if effect.has_edge]
-    weakest = _weakest_edge(effects)
     values = {
         "largest effect without an edge": max(without, default=0.0),
         "smallest effect of an edge": min(on_edges, default=0.0),
-        "smallest clear effect of an edge": 0.0 if weakest is None else weakest.size,
         "smallest influence": min(influence.values(), default=1.0),
         "groups of settings": 1.0 if overlap is None else float(overlap.n_groups),
         "structured share of reconstruction errors": share,
@@ -58,7 +56,7 @@ def judge(evidence: Evidence) -> Diagnostics:
     }
     warnings = [
         *_about_basis(margin),
-        *_about_missing_edges(effects, weakest),
+        *_about_missing_edges(effects),
         *_about_overlap(overlap),
         *_about_superfluous_edges(effects),
         *_about_budget(effects),
@@ -88,22 +86,19 @@ def _about_basis(margin: Margin | None) -> Iterable[RunWarning]:
         yield RunWarning("basis", margin.summary, margin.latents)
 
 
-def _weakest_edge(effects: list[EffectSize]) -> EffectSize | None:
-    """Return the edge with the smallest effect, of those that the model has and that are not superfluous."""
-    edges = [effect for effect in effects if effect.has_edge and not effect.removed]
-    return next((effect for effect in edges[::-1] if effect.size >= NEGLIGIBLE_EFFECT), None)
-
-
-def _about_missing_edges(effects: list[EffectSize], weakest: EffectSize | None) -> Iterable[RunWarning]:
+def _about_missing_edges(effects: list[EffectSize]) -> Iterable[RunWarning]:
     without = [effect for effect in effects if not effect.has_edge]
     if missing := [effect for effect in without if effect.size > CLEAR_EFFECT]:
         text = f"{plural(len(missing), 'effect')} without an edge, relative to those of parents: {_shown(missing)}"
         yield RunWarning("missing edges", text, _latents(missing))
-    elif weakest and (larger := [each for each in without if each.size > MIN_RATIO * weakest.size]):
-        text = (
-            f"{plural(len(larger), 'effect')} without an edge, larger than that of the edge of {_shown([weakest])}: "
-            f"{_shown(larger)}"
-        )
+        return
+    weakest = next((effect for effect in effects[::-1] if effect.has_edge), None)
+    if weakest is None or weakest.size < NEGLIGIBLE_EFFECT:
+        # with a budget that is too large, the order of the weakest effects says nothing
+        return
+    if larger := [effect for effect in without if effect.size > MIN_RATIO * weakest.size]:
+        than = f"larger than that of the edge of {_shown([weakest])}"
+        text = f"{plural(len(larger), 'effect')} without an edge, {than}: {_shown(larger)}"
         yield RunWarning("missing edges", text, _latents([*larger, weakest]))
 
 

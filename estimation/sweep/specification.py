@@ -72,10 +72,15 @@ class Trial:
         return f"{self.data.name}-{readable[:80]}-seed{self.seed}-{digest}"
 
     def config(self) -> TrainingConfig | BaselineConfig:
-        """Return the settings as a configuration, with the seed and, unless set otherwise, one thread."""
+        """Return the settings as a configuration, with the seed and, unless set otherwise, one thread and one restart.
+
+        The seeds of a sweep are runs that are compared with each other, so none is repeated because of its warnings.
+        """
         settings = {"threads": 1, **self.settings, "seed": self.seed}
         if self.kind in BASELINES:
             settings["method"] = self.kind
+        else:
+            settings.setdefault("restarts", 1)
         return config_type(self.kind).from_dict(settings)
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import time
 from collections.abc import Callable
@@ -72,7 +71,7 @@ def fit(
         validation: Held-out data. When left out, `estimation.dataset.holdout.hold_out` takes 5 % of the rows or
             sequences of ``dataset``, which are then not trained on.
         encoder: User-supplied module from standardised observations (B, d_x) to (B, n). It is trained in place; with
-            restarts, each trains a copy.
+            a number of restarts, or those that doubts lead to after a first run, each trains a copy.
         decoder: User-supplied module from (B, n) to (B, d_x), for methods that decode.
         checkpoint: Folder for the state of the run. A run that finds its own state there resumes from it, and ends with
             the numbers of an uninterrupted run.
@@ -165,21 +164,24 @@ class _Training:
 
     def _best_restart(self, state: checkpointing.State | None) -> TrainedModel:
         assert isinstance(self.settings, TrainingConfig)
-        if self.settings.restarts == 1:
+        restarts = Restarts.of(self.settings)
+        if restarts.count == 1:
             return self._train(0, state, None)
-        training = self
-        restarts = Restarts(self.settings.restarts, self.settings.penalty)
+        # without a number of restarts, the first one trains the user's networks in place, as a single run does
+        training, untrained = self, self.inputs.with_copied_networks()
         if state is not None:
             training._restore(restarts, state)
-        for number in range(len(restarts.finished), restarts.count):
+        while (number := restarts.next) is not None:
             try:
                 model = training._train(number, state, restarts)
             except TrainingError as error:
+                if restarts.only_if_doubtful and not number:
+                    raise
                 restarts.add_failure(error)
             else:
                 restarts.add(model, self.inputs.held_out, self.settings.seed)
                 # all restarts have the number of latents of the first
-                training = replace(training, count=model.history.latent_count)
+                training = replace(training, inputs=untrained, count=model.history.latent_count)
             state = None
         return restarts.conclude()
 
@@ -189,11 +191,9 @@ class _Training:
         inputs = replace(inputs, start=start, varying_variances=varying)
         if number:
             settings = settings.replace(seed=restart_seed(settings.seed, number))
-        if restarts is not None:
+        if restarts is not None and (number or not restarts.only_if_doubtful):
             # restarts share the initial weights of user-supplied networks, so none may train them in place
-            inputs = replace(
-                inputs, encoder=copy.deepcopy(inputs.encoder), decoder=copy.deepcopy(inputs.decoder)
-            )
+            inputs = inputs.with_copied_networks()
         procedure = self.kind(settings, inputs)  # type: ignore[arg-type]
         return Run(procedure, self.settings, self.fingerprints, restart=number, restarts=restarts)
 
@@ -295,7 +295,7 @@ class Run:
     @property
     def title(self) -> str:
         """The restart, as the progress bar shows it."""
-        return "" if self.restarts is None else f"restart {self.restart + 1} of {self.restarts.count}: "
+        return "" if self.restarts is None else self.restarts.title(self.restart)
 
     @property
     def n_dense_steps(self) -> int:

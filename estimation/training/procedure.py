@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -59,6 +60,10 @@ class Initialisation:
     start: int = 0
     varying_variances: bool = False
     scales: Scales | None = None
+
+    def with_copied_networks(self) -> Initialisation:
+        """Return the same with copies of the user-supplied networks."""
+        return replace(self, encoder=copy.deepcopy(self.encoder), decoder=copy.deepcopy(self.decoder))
 
 
 class Procedure(ABC):

@@ -4,7 +4,7 @@ A wrong basis can't be trained away, but other initial weights may lead to the r
 rows, the scales of the data and the digests that identify them. The one that is kept has the fewest serious warnings
 (`estimation.diagnostics`), and among those the lowest held-out negative ELBO. All restarts are trained, even if the
 first has no warning: a run and its twin that end in different latents can't both be right, and no run can notice this
-alone.
+alone. With ``restarts="auto"`` only a run that doubts itself is followed by another one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from estimation.config.training import TrainingConfig
 from estimation.dataset.dataset import Dataset
 from estimation.diagnostics.result import SERIOUS, Diagnostics, RunWarning
 from estimation.exceptions import DataError, TrainingError
@@ -25,7 +26,7 @@ from estimation.trained import TrainedModel
 from identify.entanglement import predict_entanglement
 from identify.wording import listed, plural
 
-__all__ = ["MAX_ROWS", "FinishedRestart", "Restarts", "agreement", "choose", "restart_seed"]
+__all__ = ["MAX_ROWS", "FinishedRestart", "Restarts", "agreement", "choose", "most_restarts", "restart_seed"]
 
 #: Held-out rows on which the latents of restarts are compared.
 MAX_ROWS = 2_000
@@ -35,6 +36,8 @@ _MIN_CORRELATION = 0.95
 # so its disagreement says nothing against the better one
 _MAX_DIFFERENCE = 0.1
 _N_SHOWN = 3
+# largest number of restarts that doubts lead to; a shorter run is doubtful because it is short
+_MOST_FOR_DOUBTS, _MIN_STEPS = 3, 1_000
 # why a restart is kept, by the first entry of the rank in which it is alone
 _DECIDED_BY = (
     "the others failed",
@@ -53,6 +56,27 @@ def restart_seed(seed: int, restart: int) -> int:
     if not restart:
         return seed
     return int(np.random.SeedSequence(seed, spawn_key=(restart,)).generate_state(1, np.uint32)[0] >> 1)
+
+
+def most_restarts(config: TrainingConfig) -> int:
+    """Return the largest number of restarts that a run can have.
+
+    Example:
+        >>> [most_restarts(TrainingConfig(**each)) for each in ({"restarts": 2}, {"restarts": "auto"}, {"steps": 500})]
+        [2, 3, 1]
+    """
+    if config.restarts != "auto":
+        return config.restarts
+    can_doubt = config.unmixing and config.sparsity != "none" and config.steps >= _MIN_STEPS
+    return _MOST_FOR_DOUBTS if can_doubt else 1
+
+
+def is_doubtful(diagnostics: Diagnostics | None) -> bool:
+    """Return whether a run was examined, and has serious warnings that another run may not have.
+
+    Settings of the actions that don't overlap are those of every run.
+    """
+    return diagnostics is not None and any(warning.kind != "overlap" for warning in diagnostics.serious)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +127,7 @@ class FinishedRestart:
         """Whether its latents are compared with those of other restarts: it was examined, and nothing is known to be
         wrong with its own. Settings that don't overlap are those of all restarts, which may disagree because of them.
         """
-        return self.diagnostics is not None and all(
-            warning.kind == "overlap" for warning in self.diagnostics.serious
-        )
+        return self.diagnostics is not None and not is_doubtful(self.diagnostics)
 
     def rank(self, penalty: float) -> tuple[bool, bool, int, float]:
         """Return the sort key by which restarts are compared: the smallest is kept.
@@ -189,6 +211,8 @@ class Restarts:
         penalty: Weight of an edge where restarts with different numbers of edges are compared; see `choose`.
         finished: What the finished ones ended with, in order.
         kept: Model of the best of them; None if none has succeeded.
+        only_if_doubtful: Whether there is another restart only if all before it are doubtful; ``count`` is their
+            largest number then.
     """
 
     def __init__(
@@ -197,9 +221,35 @@ class Restarts:
         penalty: float,
         finished: Sequence[FinishedRestart] = (),
         kept: TrainedModel | None = None,
+        only_if_doubtful: bool = False,
     ) -> None:
-        self.count, self.penalty = count, penalty
+        self.count, self.penalty, self.only_if_doubtful = count, penalty, only_if_doubtful
         self.finished, self.kept = list(finished), kept
+
+    @classmethod
+    def of(cls, config: TrainingConfig) -> Restarts:
+        """Return the restarts of a run before the first one."""
+        return cls(most_restarts(config), config.penalty, only_if_doubtful=config.restarts == "auto")
+
+    @property
+    def next(self) -> int | None:
+        """Number of the restart that is trained next; None if there is none."""
+        number = len(self.finished)
+        is_settled = any(not each.failure and not is_doubtful(each.diagnostics) for each in self.finished)
+        return None if number == self.count or (self.only_if_doubtful and is_settled) else number
+
+    def title(self, number: int) -> str:
+        """Return the name of a restart for the progress line.
+
+        Example:
+            >>> Restarts(3, 0.01).title(1), Restarts(3, 0.01, only_if_doubtful=True).title(1)
+            ('restart 2 of 3: ', 'restart 2 of up to 3, since all before are doubtful: ')
+        """
+        if not self.only_if_doubtful:
+            return f"restart {number + 1} of {self.count}: "
+        return (
+            f"restart {number + 1} of up to {self.count}, since all before are doubtful: " if number else ""
+        )
 
     @property
     def best(self) -> int | None:
@@ -241,8 +291,10 @@ class Restarts:
             raise TrainingError(
                 f"all {self.count} restarts failed; the first of them: {self.finished[0].failure}"
             )
+        if self.only_if_doubtful and len(self.finished) == 1:
+            return self.kept
         notes = [
-            f"restart {number + 1} of {self.count}: {each.summary}"
+            f"restart {number + 1} of {len(self.finished)}: {each.summary}"
             for number, each in enumerate(self.finished)
         ]
         correlations, losses = self._agreements(best), [each.negative_elbo for each in self.finished]
@@ -272,7 +324,7 @@ class Restarts:
         """Return why the best restart is kept."""
         ranks = [each.rank(self.penalty)[:-1] for each in self.finished]
         rivals = [each for each, rank in zip(self.finished, ranks, strict=True) if rank == ranks[best]]
-        kept = f"restart {best + 1} of {self.count} kept: "
+        kept = f"restart {best + 1} of {len(self.finished)} kept: "
         if len(rivals) == 1:
             second = min(rank for number, rank in enumerate(ranks) if number != best)
             differs = [a != b for a, b in zip(ranks[best], second, strict=True)].index(True)

@@ -144,6 +144,124 @@ def test_runs_that_are_examined_are_compared(data: Dataset) -> None:
     assert Diagnostics.from_dict(model.diagnostics.to_dict()) == model.diagnostics
 
 
+# only after doubts
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> TrainingConfig:
+    """Settings with which short runs are followed by restarts if they are doubtful."""
+    monkeypatch.setattr("estimation.training.restarts._MIN_STEPS", 40)
+    return tiny(restarts="auto", unmixing=True, rounds=1)
+
+
+def test_by_default_a_run_without_doubts_is_a_single_run(
+    data: Dataset, short: TrainingConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert TrainingConfig().restarts == "auto"
+    assert TrainingConfig(preset="published").restarts == 1
+    with_diagnostics(monkeypatch, CLEAR)
+    model = fit(data, short, checkpoint=tmp_path, checkpoint_every=15)
+    assert_same(model, fit(data, short.replace(restarts=1)))
+    # settings that do not overlap are those of every run
+    apart = Diagnostics(CLEAR.margin, (RunWarning("overlap", "the settings are far apart"),))
+    with_diagnostics(monkeypatch, apart, CLEAR)
+    assert fit(data, short).diagnostics == apart
+    with_diagnostics(monkeypatch, None, CLEAR)
+    assert fit(data, short).diagnostics is None
+
+
+@pytest.mark.parametrize(("diagnostics", "n_trained"), [((CLOSE, CLEAR), 2), ((CLOSE, CLOSE, CLOSE), 3)])
+def test_a_doubtful_run_is_followed_by_others(
+    data: Dataset,
+    short: TrainingConfig,
+    diagnostics: tuple[Diagnostics, ...],
+    n_trained: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    trained: list[int | None] = []
+    with_diagnostics(monkeypatch, *diagnostics)
+    model = fit(data, short, on_record=lambda record: trained.append(record.restart), progress=True)
+    assert sorted(set(trained)) == list(range(n_trained))
+    with_diagnostics(monkeypatch, *diagnostics)
+    assert_same(model, fit(data, short.replace(restarts=n_trained)))
+    assert f"restart {n_trained} of {n_trained}: held-out negative ELBO" in "\n".join(model.history.notes)
+    assert "restart 2 of up to 3, since all before are doubtful: " in capsys.readouterr().err
+
+
+def test_doubtful_runs_are_short_ones_only_if_unmixing_is_on(data: Dataset, short: TrainingConfig) -> None:
+    records: list[Record] = []
+    fit(data, short.replace(unmixing=False), on_record=records.append)
+    fit(data, short.replace(steps=39), on_record=records.append)
+    assert {record.restart for record in records} == {0}
+
+
+def test_the_first_run_trains_the_networks_of_the_user_and_the_others_copies(
+    data: Dataset, short: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def networks() -> dict[str, nn.Module]:
+        torch.manual_seed(0)
+        return {"encoder": nn.Linear(6, 3), "decoder": nn.Linear(3, 6)}
+
+    with_diagnostics(monkeypatch, CLOSE, CLEAR)
+    ours, theirs = networks(), networks()
+    model = fit(data, short, **ours)  # type: ignore[arg-type]
+    assert model.model.encoder.network is not ours["encoder"]
+    with_diagnostics(monkeypatch, CLOSE)
+    first = fit(data, short.replace(restarts=1), **theirs)  # type: ignore[arg-type]
+    assert first.model.encoder.network is theirs["encoder"]
+    for a, b in zip(ours["encoder"].parameters(), theirs["encoder"].parameters(), strict=True):
+        assert torch.equal(a, b)
+    with_diagnostics(monkeypatch, CLOSE, CLEAR)
+    assert_same(model, fit(data, short.replace(restarts=2), **networks()))  # type: ignore[arg-type]
+
+
+def test_a_first_run_that_fails_is_not_repeated(
+    data: Dataset, short: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = SparseVAEProcedure.record
+
+    def fail(procedure: SparseVAEProcedure, step: int, *arguments: Any) -> Record:
+        if (procedure.config.seed == training_seed()) == is_first and step == 20:
+            raise TrainingError("the loss is nan at step 20")
+        return record(procedure, step, *arguments)
+
+    is_first = True
+    monkeypatch.setattr(SparseVAEProcedure, "record", fail)
+    with pytest.raises(TrainingError, match=r"^the loss is nan at step 20$"):
+        fit(data, short)
+    is_first = False
+    with_diagnostics(monkeypatch, CLOSE)
+    model = fit(data, short)
+    assert model.history.notes[-3:] == [
+        "restart 2 of 3: failed: the loss is nan at step 20",
+        "restart 3 of 3: failed: the loss is nan at step 20",
+        "restart 1 of 3 kept: the others failed",
+    ]
+
+
+@pytest.mark.parametrize("stop", [(0, 20), (1, 10), (1, 30)])
+def test_a_stopped_run_with_doubts_resumes_with_the_same_numbers(
+    data: Dataset,
+    short: TrainingConfig,
+    stop: tuple[int, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_diagnostics(monkeypatch, CLOSE, CLEAR)
+    whole = fit(data, short)
+
+    def interrupt(record: Record) -> None:
+        if (record.restart, record.step) == stop:
+            raise StoppedError
+
+    with_diagnostics(monkeypatch, CLOSE, CLEAR)
+    with pytest.raises(StoppedError):
+        fit(data, short, checkpoint=tmp_path, checkpoint_every=15, on_record=interrupt)
+    with_diagnostics(monkeypatch, *([CLEAR] if stop[0] else [CLOSE, CLEAR]))
+    assert_same(fit(data, short, checkpoint=tmp_path), whole)
+
+
 # failures
 
 

@@ -19,9 +19,11 @@ import numpy as np
 
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
+from estimation.dataset.holdout import hold_out
 from estimation.evaluation import Evaluation, evaluate
 from estimation.trained import TrainedModel
 from estimation.training import fit
+from estimation.training.restarts import restart_seed
 from identify.graph import CausalGraph
 from tests.benchmarks.promise.light_tunnel import TARGETS, tunnel
 from tests.benchmarks.promise.problems import N_PROBLEMS, Problem, problem
@@ -90,6 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--numbers", type=int, nargs="*", default=None, help="numbers of problems; default: all"
     )
     parser.add_argument("--model-seed", type=int, default=0, help="seed of the models")
+    parser.add_argument(
+        "--restart",
+        type=int,
+        default=0,
+        help="train only this restart; default: the first, and others after doubts",
+    )
     parser.add_argument("--short", action="store_true", help="runs that take a quarter of the time")
     parser.add_argument(
         "--save", type=Path, default=None, metavar="FOLDER", help="keep models in FOLDER/NUMBER"
@@ -100,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     numbers = range(N_PROBLEMS) if options.numbers is None else options.numbers
     changes = {"model_seed": options.model_seed} if options.model_seed else {}
     changes |= {"short": True} if options.short else {}
+    changes |= {"restart": options.restart} if options.restart else {}
     problems = [{"seed": options.seed, "number": k, **changes} for k in numbers]
     for run in list(tunnel_runs()) if options.tunnel else problems:
         if run not in finished:
@@ -115,10 +124,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _problem_record(run: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     case: Problem = problem(run["seed"], run["number"])
     short = {"steps": _SHORT_STEPS, "starts": 1} if run.get("short") else {"steps": _N_STEPS}
-    config = case.config(**short, seed=run.get("model_seed", 0))
+    seed, restart = run.get("model_seed", 0), run.get("restart", 0)
+    restarts = {"restarts": 1} if restart else {}
+    config = case.config(**short, **restarts, seed=restart_seed(seed, restart))
     budgets = [edges for edges in (config.max_edges_actions, config.max_edges_past) if edges is not None]
-    data = training_data(case, run.get("short", False))
-    model, measured = _measure(data, case.data(_N_TEST, "test"), config, case.complete, sum(budgets) or None)
+    data, held_out = training_data(case, run.get("short", False)), None
+    if restart:
+        # restarts share the held-out rows of the first
+        data, held_out = hold_out(data, seed)
+    test, max_edges = case.data(_N_TEST, "test"), sum(budgets) or None
+    model, measured = _measure(data, test, config, case.complete, max_edges, held_out)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         model.save(folder / str(run["number"]))
@@ -134,10 +149,15 @@ def _tunnel_record(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def _measure(
-    data: Dataset, test: Dataset, config: TrainingConfig, complete: bool, max_edges: int | None
+    data: Dataset,
+    test: Dataset,
+    config: TrainingConfig,
+    complete: bool,
+    max_edges: int | None,
+    held_out: Dataset | None = None,
 ) -> tuple[TrainedModel, dict[str, Any]]:
     started = time.process_time()
-    model = fit(data, config, progress=False)
+    model = fit(data, config, validation=held_out, progress=False)
     seconds = round(time.process_time() - started)
     outcome = evaluate(model, test)
     assert data.graph is not None
@@ -151,6 +171,7 @@ def _measure(
         "diagnostics": None if model.diagnostics is None else model.diagnostics.to_dict(),
         "confidence": _confidence(model, test),
         "notes": list(model.history.notes),
+        "negative_elbo": round(model.history.records[-1].negative_elbo, _DIGITS),
         "seconds": seconds,
     }
 
