@@ -10,7 +10,7 @@ from typing import Any
 from scipy.stats import binomtest
 from stored_runs import FOLDER, fill_markers, markdown_table
 
-from estimation.diagnostics.judgement import MIN_RATIO
+from estimation.diagnostics.judgement import MIN_GAP, MIN_RATIO
 from estimation.diagnostics.result import SERIOUS
 from estimation.unmixing.moments import NEGLIGIBLE_EFFECT
 
@@ -108,13 +108,14 @@ def _flagged(record: Record) -> bool:
 
 
 def _has_larger_effect_without_edge(record: Record) -> bool:
-    """Return whether an effect without an edge is clearly larger than that of an edge.
+    """Return whether an effect without an edge is clearly larger than that of an edge, or nearly as large if counted.
 
     This reason for the warning "missing edges" was added after most runs, and is applied to the effects they stored.
     """
     values = (record["diagnostics"] or {"values": {}})["values"]
     weakest = values.get("smallest effect of an edge", 0.0)
-    return weakest >= NEGLIGIBLE_EFFECT and values["largest effect without an edge"] > MIN_RATIO * weakest
+    ratio = 1 / MIN_GAP if record["problem"]["budget"] == "adaptive" else MIN_RATIO
+    return weakest >= NEGLIGIBLE_EFFECT and values["largest effect without an edge"] > ratio * weakest
 
 
 def _shown(records: Sequence[Record], is_it: Callable[[Record], bool]) -> str:

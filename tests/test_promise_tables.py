@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,7 +35,10 @@ def record(number: int, **changes: Any) -> dict[str, Any]:
         **own,
         **{key: value for key, value in changes.items() if key in own},
         "confidence": {"edges": [[0.9, 1], [1.0, 1], [0.02, 0]], "latents": [[0.97, 0.99], [0.3, 0.5]]},
-        "diagnostics": {"warnings": warnings if changes.get("flagged") else []},
+        "diagnostics": {
+            "warnings": warnings if changes.get("flagged") else [],
+            "values": {"largest effect without an edge": 0.1, "smallest effect of an edge": 0.3},
+        },
     }
 
 
@@ -45,11 +50,16 @@ RECORDS = [
 ]
 
 
-@pytest.fixture
-def text(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(TABLES, "read_records", lambda: RECORDS)
+def filled_with(records: list[dict[str, Any]], folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (folder / "promise.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in records), "utf-8")
+    monkeypatch.setattr(TABLES, "FILE", folder / "promise.jsonl")
     filled: str = TABLES.fill_page(page("kept_promises"))
     return filled
+
+
+@pytest.fixture
+def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    return filled_with(RECORDS, tmp_path, monkeypatch)
 
 
 def test_rates_count_what_was_kept_with_many_rows_and_in_all(text: str) -> None:
@@ -83,9 +93,32 @@ def test_every_failure_is_listed_with_its_warnings(text: str) -> None:
     assert rows[1].endswith("| basis |")
 
 
-def test_without_failures_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TABLES, "read_records", lambda: RECORDS[:1])
-    assert TABLES.fill_page(page("kept_promises")).count("None.") == 1
+def test_the_restart_with_the_fewest_serious_warnings_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = record(2, n_latents=9, causes="past", values=None) | {
+        "run": {"seed": 1, "number": 2, "restart": 1}
+    }
+    third = record(3, kept=False, flagged=True) | {"run": {"seed": 1, "number": 3, "restart": 1}}
+    text = filled_with([third, *RECORDS, second], tmp_path, monkeypatch)
+    assert "kept in 3 of 3 (44% to 100%) with 50,000 rows and more" in text
+    assert "2 had doubts about their first run" in text
+    assert "the first runs alone kept 2 of 3 (21% to 94%)" in text
+
+
+def test_a_larger_effect_without_an_edge_is_a_warning_that_earlier_runs_lacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    larger, smaller, superfluous = record(0, kept=False), record(2, kept=False), record(4, kept=False)
+    for each, sizes in ((larger, (0.2, 0.15)), (smaller, (0.2, 0.19)), (superfluous, (0.2, 0.05))):
+        names = ("largest effect without an edge", "smallest effect of an edge")
+        each["diagnostics"]["values"] = dict(zip(names, sizes, strict=True))
+    text = filled_with([larger, smaller, superfluous], tmp_path, monkeypatch)
+    assert "| even numbers | 1 of 3 (" in text
+
+
+def test_without_failures_the_page_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert filled_with(RECORDS[:1], tmp_path, monkeypatch).count("None.") == 1
 
 
 def test_the_stored_runs_fill_the_page() -> None:

@@ -39,6 +39,7 @@ class Evidence:
         seed: Seed of the search for other bases.
         resampled_sizes: Sizes of the effects on each latent, measured once more on each of R resamples of the training
             rows, by ``"actions"``, shape (R, n, m), and ``"past"``, shape (R, n, n); without resamples it is empty.
+        counts_edges: Whether training has estimated the number of edges.
     """
 
     graph: CausalGraph
@@ -56,6 +57,7 @@ class Evidence:
     removed: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     seed: int = 0
     resampled_sizes: Mapping[str, Array] = field(default_factory=dict)
+    counts_edges: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from estimation.diagnostics.result import Diagnostics, Margin, RunWarning
 from estimation.unmixing.moments import CLEAR_EFFECT, NEGLIGIBLE_EFFECT
 from identify.wording import listed, plural
 
-__all__ = ["MIN_RATIO", "judge"]
+__all__ = ["MIN_GAP", "MIN_RATIO", "judge"]
 
 _MIN_INFLUENCE = 0.1
 # then the errors are more than twenty times as large as noise alone would make them
@@ -27,6 +27,9 @@ _MAX_SKEWNESS, _MAX_KURTOSIS = 1.0, 3.0
 #: The last ranking of edges (`estimation.training.final_edges`) would have put it in the other's place, but for the
 #: ELBO.
 MIN_RATIO = 1.2
+#: If training counts the edges, it does so by a gap between the effects of edges and others; one that is narrower than
+#: this factor is none.
+MIN_GAP = 1.5
 _N_SHOWN = 3
 
 
@@ -56,7 +59,7 @@ def judge(evidence: Evidence) -> Diagnostics:
     }
     warnings = [
         *_about_basis(margin),
-        *_about_missing_edges(effects),
+        *_about_missing_edges(effects, 1 / MIN_GAP if evidence.counts_edges else MIN_RATIO),
         *_about_overlap(overlap),
         *_about_superfluous_edges(effects),
         *_about_budget(effects),
@@ -86,7 +89,8 @@ def _about_basis(margin: Margin | None) -> Iterable[RunWarning]:
         yield RunWarning("basis", margin.summary, margin.latents)
 
 
-def _about_missing_edges(effects: list[EffectSize]) -> Iterable[RunWarning]:
+def _about_missing_edges(effects: list[EffectSize], ratio: float) -> Iterable[RunWarning]:
+    """Yield a warning if effects without an edge are large, or larger than that of an edge times a ratio."""
     without = [effect for effect in effects if not effect.has_edge]
     if missing := [effect for effect in without if effect.size > CLEAR_EFFECT]:
         text = f"{plural(len(missing), 'effect')} without an edge, relative to those of parents: {_shown(missing)}"
@@ -96,8 +100,10 @@ def _about_missing_edges(effects: list[EffectSize]) -> Iterable[RunWarning]:
     if weakest is None or weakest.size < NEGLIGIBLE_EFFECT:
         # with a budget that is too large, the order of the weakest effects says nothing
         return
-    if larger := [effect for effect in without if effect.size > MIN_RATIO * weakest.size]:
-        than = f"larger than that of the edge of {_shown([weakest])}"
+    if larger := [effect for effect in without if effect.size > ratio * weakest.size]:
+        than = (
+            f"{'larger than' if ratio > 1 else 'about as large as'} that of the edge of {_shown([weakest])}"
+        )
         text = f"{plural(len(larger), 'effect')} without an edge, {than}: {_shown(larger)}"
         yield RunWarning("missing edges", text, _latents([*larger, weakest]))
 

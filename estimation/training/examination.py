@@ -120,6 +120,7 @@ def gather_evidence(
         removed=removed,
         seed=config.seed,
         resampled_sizes=resampled,
+        counts_edges=config.sparsity == "adaptive",
     )
 
 

@@ -88,15 +88,16 @@ def test_an_effect_without_an_edge_is_compared_with_those_of_edges(size: float, 
     diagnostics = judge(evidence)
     found = [w for w in diagnostics.warnings if w.kind == "missing edges"]
     assert diagnostics.values["smallest effect of an edge"] == pytest.approx(0.2, rel=0.1)
-    if not is_warned:
-        assert not found
-        return
-    assert len(found) == 1
-    assert (
-        found[0].text
-        == "1 effect without an edge, larger than that of the edge of a1 on v1 0.2: a1 on v2 0.3"
+    assert [warning.text for warning in found] == (
+        ["1 effect without an edge, larger than that of the edge of a1 on v1 0.2: a1 on v2 0.3"]
+        if is_warned
+        else []
     )
-    assert found[0].latents == ("v2", "v1")
+    assert all(warning.latents == ("v2", "v1") for warning in found)
+    # where edges are counted, there must be a gap
+    counted = judge(replace(evidence, counts_edges=True))
+    (warning,) = [w for w in counted.warnings if w.kind == "missing edges"]
+    assert "1 effect without an edge, about as large as that of the edge of a1 on v1 0.2: " in warning.text
     # where edges are superfluous, the order of weak effects says nothing
     too_many = judge(evidence_of(action_effects=effects, graph=graph(e21=False, e01=True)))
     kinds = {w.kind for w in too_many.warnings}
