@@ -92,14 +92,17 @@ def cases(
 
 
 def config_of(case: Case, changes: Mapping[str, Any]) -> TrainingConfig:
-    """Return the default settings with the true number of edges as the budget, and with some settings changed."""
+    """Return the default settings with the true number of edges as the budget, and with some settings changed.
+
+    A row of the table is a single run, whatever its warnings.
+    """
     import numpy as np
 
     assert case.data in NAMES
     generator = np.random.default_rng(PROCESS_SEED)
     graph = build(case.data, generator, case.density, case.graph_seed).graph
     budget = {"max_edges_actions": graph.Ga.nnz} if graph.n_actions else {"max_edges_past": graph.Gz.nnz}
-    return TrainingConfig.from_dict({"seed": case.model_seed, **budget, **changes})
+    return TrainingConfig.from_dict({"seed": case.model_seed, "restarts": 1, **budget, **changes})
 
 
 def measure(case: Case, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,6 +138,8 @@ def measure(case: Case, changes: Mapping[str, Any]) -> dict[str, Any]:
         "minutes": round(minutes, 3),
         "steps": model.history.records[-1].step,
         "notes": model.history.notes,
+        "warnings": [str(warning) for warning in model.warnings],
+        "flagged": bool(model.diagnostics and model.diagnostics.serious),
         "began": start_time,
         "changes": dict(changes),
         "settings": config.to_dict(),
