@@ -30,7 +30,7 @@ def draw(axes: Sequence[Axes]) -> Sequence[Axes]:
     Returns:
         The axes.
     """
-    records = read_records()
+    records = read_records(first=True)
     many = [record for record in records if record["problem"]["n_samples"] >= MANY_ROWS]
     for ax, (name, limits) in zip(axes, BINS.items(), strict=True):
         of_bins = [

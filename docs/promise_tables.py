@@ -61,23 +61,28 @@ def read_records(first: bool = False) -> list[Record]:
 
 def _n_serious(record: Record) -> int:
     """Return the number of serious warnings; `estimation.training.restarts.choose` keeps the run with the fewest."""
+    return sum(kind in SERIOUS for kind in _kinds(record))
+
+
+def _kinds(record: Record) -> list[str]:
+    """Return the kinds of warnings; "missing edges" also where later reasons for it apply to the stored effects."""
     kinds = [each["kind"] for each in (record["diagnostics"] or {"warnings": []})["warnings"]]
-    return sum(kind in SERIOUS for kind in kinds) + (
-        "missing edges" not in kinds and _has_larger_effect_without_edge(record)
-    )
+    if "missing edges" not in kinds and _has_larger_effect_without_edge(record):
+        kinds.insert(0, "missing edges")
+    return kinds
 
 
 def fill_page(page: str) -> str:
     """Fill the markers of the page: runs, rates, warnings, confidence and failures."""
-    records = read_records()
+    first, kept = read_records(first=True), read_records()
     return fill_markers(
         page,
         {
-            "promise-runs": _runs(records),
-            "promise-rates": _rates(records),
-            "promise-warnings": _warnings(records),
-            "promise-failures": _failures(records),
-            "promise-confidence": _confidence(records),
+            "promise-runs": _runs(first, kept),
+            "promise-rates": _rates(first),
+            "promise-warnings": _warnings(first, kept),
+            "promise-failures": _failures(first, kept),
+            "promise-confidence": _confidence(first),
         },
     )
 
@@ -129,16 +134,15 @@ def _many(records: Sequence[Record]) -> list[Record]:
     return [record for record in records if record["problem"]["n_samples"] >= MANY_ROWS]
 
 
-def _runs(records: Sequence[Record]) -> str:
-    seeds = sorted({record["run"]["seed"] for record in records})
+def _runs(first: Sequence[Record], kept: Sequence[Record]) -> str:
+    seeds = sorted({record["run"]["seed"] for record in first})
     of = " and ".join(str(seed) for seed in seeds)
-    many, first = _many(records), _many(read_records(first=True))
-    n_repeated = sum(map(_flagged, first))
+    many = _many(first)
     return (
-        f"{len(records)} problems of seed {of} were run. The promise was kept in "
-        f"{_shown(many, _kept)} with {MANY_ROWS:,} rows and more, and in {_shown(records, _kept)} of all. "
-        f"Of the problems with {MANY_ROWS:,} rows and more, {n_repeated} had doubts about their first run, which were "
-        f"followed by [restarts](reading_a_run.md#restarts); the first runs alone kept {_shown(first, _kept)}."
+        f"{len(first)} problems of seed {of} were run, {len(many)} of them with {MANY_ROWS:,} rows and more. Of the "
+        f"latter, the promise was kept in **{_shown(_many(kept), _kept)}**. The first run alone kept "
+        f"{_shown(many, _kept)}; {sum(map(_flagged, many))} first runs had doubts, and were followed by "
+        f"[restarts](reading_a_run.md#restarts). Of all problems, the first run alone kept {_shown(first, _kept)}."
     )
 
 
@@ -174,15 +178,23 @@ def _limits(name: str, low: float, high: float) -> str:
     return f"{low:g} to {high:.1g}"
 
 
-def _warnings(records: Sequence[Record]) -> str:
+def _warnings(first: Sequence[Record], kept: Sequence[Record]) -> str:
     """Return the shares of failures and successes that the run's own warnings name, in both halves of the problems."""
+    few = [record for record in first if record["problem"]["n_samples"] < MANY_ROWS]
+    groups = [
+        ("50,000 rows and more, first run", _many(first)),
+        ("50,000 rows and more, with restarts", _many(kept)),
+        ("fewer rows, first run", few),
+    ]
     rows = []
-    for half, label in ((0, "even numbers"), (1, "odd numbers")):
-        part = [record for record in records if record["run"]["number"] % 2 == half]
-        kept = [record for record in part if record["kept"]]
-        lost = [record for record in part if not record["kept"]]
-        rows.append([label, _shown(lost, _flagged), _shown(kept, _flagged)])
-    return markdown_table(["problems", "failures with a serious warning", "successes with one"], rows)
+    for label, records in groups:
+        for half, numbers in ((0, "even numbers"), (1, "odd numbers")):
+            part = [record for record in records if record["run"]["number"] % 2 == half]
+            lost = [record for record in part if not record["kept"]]
+            right = [record for record in part if record["kept"]]
+            rows.append([label, numbers, _shown(lost, _flagged), _shown(right, _flagged)])
+    head = ["runs", "problems", "failures with a serious warning", "successes with one"]
+    return markdown_table(head, rows)
 
 
 def _confidence(records: Sequence[Record]) -> str:
@@ -211,13 +223,15 @@ def _counted(found: Sequence[bool]) -> str:
     return f"{sum(found):,} of {len(found):,} ({sum(found) / len(found):.3f})" if found else "none"
 
 
-def _failures(records: Sequence[Record]) -> str:
+def _failures(first: Sequence[Record], kept: Sequence[Record]) -> str:
     rows = []
-    for record in records:
-        if record["kept"]:
+    of_problem = {(each["run"]["seed"], each["run"]["number"]): each for each in kept}
+    for record in first:
+        final = of_problem[record["run"]["seed"], record["run"]["number"]]
+        if record["kept"] and final["kept"]:
             continue
         case = record["problem"]
-        kinds = [each["kind"] for each in (record["diagnostics"] or {"warnings": []})["warnings"]]
+        kinds = _kinds(record)
         rows.append(
             [
                 f"{record['run']['seed']}/{record['run']['number']}",
@@ -229,6 +243,7 @@ def _failures(records: Sequence[Record]) -> str:
                 f"{record['mcc']:.3f}, {record['r_con']:.3f}, {record['r']:.3f}",
                 f"{record['missing']}, {record['extra']}",
                 ", ".join(dict.fromkeys(kinds)) or "none",
+                _outcome(record, final),
             ]
         )
     head = [
@@ -241,5 +256,13 @@ def _failures(records: Sequence[Record]) -> str:
         "MCC, R_con, R",
         "missing, extra",
         "warnings",
+        "restarts",
     ]
     return markdown_table(head, rows) if rows else "None."
+
+
+def _outcome(first: Record, final: Record) -> str:
+    """Return what the restarts changed, if a problem had any."""
+    if final["run"] == first["run"]:
+        return ""
+    return f"kept by restart {final['run']['restart'] + 1}" if final["kept"] else "not kept"

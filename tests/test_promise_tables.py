@@ -64,7 +64,8 @@ def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_rates_count_what_was_kept_with_many_rows_and_in_all(text: str) -> None:
     assert "4 problems of seed 1 were run" in text
-    assert "kept in 2 of 3 (21% to 94%) with 50,000 rows and more, and in 2 of 4 (15% to 85%) of all" in text
+    assert "the promise was kept in **2 of 3 (21% to 94%)**" in text
+    assert "Of all problems, the first run alone kept 2 of 4 (15% to 85%)" in text
     assert "| rows | 2,000 to 10,000 | 0 of 1" in text
     assert "| latents | 9 to 12 | 0 of 1" in text
     assert "| latents | 3 to 5 | 2 of 2" in text
@@ -74,8 +75,10 @@ def test_rates_count_what_was_kept_with_many_rows_and_in_all(text: str) -> None:
 
 
 def test_warnings_are_counted_in_both_halves(text: str) -> None:
-    assert "| even numbers | 1 of 1 (21% to 100%) | 0 of 1 (0% to 79%) |" in text
-    assert "| odd numbers | 0 of 1 (0% to 79%) | 1 of 1 (21% to 100%) |" in text
+    many = "| 50,000 rows and more, first run |"
+    assert f"{many} even numbers | 1 of 1 (21% to 100%) | 0 of 1 (0% to 79%) |" in text
+    assert f"{many} odd numbers | none | 1 of 1 (21% to 100%) |" in text
+    assert "| fewer rows, first run | odd numbers | 0 of 1 (0% to 79%) | none |" in text
 
 
 def test_confidence_is_compared_with_the_truth(text: str) -> None:
@@ -89,8 +92,8 @@ def test_every_failure_is_listed_with_its_warnings(text: str) -> None:
     rows = [line for line in text.splitlines() if line.startswith("| 1/")]
     assert [row.split(" | ")[0] for row in rows] == ["| 1/1", "| 1/2"]
     assert "0.612" in rows[0]
-    assert rows[0].endswith("| none |")
-    assert rows[1].endswith("| basis |")
+    assert rows[0].endswith("| none |  |")
+    assert rows[1].endswith("| basis |  |")
 
 
 def test_the_restart_with_the_fewest_serious_warnings_counts(
@@ -101,9 +104,9 @@ def test_the_restart_with_the_fewest_serious_warnings_counts(
     }
     third = record(3, kept=False, flagged=True) | {"run": {"seed": 1, "number": 3, "restart": 1}}
     text = filled_with([third, *RECORDS, second], tmp_path, monkeypatch)
-    assert "kept in 3 of 3 (44% to 100%) with 50,000 rows and more" in text
-    assert "2 had doubts about their first run" in text
-    assert "the first runs alone kept 2 of 3 (21% to 94%)" in text
+    assert "the promise was kept in **3 of 3 (44% to 100%)**" in text
+    assert "The first run alone kept 2 of 3 (21% to 94%); 2 first runs had doubts" in text
+    assert "| basis | kept by restart 2 |" in text
 
 
 def test_a_larger_effect_without_an_edge_is_a_warning_that_earlier_runs_lacked(
@@ -114,7 +117,7 @@ def test_a_larger_effect_without_an_edge_is_a_warning_that_earlier_runs_lacked(
         names = ("largest effect without an edge", "smallest effect of an edge")
         each["diagnostics"]["values"] = dict(zip(names, sizes, strict=True))
     text = filled_with([larger, smaller, superfluous], tmp_path, monkeypatch)
-    assert "| even numbers | 1 of 3 (" in text
+    assert "| 50,000 rows and more, first run | even numbers | 1 of 3 (" in text
 
 
 def test_without_failures_the_page_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +136,7 @@ def test_the_stored_runs_fill_the_page() -> None:
 
 def test_the_figure_has_a_point_for_each_bin_with_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     drawing = docs_module("draw_promise_figure")
-    monkeypatch.setattr(drawing, "read_records", lambda: RECORDS)
+    monkeypatch.setattr(drawing, "read_records", lambda **_: RECORDS)
     panels = drawing.draw(Figure().subplots(1, 3))
     heights = [panel.lines[0].get_ydata().tolist() for panel in panels]
     assert heights == [[0, pytest.approx(2 / 3)], [pytest.approx(2 / 3)], [1, 0]]
