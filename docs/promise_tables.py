@@ -112,6 +112,11 @@ def _flagged(record: Record) -> bool:
     return _n_serious(record) > 0
 
 
+def _doubtful(record: Record) -> bool:
+    """Return whether a run is followed by a restart: settings that don't overlap are those of every run."""
+    return any(kind in SERIOUS and kind != "overlap" for kind in _kinds(record))
+
+
 def _has_larger_effect_without_edge(record: Record) -> bool:
     """Return whether an effect without an edge is clearly larger than that of an edge, or nearly as large if counted.
 
@@ -141,7 +146,7 @@ def _runs(first: Sequence[Record], kept: Sequence[Record]) -> str:
     return (
         f"{len(first)} problems of seed {of} were run, {len(many)} of them with {MANY_ROWS:,} rows and more. Of the "
         f"latter, the promise was kept in **{_shown(_many(kept), _kept)}**. The first run alone kept "
-        f"{_shown(many, _kept)}; {sum(map(_flagged, many))} first runs had doubts, and were followed by "
+        f"{_shown(many, _kept)}; {sum(map(_doubtful, many))} first runs had doubts, and were followed by "
         f"[restarts](reading_a_run.md#restarts). Of all problems, the first run alone kept {_shown(first, _kept)}."
     )
 
