@@ -131,7 +131,6 @@ def load(
         else Diagnostics.from_dict(content["diagnostics"]),
         seen_actions=seen,
         latent_marginals=marginals,
-        covariate_names=tuple(content.get("covariate_names", ())),
         **names,
     )
     _require_sound(trained, f"{folder}")

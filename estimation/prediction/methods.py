@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from estimation.dataset.covariates import requested_covariates
 from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.models.representation import as_tensor
@@ -84,7 +83,7 @@ class PredictionMethods(RequestChecks):
         require_positive(n_samples)
         model = self._network()
         values = self._actions(actions, dimensions=2)
-        given = requested_covariates(covariates, self.covariate_names)
+        given = self._requested_covariates(covariates)
         before = self._past(past, None if values is None else len(values), given)
         n_rows = max(1 if each is None else len(each) for each in (before, given))
         if values is not None and len(values) == 1:
