@@ -129,9 +129,13 @@ class RequestChecks:
         return None if values is None else (model_tensor(values, None, model) - model.c_mean) / model.c_scale
 
     def _past(
-        self, past: ArrayLike | None, n_rows: int | None, covariates: Any, what: str = "past"
+        self, past: ArrayLike | None, actions: Array | None, covariates: Any, what: str = "past"
     ) -> Tensor | None:
-        """Return inputs of the encoder for the step before, shape (N, d_x + d_c); None for a model without a past."""
+        """Return inputs of the encoder for the step before, shape (N, d_x + d_c); None for a model without a past.
+
+        N is the number of rows of the past, or of actions and covariates, whose single rows are repeated.
+        """
+        n_rows = max((len(each) for each in (actions, covariates) if each is not None), default=None)
         model = self._network()
         if not model.shape.past:
             if past is not None:
