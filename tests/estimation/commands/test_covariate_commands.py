@@ -124,19 +124,8 @@ def test_nothing_is_trained_on_wrong_covariates(
 
 
 def test_baselines_take_no_covariates(here: Path, capsys: Captured) -> None:
-    arguments = [
-        "train",
-        "table.csv",
-        "--covariates",
-        "batch",
-        "--method",
-        "vae",
-        "--n-latents",
-        "2",
-        "-o",
-        "new",
-    ]
-    message = error_of(capsys, *arguments)
+    options = ["--covariates", "batch", "--method", "vae", "--n-latents", "2"]
+    message = error_of(capsys, "train", "table.csv", *options, "-o", "new")
     assert (
         "vae takes no covariates, and the data have batch=b1, batch=b2, batch=b3; leave them out" in message
     )

@@ -116,6 +116,14 @@ def test_numbers_are_the_categories_of_the_training_data() -> None:
     np.testing.assert_array_equal(requested_covariates({"batch": 2}, trained), [[0, 1, 0]])
 
 
+def test_a_few_rows_that_hardly_differ_are_requests_too() -> None:
+    ages = [[20.0], [20.13377926], [20.26755853]]
+    np.testing.assert_array_equal(requested_covariates(ages, ["age"]), np.float32(ages))
+    np.testing.assert_array_equal(
+        requested_covariates(pd.DataFrame(ages, columns=["age"]), ["age"]), np.float32(ages)
+    )
+
+
 def test_a_category_that_does_not_occur_is_zero() -> None:
     trained = dataset(covariates=np.eye(3)[np.arange(N) % 3], covariate_names=["b=x", "b=y", "b=z"])
     other = dataset(covariates=np.eye(2)[np.arange(N) % 2], covariate_names=["b=z", "b=x"])

@@ -140,6 +140,13 @@ def test_columns_have_the_covariates_of_the_training_table(write: Write, tmp_pat
     assert Dataset.read(write(other, tmp_path), like=training, covariates=()).covariates is None
 
 
+def test_rows_that_hardly_differ_are_read_like_training(write: Write, tmp_path: Path) -> None:
+    training = Dataset.read(write(rows(), tmp_path), covariates="age")
+    ages = 20 + np.linspace(0, 0.01234567, N)
+    data = Dataset.read(write(rows(age=ages), tmp_path), like=training)
+    np.testing.assert_array_equal(data.covariates[:, 0], np.float32(ages))  # type: ignore[index]
+
+
 def test_numbers_stay_the_categories_that_they_were(write: Write, tmp_path: Path) -> None:
     path = write(rows(batch=[1, 2, 3] * 4), tmp_path)
     training = Dataset.read(path, covariates="batch", categorical="batch", actions="a0")

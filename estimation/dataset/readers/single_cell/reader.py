@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from estimation.dataset.readers.column_matching import quoted_names
 from estimation.dataset.readers.files import parsing, shortened
+from estimation.dataset.readers.frames import frame_columns
 from estimation.dataset.readers.options import Names, ReadOptions
 from estimation.dataset.readers.raw_data import RawData
 from estimation.dataset.readers.roles import Roles
@@ -98,7 +100,7 @@ def _raw_data(source: Source, options: ReadOptions, name: str, training: Roles |
         order = np.random.default_rng(settings.shuffle_seed).permutation(len(source.cells))
         notes += (f"the cells are in random order, drawn with the seed {settings.shuffle_seed}",)
     allow_constant = options.allow_constant or training is not None
-    columns_of_covariates = _covariate_columns(options.covariates, training)
+    columns_of_covariates = _covariate_columns(source, options.covariates, training)
     covariates = covariates_of(source.obs, source.cells, columns_of_covariates, allow_constant)
     notes += (() if perturbations is None else perturbations.notes) + (
         () if covariates is None else covariates.notes
@@ -129,11 +131,17 @@ def _raw_data(source: Source, options: ReadOptions, name: str, training: Roles |
     )
 
 
-def _covariate_columns(given: Names | None, training: Roles | None) -> tuple[str, ...]:
-    """Return the columns of ``.obs`` that are covariates: those given, else those of the training data."""
+def _covariate_columns(source: Source, given: Names | None, training: Roles | None) -> tuple[str, ...]:
+    """Return the columns of ``.obs`` that are covariates: those given by name or pattern, else as in training."""
     if given is None:
         return () if training is None else training.covariates
-    return (given,) if isinstance(given, str) else tuple(given)
+    names = [str(label) for label in frame_columns(source.obs) or ()]
+    selected: list[str] = []
+    for pattern in (given,) if isinstance(given, str) else given:
+        matches = [] if pattern in names else fnmatch.filter(names, pattern)
+        # a name without a column is reported with all columns
+        selected += matches or [pattern]
+    return tuple(selected)
 
 
 def selected_genes(
