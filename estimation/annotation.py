@@ -31,9 +31,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from estimation.dataset.covariate_categories import covariate_columns_of
 from estimation.dataset.covariates import aligned_covariates
 from estimation.dataset.readers.files import import_optional, parsing, shortened, shown_path
-from estimation.dataset.readers.frames import frame_columns
 from estimation.dataset.readers.single_cell.covariates import covariates_of
 from estimation.dataset.readers.single_cell.matrix import blocks_of
 from estimation.dataset.readers.single_cell.reader import selected_genes
@@ -87,7 +87,7 @@ def annotate(adata: Any, model: TrainedModel, *, layer: str | None = None, key: 
     Args:
         adata: The object, in memory or backed; not a view.
         model: A trained model.
-        layer: The layer that the model was trained on; None for ``X``.
+        layer: The layer to read; None for the one that the model was trained on, ``"X"`` for ``X``.
         key: Key of the results.
 
     Raises:
@@ -125,7 +125,7 @@ def annotate_file(
         path: The file.
         model: A trained model.
         out: The file to write, as a whole or not at all; it may be the same file.
-        layer: The layer that the model was trained on; None for ``X``.
+        layer: The layer to read; None for the one that the model was trained on, ``"X"`` for ``X``.
         key: Key of the results.
 
     Raises:
@@ -158,7 +158,7 @@ def annotation_of(source: Source, model: TrainedModel, layer: str | None = None)
     Args:
         source: The data.
         model: A trained model.
-        layer: The layer that the model was trained on; None for ``X``.
+        layer: The layer to read; None for the one that the model was trained on.
 
     Raises:
         DataError: As for `annotate`.
@@ -168,6 +168,8 @@ def annotation_of(source: Source, model: TrainedModel, layer: str | None = None)
             "the model was trained on data without names, so that its genes can't be found; train it on AnnData, or "
             "give observation_names"
         )
+    if layer is None and model.roles is not None and model.roles.anndata is not None:
+        layer = model.roles.anndata.layer
     columns, _, _ = selected_genes(source, None, model.observation_names)
     matrix = source.matrix(layer)
     if getattr(matrix, "format", None) == "csc":
@@ -192,13 +194,12 @@ def _covariates(source: Source, model: TrainedModel) -> Array | None:
     """Return the covariates of a model, shape (cells, d_c), from the columns of ``.obs`` that they are named after."""
     if not model.covariate_names:
         return None
-    existing = {str(label) for label in frame_columns(source.obs) or ()}
-    columns = dict.fromkeys(
-        name if name in existing else name.partition("=")[0] for name in model.covariate_names
-    )
-    found = covariates_of(source.obs, source.cells, list(columns), allow_constant=True)
+    columns = covariate_columns_of(model.covariate_names, model.covariate_categories)
+    found = covariates_of(source.obs, source.cells, columns, allow_constant=True)
     assert found is not None
-    return aligned_covariates(found.values, found.names, model.covariate_names, "the model")
+    return aligned_covariates(
+        found.values, found.names, model.covariate_names, "the model", model.covariate_categories
+    )
 
 
 def _effects(

@@ -41,7 +41,8 @@ _OPTIONS = Fields(
         "n_latents": Whole(1),
         "seed": Whole(0, 2**63 - 1),
         "width": Whole(1),
-    }
+    },
+    {"n_covariates": Whole(1)},
 )
 _NETWORK = Maybe(Fields({"name": Text(), "options": _OPTIONS}))
 _CENTRING = Maybe(Fields({"shift": Many(Real()), "unit": Many(Real())}))
@@ -131,7 +132,6 @@ def load(
         else Diagnostics.from_dict(content["diagnostics"]),
         seen_actions=seen,
         latent_marginals=marginals,
-        covariate_names=tuple(content.get("covariate_names", ())),
         **names,
     )
     _require_sound(trained, f"{folder}")
@@ -220,7 +220,12 @@ def _rebuilt(
     if description is None:
         return None
     options = description["options"]
-    if math.prod(options["image_shape"]) != shape.n_observed or options["n_latents"] != shape.n_latents:
+    d_c = options.get("n_covariates", 0)
+    sizes = (math.prod(options["image_shape"]), options["n_latents"], d_c)
+    # a decoder gets covariates behind the latents
+    of_model = (shape.n_observed, shape.n_latents, shape.n_covariates)
+    of_decoder = (shape.n_observed, shape.n_latents + shape.n_covariates, 0)
+    if sizes != (of_decoder if name == "decoder" else of_model):
         raise CheckpointError(f"networks.{name} is of other sizes than the model")
     # a lower bound: the weights of its hidden layer
     if 8 * options["width"] ** 2 > _total(tensors):

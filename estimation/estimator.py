@@ -14,6 +14,10 @@ With ``sklearn.set_config(enable_metadata_routing=True)``, a pipeline or a searc
 estimator; without it, a pipeline takes them as ``fit(X, STEP__actions=A)``. If groups are meant for the splits of a
 search only, exclude them by ``set_fit_request(groups=False).set_score_request(groups=False)``.
 
+Covariates (batch, donor) go to encoder and decoder and are not to become latent: ``fit(X, actions=A, covariates=C)``.
+What was fitted with covariates needs them in `transform`, `inverse_transform` and `score` too. A pipeline or a search
+passes them on with metadata routing only, since scikit-learn's ``Pipeline.transform`` takes nothing else without it.
+
 scikit-learn's own checks (``sklearn.utils.estimator_checks``) call ``fit(X)``, so they test the last of the four.
 All pass, except one that can't be guaranteed: ``check_methods_subset_invariance`` requires `transform` of a single row
 and of the same row in a batch to agree to 1e-7, the precision of float32; but the order of torch's summation depends
@@ -22,18 +26,17 @@ on the number of rows.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from estimation.config.training import TrainingConfig
 from estimation.dataset.alignment import align
+from estimation.dataset.covariates import requested_covariates
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.readers.frames import (
     frame_names,
@@ -41,23 +44,21 @@ from estimation.dataset.readers.frames import (
     is_frame,
     require_exact_integers,
 )
-from estimation.dataset.rows import action_columns, dataset_of_rows, row_order
-from estimation.exceptions import ConfigError, DataError
-from estimation.latent_count import LatentCount
+from estimation.dataset.rows import action_columns, as_columns, dataset_of_rows, row_order
+from estimation.estimator_parameters import run_settings
+from estimation.exceptions import DataError
 from estimation.prediction.explained_variance import ExplainedVariance
-from estimation.training.counting import count_latents
 from estimation.training.loop import fit as train
+from identify.wording import listed
 
 __all__ = ["SparseMechanismVAE"]
 
 Metadata = ArrayLike | None
+Covariates = ArrayLike | Mapping[str, Any] | None
 
 # rows from which the explained variance is computed
 _EXPLAINED_ROWS = 500
 _FLOATS = (np.float64, np.float32)
-_BUDGETS = {"max_edges_actions": "actions", "max_edges_past": "past"}
-# parameters with the name of a setting are passed on to `TrainingConfig`
-_SETTINGS = {field.name for field in dataclasses.fields(TrainingConfig)}
 
 
 class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -123,11 +124,14 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         (300, 10)
     """
 
-    # requested by default, because mechanisms are sparse with respect to them
-    __metadata_request__fit: ClassVar = {"actions": True, "groups": True}
+    # requested by default, because a model without them is another one
+    __metadata_request__fit: ClassVar = {"actions": True, "groups": True, "covariates": True}
+    __metadata_request__transform: ClassVar = {"covariates": True}
+    __metadata_request__inverse_transform: ClassVar = {"covariates": True}
     # a Pipeline checks whether its last step requests sample_weight, even if none is given
+    __metadata_request__score: ClassVar = {**__metadata_request__fit, "sample_weight": None}
     _explained: ExplainedVariance | None
-    __metadata_request__score: ClassVar = {"actions": True, "groups": True, "sample_weight": None}
+    _row_covariates: NDArray[Any] | None = None  # of estimators that an earlier version pickled
 
     def __init__(
         self,
@@ -168,7 +172,14 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.allow_constant = allow_constant
         self.settings = settings
 
-    def fit(self, X: ArrayLike, y: object = None, actions: Metadata = None, groups: Metadata = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        actions: Metadata = None,
+        groups: Metadata = None,
+        covariates: Metadata = None,
+    ) -> Self:
         """Train the model.
 
         5 % of the data are held out for validation during training: rows, or whole groups, or with fewer than 20
@@ -180,67 +191,101 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             actions: Shape (n_samples, d_a), or (n_samples,) for one action. In a sequence, the action of a row acts
                 on the step that leads to it; the action of the first row is not used.
             groups: Labels, shape (n_samples,); the rows of a group are in time order, not necessarily adjacent.
+            covariates: Shape (n_samples, d_c), or (n_samples,) for one; a data frame, in which a column of text
+                becomes one covariate per category, or one of its columns. In a sequence they don't change.
 
         Raises:
             ConfigError: If a parameter is unknown, out of its range, or conflicts with the data.
-            DataError: If X, actions and groups don't fit each other, or hold invalid values.
+            DataError: If X, actions, groups and covariates don't fit each other, or hold invalid values.
             TrainingError: If training fails.
             ValueError: If scikit-learn doesn't accept X.
         """
         x = _checked_observations(self, X, ensure_min_samples=2)
         order = row_order(self.order, actions, groups)
         names = tuple(getattr(self, "feature_names_in_", ()))
-        dataset = dataset_of_rows(x, names, actions, groups, order, bool(self.allow_constant))
-        config, count = self._config(dataset)
+        dataset = dataset_of_rows(x, names, actions, groups, order, bool(self.allow_constant), covariates)
+        config, count = run_settings(self.get_params(deep=False), dataset)
         self.model_ = train(dataset, config, progress=bool(self.verbose), latent_count=count)
         self.order_, self.graph_, self.history_ = order, self.model_.graph, self.model_.history
         self.margin_, self.warnings_ = self.model_.margin, self.model_.warnings
         self.edge_confidence_ = self.model_.edge_confidence
         self.latent_confidence_ = self.model_.latent_confidence
-        self._explained, self._rows = None, np.array(x[:: max(1, len(x) // _EXPLAINED_ROWS)])
+        step = max(1, len(x) // _EXPLAINED_ROWS)
+        self._explained, self._rows = None, np.array(x[::step])
+        given = None if covariates is None else self._checked_covariates(covariates, "")
+        self._row_covariates = None if given is None else given[::step]
         self.history_.notes[:0] = dataset.notes
         return self
 
-    def transform(self, X: ArrayLike) -> NDArray[Any]:
+    def fit_transform(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        actions: Metadata = None,
+        groups: Metadata = None,
+        covariates: Metadata = None,
+    ) -> NDArray[Any]:
+        """Train the model as `fit` does, and return the latents of X as `transform` does.
+
+        Args:
+            X: Observations, shape (n_samples, d_x).
+            y: Ignored.
+            actions: As in `fit`.
+            groups: As in `fit`.
+            covariates: As in `fit`.
+        """
+        return self.fit(X, y, actions, groups, covariates).transform(X, covariates)
+
+    def transform(self, X: ArrayLike, covariates: Covariates = None) -> NDArray[Any]:
         """Return the posterior means of the latents.
 
         Args:
             X: Observations, shape (n_samples, d_x).
+            covariates: As in `fit`, or one row or a mapping like ``{"batch": "b1"}`` for all rows; required if they
+                were given there. Columns of a data frame are matched by name.
 
         Returns:
             Latents, shape (n_samples, n_latents), computed in float32 and returned in the type of X.
 
         Raises:
+            DataError: If the covariates are missing, or not those of `fit`.
             ValueError: If scikit-learn doesn't accept X, or its columns differ from those in `fit`.
             sklearn.exceptions.NotFittedError: If the estimator isn't fitted.
         """
         check_is_fitted(self, "model_")
         x = _checked_observations(self, X, reset=False)
-        return self.model_.encode(x).astype(x.dtype, copy=False)
+        given = self._checked_covariates(covariates, "transform(X, covariates=C)")
+        return self.model_.encode(x, given).astype(x.dtype, copy=False)
 
-    def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
+    def inverse_transform(self, X: ArrayLike, covariates: Covariates = None) -> NDArray[Any]:
         """Decode latents to the mean of the observations.
 
         Args:
             X: Latents, shape (n_samples, n_latents).
+            covariates: As in `transform`.
 
         Returns:
             Observations, shape (n_samples, d_x), computed in float32 and returned in the type of X, or in float64
             where float32 would merge distinct values of a column.
 
         Raises:
-            DataError: If the number of latents is wrong.
+            DataError: If the number of latents is wrong, or the covariates are missing, or not those of `fit`.
             sklearn.exceptions.NotFittedError: If the estimator isn't fitted.
         """
         check_is_fitted(self, "model_")
         z = check_array(X, dtype=_FLOATS, estimator=self, input_name="X")
-        x = self.model_.decode(z)
+        x = self.model_.decode(z, self._checked_covariates(covariates, "inverse_transform(X, covariates=C)"))
         # columns that are centred in double precision need it
         needs_float64 = self.model_.model.x_centring is not None
         return x if needs_float64 else x.astype(z.dtype, copy=False)
 
     def score(
-        self, X: ArrayLike, y: object = None, actions: Metadata = None, groups: Metadata = None
+        self,
+        X: ArrayLike,
+        y: object = None,
+        actions: Metadata = None,
+        groups: Metadata = None,
+        covariates: Covariates = None,
     ) -> float:
         """Return the evidence lower bound per observed column and row, or pair of rows; higher is better.
 
@@ -252,19 +297,24 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             y: Ignored.
             actions: As in `fit`; required if they were given there.
             groups: As in `fit`; without them the rows are one sequence, unless the rows are independent for the model.
+            covariates: As in `transform`.
 
         Raises:
             ConfigError: If groups are given, and the rows are independent for the model.
-            DataError: If X, actions and groups don't fit each other or the model.
+            DataError: If X, actions, groups and covariates don't fit each other or the model.
             ValueError: If scikit-learn doesn't accept X, or its columns differ from those in `fit`.
             sklearn.exceptions.NotFittedError: If the estimator isn't fitted.
         """
         check_is_fitted(self, "model_")
         x = _checked_observations(self, X, reset=False)
         self._require_actions(actions)
+        given = self._checked_covariates(covariates, "score(X, covariates=C)")
+        if given is not None and len(given) == 1:
+            given = np.repeat(given, len(x), axis=0)
         order = row_order(self.order_, actions, groups)
         names = tuple(getattr(self, "feature_names_in_", ()))
-        dataset = dataset_of_rows(x, names, actions, groups, order, allow_constant=True)
+        covariate_names = self.model_.covariate_names
+        dataset = dataset_of_rows(x, names, actions, groups, order, True, given, covariate_names or None)
         negative_elbo = self.model_.negative_elbo(self._align(dataset))
         assert negative_elbo is not None
         return -negative_elbo["total"]
@@ -284,7 +334,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             raise AttributeError("the estimator isn't fitted; call fit first")
         if self._explained is None:
             # computed on request, since it takes n (n + 1) / 2 passes through the decoder
-            self._explained = self.model_.explained_variance(self._rows)
+            self._explained = self.model_.explained_variance(self._rows, self._row_covariates)
         return self._explained
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
@@ -310,30 +360,6 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         tags.input_tags.allow_nan = True
         return tags
 
-    def _config(self, dataset: Dataset) -> tuple[TrainingConfig, LatentCount | None]:
-        """Return the settings and, if budgets follow from a number of latents that is to be found, that number."""
-        parameters = self.get_params(deep=False).items()
-        settings = {name: _as_python_number(value) for name, value in parameters if name in _SETTINGS}
-        settings["seed"] = _seed(self.random_state)
-        if settings["n_latents"] is None:
-            settings["n_latents"] = dataset.n_observed
-        further_settings = _further_settings(self.settings, settings)
-        budgets = {name: settings.pop(name) for name in _BUDGETS}
-        config = TrainingConfig.from_dict(settings | further_settings)
-        columns = config.sparse_columns(dataset.action_names, dataset.n_steps > 1)
-        is_sparse = {"actions": columns.actions, "past": dataset.n_steps > 1 and not columns.past_is_dense}
-        has_budgets = config.sparsity in ("budget", "constraint")
-        automatic = [name for name in budgets if budgets[name] == "auto"]
-        used = [name for name in automatic if has_budgets and is_sparse[_BUDGETS[name]]]
-        budgets |= dict.fromkeys(automatic)
-        n_latents, count = config.n_latents, None
-        if n_latents == "auto" and used:
-            # the search itself has no budgets
-            provisional = config.replace(**{**budgets, **dict.fromkeys(used, 1)})
-            count = count_latents(dataset, provisional, progress=bool(self.verbose))
-            n_latents = count.n_latents
-        return config.replace(**{**budgets, **dict.fromkeys(used, n_latents)}), count
-
     def _require_actions(self, actions: Metadata) -> None:
         """Require the number of action columns in `fit`, unless the columns have names."""
         if actions is not None and is_frame(actions) and frame_names(actions, "actions") is not None:
@@ -341,6 +367,16 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         count = 0 if actions is None else action_columns(actions)[0].shape[1]
         if count != len(self.model_.action_names):
             raise DataError(f"fit had {len(self.model_.action_names)} columns of actions; score has {count}")
+
+    def _checked_covariates(self, covariates: Covariates, call: str) -> NDArray[Any] | None:
+        """Return covariates in the order of those in `fit`, shape (n_samples, d_c) or (1, d_c); None without any."""
+        names = self.model_.covariate_names
+        if covariates is None and names:
+            raise DataError(
+                f"fit had the covariates {listed(list(names), 6)}; give them: {call}. A pipeline passes them on with "
+                "sklearn.set_config(enable_metadata_routing=True)"
+            )
+        return requested_covariates(as_columns(covariates), names, self.model_.covariate_categories)
 
     def _align(self, dataset: Dataset) -> Dataset:
         """Return the data of `score` with the actions of `fit`, matched by name."""
@@ -362,26 +398,3 @@ def _checked_observations(estimator: SparseMechanismVAE, X: ArrayLike, **options
     numbers = frame_numbers(X, "X", allow_missing=True)
     checks = {"dtype": _FLOATS, "ensure_all_finite": "allow-nan", "input_name": "X", **options}
     return np.asarray(check_array(numbers, estimator=estimator, **checks))
-
-
-def _further_settings(settings: object, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    if settings is None:
-        return {}
-    if not isinstance(settings, Mapping):
-        raise ConfigError(f"settings is {settings!r}; it must be a mapping from names to values")
-    for name in settings:
-        if name in parameters:
-            parameter = "random_state" if name == "seed" else name
-            raise ConfigError(f"settings holds {name!r}; set the estimator's parameter {parameter} instead")
-    return {name: _as_python_number(value) for name, value in settings.items()}
-
-
-def _as_python_number(value: Any) -> Any:
-    """Return a numpy number as a Python number: searches over parameters give numpy numbers."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _seed(random_state: int | np.random.RandomState | None) -> int:
-    if isinstance(random_state, int | np.integer):
-        return int(random_state)
-    return int(check_random_state(random_state).randint(2**31 - 1))

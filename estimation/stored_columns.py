@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from estimation.dataset.centring import Centring
 from estimation.dataset.checks import checked_observation_names
-from estimation.dataset.readers.roles import Roles, checked_texts
+from estimation.dataset.covariate_categories import stored_categories
+from estimation.dataset.readers.roles import HasRoles, Roles, checked_texts
 from estimation.exceptions import DataError
 from estimation.models.representation import Representation
 
 __all__ = ["columns_of", "columns_record", "set_centring_"]
 
 
-def columns_record(
-    model: Representation, observation_names: Sequence[str], actions_named: bool, roles: Roles | None
-) -> dict[str, Any]:
+def columns_record(model: Representation, columns: HasRoles) -> dict[str, Any]:
     """Return what a saved model stores about the columns of its training data.
 
     Args:
         model: The networks, which hold the centring.
-        observation_names: Names of the observed dimensions; empty if they have none.
-        actions_named: Whether the data named the actions.
-        roles: Roles of the columns of a table, or None.
+        columns: Names and roles of the columns.
     """
+    categories = columns.covariate_categories
     return {
-        "observation_names": list(observation_names),
-        "actions_named": actions_named,
-        "roles": None if roles is None else roles.to_dict(),
+        "observation_names": list(columns.observation_names),
+        "actions_named": columns.actions_named,
+        "roles": None if columns.roles is None else columns.roles.to_dict(),
+        "covariate_names": list(columns.covariate_names),
+        "covariate_categories": None
+        if categories is None
+        else {column: list(known) for column, known in categories.items()},
         "centring": {
             name: None if centring is None else centring.to_dict()
             for name, centring in (("x", model.x_centring), ("a", model.a_centring))
@@ -56,6 +58,8 @@ def columns_of(content: Mapping[str, Any], n_observed: int) -> dict[str, Any]:
         "observation_names": checked_observation_names(texts, n_observed),
         "actions_named": named,
         "roles": None if roles is None else Roles.from_dict(roles),
+        "covariate_names": tuple(content.get("covariate_names", ())),
+        "covariate_categories": stored_categories(content.get("covariate_categories")),
     }
 
 

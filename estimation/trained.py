@@ -19,7 +19,7 @@ from estimation.config.sparse_columns import SparseColumns
 from estimation.config.training import COUNT_LIKELIHOODS, TrainingConfig
 from estimation.dataset.alignment import align, align_observed
 from estimation.dataset.counts import require_count_rows, require_counts
-from estimation.dataset.covariates import repeated_covariates, requested_covariates
+from estimation.dataset.covariates import repeated_covariates
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.readers.arrays import matched_numbers
 from estimation.dataset.readers.roles import Roles
@@ -75,6 +75,7 @@ class TrainedModel(PredictionMethods):
         latent_marginals: The distribution of the latents over the training data; None for a baseline, and for models
             of versions that did not store it.
         covariate_names: Names of the d_c covariates, which encoder and decoder get.
+        covariate_categories: Categories of each categorical covariate; None if an earlier version didn't store them.
     """
 
     model: Representation
@@ -90,6 +91,7 @@ class TrainedModel(PredictionMethods):
     seen_actions: SeenActions | None = None
     latent_marginals: LatentMarginals | None = None
     covariate_names: tuple[str, ...] = ()
+    covariate_categories: Mapping[str, tuple[str, ...]] | None = None
 
     @classmethod
     def of(
@@ -116,6 +118,7 @@ class TrainedModel(PredictionMethods):
             seen_actions(model, dataset.actions),
             latent_marginals(model, dataset),
             dataset.covariate_names,
+            dataset.covariate_categories,
         )
 
     @property
@@ -140,7 +143,7 @@ class TrainedModel(PredictionMethods):
             DataError: If the number of observed dimensions differs, an entry is infinite, or the covariates are not
                 those of the training data.
         """
-        given = requested_covariates(covariates, self.covariate_names)
+        given = self._requested_covariates(covariates)
         return self._map(observations, self.model.shape.n_observed, "observations", self._encode, given)
 
     def encode_dataset(self, dataset: Dataset) -> Array:
@@ -166,7 +169,7 @@ class TrainedModel(PredictionMethods):
         Raises:
             DataError: If the number of latents differs, an entry is not finite, or the model has no decoder.
         """
-        given = requested_covariates(covariates, self.covariate_names)
+        given = self._requested_covariates(covariates)
         observations = self._map(latents, self.model.shape.n_latents, "latents", self._decode, given)
         return observations if self.model.x_centring is None else self.model.x_centring.undo(observations)
 
@@ -311,8 +314,7 @@ class TrainedModel(PredictionMethods):
             "diagnostics": None if self.diagnostics is None else self.diagnostics.to_dict(),
             "seen_actions": None if self.seen_actions is None else self.seen_actions.to_dict(),
             "latent_marginals": None if self.latent_marginals is None else self.latent_marginals.to_dict(),
-            "covariate_names": list(self.covariate_names),
-            **columns_record(self.model, self.observation_names, self.actions_named, self.roles),
+            **columns_record(self.model, self),
             "networks": {
                 name: describe(getattr(self.model, name))
                 for name in ("encoder", "decoder")
@@ -322,8 +324,7 @@ class TrainedModel(PredictionMethods):
         metadata = {} if self.sparse_columns.complete else self.sparse_columns.to_dict()
         if self.diagnostics is not None and self.diagnostics.edge_confidence is not None:
             metadata["edge_confidence"] = edge_attributes(self.graph, self.diagnostics.edge_confidence)
-        if self.diagnostics is not None and self.diagnostics.latent_confidence is not None:
-            confidence = self.diagnostics.latent_confidence
+        if self.diagnostics is not None and (confidence := self.diagnostics.latent_confidence) is not None:
             metadata["latent_confidence"] = dict(zip(self.graph.latents, confidence, strict=True))
         companions = {GRAPH: graph_json(self.graph, metadata)} if self.model.edges else {}
         write_folder(folder, KIND, content, self.model.state_dict(), companions, announced)
@@ -362,8 +363,7 @@ class TrainedModel(PredictionMethods):
         return card(repr(self), judged, self.sparse_graph._repr_html_() if self.model.edges else no_graph)
 
     def _encode(self, values: Tensor, covariates: Tensor | None) -> Tensor:
-        mean: Tensor = self.model.mean_latents(self.model.inputs(values, covariates))
-        return mean
+        return self.model.mean_latents(self.model.inputs(values, covariates))
 
     def _decode(self, values: Tensor, covariates: Tensor | None) -> Tensor:
         if covariates is not None:

@@ -69,6 +69,7 @@ ORDER = [
     "estimation.baselines",
     "estimation.baseline_config",
     "estimation.checkpoint",
+    "estimation.estimator_parameters",
     "estimation.estimator",
     "estimation.annotation",
     "estimation.learned",

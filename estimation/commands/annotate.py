@@ -26,7 +26,7 @@ def annotate(
     ],
     layer: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The layer that the model was trained on.", show_default="X"),
+        typer.Option(metavar="NAME", help="The layer to read; X for X.", show_default="as in training"),
     ] = None,
     key: Annotated[str, typer.Option(metavar="NAME", help="Key of the results in .varm and .uns.")] = _KEY,
     as_json: AsJson = False,

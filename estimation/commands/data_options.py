@@ -50,6 +50,7 @@ class DataOptions:
         categorical: Action columns with categories.
         episode: Column that identifies sequences.
         time: Column that orders the rows of a sequence.
+        covariates: Columns of covariates, also of ``.obs``; each text may name several, with commas.
         images: Column of image file names.
         allow_constant: Whether columns may be constant.
         perturbation: Columns of ``.obs`` with the perturbations.
@@ -57,7 +58,6 @@ class DataOptions:
         separator: Text between the perturbations of one cell.
         dose: Columns of ``.obs`` with the doses.
         layer: Layer to read instead of ``X``.
-        covariates: Columns of ``.obs`` that are covariates; each text may name several, with commas.
         genes: Boolean column of ``.var`` that selects genes.
         memory_map: NPY file to keep the matrix in.
         shuffle_seed: Seed of a random order of the cells.
@@ -109,7 +109,8 @@ class DataOptions:
     categorical: Annotated[
         list[str] | None,
         typer.Option(
-            help="Action columns with categories; each category becomes an action.",
+            help="Action columns with categories, each of which becomes an action; also covariates whose categories "
+            "are numbers.",
             show_default=False,
             **_COLUMN,
         ),
@@ -120,6 +121,15 @@ class DataOptions:
     time: Annotated[
         str | None,
         typer.Option(help="Column that orders the rows of a sequence.", show_default=False, **_COLUMN),
+    ] = None
+    covariates: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Columns of covariates, also of .obs, with commas between them: encoder and decoder get them, latents "
+            "don't. Text becomes one column per category; may be repeated.",
+            show_default=False,
+            **_COLUMN,
+        ),
     ] = None
     images: Annotated[
         str | None,
@@ -161,13 +171,6 @@ class DataOptions:
     layer: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Layer to read.", show_default="X", rich_help_panel=_CELLS),
-    ] = None
-    covariates: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Columns of .obs that are covariates, with commas between them; may be repeated.",
-            **_CELL_COLUMN,
-        ),
     ] = None
     genes: Annotated[
         str | None,
@@ -234,6 +237,7 @@ class DataOptions:
             images=self.images,
             memory_map=self.memory_map or False,
             allow_constant=self.allow_constant,
+            covariates=_one_or_many(_split_at_commas(self.covariates)),
             anndata=self._anndata_options(),
         )
 
@@ -246,8 +250,6 @@ class DataOptions:
             for name in ("perturbation", "control", "separator", "dose", "layer", "genes", "shuffle_seed")
             if getattr(self, name) is not None
         }
-        if self.covariates:
-            given["covariates"] = [name.strip() for text in self.covariates for name in text.split(",")]
         return AnnDataOptions(**given) if given else None
 
 
@@ -296,6 +298,10 @@ def _option_parameters(split: Split) -> list[inspect.Parameter]:
         )
         for field in fields(DataOptions)
     ]
+
+
+def _split_at_commas(texts: Sequence[str] | None) -> list[str] | None:
+    return None if texts is None else [name.strip() for text in texts for name in text.split(",")]
 
 
 def _one_or_many(names: Sequence[str] | None) -> Names | None:

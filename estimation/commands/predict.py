@@ -13,6 +13,7 @@ from estimation.commands.sources import require_folder_of
 from identify.commands.options import AsJson, print_json, show
 from identify.exceptions import RequestError
 from identify.names import shown
+from identify.wording import listed
 
 if TYPE_CHECKING:
     from estimation.prediction.forecast import Forecast
@@ -36,7 +37,8 @@ def predict(
         typer.Option(
             "--actions",
             metavar="FILE",
-            help="A CSV or Parquet table of actions, one row per prediction; columns are matched by name.",
+            help="A CSV or Parquet table of actions, and of covariates, one row per prediction; columns are matched by "
+            "name.",
             show_default=False,
         ),
     ] = None,
@@ -93,7 +95,9 @@ def predict(
     forecast = trained.predict(
         _requested(trained, actions, table),
         None if past is None else _frame(past, trained.observation_names),
-        covariates=_covariates(trained, covariates),
+        covariates=_covariates_in(trained, table)
+        if table is not None and not covariates
+        else _covariates(trained, covariates),
         extrapolate=extrapolate,
     )
     rows = _rows(trained, forecast, level)
@@ -129,16 +133,30 @@ def _requested(trained: TrainedModel, actions: list[str] | None, table: Path | N
 
 
 def _covariates(trained: TrainedModel, texts: list[str] | None) -> dict[str, float | str] | None:
-    """Return the covariates of all rows by name, categories as text; None if none are given."""
+    """Return the covariates of all rows by name, categories as text; None for a model without covariates."""
+    from estimation.dataset.covariate_categories import categories_of, covariate_columns_of, indicator_columns
+
+    if not texts and trained.covariate_names:
+        columns = covariate_columns_of(trained.covariate_names, trained.covariate_categories)
+        raise RequestError(
+            f"the model was trained with the covariates {listed(list(columns), 8)}; give each with --covariate "
+            "NAME=VALUE, or with --actions a table that has them too"
+        )
     if not texts:
         return None
+
+    known = categories_of(trained.covariate_names, trained.covariate_categories)
+    numbers = set(trained.covariate_names) - set(indicator_columns(known))
     values: dict[str, float | str] = {}
-    for text in texts:
-        name, separator, value = (part.strip() for part in text.partition("="))
-        if not separator or not value:
+    for text in (given.strip() for given in texts):
+        # the name of a number may hold an equals sign, like dose=high
+        named = [name for name in (*numbers, *known) if text.startswith(f"{name}=")]
+        name = max(named, key=len, default=text.partition("=")[0].strip())
+        value = text.removeprefix(name).strip().removeprefix("=").strip()
+        if not value or "=" not in text:
             raise RequestError(f"{shown(text)}: a covariate is given as NAME=VALUE")
         values[name] = value
-        if name in trained.covariate_names:
+        if name in numbers:
             try:
                 values[name] = float(value)
             except ValueError as error:
@@ -146,6 +164,27 @@ def _covariates(trained: TrainedModel, texts: list[str] | None) -> dict[str, flo
                     f"{shown(text)}: the model was trained with {name} as a number; give NAME=NUMBER"
                 ) from error
     return values
+
+
+def _covariates_in(trained: TrainedModel, path: Path) -> Any:
+    """Return the covariates in a table of actions, in the order of the training data; None for a model without."""
+    from estimation.dataset.covariate_categories import categories_of, covariate_columns_of
+    from estimation.dataset.covariates import aligned_covariates
+    from estimation.dataset.readers.table import open_table
+    from estimation.dataset.readers.table_files import encoded_columns
+
+    names, categories = trained.covariate_names, trained.covariate_categories
+    if not names:
+        return None
+    table, columns = open_table(path), covariate_columns_of(names, categories)
+    missing = [column for column in columns if column not in table.names]
+    if missing:
+        raise RequestError(
+            f"{shown(str(path))}: the model was trained with the covariates {listed(missing, 8)}, which the table "
+            "lacks; give it these columns, or all covariates with --covariate NAME=VALUE"
+        )
+    values, found, _ = encoded_columns(table, table.read(columns), columns, categories_of(names, categories))
+    return aligned_covariates(values, found or (), names, "the model", categories)
 
 
 def _frame(path: Path, names: Sequence[str]) -> Any:

@@ -312,8 +312,8 @@ def _convolutional_networks(
         raise ConfigError("--convolutional is for images, and these data have none; leave it out")
     n_latents = Shape.of(dataset, config.n_latents).n_latents
     return {
-        "encoder": ConvEncoder(image, n_latents, config.seed),
-        "decoder": ConvDecoder(n_latents, image, config.seed),
+        "encoder": ConvEncoder(image, n_latents, config.seed, n_covariates=dataset.n_covariates),
+        "decoder": ConvDecoder(n_latents + dataset.n_covariates, image, config.seed),
     }
 
 

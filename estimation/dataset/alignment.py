@@ -33,10 +33,6 @@ class HasColumns(HasRoles, Protocol):
     def n_observed(self) -> int:
         """Number of observed dimensions d_x."""
 
-    @property
-    def covariate_names(self) -> tuple[str, ...]:
-        """Names of the covariates."""
-
 
 def align(dataset: Dataset, like: HasColumns, label: str = "the model") -> Dataset:
     """Return a dataset with the columns of the training data, in their order.
@@ -91,8 +87,19 @@ def align_observed(dataset: Dataset, like: HasColumns, label: str = "the model")
         DataError: If an observed column is missing, or the numbers of columns differ.
     """
     if dataset.covariate_names != like.covariate_names:
-        c = aligned_covariates(dataset.covariates, dataset.covariate_names, like.covariate_names, label)
-        dataset = replace(dataset, covariates=c, covariate_names=like.covariate_names)
+        c = aligned_covariates(
+            dataset.covariates,
+            dataset.covariate_names,
+            like.covariate_names,
+            label,
+            like.covariate_categories,
+        )
+        dataset = replace(
+            dataset,
+            covariates=c,
+            covariate_names=like.covariate_names,
+            covariate_categories=like.covariate_categories,
+        )
     positions = match_columns(
         dataset.observation_names, dataset.n_observed, like.observation_names, like.n_observed, label
     )

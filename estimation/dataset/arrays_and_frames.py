@@ -54,7 +54,7 @@ def raw_data_of(
         observation_names = observation_names or frame_names(observations, "observations")
     if is_frame(actions):
         actions, frame_action_names, categories = frame_actions(actions, "actions")
-    covariates, covariate_names = covariate_columns(covariates, covariate_names)
+    covariates, covariate_names, covariate_categories = covariate_columns(covariates, covariate_names)
     return RawData(
         observations,
         actions=actions,
@@ -65,5 +65,6 @@ def raw_data_of(
         roles=roles_of_frames(observation_names, frame_action_names, categories) if categories else None,
         covariates=covariates,
         covariate_names=covariate_names,
+        covariate_categories=covariate_categories,
         **others,
     )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimation.dataset.covariate_categories import found_categories
 from estimation.dataset.covariates import checked_covariates
 from estimation.dataset.readers.arrays import as_numbers, constant_and_missing, constant_columns
 from estimation.dataset.readers.raw_data import RawData
@@ -73,6 +74,7 @@ def check_raw_data(raw: RawData) -> RawData:
         notes=_notes(raw.notes, n_missing / x.size),
         covariates=c,
         covariate_names=covariate_names,
+        covariate_categories=found_categories(c, covariate_names, raw.covariate_categories),
     )
 
 

@@ -7,7 +7,7 @@ paper's a) acts on the step that it leads to.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -58,6 +58,8 @@ class Dataset(ReadingMethods, Sizes):
         roles: Roles of the columns of the table, with their categories; None when the data come from arrays.
         covariates: Covariates, such as a batch, shape (N, d_c), or None. Encoder and decoder get them, latents don't.
         covariate_names: Names of the d_c covariates, like ``batch=b1`` for an indicator of a category.
+        covariate_categories: Categories of each categorical covariate; None if they aren't known, so that every name
+            like ``batch=b1`` is one.
 
     Raises:
         DataError: If an array has another number of dimensions, or another number of rows than the observations.
@@ -78,6 +80,7 @@ class Dataset(ReadingMethods, Sizes):
     roles: Roles | None = None
     covariates: Array | None = None
     covariate_names: tuple[str, ...] = ()
+    covariate_categories: Mapping[str, tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
         require_dimensions(self.observations, self.actions, self.latents, self.episodes, self.covariates)

@@ -43,6 +43,7 @@ class ReadingMethods:
         memory_map: MemoryMap = False,
         like: HasRoles | None = None,
         allow_constant: bool = False,
+        covariates: Names | None = None,
         **anndata: Unpack[AnnDataKeywords],
     ) -> Self:
         """Read a dataset from a file; the suffix gives the format. Nothing in a file is ever executed.
@@ -60,9 +61,11 @@ class ReadingMethods:
             window: Steps per row of the dataset, when the rows of the table form sequences.
             images: Column of image file names.
             memory_map: Whether an NPY file stays on disk; for AnnData also the file to write.
-            like: A dataset or a trained model. Columns of a table that aren't named get the roles that they had
-                there, with the same categories, and a column may be constant.
+            like: A dataset or a trained model. Columns of a table or of AnnData that aren't named get the roles that
+                they had there, with the same categories, and a column may be constant.
             allow_constant: Whether columns may be constant.
+            covariates: Columns of covariates, of a table or of ``.obs``; an array or file of them. A column of text
+                becomes one covariate per category, and so does one that is also ``categorical``.
             **anndata: Options of AnnData, as for `from_anndata`.
 
         Raises:
@@ -80,6 +83,7 @@ class ReadingMethods:
             images=images,
             memory_map=memory_map,
             allow_constant=allow_constant,
+            covariates=covariates,
             anndata=AnnDataOptions(**anndata) if anndata else None,
         )
         return cls.read_with(path, options, like)
@@ -92,6 +96,7 @@ class ReadingMethods:
         memory_map: MemoryMap | None = None,
         like: HasRoles | None = None,
         allow_constant: bool = False,
+        covariates: Names | None = None,
         **options: Unpack[AnnDataKeywords],
     ) -> Self:
         """Return a dataset of an AnnData object: cells are rows, genes are columns, perturbations are actions.
@@ -99,8 +104,10 @@ class ReadingMethods:
         Args:
             adata: The object, in memory or backed.
             memory_map: NPY file to keep the matrix in; None is a temporary one for a backed object, else no file.
-            like: A dataset or a trained model, whose genes and perturbations become the columns.
+            like: A dataset or a trained model, whose genes and perturbations become the columns. Options that aren't
+                given are what they were there.
             allow_constant: Whether columns may be constant.
+            covariates: Columns of ``.obs`` that are covariates: numbers, or categories, which become one column each.
             **options: Fields of `estimation.dataset.readers.single_cell.options.AnnDataOptions`.
 
         Raises:
@@ -108,7 +115,9 @@ class ReadingMethods:
         """
         roles = None if like is None else roles_of(like)
         return cls.from_raw_data(
-            raw_data_of_anndata(adata, AnnDataOptions(**options), memory_map, allow_constant, roles)
+            raw_data_of_anndata(
+                adata, AnnDataOptions(**options), memory_map, allow_constant, roles, covariates
+            )
         )
 
     @classmethod

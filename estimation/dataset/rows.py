@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from estimation.dataset.covariates import covariate_columns
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.readers.arrays import as_numbers
 from estimation.dataset.readers.episodes import cut_episodes, encode_groups
@@ -16,7 +18,7 @@ from estimation.dataset.readers.raw_data import RawData
 from estimation.dataset.readers.roles import roles_of_frames
 from estimation.exceptions import ConfigError, DataError
 
-__all__ = ["Order", "action_columns", "dataset_of_rows", "row_order"]
+__all__ = ["Order", "action_columns", "as_columns", "dataset_of_rows", "row_order"]
 
 #: Meaning of the order of rows.
 Order = Literal["sequence", "independent"]
@@ -61,6 +63,8 @@ def dataset_of_rows(
     groups: ArrayLike | None,
     order: Order,
     allow_constant: bool,
+    covariates: ArrayLike | None = None,
+    covariate_names: Sequence[str] | None = None,
 ) -> Dataset:
     """Return rows as a dataset, with a note that says how their order was interpreted.
 
@@ -72,9 +76,12 @@ def dataset_of_rows(
         groups: Labels of the sequences, shape (N,); None for a single one. Used only if the rows are sequences.
         order: Meaning of the order of the rows; sequences are cut into pairs of steps.
         allow_constant: Whether columns may be constant.
+        covariates: Shape (N, d_c) or (N,), or a data frame or one of its columns; None without covariates. They may not
+            change within a sequence.
+        covariate_names: Names of the covariates, which take precedence over those of the frame.
 
     Raises:
-        DataError: If rows, actions and groups don't fit each other, or hold invalid values.
+        DataError: If rows, actions, groups and covariates don't fit each other, or hold invalid values.
 
     Example:
         >>> dataset_of_rows(np.array([[0.0], [1.0], [3.0]]), (), None, None, "sequence", False)
@@ -83,6 +90,10 @@ def dataset_of_rows(
     a, names, categories = (None, None, {}) if actions is None else action_columns(actions)
     if a is not None and len(a) != len(x):
         raise DataError(f"actions have {len(a)} rows and X has {len(x)}; every row of X needs its action")
+    c, c_names, c_categories = covariate_columns(as_columns(covariates), covariate_names)
+    c = None if c is None else as_numbers(c, "covariates")
+    if c is not None and c.shape[:1] != x.shape[:1]:
+        raise DataError(f"covariates have shape {c.shape}; every row of X needs its own, ({len(x)}, d_c)")
     raw = RawData(
         x,
         actions=a,
@@ -90,9 +101,27 @@ def dataset_of_rows(
         notes=("rows were treated as independent",),
         observation_names=tuple(str(name) for name in x_names),
         roles=roles_of_frames(x_names, names, categories) if categories else None,
+        covariates=c,
+        covariate_names=c_names,
+        covariate_categories=c_categories,
         allow_constant=allow_constant,
     )
     return Dataset.from_raw_data(_cut_pairs(raw, groups) if order == "sequence" else raw)
+
+
+def as_columns(covariates: Any) -> Any:
+    """Return covariates with a single number or label per row, shape (N,), as one column; others as they are.
+
+    Example:
+        >>> as_columns([1, 2]).shape
+        (2, 1)
+    """
+    if covariates is None or isinstance(covariates, Mapping) or hasattr(covariates, "to_frame"):
+        return covariates
+    if is_frame(covariates):
+        return covariates
+    array = np.asarray(covariates)
+    return array[:, np.newaxis] if array.ndim == 1 else covariates
 
 
 def action_columns(

@@ -74,7 +74,12 @@ def learned_entanglement(
     given = dataset
     dataset = align_observed(dataset, model)
     # each model takes its own covariates from those of the data
-    dataset = replace(dataset, covariates=given.covariates, covariate_names=given.covariate_names)
+    dataset = replace(
+        dataset,
+        covariates=given.covariates,
+        covariate_names=given.covariate_names,
+        covariate_categories=given.covariate_categories,
+    )
     points = sample_points(dataset, _N_SAMPLES[method] if n_samples is None else n_samples, seed)
     names = model.graph.latents
     if method == "models":

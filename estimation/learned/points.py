@@ -46,7 +46,13 @@ class Points:
         Raises:
             DataError: If the data lack one, or it has a category that the model was not trained on.
         """
-        return aligned_covariates(self.covariates, self.covariate_names, model.covariate_names, "the model")
+        return aligned_covariates(
+            self.covariates,
+            self.covariate_names,
+            model.covariate_names,
+            "the model",
+            model.covariate_categories,
+        )
 
 
 def sample_points(dataset: Dataset, n_samples: int, seed: int) -> Points:

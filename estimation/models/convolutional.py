@@ -5,6 +5,9 @@
     fit(dataset, config, encoder=ConvEncoder(dataset.observation_shape, n),
                          decoder=ConvDecoder(n, dataset.observation_shape))
 
+With d_c covariates, the encoder gets them behind the pixels, ``ConvEncoder(shape, n, n_covariates=d_c)``, and the
+decoder behind the latents, as further inputs of its hidden layer: ``ConvDecoder(n + d_c, shape)``.
+
 Both networks take and return the flattened rows that a `Dataset` holds; the model standardises them. Every level of
 the encoder halves the image and every level of the decoder doubles it. The number of levels leaves a grid whose longer
 side has four cells. Odd sides are rounded up by the encoder, and the decoder crops its output to the image.
@@ -32,6 +35,7 @@ from estimation.models.networks import (
     WithLinearOutput,
     leaky_relu_tangents,
 )
+from identify.wording import plural
 
 __all__ = ["ConvDecoder", "ConvEncoder", "describe", "rebuild"]
 
@@ -57,6 +61,7 @@ class ConvEncoder(nn.Module):
         seed: Seed of the weights.
         width: Number of channels of the first level; later levels have twice as many. The running time grows with its
             square.
+        n_covariates: Number of covariates d_c behind the pixels. They enter the hidden layer and the skip connection.
 
     Raises:
         ConfigError: If the shape is not (C, H, W), or if an argument is not a whole number or too small.
@@ -67,27 +72,51 @@ class ConvEncoder(nn.Module):
         torch.Size([5, 4])
     """
 
-    def __init__(self, image_shape: Sequence[int], n_latents: int, seed: int = 0, width: int = 16) -> None:
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        n_latents: int,
+        seed: int = 0,
+        width: int = 16,
+        n_covariates: int = 0,
+    ) -> None:
         super().__init__()
         self.image_shape = _checked_shape(image_shape)
         self.options = _options(self.image_shape, n_latents, seed, width)
+        if not _is_integer(n_covariates) or n_covariates < 0:
+            raise ConfigError(f"n_covariates is {n_covariates!r}; it must be a whole number, 0 or more")
+        if n_covariates:
+            self.options["n_covariates"] = n_covariates
+        self.n_covariates = n_covariates
         generator = torch.Generator().manual_seed(seed)
         channels = [self.image_shape[0], *_channels(self.image_shape, width)]
         self.levels = nn.ModuleList(
             _random_layer(nn.Conv2d, n_in, n_out, 3, generator)
             for n_in, n_out in itertools.pairwise(channels)
         )
-        n_features = channels[-1] * math.prod(_grid_shape(self.image_shape))
+        n_features = channels[-1] * math.prod(_grid_shape(self.image_shape)) + n_covariates
         self.head = MLP(n_features, n_latents, _HIDDEN_PER_WIDTH * width, 1, generator, skip=False)
-        self.linear = MLP(self.image_shape[0] * _COARSE_SIDE**2, n_latents, 1, 0, generator)
+        n_linear = self.image_shape[0] * _COARSE_SIDE**2 + n_covariates
+        self.linear = MLP(n_linear, n_latents, 1, 0, generator)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map flattened images (B, C * H * W) to latents (B, n)."""
-        hidden = images.reshape(-1, *self.image_shape)
+        """Map flattened images with covariates behind them, (B, C * H * W + d_c), to latents (B, n)."""
+        n_pixels = math.prod(self.image_shape)
+        if images.shape[1] != n_pixels + self.n_covariates:
+            raise RuntimeError(
+                f"it was built for {plural(n_pixels, 'pixel')} and {plural(self.n_covariates, 'covariate')}, and there "
+                f"are {images.shape[1]} inputs; n_covariates sets the number of covariates"
+            )
+        covariates = images[:, n_pixels:]
+        hidden = images[:, :n_pixels].reshape(-1, *self.image_shape)
         coarse = nn.functional.adaptive_avg_pool2d(hidden, _COARSE_SIDE)
         for level in self.levels:
             hidden = nn.functional.leaky_relu_(level(hidden), NEGATIVE_SLOPE)
-        latents: Tensor = self.head(hidden.flatten(1)) + self.linear(coarse.flatten(1))
+        features, linear_features = (
+            torch.cat([each.flatten(1), covariates], dim=1) if self.n_covariates else each.flatten(1)
+            for each in (hidden, coarse)
+        )
+        latents: Tensor = self.head(features) + self.linear(linear_features)
         return latents
 
 
@@ -95,7 +124,7 @@ class ConvDecoder(nn.Module):
     """Convolutional decoder: a hidden layer, then transposed convolutions.
 
     Args:
-        n_latents: Number of latents n.
+        n_latents: Number of inputs: that of latents n, and of covariates.
         image_shape: Channels, height and width (C, H, W); height and width are 8 pixels or more.
         seed: Seed of the weights.
         width: Number of channels before the last level; earlier levels have twice as many. The running time grows
@@ -126,6 +155,11 @@ class ConvDecoder(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Map latents (B, n) to flattened images (B, C * H * W)."""
+        n_inputs = self.options["n_latents"]
+        if latents.shape[1] != n_inputs:
+            raise RuntimeError(
+                f"it was built for {plural(n_inputs, 'latent')}, covariates included, and there are {latents.shape[1]}"
+            )
         hidden: Tensor = self.head(latents).reshape(-1, *self.grid_shape)
         for level in self.levels:
             hidden = level(nn.functional.leaky_relu_(hidden, NEGATIVE_SLOPE))

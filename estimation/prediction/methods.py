@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from estimation.dataset.covariates import requested_covariates
 from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.models.representation import as_tensor
@@ -56,7 +55,7 @@ class PredictionMethods(RequestChecks):
             past: Observations of the step before, shape (N, d_x), or (1, d_x) for all rows; None if the model has no
                 past. The forecast is that at the posterior means of their latents.
             covariates: Shape (N, d_c), or (1, d_c) for all rows, for a model that was trained with covariates; columns
-                of a data frame are matched by name.
+                of a data frame are matched by name. One row of actions, or of the past, is repeated for all of them.
             extrapolate: Whether an action may be outside of the range of the training data.
             unseen_combinations: For latents whose parents have joint values that were never seen: ``"add"`` adds the
                 effects of single actions on them, ``"network"`` takes what the transition network extrapolates.
@@ -84,8 +83,8 @@ class PredictionMethods(RequestChecks):
         require_positive(n_samples)
         model = self._network()
         values = self._actions(actions, dimensions=2)
-        given = requested_covariates(covariates, self.covariate_names)
-        before = self._past(past, None if values is None else len(values), given)
+        given = self._requested_covariates(covariates)
+        before = self._past(past, values, given)
         n_rows = max(1 if each is None else len(each) for each in (before, given))
         if values is not None and len(values) == 1:
             values = np.repeat(values, n_rows, axis=0)
@@ -155,7 +154,8 @@ class PredictionMethods(RequestChecks):
                 actions.
             start: Observations before the first action, shape (N, d_x), or (1, d_x) for all rows.
             n_steps: Number of steps T, for a model without actions.
-            covariates: As for `predict`.
+            covariates: As for `predict`. N is the number of rows of actions, start or covariates: each has N rows, or
+                one, which is repeated. So one start and several rows of covariates give one trajectory for each.
             extrapolate: Whether an action may be outside of the range of the training data.
             unseen_combinations: As for `predict`.
             n_samples: Number of samples of each row.
@@ -179,7 +179,8 @@ class PredictionMethods(RequestChecks):
         assert steps is not None
         if steps < 1:
             raise DataError(f"there are {steps} steps; give at least 1")
-        before = self._past(start, None if values is None else len(values), covariates, "start")
+        given = self._requested_covariates(covariates)
+        before = self._past(start, values, given, "start")
         assert before is not None
         if values is not None and len(values) == 1:
             values = np.repeat(values, len(before), axis=0)
@@ -200,8 +201,8 @@ class PredictionMethods(RequestChecks):
                 )
                 for t in range(steps)
             ]
-        given = self._standardised_covariates(self._covariates(covariates, len(before)))
-        repeated = None if given is None else given.repeat(n_samples, 1)
+        c = self._standardised_covariates(self._covariates(given, len(before)))
+        repeated = None if c is None else c.repeat(n_samples, 1)
         simulated = simulate_trajectories(model, before, transitions, n_samples, generator, repeated)
         return Trajectories(*simulated, covered)
 

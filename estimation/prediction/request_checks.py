@@ -20,6 +20,8 @@ from estimation.prediction.seen_actions import SeenActions
 from identify.names import default_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from estimation.dataset.readers.roles import Roles
 
 __all__ = ["RequestChecks", "Unseen"]
@@ -40,6 +42,7 @@ class RequestChecks:
         seen_actions: SeenActions | None
         latent_marginals: LatentMarginals | None
         covariate_names: tuple[str, ...]
+        covariate_categories: Mapping[str, tuple[str, ...]] | None
 
     def _network(self) -> SparseVAE:
         if not isinstance(self.model, SparseVAE):
@@ -106,9 +109,13 @@ class RequestChecks:
             require_seen(result, seen, values)
         return result
 
+    def _requested_covariates(self, covariates: Any) -> NDArray[np.floating] | None:
+        """Return the covariates of a request, shape (N, d_c) or (1, d_c), in the order of the training data."""
+        return requested_covariates(covariates, self.covariate_names, self.covariate_categories)
+
     def _covariates(self, covariates: Any, n_rows: int) -> Array | None:
         """Return the covariates of a request, shape (N, d_c), in the user's units; None for a model without."""
-        values = requested_covariates(covariates, self.covariate_names)
+        values = self._requested_covariates(covariates)
         if values is None:
             return None
         if len(values) not in (1, n_rows):
@@ -122,9 +129,13 @@ class RequestChecks:
         return None if values is None else (model_tensor(values, None, model) - model.c_mean) / model.c_scale
 
     def _past(
-        self, past: ArrayLike | None, n_rows: int | None, covariates: Any, what: str = "past"
+        self, past: ArrayLike | None, actions: Array | None, covariates: Any, what: str = "past"
     ) -> Tensor | None:
-        """Return inputs of the encoder for the step before, shape (N, d_x + d_c); None for a model without a past."""
+        """Return inputs of the encoder for the step before, shape (N, d_x + d_c); None for a model without a past.
+
+        N is the number of rows of the past, or of actions and covariates, whose single rows are repeated.
+        """
+        n_rows = max((len(each) for each in (actions, covariates) if each is not None), default=None)
         model = self._network()
         if not model.shape.past:
             if past is not None:

@@ -310,7 +310,7 @@ def test_commands_take_the_covariates_of_files(
     assert main([*arguments, "--covariate", "batch=b1"]) == 0
     capsys.readouterr()
     assert main(arguments) == 2
-    assert "trained with the covariates batch=b0" in capsys.readouterr().err
+    assert "trained with the covariates batch; give each with --covariate" in capsys.readouterr().err
     assert main([*arguments, "--covariate", "batch"]) == 2
     assert "a covariate is given as NAME=VALUE" in capsys.readouterr().err
     assert main([*arguments, "--covariate", "batch=b7"]) == 2

@@ -54,12 +54,14 @@ def read_raw_data(
 ) -> RawData:
     """Read a file; its suffix gives the format.
 
-    - ``.npz``: A dataset that was written, or any arrays. ``observations``, ``actions``, ``latents``, ``episode`` and
-      ``time`` name arrays. By default, observations are the array ``observations`` or ``x``, and so on.
-    - ``.npy``: One array of observations. ``actions`` and ``latents`` name other NPY files in its folder. With
-      ``memory_map`` the observations (float32) stay on disk.
+    - ``.npz``: A dataset that was written, or any arrays. ``observations``, ``actions``, ``latents``, ``covariates``,
+      ``episode`` and ``time`` name arrays. By default, observations are the array ``observations`` or ``x``, and so on.
+    - ``.npy``: One array of observations. ``actions``, ``latents`` and ``covariates`` name other NPY files in its
+      folder. With ``memory_map`` the observations (float32) stay on disk.
     - ``.csv`` (commas, UTF-8, names in the first row) and ``.parquet``: ``observations``, ``actions`` and ``latents``
       are names or shell patterns of columns; by default ``x``, ``a`` and ``z`` with a number, where there are any.
+      ``covariates`` are names or patterns too: a column of text has one covariate per category, as has one that is also
+      ``categorical``.
       ``images`` is a column of file names, relative to the table, of images to observe instead.
     - ``.h5ad``: A file of anndata, with the options of `estimation.dataset.readers.single_cell.options.AnnDataOptions`:
       the columns of ``.obs`` with the perturbations, doses and covariates of the cells, and so on. With ``memory_map``

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from estimation.dataset.readers.cells import is_missing, trimmed
 from estimation.dataset.readers.raw_data import RawData
 from estimation.exceptions import DataError
+from identify.names import default_names
 from identify.wording import listed
 
 __all__ = ["cut_episodes", "encode_groups", "window_rows"]
@@ -90,7 +91,8 @@ def cut_episodes(
     """Cut arrays with one step per row into windows of consecutive steps of one episode.
 
     The action of a row leads to that row. So a window of length 2 has the action of its second row, a longer one has
-    the actions of all rows but the first, and a window of length 1 has its own.
+    the actions of all rows but the first, and a window of length 1 has its own. The covariates of a window are those of
+    all its rows, which must therefore agree.
 
     Args:
         raw: Arrays of shape (rows, d).
@@ -101,7 +103,8 @@ def cut_episodes(
         place: Returns the name of a row in error messages.
 
     Raises:
-        DataError: If all episodes are shorter than the window, or two rows of one episode have the same time.
+        DataError: If all episodes are shorter than the window, two rows of one episode have the same time, or a
+            covariate changes within a window.
     """
     if window < 1:
         raise DataError(f"window is {window}; it must be at least 1 step")
@@ -117,6 +120,8 @@ def cut_episodes(
         raise DataError(
             f"the longest episode has {longest} steps; windows of {window} steps need longer ones"
         )
+    if raw.covariates is not None:
+        _require_same_covariates(raw, rows, lambda row: f"of episode {names[codes[row]]!r}", place)
     notes = (_note(too_short, names, window),) if too_short.size else ()
     return replace(
         raw,
@@ -133,6 +138,37 @@ def _window_actions(actions: NDArray[Any], rows: Indices) -> NDArray[Any]:
     if rows.shape[1] <= 2:
         return np.asarray(actions[rows[:, -1]])
     return np.asarray(actions[rows[:, 1:]])
+
+
+def _require_same_covariates(
+    raw: RawData, rows: Indices, episode: Callable[[int], str], place: Callable[[int], str]
+) -> None:
+    """Refuse a covariate that changes between consecutive rows of a window."""
+    values = np.asarray(raw.covariates)
+    if values.ndim != 2 or values.dtype.kind not in "buif" or np.isnan(values).any():
+        # refused with all other covariates, when the dataset is checked
+        return
+    changed = np.argwhere(values[rows[:, 1:]] != values[rows[:, :-1]])
+    if not changed.size:
+        return
+    window, step, k = (int(position) for position in changed[0])
+    before, after = int(rows[window, step]), int(rows[window, step + 1])
+    name, old, new = _change(raw, values, before, after, k)
+    raise DataError(
+        f"covariate {name!r} is {old} in {place(before)} and {new} in {place(after)} {episode(after)}; covariates are "
+        "the same in all steps of an episode, so let a new one begin there"
+    )
+
+
+def _change(raw: RawData, values: NDArray[Any], before: int, after: int, k: int) -> tuple[str, str, str]:
+    """Return the covariate of a column that changes, and what it is before and after."""
+    names = raw.covariate_names or default_names("c", values.shape[1])
+    for column, categories in (raw.covariate_categories or {}).items():
+        positions = [names.index(f"{column}={category}") for category in categories]
+        if k in positions:
+            old, new = (categories[int(values[row, positions].argmax())] for row in (before, after))
+            return column, repr(old), repr(new)
+    return names[k], f"{values[before, k]:g}", f"{values[after, k]:g}"
 
 
 def _note(too_short: Indices, names: Sequence[Any], window: int) -> str:

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from estimation.dataset.covariate_categories import stored_categories
 from estimation.dataset.readers.episodes import cut_episodes
 from estimation.dataset.readers.files import parsing, require_plausible_size, require_readable, shown_path
 from estimation.dataset.readers.frames import encode_labels
@@ -42,6 +43,7 @@ _DEFAULT_NAMES = {
     "actions": ("actions", "a"),
     "latents": ("latents", "z"),
 }
+_COVARIATES = "covariates"
 # what numpy, zipfile and the parser of array headers raise on damaged files; an encrypted archive is a RuntimeError
 _FORMAT_ERRORS = (
     OSError,
@@ -91,8 +93,8 @@ def read_npz(path: str | os.PathLike[str], options: ReadOptions) -> RawData:
 
     Args:
         path: The file.
-        options: Names of the arrays of observations, actions and latents; names of the arrays, shape (rows,), that
-            identify episodes and order their rows; steps per window.
+        options: Names of the arrays of observations, actions, latents and covariates; names of the arrays, shape
+            (rows,), that identify episodes and order their rows; steps per window.
 
     Raises:
         DataError: If the file is damaged, an array is missing, or an option isn't the name of one array.
@@ -100,6 +102,7 @@ def read_npz(path: str | os.PathLike[str], options: ReadOptions) -> RawData:
     """
     episode, time = (_single_name(path, options, option) for option in ("episode", "time"))
     names = {role: _single_name(path, options, role) for role in _DEFAULT_NAMES}
+    covariates = _single_name(path, options, _COVARIATES)
     require_readable(path)
     # opened here, because numpy leaves a damaged file open
     with parsing(path, "an NPZ file of plain arrays", _FORMAT_ERRORS), open(path, "rb") as handle:
@@ -117,30 +120,33 @@ def read_npz(path: str | os.PathLike[str], options: ReadOptions) -> RawData:
             if arrays["observations"] is None:
                 raise DataError(f"has no array 'observations' or 'x'; it has {_quoted_keys(file)}")
             fields = _dataset_fields(file) if is_dataset else {"name": Path(path).stem}
-            raw = RawData(**arrays, **fields, **_covariate_fields(file))
+            raw = RawData(**arrays, **fields, **_covariate_fields(file, covariates))
             if episode is None and time is None:
                 return raw
             return _cut(file, raw, episode, time, options.window)
 
 
 def read_npy(path: str | os.PathLike[str], options: ReadOptions) -> RawData:
-    """Read observations from an NPY file, and actions and latents from other NPY files in the same folder.
+    """Read observations from an NPY file, and actions, latents and covariates from other ones in the same folder.
 
     Args:
         path: The file of observations, shape (N, T, d_x) or (N, d_x).
-        options: Names of the files of actions and latents; whether the observations stay on disk. For that they must
-            be float32, because a conversion would copy them to memory.
+        options: Names of the files of actions, latents and covariates; whether the observations stay on disk. For
+            that they must be float32, because a conversion would copy them to memory.
 
     Raises:
         DataError: If a file is damaged or can't be mapped, or an option isn't the name of one file.
         FileAccessError: If a file can't be opened.
     """
     folder = Path(path).parent
-    actions, latents = (_single_name(path, options, role) for role in ("actions", "latents"))
+    actions, latents, covariates = (
+        _single_name(path, options, role) for role in ("actions", "latents", _COVARIATES)
+    )
     return RawData(
         _load(Path(path), bool(options.memory_map)),
         actions=None if actions is None else _load(folder / actions, False),
         latents=None if latents is None else _load(folder / latents, False),
+        covariates=None if covariates is None else _load(folder / covariates, False),
         name=Path(path).stem,
     )
 
@@ -202,6 +208,8 @@ def _as_arrays(raw: RawData) -> dict[str, Any]:
         arrays["roles"] = json.dumps(raw.roles.to_dict())
     if raw.covariates is not None:
         arrays["covariate_names"] = _text_array(raw.covariate_names or ())
+        if raw.covariate_categories is not None:
+            arrays["covariate_categories"] = json.dumps(raw.covariate_categories)
     for key in ("actions", "latents", "episodes", "observation_shape", "covariates"):
         value = getattr(raw, key)
         if value is not None:
@@ -250,12 +258,25 @@ def _dataset_fields(file: Arrays) -> dict[str, Any]:
     return values
 
 
-def _covariate_fields(file: Arrays) -> dict[str, Any]:
-    """Return the arrays of covariates and of their names, as far as they are there."""
-    if "covariates" not in file:
+def _covariate_fields(file: Arrays, name: str | None) -> dict[str, Any]:
+    """Return the arrays of covariates and of their names and categories, as far as they are there.
+
+    Args:
+        file: The file.
+        name: Name of an array of covariates, whose columns have no names; None for ``covariates``.
+    """
+    key = _COVARIATES if name is None else _require_key(file, name)
+    if key not in file:
         return {}
-    names = [str(text) for text in file["covariate_names"]] if "covariate_names" in file else None
-    return {"covariates": file["covariates"], "covariate_names": None if names is None else tuple(names)}
+    if key != _COVARIATES:
+        return {"covariates": file[key]}
+    fields: dict[str, Any] = {"covariates": file[key]}
+    if "covariate_names" in file:
+        fields["covariate_names"] = tuple(str(text) for text in file["covariate_names"])
+    if "covariate_categories" in file:
+        stored = json.loads(str(file["covariate_categories"]))
+        fields["covariate_categories"] = stored_categories(stored)
+    return fields
 
 
 def _array(file: Arrays, role: str, name: str | None) -> NDArray[Any] | None:

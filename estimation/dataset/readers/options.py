@@ -29,8 +29,9 @@ class ReadOptions:
         observations: Observed columns, or the array of observations.
         actions: Action columns, or the array or file of actions.
         latents: Columns of true latents, or the array or file of latents.
-        categorical: Columns that become one action per category, named like ``drug=ibuprofen`` and sorted. A mapping
-            gives the categories of each column, so that two files get the same actions.
+        categorical: Columns that become one action per category, named like ``drug=ibuprofen`` and sorted, or one
+            covariate per category if they are covariates. A mapping gives the categories of each column, so that two
+            files get the same actions.
         episode: Column that identifies sequences.
         time: Column that orders the rows of a sequence: numbers, or dates like 2024-05-31.
         window: Steps per window when rows form sequences.
@@ -38,6 +39,8 @@ class ReadOptions:
         memory_map: Whether an NPY file stays on disk. For AnnData: the NPY file to write the matrix to, in single
             precision, or True for a temporary file.
         allow_constant: Whether columns may be constant.
+        covariates: Columns of covariates, of a table or of ``.obs``, or the array or file of covariates. A column of
+            text becomes one covariate per category, named like ``batch=b1``.
         anndata: Options of AnnData, which apply to ``.h5ad`` files only.
     """
 
@@ -51,4 +54,5 @@ class ReadOptions:
     images: str | None = None
     memory_map: MemoryMap = False
     allow_constant: bool = False
+    covariates: Names | None = None
     anndata: AnnDataOptions | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ class RawData:
         notes: Remarks for the user.
         covariates: Covariates, shape (N, d_c), or None.
         covariate_names: Names of the covariates, or None for default names.
+        covariate_categories: Categories of the covariates that are known to be categorical, by column, or None.
         allow_constant: Whether columns may be constant. True for a file that a dataset wrote, whose constant columns
             were accepted before.
     """
@@ -53,4 +54,5 @@ class RawData:
     roles: Roles | None = None
     covariates: Any = None
     covariate_names: tuple[str, ...] | None = None
+    covariate_categories: Mapping[str, tuple[str, ...]] | None = None
     allow_constant: bool = False

@@ -1,15 +1,17 @@
-"""Roles of the columns of a table: observed, action, category, latent, episode, time, image."""
+"""Roles of the columns of a table: observed, action, covariate, category, latent, episode, time, image."""
 
 from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from estimation.dataset.covariate_categories import categories_of, covariate_columns_of
 from estimation.dataset.readers.column_matching import quoted_names, select_columns
 from estimation.dataset.readers.files import shortened
 from estimation.dataset.readers.options import Categories, Names, ReadOptions
+from estimation.dataset.readers.single_cell.options import AnnDataOptions
 from estimation.exceptions import DataError
 
 __all__ = [
@@ -25,6 +27,8 @@ __all__ = [
 # default names of the columns
 _DEFAULT_PATTERNS = {"observations": "x[0-9]*", "actions": "a[0-9]*", "latents": "z[0-9]*"}
 _SINGLE_COLUMN_ROLES = ("episode", "time", "images")
+# what is always stored
+_STORED = (*_DEFAULT_PATTERNS, "categorical", *_SINGLE_COLUMN_ROLES)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,10 @@ class Roles:
         episode: Column that identifies sequences, or None.
         time: Column that orders the rows of a sequence, or None.
         images: Column of image file names, or None.
+        covariates: Covariates, categorical ones included. They follow from the names of the covariates, see `roles_of`,
+            and are not stored here.
+        covariate_categories: Categorical covariates, with their categories where these are declared.
+        anndata: Which columns of AnnData and which layer were read; None for other data.
     """
 
     observations: tuple[str, ...] = ()
@@ -48,20 +56,24 @@ class Roles:
     episode: str | None = None
     time: str | None = None
     images: str | None = None
+    covariates: tuple[str, ...] = ()
+    covariate_categories: Mapping[str, Sequence[Any] | None] = field(default_factory=dict)
+    anndata: AnnDataOptions | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns with a role."""
         single = [name for name in (self.episode, self.time, self.images) if name is not None]
-        return (*self.observations, *self.actions, *self.latents, *single)
+        return (*self.observations, *self.actions, *self.latents, *self.covariates, *single)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary for JSON."""
-        categorical = {
+        content = {name: getattr(self, name) for name in _STORED}
+        content["categorical"] = {
             name: None if values is None else [str(value) for value in values]
             for name, values in self.categorical.items()
         }
-        return {**asdict(self), "categorical": categorical}
+        return content if self.anndata is None else {**content, "anndata": self.anndata.to_dict()}
 
     @classmethod
     def from_dict(cls, content: Any) -> Roles:
@@ -74,9 +86,10 @@ class Roles:
             >>> Roles.from_dict(Roles(("x0",), ("drug",), {"drug": ["a", "b"]}).to_dict()).categorical
             {'drug': ('a', 'b')}
         """
-        keys = set(cls.__dataclass_fields__)
-        if not isinstance(content, dict) or set(content) != keys:
-            raise DataError("the roles of the columns are damaged; they must be " + ", ".join(sorted(keys)))
+        if not isinstance(content, dict) or set(content) - {"anndata"} != set(_STORED):
+            raise DataError(
+                "the roles of the columns are damaged; they must be " + ", ".join(sorted(_STORED))
+            )
         categorical = content["categorical"]
         single = {role: content[role] for role in _SINGLE_COLUMN_ROLES}
         if not isinstance(categorical, dict) or any(not isinstance(v, str | None) for v in single.values()):
@@ -86,7 +99,8 @@ class Roles:
             name: None if values is None else checked_texts(values, "categorical")
             for name, values in categorical.items()
         }
-        return cls(observations, actions, categories, latents, **single)
+        anndata = AnnDataOptions.from_dict(content["anndata"]) if "anndata" in content else None
+        return cls(observations, actions, categories, latents, anndata=anndata, **single)
 
 
 class HasRoles(Protocol):
@@ -107,6 +121,14 @@ class HasRoles(Protocol):
     @property
     def actions_named(self) -> bool:
         """Whether the names of the actions were given rather than generated."""
+
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """Names of the covariates."""
+
+    @property
+    def covariate_categories(self) -> Mapping[str, tuple[str, ...]] | None:
+        """Categories of the categorical covariates; None if they aren't known."""
 
 
 def checked_texts(values: Any, what: str) -> tuple[str, ...]:
@@ -151,9 +173,14 @@ def roles_of(like: HasRoles) -> Roles | None:
     Returns:
         The roles; None if neither is known.
     """
-    if like.roles is not None or not like.observation_names or not like.actions_named:
-        return like.roles
-    return roles_of_frames(like.observation_names, like.action_names, {})
+    roles = like.roles
+    if roles is None and like.observation_names and like.actions_named:
+        roles = roles_of_frames(like.observation_names, like.action_names, {})
+    if roles is None:
+        return None
+    columns = covariate_columns_of(like.covariate_names, like.covariate_categories)
+    categories = categories_of(like.covariate_names, like.covariate_categories)
+    return replace(roles, covariates=columns, covariate_categories=categories)
 
 
 def assign_roles(names: Sequence[str], options: ReadOptions) -> Roles:
@@ -185,13 +212,18 @@ def assign_roles(names: Sequence[str], options: ReadOptions) -> Roles:
         selected["observations"] = []
     elif not selected["observations"]:
         select_columns(names, _DEFAULT_PATTERNS["observations"], "observations (name them)")
-    selected["actions"] += [name for name in categorical if name not in selected["actions"]]
-    _require_one_role_each(selected | {role: [name] for role, name in single.items() if name is not None})
+    covariates = [] if options.covariates is None else select_columns(names, options.covariates, "covariates")
+    actions = [name for name in categorical if name not in covariates]
+    selected["actions"] += [name for name in actions if name not in selected["actions"]]
+    chosen = {role: [name] for role, name in single.items() if name is not None}
+    _require_one_role_each(selected | {"covariates": covariates} | chosen)
     return Roles(
         observations=tuple(selected["observations"]),
         actions=tuple(selected["actions"]),
-        categorical={name: declared.get(name) for name in categorical},
+        categorical={name: declared.get(name) for name in actions},
         latents=tuple(selected["latents"]),
+        covariates=tuple(covariates),
+        covariate_categories={name: declared.get(name) for name in categorical if name in covariates},
         **single,
     )
 
@@ -225,9 +257,11 @@ def inherit_roles(names: Sequence[str], options: ReadOptions, roles: Roles) -> R
         episode=options.episode if ordered else roles.episode,
         time=options.time if ordered else roles.time,
         images=options.images if options.observations is not None else _first(options.images, roles.images),
+        covariates=_first(options.covariates, roles.covariates),
     )
     required = [] if options.observations is not None or options.images else list(roles.observations)
     required += [] if options.actions is not None else list(roles.actions)
+    required += [] if options.covariates is not None else list(roles.covariates)
     required += [] if ordered else [name for name in (roles.episode, roles.time) if name is not None]
     required += [roles.images] if filled.images == roles.images and roles.images is not None else []
     present = set(names)
@@ -241,9 +275,13 @@ def inherit_roles(names: Sequence[str], options: ReadOptions, roles: Roles) -> R
 
 
 def _inherited_categories(names: Sequence[str], options: ReadOptions, roles: Roles) -> Categories:
-    """Return the categorical columns with the categories of the training table."""
+    """Return the categorical columns, those of covariates included, with the categories of the training table."""
+    covariates = roles.covariates
+    if options.covariates is not None:
+        covariates = tuple(select_columns(names, options.covariates, "covariates"))
+    known = {name: values for name, values in roles.covariate_categories.items() if name in covariates}
     if isinstance(options.categorical, Mapping):
-        return options.categorical
+        return {**known, **options.categorical}
     patterns = _as_list(options.categorical)
     if patterns:
         columns = select_columns(names, patterns, "categorical")
@@ -252,7 +290,7 @@ def _inherited_categories(names: Sequence[str], options: ReadOptions, roles: Rol
         columns = [name for name in roles.categorical if name in actions]
     else:
         columns = list(roles.categorical)
-    return {name: roles.categorical.get(name) for name in columns}
+    return {**{name: roles.categorical.get(name) for name in columns if name not in known}, **known}
 
 
 def _first(given: Any, inherited: Any) -> Any:

@@ -124,6 +124,39 @@ class Table:
         recode = np.array([new_position.get(value, -1) for value in values], dtype=np.int64)
         return recode[codes], [values[position] for position in positions]
 
+    def holds_categories(self, content: Any, column: str) -> bool:
+        """Return whether the cells of a column are categories rather than numbers.
+
+        They are in a column of text, and in one of a categorical type, as in data frames. The cells of a CSV file have
+        no type: one that isn't a number makes its column one of text.
+
+        Args:
+            content: The pyarrow table.
+            column: Name of the column.
+        """
+        arrow = _pyarrow()
+        cells = content.column(column)
+        if arrow.types.is_dictionary(cells.type):
+            return True
+        plain = _plain_cells(cells)
+        if not arrow.types.is_string(plain.type):
+            return False
+        if self.path.suffix.lower() != ".csv":
+            return True
+        return any(_is_text(text) for text in plain.unique().to_pylist())
+
+    def text_among_numbers(self, content: Any, column: str) -> tuple[int, str] | None:
+        """Return the first cell of text, with its row from 0, of a column that also holds numbers; else None.
+
+        Args:
+            content: The pyarrow table.
+            column: Name of the column.
+        """
+        texts = [trimmed(cell) for cell in _plain_cells(content.column(column)).to_pylist()]
+        known = [(row, text) for row, text in enumerate(texts) if not is_missing(text)]
+        found = next(((row, text) for row, text in known if _is_text(text)), None)
+        return None if all(_is_text(text) for _, text in known) else found
+
     def times(self, content: Any, column: str) -> NDArray[Any]:
         """Return cells that can be sorted: numbers, or dates and times like 2024-05-31T12:00:00.
 
@@ -358,3 +391,10 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_text(cell: Any) -> bool:
+    """Return whether a cell is a text that is neither a word for missing, a number nor a truth value."""
+    text = trimmed(cell)
+    is_cell = isinstance(text, str) and not is_missing(text)
+    return is_cell and not _is_number(text) and text.lower() not in ("true", "false")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from estimation.dataset.readers.categories import one_hot
 from estimation.dataset.readers.column_matching import select_columns
 from estimation.dataset.readers.episodes import cut_episodes
-from estimation.dataset.readers.files import shown_path
+from estimation.dataset.readers.files import shortened, shown_path
 from estimation.dataset.readers.images import read_images
 from estimation.dataset.readers.options import ReadOptions
 from estimation.dataset.readers.raw_data import RawData
@@ -22,7 +22,7 @@ from estimation.dataset.readers.roles import Roles, assign_roles, inherit_roles
 from estimation.dataset.readers.table import Table, open_table
 from estimation.exceptions import DataError
 
-__all__ = ["read_table"]
+__all__ = ["encoded_columns", "read_table"]
 
 Array = NDArray[np.floating]
 
@@ -47,7 +47,11 @@ def read_table(
     table = open_table(path)
     roles = _roles(table, options, training_roles, has_images)
     content = table.read(roles.columns)
-    actions, action_names, categories = _actions(table, content, roles)
+    actions, action_names, categories = encoded_columns(table, content, roles.actions, roles.categorical)
+    declared = _categorical_covariates(table, content, roles, training_roles)
+    covariates, covariate_names, covariate_categories = encoded_columns(
+        table, content, roles.covariates, declared
+    )
     image_shape: tuple[int, int, int] | None = None
     observations: Array
     if roles.images is None:
@@ -55,6 +59,9 @@ def read_table(
     else:
         files = table.texts(content, roles.images)
         observations, image_shape = read_images(files, path.parent, partial(table.where, roles.images))
+    if training_roles is not None and covariates is not None:
+        # as in training, where they were found to vary enough
+        covariates = covariates.astype(np.float32)
     raw = RawData(
         observations,
         actions=actions,
@@ -63,7 +70,11 @@ def read_table(
         observation_shape=image_shape,
         name=path.stem,
         observation_names=roles.observations,
-        roles=replace(roles, categorical=categories),
+        roles=replace(roles, categorical=categories, covariates=(), covariate_categories={}),
+        notes=() if training_roles is not None else _notes_on_covariates(table, content, roles, declared),
+        covariates=covariates,
+        covariate_names=covariate_names,
+        covariate_categories=covariate_categories,
     )
     return _cut(table, content, roles, raw, options.window)
 
@@ -84,28 +95,84 @@ def _image_column(names: Sequence[str]) -> str:
     return column or select_columns(names, _IMAGE_COLUMNS[0], "images (name the column)")[0]
 
 
-def _actions(
-    table: Table, content: Any, roles: Roles
+def encoded_columns(
+    table: Table, content: Any, columns: Sequence[str], categorical: Mapping[str, Sequence[Any] | None]
 ) -> tuple[Array | None, tuple[str, ...] | None, dict[str, tuple[str, ...]]]:
-    """Return the actions, with the indicators of a categorical column in its place; their names; the categories."""
+    """Return columns as numbers, with the indicators of a categorical column in its place; their names; the categories.
+
+    Args:
+        table: The table.
+        content: The pyarrow table.
+        columns: Names of the columns.
+        categorical: Those among them that are categorical, with their categories, or None for those that occur.
+
+    Returns:
+        The numbers, shape (rows, columns), or None without columns; the names; the categories of each categorical
+        column.
+
+    Raises:
+        DataError: If a cell is missing, no number, or not one of the categories.
+    """
     blocks: list[Array] = []
-    action_names: list[str] = []
+    names: list[str] = []
     categories: dict[str, tuple[str, ...]] = {}
-    for column in roles.actions:
-        if column in roles.categorical:
+    for column in columns:
+        if column in categorical:
             codes, values = table.codes(content, column)
-            declared = roles.categorical[column]
             block: Array
-            block, column_categories = one_hot(codes, values, declared, partial(table.where, column))
-            block_names = [f"{column}={category}" for category in column_categories]
-            categories[column] = tuple(column_categories)
+            block, known = one_hot(codes, values, categorical[column], partial(table.where, column))
+            block_names = [f"{column}={category}" for category in known]
+            categories[column] = tuple(known)
         else:
             block, block_names = table.numbers(content, [column]), [column]
         blocks.append(block)
-        action_names += block_names
+        names += block_names
     if not blocks:
         return None, None, categories
-    return np.concatenate(blocks, axis=1), tuple(action_names), categories
+    return np.concatenate(blocks, axis=1), tuple(names), categories
+
+
+def _categorical_covariates(
+    table: Table, content: Any, roles: Roles, training: Roles | None
+) -> dict[str, Sequence[Any] | None]:
+    """Return the covariates that are categorical, with the categories that are declared.
+
+    They are declared to be, or their cells say so, unless they were numbers in the training data.
+    """
+    numbers = set() if training is None else set(training.covariates) - set(training.covariate_categories)
+    return {
+        column: roles.covariate_categories.get(column)
+        for column in roles.covariates
+        if column in roles.covariate_categories
+        or (column not in numbers and table.holds_categories(content, column))
+    }
+
+
+def _notes_on_covariates(
+    table: Table, content: Any, roles: Roles, categorical: Container[str]
+) -> tuple[str, ...]:
+    """Return a note for every covariate that may be meant otherwise: whole numbers, or numbers and texts in a column.
+
+    Args:
+        table: The table.
+        content: The pyarrow table.
+        roles: Roles of the columns, with the covariates that were declared to be categorical.
+        categorical: Covariates that were read as categories.
+    """
+    notes = []
+    for column in roles.covariates:
+        if column not in categorical:
+            distinct = np.unique(table.numbers(content, [column]))
+            if len(distinct) > 2 and (distinct == np.round(distinct)).all():
+                notes.append(
+                    f"covariate {column!r} is taken as a number; declare it categorical if it numbers categories"
+                )
+        elif column not in roles.covariate_categories and (
+            found := table.text_among_numbers(content, column)
+        ):
+            where = f"{table.place(found[0])} holds {shortened(found[1])}"
+            notes.append(f"covariate {column!r} is taken as categories, because {where}")
+    return tuple(notes)
 
 
 def _cut(table: Table, content: Any, roles: Roles, raw: RawData, window: int) -> RawData:

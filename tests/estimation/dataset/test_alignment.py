@@ -174,8 +174,14 @@ def test_a_model_keeps_its_names(tmp_path: Path) -> None:
     assert model(False).observation_names == ()
     assert not model(False).actions_named
     # as models of earlier releases
-    assert columns_of({}, 5) == {"observation_names": (), "actions_named": True, "roles": None}
-    stored = columns_record(loaded.model, loaded.observation_names, loaded.actions_named, loaded.roles)
+    assert columns_of({}, 5) == {
+        "observation_names": (),
+        "actions_named": True,
+        "roles": None,
+        "covariate_names": (),
+        "covariate_categories": None,
+    }
+    stored = columns_record(loaded.model, loaded)
     assert columns_of(stored, 5)["observation_names"] == tuple(X)
 
 
@@ -188,6 +194,7 @@ def test_a_model_keeps_its_names(tmp_path: Path) -> None:
         ({"actions_named": 1}, "actions_named is neither true nor false"),
         ({"roles": {"episode": None}}, "the roles of the columns are damaged; they must be actions"),
         ({"roles": "x0"}, "the roles of the columns are damaged"),
+        ({"covariate_categories": ["b1"]}, "covariate_categories are damaged; they must be a list of texts"),
     ],
 )
 def test_damaged_names_of_a_model(change: dict[str, object], message: str, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_episodes_keep_them(tmp_path: Path) -> None:
     ],
 )
 def test_text_and_categories_become_indicators(column: pd.Series) -> None:
-    values, names = covariate_columns(pd.DataFrame({"batch": column, "age": [30, 40, 50]}), None)
+    values, names, _ = covariate_columns(pd.DataFrame({"batch": column, "age": [30, 40, 50]}), None)
     first, second = (str(value) for value in sorted(set(column)))
     assert names == (f"batch={first}", f"batch={second}", "age")
     np.testing.assert_array_equal(values, [[1, 0, 30], [0, 1, 40], [1, 0, 50]])
@@ -93,7 +93,7 @@ def test_a_column_of_a_frame_is_a_frame_of_one_column() -> None:
 
 
 def test_numbers_stay_numbers() -> None:
-    values, names = covariate_columns(pd.DataFrame({"batch": [1, 2, 1]}), None)
+    values, names, _ = covariate_columns(pd.DataFrame({"batch": [1, 2, 1]}), None)
     assert names == ("batch",)
     np.testing.assert_array_equal(values, [[1], [2], [1]])
 
@@ -114,6 +114,14 @@ def test_numbers_are_the_categories_of_the_training_data() -> None:
         )
     np.testing.assert_array_equal(requested_covariates({"batch": "b3"}, trained), [[0, 0, 1]])
     np.testing.assert_array_equal(requested_covariates({"batch": 2}, trained), [[0, 1, 0]])
+
+
+def test_a_few_rows_that_hardly_differ_are_requests_too() -> None:
+    ages = [[20.0], [20.13377926], [20.26755853]]
+    np.testing.assert_array_equal(requested_covariates(ages, ["age"]), np.float32(ages))
+    np.testing.assert_array_equal(
+        requested_covariates(pd.DataFrame(ages, columns=["age"]), ["age"]), np.float32(ages)
+    )
 
 
 def test_a_category_that_does_not_occur_is_zero() -> None:

@@ -15,7 +15,7 @@ from torch import nn
 from estimation.checkpoint import load
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
-from estimation.exceptions import CheckpointError, ConfigError
+from estimation.exceptions import CheckpointError, ConfigError, TrainingError
 from estimation.models.convolutional import ConvDecoder, ConvEncoder, describe, rebuild
 from estimation.models.elbo import negative_elbo
 from estimation.models.representation import Batch, Shape
@@ -255,3 +255,58 @@ def test_invalid_arguments_are_refused(shape: object, options: dict[str, object]
         ConvEncoder(shape, n, **{"seed": training_seed(), **options})  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=message):
         ConvDecoder(n, shape, **{"seed": training_seed(), **options})  # type: ignore[arg-type]
+
+
+# covariates
+
+
+def with_covariates(images: Dataset) -> Dataset:
+    batches = np.eye(3)[np.arange(80) % 3]
+    return Dataset.from_arrays(
+        images.observations,
+        images.actions,
+        observation_shape=(2, 9, 10),
+        covariates=batches,
+        covariate_names=["batch=a", "batch=b", "batch=c"],
+    )
+
+
+def test_covariates_stand_behind_pixels_and_latents(images: Dataset, tmp_path: Path) -> None:
+    data = with_covariates(images)
+    encoder = ConvEncoder((2, 9, 10), 3, training_seed(), 4, n_covariates=3)
+    decoder = ConvDecoder(3 + 3, (2, 9, 10), training_seed(), 4)
+    model = fit(data, TINY, encoder=encoder, decoder=decoder)
+    model.save(tmp_path)
+    loaded = load(tmp_path)
+    z = model.encode_dataset(data)
+    np.testing.assert_array_equal(loaded.encode_dataset(data), z)
+    np.testing.assert_array_equal(loaded.decode(z, data.covariates), model.decode(z, data.covariates))
+    # both networks read them
+    other = {"batch": "b"}
+    assert not np.allclose(model.encode(data.observations, other), z)
+    assert not np.allclose(model.decode(z, other), model.decode(z, data.covariates))
+
+
+def test_networks_built_without_covariates_are_refused(images: Dataset) -> None:
+    data = with_covariates(images)
+    encoder, decoder = pair((2, 9, 10), width=4)
+    with pytest.raises(
+        TrainingError,
+        match=r"the encoder can't take inputs of shape \(2, 183\) \(it was built for 180 pixels and 0 covariates, and "
+        r"there are 183 inputs; n_covariates sets the number of covariates\)",
+    ):
+        fit(data, TINY, encoder=encoder, decoder=decoder)
+    encoder = ConvEncoder((2, 9, 10), 3, training_seed(), 4, n_covariates=3)
+    with pytest.raises(
+        TrainingError,
+        match=r"the decoder can't take inputs of shape \(2, 6\) \(it was built for 3 latents, covariates included",
+    ):
+        fit(data, TINY, encoder=encoder, decoder=decoder)
+    with pytest.raises(ConfigError, match="n_covariates is -1; it must be a whole number, 0 or more"):
+        ConvEncoder((2, 9, 10), 3, training_seed(), n_covariates=-1)
+
+
+def test_networks_without_covariates_are_described_as_before() -> None:
+    assert "n_covariates" not in describe(ConvEncoder((1, 8, 8), 2, training_seed()))["options"]  # type: ignore[index]
+    encoder = ConvEncoder((1, 8, 8), 2, training_seed(), n_covariates=2)
+    assert describe(rebuild(describe(encoder))) == describe(encoder)  # type: ignore[arg-type]

@@ -28,11 +28,13 @@ class Covariates:
         values: Indicators of categories, and numbers, shape (N, d_c), float32.
         names: Names like ``batch=b1`` for an indicator; the name of the column for numbers.
         notes: Remarks for the user.
+        categories: Categories of the columns that aren't numbers.
     """
 
     values: NDArray[np.float32]
     names: tuple[str, ...]
     notes: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]]
 
 
 def covariates_of(
@@ -57,6 +59,7 @@ def covariates_of(
     if len(set(columns)) < len(columns):
         raise DataError(f"covariates are {listed(columns)}; name each column once")
     by_name: dict[str, NDArray[np.float32]] = {}
+    categories: dict[str, tuple[str, ...]] = {}
     notes: list[str] = []
     for name in columns:
         column = obs_column(obs, name, "covariates")
@@ -67,11 +70,13 @@ def covariates_of(
                     f"covariate {name!r} is taken as a number; make it categorical if it numbers categories"
                 )
         else:
-            by_name |= _indicators(column, name, cells)
+            indicators = _indicators(column, name, cells)
+            categories[name] = tuple(indicator.removeprefix(f"{name}=") for indicator in indicators)
+            by_name |= indicators
     if not allow_constant:
         for name, values in by_name.items():
             _require_varying(values, name)
-    return Covariates(np.stack(list(by_name.values()), axis=1), tuple(by_name), tuple(notes))
+    return Covariates(np.stack(list(by_name.values()), axis=1), tuple(by_name), tuple(notes), categories)
 
 
 def _is_numeric(column: Any) -> bool:

@@ -62,7 +62,8 @@ def perturbations_of(
         DataError: If a column or a label is missing, a label or a dose can't be read, no cell has the label of the
             control, or a perturbation is not one of the training data.
     """
-    if options.perturbation is None:
+    options.require_complete()
+    if not options.perturbation_columns:
         return None
     groups: list[_Group] = []
     for position, column in enumerate(options.perturbation_columns):
@@ -156,7 +157,7 @@ class _Parser:
 
     def __init__(self, options: AnnDataOptions, column: str, cells: Sequence[Any]) -> None:
         # white space around a separator doesn't matter, unless it is the separator
-        self._separator = options.separator.strip() or options.separator
+        self._separator = options.joint.strip() or options.joint
         self._controls = set(options.controls)
         self._column, self._cells = column, cells
 

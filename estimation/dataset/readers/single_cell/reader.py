@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from numpy.typing import NDArray
 
 from estimation.dataset.readers.column_matching import quoted_names
 from estimation.dataset.readers.files import parsing, shortened
-from estimation.dataset.readers.options import ReadOptions
+from estimation.dataset.readers.frames import frame_columns
+from estimation.dataset.readers.options import Names, ReadOptions
 from estimation.dataset.readers.raw_data import RawData
 from estimation.dataset.readers.roles import Roles
 from estimation.dataset.readers.single_cell.covariates import covariates_of
@@ -39,8 +42,10 @@ def read_h5ad(
 
     Args:
         path: The file.
-        options: Options of AnnData; whether the matrix is kept on disk; whether genes may be constant.
-        training_roles: Genes and perturbations of the training data, which become the columns in their order.
+        options: Options of AnnData; columns of covariates; whether the matrix is kept on disk; whether genes may be
+            constant.
+        training_roles: Genes and perturbations of the training data, which become the columns in their order. Options
+            that aren't given are those of the training data.
 
     Raises:
         DataError: If the file is damaged, a layer or column is missing, or its content can't be used.
@@ -56,6 +61,7 @@ def raw_data_of_anndata(
     memory_map: Any = None,
     allow_constant: bool = False,
     like: Roles | None = None,
+    covariates: Names | None = None,
 ) -> RawData:
     """Return the raw data of an AnnData object.
 
@@ -65,19 +71,23 @@ def raw_data_of_anndata(
         memory_map: The NPY file to keep the matrix in, or True for a temporary file. None keeps the matrix of a backed
             object in a temporary file, and any other in memory.
         allow_constant: Whether genes and perturbations may be constant.
-        like: Genes and perturbations of the training data, which become the columns in their order.
+        like: Genes and perturbations of the training data, which become the columns in their order. Options that
+            aren't given are those of the training data.
+        covariates: Columns of ``.obs`` that are covariates; None for those of ``like``.
 
     Raises:
         DataError: If it is no AnnData object, a layer or column is missing, or its content can't be used.
     """
     source = source_of(adata)
     memory_map = source.is_backed if memory_map is None else memory_map
-    read_options = ReadOptions(memory_map=memory_map, allow_constant=allow_constant, anndata=options)
+    read_options = ReadOptions(
+        memory_map=memory_map, allow_constant=allow_constant, covariates=covariates, anndata=options
+    )
     return _raw_data(source, read_options, "", like)
 
 
 def _raw_data(source: Source, options: ReadOptions, name: str, training: Roles | None) -> RawData:
-    settings = options.anndata or AnnDataOptions()
+    settings = (options.anndata or AnnDataOptions()).completed(None if training is None else training.anndata)
     matrix = source.matrix(settings.layer)
     genes = None if training is None or settings.genes is not None else training.observations
     columns, names, notes = selected_genes(source, settings.genes, genes or None)
@@ -90,7 +100,8 @@ def _raw_data(source: Source, options: ReadOptions, name: str, training: Roles |
         order = np.random.default_rng(settings.shuffle_seed).permutation(len(source.cells))
         notes += (f"the cells are in random order, drawn with the seed {settings.shuffle_seed}",)
     allow_constant = options.allow_constant or training is not None
-    covariates = covariates_of(source.obs, source.cells, settings.covariate_columns, allow_constant)
+    columns_of_covariates = _covariate_columns(source, options.covariates, training)
+    covariates = covariates_of(source.obs, source.cells, columns_of_covariates, allow_constant)
     notes += (() if perturbations is None else perturbations.notes) + (
         () if covariates is None else covariates.notes
     )
@@ -104,17 +115,33 @@ def _raw_data(source: Source, options: ReadOptions, name: str, training: Roles |
     else:
         observations = read_in_memory(matrix, selection)
     rows = slice(None) if order is None else order
+    action_names = None if perturbations is None else perturbations.names
     return RawData(
         observations,
         actions=None if actions is None else actions[rows],
-        action_names=None if perturbations is None else perturbations.names,
+        action_names=action_names,
         observation_names=names,
+        roles=Roles(names, action_names or (), anndata=replace(settings, genes=None, shuffle_seed=None)),
         name=name,
         notes=notes,
         covariates=None if covariates is None else covariates.values[rows],
         covariate_names=None if covariates is None else covariates.names,
+        covariate_categories=None if covariates is None else covariates.categories,
         allow_constant=allow_constant,
     )
+
+
+def _covariate_columns(source: Source, given: Names | None, training: Roles | None) -> tuple[str, ...]:
+    """Return the columns of ``.obs`` that are covariates: those given by name or pattern, else as in training."""
+    if given is None:
+        return () if training is None else training.covariates
+    names = [str(label) for label in frame_columns(source.obs) or ()]
+    selected: list[str] = []
+    for pattern in (given,) if isinstance(given, str) else given:
+        matches = [] if pattern in names else fnmatch.filter(names, pattern)
+        # a name without a column is reported with all columns
+        selected += matches or [pattern]
+    return tuple(selected)
 
 
 def selected_genes(

@@ -46,12 +46,13 @@ class Source:
     read: Callable[[str | None], Any]
 
     def matrix(self, layer: str | None) -> Any:
-        """Return ``X`` or a layer: dense or sparse, of shape (cells, genes).
+        """Return ``X``, also called so if no layer is, or a layer: dense or sparse, of shape (cells, genes).
 
         Raises:
             DataError: If there is no such layer, no cell or gene, or the matrix has another shape.
         """
         layers = quoted_names(self.layers, "layer", 8) if self.layers else "no layers"
+        layer = None if layer == "X" and layer not in self.layers else layer
         if layer is not None and layer not in self.layers:
             raise DataError(f"layer: there is no layer {shortened(layer)}; the data have X and {layers}")
         matrix, name = self.read(layer), "X" if layer is None else f"layer {shortened(layer)}"

@@ -101,6 +101,7 @@ def test_covariates_of_a_dataset() -> None:
     assert data.covariate_names == ("batch=b1", "batch=b2", "depth")
     assert data.covariates is not None
     np.testing.assert_array_equal(data.covariates[:, 1], [batch == "b2" for batch in batches])
+    assert Dataset.from_anndata(adata, covariates="[bd]*", **OPTIONS).covariate_names == data.covariate_names
     shuffled = Dataset.from_anndata(adata, covariates="depth", shuffle_seed=3, **OPTIONS)
     assert shuffled.covariates is not None
     order = shuffled.covariates[:, 0].astype(int)
