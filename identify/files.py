@@ -17,7 +17,7 @@ from pathlib import Path
 
 from identify.exceptions import FileAccessError
 
-__all__ = ["PARTIAL", "STANDARD", "make_folder", "read_bytes", "write_whole"]
+__all__ = ["PARTIAL", "STANDARD", "folder_if_successful", "make_folder", "read_bytes", "write_whole"]
 
 STANDARD = "-"
 # pattern of the temporary files that a process leaves next to the target if it is killed while writing
@@ -96,6 +96,29 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
         except FileExistsError as error:
             raise FileAccessError(f"{_display_name(path)}: is a file; give a folder") from error
     return Path(path)
+
+
+@contextlib.contextmanager
+def folder_if_successful(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Create a folder for what a block writes; if the block fails before it writes anything, remove it again.
+
+    Args:
+        path: The folder. Its parents are created too, and those that existed before stay.
+
+    Raises:
+        FileAccessError: As `make_folder`.
+    """
+    chain = (Path(path), *Path(path).parents)
+    created = [folder for folder in chain if not folder.exists()]
+    folder = make_folder(path)
+    try:
+        yield folder
+    except BaseException:
+        for each in created:
+            # a folder with files stays, and so do its parents
+            with contextlib.suppress(OSError):
+                each.rmdir()
+        raise
 
 
 def _read_standard(limit: int) -> bytes:

@@ -199,14 +199,13 @@ class _Run:
     ) -> TrainedModel:
         from estimation.storage.folders import forget_folder
         from estimation.training.loop import fit
-        from identify.files import make_folder
+        from identify.files import folder_if_successful
 
         require_folder_of(self.report)
         state = self.out / _STATE
         self._resume_or_forget(state)
         is_resumed = (state / _MANIFEST).exists()
-        with _history_writer(self.tensorboard, is_resumed) as on_record:
-            make_folder(self.out)
+        with folder_if_successful(self.out), _history_writer(self.tensorboard, is_resumed) as on_record:
             model = fit(
                 dataset,
                 config,

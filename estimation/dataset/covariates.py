@@ -38,6 +38,9 @@ __all__ = [
 
 Array = NDArray[np.floating]
 
+# of float32, relative to a column's standard deviation: with a time in seconds, tens of seconds are rounded away
+_MAX_ROUNDING_ERROR = 1e-3
+
 
 def covariate_columns(
     values: Any, names: Sequence[str] | None
@@ -96,11 +99,6 @@ def checked_covariates(
         raise DataError(
             f"covariates have shape {array.shape}; for these observations they must be ({n_samples}, d_c)"
         )
-    if array.dtype != np.float32:
-        raise DataError(
-            "a covariate varies too little around a large value for single precision, like a time in seconds; subtract "
-            "its mean first"
-        )
     try:
         result = default_names("c", array.shape[1]) if names is None else check_names(names, "covariates")
     except GraphError as error:
@@ -112,7 +110,28 @@ def checked_covariates(
         what = "covariate" if len(constant) == 1 else "covariates"
         verb = "is" if len(constant) == 1 else "are"
         raise DataError(f"{what} {listed(constant)} {verb} constant; drop them or pass allow_constant=True")
-    return array, tuple(result)
+    return _in_single_precision(array, result), tuple(result)
+
+
+def _in_single_precision(array: Array, names: Sequence[str]) -> Array:
+    """Return covariates as float32, which the networks of a model take.
+
+    Raises:
+        DataError: If rounding is visible beside the variation of a column.
+    """
+    if array.dtype == np.float32:
+        return array
+    rounded = array.astype(np.float32)
+    errors = np.abs(rounded.astype(np.float64) - array).max(0, initial=0.0)
+    deviation = array.std(0)
+    coarse = np.flatnonzero((errors > _MAX_ROUNDING_ERROR * deviation) & (np.ptp(array, axis=0) > 0))
+    if coarse.size:
+        column = coarse[0]
+        raise DataError(
+            f"covariate {names[column]!r} varies by {deviation[column]:.2g} around {array[:, column].mean():.6g}, "
+            "too little for single precision, like a time in seconds; subtract its mean first"
+        )
+    return rounded
 
 
 def require_covariate_names(values: Array | None, names: Sequence[str]) -> None:

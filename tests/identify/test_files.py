@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from identify.exceptions import FileAccessError
-from identify.files import make_folder, read_bytes, write_whole
+from identify.files import folder_if_successful, make_folder, read_bytes, write_whole
 
 
 def failing_call(code: int) -> Callable[..., None]:
@@ -197,3 +197,23 @@ def test_folders(tmp_path: Path) -> None:
         make_folder(tmp_path / "file")
     with pytest.raises(FileAccessError, match="below: a part of the path is not a folder"):
         make_folder(tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_block_that_fails_leaves_no_empty_folders(writes: bool, tmp_path: Path) -> None:
+    def fail() -> None:
+        with folder_if_successful(tmp_path / "a" / "b") as folder:
+            if writes:
+                (folder / "state").write_text("", encoding="utf-8")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert (tmp_path / "a" / "b" / "state").exists() == (tmp_path / "a").exists() == writes
+    with folder_if_successful(tmp_path / "c"):
+        pass
+    assert (tmp_path / "c").is_dir()
+    # a folder that was there before stays
+    with pytest.raises(ZeroDivisionError), folder_if_successful(tmp_path / "c"):
+        _ = 1 / 0
+    assert (tmp_path / "c").is_dir()

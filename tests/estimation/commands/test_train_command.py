@@ -41,6 +41,14 @@ def test_train_writes_a_model_and_its_graph(trained_models: Path) -> None:
 
 
 @pytest.mark.usefixtures("working_directory")
+def test_a_refused_training_leaves_no_folder(capsys: Captured) -> None:
+    # the data are refused after the folder of the model could have been made
+    words = ("train", "train.npz", "-o", "runs/model", *TINY, "--set", "likelihood=poisson")
+    assert "needs counts" in error_of(capsys, *words)
+    assert not Path("runs").exists()
+
+
+@pytest.mark.usefixtures("working_directory")
 def test_train_as_a_table(capsys: Captured) -> None:
     out = output_of(capsys, "train", "train.npz", "-o", "model", *TINY)
     rows = (

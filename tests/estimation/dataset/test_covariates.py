@@ -157,13 +157,23 @@ def test_one_row_is_repeated_for_all_rows_and_steps() -> None:
         ({"covariates": None}, r"covariate_names are given \(age, depth\), but there are no covariates"),
         (
             {"covariates": np.stack([1.7e9 + np.linspace(0, 50, N), np.arange(N)], 1)},
-            r"a covariate varies too little around a large value for single precision",
+            r"covariate 'age' varies by 16 around 1.7e\+09, too little for single precision, like a time",
         ),
     ],
 )
 def test_wrong_covariates_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         dataset(**changes)
+
+
+def test_a_temperature_in_kelvin_varies_enough() -> None:
+    kelvin = np.stack([293 + np.linspace(0, 0.1, N), np.arange(N)], 1)
+    data = dataset(covariates=kelvin)
+    assert data.covariates is not None
+    assert data.covariates.dtype == np.float32
+    np.testing.assert_allclose(data.covariates, kelvin, rtol=1e-6)
+    constant = dataset(covariates=np.stack([np.full(N, 293.1), np.arange(N)], 1), allow_constant=True)
+    assert constant.covariates is not None
 
 
 def test_wrong_requests_are_refused() -> None:
