@@ -24,8 +24,8 @@ _MAX_STRUCTURED_SHARE = 0.95
 _MAX_CORRELATION = 0.8
 _MAX_SKEWNESS, _MAX_KURTOSIS = 1.0, 3.0
 #: An effect without an edge that is larger than that of an edge by this factor says that one of the two is a mistake.
-#: The last ranking of edges (`estimation.training.final_edges`) would have put it in the other's place, but for the
-#: ELBO.
+#: The last ranking of edges (`estimation.training.final_edges`) lets an effect of the same kind take the place of
+#: another from the same factor on.
 MIN_RATIO = 1.2
 #: If training counts the edges, it does so by a gap between the effects of edges and others; one that is narrower than
 #: this factor is none.
@@ -96,14 +96,12 @@ def _about_missing_edges(effects: list[EffectSize], ratio: float) -> Iterable[Ru
         text = f"{plural(len(missing), 'effect')} without an edge, relative to those of parents: {_shown(missing)}"
         yield RunWarning("missing edges", text, _latents(missing))
         return
-    weakest = next((effect for effect in effects[::-1] if effect.has_edge), None)
+    weakest = next((effect for effect in effects[::-1] if effect.has_edge and not effect.removed), None)
     if weakest is None or weakest.size < NEGLIGIBLE_EFFECT:
         # with a budget that is too large, the order of the weakest effects says nothing
         return
     if larger := [effect for effect in without if effect.size > ratio * weakest.size]:
-        than = (
-            f"{'larger than' if ratio > 1 else 'about as large as'} that of the edge of {_shown([weakest])}"
-        )
+        than = f"{'larger than' if ratio > 1 else 'not clearly smaller than'} that of the edge of {_shown([weakest])}"
         text = f"{plural(len(larger), 'effect')} without an edge, {than}: {_shown(larger)}"
         yield RunWarning("missing edges", text, _latents([*larger, weakest]))
 

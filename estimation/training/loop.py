@@ -70,8 +70,8 @@ def fit(
             ``sparsity="adaptive"`` or ``"none"``.
         validation: Held-out data. When left out, `estimation.dataset.holdout.hold_out` takes 5 % of the rows or
             sequences of ``dataset``, which are then not trained on.
-        encoder: User-supplied module from standardised observations (B, d_x) to (B, n). It is trained in place; with
-            a number of restarts, or those that doubts lead to after a first run, each trains a copy.
+        encoder: User-supplied module from standardised observations (B, d_x) to (B, n). It is trained in place, once
+            (``restarts="auto"`` repeats no run with it); with two restarts or more, each trains a copy.
         decoder: User-supplied module from (B, n) to (B, d_x), for methods that decode.
         checkpoint: Folder for the state of the run. A run that finds its own state there resumes from it, and ends with
             the numbers of an uninterrupted run.
@@ -164,11 +164,10 @@ class _Training:
 
     def _best_restart(self, state: checkpointing.State | None) -> TrainedModel:
         assert isinstance(self.settings, TrainingConfig)
-        restarts = Restarts.of(self.settings)
+        restarts = Restarts.of(self.settings, self.inputs.has_own_networks)
         if restarts.count == 1:
             return self._train(0, state, None)
-        # without a number of restarts, the first one trains the user's networks in place, as a single run does
-        training, untrained = self, self.inputs.with_copied_networks()
+        training = self
         if state is not None:
             training._restore(restarts, state)
         while (number := restarts.next) is not None:
@@ -181,7 +180,7 @@ class _Training:
             else:
                 restarts.add(model, self.inputs.held_out, self.settings.seed)
                 # all restarts have the number of latents of the first
-                training = replace(training, inputs=untrained, count=model.history.latent_count)
+                training = replace(training, count=model.history.latent_count)
             state = None
         return restarts.conclude()
 
@@ -191,7 +190,7 @@ class _Training:
         inputs = replace(inputs, start=start, varying_variances=varying)
         if number:
             settings = settings.replace(seed=restart_seed(settings.seed, number))
-        if restarts is not None and (number or not restarts.only_if_doubtful):
+        if restarts is not None:
             # restarts share the initial weights of user-supplied networks, so none may train them in place
             inputs = inputs.with_copied_networks()
         procedure = self.kind(settings, inputs)  # type: ignore[arg-type]

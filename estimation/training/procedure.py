@@ -61,6 +61,11 @@ class Initialisation:
     varying_variances: bool = False
     scales: Scales | None = None
 
+    @property
+    def has_own_networks(self) -> bool:
+        """Whether the encoder or the decoder is user-supplied."""
+        return self.encoder is not None or self.decoder is not None
+
     def with_copied_networks(self) -> Initialisation:
         """Return the same with copies of the user-supplied networks."""
         return replace(self, encoder=copy.deepcopy(self.encoder), decoder=copy.deepcopy(self.decoder))

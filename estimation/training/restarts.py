@@ -58,8 +58,13 @@ def restart_seed(seed: int, restart: int) -> int:
     return int(np.random.SeedSequence(seed, spawn_key=(restart,)).generate_state(1, np.uint32)[0] >> 1)
 
 
-def most_restarts(config: TrainingConfig) -> int:
+def most_restarts(config: TrainingConfig, has_own_networks: bool = False) -> int:
     """Return the largest number of restarts that a run can have.
+
+    Args:
+        config: Settings of the run.
+        has_own_networks: Whether networks are user-supplied. Without a number of restarts they are trained in place,
+            which can't be done again from their first weights.
 
     Example:
         >>> [most_restarts(TrainingConfig(**each)) for each in ({"restarts": 2}, {"restarts": "auto"}, {"steps": 500})]
@@ -68,7 +73,7 @@ def most_restarts(config: TrainingConfig) -> int:
     if config.restarts != "auto":
         return config.restarts
     can_doubt = config.unmixing and config.sparsity != "none" and config.steps >= _MIN_STEPS
-    return _MOST_FOR_DOUBTS if can_doubt else 1
+    return _MOST_FOR_DOUBTS if can_doubt and not has_own_networks else 1
 
 
 def is_doubtful(diagnostics: Diagnostics | None) -> bool:
@@ -227,9 +232,10 @@ class Restarts:
         self.finished, self.kept = list(finished), kept
 
     @classmethod
-    def of(cls, config: TrainingConfig) -> Restarts:
-        """Return the restarts of a run before the first one."""
-        return cls(most_restarts(config), config.penalty, only_if_doubtful=config.restarts == "auto")
+    def of(cls, config: TrainingConfig, has_own_networks: bool) -> Restarts:
+        """Return the restarts of a run before the first one; the arguments are those of `most_restarts`."""
+        count = most_restarts(config, has_own_networks)
+        return cls(count, config.penalty, only_if_doubtful=config.restarts == "auto")
 
     @property
     def next(self) -> int | None:

@@ -196,24 +196,15 @@ def test_doubtful_runs_are_short_ones_only_if_unmixing_is_on(data: Dataset, shor
     assert {record.restart for record in records} == {0}
 
 
-def test_the_first_run_trains_the_networks_of_the_user_and_the_others_copies(
+def test_a_run_with_networks_of_the_user_is_not_repeated(
     data: Dataset, short: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def networks() -> dict[str, nn.Module]:
-        torch.manual_seed(training_seed())
-        return {"encoder": nn.Linear(6, 3), "decoder": nn.Linear(3, 6)}
-
     with_diagnostics(monkeypatch, CLOSE, CLEAR)
-    ours, theirs = networks(), networks()
-    model = fit(data, short, **ours)  # type: ignore[arg-type]
-    assert model.model.encoder.network is not ours["encoder"]
-    with_diagnostics(monkeypatch, CLOSE)
-    first = fit(data, short.replace(restarts=1), **theirs)  # type: ignore[arg-type]
-    assert first.model.encoder.network is theirs["encoder"]
-    for a, b in zip(ours["encoder"].parameters(), theirs["encoder"].parameters(), strict=True):
-        assert torch.equal(a, b)
-    with_diagnostics(monkeypatch, CLOSE, CLEAR)
-    assert_same(model, fit(data, short.replace(restarts=2), **networks()))  # type: ignore[arg-type]
+    encoder = nn.Linear(6, 3)
+    model = fit(data, short, encoder=encoder)
+    assert model.diagnostics == CLOSE
+    assert model.model.encoder.network is encoder
+    assert {record.restart for record in model.history.records} == {0}
 
 
 def test_a_first_run_that_fails_is_not_repeated(
