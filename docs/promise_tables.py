@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from stored_runs import FOLDER, fill_markers, markdown_table
 
 from estimation.diagnostics.judgement import MIN_GAP, MIN_RATIO
-from estimation.diagnostics.result import SERIOUS
+from estimation.diagnostics.result import SERIOUS, Margin
 from estimation.unmixing.moments import NEGLIGIBLE_EFFECT
 
 __all__ = ["BINS", "FILE", "MANY_ROWS", "fill_page", "in_bin", "rate_of", "read_records"]
@@ -60,8 +60,14 @@ def read_records(first: bool = False) -> list[Record]:
 
 
 def _n_serious(record: Record) -> int:
-    """Return the number of serious warnings; `estimation.training.restarts.choose` keeps the run with the fewest."""
-    return sum(kind in SERIOUS for kind in _kinds(record))
+    """Return the number of serious warnings, of which `estimation.training.restarts.choose` wants the fewest.
+
+    A basis that is worse than another counts twice. Of equal runs the first one counts here: the held-out ELBO, which
+    decides in training, was not stored with first runs.
+    """
+    margin = (record["diagnostics"] or {}).get("margin")
+    is_worse = margin is not None and Margin(**{**margin, "latents": ()}).verdict == "worse"
+    return sum(kind in SERIOUS for kind in _kinds(record)) + is_worse
 
 
 def _kinds(record: Record) -> list[str]:
@@ -109,7 +115,7 @@ def _kept(record: Record) -> bool:
 
 
 def _flagged(record: Record) -> bool:
-    return _n_serious(record) > 0
+    return any(kind in SERIOUS for kind in _kinds(record))
 
 
 def _doubtful(record: Record) -> bool:

@@ -142,9 +142,10 @@ class TrainingConfig(Settings):
             among those that you ask for are removed after the race of starts.
         seed: Seed of weights, batches and noise. The same seed gives the same numbers on the same machine.
         restarts: Number of whole runs, with other weights, batches and noise. The one with the fewest serious warnings
-            is kept, and of several the one with the lowest held-out negative ELBO; ``penalty`` per edge is added where
-            the numbers of edges differ. All of them are trained. Notes in the history say what each of them ended with,
-            and a warning says if another one without serious warnings fits about as well with other latents.
+            is kept (a basis that is worse than another counts twice), and of several the one with the lowest held-out
+            negative ELBO; ``penalty`` per edge is added where the numbers of edges differ. All of them are trained.
+            Notes in the history say what each of them ended with, and a warning says if another one without serious
+            warnings fits about as well with other latents.
             ``"auto"``: one run, and up to two more as long as all of them have warnings of the basis or of missing
             edges; never more than one with fewer than 1,000 steps, where more steps are the remedy, without
             unmixing, or with user-supplied networks.

@@ -134,6 +134,12 @@ class FinishedRestart:
         """
         return self.diagnostics is not None and not is_doubtful(self.diagnostics)
 
+    @property
+    def has_worse_basis(self) -> bool:
+        """Whether another basis is better than its own, which is more than a doubt."""
+        margin = None if self.diagnostics is None else self.diagnostics.margin
+        return margin is not None and margin.verdict == "worse"
+
     def rank(self, penalty: float) -> tuple[bool, bool, int, float]:
         """Return the sort key by which restarts are compared: the smallest is kept.
 
@@ -142,7 +148,7 @@ class FinishedRestart:
         """
         n_serious = 0 if self.diagnostics is None else len(self.diagnostics.serious)
         score = self.negative_elbo + penalty * self.n_edges
-        return bool(self.failure), self.diagnostics is None, n_serious, score
+        return bool(self.failure), self.diagnostics is None, n_serious + self.has_worse_basis, score
 
     @property
     def summary(self) -> str:
@@ -168,9 +174,10 @@ class FinishedRestart:
 def choose(finished: Sequence[FinishedRestart], penalty: float) -> int:
     """Return the number of the restart to keep, the first of equal ones.
 
-    It is the one with the fewest serious warnings, and among those the one with the lowest held-out negative ELBO plus
-    ``penalty`` per edge: more edges fit better without being right. With equal numbers of edges, as with a budget, the
-    ELBO alone decides. Restarts that were not examined come after those that were, and failed ones last.
+    It is the one with the fewest serious warnings, where a basis that is worse than another counts twice, and among
+    those the one with the lowest held-out negative ELBO plus ``penalty`` per edge: more edges fit better without being
+    right. With equal numbers of edges, as with a budget, the ELBO alone decides. Restarts that were not examined come
+    after those that were, and failed ones last.
 
     Args:
         finished: What the restarts ended with.
@@ -334,7 +341,9 @@ class Restarts:
         if len(rivals) == 1:
             second = min(rank for number, rank in enumerate(ranks) if number != best)
             differs = [a != b for a, b in zip(ranks[best], second, strict=True)].index(True)
-            return kept + _DECIDED_BY[differs]
+            counted = ", of which a basis that is worse than another is two"
+            has_worse = differs == 2 and any(each.has_worse_basis for each in self.finished)
+            return kept + _DECIDED_BY[differs] + counted * has_worse
         scored = "the lowest held-out negative ELBO"
         if len({each.n_edges for each in rivals}) > 1:
             scored += f" plus {self.penalty:g} per edge"

@@ -34,6 +34,9 @@ CLOSE = Margin(0.01, 0.3, ("v0", "v2"), 65, 60)
 FINE = Diagnostics(CLEAR, (), {"smallest influence": 0.5})
 DOUBTFUL = Diagnostics(CLOSE, (RunWarning("basis", CLOSE.summary, CLOSE.latents),))
 SERIOUS = Diagnostics(CLOSE, (*DOUBTFUL.warnings, RunWarning("missing edges", "a0 on v0 0.5", ("v0",))))
+WORSE = Diagnostics(
+    Margin(-2.9, 0.1, ("v0", "v2"), 65, 0), (RunWarning("basis", "another basis is sparser by 2.9"),)
+)
 SKEWED = Diagnostics(CLEAR, (RunWarning("residuals", "skewed"),))
 APART = Diagnostics(CLEAR, (RunWarning("overlap", "the settings are far apart"),))
 
@@ -83,7 +86,7 @@ def test_restarts_have_seeds_of_their_own_and_the_first_that_of_the_run(seed: in
 
 # the choice
 
-DIAGNOSTICS = st.sampled_from([None, FINE, SKEWED, APART, DOUBTFUL, SERIOUS])
+DIAGNOSTICS = st.sampled_from([None, FINE, SKEWED, APART, DOUBTFUL, WORSE, SERIOUS])
 FINISHED = st.lists(
     st.one_of(
         st.builds(FinishedRestart, st.integers(-50, 50).map(lambda k: k / 10), st.just(10), DIAGNOSTICS),
@@ -99,9 +102,9 @@ def n_serious(finished: FinishedRestart) -> float:
         return math.inf
     if finished.diagnostics is None:
         return 100
-    return sum(
-        warning.kind in ("basis", "missing edges", "overlap") for warning in finished.diagnostics.warnings
-    )
+    kinds = [warning.kind for warning in finished.diagnostics.warnings]
+    is_worse = finished.diagnostics == WORSE
+    return sum(kind in ("basis", "missing edges", "overlap") for kind in kinds) + is_worse
 
 
 @given(FINISHED)
@@ -134,6 +137,11 @@ def test_an_edge_counts_as_much_as_the_penalty() -> None:
     ("others", "reason"),
     [
         ([(DOUBTFUL, -2.0, 10)], "it has the fewest warnings of basis, missing edges or overlap"),
+        (
+            [(WORSE, -2.0, 10)],
+            "it has the fewest warnings of basis, missing edges or overlap, of which a basis that is worse than "
+            "another is two",
+        ),
         ([(None, -2.0, 10)], "the others could not be examined"),
         ([(FINE, -0.5, 10)], "it has the lowest held-out negative ELBO"),
         ([(FINE, -0.5, 12)], "it has the lowest held-out negative ELBO plus 0.01 per edge"),
@@ -147,7 +155,7 @@ def test_notes_say_why_a_restart_is_kept(
     others: list[tuple[Diagnostics | None, float, int]], reason: str
 ) -> None:
     finished = [FinishedRestart(elbo, n_edges, diagnostics) for diagnostics, elbo, n_edges in others]
-    finished.append(FinishedRestart(-1.0, 10, FINE))
+    finished.append(FinishedRestart(-1.0, 10, DOUBTFUL if others[0][0] is WORSE else FINE))
     count = len(finished)
     model = Restarts(count, 0.01, finished, run(np.eye(N))).conclude()
     assert f"restart {count} of {count} kept: {reason}" in model.history.notes
