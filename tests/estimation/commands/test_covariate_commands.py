@@ -82,6 +82,42 @@ def test_a_model_of_a_table_knows_its_covariates(here: Path, capsys: Captured) -
     assert json_of(capsys, "impute", "model", "gaps.csv", "-o", "filled.csv")["filled"] == 60
 
 
+def test_models_with_other_covariates_are_compared_in_any_order(here: Path, capsys: Captured) -> None:
+    # the batches are numbers for one of the models
+    table(batch=[k % 3 for k in range(300)]).to_csv("numbered.csv", index=False)
+    for name, options in (
+        ("fewer", ["--covariates", "age"]),
+        ("numbers", ["--covariates", "batch"]),
+        ("categories", ["--covariates", "age,batch", "--categorical", "batch"]),
+    ):
+        output_of(
+            capsys,
+            "train",
+            "numbered.csv",
+            *options,
+            "--n-latents",
+            "2",
+            *TINY,
+            "-o",
+            name,
+            "--seed",
+            training_seed(),
+        )
+    distances = set()
+    for pair in (
+        ("fewer", "categories"),
+        ("categories", "fewer"),
+        ("numbers", "fewer"),
+        ("fewer", "numbers"),
+    ):
+        edges = json_of(capsys, "compare", *pair, "numbered.csv")["edges"]
+        distances.add((frozenset(pair), edges["only_model"] + edges["only_other"]))
+    assert len(distances) == 2
+    for pair in (("numbers", "categories"), ("categories", "numbers")):
+        output_of(capsys, "compare", *pair, "numbered.csv")
+        output_of(capsys, "verify", "fewer", *pair, "--data", "numbered.csv")
+
+
 @pytest.mark.parametrize(
     "command",
     [
