@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from estimation.dataset.covariates import requested_covariates
+from estimation.dataset.covariate_requests import requested_covariates
 from estimation.exceptions import DataError
 from estimation.models.representation import Representation
 from estimation.models.sparse_vae import SparseVAE
