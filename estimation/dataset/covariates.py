@@ -362,11 +362,11 @@ def _category_codes(values: Array, name: str, known: Sequence[str]) -> NDArray[n
     rounded = (codes < 0) & (is_single | (values != np.round(values)))
     for code, number in enumerate(single):
         fitting = rounded & (values == number)
-        merged = [known[k] for k in np.flatnonzero(single == number)]
+        merged = [known[k] for k in np.flatnonzero(single == number).tolist()]
         if fitting.any() and len(merged) > 1:
             raise DataError(
-                f"covariate {name!r} is {number:.9g} in single precision, which may be any of {listed(merged, 6)}; give "
-                "it as text"
+                f"covariate {name!r} is {number:.9g} in single precision, which may be any of {listed(merged, 6)}; "
+                "give it as text"
             )
         codes[fitting] = code
     return codes
