@@ -96,7 +96,7 @@ def predict(
     if table is not None:
         _require_given_once(table, given)
     forecast = trained.predict(
-        _requested(trained, actions, table),
+        _requested(trained, actions, table, has_covariates=given is not None),
         None if past is None else _frame(past, trained.observation_names),
         covariates=_covariates_in(trained, table) if table is not None and given is None else given,
         extrapolate=extrapolate,
@@ -110,12 +110,14 @@ def predict(
     return 0
 
 
-def _requested(trained: TrainedModel, actions: list[str] | None, table: Path | None) -> Any:
+def _requested(
+    trained: TrainedModel, actions: list[str] | None, table: Path | None, has_covariates: bool
+) -> Any:
     """Return the actions of a request: a data frame, a mapping of names to values, or None."""
     if table is not None and actions:
         raise RequestError("actions are given by name and by --actions; leave one out")
     if table is not None:
-        return _actions_in(trained, table)
+        return _actions_in(trained, table, has_covariates)
     if not actions:
         return None
     values = {}
@@ -133,13 +135,22 @@ def _requested(trained: TrainedModel, actions: list[str] | None, table: Path | N
     return values
 
 
-def _actions_in(trained: TrainedModel, path: Path) -> Any:
-    """Return the actions in a table, which may hold covariates too; None for a model with covariates only."""
+def _actions_in(trained: TrainedModel, path: Path, has_covariates: bool) -> Any:
+    """Return the actions in a table; None for a model without actions if the table is that of its covariates.
+
+    Args:
+        trained: The model.
+        path: The table.
+        has_covariates: Whether the covariates are given otherwise.
+
+    Raises:
+        RequestError: If the table has covariates only, and the model has actions.
+    """
     from estimation.dataset.covariate_categories import covariate_columns_of
     from estimation.dataset.readers.table import open_table
 
     covariates = covariate_columns_of(trained.covariate_names, trained.covariate_categories)
-    if not trained.action_names and covariates:
+    if not trained.action_names and covariates and not has_covariates:
         return None
     known = [name.partition("=")[0] for name in trained.action_names]
     table = open_table(path)

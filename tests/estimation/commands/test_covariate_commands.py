@@ -253,6 +253,11 @@ def test_a_model_without_actions_takes_a_table_of_covariates(here: Path, capsys:
     output_of(capsys, "train", "runs.csv", *options, *tiny, "-o", "runs")
     frame[["x0", "x1", "x2", "x3"]].iloc[:1].to_csv("past.csv", index=False)
     pd.DataFrame({"batch": ["b1", "b3"]}).to_csv("covariates.csv", index=False)
+    frame[["a0"]].iloc[:1].to_csv("actions.csv", index=False)
+    given = ["--actions", "actions.csv", "--covariate", "batch=b1"]
+    assert "actions were given, and this model was trained without actions" in error_of(
+        capsys, "predict", "runs", "--past", "past.csv", *given
+    )
     report = json_of(capsys, "predict", "runs", "--past", "past.csv", "--actions", "covariates.csv")
     for row, batch in enumerate(("b1", "b3")):
         single = json_of(capsys, "predict", "runs", "--past", "past.csv", "--covariate", f"batch={batch}")
