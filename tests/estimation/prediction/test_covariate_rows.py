@@ -94,3 +94,5 @@ def test_other_numbers_of_rows_are_refused(model: TrainedModel) -> None:
                 model.predict(np.eye(2), start, covariates=COVARIATES)
             with pytest.raises(DataError, match=message):
                 model.sample(np.eye(2), start, covariates=COVARIATES)
+    with pytest.raises(DataError, match="covariates have 2 rows; this needs 3, or 1 for all rows"):
+        model.impute(np.stack([START, START], axis=1), covariates=COVARIATES[:2])
