@@ -36,7 +36,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from estimation.dataset.alignment import align
-from estimation.dataset.covariates import requested_covariates
+from estimation.dataset.covariate_requests import requested_covariates
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.readers.frames import (
     frame_names,
@@ -44,7 +44,7 @@ from estimation.dataset.readers.frames import (
     is_frame,
     require_exact_integers,
 )
-from estimation.dataset.rows import action_columns, as_columns, dataset_of_rows, row_order
+from estimation.dataset.rows import action_columns, dataset_of_rows, row_order
 from estimation.estimator_parameters import run_settings
 from estimation.exceptions import DataError
 from estimation.prediction.explained_variance import ExplainedVariance
@@ -313,8 +313,8 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             given = np.repeat(given, len(x), axis=0)
         order = row_order(self.order_, actions, groups)
         names = tuple(getattr(self, "feature_names_in_", ()))
-        covariate_names = self.model_.covariate_names
-        dataset = dataset_of_rows(x, names, actions, groups, order, True, given, covariate_names or None)
+        known = (self.model_.covariate_names or None, self.model_.covariate_categories)
+        dataset = dataset_of_rows(x, names, actions, groups, order, True, given, *known)
         negative_elbo = self.model_.negative_elbo(self._align(dataset))
         assert negative_elbo is not None
         return -negative_elbo["total"]
@@ -376,7 +376,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 f"fit had the covariates {listed(list(names), 6)}; give them: {call}. A pipeline passes them on with "
                 "sklearn.set_config(enable_metadata_routing=True)"
             )
-        return requested_covariates(as_columns(covariates), names, self.model_.covariate_categories)
+        return requested_covariates(covariates, names, self.model_.covariate_categories)
 
     def _align(self, dataset: Dataset) -> Dataset:
         """Return the data of `score` with the actions of `fit`, matched by name."""

@@ -9,7 +9,7 @@ import typer
 
 from estimation.commands.data_options import DataOptions, takes_data_options
 from estimation.commands.options import Data, Latex, Report, Split, Strict, Threshold
-from estimation.commands.sources import aligned, read_data, require_folder_of
+from estimation.commands.sources import aligned, read_for_models, require_folder_of
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def compare(
     require_folder_of(report)
     require_folder_of(latex)
     model, other = load(model_a), load(model_b)
-    dataset = read_data(data, options, model)
+    dataset = read_for_models(data, options, {f"{model_a}": model, f"{model_b}": other})
     for trained, folder in ((model, model_a), (other, model_b)):
         # raises an error that names the folder
         aligned(dataset, trained, folder)

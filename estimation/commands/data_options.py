@@ -12,6 +12,7 @@ import typer
 
 from estimation.commands.options import Split
 from estimation.exceptions import ConfigError
+from identify.exceptions import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -301,7 +302,12 @@ def _option_parameters(split: Split) -> list[inspect.Parameter]:
 
 
 def _split_at_commas(texts: Sequence[str] | None) -> list[str] | None:
-    return None if texts is None else [name.strip() for text in texts for name in text.split(",")]
+    if texts is None:
+        return None
+    names = [name.strip() for text in texts for name in text.split(",")]
+    if not all(names):
+        raise RequestError(f"--covariates {','.join(texts)}: a name is empty; give names between commas")
+    return names
 
 
 def _one_or_many(names: Sequence[str] | None) -> Names | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,12 +92,13 @@ def predict(
 
     require_folder_of(out)
     trained = load(model)
+    given = _covariates(trained, covariates, table is not None)
+    if table is not None:
+        _require_given_once(table, given)
     forecast = trained.predict(
-        _requested(trained, actions, table),
+        _requested(trained, actions, table, has_covariates=given is not None),
         None if past is None else _frame(past, trained.observation_names),
-        covariates=_covariates_in(trained, table)
-        if table is not None and not covariates
-        else _covariates(trained, covariates),
+        covariates=_covariates_in(trained, table) if table is not None and given is None else given,
         extrapolate=extrapolate,
     )
     rows = _rows(trained, forecast, level)
@@ -109,12 +110,14 @@ def predict(
     return 0
 
 
-def _requested(trained: TrainedModel, actions: list[str] | None, table: Path | None) -> Any:
+def _requested(
+    trained: TrainedModel, actions: list[str] | None, table: Path | None, has_covariates: bool
+) -> Any:
     """Return the actions of a request: a data frame, a mapping of names to values, or None."""
     if table is not None and actions:
         raise RequestError("actions are given by name and by --actions; leave one out")
     if table is not None:
-        return _frame(table, [name.partition("=")[0] for name in trained.action_names])
+        return _actions_in(trained, table, has_covariates)
     if not actions:
         return None
     values = {}
@@ -132,11 +135,54 @@ def _requested(trained: TrainedModel, actions: list[str] | None, table: Path | N
     return values
 
 
-def _covariates(trained: TrainedModel, texts: list[str] | None) -> dict[str, float | str] | None:
-    """Return the covariates of all rows by name, categories as text; None for a model without covariates."""
-    from estimation.dataset.covariate_categories import categories_of, covariate_columns_of, indicator_columns
+def _actions_in(trained: TrainedModel, path: Path, has_covariates: bool) -> Any:
+    """Return the actions in a table; None for a model without actions if the table is that of its covariates.
 
-    if not texts and trained.covariate_names:
+    Args:
+        trained: The model.
+        path: The table.
+        has_covariates: Whether the covariates are given otherwise.
+
+    Raises:
+        RequestError: If the table has covariates only, and the model has actions.
+    """
+    from estimation.dataset.covariate_categories import covariate_columns_of
+    from estimation.dataset.readers.table import open_table
+
+    covariates = covariate_columns_of(trained.covariate_names, trained.covariate_categories)
+    if not trained.action_names and covariates and not has_covariates:
+        return None
+    known = [name.partition("=")[0] for name in trained.action_names]
+    table = open_table(path)
+    names = [name for name in table.names if name in known]
+    names = names or [name for name in table.names if name not in covariates]
+    if not names:
+        raise RequestError(
+            f"{shown(str(path))}: has covariates and no actions; the model was trained on "
+            f"{listed(list(trained.action_names), 8)}"
+        )
+    return table.read(names)
+
+
+def _require_given_once(path: Path, given: Mapping[str, Any] | None) -> None:
+    """Refuse covariates that are options and columns of the table."""
+    from estimation.dataset.readers.table import open_table
+
+    twice = [name for name in given or () if name in open_table(path).names]
+    if twice:
+        raise RequestError(
+            f"{shown(str(path))}: has the covariates {listed(twice, 8)}, which --covariate gives too; leave one out"
+        )
+
+
+def _covariates(
+    trained: TrainedModel, texts: list[str] | None, has_table: bool
+) -> dict[str, float | str] | None:
+    """Return the covariates of all rows by name, categories as text; None without them, or if the table has them."""
+    from estimation.dataset.covariate_categories import categories_of, covariate_columns_of, indicator_columns
+    from estimation.dataset.readers.cells import BadCellError, parse_number
+
+    if not texts and trained.covariate_names and not has_table:
         columns = covariate_columns_of(trained.covariate_names, trained.covariate_categories)
         raise RequestError(
             f"the model was trained with the covariates {listed(list(columns), 8)}; give each with --covariate "
@@ -155,11 +201,14 @@ def _covariates(trained: TrainedModel, texts: list[str] | None) -> dict[str, flo
         value = text.removeprefix(name).strip().removeprefix("=").strip()
         if not value or "=" not in text:
             raise RequestError(f"{shown(text)}: a covariate is given as NAME=VALUE")
+        if name in values:
+            raise RequestError(f"{shown(text)}: the covariate {name} is given twice; leave one out")
         values[name] = value
         if name in numbers:
             try:
-                values[name] = float(value)
-            except ValueError as error:
+                # true and false are numbers, as in tables
+                values[name] = parse_number(value)
+            except BadCellError as error:
                 raise RequestError(
                     f"{shown(text)}: the model was trained with {name} as a number; give NAME=NUMBER"
                 ) from error

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estimation.commands.data_options import FILE_OPTIONS, PROCESS_OPTIONS, DataOptions
 from identify.exceptions import FileAccessError, RequestError
 from identify.names import shown
+from identify.wording import listed
 
 if TYPE_CHECKING:
     from estimation.dataset.dataset import Dataset
+    from estimation.dataset.readers.roles import HasRoles, Roles
+    from estimation.dataset.readers.single_cell.options import AnnDataOptions
     from estimation.trained import TrainedModel
 
-__all__ = ["aligned", "is_file", "published_name", "read_data", "require_folder_of"]
+__all__ = ["aligned", "is_file", "published_name", "read_data", "read_for_models", "require_folder_of"]
+
+# how the perturbations and the matrix of AnnData are read
+_ANNDATA_OPTIONS = ("perturbation", "control", "separator", "dose", "layer")
 
 
-def read_data(data: str, options: DataOptions, like: Dataset | TrainedModel | None = None) -> Dataset:
+def read_data(data: str, options: DataOptions, like: HasRoles | None = None) -> Dataset:
     """Return the dataset that an argument names. A file takes precedence over a published process of the same name.
 
     Args:
@@ -53,6 +61,100 @@ def read_data(data: str, options: DataOptions, like: Dataset | TrainedModel | No
     from estimation.simulate.sampling import published
 
     return published(name, options.samples, options.split.value, options.density, options.graph_seed)
+
+
+def read_for_models(data: str, options: DataOptions, models: Mapping[str, TrainedModel]) -> Dataset:
+    """Return the dataset that an argument names, with the covariates that any of several models needs.
+
+    Columns have the roles that they had for the first model. The order of the models does not matter for covariates.
+
+    Args:
+        data: The argument.
+        options: Options of the command.
+        models: The models, by their folders.
+
+    Raises:
+        IdentifyError: If the data can't be read, an option doesn't apply to them, or the models were trained on
+            different layers, perturbations or doses of AnnData.
+    """
+    if is_file(data) and Path(data).suffix.lower() == ".h5ad":
+        _require_same_anndata(options, models)
+    return read_data(data, options, _joint_roles(list(models.values())))
+
+
+@dataclass(frozen=True)
+class _JointRoles:
+    """Roles of the columns of a model, with the covariates of several models."""
+
+    roles: Roles | None
+    observation_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    actions_named: bool
+    covariate_names: tuple[str, ...]
+    covariate_categories: Mapping[str, tuple[str, ...]] | None
+
+
+def _joint_roles(models: list[TrainedModel]) -> HasRoles:
+    from estimation.dataset.covariate_categories import categories_of, indicator_columns
+
+    first = models[0]
+    if all(model.covariate_names == first.covariate_names for model in models):
+        return first
+    columns: dict[str, tuple[str, ...] | None] = {}
+    for model in models:
+        known = categories_of(model.covariate_names, model.covariate_categories)
+        column_of = indicator_columns(known)
+        for name in model.covariate_names:
+            column = column_of.get(name)
+            if column is None:
+                # what is a number for one model can be matched with the categories of another
+                columns[name] = None
+            elif (earlier := columns.get(column, ())) is not None:
+                columns[column] = tuple(dict.fromkeys((*earlier, *known[column])))
+    categories = {column: known for column, known in columns.items() if known is not None}
+    names = [
+        name
+        for column, known in columns.items()
+        for name in ([column] if known is None else [f"{column}={category}" for category in known])
+    ]
+    given = (first.roles, first.observation_names, first.action_names, first.actions_named)
+    return _JointRoles(*given, tuple(names), categories)
+
+
+def _require_same_anndata(options: DataOptions, models: Mapping[str, TrainedModel]) -> None:
+    """Refuse models that read other parts of AnnData, unless an option says which part to read."""
+    from estimation.exceptions import DataError
+
+    stored = {
+        name: model.roles.anndata
+        for name, model in models.items()
+        if model.roles is not None and model.roles.anndata is not None
+    }
+    for option in _ANNDATA_OPTIONS:
+        if getattr(options, option) is not None:
+            continue
+        values = {name: _anndata_value(held, option) for name, held in stored.items()}
+        first = next(iter(values), "")
+        other = next((name for name in values if values[name] != values[first]), None)
+        if other is not None:
+            raise DataError(
+                f"{shown(first)} was trained with {option} {_shown_value(values[first])}, and {shown(other)} with "
+                f"{_shown_value(values[other])}; compare models of the same data, or give --{option}"
+            )
+
+
+def _anndata_value(held: AnnDataOptions, option: str) -> tuple[str, ...]:
+    """Return a stored option in one form: nothing, one text and several are tuples; the separator has its default."""
+    if option == "separator":
+        return (held.joint,)
+    if option == "layer":
+        return (held.layer or "X",)
+    value = getattr(held, option)
+    return () if value is None else (value,) if isinstance(value, str) else tuple(value)
+
+
+def _shown_value(value: tuple[str, ...]) -> str:
+    return listed([repr(text) for text in value], 6) if value else "none"
 
 
 def is_file(data: str) -> bool:

@@ -9,7 +9,7 @@ import typer
 
 from estimation.commands.data_options import DataOptions, takes_data_options
 from estimation.commands.options import Latex, Report, Split, Strict, Threshold
-from estimation.commands.sources import aligned, read_data, require_folder_of
+from estimation.commands.sources import aligned, read_for_models, require_folder_of
 from identify.commands.options import AsJson, print_json, show
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def verify(
     require_folder_of(report)
     require_folder_of(latex)
     models = _load_models(runs)
-    dataset = read_data(data, options, next(iter(models.values())))
+    dataset = read_for_models(data, options, models)
     for name, model in models.items():
         # raises an error that names the folder
         aligned(dataset, model, Path(name))

@@ -21,6 +21,7 @@ from estimation.dataset.covariate_categories import (
     indicator_columns,
 )
 from estimation.dataset.readers.arrays import as_numbers, constant_columns
+from estimation.dataset.readers.cells import BadCellError, parse_number
 from estimation.dataset.readers.frames import frame_actions, is_frame
 from estimation.exceptions import DataError
 from identify.exceptions import GraphError
@@ -31,8 +32,8 @@ __all__ = [
     "aligned_covariates",
     "checked_covariates",
     "covariate_columns",
+    "numbers_as_categories",
     "repeated_covariates",
-    "requested_covariates",
     "require_covariate_names",
 ]
 
@@ -48,27 +49,62 @@ def covariate_columns(
     """Return covariates as an array, the names of its columns, and the categories of columns of text.
 
     Args:
-        values: Array of shape (N, d_c), or a data frame, in which a column of text or of a categorical type becomes a
-            column per category, also if the categories are numbers; or one column of a frame.
+        values: Array of shape (N, d_c), or (N,) for one covariate; or a data frame, in which a column of text or of a
+            categorical type becomes a column per category that occurs, also if the categories are numbers; or one
+            column of a frame.
         names: Names that were given, which take precedence.
 
     Returns:
         The array; the names, those of a data frame if none were given; and the categories of each categorical column.
 
     Raises:
-        DataError: If a frame holds cells that are neither numbers nor text.
+        DataError: If a frame holds cells that are neither numbers nor text, or texts and categories have no name.
 
     Example:
         >>> import pandas
         >>> covariate_columns(pandas.DataFrame({"batch": ["b1", "b2"]}), None)[1:]
         (('batch=b1', 'batch=b2'), {'batch': ('b1', 'b2')})
     """
-    if hasattr(values, "to_frame") and getattr(values, "name", None) and not is_frame(values):
-        values = values.to_frame()
+    if isinstance(values, Mapping):
+        raise DataError(
+            "covariates are a mapping, which is one row of a request; give an array or a data frame with all rows"
+        )
+    values = _as_columns(values)
     if not is_frame(values):
         return values, None if names is None else tuple(names), {}
     array, frame_names, categories = frame_actions(values, "covariates", numbers_in_text=False)
     return array, frame_names if names is None else tuple(names), categories
+
+
+def _as_columns(values: Any) -> Any:
+    """Return one number per row, shape (N,), as one column, and a column of a frame as a frame.
+
+    Raises:
+        DataError: If they are texts or categories without a name.
+    """
+    if values is None or is_frame(values):
+        return values
+    name = getattr(values, "name", None)
+    if hasattr(values, "to_frame") and isinstance(name, str) and name:
+        return values.to_frame()
+    array = values if isinstance(values, np.ndarray) else _array_of(values)
+    is_text = array.dtype.kind in "USTO" and any(isinstance(cell, str) for cell in array.flat)
+    if is_text or hasattr(getattr(values, "cat", None), "categories"):
+        raise DataError(
+            "covariates are texts or categories without names; give a data frame, or a Series with a name, like "
+            'pandas.Series(batch, name="batch")'
+        )
+    if hasattr(values, "iloc"):
+        return values.to_frame(name=0)
+    return array[:, np.newaxis] if array.ndim == 1 else values
+
+
+def _array_of(values: Any) -> NDArray[Any]:
+    """Return values as an array; an empty one without axes if they are none, which is refused with other arrays."""
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError):
+        return np.empty(())
 
 
 def checked_covariates(
@@ -94,7 +130,7 @@ def checked_covariates(
         if names:
             raise DataError(f"covariate_names are given ({listed(list(names))}), but there are no covariates")
         return None, ()
-    array = as_numbers(values, "covariates")
+    array = as_numbers(_as_columns(values), "covariates")
     if array.ndim != 2 or len(array) != n_samples or array.shape[1] == 0:
         raise DataError(
             f"covariates have shape {array.shape}; for these observations they must be ({n_samples}, d_c)"
@@ -107,9 +143,8 @@ def checked_covariates(
         raise DataError(f"{len(result)} covariate names for {array.shape[1]} columns of covariates")
     constant = [result[column] for column in constant_columns(array, "covariates")]
     if constant and not allow_constant:
-        what = "covariate" if len(constant) == 1 else "covariates"
-        verb = "is" if len(constant) == 1 else "are"
-        raise DataError(f"{what} {listed(constant)} {verb} constant; drop them or pass allow_constant=True")
+        what, verb, them = ("covariate", "is", "it") if len(constant) == 1 else ("covariates", "are", "them")
+        raise DataError(f"{what} {listed(constant)} {verb} constant; drop {them} or pass allow_constant=True")
     return _in_single_precision(array, result), tuple(result)
 
 
@@ -184,7 +219,7 @@ def aligned_covariates(
     if values is None:
         raise DataError(f"{label} was trained with the covariates {listed(list(trained_names))}; give them")
     known = categories_of(trained_names, trained_categories)
-    values, names = _with_categories(values, names, trained_names, known)
+    values, names = numbers_as_categories(values, names, trained_names, known)
     position = {name: column for column, name in enumerate(names)}
     column_of = indicator_columns(known)
     # the categorical covariates of the model that the data have
@@ -202,53 +237,6 @@ def aligned_covariates(
         if name in position:
             result[:, k] = values[:, position[name]]
     return result
-
-
-def requested_covariates(
-    values: Any, trained_names: Sequence[str], trained_categories: Categories | None = None
-) -> Array | None:
-    """Return the covariates of a request, shape (N, d_c), in the order of the training data; None for a model without.
-
-    Args:
-        values: Array in the order of the training data; a data frame, whose columns are matched by name; a mapping of
-            names to values for one row, like ``{"batch": "b1"}``; or None.
-        trained_names: Names of the covariates of the model.
-        trained_categories: Categories of its categorical covariates, as in `aligned_covariates`.
-
-    Raises:
-        DataError: If they are missing, not asked for, of another shape, not finite, or have a category that the model
-            was not trained on.
-
-    Example:
-        >>> requested_covariates([[1, 0]], ["batch=a", "batch=b"]).tolist()
-        [[1.0, 0.0]]
-    """
-    if values is None:
-        return aligned_covariates(None, (), trained_names, "this model")
-    if not trained_names:
-        raise DataError(
-            "covariates were given, and this model was trained without covariates; leave them out"
-        )
-    known = categories_of(trained_names, trained_categories)
-    if isinstance(values, Mapping):
-        row, row_names, row_categories = _single_row(values)
-        _require_no_numbers_as_categories(row_categories, trained_names, known)
-        return aligned_covariates(row, row_names, trained_names, "this model", known)
-    if not hasattr(values, "__len__"):
-        raise DataError(f"covariates are {values!r}; give an array of shape (N, d_c) or a data frame")
-    array, names, categories = covariate_columns(values, None)
-    _require_no_numbers_as_categories(categories, trained_names, known)
-    # the model has them in single precision; how much a few rows vary says nothing
-    single = as_numbers(array, "covariates").astype(np.float32)
-    checked, _ = checked_covariates(single, names, len(single), allow_constant=True)
-    assert checked is not None
-    if names is not None:
-        return aligned_covariates(checked, names, trained_names, "this model", known)
-    if checked.shape[1] != len(trained_names):
-        raise DataError(
-            f"covariates have {checked.shape[1]} columns; this model needs {listed(list(trained_names))}"
-        )
-    return checked
 
 
 def repeated_covariates(values: Array, n_rows: int, n_steps: int, what: str) -> Array:
@@ -274,19 +262,6 @@ def repeated_covariates(values: Array, n_rows: int, n_steps: int, what: str) -> 
     return np.repeat(values, n_rows * n_steps if len(values) == 1 else n_steps, axis=0)
 
 
-def _single_row(
-    values: Mapping[Any, Any],
-) -> tuple[Array, tuple[str, ...], dict[str, tuple[str, ...]]]:
-    """Return a mapping of names to numbers or categories as one row, shape (1, d_c), its names and its categories."""
-    row = {
-        f"{name}={value}" if isinstance(value, str) else str(name): 1.0 if isinstance(value, str) else value
-        for name, value in values.items()
-    }
-    checked, names = checked_covariates([list(row.values())], list(row), 1, allow_constant=True)
-    assert checked is not None
-    return checked, names, {str(k): (value,) for k, value in values.items() if isinstance(value, str)}
-
-
 def _require_covariates(
     names: Sequence[str],
     trained_names: Sequence[str],
@@ -309,19 +284,6 @@ def _require_covariates(
         )
 
 
-def _require_no_numbers_as_categories(
-    given: Categories, trained_names: Sequence[str], known: Categories
-) -> None:
-    """Refuse a category in place of a number that is called like it: {"dose": "high"} for a number dose=high."""
-    indicators = indicator_columns(known)
-    for name, column in indicator_columns(given).items():
-        if name in trained_names and name not in indicators:
-            raise DataError(
-                f"this model was trained with the covariate {name!r} as a number; it was given as a category of "
-                f"{column!r}"
-            )
-
-
 def _require_known_categories(
     values: Array,
     position: Mapping[str, int],
@@ -340,17 +302,78 @@ def _require_known_categories(
             )
 
 
-def _with_categories(
+def numbers_as_categories(
     values: Array, names: Sequence[str], trained_names: Sequence[str], known: Categories
 ) -> tuple[Array, tuple[str, ...]]:
-    """Return numbers as categories where the model was trained on categories of that name."""
+    """Return covariates with indicators in place of numbers, where the model was trained on categories of that name.
+
+    Numbers are compared with the categories as numbers: 20240501.0 is the category ``20240501``, and 1 is ``True``.
+
+    Args:
+        values: Covariates, shape (N, d_c).
+        names: Their names.
+        trained_names: Names of the covariates of the model.
+        known: Categories of its categorical covariates.
+
+    Returns:
+        The covariates and their names. The first number that is no category has an indicator too, as an unknown one.
+
+    Raises:
+        DataError: If a number in single precision may be either of two categories.
+
+    Example:
+        >>> numbers_as_categories(np.array([[2.0]]), ["batch"], ["batch=1", "batch=2"], {"batch": ["1", "2"]})[1]
+        ('batch=2',)
+    """
     columns, result = [], []
     for column, name in enumerate(names):
         if name not in known or name in trained_names:
             columns.append(values[:, column])
             result.append(name)
             continue
-        for value in np.unique(values[:, column]):
+        codes = _category_codes(values[:, column], name, known[name])
+        for code in np.unique(codes[codes >= 0]).tolist():
+            columns.append((codes == code).astype(np.float32))
+            result.append(f"{name}={known[name][code]}")
+        unknown = np.flatnonzero(codes < 0)
+        if unknown.size:
+            value = values[unknown[0], column]
             columns.append((values[:, column] == value).astype(np.float32))
-            result.append(f"{name}={value:g}")
+            whole = np.isfinite(value) and value == np.round(value)
+            result.append(f"{name}={int(value) if whole else value}")
     return np.stack(columns, axis=1), tuple(result)
+
+
+def _category_codes(values: Array, name: str, known: Sequence[str]) -> NDArray[np.intp]:
+    """Return the position of every number among categories, -1 if it is none of them.
+
+    Raises:
+        DataError: If a number in single precision may be either of two categories.
+    """
+    codes = np.full(len(values), -1, dtype=np.intp)
+    numbers = np.array([_number_in(category) for category in known])
+    with np.errstate(over="ignore"):
+        single = numbers.astype(np.float32)
+    is_single = values.dtype == np.float32
+    if not is_single:
+        for code, number in enumerate(numbers):
+            codes[(codes < 0) & (values == number)] = code
+    # 0.1 in a column of single precision; in double precision, a whole number is exact
+    rounded = (codes < 0) & (is_single | (values != np.round(values)))
+    for code, number in enumerate(single):
+        fitting = rounded & (values == number)
+        merged = [known[k] for k in np.flatnonzero(single == number).tolist()]
+        if fitting.any() and len(merged) > 1:
+            raise DataError(
+                f"covariate {name!r} is {number:.9g} in single precision, which may be any of {listed(merged, 6)}; "
+                "give it as text"
+            )
+        codes[fitting] = code
+    return codes
+
+
+def _number_in(category: str) -> float:
+    try:
+        return parse_number(category)
+    except BadCellError:
+        return np.nan

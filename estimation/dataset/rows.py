@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from estimation.dataset.covariate_categories import categories_of
 from estimation.dataset.covariates import covariate_columns
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.readers.arrays import as_numbers
@@ -18,7 +19,7 @@ from estimation.dataset.readers.raw_data import RawData
 from estimation.dataset.readers.roles import roles_of_frames
 from estimation.exceptions import ConfigError, DataError
 
-__all__ = ["Order", "action_columns", "as_columns", "dataset_of_rows", "row_order"]
+__all__ = ["Order", "action_columns", "dataset_of_rows", "row_order"]
 
 #: Meaning of the order of rows.
 Order = Literal["sequence", "independent"]
@@ -65,6 +66,7 @@ def dataset_of_rows(
     allow_constant: bool,
     covariates: ArrayLike | None = None,
     covariate_names: Sequence[str] | None = None,
+    covariate_categories: Mapping[str, Sequence[str]] | None = None,
 ) -> Dataset:
     """Return rows as a dataset, with a note that says how their order was interpreted.
 
@@ -79,6 +81,7 @@ def dataset_of_rows(
         covariates: Shape (N, d_c) or (N,), or a data frame or one of its columns; None without covariates. They may not
             change within a sequence.
         covariate_names: Names of the covariates, which take precedence over those of the frame.
+        covariate_categories: Categories of covariates of an array.
 
     Raises:
         DataError: If rows, actions, groups and covariates don't fit each other, or hold invalid values.
@@ -90,7 +93,7 @@ def dataset_of_rows(
     a, names, categories = (None, None, {}) if actions is None else action_columns(actions)
     if a is not None and len(a) != len(x):
         raise DataError(f"actions have {len(a)} rows and X has {len(x)}; every row of X needs its action")
-    c, c_names, c_categories = covariate_columns(as_columns(covariates), covariate_names)
+    c, c_names, c_categories = covariate_columns(covariates, covariate_names)
     c = None if c is None else as_numbers(c, "covariates")
     if c is not None and c.shape[:1] != x.shape[:1]:
         raise DataError(f"covariates have shape {c.shape}; every row of X needs its own, ({len(x)}, d_c)")
@@ -103,25 +106,10 @@ def dataset_of_rows(
         roles=roles_of_frames(x_names, names, categories) if categories else None,
         covariates=c,
         covariate_names=c_names,
-        covariate_categories=c_categories,
+        covariate_categories=c_categories | categories_of(c_names or (), covariate_categories or {}),
         allow_constant=allow_constant,
     )
     return Dataset.from_raw_data(_cut_pairs(raw, groups) if order == "sequence" else raw)
-
-
-def as_columns(covariates: Any) -> Any:
-    """Return covariates with a single number or label per row, shape (N,), as one column; others as they are.
-
-    Example:
-        >>> as_columns([1, 2]).shape
-        (2, 1)
-    """
-    if covariates is None or isinstance(covariates, Mapping) or hasattr(covariates, "to_frame"):
-        return covariates
-    if is_frame(covariates):
-        return covariates
-    array = np.asarray(covariates)
-    return array[:, np.newaxis] if array.ndim == 1 else covariates
 
 
 def action_columns(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from estimation.dataset.covariates import requested_covariates
+from estimation.dataset.covariate_requests import requested_covariates
 from estimation.exceptions import DataError
 from estimation.models.representation import Representation
 from estimation.models.sparse_vae import SparseVAE
@@ -134,8 +134,16 @@ class RequestChecks:
         """Return inputs of the encoder for the step before, shape (N, d_x + d_c); None for a model without a past.
 
         N is the number of rows of the past, or of actions and covariates, whose single rows are repeated.
+
+        Raises:
+            DataError: If the numbers of rows differ, or only one of model and request has a past.
         """
-        n_rows = max((len(each) for each in (actions, covariates) if each is not None), default=None)
+        counts = [len(each) for each in (actions, covariates) if each is not None]
+        n_rows = max(counts, default=None)
+        if len(counts) == 2 and 1 not in counts and counts[0] != counts[1]:
+            raise DataError(
+                f"there are {counts[0]} rows of actions and {counts[1]} of covariates; give as many, or 1 for all rows"
+            )
         model = self._network()
         if not model.shape.past:
             if past is not None:

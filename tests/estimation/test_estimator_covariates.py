@@ -68,6 +68,22 @@ def test_sequences_have_the_covariates_of_their_groups() -> None:
         tiny().fit(X, covariates=batch)
 
 
+def test_a_covariate_that_changes_is_named_in_score_as_in_fit() -> None:
+    groups = np.repeat(np.arange(3), 30)
+    estimator = tiny().fit(X, groups=groups, covariates=pd.DataFrame({"batch": [f"b{k}" for k in groups]}))
+    message = r"covariate 'batch' is 'b0' in row 29 and 'b1' in row 30 of episode 'X'; covariates are the"
+    with pytest.raises(DataError, match=message):
+        estimator.score(X, covariates=pd.DataFrame({"batch": [f"b{k}" for k in groups]}))
+
+
+def test_subsets_of_categories_are_fitted() -> None:
+    declared = C.assign(batch=C["batch"].astype(pd.CategoricalDtype(["b1", "b2", "b3", "b4"])))
+    assert tiny().fit(X, actions=A, covariates=declared).model_.covariate_names == NAMES
+    part = (C["batch"] != "b3").to_numpy()
+    fitted = tiny().fit(X[part], actions=A[part], covariates=declared[part])
+    assert fitted.model_.covariate_categories == {"batch": ("b1", "b2")}
+
+
 def test_the_explained_variance_takes_the_covariates_of_its_rows(fitted: SparseMechanismVAE) -> None:
     expected = fitted.model_.explained_variance(X, C)
     np.testing.assert_allclose(fitted.explained_variance_ratio_, expected.ratio)
@@ -176,15 +192,15 @@ Use = Callable[[SparseMechanismVAE], Any]
         ),
         (
             lambda e: clone(e).fit(X, actions=A, covariates={"batch": "b1"}),
-            r"covariates holds Python objects; it must",
+            r"covariates are a mapping, which is one row of a request; give an array",
         ),
         (
             lambda e: clone(e).fit(X, actions=A, covariates=["a"] * N),
-            r"covariates holds text; it must hold real",
+            r"covariates are texts or categories without names; give a data frame",
         ),
         (
             lambda e: clone(e).fit(X, actions=A, covariates=np.ones(N)),
-            r"covariate c0 is constant; drop them or pass",
+            r"covariate c0 is constant; drop it or pass",
         ),
         (
             lambda e: clone(e).fit(X, actions=A).transform(X, C),

@@ -164,7 +164,7 @@ def test_wrong_covariates_are_refused(model: TrainedModel, held_out: Dataset) ->
         model.encode(x[:3], 3)
     with pytest.raises(DataError, match=r"covariate 'batch' is 'b9' in row 0"):
         model.predict([[0, 0, 0]], covariates={"batch": "b9"})
-    with pytest.raises(DataError, match=r"covariates have 3 rows; this needs 2, or 1 for all rows"):
+    with pytest.raises(DataError, match=r"there are 2 rows of actions and 3 of covariates; give as many"):
         model.predict([[0, 0, 0], [1, 0, 0]], covariates=np.eye(3))
     with pytest.raises(DataError, match=r"vae takes no covariates, and the data have batch=b0"):
         fit(held_out, BaselineConfig("vae", steps=2, n_latents=2, seed=training_seed()))

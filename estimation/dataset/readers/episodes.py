@@ -145,6 +145,7 @@ def _require_same_covariates(
 ) -> None:
     """Refuse a covariate that changes between consecutive rows of a window."""
     values = np.asarray(raw.covariates)
+    values = values[:, np.newaxis] if values.ndim == 1 else values
     if values.ndim != 2 or values.dtype.kind not in "buif" or np.isnan(values).any():
         # refused with all other covariates, when the dataset is checked
         return

@@ -33,6 +33,7 @@ __all__ = [
     "frame_numbers",
     "is_frame",
     "require_exact_integers",
+    "selected_columns",
 ]
 
 Array = NDArray[np.float64]
@@ -128,7 +129,7 @@ def frame_actions(
         values: The frame.
         what: Name of the values in error messages.
         numbers_in_text: Whether a column of texts that are all numbers holds numbers. Otherwise it holds categories,
-            and so does any column whose type declares categories.
+            and so does any column whose type declares categories, of which those that don't occur are left out.
 
     Returns:
         The actions, shape (rows, actions); their names, None if no label is text; and the categories of each column
@@ -152,6 +153,8 @@ def frame_actions(
             action_names.append(str(label))
             continue
         codes, texts = encode_labels(cells.tolist(), where)
+        if declared is not None and not numbers_in_text:
+            declared = [category for category in declared if category in set(texts)]
         block, column_categories = one_hot(codes, texts, declared, partial(_where, where))
         blocks.append(block.astype(np.float64))
         action_names += [f"{label}={category}" for category in column_categories]
@@ -276,6 +279,18 @@ def require_exact_integers(array: NDArray[Any], where: str) -> None:
             f"{where}, {'row' if len(index) == 1 else 'entry'} {', '.join(map(str, index))}, is {array[index]}; whole "
             "numbers above 2^53 are not exact in floating point, so subtract an offset first"
         )
+
+
+def selected_columns(values: Any, positions: Sequence[int]) -> Any:
+    """Return some columns of a frame as a frame.
+
+    Args:
+        values: The frame.
+        positions: Positions of the columns.
+    """
+    if hasattr(values, "iloc"):
+        return values.iloc[:, list(positions)]
+    return values.select(list(positions)) if hasattr(values, "column_names") else values[:, list(positions)]
 
 
 def _column(values: Any, position: int) -> NDArray[Any]:

@@ -156,3 +156,20 @@ def test_options_of_anndata_are_for_its_files(folder: Path, capsys: Captured) ->
         capsys, "train", "ActionDiag", "-n", "50", "--shuffle-seed", "0", *TRAIN, "-o", "model"
     )
     assert "ActionDiag is a published process; --shuffle-seed is for files" in message
+
+
+def test_models_of_other_layers_are_not_compared(folder: Path, capsys: Captured) -> None:
+    options = [*COLUMNS, "--dose", "dose"]
+    output_of(capsys, "train", "cells.h5ad", *options, "--layer", "log", *TRAIN, "-o", "log")
+    output_of(capsys, "train", "cells.h5ad", *options, *TRAIN, "-o", "x")
+    output_of(capsys, "train", "cells.h5ad", *COLUMNS, *TRAIN, "-o", "undosed")
+    output_of(capsys, "compare", "log", "log", "cells.h5ad")
+    for command in (["compare", "log", "x"], ["verify", "log", "x", "--data"]):
+        message = error_of(capsys, *command, "cells.h5ad")
+        assert (
+            "log was trained with layer 'log', and x with 'X'; compare models of the same data, or" in message
+        )
+    message = error_of(capsys, "compare", "undosed", "x", "cells.h5ad")
+    assert "undosed was trained with dose none, and x with 'dose'; compare models of the same data" in message
+    # an option says what to read
+    output_of(capsys, "compare", "log", "x", "cells.h5ad", "--layer", "X")

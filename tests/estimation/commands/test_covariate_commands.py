@@ -82,6 +82,42 @@ def test_a_model_of_a_table_knows_its_covariates(here: Path, capsys: Captured) -
     assert json_of(capsys, "impute", "model", "gaps.csv", "-o", "filled.csv")["filled"] == 60
 
 
+def test_models_with_other_covariates_are_compared_in_any_order(here: Path, capsys: Captured) -> None:
+    # the batches are numbers for one of the models
+    table(batch=[k % 3 for k in range(300)]).to_csv("numbered.csv", index=False)
+    for name, options in (
+        ("fewer", ["--covariates", "age"]),
+        ("numbers", ["--covariates", "batch"]),
+        ("categories", ["--covariates", "age,batch", "--categorical", "batch"]),
+    ):
+        output_of(
+            capsys,
+            "train",
+            "numbered.csv",
+            *options,
+            "--n-latents",
+            "2",
+            *TINY,
+            "-o",
+            name,
+            "--seed",
+            training_seed(),
+        )
+    distances = set()
+    for pair in (
+        ("fewer", "categories"),
+        ("categories", "fewer"),
+        ("numbers", "fewer"),
+        ("fewer", "numbers"),
+    ):
+        edges = json_of(capsys, "compare", *pair, "numbered.csv")["edges"]
+        distances.add((frozenset(pair), edges["only_model"] + edges["only_other"]))
+    assert len(distances) == 2
+    for pair in (("numbers", "categories"), ("categories", "numbers")):
+        output_of(capsys, "compare", *pair, "numbered.csv")
+        output_of(capsys, "verify", "fewer", *pair, "--data", "numbered.csv")
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -110,6 +146,7 @@ def test_other_covariates_are_refused(command: list[str], here: Path, capsys: Ca
             ["table.csv", "--covariates", "a0"],
             "column 'a0' is selected for actions and for covariates; select it once",
         ),
+        (["table.csv", "--covariates", "batch,"], "--covariates batch,: a name is empty; give names between"),
         (["arrays.npz", "--covariates", "batch"], "arrays.npz: has no array 'batch'; it has 'a', 'x'"),
         (["TimeDiag", "-n", "100", "--covariates", "batch"], "--covariates is for files"),
         (["table.csv", *TRAIN[2:4], "--validation", "unseen.csv"], "unseen.csv: column 'batch', row 2 "),
@@ -182,6 +219,67 @@ def test_a_table_of_actions_may_have_the_covariates(here: Path, capsys: Captured
     assert "column 'batch', row 2 (the names are row 1) is 'b9'; the categories are b1, b2, b3" in message
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["batch=b1", "batch=b2", "age=30"], "batch=b2: the covariate batch is given twice; leave one out"),
+        (["batch=b1", "age=30", "age=30"], "age=30: the covariate age is given twice; leave one out"),
+        (["batch=b1", "age=30", "foo=1"], "without a covariate 'foo'; its covariates are batch, age"),
+    ],
+)
+def test_repeated_and_unknown_covariates_are_refused(
+    given: list[str], message: str, here: Path, capsys: Captured
+) -> None:
+    options = [part for text in given for part in ("--covariate", text)]
+    assert message in error_of(capsys, "predict", "model", "a0=1", *options, "-o", "out.csv")
+    assert not Path("out.csv").exists()
+
+
+def test_covariates_are_not_taken_for_actions(here: Path, capsys: Captured) -> None:
+    table()[["age", "batch"]].iloc[:2].to_csv("covariates.csv", index=False)
+    message = error_of(capsys, "predict", "model", "--actions", "covariates.csv")
+    assert "covariates.csv: has covariates and no actions; the model was trained on a0, a1" in message
+    table()[["a0", "a1", "age"]].iloc[:2].to_csv("planned.csv", index=False)
+    options = ["--covariate", "batch=b1", "--covariate", "age=30"]
+    message = error_of(capsys, "predict", "model", "--actions", "planned.csv", *options)
+    assert "planned.csv: has the covariates age, which --covariate gives too; leave one out" in message
+
+
+def test_a_model_without_actions_takes_a_table_of_covariates(here: Path, capsys: Captured) -> None:
+    frame = table().assign(run=np.repeat([0, 1, 2], 100), batch=np.repeat(["b1", "b2", "b3"], 100))
+    frame.drop(columns=["a0", "a1"]).to_csv("runs.csv", index=False)
+    options = ["--episode", "run", "--covariates", "batch", "--n-latents", "2", "--max-edges-past", "2"]
+    tiny = [*TINY[:2], *TINY[4:]]
+    output_of(capsys, "train", "runs.csv", *options, *tiny, "-o", "runs")
+    frame[["x0", "x1", "x2", "x3"]].iloc[:1].to_csv("past.csv", index=False)
+    pd.DataFrame({"batch": ["b1", "b3"]}).to_csv("covariates.csv", index=False)
+    frame[["a0"]].iloc[:1].to_csv("actions.csv", index=False)
+    given = ["--actions", "actions.csv", "--covariate", "batch=b1"]
+    assert "actions were given, and this model was trained without actions" in error_of(
+        capsys, "predict", "runs", "--past", "past.csv", *given
+    )
+    report = json_of(capsys, "predict", "runs", "--past", "past.csv", "--actions", "covariates.csv")
+    for row, batch in enumerate(("b1", "b3")):
+        single = json_of(capsys, "predict", "runs", "--past", "past.csv", "--covariate", f"batch={batch}")
+        np.testing.assert_allclose(
+            [entry["mean"] for entry in report["predictions"] if entry["row"] == row],
+            [entry["mean"] for entry in single["predictions"]],
+            rtol=1e-4,
+        )
+
+
+def test_true_and_false_are_numbers(here: Path, capsys: Captured) -> None:
+    table(smoker=[k % 4 == 0 for k in range(300)]).to_csv("smokers.csv", index=False)
+    options = ["--covariates", "smoker", "--n-latents", "2", *TINY]
+    output_of(capsys, "train", "smokers.csv", *options, "-o", "smokers")
+    assert load("smokers").covariate_names == ("smoker",)
+    reports = [
+        json_of(capsys, "predict", "smokers", "a0=1", "--covariate", f"smoker={value}")
+        for value in ("True", "1")
+    ]
+    assert reports[0] == reports[1]
+
+
 def test_a_number_with_an_equals_sign_in_its_name(here: Path, capsys: Captured) -> None:
     table().rename(columns={"age": "dose=high"}).to_csv("named.csv", index=False)
     output_of(
@@ -190,7 +288,7 @@ def test_a_number_with_an_equals_sign_in_its_name(here: Path, capsys: Captured) 
     assert load("named").covariate_categories == {}
     output_of(capsys, "predict", "named", "a0=1", "--covariate", "dose=high=30")
     assert "give NAME=NUMBER" in error_of(capsys, "predict", "named", "a0=1", "--covariate", "dose=high=x")
-    assert "covariates dose=high, which the data lack" in error_of(
+    assert "without a covariate 'dose'; its covariates are dose=high" in error_of(
         capsys, "predict", "named", "a0=1", "--covariate", "dose=3"
     )
 

@@ -19,7 +19,8 @@ from estimation.dataset.covariate_categories import (
     found_categories,
     stored_categories,
 )
-from estimation.dataset.covariates import aligned_covariates, requested_covariates
+from estimation.dataset.covariate_requests import requested_covariates
+from estimation.dataset.covariates import aligned_covariates
 from estimation.exceptions import DataError
 from tests.seeds import training_seed
 

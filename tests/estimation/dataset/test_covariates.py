@@ -13,12 +13,8 @@ from hypothesis import strategies as st
 
 from estimation.dataset import Dataset
 from estimation.dataset.alignment import align
-from estimation.dataset.covariates import (
-    aligned_covariates,
-    covariate_columns,
-    repeated_covariates,
-    requested_covariates,
-)
+from estimation.dataset.covariate_requests import requested_covariates
+from estimation.dataset.covariates import aligned_covariates, covariate_columns, repeated_covariates
 from estimation.dataset.fingerprint import fingerprint
 from estimation.exceptions import DataError
 from tests.seeds import training_seed
@@ -148,10 +144,13 @@ def test_one_row_is_repeated_for_all_rows_and_steps() -> None:
     ("changes", "message"),
     [
         ({"covariates": np.ones((3, 2))}, r"covariates have shape \(3, 2\); .* must be \(12, d_c\)"),
-        ({"covariates": np.ones(N)}, r"covariates have shape \(12,\); .* must be \(12, d_c\)"),
+        ({"covariates": np.ones((N, 2, 1))}, r"covariates have shape \(12, 2, 1\); .* must be \(12, d_c\)"),
         ({"covariates": np.eye(N, 2) + np.nan}, r"covariates\[0, 0\] is nan"),
-        ({"covariates": np.ones((N, 2))}, r"covariates age, depth are constant; drop them"),
-        ({"covariates": np.stack([np.ones(N), np.arange(N)], 1)}, r"covariate age is constant; drop them"),
+        ({"covariates": np.ones((N, 2))}, r"^covariates age, depth are constant; drop them or pass"),
+        (
+            {"covariates": np.stack([np.ones(N), np.arange(N)], 1)},
+            r"^covariate age is constant; drop it or pass allow_constant=True",
+        ),
         ({"covariate_names": ["age"]}, r"1 covariate names for 2 columns of covariates"),
         ({"covariate_names": ["age", "age"]}, r"covariate_names: .*age"),
         ({"covariates": None}, r"covariate_names are given \(age, depth\), but there are no covariates"),

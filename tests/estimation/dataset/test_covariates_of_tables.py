@@ -103,7 +103,7 @@ def test_texts_and_categorical_types_of_parquet_are_categories(tmp_path: Path) -
         (
             {"batch": ["b1"] * N},
             {"covariates": "batch"},
-            r"covariate batch=b1 is constant; drop them or pass",
+            r"covariate batch=b1 is constant; drop it or pass",
         ),
         (
             {"age": [1e60, 2] * 6},
@@ -284,9 +284,22 @@ def test_arrays_are_named_in_npz_and_npy_files(tmp_path: Path) -> None:
         Dataset.read(tmp_path / "d.npz", perturbation="a", control="b")
 
 
+def test_an_array_with_one_axis_is_one_covariate(tmp_path: Path) -> None:
+    runs = {"x": numbers(6, 2), "run": [0, 0, 0, 1, 1, 1]}
+    np.savez(tmp_path / "d.npz", **runs, covariates=[0.5, 0.5, 0.5, 1, 1, 1])
+    np.testing.assert_array_equal(
+        Dataset.read(tmp_path / "d.npz", episode="run").covariates, [[0.5], [0.5], [1], [1]]
+    )
+    np.savez(tmp_path / "d.npz", **runs, covariates=numbers(6))
+    with pytest.raises(DataError, match=r"covariate 'c0' is .* in row 0 and .* in row 1 of episode"):
+        Dataset.read(tmp_path / "d.npz", episode="run")
+
+
 def test_arrays_of_another_shape_are_refused_with_episodes(tmp_path: Path) -> None:
-    np.savez(tmp_path / "d.npz", x=numbers(6, 2), run=[0, 0, 0, 1, 1, 1], covariates=numbers(6))
-    with pytest.raises(DataError, match=r"covariates have shape \(4,\); for these observations they must be"):
+    np.savez(tmp_path / "d.npz", x=numbers(6, 2), run=[0, 0, 0, 1, 1, 1], covariates=numbers(6, 2, 1))
+    with pytest.raises(
+        DataError, match=r"covariates have shape \(4, 2, 1\); for these observations they must be"
+    ):
         Dataset.read(tmp_path / "d.npz", episode="run")
 
 

@@ -82,7 +82,17 @@ def test_other_numbers_of_rows_are_refused(model: TrainedModel) -> None:
     with pytest.raises(DataError, match=r"past has shape \(2, 3\); this needs \(3, 3\)"):
         model.predict([[0, 1]] if model.action_names else None, past=START[:2], covariates=COVARIATES)
     if model.action_names:
-        with pytest.raises(DataError, match=r"covariates have 2 rows; this needs 3, or 1 for all rows"):
-            simulated(model, START, COVARIATES[:2], n_rows=3)
-        with pytest.raises(DataError, match=r"covariates have 2 rows; this needs 3, or 1 for all rows"):
-            simulated(model, START[:1], COVARIATES[:2], n_rows=3)
+        message = "^there are 3 rows of actions and 2 of covariates; give as many, or 1 for all rows$"
+        for start in (START, START[:1]):
+            with pytest.raises(DataError, match=message):
+                simulated(model, start, COVARIATES[:2], n_rows=3)
+        message = "^there are 2 rows of actions and 3 of covariates; give as many"
+        for start in (START, START[:1]):
+            with pytest.raises(DataError, match=message):
+                simulated(model, start, COVARIATES, n_rows=2)
+            with pytest.raises(DataError, match=message):
+                model.predict(np.eye(2), start, covariates=COVARIATES)
+            with pytest.raises(DataError, match=message):
+                model.sample(np.eye(2), start, covariates=COVARIATES)
+    with pytest.raises(DataError, match="covariates have 2 rows; this needs 3, or 1 for all rows"):
+        model.impute(np.stack([START, START], axis=1), covariates=COVARIATES[:2])

@@ -42,8 +42,9 @@ def covariates_of(
 ) -> Covariates | None:
     """Return the covariates in columns of ``.obs``; None if no column is named.
 
-    Text, booleans and categories become one indicator per value, in the order of the values as text; numbers stay as
-    they are. `estimation.dataset.covariates` matches them by name with those of the training data.
+    Text and categories become one indicator per value, in the order of the values as text; numbers stay as they are,
+    and true and false are 1 and 0, as in tables. `estimation.dataset.covariates` matches them by name with those of the
+    training data.
 
     Args:
         obs: The table of the cells.
@@ -80,7 +81,11 @@ def covariates_of(
 
 
 def _is_numeric(column: Any) -> bool:
-    return not hasattr(column, "cat") and str(column.dtype).lower().startswith(("int", "uint", "float"))
+    if hasattr(column, "cat"):
+        return False
+    if column.dtype == object:
+        return all(isinstance(cell, bool | np.bool_) for cell in column)
+    return str(column.dtype).lower().startswith(("int", "uint", "float", "bool"))
 
 
 def _numbers(column: Any, name: str, cells: Sequence[Any]) -> NDArray[np.float32]:

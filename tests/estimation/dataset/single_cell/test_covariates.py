@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from estimation.dataset import Dataset
 from estimation.dataset.alignment import align
+from estimation.dataset.covariates import aligned_covariates
 from estimation.dataset.readers.single_cell.covariates import covariates_of
 from estimation.exceptions import DataError
 from tests.estimation.dataset.single_cell.cells import adata_of, counts
@@ -48,7 +49,20 @@ def test_whole_numbers_may_be_categories() -> None:
     notes = covariates({"batch": [1, 2, 1]}).notes
     assert notes == ("covariate 'batch' is taken as a number; make it categorical if it numbers categories",)
     assert covariates({"batch": pd.Categorical([1, 2, 1])}).names == ("batch=1", "batch=2")
-    assert covariates({"flag": [True, False]}).names == ("flag=False", "flag=True")
+
+
+@pytest.mark.parametrize("dtype", ["bool", "boolean", "object"])
+def test_true_and_false_are_one_and_zero(dtype: str) -> None:
+    result = covariates({"flag": pd.Series([True, False, True], dtype=dtype).array})
+    assert (result.names, result.categories) == (("flag",), {})
+    np.testing.assert_array_equal(result.values, [[1], [0], [1]])
+
+
+def test_models_that_stored_true_and_false_as_categories_take_them() -> None:
+    known = {"flag": ("False", "True")}
+    result = covariates({"flag": [True, False]})
+    aligned = aligned_covariates(result.values, result.names, ["flag=False", "flag=True"], "the model", known)
+    np.testing.assert_array_equal(aligned, [[0, 1], [1, 0]])
 
 
 @pytest.mark.parametrize(
