@@ -15,8 +15,8 @@ estimator; without it, a pipeline takes them as ``fit(X, STEP__actions=A)``. If 
 search only, exclude them by ``set_fit_request(groups=False).set_score_request(groups=False)``.
 
 Covariates (batch, donor) go to encoder and decoder and are not to become latent: ``fit(X, actions=A, covariates=C)``.
-What was fitted with covariates needs them in `transform`, `inverse_transform` and `score` too. A pipeline or a search
-passes them on with metadata routing only, since scikit-learn's ``Pipeline.transform`` takes nothing else without it.
+What was fitted with covariates needs them in ``transform``, ``inverse_transform`` and ``score`` too. A pipeline or a
+search passes them on with metadata routing only, since ``Pipeline.transform`` takes nothing else without it.
 
 scikit-learn's own checks (``sklearn.utils.estimator_checks``) call ``fit(X)``, so they test the last of the four.
 All pass, except one that can't be guaranteed: ``check_methods_subset_invariance`` requires `transform` of a single row
