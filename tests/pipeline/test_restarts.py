@@ -189,22 +189,16 @@ def test_a_doubtful_run_is_followed_by_others(
     assert "restart 2 of up to 3, since all before are doubtful: " in capsys.readouterr().err
 
 
-def test_doubtful_runs_are_short_ones_only_if_unmixing_is_on(data: Dataset, short: TrainingConfig) -> None:
-    records: list[Record] = []
-    fit(data, short.replace(unmixing=False), on_record=records.append)
-    fit(data, short.replace(steps=39), on_record=records.append)
-    assert {record.restart for record in records} == {0}
-
-
-def test_a_run_with_networks_of_the_user_is_not_repeated(
+def test_short_runs_and_those_with_own_networks_are_not_repeated(
     data: Dataset, short: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_diagnostics(monkeypatch, CLOSE, CLEAR)
-    encoder = nn.Linear(6, 3)
-    model = fit(data, short, encoder=encoder)
-    assert model.diagnostics == CLOSE
+    encoder, records = nn.Linear(6, 3), list[Record]()
+    model = fit(data, short, encoder=encoder, on_record=records.append)
     assert model.model.encoder.network is encoder
-    assert {record.restart for record in model.history.records} == {0}
+    fit(data, short.replace(unmixing=False), on_record=records.append)
+    fit(data, short.replace(steps=39), on_record=records.append)
+    assert {record.restart for record in records} == {0}
 
 
 def test_a_first_run_that_fails_is_not_repeated(
