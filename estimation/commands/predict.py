@@ -168,7 +168,10 @@ def _require_given_once(path: Path, given: Mapping[str, Any] | None) -> None:
     """Refuse covariates that are options and columns of the table."""
     from estimation.dataset.readers.table import open_table
 
-    twice = [name for name in given or () if name in open_table(path).names]
+    if not given:
+        return
+    names = open_table(path).names
+    twice = [name for name in given if name in names]
     if twice:
         raise RequestError(
             f"{shown(str(path))}: has the covariates {listed(twice, 8)}, which --covariate gives too; leave one out"

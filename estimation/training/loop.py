@@ -35,7 +35,7 @@ from estimation.training.procedure import Initialisation, Procedure, StepLoss
 from estimation.training.progress import Advance, progress_line
 from estimation.training.requirements import require_finite
 from estimation.training.restart_states import StoredRestarts
-from estimation.training.restarts import MAX_ROWS, Restarts, restart_seed
+from estimation.training.restarts import MAX_ROWS, Restarts, is_doubtful, restart_seed
 from estimation.training.sparse_vae_procedure import SparseVAEProcedure
 from estimation.training.starts import best_start
 
@@ -178,6 +178,8 @@ class _Training:
                     raise
                 restarts.add_failure(error)
             else:
+                if restarts.only_if_doubtful and not number and not is_doubtful(model.diagnostics):
+                    return model
                 restarts.add(model, self.inputs.held_out, self.settings.seed)
                 # all restarts have the number of latents of the first
                 training = replace(training, count=model.history.latent_count)

@@ -26,7 +26,16 @@ from estimation.trained import TrainedModel
 from identify.entanglement import predict_entanglement
 from identify.wording import listed, plural
 
-__all__ = ["MAX_ROWS", "FinishedRestart", "Restarts", "agreement", "choose", "most_restarts", "restart_seed"]
+__all__ = [
+    "MAX_ROWS",
+    "FinishedRestart",
+    "Restarts",
+    "agreement",
+    "choose",
+    "is_doubtful",
+    "most_restarts",
+    "restart_seed",
+]
 
 #: Held-out rows on which the latents of restarts are compared.
 MAX_ROWS = 2_000
@@ -304,8 +313,6 @@ class Restarts:
             raise TrainingError(
                 f"all {self.count} restarts failed; the first of them: {self.finished[0].failure}"
             )
-        if self.only_if_doubtful and len(self.finished) == 1:
-            return self.kept
         notes = [
             f"restart {number + 1} of {len(self.finished)}: {each.summary}"
             for number, each in enumerate(self.finished)
