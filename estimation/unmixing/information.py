@@ -26,12 +26,12 @@ from estimation.unmixing.distributional import DistributionalEffects
 from estimation.unmixing.past_distributional import PastDistributionalEffects
 from estimation.unmixing.significance import N_ASCENTS, is_confirmed, largest_effects
 
-__all__ = ["MIN_ROWS", "MIN_VARIANCE_SHARE", "Information", "Samples", "constant_directions"]
+__all__ = ["MIN_MEAN_ENERGY", "MIN_ROWS", "MIN_VARIANCE_SHARE", "Information", "Samples", "constant_directions"]
 
 Array = NDArray[np.float64]
 
-# the mean of a direction moves if its effects have this share of the residual's variance
-_MIN_MEAN_ENERGY = 0.1
+#: The mean of a direction moves if its effects have this share of the residual's variance.
+MIN_MEAN_ENERGY = 0.1
 # share of the posterior's variance in that of the residual up to which a direction is measured well enough
 _MAX_POSTERIOR_SHARE = 0.1
 # factor by which the largest distributional effect must exceed the largest one with permuted actions
@@ -132,6 +132,7 @@ class Information:
         white: Array,
         noise: Array | None,
         seed: int,
+        min_change: float = 0.0,
     ) -> Information | None:
         """Measure the information that actions carry; None where the means suffice.
 
@@ -144,6 +145,7 @@ class Information:
             white: White coordinates as rows in the given latents, shape (k, n).
             noise: Mean covariance of the posterior of the given latents, shape (n, n), or None.
             seed: Seed of the permutation and of the directions.
+            min_change: Largest distributional effect that still counts as none, with all actions together.
         """
         assert samples.actions is not None
         constant = constant_directions(means.sum(0).numpy(), white, noise)
@@ -160,7 +162,7 @@ class Information:
             permuted = [
                 DistributionalEffects.of(residuals, functions.permuted(rng)) for _ in range(_N_PERMUTATIONS)
             ]
-            better = cls.best(means, effects, permuted, constant, rng, best)
+            better = cls.best(means, effects, permuted, constant, rng, best, min_change=min_change)
             best, used = better, functions if better is not best else used
             if best is None or best.n_changed == len(constant):
                 break
@@ -179,11 +181,12 @@ class Information:
         rng: np.random.Generator,
         rival: Information | None = None,
         min_ratio: float = _MIN_RATIO,
+        min_change: float = 0.0,
     ) -> Information | None:
         """Return the information by those moments that change most clearly, or a rival; arguments as in `_of`."""
         for order in effects.coefficients:
             lower = [each.up_to(order) for each in without]
-            candidate = cls._of(means, effects.up_to(order), lower, constant, rng, min_ratio)
+            candidate = cls._of(means, effects.up_to(order), lower, constant, rng, min_ratio, min_change)
             if rival is None or candidate.rank > rival.rank:
                 rival = candidate
         return rival
@@ -197,6 +200,7 @@ class Information:
         constant: Array,
         rng: np.random.Generator,
         min_ratio: float,
+        min_change: float,
     ) -> Information:
         """Measure the information by some moments and functions.
 
@@ -207,11 +211,13 @@ class Information:
             constant: Directions whose mean no action moves, orthonormal rows, shape (l, k).
             rng: Random generator of directions.
             min_ratio: Factor by which the largest effect must exceed the largest one without effects.
+            min_change: Size that it must exceed as well.
         """
         k = means.shape[-1]
         maxima, sizes = largest_effects(effects, constant, rng)
         largest = max(float(largest_effects(each, constant, rng)[1].max()) for each in without)
-        significant = sizes > (largest if sizes.max() > min_ratio * largest else math.inf)
+        is_clear = sizes.max() > max(min_ratio * largest, min_change)
+        significant = sizes > (largest if is_clear else math.inf)
         changed = maxima[significant]
         clarity = float((sizes[significant] / largest).log().mean()) if significant.any() else 0.0
         directions = torch.from_numpy(_unit(rng.normal(size=(_N_DIRECTIONS, k))))
@@ -235,7 +241,7 @@ class Information:
 
     def energy(self) -> Array:
         """Return a symmetric matrix E, shape (k, k), with w E w below 1 for directions that no action changes."""
-        return np.asarray(self.means.sum(0).numpy() / _MIN_MEAN_ENERGY + self._changed())
+        return np.asarray(self.means.sum(0).numpy() / MIN_MEAN_ENERGY + self._changed())
 
     def within(self, directions: Tensor) -> Information:
         """Restrict to a subspace, given by orthonormal rows (l, k)."""
@@ -270,7 +276,7 @@ def constant_directions(energy: Array, white: Array, noise: Array | None) -> Arr
         white: White coordinates as rows in the given latents, shape (k, n).
         noise: Mean covariance of the posterior of the given latents, shape (n, n), or None.
     """
-    unexplained = energy / _MIN_MEAN_ENERGY
+    unexplained = energy / MIN_MEAN_ENERGY
     if noise is not None:
         unexplained = unexplained + white @ noise @ white.T / _MAX_POSTERIOR_SHARE
     values, vectors = np.linalg.eigh(unexplained)

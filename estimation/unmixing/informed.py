@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from estimation.unmixing.effects import Effects
-from estimation.unmixing.information import MIN_ROWS, Information, Samples, constant_directions
+from estimation.unmixing.information import (
+    MIN_MEAN_ENERGY,
+    MIN_ROWS,
+    Information,
+    Samples,
+    constant_directions,
+)
 from estimation.unmixing.moments import Moments, whitening_matrix
 from estimation.unmixing.past_distributional import PastDistributionalEffects, row_effects
 
@@ -154,7 +160,9 @@ class InformedMoments:
         if effects.actions is not None:
             means = Moments.of(to_white @ effects.actions, None).actions
             assert means is not None
-            actions = Information.of(means, samples, to_white @ active, noise, seed)
+            # latents that the decoder still curves have variances that seem to change with whatever moves them, by up
+            # to 0.03 in runs where none did, and by 0.5 where they did; so a change counts from where a mean moves
+            actions = Information.of(means, samples, to_white @ active, noise, seed, MIN_MEAN_ENERGY)
         if actions is None and past is None:
             return None
         moments = Moments.of(effects.actions, effects.past)
