@@ -26,7 +26,14 @@ from estimation.unmixing.distributional import DistributionalEffects
 from estimation.unmixing.past_distributional import PastDistributionalEffects
 from estimation.unmixing.significance import N_ASCENTS, is_confirmed, largest_effects
 
-__all__ = ["MIN_MEAN_ENERGY", "MIN_ROWS", "MIN_VARIANCE_SHARE", "Information", "Samples", "constant_directions"]
+__all__ = [
+    "MIN_MEAN_ENERGY",
+    "MIN_ROWS",
+    "MIN_VARIANCE_SHARE",
+    "Information",
+    "Samples",
+    "constant_directions",
+]
 
 Array = NDArray[np.float64]
 

@@ -128,6 +128,17 @@ def test_unmixing_by_variances_that_actions_change_beside_a_past() -> None:
     require_recovered(product, information[np.abs(product).argmax(0)])
 
 
+@pytest.mark.parametrize("past_moves_means", [False, True])
+def test_small_changes_of_variances_count_only_where_means_tell_nothing(past_moves_means: bool) -> None:
+    rng = np.random.default_rng(training_seed(16))
+    past, actions = rng.normal(size=(ROWS, 3)), rng.integers(0, 2, (ROWS, 3)).astype(float)
+    # a chi-square distance of 0.03 at each of three latents, as curved latents show it
+    residual = rng.normal(size=past.shape) * np.exp(0.25 * (actions - 0.5))
+    jacobians = np.eye(3) * rng.normal(size=(500, 1, 3)) * (2 if past_moves_means else 1e-3)
+    unmixing, _ = rotated(residual, past, rng, actions, jacobians=jacobians)
+    assert (unmixing.information is None) == past_moves_means
+
+
 def test_unmixing_by_variances_that_actions_and_the_past_change(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("estimation.unmixing.past_distributional._N_STEPS", 300)
     rng = np.random.default_rng(training_seed(15))
