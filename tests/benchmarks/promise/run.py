@@ -1,8 +1,10 @@
 """Run the promise-kept benchmark: ``python -m tests.benchmarks.promise.run --out docs/results/promise.jsonl``.
 
 One line of JSON per run is appended to the file; runs that it contains already are left out, so that the benchmark can
-be run in several sessions. ``--tunnel`` runs the light tunnel instead. Runs with other seeds than that of the benchmark
-can be short, with which `calibrate` calibrates the confidence: 1,200 steps, one start, and at most 60,000 rows.
+be run in several sessions. A run is a single one, whatever its doubts; ``--restart 1`` and ``--restart 2`` train those
+that follow a run with doubts, which the page compares as training does. ``--tunnel`` runs the light tunnel instead.
+Runs with other seeds than that of the benchmark can be short, with which `calibrate` calibrates the confidence: 1,200
+steps, one start, and at most 60,000 rows.
 """
 
 from __future__ import annotations
@@ -96,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--restart",
         type=int,
         default=0,
-        help="train only this restart; default: the first, and others after doubts",
+        help="train this restart, which follows a run with doubts, instead of the first run",
     )
     parser.add_argument("--short", action="store_true", help="runs that take a quarter of the time")
     parser.add_argument(
@@ -125,8 +127,7 @@ def _problem_record(run: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     case: Problem = problem(run["seed"], run["number"])
     short = {"steps": _SHORT_STEPS, "starts": 1} if run.get("short") else {"steps": _N_STEPS}
     seed, restart = run.get("model_seed", 0), run.get("restart", 0)
-    restarts = {"restarts": 1} if restart else {}
-    config = case.config(**short, **restarts, seed=restart_seed(seed, restart))
+    config = case.config(**short, restarts=1, seed=restart_seed(seed, restart))
     budgets = [edges for edges in (config.max_edges_actions, config.max_edges_past) if edges is not None]
     data, held_out = training_data(case, run.get("short", False)), None
     if restart:
