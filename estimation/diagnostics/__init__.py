@@ -10,7 +10,7 @@ module                 contents
 ``edge_counts``        how many edges are true, from the probability of each
 ``result``             `Diagnostics`, `Margin` and `RunWarning`, and their schema
 ``evidence``           `Evidence`: held-out latents, effects and residuals, measured with all edges
-``basis``              the margin: how much sparser and likelier the basis is than any other
+``basis``              the margin: how much sparser and likelier the basis is than any other, and a better one
 ``edges``              effects without an edge, edges without an effect, and weak influence
 ``overlap``            whether the latents of one setting of discrete actions reach those of another
 ``confidence``         the probability that the true graph has each edge
@@ -22,8 +22,9 @@ module                 contents
 =====================  =========================================================================
 """
 
+from estimation.diagnostics.basis import better_basis
 from estimation.diagnostics.evidence import Evidence
 from estimation.diagnostics.judgement import judge
 from estimation.diagnostics.result import DIAGNOSTICS, Diagnostics, Margin, RunWarning
 
-__all__ = ["DIAGNOSTICS", "Diagnostics", "Evidence", "Margin", "RunWarning", "judge"]
+__all__ = ["DIAGNOSTICS", "Diagnostics", "Evidence", "Margin", "RunWarning", "better_basis", "judge"]

@@ -1,4 +1,4 @@
-"""The margin of a basis: how much sparser and likelier it is than any other that a search finds."""
+"""The margin of a basis: how much sparser and likelier it is than any other that a search finds, and a better one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from estimation.diagnostics.edges import graph_with_effects
@@ -14,7 +15,7 @@ from estimation.diagnostics.result import MIN_SPARSITY, Margin
 from estimation.unmixing import Basis, Rivals, left_open, rival_bases
 from estimation.unmixing.moments import CLEAR_EFFECT, NEGLIGIBLE_EFFECT, effect_sizes
 
-__all__ = ["margin_of"]
+__all__ = ["better_basis", "margin_of"]
 
 _N_STARTS = 64
 _SEVERITY = ("worse", "close", "clear")
@@ -27,6 +28,20 @@ def margin_of(evidence: Evidence) -> Margin | None:
 
     That is so for fewer than two active latents, without sparse columns, or if the graph leaves all mixing open.
     """
+    compared = _compared(evidence)
+    return None if compared is None else compared[0]
+
+
+def better_basis(evidence: Evidence) -> NDArray[np.float64] | None:
+    """Return the basis that is better than the run's, as rows in its latents, shape (n, n); None without one."""
+    compared = _compared(evidence)
+    if compared is None or compared[0].verdict != "worse" or compared[1] is None:
+        return None
+    return compared[1].matrix
+
+
+def _compared(evidence: Evidence) -> tuple[Margin, Basis | None] | None:
+    """Return the margin and the other basis that it refers to, if there is one; None as in `margin_of`."""
     n_active = int((~evidence.collapsed).sum())
     if n_active < 2 or (evidence.action_effects is None and evidence.past_jacobians is None):
         return None
@@ -56,11 +71,11 @@ def margin_of(evidence: Evidence) -> Margin | None:
     fewer = _latents_with_fewer_edges(evidence, found.own)
     if fewer:
         own, rivals = found.given, [replace(found.own, mixed=fewer)]
-    margins = [_margin(own, rival, evidence.names) for rival in rivals]
-    if not margins:
-        return Margin(None, None, (), _N_STARTS + 1, own.n_starts)
+    if not rivals:
+        return Margin(None, None, (), _N_STARTS + 1, own.n_starts), None
     # the rival that is the greatest reason to doubt the basis; of several, the sparsest
-    return min(margins, key=lambda margin: _SEVERITY.index(margin.verdict))
+    margins = [(_margin(own, rival, evidence.names), rival) for rival in rivals]
+    return min(margins, key=lambda pair: _SEVERITY.index(pair[0].verdict))
 
 
 def _margin(own: Basis, rival: Basis, names: Sequence[str]) -> Margin:

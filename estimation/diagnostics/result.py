@@ -112,6 +112,11 @@ class Margin:
         return "worse" if self.sparsity < -MIN_SPARSITY else "close"
 
     @property
+    def is_beaten(self) -> bool:
+        """Whether another basis is better, and likelier as well as sparser."""
+        return self.verdict == "worse" and self.likelihood is not None and self.likelihood < 0
+
+    @property
     def summary(self) -> str:
         """The margin in words.
 

@@ -34,6 +34,7 @@ module                     contents
 ``gaps``                   latents that missing entries leave undetermined
 ``resampling``             effects measured again on resampled rows or episodes
 ``examination``            the evidence of the run's diagnostics, on held-out rows
+``basis_change``           a change of the basis after the last step, if examination finds a better one
 ``restarts``               whole runs, of which the best is kept, and whether they agree
 ``restart_states``         finished restarts in the state of an unfinished run
 ``checkpointing``          the state of an unfinished run

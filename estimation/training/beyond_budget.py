@@ -32,14 +32,14 @@ _MAX_REASON_LENGTH = 200
 
 
 def clear_counts(
-    strengths: Mapping[str, Array], limits: Mapping[str, int], latents: NDArray[np.bool_]
+    strengths: Mapping[str, Array], limits: Mapping[str, int], latents: NDArray[np.bool_] | None = None
 ) -> dict[str, int]:
     """Return for each kind of cause how many edges to keep: the budget, or more if more effects are clear.
 
     Args:
         strengths: Root mean square effects by kind, shapes (n, m) or (n, n).
         limits: Budgets by kind; kinds without one keep all their edges.
-        latents: Latents that causes move, shape (n,). Effects on the others are never clear.
+        latents: Latents that causes move, shape (n,), by default all. Effects on the others are never clear.
 
     Example:
         >>> strengths = {"actions": np.array([[1.0, 0.9, 0.1], [0.0, 0.8, 0.1]])}
@@ -48,6 +48,8 @@ def clear_counts(
         ({'actions': 3}, {'actions': 4})
     """
     kinds = list(strengths)
+    if latents is None:
+        latents = np.ones(len(strengths[kinds[0]]), dtype=bool)
     within = [_strongest(strengths[kind], limits.get(kind, strengths[kind].size)) for kind in kinds]
     relative = relative_sizes([strengths[kind] for kind in kinds], within, latents, _MIN_UNIT)
     if relative is None:

@@ -30,7 +30,10 @@ from estimation.training.resampling import resampled_sizes, resampling_units
 from estimation.training.transition_fitting import TransitionFitter
 from identify.graph import CausalGraph
 
-__all__ = ["MIN_ROWS", "MIN_STEPS", "examine", "gather_evidence"]
+__all__ = ["MIN_ROWS", "MIN_STEPS", "Examination", "examine", "gather_evidence"]
+
+#: The arguments of `examine`.
+Examination = tuple[SparseVAE, Batches, Batches, TrainingConfig, int, Sequence[str], Mapping[str, Tensor]]
 
 #: Runs with fewer steps are not examined: nothing is found in so few.
 MIN_STEPS = 200

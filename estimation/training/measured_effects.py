@@ -116,6 +116,11 @@ class MeasuredEffects:
         actions, past = effect_sizes(np.eye(len(self.covariance)), self.covariance, self.actions, self.past)
         return {"actions": actions, "past": past}
 
+    def in_basis(self, basis: Array) -> dict[str, Array]:
+        """Return the root mean square effects in another basis, shape (n, n), in units of its latents."""
+        actions, past = effect_sizes(basis, self.covariance, self.actions, self.past)
+        return {name: sizes for name, sizes in (("actions", actions), ("past", past)) if sizes is not None}
+
     def edge_counts(
         self, basis: Array, budget_factor: float, limits: Mapping[str, int], price: float | None
     ) -> dict[str, int]:

@@ -8,23 +8,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from estimation.config.training import TrainingConfig
 from estimation.dataset.counts import require_counts
 from estimation.dataset.dataset import Dataset
-from estimation.diagnostics import Diagnostics
+from estimation.diagnostics import Diagnostics, better_basis
 from estimation.exceptions import DataError, NotDifferentiableError
 from estimation.history import Record
 from estimation.models.elbo import training_loss
 from estimation.models.held_out import held_out_terms
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
+from estimation.training.basis_change import Completion, Snapshot, judged
 from estimation.training.batches import Batches, generator_for
 from estimation.training.beyond_budget import remove_edges_beyond_budget_
 from estimation.training.deep_flow import apply_deep_flow_
 from estimation.training.distributional_change import Change, distributional_change
-from estimation.training.examination import MIN_ROWS, MIN_STEPS, examine
+from estimation.training.examination import MIN_ROWS, MIN_STEPS, Examination, examine, gather_evidence
 from estimation.training.final_count import count_edges_again_
 from estimation.training.final_edges import actions_have_few_values, measure_edges_again_
 from estimation.training.optimisers import build
@@ -58,8 +60,8 @@ class SparseVAEProcedure(Procedure):
 
     model: SparseVAE
     constraints: EdgeConstraints
-    # the edges of the trained model by mask, before those beyond the budget were removed
-    trained_edges: Mapping[str, Tensor]
+    # what has followed the last step
+    completion: Completion
 
     def __init__(self, config: TrainingConfig, initialisation: Initialisation) -> None:
         require_budgets(Shape.of(initialisation.dataset, config.n_latents), config)
@@ -79,7 +81,6 @@ class SparseVAEProcedure(Procedure):
         self.n_starts = 1 if supplied else config.starts
         self.constraints = EdgeConstraints(sorted(budgets(config))).to(self.batches.device)
         self.optimisers = self._new_optimisers()
-        self.trained_edges = {}
 
     @staticmethod
     def require_data(dataset: Dataset, config: TrainingConfig) -> None:
@@ -115,12 +116,7 @@ class SparseVAEProcedure(Procedure):
 
     def _begin_stage(self, step: int) -> list[str]:
         if step in self.plan.unmixing_steps:
-            limits = self._round_limits(step)
-            factor = self._budget_factor(step) if self.config.sparsity in ("adaptive", "penalty") else None
-            # later steps would change the latents until effects without an edge disappear
-            is_last = step == self.plan.unmixing_steps[-1]
-            keep_clear = is_last and self.config.sparsity in ("budget", "adaptive")
-            note = unmixing_round_(self.model, self.batches, self.config, step, limits, factor, keep_clear)
+            note = self._round(step)
             self.optimisers = self._new_optimisers()
             return [note]
         if step == self.plan.dense_end and self.plan.dense_end < self.plan.steps:
@@ -132,6 +128,16 @@ class SparseVAEProcedure(Procedure):
         elif step == self.plan.frozen_start and self.plan.frozen_start < self.plan.steps:
             self._freeze()
         return []
+
+    def _round(self, step: int, first: NDArray[np.float64] | None = None) -> str:
+        """Unmix the latents, from a given basis if there is one; return a note for the history."""
+        limits = self._round_limits(step)
+        factor = self._budget_factor(step) if self.config.sparsity in ("adaptive", "penalty") else None
+        # later steps would change the latents until effects without an edge disappear
+        is_last = step >= self.plan.unmixing_steps[-1]
+        keep_clear = is_last and self.config.sparsity in ("budget", "adaptive")
+        inputs = self.model, self.batches, self.config, step
+        return unmixing_round_(*inputs, limits, factor, keep_clear, first)
 
     def set_rates(self, step: int) -> None:
         rate = self.config.learning_rate * self.plan.rate(step)
@@ -194,20 +200,45 @@ class SparseVAEProcedure(Procedure):
     def finish(self, step: int, report: Callable[[str], None]) -> tuple[list[str], dict[str, float] | None]:
         self._freeze()
         self.model.eval()
+        trained = Snapshot.of(self.model)
+        self.completion = self._completed(step, report)
+        while (basis := self._other_basis(step)) is not None:
+            report("basis to be changed")
+            before, final = self.completion, Snapshot.of(self.model)
+            trained.restore_(self.model)
+            try:
+                self._round(step, first=basis)
+                trained = Snapshot.of(self.model)
+                after = self._completed(step, report)
+                is_kept, note = judged(before, after, step)
+            except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
+                is_kept = False
+                note = f"basis not changed after {step} steps: {one_line(error, _MAX_REASON_LENGTH)}"
+            if not is_kept:
+                final.restore_(self.model)
+                self.completion = before.with_note(note)
+                break
+            self.completion = after.with_note(note, first=True)
+        return self.completion.notes, self.completion.terms
+
+    def _completed(self, step: int, report: Callable[[str], None]) -> Completion:
+        """Refine the model, measure its edges again, and examine it."""
         notes, terms = self._refined(step, report)
         if self.config.unmixing and self.config.sparsity != "none":
             report("edges to be measured")
             note = self._edges_again(step)
             if note is not None:
                 notes, terms = [*notes, note], self._held_out_terms()
-        self.trained_edges = {name: masks.support() for name, masks in self.model.edges.items()}
+        edges = {name: masks.support() for name, masks in self.model.edges.items()}
         if self.config.sparsity == "budget":
             note = remove_edges_beyond_budget_(
                 self.model, self.batches, self.config, step, budgets(self.config)
             )
             if note is not None:
-                return [*notes, note], self._held_out_terms()
-        return notes, terms
+                notes, terms = [*notes, note], self._held_out_terms()
+        report("run to be examined")
+        loss = self.held_out_loss() if terms is None else terms["total"]
+        return Completion(notes, terms, loss, edges, *self._examined(step, edges))
 
     def _edges_again(self, step: int) -> str | None:
         """Count or rank the edges on the final latents; return a note if something has changed, or could not."""
@@ -232,20 +263,35 @@ class SparseVAEProcedure(Procedure):
         return notes, terms
 
     def diagnose(self, step: int) -> tuple[Diagnostics | None, list[str]]:
+        return self.completion.diagnostics, self.completion.remarks
+
+    def _examined(self, step: int, edges: Mapping[str, Tensor]) -> tuple[Diagnostics | None, list[str]]:
+        """Return the diagnostics of the model, None if it can't be examined, and remarks on the examination."""
         if step < MIN_STEPS or not any(masks.n_sparse for masks in self.model.edges.values()):
             return None, []
         n_rows, n_needed = len(self.held_out), MIN_ROWS * self.model.shape.n_latents
         if n_rows < n_needed:
             return None, [f"the run was not examined: {n_rows} rows are held out, and {n_needed} are needed"]
+        try:
+            return examine(*self._examination(step, edges)), []
+        except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
+            return None, [f"the run was not examined: {one_line(error, _MAX_REASON_LENGTH)}"]
+
+    def _examination(self, step: int, edges: Mapping[str, Tensor]) -> Examination:
+        """Return what an examination needs."""
         device, dtype = self.batches.device, self.batches.dtype
         rows = Batches(
             self.held_out, self.config.batch_size, self.config.seed, device, dtype, model=self.model
         )
-        names = self.held_out.action_names
-        try:
-            return examine(self.model, self.batches, rows, self.config, step, names, self.trained_edges), []
-        except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
-            return None, [f"the run was not examined: {one_line(error, _MAX_REASON_LENGTH)}"]
+        return self.model, self.batches, rows, self.config, step, self.held_out.action_names, edges
+
+    def _other_basis(self, step: int) -> NDArray[np.float64] | None:
+        """Return the basis that is sparser and likelier than that of the completed run, if there is one."""
+        margin = self.completion.margin
+        can_change = self.config.unmixing and self.config.sparsity != "none" and self.plan.unmixing_steps
+        if not can_change or margin is None or not margin.is_beaten:
+            return None
+        return better_basis(gather_evidence(*self._examination(step, self.completion.edges)))
 
     def _apply_flow(self, refinement: Refinement, step: int, before: dict[str, float]) -> list[str]:
         """Fit a flow, or a deep one where the usual one is known to fall short; return notes for the history."""
@@ -319,7 +365,7 @@ class SparseVAEProcedure(Procedure):
     def _budget_factor(self, step: int) -> float:
         """Return the multiple of the budget that the round of unmixing at this step keeps."""
         rounds = self.plan.unmixing_steps
-        progress = rounds.index(step) / (len(rounds) - 1) if len(rounds) > 1 else 1.0
+        progress = rounds.index(step) / (len(rounds) - 1) if step in rounds and len(rounds) > 1 else 1.0
         return budget_at(_FIRST_BUDGET_FACTOR, 1.0, progress)
 
     def _round_limits(self, step: int) -> dict[str, int]:

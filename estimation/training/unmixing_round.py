@@ -48,6 +48,7 @@ def unmixing_round_(
     limits: Mapping[str, int],
     budget_factor: float | None = None,
     keep_clear: bool = False,
+    first: Array | None = None,
 ) -> str:
     """Unmix the latents, in place, and keep the strongest edges.
 
@@ -62,6 +63,7 @@ def unmixing_round_(
             penalty, otherwise those before the elbow of the likelihood.
         keep_clear: Whether to keep edges beyond the limits if their effects are clear. If the number is estimated, such
             edges beyond it are kept within the limits.
+        first: Basis of the latents, as rows, from which the search starts instead of from random ones, shape (n, n).
 
     Returns:
         A note for the history.
@@ -80,7 +82,10 @@ def unmixing_round_(
     price = config.penalty * model.shape.n_observed if config.sparsity == "penalty" else None
 
     def counted(basis: Array) -> Mapping[str, int]:
-        return limits if budget_factor is None else effects.edge_counts(basis, budget_factor, limits, price)
+        if budget_factor is not None:
+            return effects.edge_counts(basis, budget_factor, limits, price)
+        # with fewer edges than there are, a wrong basis that spreads an effect over others may be likelier
+        return clear_counts(effects.in_basis(basis), limits) if keep_clear else limits
 
     unmixing = unmix(
         effects.actions,
@@ -90,7 +95,9 @@ def unmixing_round_(
         noise=encodings.noise(),
         residual=effects.residual,
         edges=None if first_round else counted,
-        samples=samples,
+        # beside a basis that the means have chosen, nothing else is measured
+        samples=samples if first is None else None,
+        first=first,
     )
     information = {"actions": unmixing.information, "past": unmixing.past_information}
     informed = [name for name, values in information.items() if values is not None]

@@ -93,6 +93,25 @@ class SearchSpace:
         """Whether effects on the means of latents choose the basis, since they move every direction."""
         return isinstance(self.moments, Moments)
 
+    def orthogonal_rows(self, basis: Array) -> Tensor:
+        """Return the orthogonal basis of the searched directions that is closest to given latents, shape (l, l).
+
+        If directions are set aside, it is that of the l latents that the searched directions explain best.
+
+        Args:
+            basis: The latents as rows in the given ones, shape (n, n).
+        """
+        searched = self.moved @ self.active
+        # least squares of the latents on the searched directions
+        of_searched = searched @ self.covariance @ searched.T
+        rows = np.linalg.solve(of_searched, searched @ self.covariance @ basis.T).T
+        variances = np.einsum("ij,jk,ik->i", basis, self.covariance, basis)
+        explained = np.einsum("il,lk,ik->i", rows, of_searched, rows) / variances
+        kept = np.sort(np.argsort(-explained, kind="stable")[: len(searched)])
+        rows = rows[kept] / np.linalg.norm(rows[kept], axis=1, keepdims=True)
+        left, _, right = np.linalg.svd(rows)
+        return torch.from_numpy(np.asarray(left @ right))
+
     def full_basis(self, basis: Tensor) -> Array:
         """Extend a basis of the searched directions to all given latents, with rows of unit variance."""
         rows = [basis.numpy() @ self.moved @ self.active, self.unmoved @ self.active, self.collapsed]

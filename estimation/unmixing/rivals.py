@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
 
 from estimation.device import default_modes
 from estimation.unmixing.descent import SAME_PENALTY, determinant_weights, penalties_of, search
@@ -109,7 +108,7 @@ def rival_bases(
     effects = effects.with_residual(residual)
     space = SearchSpace.of(effects, posterior_covariance, samples, seed)
     weights = determinant_weights(effects)
-    own = _orthogonal_rows(space, effects.covariance)
+    own = space.orthogonal_rows(np.eye(len(effects.covariance)))
     found = search(space.moments, len(space.moved), weights, seed, n_starts, own)
     # the given latents as they are need not be a minimum
     bases = torch.cat([own[None], found])
@@ -132,22 +131,6 @@ def rival_bases(
         rivals.append(basis(first, len(alike), mixed[first - 1]))
         others = [start for start in others if start not in alike]
     return Rivals(basis(0, 0, ()), basis(best, len(same), ()), tuple(rivals))
-
-
-def _orthogonal_rows(space: SearchSpace, covariance: Array) -> Tensor:
-    """Return the given latents as an orthogonal basis of the searched directions, shape (l, l).
-
-    If directions are set aside, these are the l latents that the searched directions explain best.
-    """
-    searched = space.moved @ space.active
-    # least squares of the given latents on the searched directions
-    of_searched = searched @ covariance @ searched.T
-    rows = np.linalg.solve(of_searched, searched @ covariance).T
-    explained = np.einsum("il,lk,ik->i", rows, of_searched, rows) / np.diag(covariance)
-    kept = np.sort(np.argsort(-explained, kind="stable")[: len(searched)])
-    rows = rows[kept] / np.linalg.norm(rows[kept], axis=1, keepdims=True)
-    left, _, right = np.linalg.svd(rows)
-    return torch.from_numpy(np.asarray(left @ right))
 
 
 def left_open(graph: CausalGraph) -> NDArray[np.bool_]:

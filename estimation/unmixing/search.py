@@ -78,6 +78,7 @@ def unmix(
     residual: ArrayLike | None = None,
     edges: Mapping[str, int] | Callable[[Array], Mapping[str, int]] | None = None,
     samples: Samples | None = None,
+    first: ArrayLike | None = None,
 ) -> Unmixing:
     """Find the basis of the latents in which the mechanisms are sparsest.
 
@@ -101,13 +102,16 @@ def unmix(
         samples: Residuals, and the actions and past latents of their rows, each if there are effects of them. Where
             these leave the mean of a direction as it is, their effects on its distribution are then used as well, from
             1,000 rows on. The covariance of the residual must be given too.
+        first: A basis, as rows in the given latents, shape (n, n), from which the search starts instead of from random
+            ones.
 
     Returns:
         The best basis of all starts.
 
     Raises:
         DataError: If there are neither effects nor Jacobians, or if they have wrong shapes, fewer than 2 samples, an
-            entry that is not finite, a covariance that is not positive, or samples that don't fit the other arguments.
+            entry that is not finite, a covariance that is not positive, or samples that don't fit the other arguments;
+            or if ``first`` is no basis.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -129,7 +133,8 @@ def unmix(
         samples.require_fit(len(effects.covariance), n_actions, has_past, residual is not None)
     space = SearchSpace.of(effects, posterior_covariance, samples, seed)
     weights = determinant_weights(effects)
-    bases = search(space.moments, len(space.moved), weights, seed, n_starts)
+    start = None if first is None else space.orthogonal_rows(_checked_basis(first, len(effects.covariance)))
+    bases = search(space.moments, len(space.moved), weights, seed, n_starts if start is None else 0, start)
     penalties = penalties_of(space.moments, bases, weights)
     order = penalties.argsort()
     best = int(order[0])
@@ -195,6 +200,15 @@ def moves_all_means(
     effects = Effects.of(action_effects, past_jacobians, covariance)
     posterior_covariance = effects.checked("noise", noise)
     return SearchSpace.of(effects.with_residual(residual), posterior_covariance, samples, seed).by_means
+
+
+def _checked_basis(basis: ArrayLike, n: int) -> Array:
+    matrix = np.asarray(basis, dtype=float)
+    if matrix.shape != (n, n):
+        raise DataError(f"first has shape {matrix.shape}; a basis of these latents has shape {(n, n)}")
+    if not np.isfinite(matrix).all() or np.linalg.matrix_rank(matrix) < n:
+        raise DataError("first is not invertible; give a basis of the latents")
+    return matrix
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from identify.graph import CausalGraph
 from tests.benchmarks.promise.light_tunnel import TARGETS, tunnel
 from tests.benchmarks.promise.problems import N_PROBLEMS, Problem, problem
 from tests.benchmarks.promise.truth import MIN_SHARE, latent_shares, matching, true_edges
+from tests.benchmarks.published_run import commit
 
 __all__ = ["is_flagged", "is_kept", "main", "training_data", "tunnel_runs"]
 
@@ -174,6 +175,7 @@ def _measure(
         "notes": list(model.history.notes),
         "negative_elbo": round(model.history.records[-1].negative_elbo, _DIGITS),
         "seconds": seconds,
+        "commit": commit(),
     }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from estimation.diagnostics import basis
-from estimation.diagnostics.basis import margin_of
+from estimation.diagnostics.basis import better_basis, margin_of
 from estimation.unmixing import Basis, Rivals
 from identify.graph import CausalGraph
 from tests.estimation.diagnostics.evidence import TARGETS, evidence_of
@@ -17,6 +17,7 @@ ROTATION = np.array([[0.8, 0.6], [-0.6, 0.8]])
 @pytest.mark.parametrize("seed", range(2))
 def test_the_true_basis_is_clear(seed: int) -> None:
     margin = margin_of(evidence_of(seed=seed))
+    assert better_basis(evidence_of(seed=seed)) is None
     assert margin is not None
     assert margin.verdict == "clear"
     assert margin.n_same > margin.n_starts / 2
@@ -35,6 +36,14 @@ def test_in_a_wrong_basis_the_true_one_is_sparser_and_likelier(seed: int) -> Non
     assert margin.sparsity < -0.1
     assert margin.likelihood < -0.5
     assert margin.summary.startswith("another basis, in v1, v2, is sparser by")
+    assert margin.is_beaten
+    basis = better_basis(evidence_of(mixing=mixing, seed=seed))
+    assert basis is not None
+    recovered = np.abs(basis @ mixing)
+    # up to order and signs, these are the true latents
+    shares = recovered.max(1) / recovered.sum(1)
+    assert sorted(recovered.argmax(1)) == [0, 1, 2, 3]
+    assert shares.min() > 0.9
 
 
 def test_bases_that_the_graph_leaves_open_are_the_same() -> None:

@@ -327,6 +327,27 @@ def test_many_latents_use_samples_of_the_jacobians() -> None:
     np.testing.assert_allclose(unmixing.matrix @ unmixing.matrix.T, np.eye(34), atol=1e-8)
 
 
+@pytest.mark.parametrize("past", [False, True])
+def test_a_search_may_start_from_a_given_basis(past: bool) -> None:
+    """From a basis near the right one it ends there, and from a wrong one that is a minimum it doesn't leave."""
+    graph, mixing = CausalGraph(Ga=np.eye(3), Gz=np.eye(3)), random_mixing(3, 4, orthogonal=past)
+    inputs: dict[str, Array]
+    if past:
+        jacobians = jacobians_of_past(graph, 0.0)
+        inputs = {"past_jacobians": mixing @ jacobians @ mixing.T, "covariance": np.eye(3)}
+    else:
+        effects, covariance = effects_of_actions(CausalGraph(Ga=np.eye(3)), 0.0)
+        inputs = {"action_effects": mixing @ effects, "covariance": mixing @ covariance @ mixing.T}
+    near = np.eye(3) + 0.1 * np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]])
+    found = unmix(**inputs, first=near @ np.linalg.inv(mixing))
+    assert found.objectives.shape == (1,)
+    assert recovery(found.matrix @ mixing).min() > 0.99
+    # the number of random starts doesn't matter
+    assert np.array_equal(
+        unmix(**inputs, first=near @ np.linalg.inv(mixing), n_starts=7).matrix, found.matrix
+    )
+
+
 ONES = np.ones((5, 2, 2))
 
 
@@ -364,6 +385,14 @@ ONES = np.ones((5, 2, 2))
         (
             {"past_jacobians": ONES, "covariance": np.eye(2), "noise": np.eye(3)},
             r"the noise has shape \(3, 3\), or an entry that is not finite; it must be \(2, 2\)",
+        ),
+        (
+            {"past_jacobians": ONES, "covariance": np.eye(2), "first": np.eye(3)},
+            r"first has shape \(3, 3\); a basis of these latents has shape \(2, 2\)",
+        ),
+        (
+            {"past_jacobians": ONES, "covariance": np.eye(2), "first": np.ones((2, 2))},
+            "first is not invertible; give a basis of the latents",
         ),
     ],
 )

@@ -1,0 +1,195 @@
+"""A run that ends in a wrong basis, though a better one can be seen, changes to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from estimation.config.training import TrainingConfig
+from estimation.dataset import Dataset
+from estimation.diagnostics import Diagnostics, Margin, RunWarning
+from estimation.evaluation import evaluate
+from estimation.models.sparse_vae import SparseVAE
+from estimation.simulate import simulate
+from estimation.training import fit, sparse_vae_procedure, unmixing_round
+from estimation.training.basis_change import Completion, Snapshot, judged
+from estimation.training.measured_effects import MeasuredEffects
+from estimation.training.post_training import fit_transition_
+from estimation.unmixing import Unmixing, unmix
+from identify.graph import CausalGraph
+from tests.seeds import training_seed
+
+GRAPH = CausalGraph(Ga=[[1, 0, 1], [1, 1, 0], [0, 1, 1]])
+CONFIG = TrainingConfig(
+    steps=400,
+    width=32,
+    transition_width=16,
+    batch_size=256,
+    starts=1,
+    rounds=1,
+    restarts=1,
+    max_edges_actions=6,
+    seed=training_seed(0),
+)
+BEATEN = Margin(-0.5, -1.0, ("v0", "v1"), 65, 1)
+CLEAR = Margin(0.5, 1.0, ("v0", "v1"), 65, 60)
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return simulate(GRAPH, 4_000, seed=training_seed(0))
+
+
+def rotated_round(model: SparseVAE, batches: Any, config: TrainingConfig, step: int, *others: Any) -> str:
+    """Unmix; but if the search starts at random, leave two latents mixed."""
+    note = unmixing_round.unmixing_round_(model, batches, config, step, *others)
+    if others[-1] is None:
+        matrix = torch.eye(3)
+        matrix[:2, :2] = torch.tensor([[0.8, 0.6], [-0.6, 0.8]])
+        model.change_basis_(matrix, torch.zeros(3))
+        fit_transition_(model, batches, config, step)
+    return note
+
+
+def test_a_wrong_basis_is_left(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparse_vae_procedure, "unmixing_round_", rotated_round)
+    model = fit(data, CONFIG, progress=False)
+    (note,) = [
+        note for note in model.history.notes if note.startswith("basis changed after 400 steps, since")
+    ]
+    assert "is sparser by" in note
+    assert "more likely by" in note
+    assert model.margin is not None
+    assert model.margin.verdict == "clear"
+    outcome = evaluate(model, simulate(GRAPH, 2_000, seed=training_seed(0), split="test"))
+    assert outcome.mcc is not None
+    assert outcome.r is not None
+    assert outcome.mcc > 0.95 * outcome.r
+
+
+def test_a_change_that_brings_no_clarity_is_undone(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model is then the one of a run that has not tried it."""
+    wrong = Diagnostics(BEATEN, (RunWarning("basis", "another basis is sparser"),))
+    monkeypatch.setattr(sparse_vae_procedure, "examine", lambda *_: wrong)
+    config = CONFIG.replace(steps=210)
+    monkeypatch.setattr(sparse_vae_procedure, "better_basis", lambda _: None)
+    without = fit(data, config, progress=False)
+    monkeypatch.setattr(sparse_vae_procedure, "better_basis", lambda _: np.eye(3)[[1, 2, 0]])
+    tried = fit(data, config, progress=False)
+    (note,) = set(tried.history.notes) - set(without.history.notes)
+    assert note.startswith(
+        "basis not changed after 210 steps: another basis, in v0, v1, is sparser by 0.5, and"
+    )
+    assert "but with it the held-out negative ELBO went from" in note
+    assert "Doubtful: the latents or their graph may well be wrong (warning: basis)" in note
+    assert tried.diagnostics == without.diagnostics
+    state = tried.model.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in without.model.state_dict().items())
+
+
+def test_a_change_that_fails_is_undone(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = Diagnostics(BEATEN, (RunWarning("basis", "another basis is sparser"),))
+    monkeypatch.setattr(sparse_vae_procedure, "examine", lambda *_: wrong)
+    monkeypatch.setattr(sparse_vae_procedure, "better_basis", lambda _: np.ones((3, 3)))
+    model = fit(data, CONFIG.replace(steps=210), progress=False)
+    note = "basis not changed after 210 steps: first is not invertible; give a basis of the latents"
+    assert note in model.history.notes
+
+
+def completion(diagnostics: Diagnostics | None, loss: float = 1.0) -> Completion:
+    return Completion(["a note"], None, loss, {}, diagnostics, [])
+
+
+@pytest.mark.parametrize(
+    ("diagnostics", "is_kept", "note"),
+    [
+        (
+            Diagnostics(CLEAR),
+            True,
+            "basis changed after 9 steps, since another basis, in v0, v1, is sparser by 0.5, and more likely by "
+            "1 nats; the held-out negative ELBO went from 1 to 2",
+        ),
+        (
+            Diagnostics(BEATEN, (RunWarning("basis", "worse"),)),
+            False,
+            "basis not changed after 9 steps: another",
+        ),
+        (
+            Diagnostics(CLEAR, tuple(RunWarning("missing edges", "some") for _ in range(2))),
+            False,
+            "Doubtful: the latents or their graph may well be wrong (warning: missing edges).",
+        ),
+        (None, False, "; the run was not examined"),
+    ],
+)
+def test_a_change_is_kept_for_fewer_doubts(diagnostics: Diagnostics | None, is_kept: bool, note: str) -> None:
+    before = completion(Diagnostics(BEATEN, (RunWarning("basis", "worse"),)))
+    kept, text = judged(before, completion(diagnostics, 2.0), 9)
+    assert kept == is_kept
+    assert note in text
+    assert before.with_note(text).notes == ["a note", text]
+    assert before.with_note(text, first=True).notes == [text, "a note"]
+
+
+@pytest.mark.parametrize(
+    ("margin", "is_beaten"),
+    [
+        (BEATEN, True),
+        (CLEAR, False),
+        # sparser, but less likely; and sparser where effects on distributions choose the basis
+        (replace(BEATEN, likelihood=0.08), False),
+        (replace(BEATEN, likelihood=None), False),
+        (replace(BEATEN, sparsity=None, likelihood=None), False),
+    ],
+)
+def test_only_a_basis_that_is_sparser_and_likelier_is_tried(margin: Margin, is_beaten: bool) -> None:
+    assert margin.is_beaten == is_beaten
+
+
+def test_a_snapshot_restores_a_deeper_flow(data: Dataset) -> None:
+    model = fit(data, CONFIG.replace(steps=60), progress=False).model
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    snapshot = Snapshot.of(model)
+    model.flow.resize_(8, 64, torch.Generator())
+    model.log_variance_z += 1
+    snapshot.restore_(model)
+    after = model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+@pytest.mark.parametrize("budget", [4, 8])
+def test_bases_are_compared_by_all_clear_edges(
+    budget: int, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With fewer edges than there are, a wrong basis may be likelier."""
+    counts: list[Mapping[str, int]] = []
+
+    def counting(*inputs: Any, edges: Any = None, **others: Any) -> Unmixing:
+        if edges is not None:
+            counts.append(edges(np.eye(3)))
+        return unmix(*inputs, edges=edges, **others)
+
+    def in_basis(*_: Any) -> dict[str, NDArray[np.float64]]:
+        # six effects of equal size, and three of a tenth of it
+        return {"actions": np.where(GRAPH.Ga.toarray(), 1.0, 0.1)}
+
+    monkeypatch.setattr(unmixing_round, "unmix", counting)
+    monkeypatch.setattr(MeasuredEffects, "in_basis", in_basis)
+    fit(data, CONFIG.replace(steps=120, rounds=2, max_edges_actions=budget), progress=False)
+    assert counts == [{"actions": max(6, budget)}]
+
+
+def test_effects_in_another_basis_are_those_of_the_combined_latents() -> None:
+    rng = np.random.default_rng(training_seed(1))
+    effects = MeasuredEffects(rng.normal(size=(500, 2, 3)), None, np.eye(2), np.eye(2))
+    exchanged = effects.in_basis(np.array([[0.0, 2.0], [1.0, 0.0]]))
+    assert list(exchanged) == ["actions"]
+    expected = np.sqrt((effects.actions**2).mean(0))[[1, 0]]
+    np.testing.assert_allclose(exchanged["actions"], expected)
