@@ -9,7 +9,7 @@ with sparse mechanisms has improved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -81,12 +81,6 @@ def unmixing_round_(
     effects, samples = MeasuredEffects.of(model, latents, actions), samples_of(model, latents, actions)
     price = config.penalty * model.shape.n_observed if config.sparsity == "penalty" else None
 
-    def counted(basis: Array) -> Mapping[str, int]:
-        if budget_factor is not None:
-            return effects.edge_counts(basis, budget_factor, limits, price)
-        # with fewer edges than there are, a wrong basis that spreads an effect over others may be likelier
-        return clear_counts(effects.in_basis(basis), limits) if keep_clear else limits
-
     unmixing = unmix(
         effects.actions,
         effects.past,
@@ -94,7 +88,7 @@ def unmixing_round_(
         config.seed,
         noise=encodings.noise(),
         residual=effects.residual,
-        edges=None if first_round else counted,
+        edges=None if first_round else _counting(effects, limits, budget_factor, price, keep_clear),
         # beside a basis that the means have chosen, nothing else is measured
         samples=samples if first is None else None,
         first=first,
@@ -129,7 +123,7 @@ def unmixing_round_(
         measured = {name: sizes for name, sizes in strengths.items() if sizes is not None}
         limits = clear_counts(measured, limits, moved)
         if budget_factor is not None:
-            limits = {name: min(count, upper.get(name, count)) for name, count in limits.items()}
+            limits = _within(limits, upper)
     _keep_strongest_(model, strengths, limits)
     # the model's latents are those of the linear map
     fitter.fit_(
@@ -192,6 +186,32 @@ def _informative_edges(
             estimate = edges_at_elbow(curve) if price is None else edges_at_penalty(curve, price)
             counts[name] = min(round(budget_factor * estimate), len(gains), limits.get(name, len(gains)))
     return counts
+
+
+def _counting(
+    effects: MeasuredEffects,
+    limits: Mapping[str, int],
+    budget_factor: float | None,
+    price: float | None,
+    keep_clear: bool,
+) -> Callable[[Array], Mapping[str, int]]:
+    """Return a function that says with how many edges bases are compared; arguments as in `unmixing_round_`."""
+
+    def counted(basis: Array) -> Mapping[str, int]:
+        counts: Mapping[str, int] = limits
+        if budget_factor is not None:
+            counts = effects.edge_counts(basis, budget_factor, limits, price)
+        if not keep_clear:
+            return counts
+        # with fewer edges than there are, a wrong basis that spreads weak effects over latents may be likelier
+        counts = clear_counts(effects.in_basis(basis), counts)
+        return counts if budget_factor is None else _within(counts, limits)
+
+    return counted
+
+
+def _within(counts: Mapping[str, int], limits: Mapping[str, int]) -> dict[str, int]:
+    return {name: min(count, limits.get(name, count)) for name, count in counts.items()}
 
 
 def _keep_strongest_(

@@ -182,8 +182,13 @@ def test_bases_are_compared_by_all_clear_edges(
 
     monkeypatch.setattr(unmixing_round, "unmix", counting)
     monkeypatch.setattr(MeasuredEffects, "in_basis", in_basis)
-    fit(data, CONFIG.replace(steps=120, rounds=2, max_edges_actions=budget), progress=False)
+    config = CONFIG.replace(steps=120, rounds=2, max_edges_actions=budget)
+    fit(data, config, progress=False)
     assert counts == [{"actions": max(6, budget)}]
+    # the elbow of the likelihood is at two edges; a budget limits what training counts
+    monkeypatch.setattr(MeasuredEffects, "edge_counts", lambda *_: {"actions": 2})
+    fit(data, config.replace(sparsity="adaptive"), progress=False)
+    assert counts[1:] == [{"actions": min(6, budget)}]
 
 
 def test_effects_in_another_basis_are_those_of_the_combined_latents() -> None:
