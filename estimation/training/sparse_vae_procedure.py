@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -207,9 +208,10 @@ class SparseVAEProcedure(Procedure):
             before, final = self.completion, Snapshot.of(self.model)
             trained.restore_(self.model)
             try:
-                self._round(step, first=basis)
+                round_note = self._round(step, first=basis)
                 trained = Snapshot.of(self.model)
-                after = self._completed(step, report)
+                # without refinement, the terms are new all the same
+                after = replace(self._completed(step, report), terms=self._held_out_terms())
                 is_kept, note = judged(before, after, step)
             except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
                 is_kept = False
@@ -218,7 +220,7 @@ class SparseVAEProcedure(Procedure):
                 final.restore_(self.model)
                 self.completion = before.with_note(note)
                 break
-            self.completion = after.with_note(note, first=True)
+            self.completion = after.with_note(round_note, first=True).with_note(note, first=True)
         return self.completion.notes, self.completion.terms
 
     def _completed(self, step: int, report: Callable[[str], None]) -> Completion:

@@ -17,11 +17,11 @@ from estimation.diagnostics import Diagnostics, Margin, RunWarning
 from estimation.evaluation import evaluate
 from estimation.models.sparse_vae import SparseVAE
 from estimation.simulate import simulate
-from estimation.training import fit, sparse_vae_procedure, unmixing_round
+from estimation.training import fit, sparse_vae_procedure, transition_fitting, unmixing_round
 from estimation.training.basis_change import Completion, Snapshot, judged
 from estimation.training.measured_effects import MeasuredEffects
 from estimation.training.post_training import fit_transition_
-from estimation.unmixing import Unmixing, unmix
+from estimation.unmixing import Unmixing, descent, unmix
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
 
@@ -44,6 +44,19 @@ CLEAR = Margin(0.5, 1.0, ("v0", "v1"), 65, 60)
 @pytest.fixture(scope="module")
 def data() -> Dataset:
     return simulate(GRAPH, 4_000, seed=training_seed(0))
+
+
+@pytest.fixture(scope="module")
+def few() -> Dataset:
+    return simulate(GRAPH, 400, seed=training_seed(1))
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> TrainingConfig:
+    """Shorten searches and fits, of which these tests only need that they take place; return short settings."""
+    monkeypatch.setattr(descent, "_N_STEPS", 15)
+    monkeypatch.setattr(transition_fitting, "_MIN_STEPS", 3)
+    return CONFIG.replace(steps=210, width=16, transition_width=8, batch_size=64)
 
 
 def rotated_round(model: SparseVAE, batches: Any, config: TrainingConfig, step: int, *others: Any) -> str:
@@ -73,15 +86,16 @@ def test_a_wrong_basis_is_left(data: Dataset, monkeypatch: pytest.MonkeyPatch) -
     assert outcome.mcc > 0.95 * outcome.r
 
 
-def test_a_change_that_brings_no_clarity_is_undone(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_that_brings_no_clarity_is_undone(
+    few: Dataset, short: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The model is then the one of a run that has not tried it."""
     wrong = Diagnostics(BEATEN, (RunWarning("basis", "another basis is sparser"),))
     monkeypatch.setattr(sparse_vae_procedure, "examine", lambda *_: wrong)
-    config = CONFIG.replace(steps=210)
     monkeypatch.setattr(sparse_vae_procedure, "better_basis", lambda _: None)
-    without = fit(data, config, progress=False)
+    without = fit(few, short, progress=False)
     monkeypatch.setattr(sparse_vae_procedure, "better_basis", lambda _: np.eye(3)[[1, 2, 0]])
-    tried = fit(data, config, progress=False)
+    tried = fit(few, short, progress=False)
     (note,) = set(tried.history.notes) - set(without.history.notes)
     assert note.startswith(
         "basis not changed after 210 steps: another basis, in v0, v1, is sparser by 0.5, and"
@@ -93,11 +107,13 @@ def test_a_change_that_brings_no_clarity_is_undone(data: Dataset, monkeypatch: p
     assert all(torch.equal(value, state[name]) for name, value in without.model.state_dict().items())
 
 
-def test_a_change_that_fails_is_undone(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_that_fails_is_undone(
+    few: Dataset, short: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wrong = Diagnostics(BEATEN, (RunWarning("basis", "another basis is sparser"),))
     monkeypatch.setattr(sparse_vae_procedure, "examine", lambda *_: wrong)
     monkeypatch.setattr(sparse_vae_procedure, "better_basis", lambda _: np.ones((3, 3)))
-    model = fit(data, CONFIG.replace(steps=210), progress=False)
+    model = fit(few, short, progress=False)
     note = "basis not changed after 210 steps: first is not invertible; give a basis of the latents"
     assert note in model.history.notes
 
@@ -152,8 +168,8 @@ def test_only_a_basis_that_is_sparser_and_likelier_is_tried(margin: Margin, is_b
     assert margin.is_beaten == is_beaten
 
 
-def test_a_snapshot_restores_a_deeper_flow(data: Dataset) -> None:
-    model = fit(data, CONFIG.replace(steps=60), progress=False).model
+def test_a_snapshot_restores_a_deeper_flow(few: Dataset, short: TrainingConfig) -> None:
+    model = fit(few, short.replace(steps=60), progress=False).model
     before = {name: value.clone() for name, value in model.state_dict().items()}
     snapshot = Snapshot.of(model)
     model.flow.resize_(8, 64, torch.Generator())
@@ -166,7 +182,7 @@ def test_a_snapshot_restores_a_deeper_flow(data: Dataset) -> None:
 
 @pytest.mark.parametrize("budget", [4, 8])
 def test_bases_are_compared_by_all_clear_edges(
-    budget: int, data: Dataset, monkeypatch: pytest.MonkeyPatch
+    budget: int, few: Dataset, short: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With fewer edges than there are, a wrong basis may be likelier."""
     counts: list[Mapping[str, int]] = []
@@ -182,12 +198,12 @@ def test_bases_are_compared_by_all_clear_edges(
 
     monkeypatch.setattr(unmixing_round, "unmix", counting)
     monkeypatch.setattr(MeasuredEffects, "in_basis", in_basis)
-    config = CONFIG.replace(steps=120, rounds=2, max_edges_actions=budget)
-    fit(data, config, progress=False)
+    config = short.replace(steps=120, rounds=2, max_edges_actions=budget)
+    fit(few, config, progress=False)
     assert counts == [{"actions": max(6, budget)}]
     # the elbow of the likelihood is at two edges; a budget limits what training counts
     monkeypatch.setattr(MeasuredEffects, "edge_counts", lambda *_: {"actions": 2})
-    fit(data, config.replace(sparsity="adaptive"), progress=False)
+    fit(few, config.replace(sparsity="adaptive"), progress=False)
     assert counts[1:] == [{"actions": min(6, budget)}]
 
 
