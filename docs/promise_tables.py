@@ -19,6 +19,8 @@ __all__ = ["BINS", "FILE", "MANY_ROWS", "fill_page", "in_bin", "rate_of", "read_
 Record = dict[str, Any]
 
 FILE = FOLDER / "promise.jsonl"
+#: Runs of TimeNonDiag with a budget below the number of edges, before and after bases are compared by all clear edges.
+SMALL_BUDGETS = (FOLDER / "too_small_budget_before.jsonl", FOLDER / "too_small_budget.jsonl")
 #: From this number of training rows on, the rate is that of many rows.
 MANY_ROWS = 50_000
 #: Limits of the bins of numbers of rows, noise variances, and numbers of latents.
@@ -89,6 +91,7 @@ def fill_page(page: str) -> str:
             "promise-warnings": _warnings(first, kept),
             "promise-failures": _failures(first, kept),
             "promise-confidence": _confidence(first),
+            "promise-small-budgets": _small_budgets(),
         },
     )
 
@@ -270,6 +273,25 @@ def _failures(first: Sequence[Record], kept: Sequence[Record]) -> str:
         "restarts",
     ]
     return markdown_table(head, rows) if rows else "None."
+
+
+def _small_budgets() -> str:
+    """Return a row for each seed and budget, with scores, mistakes and serious warnings before and after the change."""
+    columns = []
+    for path in SMALL_BUDGETS:
+        runs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        columns.append(
+            {(each["settings"]["max_edges_past"], each["model_seed"]): _small_budget(each) for each in runs}
+        )
+    keys = sorted({key for column in columns for key in column})
+    rows = [[*map(str, key), *(column.get(key, "not run") for column in columns)] for key in keys]
+    return markdown_table(["budget", "model seed", "before", "now"], rows)
+
+
+def _small_budget(run: Record) -> str:
+    flagged = ", flagged" if run["flagged"] else ""
+    mistakes = f"{run['missing']} missing, {run['extra']} superfluous"
+    return f"MCC {run['mcc']:.3f} of R {run['r']:.3f}; {mistakes}{flagged}"
 
 
 def _outcome(first: Record, final: Record) -> str:

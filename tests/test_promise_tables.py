@@ -134,6 +134,23 @@ def test_the_stored_runs_fill_the_page() -> None:
         assert f"| {each['run']['seed']}/{each['run']['number']} |" in filled
 
 
+def test_runs_with_too_small_a_budget_stand_beside_those_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = {"model_seed": 2, "mcc": 0.931, "r": 0.9976, "missing": 8, "extra": 3, "flagged": True}
+    run["settings"] = {"max_edges_past": 50}
+    now = run | {"mcc": 0.9974, "missing": 5, "extra": 0, "flagged": False}
+    later = now | {"model_seed": 4}
+    files = tmp_path / "before.jsonl", tmp_path / "now.jsonl"
+    for path, runs in zip(files, ([run], [now, later]), strict=True):
+        path.write_text("".join(f"{json.dumps(each)}\n" for each in runs), encoding="utf-8")
+    monkeypatch.setattr(TABLES, "SMALL_BUDGETS", files)
+    text = filled_with(RECORDS, tmp_path, monkeypatch)
+    new = "MCC 0.997 of R 0.998; 5 missing, 0 superfluous"
+    assert f"| 50 | 2 | MCC 0.931 of R 0.998; 8 missing, 3 superfluous, flagged | {new} |" in text
+    assert f"| 50 | 4 | not run | {new} |" in text
+
+
 def test_the_figure_has_a_point_for_each_bin_with_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     drawing = docs_module("draw_promise_figure")
     monkeypatch.setattr(drawing, "read_records", lambda **_: RECORDS)
