@@ -397,4 +397,4 @@ def test_a_state_of_a_single_run_is_not_one_of_restarts(data: Dataset, tmp_path:
 
 def test_progress_shows_the_restart(data: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     fit(data, tiny(restarts=2, steps=3), progress=True)
-    assert "restart 2 of 2: encodings to be refined" in capsys.readouterr().err
+    assert "restart 2 of 2: run to be examined" in capsys.readouterr().err
