@@ -204,6 +204,16 @@ class Diagnostics:
         return tuple(warning for warning in self.warnings if warning.kind in SERIOUS)
 
     @property
+    def has_worse_basis(self) -> bool:
+        """Whether another basis is better than the run's, which is more than a doubt."""
+        return self.margin is not None and self.margin.verdict == "worse"
+
+    @property
+    def n_doubts(self) -> int:
+        """The number of serious warnings, where a basis that is worse than another counts twice."""
+        return len(self.serious) + self.has_worse_basis
+
+    @property
     def headline(self) -> str:
         """Whether there is a reason to doubt the run, in a sentence.
 

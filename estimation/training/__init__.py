@@ -35,6 +35,7 @@ module                     contents
 ``resampling``             effects measured again on resampled rows or episodes
 ``examination``            the evidence of the run's diagnostics, on held-out rows
 ``basis_change``           a change of the basis after the last step, if examination finds a better one
+``snapshot``               a model as it was, where a change of it may be undone
 ``restarts``               whole runs, of which the best is kept, and whether they agree
 ``restart_states``         finished restarts in the state of an unfinished run
 ``checkpointing``          the state of an unfinished run

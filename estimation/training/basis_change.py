@@ -8,50 +8,14 @@ Encoder and decoder stay as they are otherwise: the space of the latents was fou
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from estimation.diagnostics import Diagnostics, Margin
-from estimation.models.noise import NoiseNetworks
-from estimation.models.sparse_vae import SparseVAE
-from estimation.models.transitions import TransitionNetworks
 
-__all__ = ["Completion", "Snapshot", "judged"]
-
-
-@dataclass(frozen=True, eq=False)
-class Snapshot:
-    """A model as it is at one time, to which it can be restored.
-
-    Attributes:
-        state: Copies of its tensors.
-        networks: Its transition networks.
-        noise: Its noise networks.
-        flow_sizes: Sizes of its flow.
-    """
-
-    state: Mapping[str, Any]
-    networks: TransitionNetworks
-    noise: NoiseNetworks | None
-    flow_sizes: tuple[int, int]
-
-    @classmethod
-    def of(cls, model: SparseVAE) -> Snapshot:
-        """Copy the tensors of a model."""
-        return cls(copy.deepcopy(model.state_dict()), model.networks, model.noise, model.flow.sizes)
-
-    def restore_(self, model: SparseVAE) -> None:
-        """Restore the model, in place."""
-        model.networks, model.noise = self.networks, self.noise
-        if model.flow.sizes != self.flow_sizes:
-            # the weights of the new blocks are overwritten
-            model.flow.resize_(*self.flow_sizes, torch.Generator())
-        model.load_state_dict(self.state)
+__all__ = ["Completion", "judged"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,16 +24,16 @@ class Completion:
 
     Attributes:
         notes: Notes for the history.
-        terms: Held-out terms of the negative ELBO; None if the model has not changed.
-        loss: Held-out negative ELBO per observed dimension.
+        terms: Held-out terms of the negative ELBO per observed dimension, with their sum as ``"total"``.
+        is_changed: Whether the model is another one than after the last step.
         edges: Edges of the trained model by mask, before those beyond the budget were removed.
         diagnostics: Margin and warnings; None if the model was not examined.
         remarks: Notes on the examination.
     """
 
     notes: list[str]
-    terms: dict[str, float] | None
-    loss: float
+    terms: dict[str, float]
+    is_changed: bool
     edges: Mapping[str, Tensor]
     diagnostics: Diagnostics | None
     remarks: list[str]
@@ -78,12 +42,6 @@ class Completion:
     def margin(self) -> Margin | None:
         """The margin of the basis; None if there is none."""
         return None if self.diagnostics is None else self.diagnostics.margin
-
-    @property
-    def n_doubts(self) -> int:
-        """The number of serious warnings, where a basis that is worse than another counts twice."""
-        n_serious = 0 if self.diagnostics is None else len(self.diagnostics.serious)
-        return n_serious + (self.margin is not None and self.margin.verdict == "worse")
 
     def with_note(self, note: str, first: bool = False) -> Completion:
         """Return the same with one more note, at the end or at the beginning."""
@@ -101,11 +59,12 @@ def judged(before: Completion, after: Completion, step: int) -> tuple[bool, str]
         after: The run with that basis.
         step: Number of steps of training.
     """
+    assert before.diagnostics is not None
     assert before.margin is not None
-    is_kept = after.diagnostics is not None and after.n_doubts < before.n_doubts
-    found = before.margin.summary
-    losses = f"the held-out negative ELBO went from {before.loss:.4g} to {after.loss:.4g}"
+    is_kept = after.diagnostics is not None and after.diagnostics.n_doubts < before.diagnostics.n_doubts
+    found, losses = before.margin.summary, (each.terms["total"] for each in (before, after))
+    change = "the held-out negative ELBO went from {:.4g} to {:.4g}".format(*losses)
     if is_kept:
-        return True, f"basis changed after {step} steps, since {found}; {losses}"
+        return True, f"basis changed after {step} steps, since {found}; {change}"
     doubts = "the run was not examined" if after.diagnostics is None else after.diagnostics.headline
-    return False, f"basis not changed after {step} steps: {found}, but with it {losses}; {doubts}"
+    return False, f"basis not changed after {step} steps: {found}, but with it {change}; {doubts}"

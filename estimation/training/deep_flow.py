@@ -14,8 +14,6 @@ The ELBO of the model itself maps the posterior by the Jacobian at its mean, and
 
 from __future__ import annotations
 
-import copy
-
 import torch
 
 from estimation.config.training import TrainingConfig
@@ -32,6 +30,7 @@ from estimation.training.post_training import (
     fit_noise_,
     fit_transition_,
 )
+from estimation.training.snapshot import Snapshot
 from identify.exceptions import one_line
 
 __all__ = ["apply_deep_flow_"]
@@ -73,7 +72,7 @@ def apply_deep_flow_(
     Returns:
         A note for the history.
     """
-    state, noise, sizes = copy.deepcopy(model.state_dict()), model.noise, model.flow.sizes
+    snapshot, noise = Snapshot.of(model), model.noise
     # varying variances are enough for variances
     described = change is None or (change == "variance" and model.state_dependent)
     described |= noise is not None and noise.active
@@ -98,8 +97,7 @@ def apply_deep_flow_(
         reason = one_line(error, _MAX_REASON_LENGTH)
     model.noise = noise
     if not kept:
-        model.flow.resize_(*sizes, torch.Generator())
-        model.load_state_dict(state)
+        snapshot.restore_(model)
     elif borrowed:
         fit_transition_(*inputs)
     fitted = (

@@ -143,21 +143,15 @@ class FinishedRestart:
         """
         return self.diagnostics is not None and not is_doubtful(self.diagnostics)
 
-    @property
-    def has_worse_basis(self) -> bool:
-        """Whether another basis is better than its own, which is more than a doubt."""
-        margin = None if self.diagnostics is None else self.diagnostics.margin
-        return margin is not None and margin.verdict == "worse"
-
     def rank(self, penalty: float) -> tuple[bool, bool, int, float]:
         """Return the sort key by which restarts are compared: the smallest is kept.
 
         Args:
             penalty: Weight of an edge, in units of the negative ELBO per observed dimension.
         """
-        n_serious = 0 if self.diagnostics is None else len(self.diagnostics.serious)
+        n_doubts = 0 if self.diagnostics is None else self.diagnostics.n_doubts
         score = self.negative_elbo + penalty * self.n_edges
-        return bool(self.failure), self.diagnostics is None, n_serious + self.has_worse_basis, score
+        return bool(self.failure), self.diagnostics is None, n_doubts, score
 
     @property
     def summary(self) -> str:
@@ -349,7 +343,9 @@ class Restarts:
             second = min(rank for number, rank in enumerate(ranks) if number != best)
             differs = [a != b for a, b in zip(ranks[best], second, strict=True)].index(True)
             counted = ", of which a basis that is worse than another is two"
-            has_worse = differs == 2 and any(each.has_worse_basis for each in self.finished)
+            has_worse = differs == 2 and any(
+                each.diagnostics is not None and each.diagnostics.has_worse_basis for each in self.finished
+            )
             return kept + _DECIDED_BY[differs] + counted * has_worse
         scored = "the lowest held-out negative ELBO"
         if len({each.n_edges for each in rivals}) > 1:

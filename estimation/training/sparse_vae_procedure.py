@@ -22,7 +22,7 @@ from estimation.models.elbo import training_loss
 from estimation.models.held_out import held_out_terms
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
-from estimation.training.basis_change import Completion, Snapshot, judged
+from estimation.training.basis_change import Completion, judged
 from estimation.training.batches import Batches, generator_for
 from estimation.training.beyond_budget import remove_edges_beyond_budget_
 from estimation.training.deep_flow import apply_deep_flow_
@@ -35,6 +35,7 @@ from estimation.training.plan import Plan
 from estimation.training.post_training import SINGULAR, NoActiveLatentsError, Refinement, refinements
 from estimation.training.procedure import Initialisation, Procedure, StepLoss, prepare
 from estimation.training.requirements import require_budgets, require_new_names, require_sparse_columns
+from estimation.training.snapshot import Snapshot
 from estimation.training.sparsity import EdgeConstraints, budget_at, budgets
 from estimation.training.starts import weights_of
 from estimation.training.unmixing_round import unmixing_round_
@@ -210,8 +211,7 @@ class SparseVAEProcedure(Procedure):
             try:
                 round_note = self._round(step, first=basis)
                 trained = Snapshot.of(self.model)
-                # without refinement, the terms are new all the same
-                after = replace(self._completed(step, report), terms=self._held_out_terms())
+                after = replace(self._completed(step, report), is_changed=True)
                 is_kept, note = judged(before, after, step)
             except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
                 is_kept = False
@@ -221,7 +221,7 @@ class SparseVAEProcedure(Procedure):
                 self.completion = before.with_note(note)
                 break
             self.completion = after.with_note(round_note, first=True).with_note(note, first=True)
-        return self.completion.notes, self.completion.terms
+        return self.completion.notes, self.completion.terms if self.completion.is_changed else None
 
     def _completed(self, step: int, report: Callable[[str], None]) -> Completion:
         """Refine the model, measure its edges again, and examine it."""
@@ -239,8 +239,8 @@ class SparseVAEProcedure(Procedure):
             if note is not None:
                 notes, terms = [*notes, note], self._held_out_terms()
         report("run to be examined")
-        loss = self.held_out_loss() if terms is None else terms["total"]
-        return Completion(notes, terms, loss, edges, *self._examined(step, edges))
+        known = self._held_out_terms() if terms is None else terms
+        return Completion(notes, known, terms is not None, edges, *self._examined(step, edges))
 
     def _edges_again(self, step: int) -> str | None:
         """Count or rank the edges on the final latents; return a note if something has changed, or could not."""

@@ -17,9 +17,10 @@ from estimation.diagnostics import Diagnostics, Margin, RunWarning
 from estimation.evaluation import evaluate
 from estimation.simulate import simulate
 from estimation.training import fit, sparse_vae_procedure, transition_fitting, unmixing_round
-from estimation.training.basis_change import Completion, Snapshot, judged
+from estimation.training.basis_change import Completion, judged
 from estimation.training.measured_effects import MeasuredEffects
 from estimation.training.post_training import fit_transition_
+from estimation.training.snapshot import Snapshot
 from estimation.training.sparse_vae_procedure import SparseVAEProcedure
 from estimation.unmixing import Unmixing, descent, unmix
 from identify.graph import CausalGraph
@@ -140,7 +141,7 @@ def test_a_change_that_fails_is_undone(
 
 
 def completion(diagnostics: Diagnostics | None, loss: float = 1.0) -> Completion:
-    return Completion(["a note"], None, loss, {}, diagnostics, [])
+    return Completion(["a note"], {"total": loss}, True, {}, diagnostics, [])
 
 
 @pytest.mark.parametrize(
