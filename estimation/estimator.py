@@ -266,7 +266,7 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
         Returns:
             Observations, shape (n_samples, d_x), computed in float32 and returned in the type of X, or in float64
-            where float32 would merge distinct values of a column.
+            where float32 would merge distinct values of a column, or columns are transformed.
 
         Raises:
             DataError: If the number of latents is wrong, or the covariates are missing, or not those of `fit`.

@@ -156,7 +156,7 @@ class TrainedModel(PredictionMethods):
         return self.encode(aligned.observations, aligned.covariates)
 
     def decode(self, latents: ArrayLike, covariates: ArrayLike | Mapping[str, Any] | None = None) -> Array:
-        """Decode latents to mean observations.
+        """Decode latents to mean observations, or medians where observations are transformed (`TrainingConfig`).
 
         Args:
             latents: Shape (N, T, n) or (N, n).

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from estimation.config.settings import MOST_STEPS, Derived, Settings
+from estimation.config.settings import MOST_STEPS, Derived, ObservationTransform, Settings
 from estimation.config.size import require_affordable
 from estimation.exceptions import ConfigError
 
@@ -79,6 +79,7 @@ class BaselineConfig(Settings):
             images).
         rotations: How often ``"tcvae"`` and ``"slowvae"`` apply the linear map of their latents that minimises their
             own loss, at equal intervals. With 0, as published, training alone has to find it.
+        observation_transform: As for `estimation.config.TrainingConfig`.
         validate_every: Steps between two evaluations on held-out data.
 
     Raises:
@@ -115,6 +116,7 @@ class BaselineConfig(Settings):
     tail_exponent: float = 4.0
     gamma: float = 1.0
     rotations: int = 4
+    observation_transform: ObservationTransform = "auto"
     validate_every: int = 500
 
     @property

@@ -15,9 +15,11 @@ from identify.exceptions import FormatError
 from identify.names import quoted
 from identify.toml_files import parse_toml, read_toml
 
-__all__ = ["MOST_STEPS", "Derived", "Settings", "read_changes", "read_settings"]
+__all__ = ["MOST_STEPS", "Derived", "ObservationTransform", "Settings", "read_changes", "read_settings"]
 
 MOST_STEPS = 100_000_000
+# what happens to observations before they are standardised, in all methods
+ObservationTransform = Literal["auto", "none", "arcsinh"]
 S = TypeVar("S", bound="Settings")
 T = TypeVar("T")
 

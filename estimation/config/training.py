@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from estimation.config.settings import MOST_STEPS, Derived, Settings, read_settings
+from estimation.config.settings import MOST_STEPS, Derived, ObservationTransform, Settings, read_settings
 from estimation.config.size import require_affordable
 from estimation.config.sparse_columns import SparseColumns, checked_sparse_actions
 from estimation.exceptions import ConfigError
@@ -84,6 +84,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
                 "posterior": "full",
                 "skip": True,
                 "variance": "profiled",
+                "observation_transform": "auto",
             }
         ),
         # Lachapelle et al., the appendix on implementation; sizes and schedule of the published runs
@@ -112,6 +113,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = types.MappingProxyType(
                 "posterior": "diagonal",
                 "skip": False,
                 "variance": "learned",
+                "observation_transform": "none",
             }
         ),
     }
@@ -193,6 +195,10 @@ class TrainingConfig(Settings):
         likelihood: p(x | z): ``"gaussian"`` with one variance for all standardised columns; or, for counts,
             ``"poisson"``, ``"negative_binomial"`` or ``"zero_inflated_negative_binomial"``, whose rates are relative to
             the sum of the row.
+        observation_transform: What happens to observations before they are standardised: ``"none"``, ``"arcsinh"``
+            (arcsinh((x - m) / s), with the median m and a robust standard deviation s of every column), or ``"auto"``
+            (arcsinh if the median column has an excess kurtosis above 50, and neither images nor networks are given).
+            Predictions and reconstructions are in the user's units; the ELBO is not.
         noise: Shape of p(z_i | .): ``"gaussian"``; ``"flow"`` (a spline flow whose scale and shape depend on the
             parents, from the stage with fixed edges on); or ``"auto"`` (the flow is fitted after the last step, and
             kept if its held-out ELBO is better by more than 0.01 nats per latent than that of a Gaussian that is fitted
@@ -250,6 +256,7 @@ class TrainingConfig(Settings):
     variance: Derived[Variance] = _from_preset("variance")
     fixed_variance: float = 1e-4
     likelihood: Likelihood = "gaussian"
+    observation_transform: Derived[ObservationTransform] = _from_preset("observation_transform")
     noise: Literal["gaussian", "flow", "auto"] = "gaussian"
     validate_every: int = 500
     patience: int | None = None
@@ -288,6 +295,11 @@ class TrainingConfig(Settings):
         if self.sparsity == "adaptive" and not self.unmixing:
             raise ConfigError(
                 "sparsity='adaptive' counts edges in rounds of unmixing, and unmixing is false; set it"
+            )
+        if self.likelihood in COUNT_LIKELIHOODS and self.observation_transform == "arcsinh":
+            raise ConfigError(
+                f"observation_transform='arcsinh' is for real numbers, and likelihood={self.likelihood!r} for counts; "
+                "keep one of the two"
             )
         if self.noise != "gaussian" and self.variance == "fixed":
             raise ConfigError(

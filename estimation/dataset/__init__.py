@@ -17,6 +17,7 @@ module                    contents
 ``fingerprint``           a digest that identifies a dataset
 ``alignment``             the columns of a dataset, matched by name with those of the training data
 ``centring``              centring in double precision, before numbers become float32
+``heavy_tails``           heavy tails of columns, and the transform that compresses them
 ``holdout``               a held-out split that shares no row or sequence with the training split
 ========================  ============================================================================================
 """

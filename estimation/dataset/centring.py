@@ -1,6 +1,7 @@
 """Centring in double precision, before numbers become float32, so that a large offset costs no digits.
 
 A column of times in seconds since 1970 varies by some seconds around 1.7e9, where float32 numbers are 128 apart.
+Columns with heavy tails are compressed in the same place (`estimation.dataset.heavy_tails`).
 """
 
 from __future__ import annotations
@@ -26,32 +27,54 @@ _GRID_EXPONENT = 3
 
 @dataclass(frozen=True, eq=False)
 class Centring:
-    """An offset that is subtracted from every column, and a power of two that the column is then divided by.
+    """An offset that is subtracted from every column, and a unit that it is then divided by; arcsinh may follow.
 
     Attributes:
         shift: Offsets, shape (d,).
-        unit: Powers of two, shape (d,); 1 except for columns with a very large or small deviation.
+        unit: Units, shape (d,). Without arcsinh they are powers of two: 1 except for columns with a very large or small
+            deviation.
+        is_arcsinh: Whether arcsinh is applied to the result, which compresses heavy tails.
     """
 
     shift: Array
     unit: Array
+    is_arcsinh: bool = False
 
     def apply(self, values: NDArray[Any]) -> Array:
-        """Return values (..., d) centred and scaled, as the model uses them.
+        """Return values (..., d) as the model uses them.
 
         Example:
             >>> Centring(np.array([1e9]), np.array([1.0])).apply(np.array([[1e9 + 0.5]]))
             array([[0.5]])
+            >>> Centring(np.array([1.0]), np.array([2.0]), is_arcsinh=True).apply(np.array([[1.0], [2001.0]])).round(2)
+            array([[0. ],
+                   [7.6]])
         """
-        return (np.asarray(values, dtype=np.float64) - self.shift) / self.unit
+        linear = (np.asarray(values, dtype=np.float64) - self.shift) / self.unit
+        return np.arcsinh(linear) if self.is_arcsinh else linear
 
     def undo(self, values: NDArray[Any]) -> Array:
         """Return values (..., d) in the original units: the inverse of `apply`."""
-        return np.asarray(values, dtype=np.float64) * self.unit + self.shift
+        values = np.asarray(values, dtype=np.float64)
+        return (np.sinh(values) if self.is_arcsinh else values) * self.unit + self.shift
 
-    def to_dict(self) -> dict[str, list[float]]:
+    def slope(self, values: NDArray[Any]) -> Array:
+        """Return the derivative of `undo` at values (..., d), which broadcasts with them.
+
+        Example:
+            >>> Centring(np.array([1.0]), np.array([2.0]), is_arcsinh=True).slope(np.zeros((1, 1)))
+            array([[2.]])
+        """
+        return self.unit * np.cosh(np.asarray(values, dtype=np.float64)) if self.is_arcsinh else self.unit
+
+    def of_columns(self, columns: list[int]) -> Centring:
+        """Return the centring of some of the columns."""
+        return Centring(self.shift[columns], self.unit[columns], self.is_arcsinh)
+
+    def to_dict(self) -> dict[str, Any]:
         """Return a dictionary for JSON, which keeps every digit."""
-        return {"shift": self.shift.tolist(), "unit": self.unit.tolist()}
+        linear = {"shift": self.shift.tolist(), "unit": self.unit.tolist()}
+        return {**linear, "is_arcsinh": True} if self.is_arcsinh else linear
 
     @classmethod
     def from_dict(cls, content: Any, count: int) -> Centring:
@@ -64,9 +87,12 @@ class Centring:
         Raises:
             DataError: If the content is damaged.
         """
-        if not isinstance(content, dict) or set(content) != {"shift", "unit"}:
+        if not isinstance(content, dict) or set(content) - {"is_arcsinh"} != {"shift", "unit"}:
             raise DataError("the centring is damaged; its keys must be shift and unit")
-        for name, values in content.items():
+        if (is_arcsinh := content.get("is_arcsinh", False)) not in (True, False):
+            raise DataError("the centring is damaged; is_arcsinh is neither true nor false")
+        for name in ("shift", "unit"):
+            values = content[name]
             is_list = isinstance(values, list) and all(type(value) in (int, float) for value in values)
             if not is_list or len(values) != count or not np.isfinite(np.array(values, dtype=float)).all():
                 raise DataError(
@@ -74,7 +100,8 @@ class Centring:
                 )
         if min(content["unit"], default=1) <= 0:
             raise DataError("the centring is damaged; a unit is not positive")
-        return cls(np.array(content["shift"], dtype=float), np.array(content["unit"], dtype=float))
+        shift, unit = (np.array(content[name], dtype=float) for name in ("shift", "unit"))
+        return cls(shift, unit, bool(is_arcsinh))
 
 
 def centring_of(values: NDArray[Any]) -> Centring | None:

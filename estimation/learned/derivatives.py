@@ -16,6 +16,7 @@ from estimation.device import CPU_FLOAT32, out_of_memory
 from estimation.exceptions import DataError, NotDifferentiableError
 from estimation.learned.points import Points, standard_deviations
 from estimation.models.jacobian import batch_jacobian
+from estimation.models.representation import as_tensor
 from identify.exceptions import one_line
 
 if TYPE_CHECKING:
@@ -120,18 +121,21 @@ class _Conversion:
             x, jacobian = x[:, self.columns], jacobian[:, self.columns]
         if self.source is None and self.target is None:
             return x, jacobian
-        selection = slice(None) if self.columns is None else self.columns
-        source_shift, source_unit = (
-            (0.0, 1.0) if self.source is None else (self.source.shift[selection], self.source.unit[selection])
-        )
-        target_shift, target_unit = (
-            (0.0, 1.0) if self.target is None else (self.target.shift, self.target.unit)
-        )
+        identity = Centring(np.zeros(x.shape[1]), np.ones(x.shape[1]))
+        source, target = self.source or identity, self.target or identity
+        if self.source is not None and self.columns is not None:
+            source = self.source.of_columns(self.columns)
         # in double precision, since the shifts may be two large numbers with a small difference
-        options: dict[str, Any] = {"dtype": torch.float64, "device": x.device}
-        ratio = torch.as_tensor(source_unit / target_unit, **options)
-        offset = torch.as_tensor((source_shift - target_shift) / target_unit, **options)
-        return (x.double() * ratio + offset).to(x), (jacobian.double() * ratio[..., None]).to(jacobian)
+        values = x.double().cpu().numpy()
+        if source.is_arcsinh or target.is_arcsinh:
+            converted = target.apply(source.undo(values))
+        else:
+            offset = (source.shift - target.shift) / target.unit
+            converted = values * (source.unit / target.unit) + offset
+        ratio = np.broadcast_to(source.slope(values) / target.slope(converted), converted.shape)
+        return as_tensor(converted).to(x), (jacobian.double() * as_tensor(ratio).to(x.device)[..., None]).to(
+            jacobian
+        )
 
 
 def _entanglement_derivative(

@@ -12,6 +12,7 @@ module                  contents
 ``generation``          the model as a map from standard normal numbers to observations
 ``laplace``             the posterior of these numbers given some entries of an observation
 ``composition``         effects of actions that were never seen together, added
+``units``               from standardised observations to the user's units
 ``forecast``            `Forecast`: the distribution of observations under given actions
 ``trajectories``        trajectories under a sequence of actions
 ``imputation``          missing entries, filled from the posterior

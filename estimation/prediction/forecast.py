@@ -20,9 +20,10 @@ from estimation.prediction.generation import Generation
 from estimation.prediction.laplace import posteriors
 from estimation.prediction.mechanisms import Latents, from_noise, of_rows, to_noise
 from estimation.prediction.request import requested_observations
+from estimation.prediction.units import log_slope, moments, to_users_units
 from identify.wording import plural
 
-__all__ = ["Forecast", "level_ends", "normal_points", "require_positive", "to_users_units"]
+__all__ = ["Forecast", "level_ends", "normal_points", "require_positive"]
 
 Array = NDArray[np.float64]
 
@@ -160,7 +161,8 @@ class Forecast:
                 f"observations have shape {values.shape}; this forecast needs {(len(self), model.shape.n_observed)}"
             )
         mask = as_tensor(~np.isnan(values)).to(model.x_mean.device)
-        inputs = model.inputs(as_tensor(centred(values, model.x_centring)).to(model.x_mean))
+        centred_values = centred(values, model.x_centring)
+        inputs = model.inputs(as_tensor(centred_values).to(model.x_mean))
         if self._emission.covariates is not None:
             inputs = torch.cat([model.observed(inputs), self._emission.covariates], dim=1)
         generation = Generation(model, self._latents, covariates=self._emission.covariates)
@@ -171,10 +173,8 @@ class Forecast:
         generator = torch.Generator(x.device).manual_seed(self._seed)
         parts = list(posteriors(generation, x, mask, starts, _EVIDENCE_SAMPLES, generator))
         evidence = torch.cat([part.log_evidence for part in parts]) if parts else x.new_zeros(0)
-        scales = model.x_scale.double().log()
-        if model.x_centring is not None:
-            scales = scales + torch.as_tensor(np.log(model.x_centring.unit)).to(scales)
-        log_density: Array = (evidence - (mask * scales).sum(1)).cpu().numpy()
+        log_slopes = np.where(np.isnan(values), 0, log_slope(model, centred_values))
+        log_density: Array = evidence.cpu().numpy() - log_slopes.sum(1)
         return log_density
 
     def _mean_and_deviation(self) -> tuple[Array, Array]:
@@ -185,17 +185,16 @@ class Forecast:
     @default_modes
     @torch.no_grad()
     def _compute_moments(self) -> tuple[Array, Array]:
-        means, deviations = [], []
-        for emission, decoded in self._decoded():
-            values = emission.mean(decoded)
-            noise = emission.noise_variance(decoded)
-            means.append(values.mean(0))
-            noise = noise if noise.ndim == 0 else noise.mean(0)
-            deviations.append((values.var(0, correction=0) + noise).sqrt())
-        mean = torch.cat(means).double().cpu().numpy()
-        deviation = torch.cat(deviations) * self._model.x_scale
-        unit = 1.0 if self._model.x_centring is None else self._model.x_centring.unit
-        return self._users(mean), deviation.double().cpu().numpy() * unit
+        parts = [
+            moments(
+                self._model,
+                emission.mean(decoded).double().cpu().numpy(),
+                emission.noise_variance(decoded).double().cpu().numpy(),
+            )
+            for emission, decoded in self._decoded()
+        ]
+        means, deviations = zip(*parts, strict=True)
+        return np.concatenate(means), np.concatenate(deviations)
 
     def _decoded(self) -> Iterator[tuple[Emission, Tensor]]:
         """Yield some rows at a time, with the outputs of the decoder for their latents, shape (S, rows, d_x)."""
@@ -210,12 +209,6 @@ class Forecast:
 
     def _users(self, standardised: Array) -> Array:
         return to_users_units(self._model, standardised)
-
-
-def to_users_units(model: SparseVAE, standardised: Array) -> Array:
-    """Return standardised observations (..., d_x) in the user's units."""
-    values = standardised * model.x_scale.double().cpu().numpy() + model.x_mean.double().cpu().numpy()
-    return values if model.x_centring is None else model.x_centring.undo(values)
 
 
 def normal_points(n_points: int, dimension: int, seed: int) -> Tensor:

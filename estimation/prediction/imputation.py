@@ -17,10 +17,10 @@ from torch import Tensor
 
 from estimation.exceptions import DataError
 from estimation.models.sparse_vae import SparseVAE
-from estimation.prediction.forecast import to_users_units
 from estimation.prediction.generation import Generation
 from estimation.prediction.laplace import Posterior, posteriors
 from estimation.prediction.latent_marginals import LatentMarginals
+from estimation.prediction.units import conditional_mean, to_users_units
 from identify.wording import plural
 
 __all__ = ["Imputation", "generation_of", "impute_rows"]
@@ -146,8 +146,8 @@ def impute_rows(
     ]
     mean, low, high, latents, sizes = (np.concatenate(part) for part in zip(*parts, strict=True))
     shape = observations.shape
-    filled = [to_users_units(generation.model, part.reshape(shape)) for part in (mean, low, high)]
-    return filled[0], filled[1], filled[2], latents, sizes
+    low, high = (to_users_units(generation.model, part.reshape(shape)) for part in (low, high))
+    return mean.reshape(shape), low, high, latents, sizes
 
 
 def _starts(generation: Generation, x: Tensor, known: Tensor, generator: torch.Generator) -> Tensor:
@@ -223,13 +223,19 @@ def _noise(generator: torch.Generator, like: Tensor, *shape: int) -> Tensor:
 def _filled(
     posterior: Posterior, generation: Generation, ends: tuple[float, float], generator: torch.Generator
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """Return means and ends of the intervals of all entries, standardised, mean latents, and effective sizes."""
+    """Return the means of all entries in the user's units, standardised ends of intervals, mean latents, and sizes.
+
+    The sizes are the effective numbers of samples.
+    """
     weights = posterior.log_weights.exp()
-    values = posterior.values.gather(0, _resampled(weights, generator)[..., None].expand_as(posterior.values))
+    drawn = posterior.values.gather(0, _resampled(weights, generator)[..., None].expand_as(posterior.values))
     scale = (0.5 * generation.model.log_variance_x.double()).exp()
-    noisy = values + scale * _noise(generator, values, *values.shape)
+    noisy = drawn + scale * _noise(generator, drawn, *drawn.shape)
     low, high = np.quantile(noisy.cpu().numpy(), ends, axis=0)
-    mean = (weights[..., None] * posterior.values).sum(0).cpu().numpy()
+    values = posterior.values.cpu().numpy()
+    by_column = values.reshape(*values.shape[:2], -1, generation.model.shape.n_observed)
+    means = conditional_mean(generation.model, by_column, scale.square().cpu().numpy()).reshape(values.shape)
+    mean = (weights.cpu().numpy()[..., None] * means).sum(0)
     latents = (weights[..., None, None] * posterior.latents).sum(0).cpu().numpy()
     return mean, low, high, latents, posterior.effective_size.cpu().numpy()
 

@@ -13,8 +13,9 @@ from torch import Tensor
 from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.coverage import Coverage
 from estimation.prediction.emission import Emission
-from estimation.prediction.forecast import level_ends, to_users_units
+from estimation.prediction.forecast import level_ends
 from estimation.prediction.mechanisms import Latents, from_noise
+from estimation.prediction.units import to_users_units
 from identify.wording import plural
 
 __all__ = ["Trajectories", "Transition", "simulate_trajectories"]

@@ -46,7 +46,8 @@ class Change:
         low: Lower end of the 90 % interval of an observation.
         high: Upper end of it.
         control: Predicted mean of the control.
-        change: Difference of the means, in standard deviations of the column in the training data.
+        change: Difference of the means, in standard deviations of the column in the training data; of the transformed
+            column, if observations are transformed.
     """
 
     column: str
@@ -126,7 +127,7 @@ def predict_combinations(model: TrainedModel, n_columns: int = 8, seed: int = 0)
     alone = settings_of(model, seen, positions, (), 0)
     options: dict[str, Any] = {"covariates": model.average_covariates, "n_samples": _N_SAMPLES, "seed": seed}
     singles = model.predict(alone.values, past, **options)
-    effects = np.linalg.norm((singles.mean - singles.mean[0]) / column_scales(model), axis=1)[1:]
+    effects = np.linalg.norm(changes_in_deviations(model, singles.mean, singles.mean[0]), axis=1)[1:]
     by_effect = np.argsort(-effects, kind="stable")[:_MAX_PAIRED]
     paired = sorted(alone.applied[k + 1][0] for k in by_effect.tolist())
     affordable = int(_MAX_NUMBERS / (_N_SAMPLES * model.n_observed))
@@ -159,10 +160,23 @@ def typical_past(model: TrainedModel) -> Array | None:
     return model.decode(latents, model.average_covariates).astype(np.float64)
 
 
-def column_scales(model: TrainedModel) -> Array:
-    """Return the standard deviation of every column in the training data, shape (d_x,), in the user's units."""
+def changes_in_deviations(model: TrainedModel, values: Array, reference: Array) -> Array:
+    """Return differences from a reference in standard deviations of the columns, shape (N, d_x).
+
+    They are the deviations in the training data; of transformed columns, if observations are transformed.
+
+    Args:
+        model: The trained model.
+        values: Shape (N, d_x), in the user's units.
+        reference: Shape (d_x,), in the user's units.
+    """
     scales: Array = model.model.x_scale.double().cpu().numpy() * column_units(model)
-    return scales if model.model.x_centring is None else scales * model.model.x_centring.unit
+    centring = model.model.x_centring
+    if centring is None:
+        return (values - reference) / scales
+    if centring.is_arcsinh:
+        return (centring.apply(values) - centring.apply(reference)) / scales
+    return (values - reference) / (scales * centring.unit)
 
 
 def _n_pairs(model: TrainedModel, seen: SeenActions, n_actions: int) -> int:
@@ -175,9 +189,9 @@ def _n_pairs(model: TrainedModel, seen: SeenActions, n_actions: int) -> int:
 def _entries(
     model: TrainedModel, settings: Settings, forecast: Forecast, n_columns: int
 ) -> tuple[Combination, ...]:
-    names, scales = column_names(model), column_scales(model)
+    names = column_names(model)
     mean, (low, high) = forecast.mean, forecast.interval(0.9)
-    changes = (mean - mean[0]) / scales
+    changes = changes_in_deviations(model, mean, mean[0])
     coverage = forecast.coverage
     assert coverage is not None
     entries = []

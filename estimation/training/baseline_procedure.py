@@ -10,6 +10,7 @@ from torch import nn
 
 from estimation.config.baselines import NEEDS, BaselineConfig
 from estimation.dataset.dataset import Dataset
+from estimation.dataset.heavy_tails import require_transformable
 from estimation.dataset.readers.arrays import missing_entries
 from estimation.device import CPU_FLOAT32
 from estimation.exceptions import ConfigError, DataError
@@ -56,6 +57,7 @@ class BaselineProcedure(Procedure):
 
     @staticmethod
     def require_data(dataset: Dataset, config: BaselineConfig) -> None:
+        require_transformable(dataset, config.observation_transform)
         method, needed = config.method, NEEDS.get(config.method)
         if missing_entries(dataset.observations).any():
             raise DataError(
@@ -87,7 +89,7 @@ class BaselineProcedure(Procedure):
     def before_step(self, step: int) -> list[str]:
         if step in self._rotation_steps:
             self._rotate(step)
-        return []
+        return [] if step else self.transform_notes()
 
     def set_rates(self, step: int) -> None:
         factor = warmup(step, self.config.warmup) * half_cosine(math.pi * step / self.config.steps)

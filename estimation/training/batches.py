@@ -14,9 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from estimation.config.settings import ObservationTransform
 from estimation.config.training import COUNT_LIKELIHOODS
 from estimation.dataset.centring import Centring, centred, centring_of, first_known
 from estimation.dataset.dataset import Dataset
+from estimation.dataset.heavy_tails import applies_arcsinh, arcsinh_centring
 from estimation.device import CPU_FLOAT32
 from estimation.exceptions import DataError
 from estimation.models.counts import CountProfile
@@ -80,7 +82,7 @@ class Batches:
         self.episodes = dataset.episodes
         self._seed = seed
         self.device, self.dtype = device, dtype
-        self._observations = dataset.observations
+        self.observations = dataset.observations
         self._actions = dataset.actions
         self._latents = dataset.latents if with_latents else None
         self._covariates = dataset.covariates
@@ -105,7 +107,7 @@ class Batches:
         actions = None if self._actions is None else self._tensor(self._actions, indices, a_centring)
         latents = None if self._latents is None else self._tensor(self._latents, indices, None)
         covariates = None if self._covariates is None else self._tensor(self._covariates, indices, None)
-        return Batch(self._tensor(self._observations, indices, x_centring), actions, latents, covariates)
+        return Batch(self._tensor(self.observations, indices, x_centring), actions, latents, covariates)
 
     def _tensor(
         self, values: NDArray[Any], indices: NDArray[np.int64] | slice, centring: Centring | None
@@ -113,9 +115,18 @@ class Batches:
         return as_tensor(centred(values[indices], centring)).to(self.device, self.dtype)
 
 
-def scales(dataset: Dataset, likelihood: str = "gaussian") -> Scales:
-    """Compute means and scales over all rows and steps, without missing entries; a constant coordinate gets scale 1."""
-    measured = _scales(dataset) if likelihood not in COUNT_LIKELIHOODS else _count_scales(dataset)
+def scales(
+    dataset: Dataset, likelihood: str = "gaussian", observation_transform: ObservationTransform = "none"
+) -> Scales:
+    """Compute means and scales over all rows and steps, without missing entries; a constant coordinate gets scale 1.
+
+    Args:
+        dataset: Training data.
+        likelihood: Likelihood of the observations.
+        observation_transform: What happens to observations before they are standardised; nothing happens to counts.
+    """
+    counted = likelihood in COUNT_LIKELIHOODS
+    measured = _count_scales(dataset) if counted else _scales(dataset, observation_transform)
     if dataset.covariates is None:
         return measured
     c_mean, c_scale = _moments(dataset.covariates, None)
@@ -131,8 +142,9 @@ def _count_scales(dataset: Dataset) -> Scales:
     return Scales(zero, one, a_mean, a_scale, None, a_centring, counts=profile, log_moments=moments)
 
 
-def _scales(dataset: Dataset) -> Scales:
-    x_centring = centring_of(dataset.observations)
+def _scales(dataset: Dataset, observation_transform: ObservationTransform) -> Scales:
+    is_arcsinh = applies_arcsinh(dataset, observation_transform)
+    x_centring = (arcsinh_centring if is_arcsinh else centring_of)(dataset.observations)
     x_mean, x_scale = _moments(dataset.observations.reshape(-1, dataset.n_observed), x_centring)
     a_mean, a_scale, a_centring = _action_scales(dataset)
     return Scales(x_mean, x_scale, a_mean, a_scale, x_centring, a_centring)

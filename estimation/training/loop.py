@@ -22,7 +22,6 @@ from estimation.latent_count import LatentCount
 from estimation.trained import TrainedModel
 from estimation.training import checkpointing
 from estimation.training.baseline_procedure import BaselineProcedure
-from estimation.training.batches import scales
 from estimation.training.distributional_change import VARYING_NOTE
 from estimation.training.gaps import gap_notes
 from estimation.training.latent_search import (
@@ -117,13 +116,8 @@ def fit(
     fingerprints = checkpointing.fingerprints(dataset, validation)
 
     with thread_count(settings.threads):
-        inputs = Initialisation(
-            pairs,
-            held_out,
-            encoder,
-            decoder,
-            scales=scales(pairs, settings.likelihood),
-        )
+        inputs = Initialisation(pairs, held_out, encoder, decoder)
+        inputs = replace(inputs, scales=inputs.measured_scales(settings))
         run = _Training(
             kind, given, inputs, dataset, fingerprints, progress, on_record, folder, checkpoint_every
         )

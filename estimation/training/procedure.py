@@ -11,8 +11,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from estimation.config.baselines import BaselineConfig
 from estimation.config.size import require_affordable_batch
+from estimation.config.training import TrainingConfig
 from estimation.dataset.dataset import Dataset
+from estimation.dataset.heavy_tails import typical_kurtosis
 from estimation.device import resolve_device
 from estimation.diagnostics import Diagnostics
 from estimation.history import Record
@@ -60,6 +63,18 @@ class Initialisation:
     start: int = 0
     varying_variances: bool = False
     scales: Scales | None = None
+
+    def measured_scales(self, config: TrainingConfig | BaselineConfig) -> Scales:
+        """Return the scales of the training data, measured if they have not been.
+
+        User-supplied networks read observations as they are, unless the settings name a transform.
+        """
+        if self.scales is not None:
+            return self.scales
+        transform = config.observation_transform
+        if transform == "auto" and self.has_own_networks:
+            transform = "none"
+        return scales(self.dataset, config.likelihood, transform)
 
     @property
     def has_own_networks(self) -> bool:
@@ -126,6 +141,18 @@ class Procedure(ABC):
     def before_step(self, step: int) -> list[str]:
         """Change model and optimisers where a part of training begins; return notes for the history."""
 
+    def transform_notes(self) -> list[str]:
+        """Return a note for the history if observations are transformed."""
+        centring = self.model.x_centring
+        if centring is None or not centring.is_arcsinh:
+            return []
+        kurtosis = typical_kurtosis(self.batches.observations)
+        return [
+            "observations are read as arcsinh((x - m) / s), with medians m and robust standard deviations s of the "
+            f"columns, whose excess kurtosis is {kurtosis:.3g} (median); observation_transform='none' reads them as "
+            "they are"
+        ]
+
     @abstractmethod
     def set_rates(self, step: int) -> None:
         """Set the learning rates of a step."""
@@ -188,7 +215,7 @@ def prepare(
     device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
     shape = Shape.of(initialisation.dataset, config.n_latents)
     model = build_model(shape, config, generator, initialisation.encoder, initialisation.decoder)
-    measured = initialisation.scales or scales(initialisation.dataset, config.likelihood)
+    measured = initialisation.measured_scales(config)
     model.set_scales_(measured.x_mean, measured.x_scale, measured.a_mean, measured.a_scale)
     if measured.c_mean is not None and measured.c_scale is not None:
         model.set_covariate_scales_(measured.c_mean, measured.c_scale)

@@ -8,12 +8,33 @@ import torch
 from torch import Tensor
 
 from estimation.config.training import TrainingConfig
+from estimation.dataset.counts import require_counts
+from estimation.dataset.dataset import Dataset
+from estimation.dataset.heavy_tails import require_transformable
 from estimation.exceptions import ConfigError, DataError, TrainingError
 from estimation.models.masks import EdgeMasks
 from estimation.models.representation import Shape
 from estimation.training.sparsity import budgets
 
-__all__ = ["require_budgets", "require_finite", "require_new_names", "require_sparse_columns"]
+__all__ = [
+    "require_budgets",
+    "require_finite",
+    "require_new_names",
+    "require_sparse_columns",
+    "require_trainable",
+]
+
+
+def require_trainable(dataset: Dataset, config: TrainingConfig) -> None:
+    """Refuse data that a sparse VAE with these settings can't be trained on.
+
+    Raises:
+        ConfigError: If the settings ask for counts, or for a transform, and the observations are images.
+        DataError: If an action is called like a latent, or observations are no counts where the likelihood needs them.
+    """
+    require_new_names(dataset.action_names, Shape.of(dataset, config.n_latents).n_latents)
+    require_counts(dataset, config.likelihood)
+    require_transformable(dataset, config.observation_transform)
 
 
 def require_new_names(action_names: tuple[str, ...], n_latents: int) -> None:

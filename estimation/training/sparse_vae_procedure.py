@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from estimation.config.training import TrainingConfig
-from estimation.dataset.counts import require_counts
 from estimation.dataset.dataset import Dataset
 from estimation.diagnostics import Diagnostics, better_basis
 from estimation.exceptions import DataError, NotDifferentiableError
@@ -34,7 +33,7 @@ from estimation.training.optimisers import build
 from estimation.training.plan import Plan
 from estimation.training.post_training import SINGULAR, NoActiveLatentsError, Refinement, refinements
 from estimation.training.procedure import Initialisation, Procedure, StepLoss, prepare
-from estimation.training.requirements import require_budgets, require_new_names, require_sparse_columns
+from estimation.training.requirements import require_budgets, require_sparse_columns, require_trainable
 from estimation.training.snapshot import Snapshot
 from estimation.training.sparsity import EdgeConstraints, budget_at, budgets
 from estimation.training.starts import weights_of
@@ -86,8 +85,7 @@ class SparseVAEProcedure(Procedure):
 
     @staticmethod
     def require_data(dataset: Dataset, config: TrainingConfig) -> None:
-        require_new_names(dataset.action_names, Shape.of(dataset, config.n_latents).n_latents)
-        require_counts(dataset, config.likelihood)
+        require_trainable(dataset, config)
 
     def stage(self, step: int) -> str:
         return self.plan.stage(step)
@@ -110,7 +108,8 @@ class SparseVAEProcedure(Procedure):
         self.optimisers = self._new_optimisers()
 
     def before_step(self, step: int) -> list[str]:
-        notes = [*(self.columns.notes() if step == 0 else []), *self._begin_stage(step)]
+        first = [] if step else [*self.transform_notes(), *self.columns.notes()]
+        notes = [*first, *self._begin_stage(step)]
         if self.model.noise is not None and self.config.noise == "flow" and step == self.plan.frozen_start:
             self.model.noise.activate_()
             self.optimisers = self._new_optimisers()
