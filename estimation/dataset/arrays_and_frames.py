@@ -1,12 +1,13 @@
-"""Arrays and data frames that a user gives, as raw data: names and categories are those of the frames."""
+"""Arrays, labelled arrays and data frames that a user gives, as raw data, with the names and categories they have."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from estimation.dataset.covariates import covariate_columns
+from estimation.dataset.covariates import covariate_columns, covariate_notes
 from estimation.dataset.readers.frames import frame_actions, frame_names, is_frame
+from estimation.dataset.readers.labelled_arrays import column_labels, without_labels
 from estimation.dataset.readers.raw_data import RawData
 from estimation.dataset.readers.roles import roles_of_frames
 
@@ -28,9 +29,9 @@ def raw_data_of(
     """Return raw data of arrays or data frames. A column of text becomes one column per category.
 
     Args:
-        observations: Array or data frame.
-        actions: Array, data frame or None.
-        covariates: Array, data frame or None.
+        observations: Array, labelled array or data frame.
+        actions: Array, labelled array, data frame or None.
+        covariates: Array, labelled array, data frame or None.
         action_names: Names of the actions, which take precedence over those of the frame.
         observation_names: Names of the observed columns, likewise.
         covariate_names: Names of the covariates, likewise.
@@ -50,10 +51,14 @@ def raw_data_of(
     """
     frame_action_names: tuple[str, ...] | None = None
     categories: dict[str, tuple[str, ...]] = {}
+    observation_names = observation_names or column_labels(observations, "observations")
+    action_names = action_names or column_labels(actions, "actions")
+    observations, actions, covariates = (without_labels(each) for each in (observations, actions, covariates))
     if is_frame(observations):
         observation_names = observation_names or frame_names(observations, "observations")
     if is_frame(actions):
         actions, frame_action_names, categories = frame_actions(actions, "actions")
+    notes = [*notes, *covariate_notes(covariates)]
     covariates, covariate_names, covariate_categories = covariate_columns(covariates, covariate_names)
     return RawData(
         observations,

@@ -25,6 +25,7 @@ from estimation.dataset.readers.arrays import as_numbers
 from estimation.dataset.readers.cells import BadCellError, is_missing, parse_number
 from estimation.dataset.readers.files import shortened
 from estimation.dataset.readers.frames import frame_names, is_frame, selected_columns
+from estimation.dataset.readers.labelled_arrays import without_labels
 from estimation.exceptions import DataError
 from identify.wording import listed
 
@@ -52,6 +53,7 @@ def requested_covariates(
         >>> requested_covariates([[1, 0]], ["batch=a", "batch=b"]).tolist()
         [[1.0, 0.0]]
     """
+    values = without_labels(values)
     if values is None:
         return aligned_covariates(None, (), trained_names, "this model")
     if not trained_names:

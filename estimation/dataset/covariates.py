@@ -22,7 +22,7 @@ from estimation.dataset.covariate_categories import (
 )
 from estimation.dataset.readers.arrays import as_numbers, constant_columns
 from estimation.dataset.readers.cells import BadCellError, parse_number
-from estimation.dataset.readers.frames import frame_actions, is_frame
+from estimation.dataset.readers.frames import absent_category_notes, frame_actions, frame_names, is_frame
 from estimation.exceptions import DataError
 from identify.exceptions import GraphError
 from identify.names import check_names, default_names
@@ -32,6 +32,7 @@ __all__ = [
     "aligned_covariates",
     "checked_covariates",
     "covariate_columns",
+    "covariate_notes",
     "numbers_as_categories",
     "repeated_covariates",
     "require_covariate_names",
@@ -74,6 +75,17 @@ def covariate_columns(
         return values, None if names is None else tuple(names), {}
     array, frame_names, categories = frame_actions(values, "covariates", numbers_in_text=False)
     return array, frame_names if names is None else tuple(names), categories
+
+
+def covariate_notes(values: Any) -> list[str]:
+    """Return notes on the covariates of a data frame: which declared categories are left out.
+
+    Args:
+        values: Covariates as in `covariate_columns`.
+    """
+    values = _as_columns(values)
+    names = (frame_names(values, "covariates") if is_frame(values) else None) or ()
+    return [note for name in names for note in absent_category_notes(name, values[name])]
 
 
 def _as_columns(values: Any) -> Any:

@@ -108,8 +108,9 @@ class Dataset(ReadingMethods, Sizes):
         """Return a dataset of arrays, after checking them.
 
         float32 arrays are shared, not copied, and ``numpy.memmap`` stays on disk. Other numbers become float32, or
-        float64 where float32 would merge distinct values of a column. Data frames give their names to the columns; a
-        column of text among the actions becomes one action per category.
+        float64 where float32 would merge distinct values of a column. Data frames, and arrays of xarray with text
+        along the last dimension, give their names to the columns; a column of text among the actions of a frame
+        becomes one action per category.
 
         Args:
             observations: Shape (N, T, d_x), or (N, d_x), which means T = 1.

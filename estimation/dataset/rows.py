@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from estimation.dataset.covariate_categories import categories_of
-from estimation.dataset.covariates import covariate_columns
+from estimation.dataset.covariates import covariate_columns, covariate_notes
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.readers.arrays import as_numbers
 from estimation.dataset.readers.episodes import cut_episodes, encode_groups
@@ -93,6 +93,7 @@ def dataset_of_rows(
     a, names, categories = (None, None, {}) if actions is None else action_columns(actions)
     if a is not None and len(a) != len(x):
         raise DataError(f"actions have {len(a)} rows and X has {len(x)}; every row of X needs its action")
+    absent = covariate_notes(covariates)
     c, c_names, c_categories = covariate_columns(covariates, covariate_names)
     c = None if c is None else as_numbers(c, "covariates")
     if c is not None and c.shape[:1] != x.shape[:1]:
@@ -101,7 +102,7 @@ def dataset_of_rows(
         x,
         actions=a,
         action_names=names,
-        notes=("rows were treated as independent",),
+        notes=("rows were treated as independent", *absent),
         observation_names=tuple(str(name) for name in x_names),
         roles=roles_of_frames(x_names, names, categories) if categories else None,
         covariates=c,
@@ -139,5 +140,5 @@ def _cut_pairs(raw: RawData, groups: ArrayLike | None) -> RawData:
     else:
         codes, labels = encode_groups(groups, n_rows)
         note = f"rows were treated as {len(labels)} sequences in time"
-    raw = dataclasses.replace(raw, notes=(note,))
+    raw = dataclasses.replace(raw, notes=(note, *raw.notes[1:]))
     return cut_episodes(raw, codes, labels, None, 2, lambda row: f"row {row}")

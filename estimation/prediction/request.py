@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from estimation.dataset.readers.arrays import as_numbers, constant_columns, matched_numbers
 from estimation.dataset.readers.column_matching import match_actions
 from estimation.dataset.readers.frames import frame_actions, is_frame
+from estimation.dataset.readers.labelled_arrays import column_labels, without_labels
 from estimation.dataset.readers.roles import Roles
 from estimation.exceptions import DataError
 from estimation.prediction.seen_actions import SeenActions
@@ -51,7 +52,7 @@ def requested_actions(
     Raises:
         DataError: If an action is unknown, missing, no number, or not finite.
     """
-    names = like.action_names
+    names, labels, actions = like.action_names, column_labels(actions, "actions"), without_labels(actions)
     if actions is None:
         raise DataError(
             f"actions are missing; the model was trained on {listed([shown(n) for n in names], 8)}"
@@ -68,6 +69,7 @@ def requested_actions(
     numbers, given = as_numbers(actions, "actions"), np.asarray(actions)
     # numbers in double precision keep it
     values = (given if given.dtype == np.float64 else numbers).astype(np.float64)
+    values = values if labels is None else _in_order(values, labels, like, {})
     if values.ndim not in (2, 3) or values.shape[-1] != len(names):
         raise DataError(f"actions have shape {values.shape}; this model needs (N, {len(names)})")
     require_rows(len(values), "actions")
@@ -147,15 +149,6 @@ def _named(actions: Mapping[str, Any], like: HasActions, seen: SeenActions) -> N
 
 def _framed(frame: Any, like: HasActions) -> NDArray[np.float64]:
     values, names, categories = frame_actions(frame, "actions")
-    known = {} if like.roles is None else dict(like.roles.categorical)
-    matched = match_actions(
-        names or (),
-        like.action_names,
-        categories,
-        known,
-        names is None or not like.actions_named,
-        "the model",
-    )
     _require_known(categories, like.action_names)
     require_rows(len(values), "actions")
     if not np.isfinite(values).all():
@@ -163,10 +156,21 @@ def _framed(frame: Any, like: HasActions) -> NDArray[np.float64]:
         raise DataError(
             f"actions[{row}, {column}] is {values[row, column]}; every entry must be a finite number"
         )
-    if matched is None:
-        return values
+    return _in_order(values, names, like, categories)
+
+
+def _in_order(
+    values: NDArray[np.float64],
+    names: tuple[str, ...] | None,
+    like: HasActions,
+    categories: Mapping[str, tuple[str, ...]],
+) -> NDArray[np.float64]:
+    """Return actions (..., columns) in the order of the training data, matched by name."""
+    known = {} if like.roles is None else dict(like.roles.categorical)
+    unnamed = names is None or not like.actions_named
+    matched = match_actions(names or (), like.action_names, categories, known, unnamed, "the model")
     # a category that doesn't occur is a column of zeros
-    return np.where(matched >= 0, values[:, matched], 0.0)
+    return values if matched is None else np.where(matched >= 0, values[..., matched], 0.0)
 
 
 def _require_known(categories: Mapping[str, tuple[str, ...]], names: tuple[str, ...]) -> None:

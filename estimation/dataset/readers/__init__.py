@@ -9,6 +9,7 @@ module               contents
 ``cells``            one rule for cells: what is missing, what is a number
 ``categories``       categorical actions as indicator columns
 ``frames``           data frames as numbers
+``labelled_arrays``  arrays of xarray, whose last dimension may name the columns
 ``arrays``           arrays as numbers: precision, finite entries, constant columns
 ``roles``            roles of the columns of a table
 ``raw_data``         `RawData`: the arrays and names of a dataset before they are checked

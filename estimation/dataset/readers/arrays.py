@@ -15,6 +15,7 @@ from estimation.dataset.centring import first_known
 from estimation.dataset.readers.cells import BadCellError, is_missing, parse_number
 from estimation.dataset.readers.column_matching import match_columns
 from estimation.dataset.readers.frames import frame_names, frame_numbers, is_frame, require_exact_integers
+from estimation.dataset.readers.labelled_arrays import column_labels, without_labels
 from estimation.exceptions import DataError
 from identify.exceptions import one_line
 
@@ -266,10 +267,10 @@ def _kind(array: NDArray[Any]) -> str:
 def matched_numbers(
     values: ArrayLike, names: tuple[str, ...], width: int, what: str, allow_missing: bool = False
 ) -> NDArray[Any]:
-    """Return the numbers in an array, or in a data frame, whose columns are matched by name.
+    """Return the numbers in an array, or in a data frame or labelled array, whose columns are matched by name.
 
     Args:
-        values: The array or data frame.
+        values: The array, labelled array or data frame.
         names: Names of the columns of a model.
         width: Number of columns of the model.
         what: ``"observations"`` or ``"latents"``, for error messages.
@@ -278,16 +279,22 @@ def matched_numbers(
     Raises:
         DataError: If an entry is no number, or a data frame lacks a column.
     """
-    if not is_frame(values):
+    labels = column_labels(values, what)
+    values = without_labels(values)
+    numbers: NDArray[Any]
+    if is_frame(values):
+        numbers, columns = frame_numbers(values, what, allow_missing), frame_names(values, what) or ()
+    else:
         array = np.asarray(values)
         if array.dtype.kind in "iu":
             require_exact_integers(array, what)
         is_complete = array.dtype.kind in "biuf" and not np.ma.is_masked(values)
-        return array if is_complete else as_numbers(values, what, allow_missing)
-    numbers = frame_numbers(values, what, allow_missing)
-    columns = frame_names(values, what) or ()
+        numbers = array if is_complete else as_numbers(values, what, allow_missing)
+        columns = labels or ()
+        if not columns:
+            return numbers
     if what == "latents" and not set(names) <= set(columns):
         # latents that the user has renamed
         return numbers
-    positions = match_columns(columns, numbers.shape[1], names, width, "the model")
-    return numbers if positions is None else numbers[:, positions]
+    positions = match_columns(columns, numbers.shape[-1], names, width, "the model")
+    return numbers if positions is None else numbers[..., positions]

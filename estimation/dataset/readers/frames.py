@@ -23,8 +23,10 @@ from estimation.dataset.readers.cells import (
 from estimation.dataset.readers.column_matching import quoted_names
 from estimation.dataset.readers.files import shortened
 from estimation.exceptions import DataError
+from identify.wording import listed
 
 __all__ = [
+    "absent_category_notes",
     "cells_as_numbers",
     "encode_labels",
     "frame_actions",
@@ -161,6 +163,30 @@ def frame_actions(
         categories[label] = tuple(column_categories)
     actions = np.concatenate(blocks, axis=1) if blocks else np.empty((len(values), 0))
     return actions, None if names is None else tuple(action_names), categories
+
+
+def absent_category_notes(label: str, column: Any) -> list[str]:
+    """Return a note if the type of a covariate declares categories that none of its rows has, and else none.
+
+    Args:
+        label: Name of the covariate.
+        column: Its column in a frame.
+
+    Example:
+        >>> import pandas
+        >>> absent_category_notes("batch", pandas.Series(pandas.Categorical(["a"], categories=["a", "b"])))
+        ["covariate 'batch' declares categories that no row has, which are left out: b"]
+    """
+    declared = _declared_categories(column) or []
+    present = (
+        {str(trimmed(cell)) for cell in np.asarray(column, dtype=object).tolist()} if declared else set()
+    )
+    absent = [category for category in declared if category not in present]
+    if not absent:
+        return []
+    return [
+        f"covariate {label!r} declares categories that no row has, which are left out: {listed(absent, 8)}"
+    ]
 
 
 def encode_labels(cells: Sequence[Any], where: str) -> tuple[NDArray[np.int64], list[str]]:

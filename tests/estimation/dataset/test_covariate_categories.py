@@ -21,6 +21,7 @@ from estimation.dataset.covariate_categories import (
 )
 from estimation.dataset.covariate_requests import requested_covariates
 from estimation.dataset.covariates import aligned_covariates
+from estimation.dataset.rows import dataset_of_rows
 from estimation.exceptions import DataError
 from tests.seeds import training_seed
 
@@ -158,3 +159,20 @@ def test_damaged_categories_are_refused(content: object) -> None:
         DataError, match="covariate_categories are damaged; they must be a list of texts for each"
     ):
         stored_categories(content)
+
+
+def test_declared_categories_without_rows_are_left_out_with_a_note() -> None:
+    batch = pd.Categorical(["a", "b"] * 10, categories=["a", "b", "c", "d"])
+    frame = pd.DataFrame({"batch": batch, "site": pd.Categorical(["x", "y"] * 10)})
+    x, actions = np.random.default_rng(training_seed(0)).normal(size=(20, 3)), np.eye(2)[np.arange(20) % 2]
+    note = "covariate 'batch' declares categories that no row has, which are left out: c, d"
+    for covariates in (frame, frame["batch"]):
+        data = Dataset.from_arrays(x, actions, covariates=covariates)
+        assert data.notes == (note,)
+        assert data.covariate_names[:2] == ("batch=a", "batch=b")
+    rows = dataset_of_rows(x, (), actions, None, "independent", False, frame)
+    assert note in rows.notes
+    sequence = dataset_of_rows(
+        x, (), actions, None, "sequence", True, pd.DataFrame({"batch": batch[[0] * 20]})
+    )
+    assert any("left out: b, c, d" in text for text in sequence.notes)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.dataset.readers.files import shortened
-from estimation.dataset.readers.frames import cells_as_numbers
+from estimation.dataset.readers.frames import absent_category_notes, cells_as_numbers
 from estimation.dataset.readers.single_cell.obs_columns import cell_name, labels_of, obs_column
 from estimation.exceptions import DataError
 from identify.wording import listed
@@ -71,6 +71,7 @@ def covariates_of(
                     f"covariate {name!r} is taken as a number; make it categorical if it numbers categories"
                 )
         else:
+            notes += absent_category_notes(name, column)
             indicators = _indicators(column, name, cells)
             categories[name] = tuple(indicator.removeprefix(f"{name}=") for indicator in indicators)
             by_name |= indicators

@@ -1,0 +1,54 @@
+"""Labelled arrays of xarray: text along the last dimension names the columns.
+
+xarray is not imported: any array with named dimensions and coordinates is a labelled one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from estimation.dataset.readers.column_matching import quoted_names
+from estimation.exceptions import DataError
+
+__all__ = ["column_labels", "is_labelled_array", "without_labels"]
+
+
+def is_labelled_array(values: Any) -> bool:
+    """Return whether an object is an array with named dimensions.
+
+    Example:
+        >>> is_labelled_array([[1.0]])
+        False
+    """
+    return all(hasattr(values, name) for name in ("dims", "coords", "to_pandas", "to_numpy", "ndim"))
+
+
+def without_labels(values: Any) -> Any:
+    """Return a labelled array of two dimensions as a data frame, and one of more as an array; other objects as is."""
+    if not is_labelled_array(values):
+        return values
+    return values.to_pandas() if values.ndim == 2 else values.to_numpy()
+
+
+def column_labels(values: Any, what: str) -> tuple[str, ...] | None:
+    """Return the text along the last dimension of a labelled array; None if there is none, and for other objects.
+
+    Args:
+        values: Any object.
+        what: Name of the values in error messages.
+
+    Raises:
+        DataError: If two columns have the same name.
+    """
+    if not is_labelled_array(values) or not values.ndim or values.dims[-1] not in values.coords:
+        return None
+    labels = values.coords[values.dims[-1]].to_numpy().tolist()
+    if not all(isinstance(label, str) for label in labels):
+        return None
+    names = tuple(label.strip() for label in labels)
+    duplicates = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if duplicates:
+        raise DataError(
+            f"{what} have two columns called {quoted_names(duplicates[:1], '')}; names must be unique"
+        )
+    return names
