@@ -197,7 +197,7 @@ class TrainingConfig(Settings):
             the sum of the row.
         observation_transform: What happens to observations before they are standardised: ``"none"``, ``"arcsinh"``
             (arcsinh((x - m) / s), with the median m and a robust standard deviation s of every column), or ``"auto"``
-            (arcsinh if the median column has an excess kurtosis above 50, and neither images nor networks are given).
+            (arcsinh if the median column has an excess kurtosis above 4, and neither images nor networks are given).
             Predictions and reconstructions are in the user's units; the ELBO is not.
         noise: Shape of p(z_i | .): ``"gaussian"``; ``"flow"`` (a spline flow whose scale and shape depend on the
             parents, from the stage with fixed edges on); or ``"auto"`` (the flow is fitted after the last step, and
