@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -21,6 +22,10 @@ Record = dict[str, Any]
 FILE = FOLDER / "promise.jsonl"
 #: Runs of TimeNonDiag with a budget below the number of edges, before and after bases are compared by all clear edges.
 SMALL_BUDGETS = (FOLDER / "too_small_budget_before.jsonl", FOLDER / "too_small_budget.jsonl")
+#: Runs of development problems with columns as they are and through arcsinh.
+HEAVY_TAILS = FOLDER / "heavy_tails.jsonl"
+#: First runs that were replaced, since columns of their problems are transformed now.
+BEFORE = FOLDER / "promise_before.jsonl"
 #: From this number of training rows on, the rate is that of many rows.
 MANY_ROWS = 50_000
 #: Limits of the bins of numbers of rows, noise variances, and numbers of latents.
@@ -92,6 +97,7 @@ def fill_page(page: str) -> str:
             "promise-failures": _failures(first, kept),
             "promise-confidence": _confidence(first),
             "promise-small-budgets": _small_budgets(),
+            "promise-heavy-tails": _heavy_tails(first),
         },
     )
 
@@ -292,6 +298,47 @@ def _small_budget(run: Record) -> str:
     flagged = ", flagged" if run["flagged"] else ""
     mistakes = f"{run['missing']} missing, {run['extra']} superfluous"
     return f"MCC {run['mcc']:.3f} of R {run['r']:.3f}; {mistakes}{flagged}"
+
+
+def _heavy_tails(first: Sequence[Record]) -> str:
+    """Return a row for each problem with heavy tails: for development, and of the benchmark before and now."""
+    stored = [
+        json.loads(line) for path in (HEAVY_TAILS, BEFORE) for line in path.read_text("utf-8").splitlines()
+    ]
+    runs: dict[str, dict[tuple[int, int], Record]] = {"none": {}, "arcsinh": {}}
+    for run in (*stored, *first):
+        key = (run["run"]["seed"], run["run"]["number"])
+        asked = run["run"].get("settings", {}).get("observation_transform")
+        transform = asked or ("arcsinh" if _kurtosis(run) else "none")
+        runs[transform].setdefault(key, run)
+    rows = []
+    for key, run in sorted(runs["arcsinh"].items()):
+        if key in runs["none"]:
+            both = [runs[transform][key] for transform in ("none", "arcsinh")]
+            rows.append(
+                [
+                    f"{key[0]}/{key[1]}",
+                    f"{run['problem']['n_samples']:,}",
+                    _kurtosis(run),
+                    *map(_scores, both),
+                ]
+            )
+    return markdown_table(["problem", "rows", "excess kurtosis", "as they are", "through arcsinh"], rows)
+
+
+def _kurtosis(run: Record) -> str:
+    """Return the excess kurtosis of the median column, as the notes of a run with transformed columns say it."""
+    found = [
+        re.search(r"excess kurtosis is ([\d.e+]+)", note)
+        for note in run.get("notes", ())
+        if "arcsinh" in note
+    ]
+    return next((match[1] for match in found if match), "")
+
+
+def _scores(run: Record) -> str:
+    kept = "kept" if run["kept"] else f"{run['missing']} missing, {run['extra']} superfluous"
+    return f"MCC {run['mcc']:.3f}, R {run['r']:.3f}; {kept}"
 
 
 def _outcome(first: Record, final: Record) -> str:

@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from estimation.diagnostics.edges import graph_with_effects
 from estimation.diagnostics.evidence import Evidence
 from estimation.diagnostics.result import MIN_SPARSITY, Margin
-from estimation.unmixing import Basis, Rivals, left_open, rival_bases
+from estimation.unmixing import TOGETHER, Basis, Rivals, left_open, rival_bases
 from estimation.unmixing.moments import CLEAR_EFFECT, NEGLIGIBLE_EFFECT, effect_sizes
 
 __all__ = ["better_basis", "margin_of"]
@@ -55,6 +55,8 @@ def _compared(evidence: Evidence) -> tuple[Margin, Basis | None] | None:
         edges["actions"] = int(evidence.action_edges.sum())
     if evidence.past_jacobians is not None:
         edges["past"] = int(evidence.past_edges.sum())
+    if evidence.counts_edges and len(edges) > 1:
+        edges = {TOGETHER: sum(edges.values())}
     found = rival_bases(
         evidence.action_effects,
         evidence.past_jacobians,

@@ -14,11 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from estimation.config.settings import ObservationTransform
 from estimation.config.training import COUNT_LIKELIHOODS
 from estimation.dataset.centring import Centring, centred, centring_of, first_known
 from estimation.dataset.dataset import Dataset
-from estimation.dataset.heavy_tails import applies_arcsinh, arcsinh_centring
+from estimation.dataset.heavy_tails import arcsinh_centring
 from estimation.device import CPU_FLOAT32
 from estimation.exceptions import DataError
 from estimation.models.counts import CountProfile
@@ -115,18 +114,16 @@ class Batches:
         return as_tensor(centred(values[indices], centring)).to(self.device, self.dtype)
 
 
-def scales(
-    dataset: Dataset, likelihood: str = "gaussian", observation_transform: ObservationTransform = "none"
-) -> Scales:
+def scales(dataset: Dataset, likelihood: str = "gaussian", is_arcsinh: bool = False) -> Scales:
     """Compute means and scales over all rows and steps, without missing entries; a constant coordinate gets scale 1.
 
     Args:
         dataset: Training data.
         likelihood: Likelihood of the observations.
-        observation_transform: What happens to observations before they are standardised; nothing happens to counts.
+        is_arcsinh: Whether observations are transformed by arcsinh before they are standardised; counts never are.
     """
     counted = likelihood in COUNT_LIKELIHOODS
-    measured = _count_scales(dataset) if counted else _scales(dataset, observation_transform)
+    measured = _count_scales(dataset) if counted else _scales(dataset, is_arcsinh)
     if dataset.covariates is None:
         return measured
     c_mean, c_scale = _moments(dataset.covariates, None)
@@ -142,8 +139,7 @@ def _count_scales(dataset: Dataset) -> Scales:
     return Scales(zero, one, a_mean, a_scale, None, a_centring, counts=profile, log_moments=moments)
 
 
-def _scales(dataset: Dataset, observation_transform: ObservationTransform) -> Scales:
-    is_arcsinh = applies_arcsinh(dataset, observation_transform)
+def _scales(dataset: Dataset, is_arcsinh: bool) -> Scales:
     x_centring = (arcsinh_centring if is_arcsinh else centring_of)(dataset.observations)
     x_mean, x_scale = _moments(dataset.observations.reshape(-1, dataset.n_observed), x_centring)
     a_mean, a_scale, a_centring = _action_scales(dataset)

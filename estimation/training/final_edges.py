@@ -111,10 +111,11 @@ def _strengths(
     for name, relative in effects.relative.items():
         masks, sizes = model.edges[name], effects.strengths(name, model.shape.past)
         present = masks.support()[:, masks.sparse_columns].cpu().numpy()
-        # errors don't replace each other, or an edge
-        is_error = (relative < NEGLIGIBLE_EFFECT) | (~effects.clear[name] & ~present)
-        floor = NEGLIGIBLE_EFFECT * sizes / np.maximum(relative, _MIN_SIZE)
-        strengths[name] = np.where(is_error, floor, sizes) * np.where(present, _ADVANTAGE, 1)
+        # what may be an error takes no edge's place
+        usable = np.where(effects.clear[name] | present, sizes, 0) * np.where(present, _ADVANTAGE, 1)
+        # negligible effects come last, in their order: the number of edges may ask for some of them
+        is_negligible = (relative < NEGLIGIBLE_EFFECT) | (usable == 0)
+        strengths[name] = usable + np.where(is_negligible, 0, usable.max(initial=0.0))
     return strengths
 
 

@@ -117,7 +117,7 @@ def fit(
 
     with thread_count(settings.threads):
         inputs = Initialisation(pairs, held_out, encoder, decoder)
-        inputs = replace(inputs, scales=inputs.measured_scales(settings))
+        inputs = replace(inputs, scales=inputs.measured_scales(settings, dataset))
         run = _Training(
             kind, given, inputs, dataset, fingerprints, progress, on_record, folder, checkpoint_every
         )

@@ -15,7 +15,7 @@ from estimation.config.baselines import BaselineConfig
 from estimation.config.size import require_affordable_batch
 from estimation.config.training import TrainingConfig
 from estimation.dataset.dataset import Dataset
-from estimation.dataset.heavy_tails import typical_kurtosis
+from estimation.dataset.heavy_tails import applies_arcsinh, typical_kurtosis
 from estimation.device import resolve_device
 from estimation.diagnostics import Diagnostics
 from estimation.history import Record
@@ -64,17 +64,25 @@ class Initialisation:
     varying_variances: bool = False
     scales: Scales | None = None
 
-    def measured_scales(self, config: TrainingConfig | BaselineConfig) -> Scales:
+    def measured_scales(
+        self, config: TrainingConfig | BaselineConfig, everything: Dataset | None = None
+    ) -> Scales:
         """Return the scales of the training data, measured if they have not been.
 
         User-supplied networks read observations as they are, unless the settings name a transform.
+
+        Args:
+            config: Settings of the run.
+            everything: Data that decide whether observations are transformed. With held-out data among them, runs with
+                other seeds decide alike, so that their ELBOs can be compared. None for the training data.
         """
         if self.scales is not None:
             return self.scales
         transform = config.observation_transform
         if transform == "auto" and self.has_own_networks:
             transform = "none"
-        return scales(self.dataset, config.likelihood, transform)
+        is_arcsinh = applies_arcsinh(everything or self.dataset, transform)
+        return scales(self.dataset, config.likelihood, is_arcsinh)
 
     @property
     def has_own_networks(self) -> bool:

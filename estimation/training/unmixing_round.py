@@ -27,7 +27,15 @@ from estimation.training.measured_effects import MeasuredEffects, fit_measuring_
 from estimation.training.nonlinear_correction import CorrectedBasis, corrected_basis
 from estimation.training.post_training import SINGULAR
 from estimation.training.transition_fitting import TransitionFitter
-from estimation.unmixing import Unmixing, edges_at_elbow, edges_at_penalty, left_open, mixed_latents, unmix
+from estimation.unmixing import (
+    TOGETHER,
+    Unmixing,
+    edges_at_elbow,
+    edges_at_penalty,
+    left_open,
+    mixed_latents,
+    unmix,
+)
 from estimation.unmixing.information import MIN_VARIANCE_SHARE
 from identify.exceptions import one_line
 from identify.graph import CausalGraph
@@ -201,11 +209,14 @@ def _counting(
         counts: Mapping[str, int] = limits
         if budget_factor is not None:
             counts = effects.edge_counts(basis, budget_factor, limits, price)
-        if not keep_clear:
+        if keep_clear:
+            # with fewer edges than there are, a wrong basis that spreads weak effects over latents may be likelier
+            counts = clear_counts(effects.in_basis(basis), counts)
+        if budget_factor is None:
             return counts
-        # with fewer edges than there are, a wrong basis that spreads weak effects over latents may be likelier
-        counts = clear_counts(effects.in_basis(basis), counts)
-        return counts if budget_factor is None else _within(counts, limits)
+        # without limits, another basis may have more edges of one kind and fewer of the other
+        is_joint = len(counts) > 1 and not limits
+        return {TOGETHER: sum(counts.values())} if is_joint else _within(counts, limits)
 
     return counted
 

@@ -23,11 +23,12 @@ module                   contents
 """
 
 from estimation.unmixing.information import Samples
-from estimation.unmixing.likelihood import edges_at_elbow, edges_at_penalty, likelihood_curve
+from estimation.unmixing.likelihood import TOGETHER, edges_at_elbow, edges_at_penalty, likelihood_curve
 from estimation.unmixing.rivals import Basis, Rivals, left_open, mixed_latents, rival_bases
 from estimation.unmixing.search import Unmixing, moves_all_means, unmix
 
 __all__ = [
+    "TOGETHER",
     "Basis",
     "Rivals",
     "Samples",

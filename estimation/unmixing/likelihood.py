@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from estimation.unmixing.moments import standard_deviations
 
-__all__ = ["edges_at_elbow", "edges_at_penalty", "likelihood_curve", "negative_log_likelihood"]
+__all__ = ["TOGETHER", "edges_at_elbow", "edges_at_penalty", "likelihood_curve", "negative_log_likelihood"]
 
 Array = NDArray[np.float64]
+
+#: Instead of a kind of edges: those of all kinds, of which the strongest are kept whatever their kind is.
+TOGETHER = "together"
 
 
 def negative_log_likelihood(
@@ -30,7 +33,8 @@ def negative_log_likelihood(
             basis, or None.
         residual: Covariance of the residual of z with all edges, shape (n, n).
         n_edges: Number of edges to keep by kind, ``"actions"`` or ``"past"``. The strongest are kept, and all edges of
-            a kind that is not given.
+            a kind that is not given. Or the number of both, ``"together"``: bases with different shares of actions and
+            past can be compared by nothing else.
 
     Example:
         >>> sizes = np.array([[1.0, 0.1], [0.1, 1.0]]), None
@@ -43,7 +47,10 @@ def negative_log_likelihood(
     residual_scale = standard_deviations(matrix, residual)
     removed_variance = np.zeros_like(residual_scale)
     actions, past = sizes
-    for kind, effects in (("actions", actions), ("past", past)):
+    kinds = {"actions": actions, "past": past}
+    if TOGETHER in n_edges:
+        kinds = {TOGETHER: np.concatenate([each for each in sizes if each is not None], axis=1)}
+    for kind, effects in kinds.items():
         if effects is not None and kind in n_edges:
             # the same order as that in which `unmix` ranks edges
             strengths = effects if past is not None else effects / residual_scale[:, None]

@@ -83,7 +83,8 @@ def rival_bases(
         past_jacobians: As for `unmix`.
         covariance: As for `unmix`.
         residual: As for `unmix`.
-        edges: Number of edges by kind, ``"actions"`` or ``"past"``, with which bases are compared by their likelihood.
+        edges: Number of edges by kind, ``"actions"`` or ``"past"``, or of both kinds ``"together"``, with which bases
+            are compared by their likelihood.
         allowed: Which latent may mix with which, shape (n, n); by default none may.
         noise: As for `unmix`.
         samples: As for `unmix`.

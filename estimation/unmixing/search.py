@@ -95,10 +95,10 @@ def unmix(
             posterior are collapsed and are set aside, unless all directions are.
         residual: Covariance of the transition's residual, shape (n, n). Without a past it determines which rows are
             orthogonal; if it is not given, the covariance of the latents does.
-        edges: Number of edges to be kept by kind, ``"actions"`` or ``"past"``, or a function that estimates it for the
-            sparsest of the bases found. If it is given together with the residual, the most likely of these bases is
-            returned instead of the sparsest, unless effects on distributions are used. With an estimate, it is the most
-            likely of those that are nearly as sparse.
+        edges: Number of edges to be kept by kind, ``"actions"`` or ``"past"``, or of both kinds ``"together"``; or a
+            function that estimates it for the sparsest of the bases found. If it is given together with the residual,
+            the most likely of these bases is returned instead of the sparsest, unless effects on distributions are
+            used. With an estimate, it is the most likely of those that are nearly as sparse.
         samples: Residuals, and the actions and past latents of their rows, each if there are effects of them. Where
             these leave the mean of a direction as it is, their effects on its distribution are then used as well, from
             1,000 rows on. The covariance of the residual must be given too.

@@ -103,8 +103,12 @@ def effects_of(sizes: list[list[float]], residual: tuple[float, float] = (1.0, 1
         # stronger by a fifth or more, and weaker than that
         (effects_of([[1.0, 0.4, 0.3], [0.1, 1.0, 0.9]]), [[1, 1, 0], [0, 1, 1]]),
         (effects_of([[1.0, 0.33, 0.3], [0.1, 1.0, 0.9]]), [[1, 0, 1], [0, 1, 1]]),
-        # errors don't replace each other
-        (effects_of([[1.0, 0.05, 0.01], [0.04, 1.0, 0.9]]), [[1, 0, 1], [0, 1, 1]]),
+        # of negligible effects too, the stronger one by a fifth, wherever it is
+        (effects_of([[1.0, 0.05, 0.01], [0.04, 1.0, 0.9]]), [[1, 1, 0], [0, 1, 1]]),
+        (effects_of([[1.0, 0.01, 0.02], [0.05, 1.0, 0.9]]), [[1, 0, 0], [1, 1, 1]]),
+        (effects_of([[1.0, 0.05, 0.045], [0.04, 1.0, 0.9]]), [[1, 0, 1], [0, 1, 1]]),
+        # but not the place of an edge that is not negligible
+        (effects_of([[0.2, 0.01, 0.03], [0.09, 1.0, 0.9]]), [[1, 0, 1], [0, 1, 1]]),
         # what may be an error doesn't replace an edge
         (effects_of([[1.0, UNCLEAR, 0.3], [0.1, 1.0, 0.9]]), [[1, 0, 1], [0, 1, 1]]),
         # ranked in units of the residual, as by the likelihood

@@ -4,7 +4,7 @@ One line of JSON per run is appended to the file; runs that it contains already 
 be run in several sessions. A run is a single one, whatever its doubts; ``--restart 1`` and ``--restart 2`` train those
 that follow a run with doubts, which the page compares as training does. ``--tunnel`` runs the light tunnel instead.
 Runs with other seeds than that of the benchmark can be short, with which `calibrate` calibrates the confidence: 1,200
-steps, one start, and at most 60,000 rows.
+steps, one start, and at most 60,000 rows. ``--set observation_transform=none`` changes a setting.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from estimation.config import TrainingConfig
+from estimation.config.settings import read_changes
 from estimation.dataset import Dataset
 from estimation.dataset.holdout import hold_out
 from estimation.evaluation import Evaluation, evaluate
@@ -101,6 +102,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=0,
         help="train this restart, which follows a run with doubts, instead of the first run",
     )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="settings that differ from the defaults",
+    )
     parser.add_argument("--short", action="store_true", help="runs that take a quarter of the time")
     parser.add_argument(
         "--save", type=Path, default=None, metavar="FOLDER", help="keep models in FOLDER/NUMBER"
@@ -112,6 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     changes = {"model_seed": options.model_seed} if options.model_seed else {}
     changes |= {"short": True} if options.short else {}
     changes |= {"restart": options.restart} if options.restart else {}
+    changes |= {"settings": read_changes(options.set)} if options.set else {}
     problems = [{"seed": options.seed, "number": k, **changes} for k in numbers]
     for run in list(tunnel_runs()) if options.tunnel else problems:
         if run not in finished:
@@ -128,7 +137,8 @@ def _problem_record(run: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     case: Problem = problem(run["seed"], run["number"])
     short = {"steps": _SHORT_STEPS, "starts": 1} if run.get("short") else {"steps": _N_STEPS}
     seed, restart = run.get("model_seed", 0), run.get("restart", 0)
-    config = case.config(**short, restarts=1, seed=restart_seed(seed, restart))
+    settings = {"restarts": 1, "seed": restart_seed(seed, restart), **run.get("settings", {})}
+    config = case.config(**short, **settings)
     budgets = [edges for edges in (config.max_edges_actions, config.max_edges_past) if edges is not None]
     data, held_out = training_data(case, run.get("short", False)), None
     if restart:

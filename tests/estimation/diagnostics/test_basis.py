@@ -7,7 +7,7 @@ import pytest
 
 from estimation.diagnostics import basis
 from estimation.diagnostics.basis import better_basis, margin_of
-from estimation.unmixing import Basis, Rivals
+from estimation.unmixing import TOGETHER, Basis, Rivals
 from identify.graph import CausalGraph
 from tests.estimation.diagnostics.evidence import TARGETS, evidence_of
 
@@ -151,3 +151,21 @@ def test_the_margin_is_against_the_most_serious_rival(
     judged = margin_of(evidence_of())
     assert judged is not None
     assert (judged.sparsity, judged.likelihood) == (margin or (None, None))
+
+
+def test_bases_of_counted_edges_are_compared_by_one_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another basis may have fewer edges of one kind for more of the other; budgets are those of each kind."""
+    asked = []
+
+    def record(*_: object, edges: dict[str, int], **__: object) -> Rivals:
+        asked.append(edges)
+        own = Basis(np.eye(4), 1.0, -1.0, 64, ())
+        return Rivals(own, own, ())
+
+    monkeypatch.setattr(basis, "rival_bases", record)
+    graph = CausalGraph(Ga=TARGETS, Gz=np.eye(4), latents=["v0", "v1", "v2", "v3"])
+    jacobians = np.eye(4) * np.random.default_rng(0).normal(size=(2_000, 1, 4))
+    for counts_edges in (True, False):
+        margin_of(evidence_of(graph=graph, past_jacobians=jacobians, counts_edges=counts_edges))
+    margin_of(evidence_of(counts_edges=True))
+    assert asked == [{TOGETHER: 12}, {"actions": 8, "past": 4}, {"actions": 8}]

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from estimation.unmixing import edges_at_elbow, likelihood_curve
+from estimation.unmixing import TOGETHER, edges_at_elbow, likelihood_curve
 from estimation.unmixing.likelihood import negative_log_likelihood
 from tests.seeds import training_seed
 
@@ -39,6 +39,27 @@ def test_the_elbow_is_at_the_number_of_effects(n: int, m: int, seed: int) -> Non
     if true_edges.sum(axis=1).max(initial=0) <= 1:
         assert n_edges == true_edges.sum()
     assert n_edges <= true_edges.sum()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 40), st.integers(0, 10_000))
+def test_edges_of_both_kinds_are_kept_in_one_ranking(n: int, m: int, count: int, seed: int) -> None:
+    """It equals the numbers of each kind that the strongest of all edges have."""
+    rng = np.random.default_rng(training_seed(seed))
+    actions, past = rng.exponential(size=(n, m)), rng.exponential(size=(n, n))
+    residual = np.diag(rng.uniform(0.1, 1, n))
+    limit = np.sort(np.concatenate([actions.ravel(), past.ravel()]))[::-1][:count].min(initial=np.inf)
+    shares = {"actions": int((actions >= limit).sum()), "past": int((past >= limit).sum())}
+    assert sum(shares.values()) == min(count, actions.size + past.size)
+    both, each = (
+        negative_log_likelihood(np.eye(n), (actions, past), residual, edges)
+        for edges in ({TOGETHER: count}, shares)
+    )
+    np.testing.assert_allclose(both, each, atol=1e-12)
+    for shift in (-1, 1):
+        other = {"actions": shares["actions"] + shift, "past": shares["past"] - shift}
+        if count and 0 <= other["actions"] <= actions.size and 0 <= other["past"] <= past.size and n == 1:
+            assert negative_log_likelihood(np.eye(n), (actions, past), residual, other) >= both
 
 
 def test_without_effects_the_elbow_is_at_zero_edges() -> None:
