@@ -28,8 +28,9 @@ module                     contents
 ``transition_fitting``     fitting of the transition networks to fixed encodings
 ``post_training``          refinement after the last step
 ``deep_flow``              the flow of runs whose actions change variances or shapes
-``final_edges``            edges of actions with few values, measured on the final latents
+``final_edges``            edges measured once more on the final latents, if their number is given
 ``final_count``            the number of edges, counted once more on the final latents
+``edge_gains``             what missing edges would gain, one of each latent at a time
 ``flow_fitting``           fitting of the flow, a nonlinear correction of the latents
 ``gaps``                   latents that missing entries leave undetermined
 ``resampling``             effects measured again on resampled rows or episodes

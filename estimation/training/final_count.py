@@ -2,7 +2,8 @@
 
 The last round of unmixing counts edges on latents that later steps and the flow improve, and by a likelihood, whose
 elbow comes too early if few edges explain most of the variance. On the final latents effects that are there stand out
-from those that are not, with a gap between them. So after the last step the edges are those above this gap. (Ours.)
+from those that are not, with a gap between them. So after the last step the edges are those above this gap, and those
+below it that make their child clearly more likely (`estimation.training.edge_gains`). (Ours.)
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from estimation.config.training import TrainingConfig
 from estimation.exceptions import DataError
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
+from estimation.training.edge_gains import edges_with_gains
 from estimation.training.final_effects import MIN_RELATIVE, FinalEffects, measure_final_effects
 from estimation.training.post_training import SINGULAR, fit_transition_
 from estimation.unmixing.moments import CLEAR_EFFECT
@@ -66,7 +68,7 @@ def count_edges_again_(
     """Estimate the number of edges, keep as many, and fit the transition to them, in place.
 
     Edges below the gap are removed. Those above it that are missing are added if they are clear of the networks' errors
-    and make held-out data more likely.
+    and make held-out data more likely; so are those below it that make their child clearly more likely.
 
     Args:
         model: Model with frozen edges.
@@ -87,7 +89,8 @@ def count_edges_again_(
         effects = measure_final_effects(model, batches, config, step)
         if effects is None:
             return None
-        before, wanted = _present(model, effects), _wanted_edges(model, effects, limits)
+        before, further = _present(model, effects), edges_with_gains(model, batches, config, step, effects)
+        wanted = _wanted_edges(model, effects, limits, further)
         remaining = {name: edges & before[name] for name, edges in wanted.items()}
         n_added = sum(int((edges & ~before[name]).sum()) for name, edges in wanted.items())
         if n_added or any((remaining[name] != before[name]).any() for name in before):
@@ -117,8 +120,10 @@ def _present(model: SparseVAE, effects: FinalEffects) -> dict[str, Edges]:
     }
 
 
-def _wanted_edges(model: SparseVAE, effects: FinalEffects, limits: Mapping[str, int]) -> dict[str, Edges]:
-    """Return the edges above the gap, the strongest ones if there are more than a limit."""
+def _wanted_edges(
+    model: SparseVAE, effects: FinalEffects, limits: Mapping[str, int], further: Mapping[str, Edges]
+) -> dict[str, Edges]:
+    """Return the edges above the gap and further ones, the strongest of them if there are more than a limit."""
     wanted, present = {}, _present(model, effects)
     # what may be an error must not fill the gap
     relative = {
@@ -126,7 +131,7 @@ def _wanted_edges(model: SparseVAE, effects: FinalEffects, limits: Mapping[str, 
         for name, sizes in effects.relative.items()
     }
     for name, edges in edges_above_gap(relative).items():
-        strengths = np.where(edges, effects.strengths(name, model.shape.past), 0)
+        strengths = np.where(edges | further[name], effects.strengths(name, model.shape.past), 0)
         order = np.argsort(-strengths, axis=None, kind="stable")[: limits.get(name, strengths.size)]
         within = np.zeros(strengths.size, dtype=bool)
         within[order] = True
