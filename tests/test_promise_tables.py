@@ -157,3 +157,24 @@ def test_the_figure_has_a_point_for_each_bin_with_runs(monkeypatch: pytest.Monke
     panels = drawing.draw(Figure().subplots(1, 3))
     heights = [panel.lines[0].get_ydata().tolist() for panel in panels]
     assert heights == [[0, pytest.approx(2 / 3)], [pytest.approx(2 / 3)], [1, 0]]
+
+
+def test_runs_with_heavy_tails_stand_beside_those_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = "observations are read as arcsinh(...), whose excess kurtosis is 12.5 (median); and so on"
+    before = record(3, mcc=0.9, r=0.95, kept=False, missing=2, extra=1)
+    now = record(3, mcc=0.991) | {"notes": [note]}
+    settings = [{"settings": {"observation_transform": value}} for value in ("none", "arcsinh")]
+    development = [
+        {**each, "run": {**each["run"], **setting, "seed": 9}}
+        for each, setting in zip((before, now), settings, strict=True)
+    ]
+    for name, records in (("HEAVY_TAILS", development), ("BEFORE", [before])):
+        (tmp_path / name).write_text("".join(f"{json.dumps(each)}\n" for each in records), "utf-8")
+        monkeypatch.setattr(TABLES, name, tmp_path / name)
+    filled = filled_with([record(0), now], tmp_path, monkeypatch)
+    scores = "| 60,000 | 12.5 | MCC 0.900, R 0.950; 2 missing, 1 superfluous | MCC 0.991, R 0.990; kept |"
+    assert f"| 1/3 {scores}" in filled
+    assert f"| 9/3 {scores}" in filled
+    assert "| 1/0 | 60,000 |" not in filled

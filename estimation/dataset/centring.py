@@ -1,7 +1,7 @@
 """Centring in double precision, before numbers become float32, so that a large offset costs no digits.
 
 A column of times in seconds since 1970 varies by some seconds around 1.7e9, where float32 numbers are 128 apart.
-Columns with heavy tails are compressed in the same place (`estimation.dataset.heavy_tails`).
+Columns with heavy tails are compressed in the same place.
 """
 
 from __future__ import annotations
