@@ -289,8 +289,8 @@ class SparseMechanismVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     ) -> float:
         """Return the evidence lower bound per observed column and row, or pair of rows; higher is better.
 
-        Observations are standardised as in training, so that scores of models fitted to the same X, or to folds of
-        it, are comparable. The score favours more edges: compare models with equal budgets.
+        Observations are standardised as in training, so that scores of models fitted to the same X are comparable; of
+        folds, if observation_transform isn't "auto". The score favours more edges: compare models with equal budgets.
 
         Args:
             X: Observations, shape (n_samples, d_x).

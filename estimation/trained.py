@@ -18,6 +18,7 @@ from estimation.config.baselines import BaselineConfig
 from estimation.config.sparse_columns import SparseColumns
 from estimation.config.training import COUNT_LIKELIHOODS, TrainingConfig
 from estimation.dataset.alignment import align, align_observed
+from estimation.dataset.centring import undone
 from estimation.dataset.counts import require_count_rows, require_counts
 from estimation.dataset.covariates import repeated_covariates
 from estimation.dataset.dataset import Dataset
@@ -163,15 +164,15 @@ class TrainedModel(PredictionMethods):
             covariates: As for `encode`.
 
         Returns:
-            The observations, shape (N, T, d_x) or (N, d_x), in the units of the training data; float64 if float32
-            can't represent the differences within a column. Counts are those of a row of median size.
+            Shape (N, T, d_x) or (N, d_x), in the units of the training data; float64 where float32 would lose digits,
+            or columns are transformed. Counts are those of a row of median size.
 
         Raises:
             DataError: If the number of latents differs, an entry is not finite, or the model has no decoder.
         """
         given = self._requested_covariates(covariates)
         observations = self._map(latents, self.model.shape.n_latents, "latents", self._decode, given)
-        return observations if self.model.x_centring is None else self.model.x_centring.undo(observations)
+        return undone(observations, self.model.x_centring)
 
     @property
     def edge_probabilities(self) -> dict[str, NDArray[np.float64]]:
@@ -368,8 +369,7 @@ class TrainedModel(PredictionMethods):
     def _decode(self, values: Tensor, covariates: Tensor | None) -> Tensor:
         if covariates is not None:
             covariates = (covariates - self.model.c_mean) / self.model.c_scale
-        mean: Tensor = self.model.mean_observations(values, covariates)
-        return mean * self.model.x_scale + self.model.x_mean
+        return self.model.mean_observations(values, covariates) * self.model.x_scale + self.model.x_mean
 
     @default_modes
     @torch.no_grad()

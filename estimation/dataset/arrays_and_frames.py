@@ -51,12 +51,17 @@ def raw_data_of(
     """
     frame_action_names: tuple[str, ...] | None = None
     categories: dict[str, tuple[str, ...]] = {}
-    observation_names = observation_names or column_labels(observations, "observations")
-    action_names = action_names or column_labels(actions, "actions")
-    observations, actions, covariates = (without_labels(each) for each in (observations, actions, covariates))
+    given_observation_names, given_action_names = (
+        None if names is None else tuple(names) for names in (observation_names, action_names)
+    )
+    observation_names = given_observation_names or column_labels(observations, "observations")
+    action_names = given_action_names or column_labels(actions, "actions")
+    observations, actions = without_labels(observations), without_labels(actions)
     if is_frame(observations):
         observation_names = observation_names or frame_names(observations, "observations")
     if is_frame(actions):
+        # a column of text has other names than the action that it gives for each category
+        action_names = given_action_names
         actions, frame_action_names, categories = frame_actions(actions, "actions")
     notes = [*notes, *covariate_notes(covariates)]
     covariates, covariate_names, covariate_categories = covariate_columns(covariates, covariate_names)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from estimation.exceptions import DataError
 
-__all__ = ["Centring", "centred", "centring_of", "first_known"]
+__all__ = ["Centring", "centred", "centring_of", "first_known", "undone"]
 
 Array = NDArray[np.float64]
 
@@ -162,3 +162,20 @@ def first_known(rows: NDArray[Any]) -> NDArray[Any]:
 def centred(values: NDArray[Any], centring: Centring | None) -> NDArray[Any]:
     """Return values (..., d) as a model uses them: centred, or unchanged without a centring."""
     return values if centring is None else centring.apply(values)
+
+
+def undone(values: NDArray[Any], centring: Centring | None) -> NDArray[Any]:
+    """Return what a model has decoded, values (..., d), in the user's units: the inverse of `centred`.
+
+    Raises:
+        DataError: If a value is beyond the largest number.
+    """
+    if centring is None:
+        return values
+    with np.errstate(over="ignore"):
+        result = centring.undo(values)
+    if not np.isfinite(result).all():
+        raise DataError(
+            "the model maps these latents to numbers that are not finite; give latents nearer to the data"
+        )
+    return result

@@ -53,7 +53,7 @@ def requested_covariates(
         >>> requested_covariates([[1, 0]], ["batch=a", "batch=b"]).tolist()
         [[1.0, 0.0]]
     """
-    values = without_labels(values)
+    values = without_labels(values, keep_names=True)
     if values is None:
         return aligned_covariates(None, (), trained_names, "this model")
     if not trained_names:

@@ -22,7 +22,14 @@ from estimation.dataset.covariate_categories import (
 )
 from estimation.dataset.readers.arrays import as_numbers, constant_columns
 from estimation.dataset.readers.cells import BadCellError, parse_number
-from estimation.dataset.readers.frames import absent_category_notes, frame_actions, frame_names, is_frame
+from estimation.dataset.readers.frames import (
+    absent_category_notes,
+    frame_actions,
+    frame_columns,
+    frame_names,
+    is_frame,
+)
+from estimation.dataset.readers.labelled_arrays import without_labels
 from estimation.exceptions import DataError
 from identify.exceptions import GraphError
 from identify.names import check_names, default_names
@@ -85,7 +92,12 @@ def covariate_notes(values: Any) -> list[str]:
     """
     values = _as_columns(values)
     names = (frame_names(values, "covariates") if is_frame(values) else None) or ()
-    return [note for name in names for note in absent_category_notes(name, values[name])]
+    labels = frame_columns(values) or ()
+    return [
+        note
+        for name, label in zip(names, labels, strict=bool(names))
+        for note in absent_category_notes(name, values[label])
+    ]
 
 
 def _as_columns(values: Any) -> Any:
@@ -94,6 +106,7 @@ def _as_columns(values: Any) -> Any:
     Raises:
         DataError: If they are texts or categories without a name.
     """
+    values = without_labels(values, keep_names=True)
     if values is None or is_frame(values):
         return values
     name = getattr(values, "name", None)

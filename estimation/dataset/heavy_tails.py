@@ -19,7 +19,7 @@ from estimation.dataset.centring import Centring
 from estimation.dataset.dataset import Dataset
 from estimation.exceptions import ConfigError
 
-__all__ = ["applies_arcsinh", "arcsinh_centring", "require_transformable", "typical_kurtosis"]
+__all__ = ["arcsinh_centring", "heavy_kurtosis", "require_transformable", "typical_kurtosis"]
 
 Array = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 _HEAVY = 4.0
 # the median absolute deviation of a normal distribution, times this, is its standard deviation
 _NORMAL = 1.4826
-_MAX_ROWS = 20_000
+_MIN_ROWS, _MAX_ROWS, _MOST_NUMBERS = 2_000, 20_000, 20_000_000
 _CHUNK_NUMBERS = 4_000_000
 
 
@@ -63,20 +63,16 @@ def typical_kurtosis(values: NDArray[Any]) -> float:
         if 2 * np.count_nonzero(is_continuous) <= np.count_nonzero(variance > 0):
             return 0.0
         kurtosis = (fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4) / variance**2 - 3
-    return float(np.median(kurtosis[is_continuous]))
+    # beyond the largest number, tails are heavy
+    return float(np.median(np.where(np.isnan(kurtosis), np.inf, kurtosis)[is_continuous]))
 
 
-def applies_arcsinh(dataset: Dataset, observation_transform: ObservationTransform) -> bool:
-    """Return whether observations are transformed by arcsinh.
-
-    Args:
-        dataset: Training data.
-        observation_transform: The setting; ``"auto"`` transforms real numbers whose median column has an excess
-            kurtosis above 4.
-    """
-    if observation_transform == "auto":
-        return dataset.observation_shape is None and typical_kurtosis(dataset.observations) > _HEAVY
-    return observation_transform == "arcsinh"
+def heavy_kurtosis(dataset: Dataset) -> float | None:
+    """Return the excess kurtosis of the median column of real numbers if it is above 4; None if it isn't."""
+    if dataset.observation_shape is not None:
+        return None
+    kurtosis = typical_kurtosis(dataset.observations)
+    return kurtosis if kurtosis > _HEAVY else None
 
 
 def require_transformable(dataset: Dataset, observation_transform: ObservationTransform) -> None:
@@ -99,7 +95,7 @@ def arcsinh_centring(values: NDArray[Any]) -> Centring:
     1 if that is zero too.
 
     Args:
-        values: Shape (..., d); NaN entries are missing. At most 20,000 evenly spaced rows are used.
+        values: Shape (..., d); NaN entries are missing. At most 20,000 rows are used, always the same ones.
 
     Example:
         >>> arcsinh_centring(np.array([[0.0], [1.0], [2.0], [1000.0]])).apply(np.array([[1.5]]))
@@ -107,23 +103,34 @@ def arcsinh_centring(values: NDArray[Any]) -> Centring:
     """
     rows = _some_rows(values)
     centre, spread = _centre_and_spread(rows)
-    distances = np.nan_to_num(np.abs(rows - centre), nan=0.0).sum(0)
-    mean_distance = distances / np.maximum((~np.isnan(rows)).sum(0), 1)
+    mean_distance = np.zeros_like(spread)
+    for column in np.flatnonzero(spread == 0):
+        known = rows[~np.isnan(rows[:, column]), column].astype(np.float64)
+        mean_distance[column] = np.abs(known - centre[column]).mean() if known.size else 0.0
     unit = np.where(spread > 0, spread, np.where(mean_distance > 0, mean_distance, 1.0))
     return Centring(centre, unit, is_arcsinh=True)
 
 
-def _some_rows(values: NDArray[Any]) -> Array:
-    """Return evenly spaced rows in double precision, shape (N, d)."""
+def _some_rows(values: NDArray[Any]) -> NDArray[Any]:
+    """Return rows at random, always the same ones, shape (N, d): at most 20,000, and fewer of many columns."""
     rows = values.reshape(-1, values.shape[-1])
-    chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _MAX_ROWS)).astype(int))
-    return np.asarray(rows[chosen], dtype=np.float64)
+    count = min(len(rows), max(_MIN_ROWS, min(_MAX_ROWS, _MOST_NUMBERS // max(rows.shape[1], 1))))
+    if count == len(rows):
+        return rows
+    # evenly spaced rows may be alike, as those of episodes are
+    return np.asarray(rows[np.sort(np.random.default_rng(0).choice(len(rows), count, replace=False))])
 
 
-def _centre_and_spread(rows: Array) -> tuple[Array, Array]:
+def _centre_and_spread(rows: NDArray[Any]) -> tuple[Array, Array]:
     """Return medians and scaled median absolute deviations of the entries that aren't missing; 0 for none."""
-    known = ~np.isnan(rows).all(axis=0)
     centre, spread = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
-    centre[known] = np.nanmedian(rows[:, known], axis=0)
-    spread[known] = _NORMAL * np.nanmedian(np.abs(rows[:, known] - centre[known]), axis=0)
+    n_columns = max(1, _CHUNK_NUMBERS // max(len(rows), 1))
+    for start in range(0, rows.shape[1], n_columns):
+        part = np.asarray(rows[:, start : start + n_columns], dtype=np.float64)
+        missing = np.isnan(part)
+        known = start + np.flatnonzero(~missing.all(axis=0))
+        part = part[:, known - start]
+        median = np.nanmedian if missing.any() else np.median
+        centre[known] = median(part, axis=0)
+        spread[known] = _NORMAL * median(np.abs(part - centre[known]), axis=0)
     return centre, spread

@@ -55,7 +55,7 @@ def _compared(evidence: Evidence) -> tuple[Margin, Basis | None] | None:
         edges["actions"] = int(evidence.action_edges.sum())
     if evidence.past_jacobians is not None:
         edges["past"] = int(evidence.past_edges.sum())
-    if evidence.counts_edges and len(edges) > 1:
+    if evidence.counts_together and len(edges) > 1:
         edges = {TOGETHER: sum(edges.values())}
     found = rival_bases(
         evidence.action_effects,

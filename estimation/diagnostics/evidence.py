@@ -40,6 +40,7 @@ class Evidence:
         resampled_sizes: Sizes of the effects on each latent, measured once more on each of R resamples of the training
             rows, by ``"actions"``, shape (R, n, m), and ``"past"``, shape (R, n, n); without resamples it is empty.
         counts_edges: Whether training has estimated the number of edges.
+        counts_together: Whether it has compared bases by the edges of actions and of the past together.
     """
 
     graph: CausalGraph
@@ -58,6 +59,7 @@ class Evidence:
     seed: int = 0
     resampled_sizes: Mapping[str, Array] = field(default_factory=dict)
     counts_edges: bool = False
+    counts_together: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -57,6 +57,7 @@ def measure_runs(
     pairs = list(models)
     for _, model in pairs[1:]:
         require_comparable(pairs[0][1], model)
+        _require_same_transform(pairs[0][1], model)
     rows = np.sort(np.random.default_rng(seed).permutation(len(dataset))[:_MAX_ROWS])
     subset = dataset.take(rows)
     groups: dict[Any, list[int]] = {}
@@ -84,6 +85,22 @@ def measure_runs(
 
 def _encode(model: TrainedModel, dataset: Dataset) -> NDArray[np.floating]:
     return model.encode_dataset(dataset)
+
+
+def _require_same_transform(model: TrainedModel, other: TrainedModel) -> None:
+    """Refuse to compare ELBOs of models of which only one transforms observations.
+
+    Raises:
+        DataError: If that is so.
+    """
+    transformed = {
+        each.model.x_centring is not None and each.model.x_centring.is_arcsinh for each in (model, other)
+    }
+    if len(transformed) > 1:
+        raise DataError(
+            "one model reads observations through arcsinh and another one as they are, so that their ELBOs can't be "
+            "compared; train all with the same observation_transform, 'none' or 'arcsinh'"
+        )
 
 
 def _negative_elbo(model: TrainedModel, dataset: Dataset, seed: int) -> float:

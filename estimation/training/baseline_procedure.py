@@ -44,7 +44,7 @@ class BaselineProcedure(Procedure):
         with_latents = NEEDS.get(config.method) == "latents"
         generator = torch.Generator().manual_seed(config.seed)
         self.model, self.batches = prepare(config, initialisation, generator, with_latents)
-        self.config = config
+        self.config, self.kurtosis = config, initialisation.kurtosis
         self.n_steps = config.steps if self.model.trained else 0
         place = self.batches.device, self.batches.dtype
         self.held_out = Batches(

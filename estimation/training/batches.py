@@ -36,7 +36,7 @@ class Scales:
     """Mean and standard deviation of each observed coordinate, action and covariate, after centring.
 
     For counts, those of observations are 0 and 1, and `log_moments` are mean and standard deviation of what the encoder
-    reads, log(1 + x / s).
+    reads, log(1 + x / s). `kurtosis` is the excess kurtosis for which observations are transformed, if it decides that.
     """
 
     x_mean: Tensor
@@ -49,6 +49,7 @@ class Scales:
     c_scale: Tensor | None = None
     counts: CountProfile | None = None
     log_moments: tuple[Tensor, Tensor] | None = None
+    kurtosis: float | None = None
 
 
 class Batches:

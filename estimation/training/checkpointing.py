@@ -145,6 +145,8 @@ def read(folder: Path, config: Settings, data: Fingerprints) -> State | None:
 
 
 def _different_settings(config: Settings, stored: Mapping[str, Any]) -> list[str]:
+    # versions without transforms read observations as they are
+    stored = {"observation_transform": "none", **stored}
     with contextlib.suppress(ConfigError):
         # settings that have been renamed, or whose defaults were stored as null, get their present form
         stored = type(config).from_dict(stored).to_dict()

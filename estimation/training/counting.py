@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from estimation.config.training import TrainingConfig
 from estimation.dataset.dataset import Dataset
 from estimation.dataset.holdout import training_pairs
@@ -35,5 +37,7 @@ def count_latents(
         DataError: As for `estimation.training.fit`.
     """
     pairs, held_out = training_pairs(dataset, validation, config.seed)
+    inputs = Initialisation(pairs, held_out)
     with thread_count(config.threads):
-        return find_latent_count(config, Initialisation(pairs, held_out), short_run, progress)
+        inputs = replace(inputs, scales=inputs.measured_scales(config, dataset))
+        return find_latent_count(config, inputs, short_run, progress)

@@ -27,6 +27,7 @@ from estimation.training.measured_effects import (
     samples_of,
 )
 from estimation.training.resampling import resampled_sizes, resampling_units
+from estimation.training.sparsity import budgets
 from estimation.training.transition_fitting import TransitionFitter
 from identify.graph import CausalGraph
 
@@ -124,6 +125,7 @@ def gather_evidence(
         seed=config.seed,
         resampled_sizes=resampled,
         counts_edges=config.sparsity == "adaptive",
+        counts_together=config.sparsity in ("adaptive", "penalty") and not budgets(config),
     )
 
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from estimation.config.baselines import BaselineConfig
 from estimation.config.size import require_affordable_batch
-from estimation.config.training import TrainingConfig
+from estimation.config.training import COUNT_LIKELIHOODS, TrainingConfig
 from estimation.dataset.dataset import Dataset
-from estimation.dataset.heavy_tails import applies_arcsinh, typical_kurtosis
+from estimation.dataset.heavy_tails import heavy_kurtosis
 from estimation.device import resolve_device
 from estimation.diagnostics import Diagnostics
 from estimation.history import Record
@@ -78,11 +78,19 @@ class Initialisation:
         """
         if self.scales is not None:
             return self.scales
-        transform = config.observation_transform
-        if transform == "auto" and self.has_own_networks:
-            transform = "none"
-        is_arcsinh = applies_arcsinh(everything or self.dataset, transform)
-        return scales(self.dataset, config.likelihood, is_arcsinh)
+        if (
+            config.observation_transform != "auto"
+            or self.has_own_networks
+            or config.likelihood in COUNT_LIKELIHOODS
+        ):
+            return scales(self.dataset, config.likelihood, config.observation_transform == "arcsinh")
+        kurtosis = heavy_kurtosis(everything or self.dataset)
+        return replace(scales(self.dataset, config.likelihood, kurtosis is not None), kurtosis=kurtosis)
+
+    @property
+    def kurtosis(self) -> float | None:
+        """The excess kurtosis for which observations are transformed; None where it decides nothing."""
+        return None if self.scales is None else self.scales.kurtosis
 
     @property
     def has_own_networks(self) -> bool:
@@ -105,6 +113,7 @@ class Procedure(ABC):
         n_steps: Number of steps of a whole run.
         n_starts: Number of random starts to choose from; 1 for no choice.
         n_dense_steps: Number of steps before edges are removed.
+        kurtosis: The excess kurtosis for which observations are transformed, if it decides that.
     """
 
     model: Representation
@@ -114,6 +123,7 @@ class Procedure(ABC):
     n_steps: int
     n_starts: int = 1
     n_dense_steps: int = 0
+    kurtosis: float | None = None
 
     @staticmethod
     @abstractmethod
@@ -154,11 +164,12 @@ class Procedure(ABC):
         centring = self.model.x_centring
         if centring is None or not centring.is_arcsinh:
             return []
-        kurtosis = typical_kurtosis(self.batches.observations)
+        how = "observations are read as arcsinh((x - m) / s), with medians m and robust standard deviations s of the"
+        if self.kurtosis is None:
+            return [f"{how} columns, as observation_transform='arcsinh' asks"]
         return [
-            "observations are read as arcsinh((x - m) / s), with medians m and robust standard deviations s of the "
-            f"columns, whose excess kurtosis is {kurtosis:.3g} (median); observation_transform='none' reads them as "
-            "they are"
+            f"{how} columns, whose excess kurtosis is {self.kurtosis:.3g} (median); observation_transform='none' reads "
+            "them as they are"
         ]
 
     @abstractmethod

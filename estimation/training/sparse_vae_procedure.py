@@ -69,6 +69,7 @@ class SparseVAEProcedure(Procedure):
         self.model, self.batches = prepare(
             config, initialisation, weights_of(config.seed, initialisation.start)
         )
+        self.kurtosis = initialisation.kurtosis
         if initialisation.varying_variances:
             self.model.vary_variances_()
         names = initialisation.dataset.action_names

@@ -371,6 +371,6 @@ def test_the_published_preset_has_the_settings_of_the_authors(actions: Dataset) 
 def test_progress_is_shown_on_request(actions: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     fit(actions, tiny(max_edges_actions=5, steps=3, unmixing=False), progress=True)
     # the last message; earlier ones may fall between two refreshes of the display
-    assert "flow to be fitted" in capsys.readouterr().err
+    assert "run to be examined" in capsys.readouterr().err
     fit(actions, tiny(max_edges_actions=5, steps=3, unmixing=False))
     assert capsys.readouterr().err == ""

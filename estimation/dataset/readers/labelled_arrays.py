@@ -23,11 +23,18 @@ def is_labelled_array(values: Any) -> bool:
     return all(hasattr(values, name) for name in ("dims", "coords", "to_pandas", "to_numpy", "ndim"))
 
 
-def without_labels(values: Any) -> Any:
-    """Return a labelled array of two dimensions as a data frame, and one of more as an array; other objects as is."""
+def without_labels(values: Any, keep_names: bool = False) -> Any:
+    """Return a labelled array as an array, or as a data frame if it holds text; other objects as they are.
+
+    Args:
+        values: Any object.
+        keep_names: Whether numbers in two dimensions become a data frame as well, if text names the columns.
+    """
     if not is_labelled_array(values):
         return values
-    return values.to_pandas() if values.ndim == 2 else values.to_numpy()
+    is_number = values.dtype.kind in "biuf"
+    names_columns = keep_names and column_labels(values, "columns") is not None
+    return values.to_pandas() if values.ndim == 2 and (names_columns or not is_number) else values.to_numpy()
 
 
 def column_labels(values: Any, what: str) -> tuple[str, ...] | None:

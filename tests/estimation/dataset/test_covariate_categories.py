@@ -176,3 +176,9 @@ def test_declared_categories_without_rows_are_left_out_with_a_note() -> None:
         x, (), actions, None, "sequence", True, pd.DataFrame({"batch": batch[[0] * 20]})
     )
     assert any("left out: b, c, d" in text for text in sequence.notes)
+
+
+def test_white_space_around_names_of_covariates() -> None:
+    x, ages = np.random.default_rng(training_seed(0)).normal(size=(20, 3)), np.arange(20.0)
+    data = Dataset.from_arrays(x, np.eye(2)[np.arange(20) % 2], covariates=pd.DataFrame({" age ": ages}))
+    assert data.covariate_names == ("age",)

@@ -18,10 +18,13 @@ from estimation.checkpoint import load
 from estimation.config import BaselineConfig, TrainingConfig
 from estimation.dataset import Dataset
 from estimation.dataset.centring import Centring
-from estimation.dataset.heavy_tails import applies_arcsinh, arcsinh_centring, typical_kurtosis
-from estimation.exceptions import ConfigError, DataError
+from estimation.dataset.heavy_tails import arcsinh_centring, heavy_kurtosis, typical_kurtosis
+from estimation.exceptions import CheckpointError, ConfigError, DataError
+from estimation.selection.measurement import measure_runs
 from estimation.trained import TrainedModel
 from estimation.training import fit
+from estimation.training.counting import count_latents
+from estimation.training.procedure import Initialisation
 from tests.seeds import training_seed
 
 SMALL: dict[str, Any] = {"steps": 6, "batch_size": 32, "width": 8, "restarts": 1}
@@ -40,9 +43,10 @@ def data(power: float = 9.0, **options: Any) -> Dataset:
 
 
 def trained(dataset: Dataset, **settings: Any) -> TrainedModel:
-    return fit(
-        dataset, TrainingConfig(max_edges_actions=2, n_latents=3, **{**SMALL, **settings}), progress=False
-    )
+    given = {**SMALL, "shift": 0, **settings}
+    seed = given.pop("shift")
+    config = TrainingConfig(max_edges_actions=2, n_latents=3, seed=training_seed(seed), **given)
+    return fit(dataset, config, progress=False)
 
 
 @given(arrays(float, (6, 2), elements=st.floats(-1e12, 1e12)), st.floats(1e-3, 1e6), st.floats(-1e6, 1e6))
@@ -113,9 +117,9 @@ def test_auto_transforms_heavy_tails_and_says_so() -> None:
     )
     assert [note for note in asked.history.notes if "arcsinh" in note]
     assert not [note for note in refused.history.notes if "arcsinh" in note]
-    assert not applies_arcsinh(
-        data(), TrainingConfig(preset="published", max_edges_actions=1).observation_transform
-    )
+    published = trained(data(), preset="published", rounds=1, transition_width=8, warmup=0)
+    assert published.model.x_centring is not None
+    assert not published.model.x_centring.is_arcsinh
 
 
 def test_training_on_transformed_columns_is_the_same() -> None:
@@ -144,7 +148,11 @@ def test_a_saved_model_keeps_the_transform(tmp_path: Path) -> None:
 
 
 def test_baselines_read_the_same_columns() -> None:
-    model = fit(data(), BaselineConfig("vae", n_latents=3, steps=6, batch_size=32, width=8), progress=False)
+    model = fit(
+        data(),
+        BaselineConfig("vae", n_latents=3, steps=6, batch_size=32, width=8, seed=training_seed()),
+        progress=False,
+    )
     assert model.model.x_centring is not None
     assert model.model.x_centring.is_arcsinh
     assert [note for note in model.history.notes if "arcsinh" in note]
@@ -155,14 +163,16 @@ def test_what_has_no_tails_is_refused() -> None:
         "observation_transform='arcsinh' is for real numbers, and likelihood='poisson' for counts; keep one"
     )
     with pytest.raises(ConfigError, match=message):
-        TrainingConfig(max_edges_actions=2, observation_transform="arcsinh", likelihood="poisson")
-    pixels = np.random.default_rng(0).random((64, 16))
+        TrainingConfig(
+            max_edges_actions=2, observation_transform="arcsinh", likelihood="poisson", seed=training_seed()
+        )
+    pixels = np.random.default_rng(training_seed(0)).random((64, 16))
     images = Dataset.from_arrays(pixels, actions=np.eye(2)[np.arange(64) % 2], observation_shape=(1, 4, 4))
     with pytest.raises(
         ConfigError, match="observation_transform='arcsinh' is for columns with heavy tails, and the"
     ):
         trained(images, observation_transform="arcsinh")
-    assert not applies_arcsinh(images, "auto")
+    assert heavy_kurtosis(images) is None
 
 
 @pytest.mark.parametrize("content", [{"is_arcsinh": 3}, {"is_arcsinh": "yes"}, {"tails": True}])
@@ -178,9 +188,77 @@ def test_seeds_that_hold_out_other_rows_decide_alike() -> None:
     values[7] *= 40
     dataset = Dataset.from_arrays(values, actions=np.eye(2)[np.arange(60) % 2])
     assert typical_kurtosis(np.delete(values, 7, axis=0)) < 4
-    models = [trained(dataset, steps=1, seed=seed) for seed in range(12)]
+    models = [trained(dataset, steps=1, shift=seed) for seed in range(12)]
     held_out = [
         np.abs(model.model.x_centring.apply(values)).max() for model in models if model.model.x_centring
     ]
     assert len(held_out) == len(models)
     assert all(model.model.x_centring is not None and model.model.x_centring.is_arcsinh for model in models)
+
+
+def test_counts_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("estimation.training.procedure.heavy_kurtosis", lambda _: pytest.fail("measured"))
+    counts = np.random.default_rng(training_seed(5)).poisson(20, size=(80, 4))
+    dataset = Dataset.from_arrays(counts, actions=np.eye(2)[np.arange(80) % 2])
+    assert trained(dataset, likelihood="poisson").model.x_centring is None
+
+
+def test_numbers_beyond_float64_are_heavy_tails() -> None:
+    values = np.random.default_rng(training_seed(6)).standard_t(2, size=(500, 3))
+    values[3] = 1e90
+    assert typical_kurtosis(values) == np.inf
+
+
+def test_a_transform_that_was_asked_for_is_said_to_be() -> None:
+    (note,) = [
+        note
+        for note in trained(data(1.0), observation_transform="arcsinh").history.notes
+        if "arcsinh" in note
+    ]
+    assert note.endswith("columns, as observation_transform='arcsinh' asks")
+
+
+def test_a_run_of_a_version_without_transforms_is_not_continued(tmp_path: Path) -> None:
+    """Its scales are those of the columns as they are."""
+    config = TrainingConfig(max_edges_actions=2, n_latents=3, seed=training_seed(), **SMALL)
+    fit(data(), config, progress=False, checkpoint=tmp_path, checkpoint_every=3)
+    path = tmp_path / "manifest.json"
+    text = path.read_text("utf-8")
+    assert '"observation_transform": "auto",' in text
+    path.write_text(text.replace('"observation_transform": "auto",', ""), "utf-8")
+    with pytest.raises(
+        CheckpointError, match=r"other settings \(observation_transform\); give another folder"
+    ):
+        fit(data(), config, progress=False, checkpoint=tmp_path)
+
+
+def test_the_number_of_latents_is_sought_on_the_same_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the training rows alone would decide otherwise."""
+    values = np.random.default_rng(training_seed(7)).normal(size=(60, 4))
+    values[::20] *= 40
+    dataset = Dataset.from_arrays(values, actions=np.eye(2)[np.arange(60) % 2])
+    seen = []
+
+    def record(config: TrainingConfig, inputs: Initialisation, *_: object) -> None:
+        assert inputs.scales is not None
+        seen.append(inputs.scales.kurtosis)
+
+    monkeypatch.setattr("estimation.training.counting.find_latent_count", record)
+    for seed in range(6):
+        count_latents(
+            dataset, TrainingConfig(max_edges_actions=2, n_latents="auto", seed=training_seed(seed))
+        )
+    assert seen == [typical_kurtosis(dataset.observations)] * 6
+
+
+def test_elbos_of_models_that_transform_and_do_not_are_refused() -> None:
+    models = [(k, trained(data(), observation_transform=k)) for k in ("none", "arcsinh")]
+    with pytest.raises(
+        DataError, match="one model reads observations through arcsinh and another one as they are"
+    ):
+        measure_runs(models, data())
+
+
+def test_latents_without_finite_observations_are_refused() -> None:
+    with pytest.raises(DataError, match="the model maps these latents to numbers that are not finite"):
+        trained(data()).decode(np.full((1, 3), 1e8))

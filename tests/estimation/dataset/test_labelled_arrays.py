@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray
 
 from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
+from estimation.estimator import SparseMechanismVAE
 from estimation.exceptions import DataError
 from estimation.trained import TrainedModel
 from estimation.training import fit
@@ -38,7 +40,11 @@ def model() -> TrainedModel:
         covariates=labelled(values["site"], ["site"]),
     )
     settings: dict[str, Any] = {"steps": 6, "batch_size": 16, "width": 8, "n_latents": 2, "unmixing": False}
-    return fit(data, TrainingConfig(max_edges_past=2, max_edges_actions=2, **settings), progress=False)
+    return fit(
+        data,
+        TrainingConfig(max_edges_past=2, max_edges_actions=2, seed=training_seed(), **settings),
+        progress=False,
+    )
 
 
 @pytest.mark.parametrize("n_steps", [1, 2, 4])
@@ -100,3 +106,55 @@ def test_names_that_do_not_fit_are_refused(model: TrainedModel) -> None:
     actions = labelled(np.zeros((40, 3, 2)), ["left", "up"])
     with pytest.raises(DataError, match="trained on left, right; the data lack 'right'"):
         model.intervene(actions, values["x"][:, 0], covariates=values["site"], n_samples=1)
+
+
+def test_arrays_without_names_are_taken_in_order(model: TrainedModel) -> None:
+    values = arrays()
+    past, site = values["x"][:, 0], values["site"]
+    plain = model.predict(values["a"], past, covariates=site, extrapolate=True)
+    for labels in ({}, {"column": [5, 7]}):
+        unnamed = xarray.DataArray(values["a"], dims=["row", "column"], coords=labels)
+        assert np.array_equal(
+            model.predict(unnamed, past, covariates=site, extrapolate=True).mean, plain.mean
+        )
+
+
+def test_numbers_are_shared_and_texts_become_categories() -> None:
+    values = arrays()["x"][:, 0].astype(np.float32)
+    data = Dataset.from_arrays(labelled(values, JOINTS), actions=np.eye(2)[np.arange(40) % 2])
+    assert np.shares_memory(data.observations, values)
+    drugs = xarray.DataArray(
+        np.array([["a"], ["b"]] * 20), dims=["row", "column"], coords={"column": ["drug"]}
+    )
+    categorical = Dataset.from_arrays(values, actions=drugs, covariates=drugs)
+    assert categorical.action_names == ("drug=a", "drug=b")
+    assert categorical.covariate_names == ("drug=a", "drug=b")
+
+
+def test_names_may_be_any_sequence() -> None:
+    values = arrays()
+    for names in (np.array(JOINTS), pd.Index(JOINTS)):
+        data = Dataset.from_arrays(
+            values["x"], values["a"], observation_names=names, action_names=pd.Index(MOTORS)
+        )
+        assert data.observation_names == tuple(JOINTS)
+        assert data.action_names == tuple(MOTORS)
+
+
+def test_the_estimator_reads_labelled_covariates() -> None:
+    values = arrays()
+    estimator = SparseMechanismVAE(
+        max_edges_actions=2,
+        n_latents=2,
+        steps=6,
+        batch_size=16,
+        unmixing=False,
+        order="independent",
+        random_state=training_seed(),
+        settings={"width": 8},
+    )
+    sites = labelled(values["site"], ["site"])
+    estimator.fit(values["x"][:, 0], actions=values["a"], covariates=sites)
+    assert estimator.model_.covariate_names == ("site",)
+    latents = estimator.transform(values["x"][:, 0], covariates=sites)
+    np.testing.assert_array_equal(latents, estimator.transform(values["x"][:, 0], covariates=values["site"]))

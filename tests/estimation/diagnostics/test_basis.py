@@ -10,6 +10,7 @@ from estimation.diagnostics.basis import better_basis, margin_of
 from estimation.unmixing import TOGETHER, Basis, Rivals
 from identify.graph import CausalGraph
 from tests.estimation.diagnostics.evidence import TARGETS, evidence_of
+from tests.seeds import training_seed
 
 ROTATION = np.array([[0.8, 0.6], [-0.6, 0.8]])
 
@@ -164,8 +165,8 @@ def test_bases_of_counted_edges_are_compared_by_one_number(monkeypatch: pytest.M
 
     monkeypatch.setattr(basis, "rival_bases", record)
     graph = CausalGraph(Ga=TARGETS, Gz=np.eye(4), latents=["v0", "v1", "v2", "v3"])
-    jacobians = np.eye(4) * np.random.default_rng(0).normal(size=(2_000, 1, 4))
-    for counts_edges in (True, False):
-        margin_of(evidence_of(graph=graph, past_jacobians=jacobians, counts_edges=counts_edges))
-    margin_of(evidence_of(counts_edges=True))
+    jacobians = np.eye(4) * np.random.default_rng(training_seed(0)).normal(size=(2_000, 1, 4))
+    for together in (True, False):
+        margin_of(evidence_of(graph=graph, past_jacobians=jacobians, counts_together=together))
+    margin_of(evidence_of(counts_together=True))
     assert asked == [{TOGETHER: 12}, {"actions": 8, "past": 4}, {"actions": 8}]
