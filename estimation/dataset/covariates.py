@@ -22,13 +22,7 @@ from estimation.dataset.covariate_categories import (
 )
 from estimation.dataset.readers.arrays import as_numbers, constant_columns
 from estimation.dataset.readers.cells import BadCellError, parse_number
-from estimation.dataset.readers.frames import (
-    absent_category_notes,
-    frame_actions,
-    frame_columns,
-    frame_names,
-    is_frame,
-)
+from estimation.dataset.readers.frames import frame_actions, frame_notes, is_frame
 from estimation.dataset.readers.labelled_arrays import without_labels
 from estimation.exceptions import DataError
 from identify.exceptions import GraphError
@@ -85,19 +79,9 @@ def covariate_columns(
 
 
 def covariate_notes(values: Any) -> list[str]:
-    """Return notes on the covariates of a data frame: which declared categories are left out.
-
-    Args:
-        values: Covariates as in `covariate_columns`.
-    """
+    """Return notes on covariates as in `covariate_columns`: which declared categories of a data frame are left out."""
     values = _as_columns(values)
-    names = (frame_names(values, "covariates") if is_frame(values) else None) or ()
-    labels = frame_columns(values) or ()
-    return [
-        note
-        for name, label in zip(names, labels, strict=bool(names))
-        for note in absent_category_notes(name, values[label])
-    ]
+    return frame_notes(values) if is_frame(values) else []
 
 
 def _as_columns(values: Any) -> Any:

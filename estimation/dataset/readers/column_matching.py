@@ -21,6 +21,7 @@ __all__ = [
     "match_columns",
     "quoted_names",
     "select_columns",
+    "unique_names",
 ]
 
 Indices = NDArray[np.intp]
@@ -96,6 +97,29 @@ def categories_in_names(action_names: Sequence[str], patterns: Sequence[str]) ->
         if separator and any(fnmatch.fnmatchcase(column, pattern) for pattern in patterns):
             categories.setdefault(column, []).append(category)
     return categories
+
+
+def unique_names(labels: Sequence[str], what: str) -> tuple[str, ...]:
+    """Return labels of columns without surrounding white space.
+
+    Args:
+        labels: The labels.
+        what: Name of the values in error messages.
+
+    Raises:
+        DataError: If two columns have the same name.
+
+    Example:
+        >>> unique_names([" x", "y"], "observations")
+        ('x', 'y')
+    """
+    names = tuple(label.strip() for label in labels)
+    duplicates = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if duplicates:
+        raise DataError(
+            f"{what} have two columns called {quoted_names(duplicates[:1], '')}; names must be unique"
+        )
+    return names
 
 
 def match_columns(

@@ -20,7 +20,7 @@ from estimation.dataset.readers.cells import (
     parse_number,
     trimmed,
 )
-from estimation.dataset.readers.column_matching import quoted_names
+from estimation.dataset.readers.column_matching import unique_names
 from estimation.dataset.readers.files import shortened
 from estimation.exceptions import DataError
 from identify.wording import listed
@@ -32,6 +32,7 @@ __all__ = [
     "frame_actions",
     "frame_columns",
     "frame_names",
+    "frame_notes",
     "frame_numbers",
     "is_frame",
     "require_exact_integers",
@@ -93,13 +94,7 @@ def frame_names(values: Any, what: str) -> tuple[str, ...] | None:
             f"{what} have a column called {shortened(not_text[0])}, which is not text; name all columns by text, or "
             "none"
         )
-    names = tuple(label.strip() for label in labels)
-    duplicates = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    if duplicates:
-        raise DataError(
-            f"{what} have two columns called {quoted_names(duplicates[:1], '')}; names must be unique"
-        )
-    return names
+    return unique_names(labels, what)
 
 
 def frame_numbers(values: Any, what: str, allow_missing: bool = False) -> Array:
@@ -187,6 +182,13 @@ def absent_category_notes(label: str, column: Any) -> list[str]:
     return [
         f"covariate {label!r} declares categories that no row has, which are left out: {listed(absent, 8)}"
     ]
+
+
+def frame_notes(values: Any) -> list[str]:
+    """Return the notes of `absent_category_notes` on all columns of a frame of covariates."""
+    names, labels = frame_names(values, "covariates") or (), frame_columns(values) or []
+    pairs = zip(names, labels, strict=bool(names))
+    return [note for name, label in pairs for note in absent_category_notes(name, values[label])]
 
 
 def encode_labels(cells: Sequence[Any], where: str) -> tuple[NDArray[np.int64], list[str]]:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from estimation.dataset.readers.column_matching import quoted_names
-from estimation.exceptions import DataError
+from estimation.dataset.readers.column_matching import unique_names
 
 __all__ = ["column_labels", "is_labelled_array", "without_labels"]
 
@@ -52,10 +51,4 @@ def column_labels(values: Any, what: str) -> tuple[str, ...] | None:
     labels = values.coords[values.dims[-1]].to_numpy().tolist()
     if not all(isinstance(label, str) for label in labels):
         return None
-    names = tuple(label.strip() for label in labels)
-    duplicates = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    if duplicates:
-        raise DataError(
-            f"{what} have two columns called {quoted_names(duplicates[:1], '')}; names must be unique"
-        )
-    return names
+    return unique_names(labels, what)
