@@ -109,7 +109,7 @@ def test_auto_transforms_heavy_tails_and_says_so() -> None:
     assert heavy.model.x_centring.is_arcsinh
     (note,) = [note for note in heavy.history.notes if "arcsinh" in note]
     assert "observation_transform='none' reads them as they are" in note
-    assert f"{typical_kurtosis(data().observations):.1g}"[0] in note
+    assert f"excess kurtosis is {typical_kurtosis(data().observations):.3g} (median)" in note
     assert light.model.x_centring is None or not light.model.x_centring.is_arcsinh
     assert not [note for note in light.history.notes if "arcsinh" in note]
     asked, refused = (
@@ -118,8 +118,7 @@ def test_auto_transforms_heavy_tails_and_says_so() -> None:
     assert [note for note in asked.history.notes if "arcsinh" in note]
     assert not [note for note in refused.history.notes if "arcsinh" in note]
     published = trained(data(), preset="published", rounds=1, transition_width=8, warmup=0)
-    assert published.model.x_centring is not None
-    assert not published.model.x_centring.is_arcsinh
+    assert published.model.x_centring is None or not published.model.x_centring.is_arcsinh
 
 
 def test_training_on_transformed_columns_is_the_same() -> None:
