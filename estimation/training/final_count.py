@@ -89,7 +89,8 @@ def count_edges_again_(
         effects = measure_final_effects(model, batches, config, step)
         if effects is None:
             return None
-        before, further = _present(model, effects), edges_with_gains(model, batches, config, step, effects)
+        before = _present(model, effects)
+        further = edges_with_gains(model, batches, config, step, effects, before)
         wanted = _wanted_edges(model, effects, limits, further)
         remaining = {name: edges & before[name] for name, edges in wanted.items()}
         n_added = sum(int((edges & ~before[name]).sum()) for name, edges in wanted.items())

@@ -24,7 +24,9 @@ def test_edges_that_are_there_are_told_from_errors_of_the_same_size(monkeypatch:
     run = Run(monkeypatch, *waves(strengths, 6_000, 0.2), np.eye(3, 4))
     state = {name: value.clone() for name, value in run.model.state_dict().items()}
     sizes = np.array([[1.0, 0.15, 0.16, 0.0], [0.2, 1.0, 0.15, 0.0], [0.0, 0.18, 1.0, 0.15]])
-    found = edges_with_gains(run.model, run.batches, run.config, 1_500, claimed(sizes))
+    found = edges_with_gains(
+        run.model, run.batches, run.config, 1_500, claimed(sizes), {"actions": np.eye(3, 4, dtype=bool)}
+    )
     assert found["actions"].astype(int).tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
     assert all(torch.equal(value, state[name]) for name, value in run.model.state_dict().items())
 
@@ -33,7 +35,9 @@ def test_nothing_is_fitted_without_a_candidate(monkeypatch: pytest.MonkeyPatch) 
     run = Run(monkeypatch, *waves(np.eye(2), 600, 0.2), np.eye(2))
     monkeypatch.setattr("estimation.training.edge_gains._child_losses", lambda *_: pytest.fail("fitted"))
     sizes, clear = np.array([[1.0, 0.09], [0.3, 1.0]]), np.array([[True, True], [False, True]])
-    found = edges_with_gains(run.model, run.batches, run.config, 1_500, claimed(sizes, clear))
+    found = edges_with_gains(
+        run.model, run.batches, run.config, 1_500, claimed(sizes, clear), {"actions": np.eye(2, dtype=bool)}
+    )
     assert not found["actions"].any()
 
 
