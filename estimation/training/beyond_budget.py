@@ -2,9 +2,9 @@
 
 A budget below the number of true edges leaves effects without an edge. Encoder and flow then change the latents until
 these effects disappear, so that a wrong budget costs the right latents. The last round of unmixing therefore keeps an
-edge beyond the budget if its effect is clear. After the last step, when encoder and decoder stay as they are, the
-weakest edges beyond the budget are removed and the transition is fitted once more. The latents remain as they were. If
-training counts the edges, those whose effects are clear count. (Ours.)
+edge beyond the budget if its effect is clear. After the last step, when encoder and decoder stay as they are, edges
+beyond the budget are removed, those with the weakest effects on the final latents, and the transition is fitted once
+more. The latents remain as they were. If training counts the edges, those whose effects are clear count. (Ours.)
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from estimation.config.training import TrainingConfig
+from estimation.exceptions import DataError
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
+from estimation.training.final_edges import edge_strengths
 from estimation.training.post_training import SINGULAR, fit_transition_
 from estimation.unmixing.moments import CLEAR_EFFECT, relative_sizes
 from identify.exceptions import one_line
@@ -28,6 +31,7 @@ Array = NDArray[np.float64]
 
 # a latent whose largest effect is a smaller share of the others' has no parents, and its effects are noise
 _MIN_UNIT = 0.2
+_MIN_STRENGTH = 1e-5
 _MAX_REASON_LENGTH = 200
 
 
@@ -66,7 +70,7 @@ def remove_edges_beyond_budget_(
     """Keep the strongest edges within each budget, and fit the transition to them, in place.
 
     Args:
-        model: Model with frozen edges, whose logits rank them.
+        model: Model with frozen edges. Where effects on the final latents can't be measured, its logits rank them.
         batches: Batches of the training data.
         config: Optimiser and seed.
         step: Number of steps of training, which determines the rows.
@@ -75,7 +79,38 @@ def remove_edges_beyond_budget_(
     Returns:
         A note for the history; None if no mask has more edges than its budget.
     """
-    removed = []
+    surplus = _surplus(model, limits)
+    if not surplus:
+        return None
+    remarks = []
+    try:
+        strengths = edge_strengths(model, batches, config, step)
+    except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
+        strengths = None
+        remarks.append(f"ranked by the last round of unmixing: {one_line(error, _MAX_REASON_LENGTH)}")
+    for name in surplus:
+        masks = model.edges[name]
+        if strengths is None:
+            masks.freeze_(limits[name])
+        else:
+            present = masks.support()[:, masks.sparse_columns]
+            ranked = torch.from_numpy(strengths[name]).to(present.device)
+            # an effect of 0 still comes before one without an edge
+            masks.keep_strongest_(torch.where(present, ranked.clamp_min(_MIN_STRENGTH), 0), limits[name])
+    try:
+        fit_transition_(model, batches, config, step)
+    except SINGULAR as error:
+        remarks.append(f"the transition was not fitted to the others: {one_line(error, _MAX_REASON_LENGTH)}")
+    removed = ", ".join(
+        f"{plural(count, 'edge')} of {name} beyond the budget of {limits[name]}"
+        for name, count in surplus.items()
+    )
+    return "; ".join([f"removed after {step} steps: {removed}", *remarks])
+
+
+def _surplus(model: SparseVAE, limits: Mapping[str, int]) -> dict[str, int]:
+    """Return by mask how many edges are beyond its budget; only masks with such edges."""
+    surplus = {}
     for name, limit in limits.items():
         masks = model.edges.get(name)
         # without a round of unmixing, nothing has ranked the edges
@@ -83,16 +118,8 @@ def remove_edges_beyond_budget_(
             continue
         n_kept = int(masks.support()[:, masks.sparse_columns].sum())
         if n_kept > limit:
-            masks.freeze_(limit)
-            removed.append(f"{plural(n_kept - limit, 'edge')} of {name} beyond the budget of {limit}")
-    if not removed:
-        return None
-    note = f"removed after {step} steps: {', '.join(removed)}"
-    try:
-        fit_transition_(model, batches, config, step)
-    except SINGULAR as error:
-        note += f"; the transition was not fitted to the others: {one_line(error, _MAX_REASON_LENGTH)}"
-    return note
+            surplus[name] = n_kept - limit
+    return surplus
 
 
 def _strongest(sizes: Array, n_edges: int) -> NDArray[np.bool_]:

@@ -27,7 +27,7 @@ from estimation.unmixing.action_basis import has_few_values
 from estimation.unmixing.moments import NEGLIGIBLE_EFFECT
 from identify.exceptions import one_line
 
-__all__ = ["actions_have_few_values", "measure_edges_again_"]
+__all__ = ["actions_have_few_values", "edge_strengths", "measure_edges_again_"]
 
 Array = NDArray[np.float64]
 
@@ -71,7 +71,7 @@ def measure_edges_again_(
     """
     frozen = [name for name, masks in model.edges.items() if not masks.dense]
     try:
-        strengths = _strengths(model, batches, config, step) if frozen else None
+        strengths = edge_strengths(model, batches, config, step) if frozen else None
     except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
         return f"edges not measured again after {step} steps: {one_line(error, _MAX_REASON_LENGTH)}"
     if strengths is None:
@@ -98,10 +98,27 @@ def measure_edges_again_(
     return f"{outcome} {'' if kept else 'not '}replaced, {change}"
 
 
-def _strengths(
+def edge_strengths(
     model: SparseVAE, batches: Batches, config: TrainingConfig, step: int
 ) -> Mapping[str, Array] | None:
-    """Return what ranks the edges, by mask, of sparse columns; None if effects on means don't tell all edges."""
+    """Return what ranks the edges, by mask, of sparse columns, shapes (n, columns) and (n, n).
+
+    These are the effects on the final latents. An edge that the model has counts a little more, and those with
+    negligible effects come last.
+
+    Args:
+        model: Model with frozen edges, which stays as it is.
+        batches: Batches of the training data.
+        config: Optimiser and seed.
+        step: Number of steps of training, which determines the rows.
+
+    Returns:
+        The strengths; None if effects on means don't tell all edges.
+
+    Raises:
+        DataError: If effects are not finite.
+        numpy.linalg.LinAlgError: If latents or residuals don't vary at all.
+    """
     if actions_have_few_values(model, batches, step):
         return {"actions": _regressed_effects(model, batches, step)}
     effects = measure_final_effects(model, batches, config, step, _ROWS)

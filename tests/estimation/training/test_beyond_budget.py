@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from estimation.config.training import TrainingConfig
 from estimation.dataset import Dataset
+from estimation.exceptions import DataError
 from estimation.methods import build_model
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
+from estimation.training import beyond_budget
 from estimation.training.batches import Batches
 from estimation.training.beyond_budget import clear_counts, remove_edges_beyond_budget_
 from tests.seeds import training_seed
@@ -128,3 +130,38 @@ def test_noise_effects_on_a_latent_without_causes_are_not_clear() -> None:
     # the budget is one edge too large, so the strongest noise effect on the second latent is within it
     sizes = np.array([[1.0, 0.9, 0.01], [0.05, 0.04, 0.03]])
     assert clear_counts({"actions": sizes}, {"actions": 3}, BOTH) == {"actions": 3}
+
+
+def test_effects_on_the_final_latents_say_which_edges_are_beyond_the_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # the last round of unmixing ranked the edges (0, 0), (0, 1), (1, 1)
+    model, batches, config = trained_with(3)
+    strengths = {"actions": np.array([[2.0, 0.1], [9.0, 1.0]])}
+    monkeypatch.setattr(beyond_budget, "edge_strengths", lambda *_: strengths)
+    remove_edges_beyond_budget_(model, batches, config, 60, {"actions": 2})
+    # (1, 0) has no edge, whatever its effect
+    assert model.action_masks.support().tolist() == [[True, False], [False, True]]
+
+
+def test_an_effect_of_zero_comes_before_an_absent_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batches, config = trained_with(3)
+    monkeypatch.setattr(beyond_budget, "edge_strengths", lambda *_: {"actions": np.zeros((2, 2))})
+    remove_edges_beyond_budget_(model, batches, config, 60, {"actions": 2})
+    support = model.action_masks.support()
+    assert int(support.sum()) == 2
+    assert not support[1, 0]
+
+
+def test_a_note_says_that_the_last_round_ranked_the_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise DataError("effects are not finite")
+
+    model, batches, config = trained_with(3)
+    monkeypatch.setattr(beyond_budget, "edge_strengths", fails)
+    note = remove_edges_beyond_budget_(model, batches, config, 60, {"actions": 2})
+    assert note == (
+        "removed after 60 steps: 1 edge of actions beyond the budget of 2; "
+        "ranked by the last round of unmixing: effects are not finite"
+    )
+    assert model.action_masks.support().tolist() == [[True, True], [False, False]]
