@@ -24,7 +24,16 @@ module                 contents
 
 from estimation.diagnostics.basis import better_basis
 from estimation.diagnostics.evidence import Evidence
-from estimation.diagnostics.judgement import judge
+from estimation.diagnostics.judgement import doubtful_edges, judge
 from estimation.diagnostics.result import DIAGNOSTICS, Diagnostics, Margin, RunWarning
 
-__all__ = ["DIAGNOSTICS", "Diagnostics", "Evidence", "Margin", "RunWarning", "better_basis", "judge"]
+__all__ = [
+    "DIAGNOSTICS",
+    "Diagnostics",
+    "Evidence",
+    "Margin",
+    "RunWarning",
+    "better_basis",
+    "doubtful_edges",
+    "judge",
+]

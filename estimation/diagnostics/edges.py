@@ -38,6 +38,7 @@ class EffectSize:
             parent of the latent; for a latent without parents, relative to the median over latents of these.
         has_edge: Whether the model has this edge, or had it until the budget removed it.
         removed: Whether the budget has removed the edge since.
+        is_refuted: Whether the model was fitted again with this edge, and it made the latent hardly likelier.
     """
 
     cause: str
@@ -45,6 +46,7 @@ class EffectSize:
     size: float
     has_edge: bool
     removed: bool = False
+    is_refuted: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +116,7 @@ def effect_table(evidence: Evidence) -> list[EffectSize]:
     }
     edges = {"actions": evidence.action_edges, "past": evidence.past_edges}
     removed = {kind: evidence.removed_edges(kind) for kind in edges}
+    refuted = {kind: evidence.refuted.get(kind, np.zeros_like(present)) for kind, present in edges.items()}
     table = [
         EffectSize(
             causes[kind][j],
@@ -121,6 +124,7 @@ def effect_table(evidence: Evidence) -> list[EffectSize]:
             float(size[i, j]),
             bool(edges[kind][i, j]),
             bool(removed[kind][i, j]),
+            bool(refuted[kind][i, j]),
         )
         for kind, size in sizes.values.items()
         for i in np.flatnonzero(~evidence.collapsed)

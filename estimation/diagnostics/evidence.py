@@ -41,6 +41,8 @@ class Evidence:
             rows, by ``"actions"``, shape (R, n, m), and ``"past"``, shape (R, n, n); without resamples it is empty.
         counts_edges: Whether training has estimated the number of edges.
         counts_together: Whether it has compared bases by the edges of actions and of the past together.
+        refuted: Pairs without an edge that made their latent hardly likelier when the transition was fitted again with
+            them, by ``"actions"``, shape (n, m), and ``"past"``, shape (n, n); none by default.
     """
 
     graph: CausalGraph
@@ -60,6 +62,7 @@ class Evidence:
     resampled_sizes: Mapping[str, Array] = field(default_factory=dict)
     counts_edges: bool = False
     counts_together: bool = False
+    refuted: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:

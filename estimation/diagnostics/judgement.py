@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from estimation.diagnostics.basis import margin_of
 from estimation.diagnostics.confidence import edge_confidence
 from estimation.diagnostics.edges import EffectSize, effect_table, weak_influence
@@ -16,7 +19,7 @@ from estimation.diagnostics.result import Diagnostics, Margin, RunWarning
 from estimation.unmixing.moments import CLEAR_EFFECT, NEGLIGIBLE_EFFECT
 from identify.wording import listed, plural
 
-__all__ = ["MIN_GAP", "MIN_RATIO", "judge"]
+__all__ = ["MIN_GAP", "MIN_RATIO", "doubtful_edges", "judge"]
 
 _MIN_INFLUENCE = 0.1
 # then the errors are more than twenty times as large as noise alone would make them
@@ -59,7 +62,7 @@ def judge(evidence: Evidence) -> Diagnostics:
     }
     warnings = [
         *_about_basis(margin),
-        *_about_missing_edges(effects, 1 / MIN_GAP if evidence.counts_edges else MIN_RATIO),
+        *_about_missing_edges(effects, _ratio(evidence)),
         *_about_overlap(overlap),
         *_about_superfluous_edges(effects),
         *_about_budget(effects),
@@ -89,18 +92,54 @@ def _about_basis(margin: Margin | None) -> Iterable[RunWarning]:
         yield RunWarning("basis", margin.summary, margin.latents)
 
 
-def _about_missing_edges(effects: list[EffectSize], ratio: float) -> Iterable[RunWarning]:
-    """Yield a warning if effects without an edge are large, or larger than that of an edge times a ratio."""
-    without = [effect for effect in effects if not effect.has_edge]
-    if missing := [effect for effect in without if effect.size > CLEAR_EFFECT]:
-        text = f"{plural(len(missing), 'effect')} without an edge, relative to those of parents: {_shown(missing)}"
-        yield RunWarning("missing edges", text, _latents(missing))
-        return
+def doubtful_edges(evidence: Evidence) -> dict[str, NDArray[np.bool_]]:
+    """Return the effects without an edge that are not clearly smaller than that of an edge, if training counts edges.
+
+    An edge of the learned graph with an effect of the same size doesn't say that such an effect needs one; fitting the
+    transition again with it does.
+
+    Args:
+        evidence: What was measured on held-out rows.
+
+    Returns:
+        Pairs by ``"actions"``, shape (n, m), and ``"past"``, shape (n, n); empty if there are none.
+    """
+    if not evidence.counts_edges:
+        return {}
+    pairs = {"actions": np.zeros_like(evidence.action_edges), "past": np.zeros_like(evidence.past_edges)}
+    rows = {name: i for i, name in enumerate(evidence.names)}
+    columns = {evidence.graph.actions[a]: ("actions", j) for j, a in enumerate(evidence.action_columns)}
+    columns |= {f"past {name}": ("past", i) for name, i in rows.items()}
+    doubtful, _ = _larger(effect_table(evidence), _ratio(evidence))
+    for effect in doubtful:
+        kind, j = columns[effect.cause]
+        pairs[kind][rows[effect.latent], j] = True
+    return pairs if doubtful else {}
+
+
+def _ratio(evidence: Evidence) -> float:
+    """Return the ratio from which an effect without an edge, relative to that of an edge, is a doubt."""
+    return 1 / MIN_GAP if evidence.counts_edges else MIN_RATIO
+
+
+def _larger(effects: list[EffectSize], ratio: float) -> tuple[list[EffectSize], EffectSize | None]:
+    """Return the effects without an edge that exceed that of the weakest edge times a ratio, and this edge."""
     weakest = next((effect for effect in effects[::-1] if effect.has_edge and not effect.removed), None)
     if weakest is None or weakest.size < NEGLIGIBLE_EFFECT:
         # with a budget that is too large, the order of the weakest effects says nothing
+        return [], weakest
+    limit = ratio * weakest.size
+    return [e for e in effects if not (e.has_edge or e.is_refuted) and e.size > limit], weakest
+
+
+def _about_missing_edges(effects: list[EffectSize], ratio: float) -> Iterable[RunWarning]:
+    """Yield a warning if effects without an edge are large, or larger than that of an edge times a ratio."""
+    if missing := [effect for effect in effects if not effect.has_edge and effect.size > CLEAR_EFFECT]:
+        text = f"{plural(len(missing), 'effect')} without an edge, relative to those of parents: {_shown(missing)}"
+        yield RunWarning("missing edges", text, _latents(missing))
         return
-    if larger := [effect for effect in without if effect.size > ratio * weakest.size]:
+    larger, weakest = _larger(effects, ratio)
+    if larger and weakest is not None:
         than = f"{'larger than' if ratio > 1 else 'not clearly smaller than'} that of the edge of {_shown([weakest])}"
         text = f"{plural(len(larger), 'effect')} without an edge, {than}: {_shown(larger)}"
         yield RunWarning("missing edges", text, _latents([*larger, weakest]))

@@ -9,7 +9,7 @@ a sum, so that one fit tries a missing edge of every latent. (Ours.)
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -25,14 +25,14 @@ from estimation.training.resampling import resampling_units
 from estimation.training.transition_fitting import TransitionFitter
 from estimation.unmixing.moments import NEGLIGIBLE_EFFECT
 
-__all__ = ["edges_with_gains"]
+__all__ = ["MIN_GAIN", "child_gains", "edges_with_gains"]
 
 Array = NDArray[np.float64]
 Edges = dict[str, NDArray[np.bool_]]
 
-# nats by which a missing edge must make held-out rows of its child more likely: in the run that prompted this (problem
+#: Nats by which a missing edge must make held-out rows of its child more likely: in the run that prompted this (problem
 # 65 of the promise benchmark), edges that are there gained 0.08, and errors 0.02 and less
-_MIN_GAIN = 0.03
+MIN_GAIN = 0.03
 _ROWS, _FITTING_STEPS = 32_768, 600
 _JUDGED_SHARE = 0.25
 # missing edges of a latent that are tried, the strongest first
@@ -67,16 +67,46 @@ def edges_with_gains(
     tried = [edges for edges in tried if any(values.any() for values in edges.values())]
     if not tried:
         return found
+    for edges, gains in zip(tried, child_gains(model, batches, config, step, present, tried), strict=True):
+        for name, values in edges.items():
+            found[name] |= values & (gains > MIN_GAIN)[:, None]
+    return found
+
+
+def child_gains(
+    model: SparseVAE,
+    batches: Batches,
+    config: TrainingConfig,
+    step: int,
+    present: Edges,
+    tried: Sequence[Edges],
+) -> list[Array]:
+    """Return the nats by which further edges make each latent likelier, shape (n,) each; the model stays as it is.
+
+    Args:
+        model: Model with frozen edges.
+        batches: Batches of the training data.
+        config: Optimiser and seed.
+        step: Number of steps of training, which determines the rows.
+        present: The edges of the model in sparse columns, by mask, shapes (n, columns).
+        tried: Edges that are added, all of one item at a time, of the same shapes.
+    """
     encodings = Encodings.of(model, batches, step, _ROWS)
     assert encodings.numbers is not None
     fitted, judged = _split(encodings, resampling_units(batches.episodes, batches.n_rows), config.seed, step)
     before = _child_losses(model, fitted, judged, config, step, present)
-    for edges in tried:
-        with_edges = {name: values | edges[name] for name, values in present.items()}
-        gains = before - _child_losses(model, fitted, judged, config, step, with_edges)
-        for name, values in edges.items():
-            found[name] |= values & (gains > _MIN_GAIN)[:, None]
-    return found
+    return [
+        before
+        - _child_losses(
+            model,
+            fitted,
+            judged,
+            config,
+            step,
+            {name: values | edges[name] for name, values in present.items()},
+        )
+        for edges in tried
+    ]
 
 
 def _candidates(effects: FinalEffects, present: Edges, rank: int) -> Edges:

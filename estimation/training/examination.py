@@ -1,12 +1,14 @@
 """Examination of a trained model: evidence on held-out rows, from which the run's diagnostics are judged.
 
 Transition networks with all edges are fitted to training rows, as in a round of unmixing, and measure the mechanisms of
-the final latents on held-out rows.
+the final latents on held-out rows. If training counts the edges, effects without an edge that may be errors of these
+networks are told from missing edges by fitting the sparse transition with them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,10 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from estimation.config.training import TrainingConfig
-from estimation.diagnostics import Diagnostics, Evidence, judge
+from estimation.diagnostics import Diagnostics, Evidence, doubtful_edges, judge
 from estimation.exceptions import DataError
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
+from estimation.training.edge_gains import MIN_GAIN, child_gains
 from estimation.training.encodings import Encodings
 from estimation.training.measured_effects import (
     MeasuredEffects,
@@ -70,6 +73,8 @@ def examine(
         numpy.linalg.LinAlgError: If latents or residuals don't vary at all.
     """
     evidence = gather_evidence(model, batches, held_out, config, step, action_names, trained_edges)
+    if doubtful := doubtful_edges(evidence):
+        evidence = replace(evidence, refuted=_refuted(evidence, model, batches, config, step, doubtful))
     diagnostics = judge(evidence)
     if not diagnostics.finite:
         raise DataError("its figures are not finite; latents or residuals don't vary")
@@ -127,6 +132,22 @@ def gather_evidence(
         counts_edges=config.sparsity == "adaptive",
         counts_together=config.sparsity in ("adaptive", "penalty") and not budgets(config),
     )
+
+
+def _refuted(
+    evidence: Evidence,
+    model: SparseVAE,
+    batches: Batches,
+    config: TrainingConfig,
+    step: int,
+    doubtful: Mapping[str, NDArray[np.bool_]],
+) -> dict[str, NDArray[np.bool_]]:
+    """Return those of the doubtful edges that, all together, make their child hardly likelier."""
+    edges = {"actions": evidence.action_edges, "past": evidence.past_edges}
+    present = {name: edges[name] for name in model.edges}
+    tried = {name: doubtful[name] for name in present}
+    (gains,) = child_gains(model, batches, config, step, present, [tried])
+    return {name: pairs & (gains <= MIN_GAIN)[:, None] for name, pairs in tried.items()}
 
 
 def _sparse_graph(model: SparseVAE, edges: Mapping[str, Tensor], action_names: Sequence[str]) -> CausalGraph:

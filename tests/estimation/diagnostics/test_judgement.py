@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from estimation.diagnostics import DIAGNOSTICS, Diagnostics, Margin, RunWarning, judge
+from estimation.diagnostics import DIAGNOSTICS, Diagnostics, Margin, RunWarning, doubtful_edges, judge
 from estimation.diagnostics.result import KINDS
 from estimation.storage.schema import check
 from identify.graph import CausalGraph
@@ -111,6 +111,31 @@ def test_an_effect_without_an_edge_is_compared_with_those_of_edges(size: float, 
     kinds = {w.kind for w in too_many.warnings}
     assert "superfluous edges" in kinds
     assert "missing edges" not in kinds
+
+
+def test_where_edges_are_counted_a_doubt_can_be_refuted() -> None:
+    effects = evidence_of().action_effects
+    assert effects is not None
+    effects = effects.copy()
+    effects[:, 2, 1] *= 0.22
+    effects[:, 1, 1] *= 0.2
+    evidence = evidence_of(action_effects=effects, graph=graph(e21=False), counts_edges=True)
+    doubtful = doubtful_edges(evidence)
+    expected = np.zeros_like(TARGETS)
+    expected[2, 1] = True
+    assert doubtful["actions"].tolist() == expected.tolist()
+    assert not doubtful["past"].any()
+    assert "missing edges" in {w.kind for w in judge(evidence).warnings}
+    refuted = replace(evidence, refuted=doubtful)
+    assert "missing edges" not in {w.kind for w in judge(refuted).warnings}
+    assert doubtful_edges(refuted) == {}
+    assert doubtful_edges(replace(evidence, counts_edges=False)) == {}
+
+
+def test_a_large_effect_without_an_edge_stays_a_doubt() -> None:
+    evidence = evidence_of(graph=graph(e21=False), counts_edges=True)
+    all_pairs = {"actions": np.ones_like(TARGETS)}
+    assert "missing edges" in {w.kind for w in judge(replace(evidence, refuted=all_pairs)).warnings}
 
 
 def test_latents_that_nothing_moves_are_named() -> None:

@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from estimation.training.edge_gains import _candidates, edges_with_gains
+from estimation.training.examination import _refuted
 from estimation.training.final_effects import FinalEffects
+from identify.graph import CausalGraph
+from tests.estimation.diagnostics.evidence import evidence_of
 from tests.estimation.training.test_final_count import Run, waves
 from tests.seeds import training_seed
 
@@ -29,6 +32,18 @@ def test_edges_that_are_there_are_told_from_errors_of_the_same_size(monkeypatch:
     )
     assert found["actions"].astype(int).tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
     assert all(torch.equal(value, state[name]) for name, value in run.model.state_dict().items())
+
+
+def test_doubts_about_edges_that_are_not_there_are_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
+    strengths = np.array([[1.0, 0.15, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.2]])
+    run = Run(monkeypatch, *waves(strengths, 6_000, 0.2), np.eye(3, 4))
+    latents = ["v0", "v1", "v2"]
+    evidence = evidence_of(np.eye(3, 4, dtype=bool), graph=CausalGraph(Ga=np.eye(3, 4), latents=latents))
+    # one true edge and one that isn't there of v0, two that aren't there of v1, and one of v2
+    doubtful = np.array([[0, 1, 1, 0], [1, 0, 1, 0], [0, 1, 0, 0]], dtype=bool)
+    pairs = {"actions": doubtful, "past": np.zeros((3, 3), dtype=bool)}
+    refuted = _refuted(evidence, run.model, run.batches, run.config, 1_500, pairs)
+    assert refuted["actions"].astype(int).tolist() == [[0, 0, 0, 0], [1, 0, 1, 0], [0, 1, 0, 0]]
 
 
 def test_nothing_is_fitted_without_a_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
