@@ -35,7 +35,9 @@ module                     contents
 ``gaps``                   latents that missing entries leave undetermined
 ``resampling``             effects measured again on resampled rows or episodes
 ``examination``            the evidence of the run's diagnostics, on held-out rows
-``basis_change``           a change of the basis after the last step, if examination finds a better one
+``finish``                 what follows the last step, and a change of edges or basis there
+``completion``             what has followed the last step, and whether a change is kept
+``beyond_budget``          edges beyond the budget, removed after the last step
 ``snapshot``               a model as it was, where a change of it may be undone
 ``restarts``               whole runs, of which the best is kept, and whether they agree
 ``restart_states``         finished restarts in the state of an unfinished run

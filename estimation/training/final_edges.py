@@ -27,7 +27,7 @@ from estimation.unmixing.action_basis import has_few_values
 from estimation.unmixing.moments import NEGLIGIBLE_EFFECT
 from identify.exceptions import one_line
 
-__all__ = ["actions_have_few_values", "edge_strengths", "measure_edges_again_"]
+__all__ = ["actions_have_few_values", "edge_strengths", "measure_edges_again_", "strongest_edges"]
 
 Array = NDArray[np.float64]
 
@@ -134,6 +134,40 @@ def edge_strengths(
         is_negligible = (relative < NEGLIGIBLE_EFFECT) | (usable == 0)
         strengths[name] = usable + np.where(is_negligible, 0, usable.max(initial=0.0))
     return strengths
+
+
+def strongest_edges(
+    model: SparseVAE, batches: Batches, config: TrainingConfig, step: int
+) -> dict[str, Array] | None:
+    """Return as many edges as the model has, those with the largest effects on the final latents.
+
+    Args:
+        model: Model with frozen edges, which stays as it is.
+        batches: Batches of the training data.
+        config: Optimiser and seed.
+        step: Number of steps of training, which determines the rows.
+
+    Returns:
+        What ranks these edges, by mask, shapes (n, columns) and (n, n), and 0 elsewhere. None if they are those of the
+        model, or if effects on means don't tell all edges.
+
+    Raises:
+        DataError: If effects are not finite.
+        numpy.linalg.LinAlgError: If latents or residuals don't vary at all.
+    """
+    frozen = {name: masks for name, masks in model.edges.items() if not masks.dense}
+    strengths = edge_strengths(model, batches, config, step) if frozen else None
+    if strengths is None:
+        return None
+    kept, is_changed = {}, False
+    for name, masks in frozen.items():
+        present = masks.support()[:, masks.sparse_columns].cpu().numpy()
+        order = np.argsort(-strengths[name], axis=None, kind="stable")[: int(present.sum())]
+        values = np.zeros(present.size)
+        values[order] = np.maximum(strengths[name].ravel()[order], _MIN_SIZE)
+        kept[name] = values.reshape(present.shape)
+        is_changed |= bool(((kept[name] > 0) != present).any())
+    return kept if is_changed else None
 
 
 def _regressed_effects(model: SparseVAE, batches: Batches, step: int) -> Array:

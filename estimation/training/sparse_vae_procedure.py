@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,31 +13,23 @@ from torch import Tensor
 
 from estimation.config.training import TrainingConfig
 from estimation.dataset.dataset import Dataset
-from estimation.diagnostics import Diagnostics, better_basis
-from estimation.exceptions import DataError, NotDifferentiableError
+from estimation.diagnostics import Diagnostics
 from estimation.history import Record
 from estimation.models.elbo import training_loss
 from estimation.models.held_out import held_out_terms
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
-from estimation.training.basis_change import Completion, judged
-from estimation.training.batches import Batches, generator_for
-from estimation.training.beyond_budget import remove_edges_beyond_budget_
-from estimation.training.deep_flow import apply_deep_flow_
-from estimation.training.distributional_change import Change, distributional_change
-from estimation.training.examination import MIN_ROWS, MIN_STEPS, Examination, examine, gather_evidence
-from estimation.training.final_count import count_edges_again_
-from estimation.training.final_edges import actions_have_few_values, measure_edges_again_
+from estimation.training.batches import generator_for
+from estimation.training.completion import Completion
+from estimation.training.distributional_change import distributional_change
+from estimation.training.finish import Finish
 from estimation.training.optimisers import build
 from estimation.training.plan import Plan
-from estimation.training.post_training import SINGULAR, NoActiveLatentsError, Refinement, refinements
 from estimation.training.procedure import Initialisation, Procedure, StepLoss, prepare
 from estimation.training.requirements import require_budgets, require_sparse_columns, require_trainable
-from estimation.training.snapshot import Snapshot
 from estimation.training.sparsity import EdgeConstraints, budget_at, budgets
 from estimation.training.starts import weights_of
 from estimation.training.unmixing_round import unmixing_round_
-from identify.exceptions import one_line
 
 __all__ = ["SparseVAEProcedure"]
 
@@ -48,7 +39,6 @@ _MASK_RATE = 0.02
 _EMA_RATE = 0.05
 # the first of several rounds of unmixing keeps the edges of the budget times this factor
 _FIRST_BUDGET_FACTOR = 1.5
-_MAX_REASON_LENGTH = 200
 
 
 class SparseVAEProcedure(Procedure):
@@ -202,147 +192,13 @@ class SparseVAEProcedure(Procedure):
     def finish(self, step: int, report: Callable[[str], None]) -> tuple[list[str], dict[str, float] | None]:
         self._freeze()
         self.model.eval()
-        trained = Snapshot.of(self.model)
-        self.completion = self._completed(step, report)
-        while (basis := self._other_basis(step)) is not None:
-            report("basis to be changed")
-            before, final = self.completion, Snapshot.of(self.model)
-            trained.restore_(self.model)
-            try:
-                round_note = self._round(step, first=basis)
-                trained = Snapshot.of(self.model)
-                after = replace(self._completed(step, report), is_changed=True)
-                is_kept, note = judged(before, after, step)
-            except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
-                is_kept = False
-                note = f"basis not changed after {step} steps: {one_line(error, _MAX_REASON_LENGTH)}"
-            if not is_kept:
-                final.restore_(self.model)
-                self.completion = before.with_note(note)
-                break
-            self.completion = after.with_note(round_note, first=True).with_note(note, first=True)
+        unmix = partial(self._round, step) if self.plan.unmixing_steps else None
+        inputs = self.model, self.batches, self.held_out, self.config, step
+        self.completion = Finish(*inputs, report, unmix).run()
         return self.completion.notes, self.completion.terms if self.completion.is_changed else None
-
-    def _completed(self, step: int, report: Callable[[str], None]) -> Completion:
-        """Refine the model, measure its edges again, and examine it."""
-        notes, terms = self._refined(step, report)
-        if self.config.unmixing and self.config.sparsity != "none":
-            report("edges to be measured")
-            note = self._edges_again(step)
-            if note is not None:
-                notes, terms = [*notes, note], self._held_out_terms()
-        edges = {name: masks.support() for name, masks in self.model.edges.items()}
-        if self.config.sparsity == "budget":
-            note = remove_edges_beyond_budget_(
-                self.model, self.batches, self.config, step, budgets(self.config)
-            )
-            if note is not None:
-                notes, terms = [*notes, note], self._held_out_terms()
-        report("run to be examined")
-        known = self._held_out_terms() if terms is None else terms
-        return Completion(notes, known, terms is not None, edges, *self._examined(step, edges))
-
-    def _edges_again(self, step: int) -> str | None:
-        """Count or rank the edges on the final latents; return a note if something has changed, or could not."""
-        inputs = self.model, self.batches, self.config, step
-        if self.config.sparsity == "adaptive":
-            return count_edges_again_(*inputs, budgets(self.config), self.held_out_loss)
-        return measure_edges_again_(*inputs, self.held_out_loss)
-
-    def _refined(self, step: int, report: Callable[[str], None]) -> tuple[list[str], dict[str, float] | None]:
-        """Apply post-training refinement; return notes, and the held-out terms if there is any."""
-        if not (steps := refinements(self.config)):
-            return [], None
-        notes: list[str] = []
-        terms = self._held_out_terms()
-        for refinement in steps:
-            report(f"{refinement.noun} to be {refinement.participle}")
-            if refinement.noun == "flow":
-                notes, terms = [*notes, *self._apply_flow(refinement, step, terms)], self._held_out_terms()
-            else:
-                note, terms = self._refine(refinement, step, terms)
-                notes.append(note)
-        return notes, terms
 
     def diagnose(self, step: int) -> tuple[Diagnostics | None, list[str]]:
         return self.completion.diagnostics, self.completion.remarks
-
-    def _examined(self, step: int, edges: Mapping[str, Tensor]) -> tuple[Diagnostics | None, list[str]]:
-        """Return the diagnostics of the model, None if it can't be examined, and remarks on the examination."""
-        if step < MIN_STEPS or not any(masks.n_sparse for masks in self.model.edges.values()):
-            return None, []
-        n_rows, n_needed = len(self.held_out), MIN_ROWS * self.model.shape.n_latents
-        if n_rows < n_needed:
-            return None, [f"the run was not examined: {n_rows} rows are held out, and {n_needed} are needed"]
-        try:
-            return examine(*self._examination(step, edges)), []
-        except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
-            return None, [f"the run was not examined: {one_line(error, _MAX_REASON_LENGTH)}"]
-
-    def _examination(self, step: int, edges: Mapping[str, Tensor]) -> Examination:
-        """Return what an examination needs."""
-        device, dtype = self.batches.device, self.batches.dtype
-        rows = Batches(
-            self.held_out, self.config.batch_size, self.config.seed, device, dtype, model=self.model
-        )
-        return self.model, self.batches, rows, self.config, step, self.held_out.action_names, edges
-
-    def _other_basis(self, step: int) -> NDArray[np.float64] | None:
-        """Return the basis that is sparser and likelier than that of the completed run, if there is one."""
-        margin = self.completion.margin
-        can_change = self.config.unmixing and self.config.sparsity != "none" and self.plan.unmixing_steps
-        if not can_change or margin is None or not margin.is_beaten:
-            return None
-        return better_basis(gather_evidence(*self._examination(step, self.completion.edges)))
-
-    def _apply_flow(self, refinement: Refinement, step: int, before: dict[str, float]) -> list[str]:
-        """Fit a flow, or a deep one where the usual one is known to fall short; return notes for the history."""
-        model, change = self.model, self._distributional_change(step)
-        few_values = actions_have_few_values(model, self.batches, step)
-        if change is None and not few_values:
-            return [self._refine(refinement, step, before)[0]]
-        return [apply_deep_flow_(model, self.batches, self.held_out, self.config, step, change)]
-
-    def _distributional_change(self, step: int) -> Change | None:
-        """Return what actions change in the distributions of latents whose means they do not move."""
-        shape = self.model.shape
-        if shape.past or not shape.n_actions or not self.config.unmixing:
-            return None
-        return distributional_change(self.model, self.batches, self.config.seed, step)
-
-    def _refine(
-        self, refinement: Refinement, step: int, before: dict[str, float]
-    ) -> tuple[str, dict[str, float]]:
-        """Apply a step of post-training refinement, unless it makes held-out data less likely.
-
-        Args:
-            refinement: The step.
-            step: Number of steps of training.
-            before: Held-out terms before the change.
-
-        Returns:
-            A note for the history, and the held-out terms of the model as it is then.
-        """
-        state, rival, after, reason = copy.deepcopy(self.model.state_dict()), before, None, ""
-        inputs = (self.model, self.batches, self.config, step)
-        try:
-            if refinement.rival_ is not None:
-                refinement.rival_(*inputs)
-                rival = min(before, self._held_out_terms(), key=lambda terms: terms["total"])
-                self.model.load_state_dict(state)
-            refinement.apply_(*inputs)
-            after = self._held_out_terms()
-        # decoders and data may be unsuitable in these ways; any other error is a fault, and is raised
-        except (NotDifferentiableError, NoActiveLatentsError, SINGULAR) as error:
-            reason = one_line(error, _MAX_REASON_LENGTH)
-        margin = refinement.margin * self.model.shape.n_latents / self.model.shape.n_observed
-        kept = after is not None and after["total"] <= rival["total"] - margin
-        total = None if after is None else after["total"]
-        note = refinement.note(kept, step, rival["total"], total, reason)
-        if after is None or not kept:
-            self.model.load_state_dict(state)
-            after = before
-        return note, after
 
     def _held_out_terms(self) -> dict[str, float]:
         training = self.model.training

@@ -16,8 +16,8 @@ from estimation.dataset import Dataset
 from estimation.diagnostics import Diagnostics, Margin, RunWarning
 from estimation.evaluation import evaluate
 from estimation.simulate import simulate
-from estimation.training import fit, sparse_vae_procedure, transition_fitting, unmixing_round
-from estimation.training.basis_change import Completion, judged
+from estimation.training import finish, fit, transition_fitting, unmixing_round
+from estimation.training.completion import Completion, judged
 from estimation.training.measured_effects import MeasuredEffects
 from estimation.training.post_training import fit_transition_
 from estimation.training.snapshot import Snapshot
@@ -64,14 +64,14 @@ def short(monkeypatch: pytest.MonkeyPatch) -> TrainingConfig:
 @pytest.fixture
 def rotated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mix two latents after the last step, as if the last round of unmixing had left them mixed."""
-    finish = SparseVAEProcedure.finish
+    finish_run = SparseVAEProcedure.finish
 
     def mixed(procedure: SparseVAEProcedure, step: int, report: Any) -> Any:
         matrix = torch.eye(procedure.model.shape.n_latents)
         matrix[:2, :2] = torch.tensor([[0.8, 0.6], [-0.6, 0.8]])
         procedure.model.change_basis_(matrix, torch.zeros(len(matrix)))
         fit_transition_(procedure.model, procedure.batches, procedure.config, step)
-        return finish(procedure, step, report)
+        return finish_run(procedure, step, report)
 
     monkeypatch.setattr(SparseVAEProcedure, "finish", mixed)
 
@@ -113,16 +113,16 @@ def test_a_change_that_brings_no_clarity_is_undone(
 ) -> None:
     """The model is then the one of a run that has not tried it."""
     wrong = Diagnostics(BEATEN, (RunWarning("basis", "another basis is sparser"),))
-    monkeypatch.setattr(sparse_vae_procedure, "examine", lambda *_: wrong)
-    monkeypatch.setattr(sparse_vae_procedure, "better_basis", lambda _: None)
+    monkeypatch.setattr(finish, "examine", lambda *_: wrong)
+    monkeypatch.setattr(finish, "better_basis", lambda _: None)
     without = fit(few, short, progress=False)
-    monkeypatch.setattr(sparse_vae_procedure, "better_basis", lambda _: np.eye(3)[[1, 2, 0]])
+    monkeypatch.setattr(finish, "better_basis", lambda _: np.eye(3)[[1, 2, 0]])
     tried = fit(few, short, progress=False)
     (note,) = set(tried.history.notes) - set(without.history.notes)
     assert note.startswith(
         "basis not changed after 210 steps: another basis, in v0, v1, is sparser by 0.5, and"
     )
-    assert "but with it the held-out negative ELBO went from" in note
+    assert "but with the change the held-out negative ELBO went from" in note
     assert "Doubtful: the latents or their graph may well be wrong (warning: basis)" in note
     assert tried.diagnostics == without.diagnostics
     state = tried.model.state_dict()
@@ -133,8 +133,8 @@ def test_a_change_that_fails_is_undone(
     few: Dataset, short: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = Diagnostics(BEATEN, (RunWarning("basis", "another basis is sparser"),))
-    monkeypatch.setattr(sparse_vae_procedure, "examine", lambda *_: wrong)
-    monkeypatch.setattr(sparse_vae_procedure, "better_basis", lambda _: np.ones((3, 3)))
+    monkeypatch.setattr(finish, "examine", lambda *_: wrong)
+    monkeypatch.setattr(finish, "better_basis", lambda _: np.ones((3, 3)))
     model = fit(few, short, progress=False)
     note = "basis not changed after 210 steps: first is not invertible; give a basis of the latents"
     assert note in model.history.notes
@@ -168,7 +168,7 @@ def completion(diagnostics: Diagnostics | None, loss: float = 1.0) -> Completion
 )
 def test_a_change_is_kept_for_fewer_doubts(diagnostics: Diagnostics | None, is_kept: bool, note: str) -> None:
     before = completion(Diagnostics(BEATEN, (RunWarning("basis", "worse"),)))
-    kept, text = judged(before, completion(diagnostics, 2.0), 9)
+    kept, text = judged(before, completion(diagnostics, 2.0), 9, "basis", BEATEN.summary)
     assert kept == is_kept
     assert note in text
     assert before.with_note(text).notes == ["a note", text]

@@ -14,7 +14,7 @@ from estimation.config.training import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.simulate import simulate
 from estimation.trained import TrainedModel
-from estimation.training import fit, sparse_vae_procedure, unmixing_round
+from estimation.training import finish, fit, unmixing_round
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
 
@@ -111,7 +111,7 @@ def test_counted_edges_that_are_clear_stay_within_the_limit_of_the_user(
         return {name: sizes.size for name, sizes in strengths.items()}
 
     monkeypatch.setattr(unmixing_round, "clear_counts", keep_all)
-    monkeypatch.setattr(sparse_vae_procedure, "count_edges_again_", lambda *_: None)
+    monkeypatch.setattr(finish, "count_edges_again_", lambda *_: None)
     model = fit(data, CONFIG.replace(sparsity="adaptive", max_edges_actions=limit), progress=False)
     # only in the last round: bases are compared by them, and it keeps edges beyond its count
     assert len(calls) == 2

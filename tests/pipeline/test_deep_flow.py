@@ -28,7 +28,7 @@ from estimation.training.post_training import NoActiveLatentsError
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
 
-PROCEDURE = "estimation.training.sparse_vae_procedure"
+FINISH = "estimation.training.finish"
 DEEP_FLOW = "estimation.training.deep_flow"
 
 Array = NDArray[np.float64]
@@ -47,7 +47,7 @@ def trained(
     **changes: Any,
 ) -> TrainedModel:
     """Train briefly on data of which a change is reported, with given misfits before and after the flow."""
-    monkeypatch.setattr(f"{PROCEDURE}.distributional_change", lambda *arguments: change)
+    monkeypatch.setattr(f"{FINISH}.distributional_change", lambda *arguments: change)
     values: Iterator[float] = iter(losses)
     monkeypatch.setattr(f"{DEEP_FLOW}._misfit", lambda *arguments: next(values))
     sizes: dict[str, Any] = {"width": 8, "depth": 1, "transition_width": 4, "batch_size": 64, "starts": 1}

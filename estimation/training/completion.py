@@ -1,10 +1,4 @@
-"""A change of the basis after the last step, if the examination of the run finds a better one.
-
-The last round of unmixing works with latents that later steps, refined encodings and the flow improve. So the search of
-the examination may find a basis that the round has missed. The run is then taken back to its last step, the linear map
-to this basis is folded into encoder and decoder as in a round of unmixing, and what follows the last step is repeated.
-Encoder and decoder stay as they are otherwise: the space of the latents was found, and a wrong basis in it. (Ours.)
-"""
+"""`Completion`: what has followed the last step of a run, and whether a change of edges or basis there is kept."""
 
 from __future__ import annotations
 
@@ -43,28 +37,34 @@ class Completion:
         """The margin of the basis; None if there is none."""
         return None if self.diagnostics is None else self.diagnostics.margin
 
+    def doubt(self, kind: str) -> str:
+        """Return the text of the warning of a kind; empty if there is none."""
+        warnings = () if self.diagnostics is None else self.diagnostics.warnings
+        return next((warning.text for warning in warnings if warning.kind == kind), "")
+
     def with_note(self, note: str, first: bool = False) -> Completion:
         """Return the same with one more note, at the end or at the beginning."""
         return replace(self, notes=[note, *self.notes] if first else [*self.notes, note])
 
 
-def judged(before: Completion, after: Completion, step: int) -> tuple[bool, str]:
-    """Return whether a change of the basis is kept, and a note for the history.
+def judged(before: Completion, after: Completion, step: int, what: str, found: str) -> tuple[bool, str]:
+    """Return whether a change of edges or of the basis is kept, and a note for the history.
 
     It is kept if the run has fewer serious warnings then. The held-out ELBO doesn't decide: with a budget that is too
     small, it was lower by 0.1 per dimension in wrong bases.
 
     Args:
-        before: The run with its own basis, than which another one is better.
-        after: The run with that basis.
+        before: The run as it was.
+        after: The run with other edges, or in the other basis.
         step: Number of steps of training.
+        what: What was changed: ``"edges"`` or ``"basis"``.
+        found: Why.
     """
     assert before.diagnostics is not None
-    assert before.margin is not None
     is_kept = after.diagnostics is not None and after.diagnostics.n_doubts < before.diagnostics.n_doubts
-    found, losses = before.margin.summary, (each.terms["total"] for each in (before, after))
+    losses = (each.terms["total"] for each in (before, after))
     change = "the held-out negative ELBO went from {:.4g} to {:.4g}".format(*losses)
     if is_kept:
-        return True, f"basis changed after {step} steps, since {found}; {change}"
+        return True, f"{what} changed after {step} steps, since {found}; {change}"
     doubts = "the run was not examined" if after.diagnostics is None else after.diagnostics.headline
-    return False, f"basis not changed after {step} steps: {found}, but with it {change}; {doubts}"
+    return False, f"{what} not changed after {step} steps: {found}, but with the change {change}; {doubts}"
