@@ -83,7 +83,7 @@ class Finish:
         trained = Snapshot.of(self.model)
         completion = self._completed()
         if (edges := self._other_edges(completion)) is not None:
-            found = f"there are {completion.doubt('missing edges')}"
+            found = f"edges seemed to be missing ({completion.doubt('missing edges')})"
             completion, changed = self._again(
                 completion, trained, "edges", found, partial(self._keep_edges, edges)
             )
