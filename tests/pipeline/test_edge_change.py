@@ -97,7 +97,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> TrainingConfig:
         starts=1,
         rounds=1,
         restarts=1,
-        max_edges_actions=6,
+        # as many as there can be, so that none are beyond the budget
+        max_edges_actions=9,
         seed=training_seed(0),
     )
 
