@@ -81,24 +81,47 @@ class Finish:
     def run(self) -> Completion:
         """Refine the model, measure its edges again, examine it, and mend what can be mended."""
         trained = Snapshot.of(self.model)
-        completion = self._completed()
-        if (edges := self._other_edges(completion)) is not None:
-            found = f"edges seemed to be missing ({completion.doubt('missing edges')})"
-            completion, changed = self._again(
-                completion, trained, "edges", found, partial(self._keep_edges, edges)
-            )
-            trained = changed or trained
+        completion, trained = self._with_better_bases(self._completed(), trained)
+        edges = self._other_edges(completion)
+        return completion if edges is None else self._with_other_edges(completion, trained, edges)
+
+    def _with_better_bases(self, completion: Completion, trained: Snapshot) -> tuple[Completion, Snapshot]:
+        """Change the basis as long as another one is better, and that brings clarity.
+
+        Args:
+            completion: What has followed the last step.
+            trained: The model after its last step.
+
+        Returns:
+            Both after the changes.
+        """
         while self.unmix is not None and (basis := self._other_basis(completion)) is not None:
             assert completion.margin is not None
             found = completion.margin.summary
-            completion, changed = self._again(completion, trained, "basis", found, partial(self.unmix, basis))
+            change = partial(self.unmix, basis)
+            completion, changed = self._again(completion, trained, "basis", found, change)
             if changed is None:
                 break
             trained = changed
-        return completion
+        return completion, trained
+
+    def _with_other_edges(
+        self, completion: Completion, trained: Snapshot, edges: Mapping[str, NDArray[np.float64]]
+    ) -> Completion:
+        """Change the edges, and then the basis if another one is better, if all this brings clarity."""
+        found = f"edges seemed to be missing ({completion.doubt('missing edges')})"
+        return self._again(
+            completion, trained, "edges", found, partial(self._keep_edges, edges), self._with_better_bases
+        )[0]
 
     def _again(
-        self, before: Completion, trained: Snapshot, what: str, found: str, change_: Callable[[], str | None]
+        self,
+        before: Completion,
+        trained: Snapshot,
+        what: str,
+        found: str,
+        change_: Callable[[], str | None],
+        further: Callable[[Completion, Snapshot], tuple[Completion, Snapshot]] | None = None,
     ) -> tuple[Completion, Snapshot | None]:
         """Return to the last step, change the model, and repeat what follows.
 
@@ -108,6 +131,7 @@ class Finish:
             what: What is changed, for the notes.
             found: Why, for the notes.
             change_: Changes the model, and returns a note if there is one.
+            further: Other changes, before it is judged whether the model has become better.
 
         Returns:
             The better one of both, and the changed model after its last step, None if it is not kept.
@@ -118,7 +142,10 @@ class Finish:
         try:
             change_note = change_()
             changed = Snapshot.of(self.model)
-            after = replace(self._completed(), is_changed=True)
+            after = self._completed()
+            if further is not None:
+                after, changed = further(after, changed)
+            after = replace(after, is_changed=True)
             is_kept, note = judged(before, after, self.step, what, found)
         except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
             is_kept = False
