@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from estimation.storage.schema import Fields, Many, Maybe, Real, Whole
+from estimation.storage.schema import Fields, Many, Maybe, Real, Text, Whole
 from identify.wording import listed, plural
 
 __all__ = [
@@ -47,7 +47,8 @@ LATENT_COUNT = Fields(
                 }
             )
         ),
-    }
+    },
+    {"shorter": Text()},
 )
 
 # nats per observed dimension: equally good starts differ by up to 0.07 after 500 steps
@@ -175,6 +176,7 @@ class LatentCount:
         intrinsic_dimension: Estimate with which the search began; None if it began with a given number.
         candidates: The runs that were compared, in the order in which they were tried.
         given: Number of latents in the settings, of which some are superfluous; None with ``n_latents="auto"``.
+        shorter: What shorter runs found, if they left a doubt and these ones followed; otherwise empty.
     """
 
     n_latents: int
@@ -182,6 +184,7 @@ class LatentCount:
     intrinsic_dimension: float | None
     candidates: tuple[Candidate, ...]
     given: int | None = None
+    shorter: str = ""
 
     @classmethod
     def of(cls, candidates: Iterable[Candidate], n_observed: int, intrinsic_dimension: float) -> LatentCount:
@@ -211,6 +214,16 @@ class LatentCount:
             if n > self.n_latents and chosen.negative_elbo - best[n].negative_elbo > _MARGIN / 2
         ]
         return (*fewer, *more)
+
+    @property
+    def may_be_smaller(self) -> bool:
+        """Whether a smaller number may be right: one that is nearly as good, that the gap suggests, or that is untried.
+
+        Short runs with a decoder that fits slowly need superfluous latents, which longer ones do without.
+        """
+        has_weak_directions = self.best[self.n_latents].n_clear < self.n_latents
+        is_untried = self.n_latents > 1 and self.n_latents - 1 not in self.best
+        return has_weak_directions or is_untried or any(n < self.n_latents for n in self.nearly_as_good)
 
     @property
     def doubt(self) -> str:
@@ -250,7 +263,8 @@ class LatentCount:
         """A line for the history."""
         curve = ", ".join(f"{each.negative_elbo:.3g} with {n}" for n, each in self.best.items())
         found = f"found {self.summary}" if self.given is None else self.superfluous
-        return f"{found}: the held-out negative ELBOs of short runs were {curve}"
+        shorter = f"; even shorter runs left a doubt ({self.shorter})" if self.shorter else ""
+        return f"{found}: the held-out negative ELBOs of short runs were {curve}{shorter}"
 
     @property
     def superfluous(self) -> str:
@@ -285,4 +299,4 @@ class LatentCount:
             for each in content["candidates"]
         )
         numbers = (content["n_latents"], content["n_observed"], content["intrinsic_dimension"])
-        return cls(*numbers, candidates, content["given"])
+        return cls(*numbers, candidates, content["given"], content.get("shorter", ""))

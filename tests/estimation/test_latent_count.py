@@ -10,13 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from estimation.config import TrainingConfig
+from estimation.dataset.holdout import training_pairs
 from estimation.exceptions import CheckpointError
 from estimation.history import HISTORY, History
 from estimation.latent_count import Candidate, LatentCount, clear_directions, smallest_sufficient
 from estimation.plot import plot_latent_count
 from estimation.simulate import simulate
 from estimation.storage.schema import check
-from estimation.training.latent_search import MAX_TRIALS, intrinsic_dimension, next_trial, search
+from estimation.training.latent_search import (
+    MAX_TRIALS,
+    find_latent_count,
+    intrinsic_dimension,
+    next_trial,
+    search,
+)
+from estimation.training.procedure import Initialisation
+from identify.graph import CausalGraph
 from tests.seeds import training_seed
 
 N_OBSERVED = 20
@@ -143,9 +153,66 @@ def test_an_unfinished_search_says_what_it_did_not_try() -> None:
     assert count.doubt == "1 direction of the latents is weak; 7 was not tried; no larger number was tried"
 
 
+@pytest.mark.parametrize(
+    ("runs", "may_be_smaller"),
+    [
+        ([candidate(3, -0.1), candidate(4, -1.5), candidate(7, -1.57, 4)], False),
+        # one that is nearly as good, a gap, and a number that was not tried
+        ([candidate(3, -1.35), candidate(4, -1.5), candidate(7, -1.5, 4)], True),
+        ([candidate(4, -0.1), candidate(5, -1.5, true=3)], True),
+        ([candidate(3, -0.1), candidate(5, -1.5)], True),
+        ([candidate(1, -0.1)], False),
+    ],
+)
+def test_what_says_that_a_smaller_number_may_be_right(runs: list[Candidate], may_be_smaller: bool) -> None:
+    assert LatentCount.of(runs, N_OBSERVED, 3.4).may_be_smaller == may_be_smaller
+
+
+@pytest.mark.parametrize(("is_doubtful", "steps"), [(True, 5_000), (True, 500), (False, 5_000)])
+def test_longer_runs_follow_a_search_that_leaves_a_doubt(
+    is_doubtful: bool, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Short runs need two latents more than there are."""
+    lengths: list[int] = []
+
+    class Fake:
+        def __init__(self, config: TrainingConfig, initialisation: Initialisation) -> None:
+            self.config, self.step = config, 0
+            lengths.append(config.steps)
+
+        def advance(self) -> None:
+            self.step += 1
+
+    def measured(run: Fake, held_out: object, start: int) -> Candidate:
+        n, is_short = run.config.n_latents, run.step == 500
+        assert isinstance(n, int)
+        assert run.step == run.config.steps
+        loss = -0.5 * min(n, 6) if is_short else -0.5 * min(n, 4)
+        # numbers below 6 are hardly worse than it in short runs
+        loss += 0.4 * max(min(n, 6) - 4, 0) if is_short and is_doubtful else 0.0
+        return candidate(n, loss, 99 if is_short and is_doubtful else 6 if is_short else 4, start)
+
+    data = simulate(CausalGraph(Ga=np.eye(4)), 300, n_observed=12, seed=training_seed(3))
+    pairs, held_out = training_pairs(data, None, 0)
+    monkeypatch.setattr("estimation.training.latent_search._measured", measured)
+    config = TrainingConfig(n_latents="auto", steps=steps)
+    count = find_latent_count(config, Initialisation(pairs, held_out), Fake, progress=False)
+    is_longer = is_doubtful and steps > 500
+    # the first run only checks the settings
+    assert set(lengths[1:]) == ({500, 1_500} if is_longer else {500})
+    assert count.n_latents == (4 if is_longer else 6)
+    assert bool(count.shorter) == is_longer
+    assert count.shorter in count.note
+    assert ("; even shorter runs left a doubt (6 latents; " in count.note) == is_longer
+
+
 def test_a_search_is_stored_and_read(tmp_path: object) -> None:
     count = LatentCount.of([candidate(3, -0.1), candidate(4, -1.5)], N_OBSERVED, 3.4)
     stored = json.loads(json.dumps(History(latent_count=count).to_dict()))
+    check(stored, HISTORY)
+    assert History.from_dict(stored).latent_count == count
+    # earlier releases did not store what shorter runs found
+    del stored["latent_count"]["shorter"]
     check(stored, HISTORY)
     assert History.from_dict(stored).latent_count == count
     del stored["latent_count"]
