@@ -20,21 +20,37 @@ def read_records() -> list[dict[str, Any]]:
 
 
 def fill_page(page: str) -> str:
-    """Fill the markers ``rate`` and ``searches`` of a page."""
-    searches = [record for record in read_records() if record["run"]["kind"] == "auto"]
-    return fill_markers(page, {"rate": _rate(searches), "searches": _table(searches)})
+    """Fill the markers ``rate``, ``searches`` and ``given`` of a page."""
+    records = read_records()
+    searches = [record for record in records if record["run"]["kind"] == "auto"]
+    given = [record for record in records if record["run"]["kind"] == "given"]
+    return fill_markers(page, {"rate": _rate(searches), "searches": _table(searches), "given": _given(given)})
+
+
+def _is_right(record: dict[str, Any]) -> bool:
+    return bool(record["found"] == record["true"])
+
+
+def _is_clear(record: dict[str, Any]) -> bool:
+    return ";" not in record["summary"]
 
 
 def _rate(searches: list[dict[str, Any]]) -> str:
-    right = sum(record["found"] == record["true"] for record in searches)
-    numbers = [str(record["run"]["number"]) for record in searches if record["found"] != record["true"]]
+    right = [record for record in searches if _is_right(record)]
+    clear = [record for record in searches if _is_clear(record)]
+    numbers = [str(record["run"]["number"]) for record in searches if not _is_right(record)]
     failures = f" The failures are the problems {', '.join(numbers)}." if numbers else ""
-    return f"The number found was right on {right} of {len(searches)} problems.{failures}"
+    return (
+        f"The number found was right on {len(right)} of {len(searches)} problems.{failures} {len(clear)} searches "
+        f"ended without a doubt, {sum(map(_is_right, clear))} of them with the right number. The table has the others."
+    )
 
 
 def _table(searches: list[dict[str, Any]]) -> str:
     rows = []
     for record in searches:
+        if _is_right(record) and _is_clear(record):
+            continue
         case = record["problem"]
         rows.append(
             [
@@ -50,4 +66,27 @@ def _table(searches: list[dict[str, Any]]) -> str:
             ]
         )
     head = ["problem", "causes", "observed", "noise", "true", "found", "estimate", "runs", "CPU seconds"]
+    return markdown_table(head, rows)
+
+
+def _given(records: list[dict[str, Any]]) -> str:
+    """Return a table of models with the true number of latents and with more, one row per problem."""
+    rows = []
+    for number in dict.fromkeys(record["run"]["number"] for record in records):
+        true, more = sorted(
+            (record for record in records if record["run"]["number"] == number),
+            key=lambda record: record["run"]["surplus"],
+        )
+        rows.append(
+            [
+                str(number),
+                str(true["true"]),
+                str(true["true"] + more["run"]["surplus"]),
+                str(more["trained"]),
+                f"{true['mcc']:.3f}",
+                f"{more['mcc']:.3f}",
+                f"{more['mcc'] - true['mcc']:+.3f}",
+            ]
+        )
+    head = ["problem", "true", "given", "trained", "MCC with the true number", "MCC with more", "difference"]
     return markdown_table(head, rows)

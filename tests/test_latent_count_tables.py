@@ -13,14 +13,23 @@ from tests.documentation import docs_module, page
 TABLES = docs_module("latent_count_tables")
 
 
-def test_the_stored_searches_fill_every_marker() -> None:
+def test_the_stored_results_fill_every_marker() -> None:
     filled = TABLES.fill_page(page("how_many_latents"))
     assert "<!--" not in filled
     records = TABLES.read_records()
-    right = sum(record["found"] == record["true"] for record in records)
-    assert f"was right on {right} of {len(records)} problems" in filled
+    searches = [record for record in records if record["run"]["kind"] == "auto"]
+    right = sum(record["found"] == record["true"] for record in searches)
+    assert f"was right on {right} of {len(searches)} problems" in filled
+    for record in searches:
+        is_shown = f"| {record['true']} | {record['summary']} |" in filled
+        assert is_shown or (record["found"] == record["true"] and ";" not in record["summary"])
     for record in records:
-        assert f"| {record['true']} | {record['summary']} |" in filled
+        if record["run"]["kind"] == "given" and record["run"]["surplus"]:
+            n = record["true"]
+            assert (
+                f"| {record['run']['number']} | {n} | {n + record['run']['surplus']} | {record['trained']} |"
+                in filled
+            )
 
 
 def test_failures_are_listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -41,10 +50,23 @@ def test_failures_are_listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     path = tmp_path / "searches.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     monkeypatch.setattr(TABLES, "FILE", path)
-    lines = TABLES.fill_page("<!-- rate -->\n<!-- searches -->").splitlines()
-    assert lines[0] == "The number found was right on 1 of 2 problems. The failures are the problems 3."
+    lines = TABLES.fill_page("<!-- rate -->\n<!-- searches -->\n<!-- given -->").splitlines()
+    assert lines[0] == (
+        "The number found was right on 1 of 2 problems. The failures are the problems 3. 2 searches ended without a "
+        "doubt, 1 of them with the right number. The table has the others."
+    )
+    # the right number without a doubt has no row
     assert lines[3].startswith("| 3 | past | 9 | 0.01 | 4 | 5 latents | 3.6 | 1 | 20 |")
-    assert len(lines) == 5
+    assert len(lines) == 6
+
+
+def test_what_more_latents_cost_is_listed() -> None:
+    records = [
+        {"run": {"kind": "given", "number": 7, "surplus": surplus}, "true": 4, "trained": n, "mcc": mcc}
+        for surplus, n, mcc in ((3, 5, 0.95), (0, 4, 0.99))
+    ]
+    lines = TABLES._given(records).splitlines()
+    assert lines[2:] == ["| 7 | 4 | 7 | 5 | 0.990 | 0.950 | -0.040 |"]
 
 
 def test_runs_that_the_file_contains_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
