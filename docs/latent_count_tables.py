@@ -42,7 +42,8 @@ def _rate(searches: list[dict[str, Any]]) -> str:
     failures = f" The failures are the problems {', '.join(numbers)}." if numbers else ""
     return (
         f"The number found was right on {len(right)} of {len(searches)} problems.{failures} {len(clear)} searches "
-        f"ended without a doubt, {sum(map(_is_right, clear))} of them with the right number. The table has the others."
+        f"ended without a doubt, {sum(map(_is_right, clear))} of them with the right number. The table has all but "
+        "these."
     )
 
 
@@ -65,18 +66,31 @@ def _table(searches: list[dict[str, Any]]) -> str:
                 str(record["seconds"]),
             ]
         )
-    head = ["problem", "causes", "observed", "noise", "true", "found", "estimate", "runs", "CPU seconds"]
+    head = [
+        "problem",
+        "causes",
+        "observed",
+        "noise",
+        "true",
+        "found",
+        "estimate",
+        "last runs",
+        "CPU seconds",
+    ]
     return markdown_table(head, rows)
 
 
 def _given(records: list[dict[str, Any]]) -> str:
     """Return a table of models with the true number of latents and with more, one row per problem."""
     rows = []
-    for number in dict.fromkeys(record["run"]["number"] for record in records):
-        true, more = sorted(
-            (record for record in records if record["run"]["number"] == number),
-            key=lambda record: record["run"]["surplus"],
-        )
+    by_problem: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for record in sorted(records, key=lambda record: record["run"]["surplus"]):
+        by_problem.setdefault((record["run"]["seed"], record["run"]["number"]), []).append(record)
+    for (_, number), runs in sorted(by_problem.items()):
+        if len(runs) != 2:
+            # the second one has not been run yet
+            continue
+        true, more = runs
         rows.append(
             [
                 str(number),

@@ -176,7 +176,7 @@ class LatentCount:
         intrinsic_dimension: Estimate with which the search began; None if it began with a given number.
         candidates: The runs that were compared, in the order in which they were tried.
         given: Number of latents in the settings, of which some are superfluous; None with ``n_latents="auto"``.
-        shorter: What shorter runs found, if they left a doubt and these ones followed; otherwise empty.
+        shorter: What shorter runs found, if a smaller number might be right and these ones followed; otherwise empty.
     """
 
     n_latents: int

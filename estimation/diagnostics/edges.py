@@ -39,12 +39,16 @@ class EffectSize:
         has_edge: Whether the model has this edge, or had it until the budget removed it.
         removed: Whether the budget has removed the edge since.
         is_refuted: Whether the model was fitted again with this edge, and it made the latent hardly likelier.
+        kind: ``"actions"`` or ``"past"``.
+        position: Row and column of the pair in the matrix of this kind, without dense columns.
     """
 
     cause: str
     latent: str
     size: float
     has_edge: bool
+    kind: str
+    position: tuple[int, int]
     removed: bool = False
     is_refuted: bool = False
 
@@ -123,6 +127,8 @@ def effect_table(evidence: Evidence) -> list[EffectSize]:
             evidence.names[i],
             float(size[i, j]),
             bool(edges[kind][i, j]),
+            kind,
+            (int(i), j),
             bool(removed[kind][i, j]),
             bool(refuted[kind][i, j]),
         )

@@ -1,4 +1,7 @@
-"""`judge`: from the evidence about a run to its margin, its warnings, and the confidence in its edges and latents."""
+"""`judge`: from the evidence about a run to its margin, its warnings, and the confidence in its edges and latents.
+
+`doubtful_edges` says before which pairs of a cause and a latent are worth a refit.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ def judge(evidence: Evidence) -> Diagnostics:
     share = structured_share(evidence)
     correlation, correlated = residual_correlation(evidence)
     shapes = residual_shapes(evidence)
-    without = [effect.size for effect in effects if not effect.has_edge]
+    without = [effect.size for effect in effects if not (effect.has_edge or effect.is_refuted)]
     on_edges = [effect.size for effect in effects if effect.has_edge]
     values = {
         "largest effect without an edge": max(without, default=0.0),
@@ -104,22 +107,25 @@ def doubtful_edges(evidence: Evidence) -> dict[str, NDArray[np.bool_]]:
     Returns:
         Pairs by ``"actions"``, shape (n, m), and ``"past"``, shape (n, n); empty if there are none.
     """
-    if not evidence.counts_edges:
+    effects = effect_table(evidence)
+    doubtful, _ = _larger(effects, _ratio(evidence))
+    # a large effect is a doubt whatever a refit says
+    if not evidence.counts_edges or not doubtful or _without_edge(effects, CLEAR_EFFECT):
         return {}
     pairs = {"actions": np.zeros_like(evidence.action_edges), "past": np.zeros_like(evidence.past_edges)}
-    rows = {name: i for i, name in enumerate(evidence.names)}
-    columns = {evidence.graph.actions[a]: ("actions", j) for j, a in enumerate(evidence.action_columns)}
-    columns |= {f"past {name}": ("past", i) for name, i in rows.items()}
-    doubtful, _ = _larger(effect_table(evidence), _ratio(evidence))
     for effect in doubtful:
-        kind, j = columns[effect.cause]
-        pairs[kind][rows[effect.latent], j] = True
-    return pairs if doubtful else {}
+        pairs[effect.kind][effect.position] = True
+    return pairs
 
 
 def _ratio(evidence: Evidence) -> float:
     """Return the ratio from which an effect without an edge, relative to that of an edge, is a doubt."""
     return 1 / MIN_GAP if evidence.counts_edges else MIN_RATIO
+
+
+def _without_edge(effects: list[EffectSize], limit: float) -> list[EffectSize]:
+    """Return the effects without an edge that are larger than a limit."""
+    return [effect for effect in effects if not effect.has_edge and effect.size > limit]
 
 
 def _larger(effects: list[EffectSize], ratio: float) -> tuple[list[EffectSize], EffectSize | None]:
@@ -129,12 +135,12 @@ def _larger(effects: list[EffectSize], ratio: float) -> tuple[list[EffectSize], 
         # with a budget that is too large, the order of the weakest effects says nothing
         return [], weakest
     limit = ratio * weakest.size
-    return [e for e in effects if not (e.has_edge or e.is_refuted) and e.size > limit], weakest
+    return [each for each in _without_edge(effects, limit) if not each.is_refuted], weakest
 
 
 def _about_missing_edges(effects: list[EffectSize], ratio: float) -> Iterable[RunWarning]:
     """Yield a warning if effects without an edge are large, or larger than that of an edge times a ratio."""
-    if missing := [effect for effect in effects if not effect.has_edge and effect.size > CLEAR_EFFECT]:
+    if missing := _without_edge(effects, CLEAR_EFFECT):
         text = f"{plural(len(missing), 'effect')} without an edge, relative to those of parents: {_shown(missing)}"
         yield RunWarning("missing edges", text, _latents(missing))
         return

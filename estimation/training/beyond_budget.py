@@ -70,7 +70,8 @@ def remove_edges_beyond_budget_(
     """Keep the strongest edges within each budget, and fit the transition to them, in place.
 
     Args:
-        model: Model with frozen edges. Where effects on the final latents can't be measured, its logits rank them.
+        model: Model with frozen edges. If effects on the final latents don't tell all edges or can't be measured, its
+            logits rank them.
         batches: Batches of the training data.
         config: Optimiser and seed.
         step: Number of steps of training, which determines the rows.
@@ -87,7 +88,7 @@ def remove_edges_beyond_budget_(
         strengths = edge_strengths(model, batches, config, step)
     except (DataError, np.linalg.LinAlgError, SINGULAR) as error:
         strengths = None
-        remarks.append(f"ranked by the last round of unmixing: {one_line(error, _MAX_REASON_LENGTH)}")
+        remarks.append(f"their effects were not measured again: {one_line(error, _MAX_REASON_LENGTH)}")
     for name in surplus:
         masks = model.edges[name]
         if strengths is None:

@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 Edges = dict[str, NDArray[np.bool_]]
 
 #: Nats by which a missing edge must make held-out rows of its child more likely: in the run that prompted this (problem
-# 65 of the promise benchmark), edges that are there gained 0.08, and errors 0.02 and less
+#: 65 of the promise benchmark), edges that are there gained 0.08, and errors 0.02 and less.
 MIN_GAIN = 0.03
 _ROWS, _FITTING_STEPS = 32_768, 600
 _JUDGED_SHARE = 0.25

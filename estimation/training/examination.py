@@ -46,6 +46,10 @@ MIN_ROWS = 5
 # rows that are encoded, which takes longer than fitting networks to them
 _MAX_ROWS = 32_768
 _CHUNK = 4_096
+# with fewer rows, refits gain and lose by chance as much as edges are worth
+_MIN_REFIT_ROWS = 1_000
+# refits, each with one edge more of every latent; further edges stay in doubt
+_MAX_REFITS = 6
 
 
 def examine(
@@ -142,12 +146,28 @@ def _refuted(
     step: int,
     doubtful: Mapping[str, NDArray[np.bool_]],
 ) -> dict[str, NDArray[np.bool_]]:
-    """Return those of the doubtful edges that, all together, make their child hardly likelier."""
+    """Return those of the doubtful edges that make their child hardly likelier, each alone; none with too few rows."""
+    if min(batches.n_rows, _MAX_ROWS) < _MIN_REFIT_ROWS:
+        return {}
     edges = {"actions": evidence.action_edges, "past": evidence.past_edges}
-    present = {name: edges[name] for name in model.edges}
-    tried = {name: doubtful[name] for name in present}
-    (gains,) = child_gains(model, batches, config, step, present, [tried])
-    return {name: pairs & (gains <= MIN_GAIN)[:, None] for name, pairs in tried.items()}
+    present = {name: edges[name] for name, masks in model.edges.items() if masks.n_sparse}
+    tried = _one_by_one({name: doubtful[name] for name in present})[:_MAX_REFITS]
+    refuted = {name: np.zeros_like(pairs) for name, pairs in present.items()}
+    for pairs, gains in zip(tried, child_gains(model, batches, config, step, present, tried), strict=True):
+        for name, each in pairs.items():
+            refuted[name] |= each & (gains <= MIN_GAIN)[:, None]
+    return refuted
+
+
+def _one_by_one(pairs: dict[str, NDArray[np.bool_]]) -> list[dict[str, NDArray[np.bool_]]]:
+    """Return pairs of causes and latents in parts, each of which has one of every latent at most."""
+    joint = np.concatenate(list(pairs.values()), axis=1)
+    numbers = np.where(joint, joint.cumsum(1), 0)
+    limits = np.cumsum([values.shape[1] for values in pairs.values()])[:-1]
+    return [
+        dict(zip(pairs, np.split(numbers == k, limits, axis=1), strict=True))
+        for k in range(1, int(numbers.max(initial=0)) + 1)
+    ]
 
 
 def _sparse_graph(model: SparseVAE, edges: Mapping[str, Tensor], action_names: Sequence[str]) -> CausalGraph:

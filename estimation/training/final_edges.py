@@ -104,7 +104,7 @@ def edge_strengths(
     """Return what ranks the edges, by mask, of sparse columns, shapes (n, columns) and (n, n).
 
     These are the effects on the final latents. An edge that the model has counts a little more, and those with
-    negligible effects come last.
+    negligible effects come last, unless all actions take few values.
 
     Args:
         model: Model with frozen edges, which stays as it is.

@@ -62,10 +62,10 @@ Trial = Callable[[int, int], Candidate]
 S = TypeVar("S", bound=Settings)
 
 _N_STARTS = 3
-#: Steps of the runs of a second search, which follows one that leaves a doubt. On two problems of the promise benchmark
-#: with seed 97, runs of 500 steps found 16 and 21 latents where 10 and 12 are true, and runs of 1,500 found these.
+#: Steps of the runs of a second search, which follows if a smaller number may be right. On two problems of the promise
+#: benchmark with seed 97, runs of 500 steps found 16 and 21 latents where 10 and 12 are true, and runs of 1,500 these.
 LONGER_STEPS = 1_500
-#: Runs of the search after which it ends in any case.
+#: Runs of a search after which it ends in any case.
 MAX_TRIALS = 12
 # nats per observed dimension: a run that is worse by more than this has too few latents, whatever its start
 _MAX_BAD_START = 1.0
@@ -92,7 +92,7 @@ def find_latent_count(
     begin: Callable[[TrainingConfig, Initialisation], Run],
     progress: bool | None = None,
 ) -> LatentCount:
-    """Find the number of latents by short runs.
+    """Find the number of latents by short runs, and by longer ones if a smaller number may be right.
 
     Args:
         config: Settings of the run, with ``n_latents="auto"``.
@@ -120,9 +120,11 @@ def find_latent_count(
         return _measured(run, initialisation.held_out, start)
 
     count = search(initialisation.dataset, config.seed, partial(trial, RACE_STEPS), progress)
-    if not count.may_be_smaller or config.steps <= RACE_STEPS:
+    if not count.may_be_smaller or config.steps < LONGER_STEPS:
         return count
-    longer = search(initialisation.dataset, config.seed, partial(trial, LONGER_STEPS), progress)
+    longer = search(
+        initialisation.dataset, config.seed, partial(trial, LONGER_STEPS), progress, "longer runs, "
+    )
     return replace(longer, shorter=count.summary)
 
 
@@ -232,7 +234,9 @@ def search_config(config: TrainingConfig, n_latents: int, steps: int = RACE_STEP
     )
 
 
-def search(dataset: Dataset, seed: int, trial: Trial, progress: bool | None = None) -> LatentCount:
+def search(
+    dataset: Dataset, seed: int, trial: Trial, progress: bool | None = None, label: str = ""
+) -> LatentCount:
     """Try numbers of latents until the rule of `estimation.latent_count` has found one.
 
     Args:
@@ -240,6 +244,7 @@ def search(dataset: Dataset, seed: int, trial: Trial, progress: bool | None = No
         seed: Seed of the estimate with which the search begins.
         trial: Trains a short run, given the number of latents and that of the random start.
         progress: Whether to show a progress bar on standard error; None shows it on a terminal only.
+        label: What the progress bar says before the number that is tried.
 
     Returns:
         The number, and the runs that were compared.
@@ -251,7 +256,7 @@ def search(dataset: Dataset, seed: int, trial: Trial, progress: bool | None = No
     number: tuple[int, int] | None = (first, 0)
     with progress_line(MAX_TRIALS, 0, progress) as advance:
         while number is not None and len(tried) < MAX_TRIALS:
-            advance(len(tried), f"how many latents: {number[0]}")
+            advance(len(tried), f"how many latents: {label}{number[0]}")
             tried.append(trial(*number))
             number = next_trial(tried, n_observed)
     return LatentCount.of(tried, n_observed, dimension)

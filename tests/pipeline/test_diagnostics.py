@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from estimation.baselines import BaselineConfig
 from estimation.checkpoint import load
@@ -19,7 +20,7 @@ from estimation.report import training_page
 from estimation.report.rows import training_facts, training_record
 from estimation.simulate import simulate
 from estimation.trained import TrainedModel
-from estimation.training import fit
+from estimation.training import examination, fit
 from estimation.training.examination import MIN_STEPS
 from identify.graph import CausalGraph
 from tests.seeds import training_seed
@@ -137,6 +138,30 @@ def test_runs_of_every_kind_are_examined(graph: CausalGraph, settings: dict[str,
         if kind == "actions":
             assert np.isnan(values[:, dense]).all()
         assert ((values >= 0) & (values <= 1) | np.isnan(values)).all()
+
+
+@pytest.mark.parametrize("settings", [{}, {"sparse_past": False}, {"sparse_actions": ["a1"]}])
+def test_doubts_of_runs_that_count_edges_are_tested_by_refits(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[Evidence] = []
+
+    def all_absent(evidence: Evidence) -> dict[str, NDArray[np.bool_]]:
+        return {"actions": ~evidence.action_edges, "past": ~evidence.past_edges}
+
+    def judging(evidence: Evidence) -> Diagnostics:
+        judged.append(evidence)
+        return judge(evidence)
+
+    monkeypatch.setattr(examination, "doubtful_edges", all_absent)
+    monkeypatch.setattr(examination, "judge", judging)
+    graph = CausalGraph(Gz=[[1, 0], [1, 1]], Ga=[[1, 0], [0, 1]])
+    model = trained(simulate(graph, 1_500, seed=training_seed(1)), sparsity="adaptive", **settings)
+    assert model.diagnostics is not None
+    (evidence,) = judged
+    assert set(evidence.refuted) == {"actions"} | ({"past"} if settings.get("sparse_past", True) else set())
+    assert evidence.refuted["actions"].shape == evidence.action_edges.shape
+    assert not (evidence.refuted["actions"] & evidence.action_edges).any()
 
 
 def test_too_few_rows_are_not_examined() -> None:

@@ -153,7 +153,7 @@ def test_an_effect_of_zero_comes_before_an_absent_edge(monkeypatch: pytest.Monke
     assert not support[1, 0]
 
 
-def test_a_note_says_that_the_last_round_ranked_the_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_note_says_that_effects_could_not_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise DataError("effects are not finite")
 
@@ -162,6 +162,6 @@ def test_a_note_says_that_the_last_round_ranked_the_edges(monkeypatch: pytest.Mo
     note = remove_edges_beyond_budget_(model, batches, config, 60, {"actions": 2})
     assert note == (
         "removed after 60 steps: 1 edge of actions beyond the budget of 2; "
-        "ranked by the last round of unmixing: effects are not finite"
+        "their effects were not measured again: effects are not finite"
     )
     assert model.action_masks.support().tolist() == [[True, True], [False, False]]

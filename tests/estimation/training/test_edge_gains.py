@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from estimation.training.edge_gains import _candidates, edges_with_gains
-from estimation.training.examination import _refuted
+from estimation.training.examination import _one_by_one, _refuted
 from estimation.training.final_effects import FinalEffects
 from identify.graph import CausalGraph
 from tests.estimation.diagnostics.evidence import evidence_of
@@ -34,16 +36,37 @@ def test_edges_that_are_there_are_told_from_errors_of_the_same_size(monkeypatch:
     assert all(torch.equal(value, state[name]) for name, value in run.model.state_dict().items())
 
 
-def test_doubts_about_edges_that_are_not_there_are_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
+def doubts(n_rows: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
     strengths = np.array([[1.0, 0.15, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.2]])
-    run = Run(monkeypatch, *waves(strengths, 6_000, 0.2), np.eye(3, 4))
+    run = Run(monkeypatch, *waves(strengths, n_rows, 0.2), np.eye(3, 4))
     latents = ["v0", "v1", "v2"]
     evidence = evidence_of(np.eye(3, 4, dtype=bool), graph=CausalGraph(Ga=np.eye(3, 4), latents=latents))
     # one true edge and one that isn't there of v0, two that aren't there of v1, and one of v2
     doubtful = np.array([[0, 1, 1, 0], [1, 0, 1, 0], [0, 1, 0, 0]], dtype=bool)
     pairs = {"actions": doubtful, "past": np.zeros((3, 3), dtype=bool)}
-    refuted = _refuted(evidence, run.model, run.batches, run.config, 1_500, pairs)
-    assert refuted["actions"].astype(int).tolist() == [[0, 0, 0, 0], [1, 0, 1, 0], [0, 1, 0, 0]]
+    return _refuted(evidence, run.model, run.batches, run.config, 1_500, pairs)
+
+
+def test_doubts_about_edges_that_are_not_there_are_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuted = doubts(6_000, monkeypatch)
+    assert refuted["actions"].astype(int).tolist() == [[0, 0, 1, 0], [1, 0, 1, 0], [0, 1, 0, 0]]
+
+
+def test_few_rows_refute_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doubts(900, monkeypatch) == {}
+
+
+@given(st.integers(1, 4), st.integers(0, 3), st.integers(0, 2**32 - 1))
+def test_doubtful_pairs_are_tried_one_of_each_latent_at_a_time(n: int, m: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pairs = {"actions": rng.random((n, m)) < 0.5, "past": rng.random((n, n)) < 0.5}
+    parts = _one_by_one(pairs)
+    for name, values in pairs.items():
+        total = sum((part[name].astype(int) for part in parts), np.zeros_like(values, dtype=int))
+        assert (total == values).all()
+    for part in parts:
+        counts = sum(values.sum(1) for values in part.values())
+        assert counts.max() == 1
 
 
 def test_nothing_is_fitted_without_a_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
