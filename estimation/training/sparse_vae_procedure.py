@@ -1,4 +1,4 @@
-"""Training of a `SparseVAE`: dense, sparse and frozen stages, rounds of unmixing, post-training refinement."""
+"""Training of a `SparseVAE`: dense, sparse and frozen stages, and rounds of unmixing."""
 
 from __future__ import annotations
 
