@@ -26,6 +26,7 @@ from tests.estimation.training.test_beyond_budget import trained_with
 from tests.pipeline.linear_gaussian import DrivenByActions
 from tests.seeds import training_seed
 
+BEATEN = Margin(-0.5, -1.0, ("v0", "v1"), 65, 1)
 CLEAR = Margin(0.5, 1.0, ("v0", "v1"), 65, 60)
 MISSING = Diagnostics(CLEAR, (RunWarning("missing edges", "1 effect without an edge"),))
 
@@ -118,6 +119,32 @@ def test_an_exchange_that_brings_no_clarity_is_undone(
     assert "but with the change the held-out negative ELBO went from" in note
     assert "Doubtful: the latents or their graph may well be wrong (warning: missing edges)" in note
     state = tried.model.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in without.model.state_dict().items())
+
+
+@pytest.mark.parametrize("is_better", [True, False])
+def test_the_basis_changes_before_other_edges_are_judged(
+    is_better: bool, few: Dataset, short: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its edge exchanged, the run sees a better basis, which brings clarity or not."""
+    beaten = Diagnostics(BEATEN, (RunWarning("basis", "another basis is sparser"),))
+    outcomes = iter([MISSING, beaten, Diagnostics(CLEAR) if is_better else beaten])
+    monkeypatch.setattr(finish, "examine", lambda *_: next(outcomes))
+    monkeypatch.setattr(finish, "strongest_edges", lambda *_: {"actions": np.eye(3)})
+    monkeypatch.setattr(finish, "better_basis", lambda _: np.eye(3)[[1, 2, 0]])
+    model = fit(few, short, progress=False)
+    assert next(outcomes, None) is None
+    changed = [note.split(" after")[0] for note in model.history.notes if " changed after 210" in note]
+    if is_better:
+        assert changed == ["edges changed", "basis changed"]
+        assert model.diagnostics == Diagnostics(CLEAR)
+        return
+    assert changed == ["edges not changed"]
+    monkeypatch.setattr(finish, "examine", lambda *_: MISSING)
+    monkeypatch.setattr(finish, "strongest_edges", lambda *_: None)
+    without = fit(few, short, progress=False)
+    assert model.diagnostics == without.diagnostics
+    state = model.model.state_dict()
     assert all(torch.equal(value, state[name]) for name, value in without.model.state_dict().items())
 
 
