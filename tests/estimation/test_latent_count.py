@@ -193,9 +193,9 @@ def test_longer_runs_follow_a_search_that_leaves_a_doubt(
         return candidate(n, loss, 99 if is_short and is_doubtful else 6 if is_short else 4, start)
 
     data = simulate(CausalGraph(Ga=np.eye(4)), 300, n_observed=12, seed=training_seed(3))
-    pairs, held_out = training_pairs(data, None, 0)
+    pairs, held_out = training_pairs(data, None, training_seed(0))
     monkeypatch.setattr("estimation.training.latent_search._measured", measured)
-    config = TrainingConfig(n_latents="auto", steps=steps)
+    config = TrainingConfig(n_latents="auto", steps=steps, seed=training_seed(0))
     count = find_latent_count(config, Initialisation(pairs, held_out), Fake, progress=False)
     is_longer = is_doubtful and steps > 500
     # the first run only checks the settings
