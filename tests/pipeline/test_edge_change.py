@@ -10,24 +10,21 @@ import torch
 
 from estimation.config.training import TrainingConfig
 from estimation.dataset import Dataset
-from estimation.diagnostics import Diagnostics, Margin, RunWarning
+from estimation.diagnostics import Diagnostics, RunWarning
 from estimation.evaluation import evaluate
 from estimation.exceptions import DataError
-from estimation.simulate import simulate
-from estimation.training import final_edges, finish, fit, transition_fitting
+from estimation.training import final_edges, finish, fit
 from estimation.training.batches import Batches
 from estimation.training.completion import Completion, judged
 from estimation.training.final_edges import strongest_edges
 from estimation.training.post_training import fit_transition_
 from estimation.training.sparse_vae_procedure import SparseVAEProcedure
-from estimation.unmixing import descent
-from identify.graph import CausalGraph
 from tests.estimation.training.test_beyond_budget import trained_with
 from tests.pipeline.linear_gaussian import DrivenByActions
-from tests.seeds import training_seed
+from tests.pipeline.test_basis_change import BEATEN, CLEAR, LINEAR, few, short
 
-BEATEN = Margin(-0.5, -1.0, ("v0", "v1"), 65, 1)
-CLEAR = Margin(0.5, 1.0, ("v0", "v1"), 65, 60)
+__all__ = ["few", "short"]
+
 MISSING = Diagnostics(CLEAR, (RunWarning("missing edges", "1 effect without an edge"),))
 
 
@@ -54,21 +51,7 @@ def mistaken(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("mistaken")
 def test_a_mistaken_edge_is_exchanged() -> None:
     process = DrivenByActions()
-    config = TrainingConfig(
-        max_edges_actions=4,
-        flow_blocks=0,
-        steps=700,
-        rounds=1,
-        starts=1,
-        restarts=1,
-        depth=0,
-        transition_depth=1,
-        transition_width=8,
-        optimizer="adam",
-        learning_rate=1e-2,
-        warmup=30,
-        seed=training_seed(0),
-    )
+    config = LINEAR
     model = fit(process.sample(10_000, seed=1), config, progress=False)
     note = next(
         note for note in model.history.notes if note.startswith("edges changed after 700 steps, since")
@@ -80,38 +63,20 @@ def test_a_mistaken_edge_is_exchanged() -> None:
     assert "missing edges" not in {warning.kind for warning in model.diagnostics.warnings}
 
 
-@pytest.fixture(scope="module")
-def few() -> Dataset:
-    return simulate(CausalGraph(Ga=[[1, 0, 1], [1, 1, 0], [0, 1, 1]]), 400, seed=training_seed(1))
-
-
 @pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> TrainingConfig:
-    """Shorten searches and fits, of which these tests only need that they take place; return short settings."""
-    monkeypatch.setattr(descent, "_N_STEPS", 15)
-    monkeypatch.setattr(transition_fitting, "_MIN_STEPS", 3)
-    return TrainingConfig(
-        steps=210,
-        width=16,
-        transition_width=8,
-        batch_size=64,
-        starts=1,
-        rounds=1,
-        restarts=1,
-        # as many as there can be, so that none are beyond the budget
-        max_edges_actions=9,
-        seed=training_seed(0),
-    )
+def roomy(short: TrainingConfig) -> TrainingConfig:
+    """Short settings with as many edges as there can be, so that none are beyond the budget."""
+    return short.replace(max_edges_actions=9)
 
 
 def test_an_exchange_that_brings_no_clarity_is_undone(
-    few: Dataset, short: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+    few: Dataset, roomy: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finish, "examine", lambda *_: MISSING)
     monkeypatch.setattr(finish, "strongest_edges", lambda *_: None)
-    without = fit(few, short, progress=False)
+    without = fit(few, roomy, progress=False)
     monkeypatch.setattr(finish, "strongest_edges", lambda *_: {"actions": np.eye(3)})
-    tried = fit(few, short, progress=False)
+    tried = fit(few, roomy, progress=False)
     (note,) = set(tried.history.notes) - set(without.history.notes)
     assert note.startswith(
         "edges not changed after 210 steps: edges seemed to be missing (1 effect without an edge)"
@@ -124,7 +89,7 @@ def test_an_exchange_that_brings_no_clarity_is_undone(
 
 @pytest.mark.parametrize("is_better", [True, False])
 def test_the_basis_changes_before_other_edges_are_judged(
-    is_better: bool, few: Dataset, short: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+    is_better: bool, few: Dataset, roomy: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With its edge exchanged, the run sees a better basis, which brings clarity or not."""
     beaten = Diagnostics(BEATEN, (RunWarning("basis", "another basis is sparser"),))
@@ -132,7 +97,7 @@ def test_the_basis_changes_before_other_edges_are_judged(
     monkeypatch.setattr(finish, "examine", lambda *_: next(outcomes))
     monkeypatch.setattr(finish, "strongest_edges", lambda *_: {"actions": np.eye(3)})
     monkeypatch.setattr(finish, "better_basis", lambda _: np.eye(3)[[1, 2, 0]])
-    model = fit(few, short, progress=False)
+    model = fit(few, roomy, progress=False)
     assert next(outcomes, None) is None
     changed = [note.split(" after")[0] for note in model.history.notes if " changed after 210" in note]
     if is_better:
@@ -142,7 +107,7 @@ def test_the_basis_changes_before_other_edges_are_judged(
     assert changed == ["edges not changed"]
     monkeypatch.setattr(finish, "examine", lambda *_: MISSING)
     monkeypatch.setattr(finish, "strongest_edges", lambda *_: None)
-    without = fit(few, short, progress=False)
+    without = fit(few, roomy, progress=False)
     assert model.diagnostics == without.diagnostics
     state = model.model.state_dict()
     assert all(torch.equal(value, state[name]) for name, value in without.model.state_dict().items())
@@ -161,23 +126,23 @@ def test_edges_without_doubt_or_budget_are_left(
     diagnostics: Diagnostics | None,
     settings: dict[str, Any],
     few: Dataset,
-    short: TrainingConfig,
+    roomy: TrainingConfig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(finish, "examine", lambda *_: diagnostics)
     monkeypatch.setattr(finish, "strongest_edges", lambda *_: pytest.fail("measured"))
-    fit(few, short.replace(**settings), progress=False)
+    fit(few, roomy.replace(**settings), progress=False)
 
 
 def test_effects_that_cannot_be_measured_leave_the_edges(
-    few: Dataset, short: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+    few: Dataset, roomy: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:
         raise DataError("effects are not finite")
 
     monkeypatch.setattr(finish, "examine", lambda *_: MISSING)
     monkeypatch.setattr(finish, "strongest_edges", fails)
-    notes = fit(few, short, progress=False).history.notes
+    notes = fit(few, roomy, progress=False).history.notes
     assert not any(note.startswith("edges changed") or note.startswith("edges not changed") for note in notes)
 
 
