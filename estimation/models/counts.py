@@ -94,12 +94,14 @@ class CountLikelihood(nn.Module):
 
         Args:
             counts: Counts, shape (B, d_x); NaN entries are missing, and the size is then that of a whole row with the
-                same observed counts, if its missing columns have their average share.
+                same observed counts, if its missing columns have their average share. A row without any entry has
+                the size of the median row.
         """
         missing = torch.isnan(counts)
         total = torch.nan_to_num(counts).sum(-1, keepdim=True)
         present = torch.where(missing, 0, self.share).sum(-1, keepdim=True)
-        return (total / (present.clamp_min(1e-6) * self.median_size)).clamp_min(_MIN_SIZE)
+        size = (total / (present.clamp_min(1e-6) * self.median_size)).clamp_min(_MIN_SIZE)
+        return torch.where(missing.all(-1, keepdim=True), 1, size)
 
     def encoder_inputs(self, counts: Tensor) -> Tensor:
         """Return log(1 + x / s) of counts, standardised, shape (B, d_x); missing entries stay NaN.

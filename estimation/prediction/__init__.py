@@ -9,6 +9,7 @@ module                  contents
 ``request``             the inputs of a prediction, checked
 ``mechanisms``          the distribution of the latents that the transition predicts
 ``emission``            the decoder and the noise of some rows
+``entries``             the observed entries of some rows, and their likelihood
 ``generation``          the model as a map from standard normal numbers to observations
 ``laplace``             the posterior of these numbers given some entries of an observation
 ``composition``         effects of actions that were never seen together, added

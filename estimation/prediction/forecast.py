@@ -16,11 +16,12 @@ from estimation.models.representation import as_tensor
 from estimation.models.sparse_vae import SparseVAE
 from estimation.prediction.coverage import Coverage
 from estimation.prediction.emission import Emission
+from estimation.prediction.entries import entries_of
 from estimation.prediction.generation import Generation
 from estimation.prediction.laplace import posteriors
 from estimation.prediction.mechanisms import Latents, from_noise, of_rows, to_noise
-from estimation.prediction.request import requested_observations
-from estimation.prediction.units import log_slope, moments, to_users_units
+from estimation.prediction.request import requested_observations, require_requested_counts
+from estimation.prediction.units import log_slope, moments, sample_quantiles, to_users_units
 from identify.wording import plural
 
 __all__ = ["Forecast", "level_ends", "normal_points", "require_positive"]
@@ -113,7 +114,7 @@ class Forecast:
                 ],
                 dim=1,
             )
-            parts.append(np.quantile(values.double().cpu().numpy(), ends, axis=0))
+            parts.append(sample_quantiles(values.double().cpu().numpy(), ends, self._model))
         low, high = np.concatenate(parts, axis=1)
         return self._users(low), self._users(high)
 
@@ -141,18 +142,17 @@ class Forecast:
     def log_density(self, observations: ArrayLike) -> Array:
         """Return the log-density of an observation of every row, shape (N,), in nats and the user's units.
 
-        It is estimated by importance sampling around the posterior modes of the latents.
+        It is estimated by importance sampling around the posterior modes of the latents. Of counts it is the
+        log-probability given the size of the row, which is that of the observation itself.
 
         Args:
             observations: Shape (N, d_x), one a row of the forecast; columns of a data frame are matched by name. NaN
                 entries are missing: the density is that of the others.
 
         Raises:
-            DataError: If the shape differs, an entry is infinite, or the observations are counts.
+            DataError: If the shape differs, an entry is infinite, or those of a model of counts are no counts.
         """
         model = self._model
-        if model.counts is not None:
-            raise DataError("log-densities of counts are not available; compare samples, means and intervals")
         values = requested_observations(
             observations, self._names, model.shape.n_observed, "observations", True
         )
@@ -160,7 +160,8 @@ class Forecast:
             raise DataError(
                 f"observations have shape {values.shape}; this forecast needs {(len(self), model.shape.n_observed)}"
             )
-        mask = as_tensor(~np.isnan(values)).to(model.x_mean.device)
+        if model.counts is not None:
+            require_requested_counts(values, self._names, model.counts.kind)
         centred_values = centred(values, model.x_centring)
         inputs = model.inputs(as_tensor(centred_values).to(model.x_mean))
         if self._emission.covariates is not None:
@@ -168,11 +169,13 @@ class Forecast:
         generation = Generation(model, self._latents, covariates=self._emission.covariates)
         # missing entries are NaN here
         encoded = to_noise(self._latents, model.mean_latents(inputs))
-        x = torch.where(mask, model.observed(inputs), 0)
         starts = torch.stack([torch.zeros_like(encoded), encoded]).double()
-        generator = torch.Generator(x.device).manual_seed(self._seed)
-        parts = list(posteriors(generation, x, mask, starts, _EVIDENCE_SAMPLES, generator))
-        evidence = torch.cat([part.log_evidence for part in parts]) if parts else x.new_zeros(0)
+        generator = torch.Generator(encoded.device).manual_seed(self._seed)
+        entries = entries_of(model, model.observed(inputs)[:, None])
+        parts = list(posteriors(generation, entries, starts, _EVIDENCE_SAMPLES, generator))
+        evidence = torch.cat([part.log_evidence for part in parts]) if parts else encoded.new_zeros(0)
+        if model.counts is not None:
+            return np.asarray(evidence.cpu().numpy())
         log_slopes = np.where(np.isnan(values), 0, log_slope(model, centred_values))
         log_density: Array = evidence.cpu().numpy() - log_slopes.sum(1)
         return log_density

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from estimation.exceptions import DataError
 from estimation.models.sparse_vae import SparseVAE
+from estimation.prediction.entries import Entries
 from estimation.prediction.generation import Generation
 from estimation.prediction.laplace import Posterior, posteriors
 from estimation.prediction.latent_marginals import LatentMarginals
-from estimation.prediction.units import conditional_mean, to_users_units
+from estimation.prediction.units import sample_quantiles
 from identify.wording import plural
 
 __all__ = ["Imputation", "generation_of", "impute_rows"]
@@ -118,8 +119,7 @@ def generation_of(
 
 def impute_rows(
     generation: Generation,
-    observations: Tensor,
-    mask: Tensor,
+    entries: Entries,
     ends: tuple[float, float],
     n_samples: int,
     generator: torch.Generator,
@@ -128,8 +128,7 @@ def impute_rows(
 
     Args:
         generation: The map from standard normal numbers to the observations.
-        observations: Standardised observations, shape (N, T, d_x), with zeros for missing entries.
-        mask: Which entries are observed, boolean, of the same shape.
+        entries: The observed entries of N rows.
         ends: Probabilities of the ends of intervals.
         n_samples: Number of posterior samples of each row.
         generator: Random generator.
@@ -138,24 +137,23 @@ def impute_rows(
         Means, lower and upper ends, shapes (N, T, d_x), in the user's units, posterior means of the latents, shape
         (N, T, n), and effective sample sizes, shape (N,).
     """
-    x, known = observations.flatten(1), mask.flatten(1)
-    starts = _starts(generation, x, known, generator)
+    starts = _starts(generation, entries, generator)
     parts = [
-        _filled(posterior, generation, ends, generator)
-        for posterior in posteriors(generation, x, known, starts, n_samples, generator)
+        _filled(posterior, ends, generator)
+        for posterior in posteriors(generation, entries, starts, n_samples, generator)
     ]
     mean, low, high, latents, sizes = (np.concatenate(part) for part in zip(*parts, strict=True))
-    shape = observations.shape
-    low, high = (to_users_units(generation.model, part.reshape(shape)) for part in (low, high))
-    return mean.reshape(shape), low, high, latents, sizes
+    shape = (len(mean), -1, generation.model.shape.n_observed)
+    return mean.reshape(shape), low.reshape(shape), high.reshape(shape), latents, sizes
 
 
-def _starts(generation: Generation, x: Tensor, known: Tensor, generator: torch.Generator) -> Tensor:
+def _starts(generation: Generation, entries: Entries, generator: torch.Generator) -> Tensor:
     """Return starts of the search for modes, shape (K, N, n T), with noise of 0 in later steps.
 
     They are the mean of the prior, and samples of the prior that explain the row best. The decoder is no linear map,
     so that half of the entries of a row can have several explanations far from each other.
     """
+    x = entries.observed
     n_rows, n_first = len(x), generation.model.shape.n_latents
     zeros = torch.zeros(n_rows, generation.n_coordinates, dtype=torch.float64, device=x.device)
     if not isinstance(generation.first, LatentMarginals):
@@ -170,7 +168,7 @@ def _starts(generation: Generation, x: Tensor, known: Tensor, generator: torch.G
         decoded = only_first.evaluate(candidates[:, None])[1][:, 0]
         for rows in torch.split(chosen, at_once):
             here = generation.of_rows(rows)
-            starts[1:, rows, :n_first] = _best_candidates(here, candidates, decoded, x[rows], known[rows])
+            starts[1:, rows, :n_first] = _best_candidates(here, candidates, decoded, entries.of_rows(rows))
     return starts
 
 
@@ -192,26 +190,24 @@ def _same_covariates(generation: Generation, n_rows: int) -> Iterator[tuple[Tens
         yield everything[position == k], distinct[k : k + 1]
 
 
-def _best_candidates(
-    generation: Generation, candidates: Tensor, decoded: Tensor, x: Tensor, known: Tensor
-) -> Tensor:
+def _best_candidates(generation: Generation, candidates: Tensor, decoded: Tensor, entries: Entries) -> Tensor:
     """Return the candidates (C, n) that explain the rows best, shape (K, N, n).
 
     Args:
         generation: The map of the rows.
         candidates: Values of w in the first step.
-        decoded: Their observations, shape (C, d_x).
-        x: Standardised observations, shape (N, T d_x).
-        known: Which are observed.
+        decoded: Outputs of the decoder for them, shape (C, d_x).
+        entries: The observed entries of the rows.
     """
-    n_observed = decoded.shape[1]
-    mask = known[:, :n_observed].double()
-    distance = mask @ decoded.square().T - 2 * (x[:, :n_observed].double() * mask) @ decoded.T
+    n_observed, readings = decoded.shape[1], entries.readings_of(decoded)
+    mask = entries.mask[:, :n_observed].double()
+    distance = mask @ readings.square().T - 2 * entries.readings[:, :n_observed].double() @ readings.T
     nearest = candidates[distance.topk(_N_NEAREST, dim=1, largest=False).indices].transpose(0, 1)
-    points = torch.zeros(*nearest.shape[:2], generation.n_coordinates, dtype=nearest.dtype, device=x.device)
+    points = torch.zeros(
+        *nearest.shape[:2], generation.n_coordinates, dtype=nearest.dtype, device=mask.device
+    )
     points[..., : nearest.shape[2]] = nearest
-    error = torch.where(known, (generation.evaluate(points)[1] - x).square(), 0).sum(-1)
-    best = error.topk(_N_STARTS, dim=0, largest=False).indices
+    best = entries.log_prob(generation.evaluate(points)[1]).topk(_N_STARTS, dim=0).indices
     return nearest.gather(0, best[..., None].expand(-1, -1, nearest.shape[2]))
 
 
@@ -221,21 +217,17 @@ def _noise(generator: torch.Generator, like: Tensor, *shape: int) -> Tensor:
 
 
 def _filled(
-    posterior: Posterior, generation: Generation, ends: tuple[float, float], generator: torch.Generator
+    posterior: Posterior, ends: tuple[float, float], generator: torch.Generator
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """Return the means of all entries in the user's units, standardised ends of intervals, mean latents, and sizes.
+    """Return means and ends of intervals of all entries in the user's units, mean latents, and sizes.
 
     The sizes are the effective numbers of samples.
     """
     weights = posterior.log_weights.exp()
-    drawn = posterior.values.gather(0, _resampled(weights, generator)[..., None].expand_as(posterior.values))
-    scale = (0.5 * generation.model.log_variance_x.double()).exp()
-    noisy = drawn + scale * _noise(generator, drawn, *drawn.shape)
-    low, high = np.quantile(noisy.cpu().numpy(), ends, axis=0)
-    values = posterior.values.cpu().numpy()
-    by_column = values.reshape(*values.shape[:2], -1, generation.model.shape.n_observed)
-    means = conditional_mean(generation.model, by_column, scale.square().cpu().numpy()).reshape(values.shape)
-    mean = (weights.cpu().numpy()[..., None] * means).sum(0)
+    decoded, entries = posterior.decoded, posterior.entries
+    drawn = decoded.gather(0, _resampled(weights, generator)[..., None].expand_as(decoded))
+    low, high = sample_quantiles(entries.sample(drawn, generator), ends, entries.model)
+    mean = (weights.cpu().numpy()[..., None] * entries.means(decoded)).sum(0)
     latents = (weights[..., None, None] * posterior.latents).sum(0).cpu().numpy()
     return mean, low, high, latents, posterior.effective_size.cpu().numpy()
 

@@ -2,13 +2,14 @@
 
 ::
 
-    p(w | x_observed)  proportional to  N(w; 0, P^-1) prod over observed entries N(x_k; g_k(w), v)
+    p(w | x_observed)  proportional to  N(w; 0, P^-1) prod over observed entries p(x_k | g_k(w))
 
-with the map g of `estimation.prediction.generation`. Gauss-Newton steps from several starts find the modes, in double
-precision, since nearly noiseless observations make the posterior very narrow in some directions. The curvature at each
-gives a Gaussian (Laplace's approximation; MacKay 2003, "Information Theory, Inference, and Learning Algorithms",
-chapter 27), and the mixture of these Gaussians is the proposal of importance sampling, so that neither several modes
-nor curvature biases the result.
+with the map g of `estimation.prediction.generation`, and the likelihoods of `estimation.prediction.entries`.
+Gauss-Newton steps (of counts: Fisher's scoring) from several starts find the modes, in double precision, since nearly
+noiseless observations make the posterior very narrow in some directions. The curvature at each gives a Gaussian
+(Laplace's approximation; MacKay 2003, "Information Theory, Inference, and Learning Algorithms", chapter 27), and the
+mixture of these Gaussians is the proposal of importance sampling, so that neither several modes nor curvature biases
+the result.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from estimation.prediction.entries import Entries
 from estimation.prediction.generation import Generation
 
 __all__ = ["Posterior", "posteriors"]
@@ -44,13 +46,15 @@ class Posterior:
 
     Attributes:
         latents: Latents of the samples, shape (S, B, T, n).
-        values: Observations of the samples without noise, standardised, shape (S, B, T d_x).
+        entries: The observed entries of the rows.
+        decoded: Outputs of the decoder for the samples, shape (S, B, T d_x).
         log_weights: Logarithms of normalised weights, shape (S, B).
         log_evidence: Log-density of the observed entries, shape (B,), in standardised units.
     """
 
     latents: Tensor
-    values: Tensor
+    entries: Entries
+    decoded: Tensor
     log_weights: Tensor
     log_evidence: Tensor
 
@@ -62,8 +66,7 @@ class Posterior:
 
 def posteriors(
     generation: Generation,
-    observed: Tensor,
-    mask: Tensor,
+    entries: Entries,
     starts: Tensor,
     n_samples: int,
     generator: torch.Generator,
@@ -72,18 +75,17 @@ def posteriors(
 
     Args:
         generation: The map from w to observations.
-        observed: Standardised observations, shape (B, T d_x); missing entries are ignored.
-        mask: Which entries are observed, boolean, shape (B, T d_x).
+        entries: The observed entries of B rows.
         starts: Starts of the search for modes, shape (K, B, n T).
         n_samples: Number of samples of each row.
         generator: Random generator.
     """
     n_starts, n_rows, n = starts.shape
-    per_row = observed.shape[1] * max(n * n_starts, n_samples)
+    per_row = entries.observed.shape[1] * max(n * n_starts, n_samples)
     chunk = max(1, _CHUNK_NUMBERS // per_row)
     for first in range(0, n_rows, chunk):
         rows = slice(first, min(first + chunk, n_rows))
-        target = _Target(generation.of_rows(rows), observed[rows].double(), mask[rows])
+        target = _Target(generation.of_rows(rows), entries.of_rows(rows))
         yield _sampled(target, starts[:, rows].double(), n_samples, generator)
 
 
@@ -92,34 +94,24 @@ class _Target:
     """The unnormalised posterior of some rows."""
 
     generation: Generation
-    observed: Tensor
-    mask: Tensor
+    entries: Entries
 
-    @property
-    def variance(self) -> Tensor:
-        """The variance of the noise of each entry, a scalar."""
-        return self.generation.model.log_variance_x.double().exp()
-
-    def log_density(self, points: Tensor, values: Tensor) -> Tensor:
-        """Return log p(x_observed | w) + log p(w) of points (S, B, n T) with their observations, shape (S, B)."""
-        squared = torch.where(self.mask, (values - self.observed).square(), 0)
+    def log_density(self, points: Tensor, decoded: Tensor) -> Tensor:
+        """Return log p(x_observed | w) + log p(w) of points (S, B, n T) with their decoded outputs, shape (S, B)."""
         precision = self.generation.precision
         log_det: Tensor = torch.linalg.slogdet(precision)[1]
         quadratic = ((points @ precision) * points).sum(-1)
         log_prior = 0.5 * (log_det - points.shape[-1] * math.log(2 * math.pi) - quadratic)
-        normaliser = 0.5 * self.mask.sum(1) * (2 * math.pi * self.variance).log()
-        return log_prior - 0.5 * squared.sum(-1) / self.variance - normaliser
+        return log_prior + self.entries.log_prob(decoded)
 
     def slope(self, points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return energy (P,), gradient (P, n T) and Gauss-Newton curvature (P, n T, n T) at points of some rows."""
-        values, jacobian = self.generation.with_jacobian(points, rows)
-        mask, precision = self.mask[rows], self.generation.precision
-        jacobian = torch.where(mask[..., None], jacobian, 0)
-        residual = torch.where(mask, values - self.observed[rows], 0)
-        pulled = points @ precision
-        gradient = (jacobian.mT @ residual[..., None])[..., 0] / self.variance + pulled
-        curvature = jacobian.mT @ jacobian / self.variance + precision
-        energy = 0.5 * (residual.square().sum(-1) / self.variance + (points * pulled).sum(-1))
+        decoded, jacobian = self.generation.with_jacobian(points, rows)
+        score, information = self.entries.score_and_information(decoded, rows)
+        pulled = points @ self.generation.precision
+        gradient = pulled - (jacobian.mT @ score[..., None])[..., 0]
+        curvature = jacobian.mT @ (information[..., None] * jacobian) + self.generation.precision
+        energy = 0.5 * (points * pulled).sum(-1) - self.entries.log_prob(decoded, rows)
         return energy, gradient, curvature
 
 
@@ -138,10 +130,10 @@ def _sampled(target: _Target, starts: Tensor, n_samples: int, generator: torch.G
     log_densities = [
         share[k].log() + _log_density(samples - modes[k], factor[k], half_log_det[k]) for k in range(n_modes)
     ]
-    latents, values = target.generation.evaluate(samples)
-    log_weights = target.log_density(samples, values) - torch.logsumexp(torch.stack(log_densities), dim=0)
+    latents, decoded = target.generation.evaluate(samples)
+    log_weights = target.log_density(samples, decoded) - torch.logsumexp(torch.stack(log_densities), dim=0)
     total = torch.logsumexp(log_weights, dim=0)
-    return Posterior(latents, values, log_weights - total, total - math.log(n_samples))
+    return Posterior(latents, target.entries, decoded, log_weights - total, total - math.log(n_samples))
 
 
 def _log_density(deviation: Tensor, factor: Tensor, half_log_det: Tensor) -> Tensor:

@@ -14,10 +14,11 @@ from estimation.device import default_modes
 from estimation.exceptions import DataError
 from estimation.models.representation import as_tensor
 from estimation.prediction.composition import with_added_effects
+from estimation.prediction.entries import entries_of
 from estimation.prediction.explained_variance import ExplainedVariance, explained_variance
 from estimation.prediction.forecast import Forecast, level_ends, require_positive
 from estimation.prediction.imputation import Imputation, generation_of, impute_rows
-from estimation.prediction.request import requested_observations
+from estimation.prediction.request import requested_observations, require_requested_counts
 from estimation.prediction.request_checks import RequestChecks, Unseen
 from estimation.prediction.trajectories import Trajectories, Transition, simulate_trajectories
 
@@ -231,25 +232,23 @@ class PredictionMethods(RequestChecks):
             seed: Seed of the samples.
 
         Raises:
-            DataError: If an input doesn't fit the model, if the model has no prior without actions, or if it is one of
-                counts.
+            DataError: If an input doesn't fit the model, or if the model has no prior without actions.
         """
         require_positive(n_samples)
         model, ends = self._network(), level_ends(level)
-        if model.counts is not None:
-            raise DataError("missing counts can't be filled yet; encode leaves them out")
         values = requested_observations(
             observations, self.observation_names, model.shape.n_observed, "observations", True
         )
+        if model.counts is not None:
+            require_requested_counts(values, self.observation_names, model.counts.kind)
         steps = values[:, np.newaxis] if values.ndim == 2 else values
         if steps.shape[1] > 1 and not model.shape.past:
             raise DataError(
                 f"observations have {steps.shape[1]} steps, and this model was trained without a past; give (N, d_x)"
             )
         given = None if actions is None else self._actions_of_steps(actions, steps.shape[:2])
-        mask = as_tensor(~np.isnan(steps)).to(model.x_mean.device)
-        x = torch.where(mask, model.observed(self._inputs(steps, None)), 0)
-        generator = torch.Generator(x.device).manual_seed(seed)
+        entries = entries_of(model, model.observed(self._inputs(steps, None)))
+        generator = torch.Generator(entries.observed.device).manual_seed(seed)
         generation = generation_of(
             model,
             self.latent_marginals,
@@ -257,7 +256,7 @@ class PredictionMethods(RequestChecks):
             self._action_tensor(given),
             self._standardised_covariates(self._covariates(covariates, len(steps))),
         )
-        mean, low, high, latents, sizes = impute_rows(generation, x, mask, ends, n_samples, generator)
+        mean, low, high, latents, sizes = impute_rows(generation, entries, ends, n_samples, generator)
         missing = np.isnan(steps)
         filled, low, high = (np.where(missing, part, steps) for part in (mean, low, high))
         result = Imputation(filled, low, high, latents, missing, level, sizes)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from estimation.dataset.counts import require_count_rows
 from estimation.dataset.readers.arrays import as_numbers, constant_columns, matched_numbers
 from estimation.dataset.readers.column_matching import match_actions
 from estimation.dataset.readers.frames import frame_actions, is_frame
@@ -18,7 +19,7 @@ from estimation.prediction.seen_actions import SeenActions
 from identify.names import shown
 from identify.wording import listed
 
-__all__ = ["HasActions", "requested_actions", "requested_observations"]
+__all__ = ["HasActions", "requested_actions", "requested_observations", "require_requested_counts"]
 
 
 class HasActions(Protocol):
@@ -183,3 +184,18 @@ def _require_known(categories: Mapping[str, tuple[str, ...]], names: tuple[str, 
                 f"column {column!r} of actions has the category {shown(unknown[0])!r}, which the model was not "
                 f"trained on; its categories are {listed(known, 10)}"
             )
+
+
+def require_requested_counts(observations: NDArray[Any], names: Sequence[str], likelihood: str) -> None:
+    """Refuse observations that are no counts; rows of which every entry is missing are none, but allowed.
+
+    Args:
+        observations: Shape (N, ..., d_x); NaN entries are missing.
+        names: Names of the columns; empty without names.
+        likelihood: Likelihood of the model.
+
+    Raises:
+        DataError: If an observation is negative or has a fraction, or if a row has observed entries, and all are 0.
+    """
+    lost = np.isnan(observations).all(axis=-1, keepdims=True)
+    require_count_rows(np.where(lost, 1, observations), names, likelihood)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from estimation.models.representation import Representation
+from estimation.models.sparse_vae import SparseVAE
 
-__all__ = ["conditional_mean", "log_slope", "moments", "to_users_units"]
+__all__ = ["conditional_mean", "log_slope", "moments", "sample_quantiles", "to_users_units"]
 
 Array = NDArray[np.float64]
 
@@ -71,6 +74,19 @@ def log_slope(model: Representation, centred: Array) -> Array:
     """
     slope = np.ones(centred.shape[-1]) if model.x_centring is None else model.x_centring.slope(centred)
     return np.asarray(np.log(slope) + np.log(_scale(model)))
+
+
+def sample_quantiles(samples: Array, probabilities: tuple[float, float], model: SparseVAE) -> Array:
+    """Return quantiles of samples (S, ...), shape (2, ...); those of counts are counts.
+
+    Args:
+        samples: The samples.
+        probabilities: The probabilities of both quantiles.
+        model: The model that they were drawn from.
+    """
+    # the smallest sample that is large enough, so that an interval of counts holds no less than its level
+    method: Any = "linear" if model.counts is None else "inverted_cdf"
+    return np.asarray(np.quantile(samples, probabilities, axis=0, method=method))
 
 
 def _unscaled(model: Representation, standardised: Array) -> Array:

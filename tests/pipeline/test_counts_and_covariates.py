@@ -181,12 +181,18 @@ def test_a_model_without_covariates_refuses_them() -> None:
         plain.encode(data.observations, np.ones((400, 1)))
 
 
-def test_what_counts_do_not_allow_is_refused(model: TrainedModel, held_out: Dataset) -> None:
-    forecast = model.predict([[0.0, 0.0, 0.0]], covariates=[[1.0, 0.0, 0.0]])
-    with pytest.raises(DataError, match=r"log-densities of counts are not available"):
-        forecast.log_density(held_out.observations[:1, 0])
-    with pytest.raises(DataError, match=r"missing counts can't be filled yet"):
-        model.impute(held_out.observations[:, 0], covariates=held_out.covariates)
+def test_lost_counts_are_filled(model: TrainedModel, held_out: Dataset) -> None:
+    rng = np.random.default_rng(training_seed(8))
+    rows, covariates = held_out.observations[:500, 0], held_out.covariates[:500]
+    lost = rng.random(rows.shape) < 0.3
+    result = model.impute(np.where(lost, np.nan, rows), covariates=covariates, level=0.8)
+    inside = (rows >= result.low) & (rows <= result.high)
+    # intervals of counts hold more than stated, since their ends are whole numbers
+    assert 0.75 < inside[lost].mean() < 0.95
+    sizes = np.nanmean(np.where(lost, np.nan, rows), axis=1, keepdims=True)
+    shares = (held_out.observations[500:, 0] / held_out.observations[500:, 0].mean(1, keepdims=True)).mean(0)
+    by_share = np.abs(np.sqrt(sizes * shares) - np.sqrt(rows))[lost].mean()
+    assert np.abs(np.sqrt(result.observations) - np.sqrt(rows))[lost].mean() < 0.9 * by_share
 
 
 @pytest.mark.parametrize(

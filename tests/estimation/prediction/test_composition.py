@@ -59,6 +59,9 @@ def test_trajectories_add_them_too() -> None:
     start = np.random.default_rng(training_seed(2)).normal(size=(1, 6))
     result = linear.model.intervene([[[1.0, 1.0]]], start, n_samples=50)
     expected = linear.model.predict([[1.0, 1.0]], start).latent_mean
-    assert np.allclose(result.latents[:, 0, 0].mean(0), expected[0], atol=0.02)
+    assert np.allclose(result.latents[:, 0, 0].mean(0), expected[0], atol=0.003)
+    # what the network says differs by more than that, however its weights were drawn
+    otherwise = linear.model.predict([[1.0, 1.0]], start, unseen_combinations="network").latent_mean
+    assert np.abs(otherwise - expected)[0, 1] > 0.006
     other = linear.model.intervene([[[1.0, 1.0]]], start, n_samples=50, unseen_combinations="network")
-    assert np.abs(other.latents[:, 0, 0].mean(0) - expected[0])[1] > 0.02
+    assert np.allclose(other.latents[:, 0, 0].mean(0), otherwise[0], atol=0.003)

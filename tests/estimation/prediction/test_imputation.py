@@ -10,6 +10,7 @@ import torch
 
 from estimation.exceptions import DataError
 from estimation.models.networks import WithLinearInput
+from estimation.prediction.entries import entries_of
 from estimation.prediction.generation import Generation
 from estimation.prediction.laplace import posteriors
 from estimation.prediction.latent_marginals import LATENT_MARGINALS, LatentMarginals
@@ -115,8 +116,7 @@ def test_the_sampler_agrees_with_quadrature_where_there_are_two_modes() -> None:
     with torch.no_grad():
         (posterior,) = posteriors(
             generation,
-            torch.full((1, 1), 1.0),
-            torch.ones(1, 1, dtype=torch.bool),
+            entries_of(network, torch.full((1, 1, 1), 1.0)),
             torch.tensor([[[1.5]], [[-1.5]], [[0.1]]]),
             8192,
             torch.Generator().manual_seed(training_seed()),
