@@ -165,8 +165,9 @@ class TrainingConfig(Settings):
         steps: Number of optimisation steps.
         starts: Number of random starts. Each is trained for 500 steps; the first is continued unless the held-out
             ELBO of another is better by 0.1 per observed dimension. If it is better by more than 0.05, both are
-            trained for 500 steps more and compared again. If the dense stage is shorter than 500 steps, or with
-            user-supplied networks, there is one start.
+            trained for 500 steps more and compared again. If no other start comes within 0.1 of the best, more follow
+            until one does, as many again at most. If the dense stage is shorter than 500 steps, or with user-supplied
+            networks, there is one start.
         dense_share: Share of the steps before edges are removed.
         budget_share: Share of the steps by which the budget has reached its final value.
         frozen_share: Share of the steps, at the end, with fixed edges.

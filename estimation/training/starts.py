@@ -2,7 +2,8 @@
 
 A start can end in a parametrisation in which the latents are curved. No later stage of training changes that,
 since encoder and decoder would have to change together. The held-out ELBO identifies such starts after a few hundred
-steps (docs/experiments.md, "Random starts").
+steps (docs/experiments.md, "Random starts"). Good starts end alike, so a best one that no other comes near may be the
+least bad of bad ones; more starts follow then.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ def best_start(
 ) -> R:
     """Train every start for `RACE_STEPS` steps, and return the one with the lowest held-out negative ELBO.
 
+    If no other start comes within a margin of the best, more starts follow until one does, as many again at most.
+
     The first start is preferred unless another is better by a margin: most smaller differences do not last. If the best
     is better by more than half the margin, both are trained for twice as many steps and compared again, as far as the
     dense stage allows. With one start, or a shorter dense stage, nothing is compared.
@@ -78,7 +81,7 @@ def best_start(
     Args:
         first: Run of start 0, before its first step.
         begin: Creates the run of another start, given its number.
-        n_starts: Number of starts.
+        n_starts: Number of starts, without those that may follow.
         progress: Whether to show a progress bar on standard error; None shows it on a terminal only.
         revise: Called with the first run after these steps; returns a new run of start 0, before its first step, if the
             data call for another model, which ``begin`` then creates too. None never revises.
@@ -95,7 +98,9 @@ def best_start(
         def race(run: R, number: int) -> R:
             while run.step < RACE_STEPS:
                 run.advance()
-                advance(number * RACE_STEPS + run.step, f"start {number + 1} of {n_starts}")
+                # the bar stays full during starts that follow
+                done = min(number * RACE_STEPS + run.step, n_starts * RACE_STEPS)
+                advance(done, f"start {number + 1} of {max(n_starts, number + 1)}")
             return run
 
         kept = race(first, 0)
@@ -103,23 +108,30 @@ def best_start(
             kept = race(revised, 0)
         if n_starts > 1:
             losses, rival = [kept.held_out_loss()], kept
-            for number in range(1, n_starts):
-                run = race(begin(number), number)
+            while len(losses) < n_starts or (len(losses) < 2 * n_starts and not _is_confirmed(losses)):
+                run = race(begin(len(losses)), len(losses))
                 losses.append(run.held_out_loss())
                 if losses[-1] < min(losses[:-1]):
                     rival = run
-            kept = _better(kept, rival, losses)
+            kept = _better(kept, rival, losses, n_starts)
     kept.seconds = time.monotonic() - start_time
     return kept
 
 
-def _better(first: R, rival: R, losses: Sequence[float]) -> R:
+def _is_confirmed(losses: Sequence[float]) -> bool:
+    """Return whether another start comes near the best one."""
+    best, second = sorted(losses)[:2]
+    return second - best <= _MARGIN
+
+
+def _better(first: R, rival: R, losses: Sequence[float], n_starts: int) -> R:
     """Return the first start or its best rival, with a note in its history.
 
     Args:
         first: Run of start 0, after `RACE_STEPS` steps.
         rival: The best of all runs at that point, which may be the first.
         losses: Held-out negative ELBOs of all starts.
+        n_starts: Number of starts that were asked for.
     """
     advantage, again = losses[0] - min(losses), ""
     if _DOUBT < advantage <= _MARGIN and first.n_dense_steps >= 2 * RACE_STEPS:
@@ -135,5 +147,6 @@ def _better(first: R, rival: R, losses: Sequence[float]) -> R:
     kept.history.notes.append(
         f"start {number + 1} of {len(losses)} kept after {kept.step} steps: the held-out negative ELBOs were {texts}"
         + (f" after {RACE_STEPS} steps{again}" if again else "")
+        + (f"; none of the first {n_starts} came near the best of them" if len(losses) > n_starts else "")
     )
     return kept
