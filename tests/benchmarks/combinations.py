@@ -9,9 +9,9 @@ line of JSON per screen compares, separately for pairs without and with a common
 - *additive*: control rows, shifted by the differences of both single interventions from the controls;
 - *vae*: the same in the latents of a plain VAE, decoded (latent arithmetic, as scGen does; Lotfollahi et al. 2019).
 
-The *error* is the squared distance of predicted and true means, relative to that of the true mean from the controls.
-The *distance* is the energy distance of 500 predicted and 500 measured rows (Székely and Rizzo 2013), relative to that
-of the controls.
+The *error* is the squared distance of predicted and true means, summed over pairs, relative to the same sum for the
+controls. The *distance* is the energy distance of 500 predicted and 500 measured rows (Székely and Rizzo 2013),
+relative to that of the controls in the same way: where two effects cancel, a pair by itself is near the controls.
 """
 
 from __future__ import annotations
@@ -208,23 +208,24 @@ def measured(case: Screen, steps: int, model_seed: int) -> dict[str, Any]:
         "shd": (outcome.missing or 0) + (outcome.extra or 0),
     }
     for label, shared in (("disjoint", False), ("shared", True)):
-        rows: dict[str, list[tuple[float, float]]] = {name: [] for name in predicted}
+        rows: dict[str, list[tuple[float, float]]] = {name: [] for name in (*predicted, "controls")}
         for pair in case.held_out(shared):
             truth = case.rows_of(pair, train, _TEST_ROWS)
-            size = np.sum((truth.mean(0) - controls.mean(0)) ** 2)
-            spread = energy_distance(controls, truth)
-            for name, predict in predicted.items():
+            for name, predict in [*predicted.items(), ("controls", lambda pair: controls)]:
                 guess = predict(pair)
-                error = float(np.sum((guess.mean(0) - truth.mean(0)) ** 2) / size)
-                rows[name].append((error, energy_distance(guess, truth) / spread))
+                error = float(np.sum((guess.mean(0) - truth.mean(0)) ** 2))
+                rows[name].append((error, energy_distance(guess, truth)))
+        totals = {name: np.sum(values, axis=0) for name, values in rows.items()}
         result[label] = {
             "pairs": len(case.held_out(shared)),
             **{
                 name: {
-                    "error": round(float(np.mean([error for error, _ in values])), 4),
-                    "distance": round(float(np.mean([distance for _, distance in values])), 4),
+                    kind: round(float(part), 4)
+                    for kind, part in zip(
+                        ("error", "distance"), totals[name] / totals["controls"], strict=True
+                    )
                 }
-                for name, values in rows.items()
+                for name in predicted
             },
         }
     return result
