@@ -4,7 +4,8 @@
 random, fills them, and appends one line of JSON per process and share of missing entries: root mean square errors in
 units of each column's standard deviation, and how many entries the 90 % intervals hold. The imputers are fitted to
 complete training rows, as the model is, without and with the actions as further columns; they see both steps of a
-sequence side by side.
+sequence side by side. ``--training`` measures training on rows with missing entries instead: MCC and SHD on complete
+test rows, one line per process and share, 0 included.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from sklearn.impute import IterativeImputer, KNNImputer
 from estimation.checkpoint import load
 from estimation.config.training import TrainingConfig
 from estimation.dataset import Dataset
+from estimation.evaluation import evaluate
 from estimation.simulate.published_processes import NAMES
 from estimation.simulate.sampling import published
 from estimation.trained import TrainedModel
@@ -43,10 +46,13 @@ def lose(rows: Array, share: float, seed: int) -> Array:
     return np.where(np.random.default_rng(seed).random(rows.shape) < share, np.nan, rows)
 
 
-def model_of(name: str, n_rows: int, steps: int, seed: int, folder: Path | None) -> TrainedModel:
-    """Return the model in a folder, or train it, and keep it there."""
-    if folder is not None and (folder / name).exists():
-        return load(folder / name)
+def model_of(
+    name: str, n_rows: int, steps: int, seed: int, folder: Path | None, lost: float = 0.0
+) -> TrainedModel:
+    """Return the model in a folder, or train it, on rows of which a share is lost, and keep it there."""
+    place = None if folder is None else folder / (f"{name}-{lost:g}" if lost else name)
+    if place is not None and place.exists():
+        return load(place)
     data = published(name, n_rows)
     assert data.graph is not None
     budgets: dict[str, Any] = {}
@@ -54,9 +60,12 @@ def model_of(name: str, n_rows: int, steps: int, seed: int, folder: Path | None)
         budgets["max_edges_actions"] = data.graph.Ga.nnz
     if data.n_steps > 1:
         budgets["max_edges_past"] = data.graph.Gz.nnz
+    if lost:
+        gaps = lose(np.asarray(data.observations), lost, seed).astype(np.float32)
+        data = replace(data, observations=gaps)
     model = fit(data, TrainingConfig(steps=steps, seed=seed, **budgets), progress=False)
-    if folder is not None:
-        model.save(folder / name)
+    if place is not None:
+        model.save(place)
     return model
 
 
@@ -118,15 +127,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=10_000, help="steps of training")
     parser.add_argument("--test-rows", type=int, default=1_000, help="rows to fill")
     parser.add_argument("--fit-rows", type=int, default=20_000, help="rows that the imputers are fitted to")
+    parser.add_argument("--shares", type=float, nargs="*", default=SHARES, help="shares of missing entries")
     parser.add_argument("--seed", type=int, default=0, help="seed of the model and of the lost entries")
     parser.add_argument(
         "--models", type=Path, default=None, metavar="FOLDER", help="keep models in FOLDER/NAME"
     )
+    parser.add_argument(
+        "--training", action="store_true", help="measure training on rows with missing entries"
+    )
     options = parser.parse_args(arguments)
     lines = options.out.read_text(encoding="utf-8").splitlines() if options.out.exists() else []
-    finished = {(record["process"], record["share"]) for record in map(json.loads, lines)}
+    if options.training:
+        _measure_training(options, [json.loads(line) for line in lines])
+        return 0
+    finished = {(record["process"], record.get("share")) for record in map(json.loads, lines)}
     for name in options.names:
-        shares = [share for share in SHARES if (name, share) not in finished]
+        shares = [share for share in options.shares if (name, share) not in finished]
         if not shares:
             continue
         model = model_of(name, options.rows, options.steps, options.seed, options.models)
@@ -141,6 +157,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with options.out.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
     return 0
+
+
+def _measure_training(options: argparse.Namespace, finished: Sequence[dict[str, Any]]) -> None:
+    for name in options.names:
+        test = published(name, _SPLIT_ROWS, "test")
+        for lost in (0.0, *options.shares):
+            run = {"process": name, "trained_without": lost, "rows": options.rows, "steps": options.steps}
+            if any(run.items() <= record.items() for record in finished):
+                continue
+            started = time.process_time()
+            model = model_of(name, options.rows, options.steps, options.seed, options.models, lost)
+            seconds = round(time.process_time() - started)
+            outcome = evaluate(model, test)
+            scores = {"mcc": outcome.mcc, "r": outcome.r, "shd": outcome.shd, "r_con": outcome.r_con}
+            with options.out.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**run, **scores, "seconds": seconds}) + "\n")
 
 
 if __name__ == "__main__":
