@@ -18,6 +18,7 @@ import distributional_tables
 import influence_test_tables
 import latent_count_tables
 import own_run_tables
+import prediction_tables
 import promise_tables
 import result_tables
 import screen_tables
@@ -82,39 +83,40 @@ def _write_math(display: str) -> Any:
     return visit, None
 
 
+def _fill_published_page(page: str) -> str:
+    return baseline_tables.fill_page(result_tables.fill_page(page, *result_tables.read_results()))
+
+
+def _fill_sparsity_page(page: str) -> str:
+    return own_run_tables.fill_sparsity_page(selection_tables.fill_page(page))
+
+
+# what fills the tables of a page from stored results, and the files that they are from
+_TABLES = {
+    "published_table": (_fill_published_page, (*result_tables.FILES, baseline_tables.FILE)),
+    "how_sparse": (_fill_sparsity_page, (selection_tables.RUNS_FILE, *own_run_tables.FILES)),
+    "how_many_latents": (latent_count_tables.fill_page, (latent_count_tables.FILE,)),
+    "screens": (screen_tables.fill_page, (screen_tables.FILE,)),
+    "influence_test": (influence_test_tables.fill_page, influence_test_tables.FILES),
+    "reading_a_run": (confidence_tables.fill_page, (confidence_tables.FILE,)),
+    "kept_promises": (promise_tables.fill_page, (promise_tables.FILE,)),
+    "predicting": (
+        prediction_tables.fill_predicting_page,
+        (prediction_tables.COMBINATIONS, prediction_tables.IMPUTATION),
+    ),
+    "counts": (prediction_tables.fill_counts_page, (prediction_tables.COUNTS, prediction_tables.LARGE)),
+    "variance_and_shape": (distributional_tables.fill_page, (distributional_tables.FILE,)),
+    "which_latents": (own_run_tables.fill_trust_page, (own_run_tables.TRUST,)),
+}
+
+
 def _fill_tables(app: Any, name: str, content: list[str]) -> None:
     """Fill the tables of a page from stored results."""
-    if name == "published_table":
-        page = result_tables.fill_page(content[0], *result_tables.read_results())
-        content[0] = baseline_tables.fill_page(page)
-        for path in (*result_tables.FILES, baseline_tables.FILE):
+    if name in _TABLES:
+        fill, files = _TABLES[name]
+        content[0] = fill(content[0])
+        for path in files:
             app.env.note_dependency(str(path))
-    if name == "how_sparse":
-        content[0] = own_run_tables.fill_sparsity_page(selection_tables.fill_page(content[0]))
-        for path in (selection_tables.RUNS_FILE, *own_run_tables.FILES):
-            app.env.note_dependency(str(path))
-    if name == "how_many_latents":
-        content[0] = latent_count_tables.fill_page(content[0])
-        app.env.note_dependency(str(latent_count_tables.FILE))
-    if name == "screens":
-        content[0] = screen_tables.fill_page(content[0])
-        app.env.note_dependency(str(screen_tables.FILE))
-    if name == "influence_test":
-        content[0] = influence_test_tables.fill_page(content[0])
-        for path in influence_test_tables.FILES:
-            app.env.note_dependency(str(path))
-    if name == "reading_a_run":
-        content[0] = confidence_tables.fill_page(content[0])
-        app.env.note_dependency(str(confidence_tables.FILE))
-    if name == "kept_promises":
-        content[0] = promise_tables.fill_page(content[0])
-        app.env.note_dependency(str(promise_tables.FILE))
-    if name == "variance_and_shape":
-        content[0] = distributional_tables.fill_page(content[0])
-        app.env.note_dependency(str(distributional_tables.FILE))
-    if name == "which_latents":
-        content[0] = own_run_tables.fill_trust_page(content[0])
-        app.env.note_dependency(str(own_run_tables.TRUST))
 
 
 def setup(app: Any) -> None:

@@ -15,10 +15,12 @@ from estimation.exceptions import ConfigError, DataError, TrainingError
 from estimation.models.masks import EdgeMasks
 from estimation.models.representation import Shape
 from estimation.training.sparsity import budgets
+from identify.wording import plural
 
 __all__ = [
     "require_budgets",
     "require_finite",
+    "require_injective",
     "require_new_names",
     "require_sparse_columns",
     "require_trainable",
@@ -29,12 +31,31 @@ def require_trainable(dataset: Dataset, config: TrainingConfig) -> None:
     """Refuse data that a sparse VAE with these settings can't be trained on.
 
     Raises:
-        ConfigError: If the settings ask for counts, or for a transform, and the observations are images.
+        ConfigError: If there are more latents than observed columns, or if the settings ask for counts, or for a
+            transform, and the observations are images.
         DataError: If an action is called like a latent, or observations are no counts where the likelihood needs them.
     """
-    require_new_names(dataset.action_names, Shape.of(dataset, config.n_latents).n_latents)
+    n_latents = Shape.of(dataset, config.n_latents).n_latents
+    require_injective(n_latents, dataset.n_observed)
+    require_new_names(dataset.action_names, n_latents)
     require_counts(dataset, config.likelihood)
     require_transformable(dataset, config.observation_transform)
+
+
+def require_injective(n_latents: int, n_observed: int) -> None:
+    """Refuse more latents than observed columns, which no decoder maps to observations one to one.
+
+    Lachapelle et al. assume that the decoder is a diffeomorphism onto its image.
+
+    Raises:
+        ConfigError: If there are more.
+    """
+    if n_latents > n_observed:
+        columns = plural(n_observed, "observed column")
+        raise ConfigError(
+            f"n_latents is {n_latents}, and the data have {columns}: no decoder is one to one then; ask for "
+            f"{n_observed} or fewer"
+        )
 
 
 def require_new_names(action_names: tuple[str, ...], n_latents: int) -> None:
