@@ -15,6 +15,7 @@ from estimation.config import TrainingConfig
 from estimation.dataset import Dataset
 from estimation.dataset.holdout import hold_out
 from estimation.estimator import SparseMechanismVAE
+from estimation.exceptions import ConfigError
 from estimation.trained import TrainedModel
 from estimation.training.loop import fit
 from tests.estimation.tiny_estimator import TINY, numbers, record_fit_calls, tiny
@@ -231,6 +232,12 @@ def test_the_order_determines_how_rows_are_treated(
     assert fit_calls[0].dataset.n_steps == steps
     assert estimator.history_.notes[0] == note
     assert any("left out 1 episode" in text and "'b'" in text for text in estimator.history_.notes) == groups
+
+
+def test_more_latents_than_columns_are_refused() -> None:
+    message = r"n_latents is 4, and X has n_features = 3: no decoder is one to one then; ask for 3 or fewer"
+    with pytest.raises(ConfigError, match=message):
+        tiny(n_latents=4).fit(numbers(40, 3))
 
 
 def test_random_state_determines_the_seed_of_training() -> None:

@@ -323,6 +323,10 @@ def test_a_loss_that_is_not_finite_stops_the_run(actions: Dataset) -> None:
             {"max_edges_actions": 3, "max_edges_past": 3},
             "max_edges_past is set, but the data have one time step",
         ),
+        (
+            {"max_edges_actions": 3, "n_latents": 7},
+            "n_latents is 7, and the data have 6 observed columns: no decoder is one to one then; ask for 6 or fewer",
+        ),
         ({"max_edges_actions": 3, "device": "tpu"}, "device is 'tpu', which can't be used here"),
     ],
 )
