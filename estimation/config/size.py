@@ -1,7 +1,7 @@
 """The number of parameters of a model, computed from its settings before memory is allocated.
 
-Weights and the table behind a full posterior covariance are counted, biases are not. So the counts are slightly below
-the true numbers, and a file with fewer numbers can't hold the weights of such a model.
+Weights are counted, biases are not. So the counts are slightly below the true numbers, and a file with fewer numbers
+can't hold the weights of such a model.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ __all__ = [
     "MOST_SAMPLES",
     "require_affordable",
     "require_affordable_batch",
-    "table_size",
     "weight_count",
 ]
 
@@ -71,13 +70,8 @@ def weight_count(
             total += n * _perceptron(n_inputs, _NOISE_FEATURES, width, depth)
             total += n * n_inputs * _BUMPS * _NOISE_FEATURES if settings["transition"] == "sines" else 0
         total += settings["flow_blocks"] * 2 * n * _FLOW_WIDTH
-        total += _POSTERIOR_WIDTH * (n * (n + 1) // 2) if settings["posterior"] == "full" else 0
+        total += _covariance_weights(settings, n)
     return int(total)
-
-
-def table_size(settings: Mapping[str, Any], n_latents: int) -> int:
-    """Return the number of entries of the table that maps the outputs of a full posterior to covariance matrices."""
-    return n_latents**3 * (n_latents - 1) // 2 if settings.get("posterior") == "full" else 0
 
 
 def require_affordable(settings: Mapping[str, Any], n_latents: int = 1, **sizes: Any) -> None:
@@ -97,12 +91,12 @@ def require_affordable(settings: Mapping[str, Any], n_latents: int = 1, **sizes:
         ...
         estimation.exceptions.ConfigError: these sizes make a model of 4e+10 numbers (n_latents=1, width=100000, ...
     """
-    table = table_size(settings, n_latents)
-    total = weight_count(settings, n_latents=n_latents, **sizes) + table
+    total = weight_count(settings, n_latents=n_latents, **sizes)
     if total > MOST_NUMBERS:
         sizes_by_name = {"n_latents": n_latents, **{name: settings.get(name) for name in _SIZES}}
         shown = ", ".join(f"{name}={value}" for name, value in sizes_by_name.items() if value is not None)
-        advice = "; posterior='diagonal' takes less" if table > MOST_NUMBERS // 2 else ""
+        is_large = _covariance_weights(settings, n_latents) > MOST_NUMBERS // 2
+        advice = "; posterior='diagonal' takes less" if is_large else ""
         raise ConfigError(
             f"these sizes make a model of {total:.0e} numbers ({shown}); at most {MOST_NUMBERS:.0e} are held{advice}"
         )
@@ -141,6 +135,11 @@ def require_affordable_batch(settings: Mapping[str, Any], rows: int, n_latents: 
             f"a batch of {rows} rows has {rows * units:.0e} hidden units; at most {MOST_IN_BATCH:.0e} are held: "
             f"batch_size={max_rows} or less"
         )
+
+
+def _covariance_weights(settings: Mapping[str, Any], n_latents: int) -> int:
+    """Return the number of weights behind the entries of a full posterior covariance."""
+    return _POSTERIOR_WIDTH * (n_latents * (n_latents + 1) // 2) if settings.get("posterior") == "full" else 0
 
 
 def _perceptron(inputs: int, outputs: int, width: int, depth: int) -> int:

@@ -78,7 +78,7 @@ class PosteriorNoise(nn.Module):
 
     # basis in which the factor is lower triangular; see `change_basis_`
     frame: Tensor
-    lower_entries: Tensor
+    places: Tensor
 
     def __init__(self, n_inputs: int, n_latents: int, full: bool, generator: torch.Generator) -> None:
         super().__init__()
@@ -86,8 +86,7 @@ class PosteriorNoise(nn.Module):
         n_outputs = n_latents * (n_latents + 1) // 2 if full else n_latents
         self.network = MLP(n_inputs, n_outputs, _WIDTH, 1 if full else 0, generator)
         self.register_buffer("frame", torch.eye(n_latents, **CPU_FLOAT32))
-        lower_entries = _lower_entries(n_latents) if full else torch.empty(0, **CPU_FLOAT32)
-        self.register_buffer("lower_entries", lower_entries, persistent=False)
+        self.register_buffer("places", _places(n_latents), persistent=False)
         with torch.no_grad():
             # start with uncorrelated noise of the same variance everywhere
             for layer in (self.network.last, self.network.skip):
@@ -109,13 +108,11 @@ class PosteriorNoise(nn.Module):
         scale = log_scale.exp()
         if not self.full:
             return torch.diag_embed(scale), log_scale.sum(1)
-        # the transposed unit lower triangular matrices, multiplied by the frame in a single product
-        basis = (self.lower_entries @ self.frame.mT).flatten(1)
-        transposed = torch.addmm(self.frame.mT.flatten(), outputs[:, self.n_latents :], basis)
-        columns = transposed.view(-1, self.n_latents, self.n_latents)
+        entries = torch.cat([torch.ones_like(scale), outputs[:, self.n_latents :]], dim=1)
+        lower = outputs.new_zeros(len(outputs), self.n_latents**2).index_copy(1, self.places, entries)
         # the scales multiply whole columns, so that the entries below the diagonal are relative
-        factor = (columns * scale[:, :, None]).mT
-        return factor, log_scale.sum(1) + torch.linalg.slogdet(self.frame)[1]
+        scaled = lower.view(-1, self.n_latents, self.n_latents) * scale[:, None, :]
+        return self.frame @ scaled, log_scale.sum(1) + torch.linalg.slogdet(self.frame)[1]
 
     @torch.no_grad()
     def change_basis_(self, matrix: Tensor) -> None:
@@ -135,9 +132,7 @@ class PosteriorNoise(nn.Module):
         last.bias.copy_(0.5 * (matrix**2 @ variance).log())
 
 
-def _lower_entries(n: int) -> Tensor:
-    """Return one matrix per entry below the diagonal, with a 1 at its transposed position: shape (entries, n, n)."""
+def _places(n: int) -> Tensor:
+    """Return the positions of the diagonal, and of the entries below it, in a flattened matrix."""
     row, column = torch.tril_indices(n, n, -1, device="cpu")
-    entries = torch.zeros(len(row), n, n, **CPU_FLOAT32)
-    entries[torch.arange(len(row), device="cpu"), column, row] = 1
-    return entries
+    return torch.cat([torch.arange(n, device="cpu") * (n + 1), row * n + column])

@@ -12,7 +12,7 @@ from torch import Tensor
 from estimation.config.settings import MOST_STEPS
 from estimation.exceptions import CheckpointError
 from estimation.storage.schema import Anything, Fields, Many, Real, Table, Whole, check
-from estimation.training.soap import LONGEST, SOAP, stacked_shape
+from estimation.training.soap import SOAP, basis_sizes, stacked_shape
 from identify.names import shown
 
 __all__ = ["require_state"]
@@ -86,9 +86,8 @@ def _require_soap(
     (shape,) = shapes
     count = sum(parameters[k].numel() for k in members) // math.prod(shape)
     expected = dict.fromkeys(("first", "second"), (count, *shape))
-    for side, size in zip(("left", "right"), shape, strict=False):
-        if size <= LONGEST:
-            expected |= {side: (count, size, size), f"{side}_basis": (count, size, size)}
+    for side, size in basis_sizes(shape).items():
+        expected |= {side: (count, size, size), f"{side}_basis": (count, size, size)}
     _require_tensors(entries, expected, parameters[key], where)
     return assigned | set(members)
 

@@ -15,17 +15,20 @@ algorithm of Vyas et al., arXiv 2409.11321, Algorithms 1 to 4, if ``look=1``. Ve
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["LONGEST", "SOAP", "stacked_shape"]
+__all__ = ["SOAP", "basis_sizes", "stacked_shape"]
 
 _EPS = 1e-8
-#: The longest side that gets an eigenbasis; for longer ones, such as the pixels of an image, it costs too much.
-LONGEST = 512
+# the longest side that gets an eigenbasis; for longer ones, such as the pixels of an image, it costs too much
+_LONGEST = 512
+# multiplications of the gradient with a basis: a side of 400 next to one of 5,050, the entries of a covariance of 100
+# latents, takes longer than the rest of the step
+_MOST_MULTIPLICATIONS = 2e8
 
 
 class SOAP(torch.optim.Optimizer):
@@ -121,6 +124,20 @@ def stacked_shape(parameter: Tensor) -> tuple[int, ...]:
     return tuple(parameter.flatten(1).shape if parameter.dim() > 3 else parameter.shape[-2:])
 
 
+def basis_sizes(shape: Sequence[int]) -> dict[str, int]:
+    """Return the sizes of the eigenbases that matrices of a shape get, by side; none for vectors.
+
+    Example:
+        >>> basis_sizes((10, 600)), basis_sizes(())
+        ({'left': 10}, {})
+    """
+    return {
+        side: size
+        for side, size in zip(("left", "right"), shape, strict=False)
+        if size <= _LONGEST and size * math.prod(shape) <= _MOST_MULTIPLICATIONS
+    }
+
+
 def _stacked_gradients(parameters: list[nn.Parameter]) -> Tensor:
     """Return the gradients as a stack of matrices, or as one vector."""
     shape = stacked_shape(parameters[0])
@@ -184,9 +201,10 @@ def _rotate_bases(state: dict[str, Any]) -> None:
 
 def _products(gradient: Tensor) -> Iterator[tuple[str, Tensor]]:
     if gradient.dim() > 1:
-        if gradient.shape[-2] <= LONGEST:
+        sides = basis_sizes(gradient.shape[-2:])
+        if "left" in sides:
             yield "left", gradient @ gradient.mT
-        if gradient.shape[-1] <= LONGEST:
+        if "right" in sides:
             yield "right", gradient.mT @ gradient
 
 

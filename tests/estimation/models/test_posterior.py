@@ -40,6 +40,17 @@ def test_determinant_and_variance_agree_with_the_covariance(full: bool) -> None:
     torch.testing.assert_close(distribution.entropy(), log_det + constant)
 
 
+def test_the_factor_is_triangular_in_the_frame_with_entries_relative_to_their_column() -> None:
+    noise = random_noise()
+    noise.change_basis_(MATRIX)
+    outputs = noise.network(X)
+    factor, _ = noise(X)
+    for row, values in zip(factor, outputs, strict=True):
+        lower = torch.eye(3, dtype=torch.float64)
+        lower[1, 0], lower[2, 0], lower[2, 1] = values[3:]
+        torch.testing.assert_close(row, MATRIX @ lower @ torch.diag(values[:3].clamp(-9, 2).exp()))
+
+
 def test_samples_have_the_covariance_of_the_factor() -> None:
     factor, log_det = random_noise()(X[:1])
     samples = Gaussian(torch.ones(1, 3, dtype=torch.float64), factor, log_det).sample(
