@@ -95,7 +95,7 @@ def _given(records: list[dict[str, Any]]) -> str:
             [
                 str(number),
                 str(true["true"]),
-                str(true["true"] + more["run"]["surplus"]),
+                str(more.get("given", true["true"] + more["run"]["surplus"])),
                 str(more["trained"]),
                 f"{true['mcc']:.3f}",
                 f"{more['mcc']:.3f}",

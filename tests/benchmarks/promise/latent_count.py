@@ -51,13 +51,15 @@ def given_record(seed: int, number: int, surplus: int, steps: int) -> dict[str, 
     """Return the scores of a model with the true number of latents and some more."""
     case = problem(seed, number)
     data, test = case.data(min(case.n_samples, _MAX_ROWS)), case.data(_N_TEST, "test")
-    n_latents = case.graph.n_latents + surplus
+    # more latents than columns are refused
+    n_latents = min(case.graph.n_latents + surplus, data.n_observed)
     started = time.process_time()
     model = fit(data, case.config(seed=0, steps=steps, n_latents=n_latents), progress=False)
     outcome = evaluate(model, test)
     return {
         "run": {"kind": "given", "seed": seed, "number": number, "surplus": surplus, "steps": steps},
         "true": case.graph.n_latents,
+        "given": n_latents,
         "trained": model.model.shape.n_latents,
         "mcc": outcome.mcc,
         "r": outcome.r,
