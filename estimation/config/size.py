@@ -70,7 +70,7 @@ def weight_count(
             total += n * _perceptron(n_inputs, _NOISE_FEATURES, width, depth)
             total += n * n_inputs * _BUMPS * _NOISE_FEATURES if settings["transition"] == "sines" else 0
         total += settings["flow_blocks"] * 2 * n * _FLOW_WIDTH
-        total += _covariance_weights(settings, n)
+        total += _covariance_weights(settings, n, n if own_encoder else n_observed)
     return int(total)
 
 
@@ -95,7 +95,8 @@ def require_affordable(settings: Mapping[str, Any], n_latents: int = 1, **sizes:
     if total > MOST_NUMBERS:
         sizes_by_name = {"n_latents": n_latents, **{name: settings.get(name) for name in _SIZES}}
         shown = ", ".join(f"{name}={value}" for name, value in sizes_by_name.items() if value is not None)
-        is_large = _covariance_weights(settings, n_latents) > MOST_NUMBERS // 2
+        n_read = n_latents if sizes.get("own_encoder") else sizes.get("n_observed", 1)
+        is_large = _covariance_weights(settings, n_latents, n_read) > MOST_NUMBERS // 2
         advice = "; posterior='diagonal' takes less" if is_large else ""
         raise ConfigError(
             f"these sizes make a model of {total:.0e} numbers ({shown}); at most {MOST_NUMBERS:.0e} are held{advice}"
@@ -137,9 +138,11 @@ def require_affordable_batch(settings: Mapping[str, Any], rows: int, n_latents: 
         )
 
 
-def _covariance_weights(settings: Mapping[str, Any], n_latents: int) -> int:
-    """Return the number of weights behind the entries of a full posterior covariance."""
-    return _POSTERIOR_WIDTH * (n_latents * (n_latents + 1) // 2) if settings.get("posterior") == "full" else 0
+def _covariance_weights(settings: Mapping[str, Any], n_latents: int, n_read: int) -> int:
+    """Return the number of weights behind the entries of a full posterior covariance, which also reads inputs."""
+    if settings.get("posterior") != "full":
+        return 0
+    return (_POSTERIOR_WIDTH + n_read) * (n_latents * (n_latents + 1) // 2)
 
 
 def _perceptron(inputs: int, outputs: int, width: int, depth: int) -> int:

@@ -21,13 +21,15 @@ from torch import Tensor, nn
 
 from estimation.device import CPU_FLOAT32
 
-__all__ = ["PSEUDO_SIZE", "CountLikelihood", "CountProfile"]
+__all__ = ["DEFAULT_DEVIATION", "PSEUDO_SIZE", "CountLikelihood", "CountProfile"]
 
 # largest change of a logarithm of a rate that a decoder can ask for: a factor of three million
 _MAX_LOG_CHANGE = 15.0
 _DISPERSION_RANGE = (-5.0, 8.0)
 _INITIAL_DROPOUT = -3.0
 _MIN_SIZE = 1e-3
+#: Standard deviation of the logarithms of sizes, for models that don't store that of their training data.
+DEFAULT_DEVIATION = 0.5
 #: Size, in units of the median row, of the average row that is added to what the encoder reads.
 PSEUDO_SIZE = 0.05
 
@@ -39,10 +41,18 @@ class CountProfile:
         share: Share of each column in all counts, shape (d_x,), which sums to 1.
         median_size: Median of the sums of the rows.
         log_dispersion: Logarithm of the dispersion r of each column, shape (d_x,), from its variance.
+        size_deviation: Standard deviation of the logarithms of the sums of the rows.
     """
 
-    def __init__(self, share: Tensor, median_size: float, log_dispersion: Tensor) -> None:
+    def __init__(
+        self,
+        share: Tensor,
+        median_size: float,
+        log_dispersion: Tensor,
+        size_deviation: float = DEFAULT_DEVIATION,
+    ) -> None:
         self.share, self.median_size, self.log_dispersion = share, median_size, log_dispersion
+        self.size_deviation = size_deviation
 
 
 class CountLikelihood(nn.Module):
@@ -63,6 +73,7 @@ class CountLikelihood(nn.Module):
 
     share: Tensor
     median_size: Tensor
+    size_deviation: Tensor | None
     input_mean: Tensor
     input_scale: Tensor
 
@@ -71,6 +82,8 @@ class CountLikelihood(nn.Module):
         self.kind = kind
         self.register_buffer("share", torch.full((n_observed,), 1.0 / n_observed, **CPU_FLOAT32))
         self.register_buffer("median_size", torch.ones((), **CPU_FLOAT32))
+        # None in models of earlier versions
+        self.register_buffer("size_deviation", torch.full((), DEFAULT_DEVIATION, **CPU_FLOAT32))
         self.register_buffer("input_mean", torch.zeros(n_observed, **CPU_FLOAT32))
         self.register_buffer("input_scale", torch.ones(n_observed, **CPU_FLOAT32))
         self.log_dispersion, self.logit_dropout = None, None
@@ -86,6 +99,8 @@ class CountLikelihood(nn.Module):
         self.input_scale.copy_(input_scale)
         self.share.copy_(profile.share)
         self.median_size.fill_(profile.median_size)
+        if self.size_deviation is not None:
+            self.size_deviation.fill_(profile.size_deviation)
         if self.log_dispersion is not None:
             self.log_dispersion.copy_(profile.log_dispersion.clamp(*_DISPERSION_RANGE))
 
@@ -113,14 +128,16 @@ class CountLikelihood(nn.Module):
         shrunken = (counts + PSEUDO_SIZE * self.median_size * self.share) / (size + PSEUDO_SIZE)
         return (torch.log1p(shrunken) - self.input_mean) / self.input_scale
 
-    def log_mean(self, decoded: Tensor, counts: Tensor) -> Tensor:
+    def log_mean(self, decoded: Tensor, counts: Tensor, sizes: Tensor | float | None = None) -> Tensor:
         """Return the logarithm of the mean of each entry before zero inflation, shape (B, d_x).
 
         Args:
             decoded: Outputs u of the decoder, shape (B, d_x).
-            counts: Counts, shape (B, d_x), which give the sizes.
+            counts: Counts, shape (B, d_x).
+            sizes: Sizes in units of the median row, broadcastable to (B, 1); None for those of the counts.
         """
-        return self.sizes(counts).log() + self.log_rate(decoded)
+        sizes = torch.as_tensor(self.sizes(counts) if sizes is None else sizes)
+        return sizes.log() + self.log_rate(decoded)
 
     def log_rate(self, decoded: Tensor) -> Tensor:
         """Return the logarithm of the mean of each entry of a row of median size, before zero inflation."""
@@ -152,10 +169,10 @@ class CountLikelihood(nn.Module):
         """Return counts minus their means in units of their standard deviations, shape (B, d_x); NaN where missing."""
         return (counts - self.mean(decoded, counts)) / self.variance(decoded, counts).sqrt()
 
-    def log_prob(self, decoded: Tensor, counts: Tensor) -> Tensor:
-        """Return the log-probability of each entry, shape (B, d_x); 0 for missing entries."""
+    def log_prob(self, decoded: Tensor, counts: Tensor, sizes: Tensor | float | None = None) -> Tensor:
+        """Return the log-probability of each entry, shape (B, d_x); 0 for missing entries. Sizes as in `log_mean`."""
         known = ~torch.isnan(counts)
-        x, log_mean = torch.where(known, counts, 0), self.log_mean(decoded, counts)
+        x, log_mean = torch.where(known, counts, 0), self.log_mean(decoded, counts, sizes)
         result = self._log_prob_without_dropout(x, log_mean)
         if self.logit_dropout is not None:
             logit = self.logit_dropout
@@ -164,14 +181,16 @@ class CountLikelihood(nn.Module):
             result = torch.where(x == 0, zero, log_kept + result)
         return torch.where(known, result, 0)
 
-    def score_and_information(self, decoded: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    def score_and_information(
+        self, decoded: Tensor, counts: Tensor, sizes: Tensor | float | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return the derivative of the log-probability with respect to u, and the expected information, (B, d_x) each.
 
         With zero inflation, an entry counts by the probability that its value is not a replaced one (as in EM). Both
-        are 0 for missing entries.
+        are 0 for missing entries. Sizes as in `log_mean`.
         """
         known = ~torch.isnan(counts)
-        x, log_mean = torch.where(known, counts, 0), self.log_mean(decoded, counts)
+        x, log_mean = torch.where(known, counts, 0), self.log_mean(decoded, counts, sizes)
         mean = log_mean.exp()
         slope = 1 / (1 + mean / self._dispersion(mean))
         weight = known.to(mean)

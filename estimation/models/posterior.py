@@ -86,7 +86,8 @@ class PosteriorNoise(nn.Module):
         n_outputs = n_latents * (n_latents + 1) // 2 if full else n_latents
         self.network = MLP(n_inputs, n_outputs, _WIDTH, 1 if full else 0, generator)
         self.register_buffer("frame", torch.eye(n_latents, **CPU_FLOAT32))
-        self.register_buffer("places", _places(n_latents), persistent=False)
+        places = _places(n_latents) if full else torch.empty(0, dtype=torch.int64, device="cpu")
+        self.register_buffer("places", places, persistent=False)
         with torch.no_grad():
             # start with uncorrelated noise of the same variance everywhere
             for layer in (self.network.last, self.network.skip):

@@ -140,8 +140,10 @@ class SparseVAE(MaskedTransition):
         require_outputs("decoder", self.decoder, self.x_mean.new_zeros(2, n + d_c), d_x)
 
     def adapt_to_(self, tensors: Mapping[str, Tensor]) -> None:
-        """Let variances vary, and size the flow, as in the model that was stored as these tensors, in place."""
+        """Let variances vary, size the flow, and know sizes of rows, as the model stored as these tensors, in place."""
         self.flow.adapt_to_(tensors, "flow.")
+        if self.counts is not None and "counts.size_deviation" not in tensors:
+            self.counts.size_deviation = None
         last_bias = tensors.get(f"networks.biases.{len(self.networks.biases) - 1}")
         if last_bias is not None and last_bias.shape[-1] > self.networks.n_outputs:
             self.vary_variances_()

@@ -11,6 +11,7 @@ module                  contents
 ``emission``            the decoder and the noise of some rows
 ``entries``             the observed entries of some rows, and their likelihood
 ``generation``          the model as a map from standard normal numbers to observations
+``row_sizes``           sizes of rows of counts with missing entries
 ``laplace``             the posterior of these numbers given some entries of an observation
 ``composition``         effects of actions that were never seen together, added
 ``units``               from standardised observations to the user's units

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -40,7 +40,7 @@ class Entries(ABC):
 
     def of_rows(self, rows: slice | Tensor) -> Entries:
         """Return those of some of the rows."""
-        return type(self)(self.model, self.observed[rows])
+        return replace(self, observed=self.observed[rows])
 
     @cached_property
     def mask(self) -> Tensor:
@@ -55,6 +55,10 @@ class Entries(ABC):
     @abstractmethod
     def readings_of(self, decoded: Tensor) -> Tensor:
         """Return what outputs of the decoder are on that scale, in the same shape."""
+
+    def with_best_sizes(self, decoded: Tensor) -> Tensor:
+        """Return outputs of the decoder (..., B, T d_x) for the sizes of rows that fit best, if rows have sizes."""
+        return decoded
 
     @abstractmethod
     def log_prob(self, decoded: Tensor, rows: Tensor | None = None) -> Tensor:
@@ -85,6 +89,7 @@ class Entries(ABC):
         return values.reshape(*values.shape[:-1], -1, self.model.shape.n_observed)
 
 
+@dataclass(frozen=True)
 class GaussianEntries(Entries):
     """Standardised real numbers, with Gaussian noise of one variance."""
 
@@ -124,17 +129,26 @@ class GaussianEntries(Entries):
         return to_users_units(self.model, values).reshape(decoded.shape)
 
 
+@dataclass(frozen=True)
 class CountEntries(Entries):
-    """Counts; the size of a row is that which its observed entries have for the average row.
+    """Counts.
 
-    A row without any observed entry has the size of the median row.
+    Attributes:
+        with_sizes: Whether outputs of the decoder are shifted by the logarithms of the sizes of rows, as
+            `estimation.prediction.row_sizes.WithSizes` shifts them. Else the size of a row is that of its counts.
     """
 
-    @cached_property
+    with_sizes: bool = True
+
+    @property
     def counts(self) -> CountLikelihood:
         """The likelihood."""
         assert self.model.counts is not None
         return self.model.counts
+
+    @property
+    def _sizes(self) -> float | None:
+        return 1.0 if self.with_sizes else None
 
     @cached_property
     def _given(self) -> Tensor:
@@ -148,30 +162,50 @@ class CountEntries(Entries):
         means = self.counts.median_row(self._steps(decoded))
         return ((means.log1p() - self.counts.input_mean) / self.counts.input_scale).flatten(-2)
 
+    def log_sizes(self, decoded: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Return logarithms of sizes with which the observed entries have their sum, shape (..., B, T).
+
+        Half a count is added to both, so that rows without any are those of the median size.
+
+        Args:
+            decoded: Outputs of the decoder, shape (..., B, T d_x).
+            rows: The row of each output; None for all rows in their order.
+        """
+        given = self._given if rows is None else self._given[rows]
+        known = ~torch.isnan(given)
+        expected = torch.where(known, self.counts.median_row(self._steps(decoded)), 0).sum(-1)
+        return (torch.where(known, given, 0).sum(-1) + 0.5).log() - (expected + 0.5).log()
+
+    def with_best_sizes(self, decoded: Tensor) -> Tensor:
+        return decoded + self.log_sizes(decoded).repeat_interleave(self.model.shape.n_observed, dim=-1)
+
     def log_prob(self, decoded: Tensor, rows: Tensor | None = None) -> Tensor:
         given = self._given if rows is None else self._given[rows]
-        return self.counts.log_prob(self._steps(decoded), given).sum((-2, -1))
+        return self.counts.log_prob(self._steps(decoded), given, self._sizes).sum((-2, -1))
 
     def score_and_information(self, decoded: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        score, information = self.counts.score_and_information(self._steps(decoded), self._given[rows])
+        score, information = self.counts.score_and_information(
+            self._steps(decoded), self._given[rows], self._sizes
+        )
         return score.flatten(-2), information.flatten(-2)
 
     def means(self, decoded: Tensor) -> Array:
-        means: Array = self.counts.mean(self._steps(decoded), self._given).flatten(-2).cpu().numpy()
+        means: Array = self.counts.median_row(self._steps(decoded)).flatten(-2).cpu().numpy()
         return means
 
     def sample(self, decoded: Tensor, generator: torch.Generator) -> Array:
-        sizes = self.counts.sizes(self._given)
-        drawn: Array = self.counts.sample(self._steps(decoded), sizes, generator).flatten(-2).cpu().numpy()
+        drawn: Array = self.counts.sample(self._steps(decoded), 1.0, generator).flatten(-2).cpu().numpy()
         return drawn
 
 
-def entries_of(model: SparseVAE, observations: Tensor) -> Entries:
+def entries_of(model: SparseVAE, observations: Tensor, with_sizes: bool = True) -> Entries:
     """Return the observed entries of rows.
 
     Args:
         model: The networks.
         observations: Standardised observations or counts, shape (B, T, d_x); NaN entries are missing.
+        with_sizes: As for `CountEntries`.
     """
-    kind = GaussianEntries if model.counts is None else CountEntries
-    return kind(model, observations.flatten(1))
+    if model.counts is None:
+        return GaussianEntries(model, observations.flatten(1))
+    return CountEntries(model, observations.flatten(1), with_sizes)

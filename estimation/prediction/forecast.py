@@ -20,7 +20,7 @@ from estimation.prediction.entries import entries_of
 from estimation.prediction.generation import Generation
 from estimation.prediction.laplace import posteriors
 from estimation.prediction.mechanisms import Latents, from_noise, of_rows, to_noise
-from estimation.prediction.request import requested_observations, require_requested_counts
+from estimation.prediction.request import requested_observations, require_complete_counts
 from estimation.prediction.units import log_slope, moments, sample_quantiles, to_users_units
 from identify.wording import plural
 
@@ -114,7 +114,9 @@ class Forecast:
                 ],
                 dim=1,
             )
-            parts.append(sample_quantiles(values.double().cpu().numpy(), ends, self._model))
+            parts.append(
+                sample_quantiles(values.double().cpu().numpy(), ends, self._model.counts is not None)
+            )
         low, high = np.concatenate(parts, axis=1)
         return self._users(low), self._users(high)
 
@@ -143,14 +145,16 @@ class Forecast:
         """Return the log-density of an observation of every row, shape (N,), in nats and the user's units.
 
         It is estimated by importance sampling around the posterior modes of the latents. Of counts it is the
-        log-probability given the size of the row, which is that of the observation itself.
+        logarithm of p(x | s), the likelihood of training, with the sum of the row as its size s; the sum itself counts
+        as random, so it is for comparing models and forecasts on the same rows.
 
         Args:
             observations: Shape (N, d_x), one a row of the forecast; columns of a data frame are matched by name. NaN
-                entries are missing: the density is that of the others.
+                entries are missing: the density is that of the others. Counts must be complete.
 
         Raises:
-            DataError: If the shape differs, an entry is infinite, or those of a model of counts are no counts.
+            DataError: If the shape differs, an entry is infinite, or those of a model of counts are no counts or
+                missing.
         """
         model = self._model
         values = requested_observations(
@@ -161,7 +165,7 @@ class Forecast:
                 f"observations have shape {values.shape}; this forecast needs {(len(self), model.shape.n_observed)}"
             )
         if model.counts is not None:
-            require_requested_counts(values, self._names, model.counts.kind)
+            require_complete_counts(values, self._names, model.counts.kind)
         centred_values = centred(values, model.x_centring)
         inputs = model.inputs(as_tensor(centred_values).to(model.x_mean))
         if self._emission.covariates is not None:
@@ -171,7 +175,7 @@ class Forecast:
         encoded = to_noise(self._latents, model.mean_latents(inputs))
         starts = torch.stack([torch.zeros_like(encoded), encoded]).double()
         generator = torch.Generator(encoded.device).manual_seed(self._seed)
-        entries = entries_of(model, model.observed(inputs)[:, None])
+        entries = entries_of(model, model.observed(inputs)[:, None], with_sizes=False)
         parts = list(posteriors(generation, entries, starts, _EVIDENCE_SAMPLES, generator))
         evidence = torch.cat([part.log_evidence for part in parts]) if parts else encoded.new_zeros(0)
         if model.counts is not None:

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from estimation.exceptions import DataError
 from estimation.models.sparse_vae import SparseVAE
-from estimation.prediction.entries import Entries
+from estimation.prediction.entries import CountEntries, Entries
 from estimation.prediction.generation import Generation
 from estimation.prediction.laplace import Posterior, posteriors
 from estimation.prediction.latent_marginals import LatentMarginals
+from estimation.prediction.row_sizes import WithSizes
 from estimation.prediction.units import sample_quantiles
 from identify.wording import plural
 
@@ -33,6 +34,8 @@ _N_CANDIDATES, _N_NEAREST, _N_STARTS = 16_384, 64, 8
 # different rows of covariates for which candidates are decoded
 _MAX_DISTINCT = 64
 _ROWS_AT_ONCE, _CHUNK_NUMBERS = 256, 8_000_000
+# standard deviations of the logarithm of a size beyond which no search starts
+_MAX_SIZE = 4.0
 # fewer effective samples give rough intervals
 _ROUGH = 20
 
@@ -138,9 +141,13 @@ def impute_rows(
         (N, T, n), and effective sample sizes, shape (N,).
     """
     starts = _starts(generation, entries, generator)
+    sampled: Generation | WithSizes = generation
+    if isinstance(entries, CountEntries):
+        sampled = WithSizes(generation)
+        starts = _with_sizes(sampled, entries, starts)
     parts = [
         _filled(posterior, ends, generator)
-        for posterior in posteriors(generation, entries, starts, n_samples, generator)
+        for posterior in posteriors(sampled, entries, starts, n_samples, generator)
     ]
     mean, low, high, latents, sizes = (np.concatenate(part) for part in zip(*parts, strict=True))
     shape = (len(mean), -1, generation.model.shape.n_observed)
@@ -165,11 +172,22 @@ def _starts(generation: Generation, entries: Entries, generator: torch.Generator
     at_once = max(1, min(_ROWS_AT_ONCE, _CHUNK_NUMBERS // (_N_NEAREST * x.shape[1])))
     for chosen, covariates in _same_covariates(generation, n_rows):
         only_first = Generation(generation.model, generation.first, covariates=covariates)
-        decoded = only_first.evaluate(candidates[:, None])[1][:, 0]
+        readings = entries.readings_of(only_first.evaluate(candidates[:, None])[1][:, 0])
         for rows in torch.split(chosen, at_once):
             here = generation.of_rows(rows)
-            starts[1:, rows, :n_first] = _best_candidates(here, candidates, decoded, entries.of_rows(rows))
+            starts[1:, rows, :n_first] = _best_candidates(here, candidates, readings, entries.of_rows(rows))
     return starts
+
+
+def _with_sizes(sampled: WithSizes, entries: CountEntries, starts: Tensor) -> Tensor:
+    """Return starts with the logarithms of the sizes that fit each best, in units of their standard deviation."""
+    parts = []
+    for rows in torch.split(torch.arange(starts.shape[1], device=starts.device), _ROWS_AT_ONCE):
+        own = starts[:, rows]
+        decoded = sampled.generation.of_rows(rows).evaluate(own)[1]
+        sizes = entries.log_sizes(decoded, rows) / sampled.deviation
+        parts.append(torch.cat([own, sizes.clamp(-_MAX_SIZE, _MAX_SIZE)], dim=2))
+    return torch.cat(parts, dim=1)
 
 
 def _same_covariates(generation: Generation, n_rows: int) -> Iterator[tuple[Tensor, Tensor | None]]:
@@ -190,16 +208,18 @@ def _same_covariates(generation: Generation, n_rows: int) -> Iterator[tuple[Tens
         yield everything[position == k], distinct[k : k + 1]
 
 
-def _best_candidates(generation: Generation, candidates: Tensor, decoded: Tensor, entries: Entries) -> Tensor:
+def _best_candidates(
+    generation: Generation, candidates: Tensor, readings: Tensor, entries: Entries
+) -> Tensor:
     """Return the candidates (C, n) that explain the rows best, shape (K, N, n).
 
     Args:
         generation: The map of the rows.
         candidates: Values of w in the first step.
-        decoded: Outputs of the decoder for them, shape (C, d_x).
+        readings: What the decoder says of them, shape (C, d_x), as `Entries.readings_of` reads it.
         entries: The observed entries of the rows.
     """
-    n_observed, readings = decoded.shape[1], entries.readings_of(decoded)
+    n_observed = readings.shape[1]
     mask = entries.mask[:, :n_observed].double()
     distance = mask @ readings.square().T - 2 * entries.readings[:, :n_observed].double() @ readings.T
     nearest = candidates[distance.topk(_N_NEAREST, dim=1, largest=False).indices].transpose(0, 1)
@@ -207,7 +227,8 @@ def _best_candidates(generation: Generation, candidates: Tensor, decoded: Tensor
         *nearest.shape[:2], generation.n_coordinates, dtype=nearest.dtype, device=mask.device
     )
     points[..., : nearest.shape[2]] = nearest
-    best = entries.log_prob(generation.evaluate(points)[1]).topk(_N_STARTS, dim=0).indices
+    decoded = entries.with_best_sizes(generation.evaluate(points)[1])
+    best = entries.log_prob(decoded).topk(_N_STARTS, dim=0).indices
     return nearest.gather(0, best[..., None].expand(-1, -1, nearest.shape[2]))
 
 
@@ -226,7 +247,7 @@ def _filled(
     weights = posterior.log_weights.exp()
     decoded, entries = posterior.decoded, posterior.entries
     drawn = decoded.gather(0, _resampled(weights, generator)[..., None].expand_as(decoded))
-    low, high = sample_quantiles(entries.sample(drawn, generator), ends, entries.model)
+    low, high = sample_quantiles(entries.sample(drawn, generator), ends, isinstance(entries, CountEntries))
     mean = (weights.cpu().numpy()[..., None] * entries.means(decoded)).sum(0)
     latents = (weights[..., None, None] * posterior.latents).sum(0).cpu().numpy()
     return mean, low, high, latents, posterior.effective_size.cpu().numpy()

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from estimation.prediction.entries import Entries
 from estimation.prediction.generation import Generation
+from estimation.prediction.row_sizes import WithSizes
 
 __all__ = ["Posterior", "posteriors"]
 
@@ -65,7 +66,7 @@ class Posterior:
 
 
 def posteriors(
-    generation: Generation,
+    generation: Generation | WithSizes,
     entries: Entries,
     starts: Tensor,
     n_samples: int,
@@ -76,7 +77,7 @@ def posteriors(
     Args:
         generation: The map from w to observations.
         entries: The observed entries of B rows.
-        starts: Starts of the search for modes, shape (K, B, n T).
+        starts: Starts of the search for modes, shape (K, B, coordinates of w).
         n_samples: Number of samples of each row.
         generator: Random generator.
     """
@@ -93,7 +94,7 @@ def posteriors(
 class _Target:
     """The unnormalised posterior of some rows."""
 
-    generation: Generation
+    generation: Generation | WithSizes
     entries: Entries
 
     def log_density(self, points: Tensor, decoded: Tensor) -> Tensor:
@@ -108,6 +109,7 @@ class _Target:
         """Return energy (P,), gradient (P, n T) and Gauss-Newton curvature (P, n T, n T) at points of some rows."""
         decoded, jacobian = self.generation.with_jacobian(points, rows)
         score, information = self.entries.score_and_information(decoded, rows)
+        jacobian = torch.where(self.entries.mask[rows][..., None], jacobian, 0)
         pulled = points @ self.generation.precision
         gradient = pulled - (jacobian.mT @ score[..., None])[..., 0]
         curvature = jacobian.mT @ (information[..., None] * jacobian) + self.generation.precision

@@ -205,7 +205,7 @@ class PredictionMethods(RequestChecks):
         c = self._standardised_covariates(self._covariates(given, len(before)))
         repeated = None if c is None else c.repeat(n_samples, 1)
         simulated = simulate_trajectories(model, before, transitions, n_samples, generator, repeated)
-        return Trajectories(*simulated, covered)
+        return Trajectories(*simulated, covered, model.counts is not None)
 
     @default_modes
     @torch.no_grad()

@@ -19,7 +19,13 @@ from estimation.prediction.seen_actions import SeenActions
 from identify.names import shown
 from identify.wording import listed
 
-__all__ = ["HasActions", "requested_actions", "requested_observations", "require_requested_counts"]
+__all__ = [
+    "HasActions",
+    "requested_actions",
+    "requested_observations",
+    "require_complete_counts",
+    "require_requested_counts",
+]
 
 
 class HasActions(Protocol):
@@ -187,7 +193,7 @@ def _require_known(categories: Mapping[str, tuple[str, ...]], names: tuple[str, 
 
 
 def require_requested_counts(observations: NDArray[Any], names: Sequence[str], likelihood: str) -> None:
-    """Refuse observations that are no counts; rows of which every entry is missing are none, but allowed.
+    """Refuse observations that are no counts; rows with missing entries may have 0 in all others.
 
     Args:
         observations: Shape (N, ..., d_x); NaN entries are missing.
@@ -195,7 +201,28 @@ def require_requested_counts(observations: NDArray[Any], names: Sequence[str], l
         likelihood: Likelihood of the model.
 
     Raises:
-        DataError: If an observation is negative or has a fraction, or if a row has observed entries, and all are 0.
+        DataError: If an observation is negative or has a fraction, or if a complete row has no counts at all.
     """
-    lost = np.isnan(observations).all(axis=-1, keepdims=True)
-    require_count_rows(np.where(lost, 1, observations), names, likelihood)
+    require_count_rows(np.where(np.isnan(observations), 1, observations), names, likelihood)
+
+
+def require_complete_counts(observations: NDArray[Any], names: Sequence[str], likelihood: str) -> None:
+    """Refuse observations that are no counts, and missing ones.
+
+    Args:
+        observations: Shape (N, d_x); NaN entries are missing.
+        names: Names of the columns; empty without names.
+        likelihood: Likelihood of the model.
+
+    Raises:
+        DataError: If an observation is missing, negative or has a fraction, or if a row has no counts at all.
+    """
+    missing = np.isnan(observations)
+    if missing.any():
+        row, column = (int(index) for index in np.argwhere(missing)[0])
+        name = shown(names[column]) if names else str(column)
+        raise DataError(
+            f"observation {name} of row {row} is missing; the size of a row of counts is the sum of all, so give "
+            "complete rows"
+        )
+    require_count_rows(observations, names, likelihood)

@@ -15,7 +15,7 @@ from estimation.prediction.coverage import Coverage
 from estimation.prediction.emission import Emission
 from estimation.prediction.forecast import level_ends
 from estimation.prediction.mechanisms import Latents, from_noise
-from estimation.prediction.units import to_users_units
+from estimation.prediction.units import sample_quantiles, to_users_units
 from identify.wording import plural
 
 __all__ = ["Trajectories", "Transition", "simulate_trajectories"]
@@ -35,11 +35,13 @@ class Trajectories:
         latents: The latents that they show, shape (S, N, T, n).
         coverage: What the learned graph says about the steps of all rows, (N * T) rows in the order of ``actions``
             reshaped to (N * T, m). None for a model without actions.
+        are_counts: Whether the observations are counts.
     """
 
     observations: Array
     latents: Array
     coverage: Coverage | None
+    are_counts: bool = False
 
     @property
     def mean(self) -> Array:
@@ -59,7 +61,7 @@ class Trajectories:
         Raises:
             DataError: If the level is not between 0 and 1.
         """
-        low, high = np.quantile(self.observations, level_ends(level), axis=0)
+        low, high = sample_quantiles(self.observations, level_ends(level), self.are_counts)
         return low, high
 
     def __repr__(self) -> str:

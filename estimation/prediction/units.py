@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimation.models.representation import Representation
-from estimation.models.sparse_vae import SparseVAE
 
 __all__ = ["conditional_mean", "log_slope", "moments", "sample_quantiles", "to_users_units"]
 
@@ -76,16 +75,16 @@ def log_slope(model: Representation, centred: Array) -> Array:
     return np.asarray(np.log(slope) + np.log(_scale(model)))
 
 
-def sample_quantiles(samples: Array, probabilities: tuple[float, float], model: SparseVAE) -> Array:
+def sample_quantiles(samples: Array, probabilities: tuple[float, float], are_counts: bool) -> Array:
     """Return quantiles of samples (S, ...), shape (2, ...); those of counts are counts.
 
     Args:
         samples: The samples.
         probabilities: The probabilities of both quantiles.
-        model: The model that they were drawn from.
+        are_counts: Whether the samples are counts.
     """
     # the smallest sample that is large enough, so that an interval of counts holds no less than its level
-    method: Any = "linear" if model.counts is None else "inverted_cdf"
+    method: Any = "inverted_cdf" if are_counts else "linear"
     return np.asarray(np.quantile(samples, probabilities, axis=0, method=method))
 
 

@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 _CHUNK = 8_192
 _MIN_EXCESS = 1e-3
 _MAX_LOG_DISPERSION = 6.0
+_DEVIATIONS = (0.02, 3.0)
 
 
 def count_profile(dataset: Dataset) -> CountProfile:
@@ -53,8 +54,12 @@ def count_profile(dataset: Dataset) -> CountProfile:
         rates += np.where(known, mean**2, 0).sum(0)
     excess = np.maximum((squares - expected) / np.maximum(rates, 1e-12), _MIN_EXCESS)
     log_dispersion = np.minimum(-np.log(excess), _MAX_LOG_DISPERSION)
+    deviation = float(np.clip(np.log(np.maximum(sizes, 1e-3 * median) / median).std(), *_DEVIATIONS))
     return CountProfile(
-        torch.as_tensor(share, **CPU_FLOAT32), median, torch.as_tensor(log_dispersion, **CPU_FLOAT32)
+        torch.as_tensor(share, **CPU_FLOAT32),
+        median,
+        torch.as_tensor(log_dispersion, **CPU_FLOAT32),
+        deviation,
     )
 
 

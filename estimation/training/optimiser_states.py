@@ -86,7 +86,9 @@ def _require_soap(
     (shape,) = shapes
     count = sum(parameters[k].numel() for k in members) // math.prod(shape)
     expected = dict.fromkeys(("first", "second"), (count, *shape))
-    for side, size in basis_sizes(shape).items():
+    # the state of an earlier version may have bases of longer sides
+    stored = {side: size for side, size in zip(("left", "right"), shape, strict=False) if side in entries}
+    for side, size in (stored | basis_sizes(shape)).items():
         expected |= {side: (count, size, size), f"{side}_basis": (count, size, size)}
     _require_tensors(entries, expected, parameters[key], where)
     return assigned | set(members)

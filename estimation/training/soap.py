@@ -15,7 +15,7 @@ algorithm of Vyas et al., arXiv 2409.11321, Algorithms 1 to 4, if ``look=1``. Ve
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -26,9 +26,9 @@ __all__ = ["SOAP", "basis_sizes", "stacked_shape"]
 _EPS = 1e-8
 # the longest side that gets an eigenbasis; for longer ones, such as the pixels of an image, it costs too much
 _LONGEST = 512
-# multiplications of the gradient with a basis: a side of 400 next to one of 5,050, the entries of a covariance of 100
-# latents, takes longer than the rest of the step
-_MOST_MULTIPLICATIONS = 2e8
+# multiplications of the gradient with a basis: next to a side of 5,050, the entries of a covariance of 100 latents, a
+# side of 400 takes longer than the rest of the step; the layers of default size have bases up to 24,000 columns
+_MOST_MULTIPLICATIONS = 4e8
 
 
 class SOAP(torch.optim.Optimizer):
@@ -155,7 +155,7 @@ def _unstacked(values: Tensor, parameters: list[nn.Parameter]) -> Iterator[Tenso
 
 def _start(state: dict[str, Any], gradient: Tensor, group: dict[str, Any]) -> None:
     state["first"], state["second"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
-    for side, product in _products(gradient):
+    for side, product in _products(gradient, basis_sizes(gradient.shape[1:])):
         state[side] = _weight(group) * product
         state[f"{side}_basis"] = _eigenbasis(product)
 
@@ -173,7 +173,8 @@ def _update(gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> T
 
 def _precondition(gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
     if group["done"] % group["look"] == 0:
-        for side, product in _products(gradient):
+        # the state of an earlier version may have more of them
+        for side, product in _products(gradient, state):
             state[side].lerp_(product, _weight(group))
     if group["done"] and group["done"] % group["refresh"] == 0:
         _rotate_bases(state)
@@ -199,13 +200,11 @@ def _rotate_bases(state: dict[str, Any]) -> None:
         state["right_basis"] = basis
 
 
-def _products(gradient: Tensor) -> Iterator[tuple[str, Tensor]]:
-    if gradient.dim() > 1:
-        sides = basis_sizes(gradient.shape[-2:])
-        if "left" in sides:
-            yield "left", gradient @ gradient.mT
-        if "right" in sides:
-            yield "right", gradient.mT @ gradient
+def _products(gradient: Tensor, sides: Container[str]) -> Iterator[tuple[str, Tensor]]:
+    if "left" in sides:
+        yield "left", gradient @ gradient.mT
+    if "right" in sides:
+        yield "right", gradient.mT @ gradient
 
 
 def _times(left: Tensor | None, values: Tensor, right: Tensor | None) -> Tensor:

@@ -164,6 +164,7 @@ def _measure_training(options: argparse.Namespace, finished: Sequence[dict[str, 
         test = published(name, _SPLIT_ROWS, "test")
         for lost in (0.0, *options.shares):
             run = {"process": name, "trained_without": lost, "rows": options.rows, "steps": options.steps}
+            run |= {"seed": options.seed}
             if any(run.items() <= record.items() for record in finished):
                 continue
             started = time.process_time()

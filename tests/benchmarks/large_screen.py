@@ -16,7 +16,9 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import anndata
@@ -170,21 +172,18 @@ def _measured(screen: Screen, options: argparse.Namespace) -> dict[str, Any]:
     seconds, cpu = time.monotonic() - started, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     outcome = evaluate(model, screen.test_data())
-    records = {record.step: record.seconds for record in model.history.records}
-    last = max(records)
+    times = [(record.step, record.seconds) for record in model.history.records]
+    # the first has the starts beside it, some others rounds of unmixing
+    steps = [(after[1] - before[1]) / (after[0] - before[0]) for before, after in pairwise(times[1:-1])]
     run = {key: value for key, value in vars(options).items() if key not in ("write", "data", "out")}
     return {
         "run": run,
         "minutes": round(seconds / 60, 1),
         "cpu_minutes": round(cpu / 60, 1),
         "reading_minutes": round(read / 60, 2),
-        "milliseconds_per_step": round(
-            1000 * (records[last] - records[min(records)]) / (last - min(records)), 1
-        ),
+        "milliseconds_per_step": round(1000 * median(steps), 1) if steps else None,
         "peak_gibibytes": round(peak, 2),
-        "mcc": round(float(outcome.mcc or 0), 4),
-        "r": round(float(outcome.r or 0), 4),
-        "r_con": round(float(outcome.r_con or 0), 4),
+        **{name: round(float(getattr(outcome, name)), 4) for name in ("mcc", "r", "r_con")},
         "missing": outcome.missing,
         "extra": outcome.extra,
         "flagged": model.diagnostics is not None and bool(model.diagnostics.serious),

@@ -87,7 +87,7 @@ def test_invalid_settings_are_refused(settings: dict[str, object], message: str)
         ({"x\x1b[31m": 1}, r"no setting is called 'x\\x1b\[31m'; known are"),
         ({"width": 100_000}, r"make a model of 4e\+10 numbers \(n_latents=1, width=100000, depth=3, "),
         ({"transition_depth": 100, "transition_width": 10_000}, r"make a model of 1e\+10 numbers"),
-        # the table of a full posterior grows with the fourth power
+        # the weights of a full posterior grow with the square
         ({"n_latents": 4000}, "n_latents=4000.*; at most 3e.08 are held; posterior='diagonal' takes less"),
     ],
 )
