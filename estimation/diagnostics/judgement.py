@@ -66,6 +66,7 @@ def judge(evidence: Evidence) -> Diagnostics:
     warnings = [
         *_about_basis(margin),
         *_about_missing_edges(effects, _ratio(evidence)),
+        *_about_no_edges(evidence),
         *_about_overlap(overlap),
         *_about_superfluous_edges(effects),
         *_about_budget(effects),
@@ -149,6 +150,16 @@ def _about_missing_edges(effects: list[EffectSize], ratio: float) -> Iterable[Ru
         than = f"{'larger than' if ratio > 1 else 'not clearly smaller than'} that of the edge of {_shown([weakest])}"
         text = f"{plural(len(larger), 'effect')} without an edge, {than}: {_shown(larger)}"
         yield RunWarning("missing edges", text, _latents([*larger, weakest]))
+
+
+def _about_no_edges(evidence: Evidence) -> Iterable[RunWarning]:
+    """Yield a warning if there are causes, and none moves a latent: no effect is relative to that of a parent then."""
+    edges = (evidence.action_edges, evidence.past_edges)
+    active = tuple(np.array(evidence.names, dtype=object)[~evidence.collapsed])
+    if active and any(each.size for each in edges) and not any(each.any() for each in edges):
+        yield RunWarning(
+            "missing edges", "the learned graph has no edges, so nothing identifies the latents", active
+        )
 
 
 def _about_superfluous_edges(effects: list[EffectSize]) -> Iterable[RunWarning]:
