@@ -34,6 +34,10 @@ class ConditionalDecoder:
         result: Tensor = self.decoder(self._joined(latents))
         return result
 
+    def of_rows(self, rows: Tensor) -> ConditionalDecoder:
+        """Return that of some of the rows."""
+        return ConditionalDecoder(self.decoder, self.covariates_of_rows[rows])
+
     def pushforward(self, latents: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor] | None:
         """Push tangents (D, B, n) forward, as `estimation.models.jacobian.pushforward` does; covariates have none."""
         padded = nn.functional.pad(tangents, (0, self.covariates_of_rows.shape[1]))

@@ -137,13 +137,15 @@ class Refinement(nn.Module):
         gradient = (jacobian.mT @ score[..., None])[..., 0] - (z - self.centre) @ self.precision
         hessian = jacobian.mT @ (information[..., None] * jacobian) + self.precision
         step, before = torch.linalg.solve(hessian, gradient), self._count_energy(decoded, x, z, counts)
-        result, is_done = z, torch.zeros(len(z), dtype=torch.bool, device=z.device)
+        result, left = z.clone(), torch.arange(len(z), device=z.device)
         # the log-likelihood of zero-inflated counts is not concave, so that a whole step can lead too far
         for size in _STEP_SIZES:
-            proposal = z + size * step
-            improves = ~is_done & (self._count_energy(decoder(proposal), x, proposal, counts) < before)
-            result, is_done = torch.where(improves[:, None], proposal, result), is_done | improves
-            if bool(is_done.all()):
+            decode = decoder.of_rows(left) if isinstance(decoder, ConditionalDecoder) else decoder
+            proposal = z[left] + size * step[left]
+            improves = self._count_energy(decode(proposal), x[left], proposal, counts) < before[left]
+            result[left[improves]] = proposal[improves]
+            left = left[~improves]
+            if not len(left):
                 break
         return result
 

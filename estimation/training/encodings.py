@@ -19,6 +19,9 @@ __all__ = ["MAX_ROWS", "Encodings"]
 MAX_ROWS = 65_536
 # entries of the covariances of all rows: with hundreds of latents fewer rows are encoded
 _MAX_ENTRIES, _MIN_ROWS = 100_000_000, 1_024
+# entries of the Jacobians in all steps of a refinement: with thousands of columns and many latents, fewer rows
+# are encoded once encodings are refined
+_MAX_JACOBIAN_ENTRIES, _MIN_REFINED_ROWS = 2_000_000_000, 8_192
 _CHUNK = 4_096
 
 
@@ -57,11 +60,15 @@ class Encodings:
             model: The model. If its flow is active, the encodings are those after it.
             batches: Batches of the training data.
             step: Number of steps of training, which with the seed determines the rows.
-            max_rows: Largest number of rows; fewer are encoded if their covariances would not fit into memory.
+            max_rows: Largest number of rows; fewer are encoded if their covariances would not fit into memory, or if
+                refining them would take long.
             with_inputs: Whether to hold the inputs that were encoded.
         """
-        affordable = _MAX_ENTRIES // (model.shape.n_latents**2 * (1 + model.shape.past))
-        rows = batches.draw(min(max_rows, max(affordable, _MIN_ROWS)), step)
+        n_steps, n = 1 + model.shape.past, model.shape.n_latents
+        affordable = max(_MAX_ENTRIES // (n**2 * n_steps), _MIN_ROWS)
+        if per_row := int(model.refinement.steps) * n_steps * n * model.shape.n_observed:
+            affordable = min(affordable, max(_MAX_JACOBIAN_ENTRIES // per_row, _MIN_REFINED_ROWS))
+        rows = batches.draw(min(max_rows, affordable), step)
         means, factors, inputs = [], [], []
         for start in range(0, len(rows), _CHUNK):
             batch = batches.rows(rows[start : start + _CHUNK])
