@@ -211,6 +211,18 @@ def test_the_number_of_stored_encodings_is_limited_by_their_covariances(
         assert stored.latents.shape == stored.inputs.shape == (rows, 2, N)
 
 
+def test_fewer_rows_are_encoded_where_refining_them_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, _ = trajectories()
+    model, batches = identity_model(data, CONFIG)
+    monkeypatch.setattr(encodings, "_MIN_REFINED_ROWS", 10)
+    monkeypatch.setattr(encodings, "_MAX_JACOBIAN_ENTRIES", 2 * 3 * N * data.n_observed * 100)
+    everything = len(Encodings.of(model, batches, 0).latents)
+    model.refinement.steps.fill_(3)
+    assert len(Encodings.of(model, batches, 0).latents) == 100 < everything
+    monkeypatch.setattr(encodings, "_MAX_JACOBIAN_ENTRIES", 1)
+    assert len(Encodings.of(model, batches, 0).latents) == 10
+
+
 def test_latents_with_larger_posterior_variance_far_out_are_not_distorted() -> None:
     """With a single variance for all rows, the loss would favour a distortion that equalises the uncertainty."""
     rng = np.random.default_rng(training_seed())

@@ -220,6 +220,26 @@ def test_scoring_steps_end_at_the_most_probable_latents(kind: str) -> None:
         assert energy(found[row].numpy(), row) <= best.fun + 1e-5
 
 
+def test_a_row_is_refined_alike_whatever_rows_are_beside_it() -> None:
+    """Rows that no whole step improves try shorter ones, with the covariates of their own."""
+    model = likelihood("zero_inflated_negative_binomial", n_observed=12, median_size=2000.0)
+    network = MLP(4, 12, 16, 2, generator(21)).double()
+    covariates = torch.randn(40, 2, generator=generator(22), dtype=torch.float64)
+    refinement = Refinement(2).double()
+    refinement.enable_(3 * torch.randn(500, 2, generator=generator(23), dtype=torch.float64), 6)
+    latents = 3 * torch.randn(40, 2, generator=generator(24), dtype=torch.float64)
+    with torch.no_grad():
+        counts = model.sample(2 * network(torch.cat([latents, covariates], dim=1)), 1.0, generator(25))
+        start, variance = -latents, torch.tensor(1.0)
+        together = refinement(network, counts, start, variance, covariates, model)
+        alone = [
+            refinement(network, counts[k : k + 1], start[k : k + 1], variance, covariates[k : k + 1], model)
+            for k in range(40)
+        ]
+    torch.testing.assert_close(together, torch.cat(alone))
+    assert not torch.equal(together, start)
+
+
 def test_a_decoder_with_fixed_covariates_has_the_jacobian_of_its_latents() -> None:
     network = MLP(5, 4, 8, 2, generator(1)).double()
     covariates = torch.randn(6, 2, generator=generator(2), dtype=torch.float64)
