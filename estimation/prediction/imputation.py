@@ -30,7 +30,9 @@ __all__ = ["Imputation", "generation_of", "impute_rows"]
 Array = NDArray[np.float64]
 
 # samples of the prior, those that are nearest to a row in its first step, and those of them that are starts
-_N_CANDIDATES, _N_NEAREST, _N_STARTS = 16_384, 64, 8
+_N_CANDIDATES, _N_NEAREST, _N_STARTS = 65_536, 128, 16
+# numbers of decoded samples, which limit them where there are many columns, and the fewest samples
+_CANDIDATE_NUMBERS, _MIN_CANDIDATES = 80_000_000, 4_096
 # different rows of covariates for which candidates are decoded
 _MAX_DISTINCT = 64
 _ROWS_AT_ONCE, _CHUNK_NUMBERS = 256, 8_000_000
@@ -167,7 +169,8 @@ def _starts(generation: Generation, entries: Entries, generator: torch.Generator
         noise = _noise(generator, x, _N_STARTS // 4, n_rows, n_first)
         return torch.cat([zeros[None], noise])
     factor = torch.linalg.cholesky(torch.as_tensor(generation.first.correlations, device=x.device))
-    candidates = _noise(generator, x, _N_CANDIDATES, n_first) @ factor.T
+    affordable = max(_CANDIDATE_NUMBERS // generation.model.shape.n_observed, _MIN_CANDIDATES)
+    candidates = _noise(generator, x, min(_N_CANDIDATES, affordable), n_first) @ factor.T
     starts = zeros.expand(_N_STARTS + 1, -1, -1).clone()
     at_once = max(1, min(_ROWS_AT_ONCE, _CHUNK_NUMBERS // (_N_NEAREST * x.shape[1])))
     for chosen, covariates in _same_covariates(generation, n_rows):

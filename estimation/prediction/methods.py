@@ -216,7 +216,7 @@ class PredictionMethods(RequestChecks):
         *,
         covariates: ArrayLike | Mapping[str, Any] | None = None,
         level: float = 0.9,
-        n_samples: int = 256,
+        n_samples: int = 1024,
         seed: int = 0,
     ) -> Imputation:
         """Fill missing entries (NaN) from the posterior of the latents given the other entries.
