@@ -34,6 +34,10 @@ _METHODS = {
 }
 
 
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return markdown_table(head, rows) if rows else "*No run is stored yet.*"
+
+
 def read_lines(path: Path) -> list[Record]:
     """Read a file of JSON lines; none if there is no such file."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
@@ -79,9 +83,7 @@ def _combinations(records: Sequence[Record]) -> str:
                         ),
                     ]
                 )
-    return markdown_table(
-        ["effects", "pairs with", "prediction", "error of the mean", "energy distance"], rows
-    )
+    return _table(["effects", "pairs with", "prediction", "error of the mean", "energy distance"], rows)
 
 
 def _mean_and_most(values: Sequence[float]) -> str:
@@ -117,7 +119,7 @@ def _imputation(records: Sequence[Record]) -> str:
         "model / better one",
         "inside 90 % intervals",
     ]
-    return markdown_table(head, rows)
+    return _table(head, rows)
 
 
 def _training(records: Sequence[Record]) -> str:
@@ -133,7 +135,7 @@ def _training(records: Sequence[Record]) -> str:
         for record in records
         if record["process"] in complete
     ]
-    return markdown_table(["process", "missing in training", "MCC", "difference", "SHD"], rows)
+    return _table(["process", "missing in training", "MCC", "difference", "SHD"], rows)
 
 
 def _counts(records: Sequence[Record]) -> str:
@@ -161,7 +163,7 @@ def _counts(records: Sequence[Record]) -> str:
                     ", ".join("yes" if run["flagged"] else "no" for run in runs),
                 ]
             )
-    return markdown_table(["counts a row", "likelihood", "MCC", "R", "SHD", "flagged"], rows)
+    return _table(["counts a row", "likelihood", "MCC", "R", "SHD", "flagged"], rows)
 
 
 def _large(records: Sequence[Record]) -> str:
@@ -190,4 +192,4 @@ def _large(records: Sequence[Record]) -> str:
         "R",
         "edges missing, superfluous",
     ]
-    return markdown_table(head, rows)
+    return _table(head, rows)

@@ -27,9 +27,13 @@ def test_the_model_predicts_unseen_pairs_best() -> None:
         assert sum(own for own, _ in shared) < sum(others for _, others in shared)
 
 
-@pytest.mark.parametrize("name", ["COUNTS", "IMPUTATION", "LARGE"])
+@pytest.mark.parametrize("name", ["COUNTS", "IMPUTATION"])
 def test_results_are_stored(name: str) -> None:
     assert TABLES.read_lines(getattr(TABLES, name))
+
+
+def test_a_table_without_runs_says_so() -> None:
+    assert TABLES._large([]) == "*No run is stored yet.*"
 
 
 def test_a_row_of_a_table_has_the_scores_of_its_run() -> None:
