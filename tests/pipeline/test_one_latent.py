@@ -96,14 +96,13 @@ def test_the_estimator_is_fitted_with_one_latent_and_default_settings() -> None:
     assert estimator.graph_.n_latents == estimator.graph_.n_edges == 1
 
 
-def test_there_may_be_more_latents_than_observed_dimensions() -> None:
+def test_more_latents_than_observed_dimensions_are_refused_with_a_past_too() -> None:
     data = small_dataset(n_observed=1, past=True)
-    evaluation = evaluate(
-        fit(data, TrainingConfig(**(TINY | {"n_latents": 3}), **budgets(data), seed=training_seed())),
-        data,
-        n_samples=60,
-    )
-    assert evaluation.learned_graph.n_latents == 3
+    config = TrainingConfig(**(TINY | {"n_latents": 3}), **budgets(data), seed=training_seed())
+    with pytest.raises(
+        ConfigError, match=r"n_latents is 3, and the data have 1 observed column: no decoder is one to"
+    ):
+        fit(data, config)
 
 
 def test_data_with_neither_actions_nor_a_past_are_refused() -> None:
