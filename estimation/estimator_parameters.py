@@ -32,7 +32,7 @@ def run_settings(
         dataset: The data to train on.
 
     Raises:
-        ConfigError: If a parameter is unknown, or out of its range, or if there are more latents than columns.
+        ConfigError: If a parameter is unknown, or out of its range.
     """
     settings = {name: _as_python_number(value) for name, value in parameters.items() if name in _SETTINGS}
     settings["seed"] = _seed(parameters["random_state"])
@@ -41,12 +41,6 @@ def run_settings(
     further_settings = _further_settings(parameters["settings"], settings)
     budgets = {name: settings.pop(name) for name in _BUDGETS}
     config = TrainingConfig.from_dict(settings | further_settings)
-    if isinstance(config.n_latents, int) and config.n_latents > dataset.n_observed:
-        # in the words that checks of scikit-learn look for
-        raise ConfigError(
-            f"n_latents is {config.n_latents}, and X has n_features = {dataset.n_observed}: no decoder is one to one "
-            f"then; ask for {dataset.n_observed} or fewer"
-        )
     columns = config.sparse_columns(dataset.action_names, dataset.n_steps > 1)
     is_sparse = {"actions": columns.actions, "past": dataset.n_steps > 1 and not columns.past_is_dense}
     has_budgets = config.sparsity in ("budget", "constraint")

@@ -153,10 +153,11 @@ def _about_missing_edges(effects: list[EffectSize], ratio: float) -> Iterable[Ru
 
 
 def _about_no_edges(evidence: Evidence) -> Iterable[RunWarning]:
-    """Yield a warning if there are causes, and none moves a latent: no effect is relative to that of a parent then."""
+    """Yield a warning if training counted the edges and found none: no effect is relative to that of a parent then."""
     edges = (evidence.action_edges, evidence.past_edges)
     active = tuple(np.array(evidence.names, dtype=object)[~evidence.collapsed])
-    if active and any(each.size for each in edges) and not any(each.any() for each in edges):
+    is_empty = any(each.size for each in edges) and not any(each.any() for each in edges)
+    if active and evidence.counts_edges and is_empty:
         yield RunWarning(
             "missing edges", "the learned graph has no edges, so nothing identifies the latents", active
         )

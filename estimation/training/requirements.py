@@ -15,7 +15,6 @@ from estimation.exceptions import ConfigError, DataError, TrainingError
 from estimation.models.masks import EdgeMasks
 from estimation.models.representation import Shape
 from estimation.training.sparsity import budgets
-from identify.wording import plural
 
 __all__ = [
     "require_budgets",
@@ -45,16 +44,20 @@ def require_trainable(dataset: Dataset, config: TrainingConfig) -> None:
 def require_injective(n_latents: int, n_observed: int) -> None:
     """Refuse more latents than observed columns, which no decoder maps to observations one to one.
 
-    Lachapelle et al. assume that the decoder is a diffeomorphism onto its image.
+    Lachapelle et al. (arXiv 2401.04890) assume that the decoder is a diffeomorphism onto its image.
+
+    Args:
+        n_latents: Number of latents n.
+        n_observed: Number of observed dimensions d_x.
 
     Raises:
         ConfigError: If there are more.
     """
     if n_latents > n_observed:
-        columns = plural(n_observed, "observed column")
+        # n_features in the words that checks of scikit-learn look for
         raise ConfigError(
-            f"n_latents is {n_latents}, and the data have {columns}: no decoder is one to one then; ask for "
-            f"{n_observed} or fewer"
+            f"n_latents is {n_latents}, more than the observed columns (n_features = {n_observed}): no decoder is one "
+            f"to one then; ask for {n_observed} or fewer"
         )
 
 

@@ -235,7 +235,9 @@ def test_the_order_determines_how_rows_are_treated(
 
 
 def test_more_latents_than_columns_are_refused() -> None:
-    message = r"n_latents is 4, and X has n_features = 3: no decoder is one to one then; ask for 3 or fewer"
+    message = (
+        r"n_latents is 4, more than the observed columns \(n_features = 3\): no decoder is one to one then"
+    )
     with pytest.raises(ConfigError, match=message):
         tiny(n_latents=4).fit(numbers(40, 3))
 

@@ -100,7 +100,8 @@ def test_more_latents_than_observed_dimensions_are_refused_with_a_past_too() -> 
     data = small_dataset(n_observed=1, past=True)
     config = TrainingConfig(**(TINY | {"n_latents": 3}), **budgets(data), seed=training_seed())
     with pytest.raises(
-        ConfigError, match=r"n_latents is 3, and the data have 1 observed column: no decoder is one to"
+        ConfigError,
+        match=r"n_latents is 3, more than the observed columns \(n_features = 1\): no decoder is one to",
     ):
         fit(data, config)
 

@@ -325,7 +325,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(actions: Dataset) -> None:
         ),
         (
             {"max_edges_actions": 3, "n_latents": 7},
-            "n_latents is 7, and the data have 6 observed columns: no decoder is one to one then; ask for 6 or fewer",
+            r"n_latents is 7, more than the observed columns \(n_features = 6\): no decoder is one to one",
         ),
         ({"max_edges_actions": 3, "device": "tpu"}, "device is 'tpu', which can't be used here"),
     ],

@@ -119,6 +119,20 @@ def test_the_weight_count_agrees_with_the_models() -> None:
         assert 0.8 * n_parameters < n_weights <= n_parameters, config
 
 
+def test_the_weights_behind_a_covariance_of_many_latents_count() -> None:
+    """They read all columns, so that they outnumber all others."""
+    shape = Shape(60, 40, 5, past=False)
+    config = TrainingConfig()
+    noise = SparseVAE(shape, config, torch.Generator()).posterior_noise
+    full, diagonal = (
+        weight_count(TrainingConfig(posterior=kind).to_dict(), 60, 40, 5) for kind in ("full", "diagonal")
+    )
+    n_parameters = sum(parameter.numel() for parameter in noise.parameters())
+    assert 0.9 * n_parameters < full - diagonal <= n_parameters
+    with pytest.raises(ConfigError, match=r"n_latents=1000.*; posterior='diagonal' takes less"):
+        SparseVAE(Shape(1_000, 1_000, 5, past=False), config, torch.Generator())
+
+
 def test_a_model_too_large_for_its_data_is_refused() -> None:
     config = TrainingConfig(width=20_000, depth=1)
     with pytest.raises(ConfigError, match=r"make a model of 4e\+08 numbers \(n_latents=10, width=20000"):

@@ -10,6 +10,9 @@ import pytorch_optimizer
 import torch
 from torch import Tensor, nn
 
+from estimation.exceptions import CheckpointError
+from estimation.training import soap
+from estimation.training.optimiser_states import require_state
 from estimation.training.soap import SOAP
 from tests.seeds import training_seed
 
@@ -164,6 +167,32 @@ def test_a_loaded_state_continues_with_the_same_steps() -> None:
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     assert minimise(first, two_layers(parameters), 10) == minimise(second, two_layers(copies), 10)
     assert first.step(lambda: 3.0) == 3.0
+
+
+def test_a_state_with_more_bases_than_now_continues_with_the_same_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parameters, copies = weights((6, 6), (6, 6), (6,)), weights((6, 6), (6, 6), (6,))
+    first, second = (SOAP(own, lr=0.01, refresh=4) for own in (parameters, copies))
+    minimise(first, two_layers(parameters), 10)
+    minimise(second, two_layers(copies), 10)
+    state = copy.deepcopy(second.state_dict())
+    undisturbed = minimise(first, two_layers(parameters), 10)
+    monkeypatch.setattr(soap, "_MOST_MULTIPLICATIONS", 6**3 - 1)
+    assert not soap.basis_sizes((6, 6))
+    # tuples come back as lists
+    state["param_groups"][0]["betas"] = list(state["param_groups"][0]["betas"])
+    require_state(state, second, "state")
+    second.load_state_dict(state)
+    assert minimise(second, two_layers(copies), 10) == undisturbed
+    state["state"][0]["left_basis"] = state["state"][0]["left_basis"][:, :5]
+    with pytest.raises(CheckpointError, match=r"left_basis is not a tensor of shape \(2, 6, 6\)"):
+        require_state(state, second, "state")
+    # an optimiser that starts now has none
+    fresh = weights((6, 6), (6, 6), (6,))
+    optimiser = SOAP(fresh, lr=0.01, refresh=4)
+    minimise(optimiser, two_layers(fresh), 2)
+    assert not any("left" in entries for entries in optimiser.state.values())
 
 
 def test_the_state_of_an_earlier_version_is_refused() -> None:
