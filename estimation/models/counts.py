@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from estimation.device import CPU_FLOAT32
+from estimation.models.missing import known_entries
+from estimation.models.negative_binomial import negative_binomial_log_prob
 
 __all__ = ["DEFAULT_DEVIATION", "PSEUDO_SIZE", "CountLikelihood", "CountProfile"]
 
@@ -112,11 +114,13 @@ class CountLikelihood(nn.Module):
                 same observed counts, if its missing columns have their average share. A row without any entry has
                 the size of the median row.
         """
-        missing = torch.isnan(counts)
+        known = known_entries(counts)
+        if known is None:
+            return (counts.sum(-1, keepdim=True) / (self.share.sum() * self.median_size)).clamp_min(_MIN_SIZE)
         total = torch.nan_to_num(counts).sum(-1, keepdim=True)
-        present = torch.where(missing, 0, self.share).sum(-1, keepdim=True)
+        present = torch.where(known, self.share, 0).sum(-1, keepdim=True)
         size = (total / (present.clamp_min(1e-6) * self.median_size)).clamp_min(_MIN_SIZE)
-        return torch.where(missing.all(-1, keepdim=True), 1, size)
+        return torch.where(known.any(-1, keepdim=True), size, 1)
 
     def encoder_inputs(self, counts: Tensor) -> Tensor:
         """Return log(1 + x / s) of counts, standardised, shape (B, d_x); missing entries stay NaN.
@@ -171,15 +175,15 @@ class CountLikelihood(nn.Module):
 
     def log_prob(self, decoded: Tensor, counts: Tensor, sizes: Tensor | float | None = None) -> Tensor:
         """Return the log-probability of each entry, shape (B, d_x); 0 for missing entries. Sizes as in `log_mean`."""
-        known = ~torch.isnan(counts)
-        x, log_mean = torch.where(known, counts, 0), self.log_mean(decoded, counts, sizes)
-        result = self._log_prob_without_dropout(x, log_mean)
+        known = known_entries(counts)
+        x = counts if known is None else torch.where(known, counts, 0)
+        result = self._log_prob_without_dropout(x, self.log_mean(decoded, counts, sizes))
         if self.logit_dropout is not None:
             logit = self.logit_dropout
             log_kept = nn.functional.logsigmoid(-logit)
             zero = torch.logaddexp(nn.functional.logsigmoid(logit).expand_as(result), log_kept + result)
             result = torch.where(x == 0, zero, log_kept + result)
-        return torch.where(known, result, 0)
+        return result if known is None else torch.where(known, result, 0)
 
     def score_and_information(
         self, decoded: Tensor, counts: Tensor, sizes: Tensor | float | None = None
@@ -223,12 +227,8 @@ class CountLikelihood(nn.Module):
     def _log_prob_without_dropout(self, x: Tensor, log_mean: Tensor) -> Tensor:
         if self.log_dispersion is None:
             return x * log_mean - log_mean.exp() - torch.lgamma(x + 1)
-        log_r = self.log_dispersion.clamp(*_DISPERSION_RANGE)
-        r = log_r.exp()
-        # the logarithms of both shares of mean + r, without the difference of two large numbers
-        difference, softplus = log_mean - log_r, nn.functional.softplus
-        combinations = torch.lgamma(x + r) - torch.lgamma(r) - torch.lgamma(x + 1)
-        return combinations - r * softplus(difference) - x * softplus(-difference)
+        log_dispersion = self.log_dispersion.clamp(*_DISPERSION_RANGE)
+        return negative_binomial_log_prob(x, log_mean, log_dispersion)
 
     def _dispersion(self, mean: Tensor) -> Tensor:
         if self.log_dispersion is None:

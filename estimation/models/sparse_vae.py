@@ -287,12 +287,17 @@ class SparseVAE(MaskedTransition):
                 values = counts.mean(values, self.observed(inputs))
             return values if covariates is None else torch.cat([values, covariates], dim=-1)
 
+        read = inputs
+
         def encode(filled: Tensor) -> Tensor:
-            encoded: Tensor = self.encoder(self._read(filled))
+            nonlocal read
+            read = self._read(filled)
+            encoded: Tensor = self.encoder(read)
             return encoded
 
-        filled, encoded = filled_and_encoded(encode, reconstruct, inputs, self._networks_of_rows)
-        return self._read(filled), encoded
+        _, encoded = filled_and_encoded(encode, reconstruct, inputs, self._networks_of_rows)
+        # what the last pass has read, without gaps
+        return read, encoded
 
     @property
     def _networks_of_rows(self) -> tuple[nn.Module, ...]:
