@@ -168,11 +168,13 @@ def _action_effects(model: SparseVAE, past: Tensor | None, actions: Tensor) -> A
     if not len(columns):
         return None
     rows = actions[:_EFFECT_ROWS]
-    effects = as_array(model.action_effects(None if past is None else past[:_EFFECT_ROWS], rows))
+    positions = columns.cpu().numpy()
+    their_past = None if past is None else past[:_EFFECT_ROWS]
+    effects = as_array(model.action_effects(their_past, rows, positions.tolist()))
     weights = support_weights(rows.cpu().numpy())
     if weights is not None:
-        effects *= weights[:, None, :]
-    return effects[..., columns.cpu().numpy()]
+        effects *= weights[:, None, positions]
+    return effects
 
 
 def support_weights(actions: NDArray[Any]) -> Array | None:

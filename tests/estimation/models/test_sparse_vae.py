@@ -264,6 +264,24 @@ def test_jacobian_and_effects_of_the_transition(predict: str) -> None:
     torch.testing.assert_close(effects[..., 1], expected.detach())
 
 
+@pytest.mark.parametrize("past", [True, False])
+def test_effects_of_actions_that_stay_the_same_in_most_rows(past: bool) -> None:
+    model = tiny(past, n_actions=4)
+    z = torch.randn(50, 3, generator=rng(1)) if past else None
+    which = torch.randint(3, (50,), generator=rng(2))
+    a = (which[:, None] == torch.arange(4)).float()
+    effects = model.action_effects(z, a)
+    for column in range(4):
+        resampled = a.clone()
+        resampled[:, column] = a[:, column].roll(1)
+        expected = (model.transition(z, resampled).loc - model.transition(z, a).loc) / math.sqrt(2)
+        torch.testing.assert_close(effects[..., column], expected.detach())
+    # an action that no row has changes nothing
+    assert not effects[..., 3].any()
+    assert effects[..., 0].any()
+    assert torch.equal(model.action_effects(z, a, columns=[2, 0]), effects[..., [2, 0]])
+
+
 @pytest.mark.parametrize(("past", "n_actions"), [(True, 2), (False, 2)])
 def test_the_residual_is_the_latents_minus_their_predicted_mean(past: bool, n_actions: int) -> None:
     model = tiny(past, n_actions)
