@@ -104,13 +104,13 @@ def test_rows_without_gaps_are_as_without_the_others() -> None:
 
 
 def test_entries_are_filled_by_the_fixed_point_of_a_linear_model() -> None:
-    """On a line, one entry determines the others, and each pass halves the error."""
+    """On a line, one entry determines the others; each pass halves the error, and two of them show what follows."""
     direction = torch.tensor([[1.0], [1.0]])
     filled, _ = filled_and_encoded(
         Map(lambda x: x @ direction / 2), Map(lambda z: z @ direction.T), torch.tensor([[4.0, torch.nan]])
     )
-    # from 0: the mean of 4 and 0 is 2, that of 4 and 2 is 3
-    assert filled.tolist() == [[4.0, 3.0]]
+    # from 0: the mean of 4 and 0 is 2, that of 4 and 2 is 3, and by halves on to 4
+    assert filled.tolist() == [[4.0, 4.0]]
     assert known_entries(torch.zeros(2, 2)) is None
 
 
@@ -127,3 +127,39 @@ def test_refinement_uses_the_observed_entries_only() -> None:
     result = refinement(Map(lambda z: z @ weight.T), gaps, start, variance)
     expected = refinement(Map(lambda z: z @ weight[columns].T), x[:, columns], start, variance)
     assert torch.allclose(result, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_missing", [1, 3])
+def test_passes_converge_to_the_encodings_that_fit_the_observed_entries_best(n_missing: int) -> None:
+    # for a linear decoder with orthonormal columns, and its transpose as encoder, that is least squares
+    decoder = torch.linalg.qr(torch.randn(12, 3, generator=generator(5), dtype=torch.float64))[0]
+    x = torch.randn(200, 3, generator=generator(6), dtype=torch.float64) @ decoder.mT
+    x += 0.1 * torch.randn(x.shape, generator=generator(7), dtype=torch.float64)
+    lost = torch.rand(x.shape, generator=generator(8)).argsort(1) < n_missing
+    gaps = x.masked_fill(lost, torch.nan)
+    _, encoded = filled_and_encoded(lambda filled: filled @ decoder, lambda z: z @ decoder.mT, gaps)
+    expected = torch.stack(
+        [
+            torch.linalg.lstsq(decoder[~gone], row[~gone, None]).solution[:, 0]
+            for row, gone in zip(x, lost, strict=True)
+        ]
+    )
+    # the fill that passes start from, the average, and two passes without extrapolation
+    once = torch.where(lost, 0, x) @ decoder
+    twice = once
+    for _ in range(2):
+        twice = torch.where(lost, twice @ decoder.mT, x) @ decoder
+
+    def error(encodings: torch.Tensor) -> float:
+        # of most rows: where the other entries hardly determine the latents, least squares is no goal
+        return float((encodings - expected).square().sum(1).median().sqrt())
+
+    assert error(encoded) < 0.25 * error(twice)
+    assert error(encoded) < 0.1 * error(once)
+
+
+def test_encodings_that_do_not_change_are_not_extrapolated() -> None:
+    gaps = torch.tensor([[torch.nan, 1.0], [2.0, torch.nan]])
+    filled, encoded = filled_and_encoded(lambda x: x[:, :1] * 0 + 3, lambda z: z.expand(-1, 2), gaps)
+    assert torch.equal(filled, torch.tensor([[3.0, 1.0], [2.0, 3.0]]))
+    assert torch.equal(encoded, torch.full((2, 1), 3.0))
