@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
+import numpy as np
 from scipy.stats import binomtest
 from stored_runs import FOLDER, fill_markers, markdown_table
 
+from estimation.config import TrainingConfig
 from estimation.diagnostics.judgement import MIN_GAP, MIN_RATIO
 from estimation.diagnostics.result import SERIOUS, Margin
 from estimation.unmixing.moments import NEGLIGIBLE_EFFECT
@@ -50,7 +52,7 @@ _GROUPS = {
 def read_records(first: bool = False) -> list[Record]:
     """Read the stored runs, in the order of the problems, of each the restart that is kept.
 
-    The benchmark's first runs were made when doubts led to no restarts, which were trained later for those with doubts.
+    The benchmark's runs are single ones. Those that a first run with doubts is followed by were trained on their own.
 
     Args:
         first: Whether to return the first run of each problem instead.
@@ -58,19 +60,30 @@ def read_records(first: bool = False) -> list[Record]:
     lines = FILE.read_text(encoding="utf-8").splitlines() if FILE.exists() else []
     records = [json.loads(line) for line in lines]
     records.sort(key=lambda each: (each["run"]["seed"], each["run"]["number"], each["run"].get("restart", 0)))
-    kept: dict[tuple[int, int], Record] = {}
-    for record in records:
-        problem = (record["run"]["seed"], record["run"]["number"])
-        if problem not in kept or (not first and _n_serious(record) < _n_serious(kept[problem])):
-            kept[problem] = record
-    return list(kept.values())
+    groups = groupby(records, key=lambda each: (each["run"]["seed"], each["run"]["number"]))
+    return [next(group) if first else _best(list(group)) for _, group in groups]
+
+
+def _best(records: Sequence[Record]) -> Record:
+    """Return the run that `estimation.training.restarts.choose` keeps of a problem's runs, in order."""
+    fewest = min(map(_n_serious, records))
+    rivals = [record for record in records if _n_serious(record) == fewest]
+    scores = [_score(record) for record in rivals]
+    # the ELBO of some first runs was not stored
+    return rivals[0] if None in scores else rivals[int(np.argmin(np.array(scores, dtype=float)))]
+
+
+def _score(record: Record) -> float | None:
+    """Return the held-out negative ELBO with the penalty of the learned edges, as far as it was stored."""
+    n_edges = record["problem"]["n_edges"] - record["missing"] + record["extra"]
+    elbo = record.get("negative_elbo")
+    return None if elbo is None else float(elbo + TrainingConfig().penalty * n_edges)
 
 
 def _n_serious(record: Record) -> int:
     """Return the number of serious warnings, of which `estimation.training.restarts.choose` wants the fewest.
 
-    A basis that is worse than another counts twice. Of equal runs the first one counts here: the held-out ELBO, which
-    decides in training, was not stored with first runs.
+    A basis that is worse than another counts twice.
     """
     margin = (record["diagnostics"] or {}).get("margin")
     is_worse = margin is not None and Margin(**{**margin, "latents": ()}).verdict == "worse"
@@ -205,6 +218,9 @@ def _warnings(first: Sequence[Record], kept: Sequence[Record]) -> str:
         ("50,000 rows and more, first run", _many(first)),
         ("50,000 rows and more, with restarts", _many(kept)),
         ("fewer rows, first run", few),
+        ("fewer rows, with restarts", [each for each in kept if each["problem"]["n_samples"] < MANY_ROWS]),
+        ("all, first run", first),
+        ("all, with restarts", kept),
     ]
     rows = []
     for label, records in groups:

@@ -2,7 +2,8 @@
 
 One line of JSON per run is appended to the file; runs that it contains already are left out, so that the benchmark can
 be run in several sessions. A run is a single one, whatever its doubts; ``--restart 1`` and ``--restart 2`` train those
-that follow a run with doubts, which the page compares as training does. ``--tunnel`` runs the light tunnel instead.
+that follow a run with doubts, which the page compares as training does. ``--set restarts=auto`` trains all of them at
+once, and knows whether those without doubts disagree. ``--tunnel`` runs the light tunnel instead.
 Runs with other seeds than that of the benchmark can be short, with which `calibrate` calibrates the confidence: 1,200
 steps, one start, and at most 60,000 rows. ``--set observation_transform=none`` changes a setting.
 """
@@ -23,6 +24,7 @@ from estimation.config import TrainingConfig
 from estimation.config.settings import read_changes
 from estimation.dataset import Dataset
 from estimation.dataset.holdout import hold_out
+from estimation.diagnostics.result import SERIOUS
 from estimation.evaluation import Evaluation, evaluate
 from estimation.trained import TrainedModel
 from estimation.training import fit
@@ -33,12 +35,14 @@ from tests.benchmarks.promise.problems import N_PROBLEMS, Problem, problem
 from tests.benchmarks.promise.truth import MIN_SHARE, latent_shares, matching, true_edges
 from tests.benchmarks.published_run import commit
 
-__all__ = ["is_flagged", "is_kept", "main", "training_data", "tunnel_runs"]
+__all__ = ["FLAGS", "is_flagged", "is_kept", "main", "training_data", "tunnel_runs"]
 
 #: Seed of the reported problems; no setting was chosen on them.
 SEED = 2026
 _N_TEST, _N_STEPS, _DIGITS = 10_000, 5_000, 4
 _SHORT_STEPS, _SHORT_ROWS = 1_200, 60_000
+#: The kinds of warnings that say that the promise was not kept.
+FLAGS = (*SERIOUS, "disagreeing restarts")
 _TUNNEL_ROWS, _TUNNEL_PROCESS, _MODEL_SEEDS = 50_000, 0, range(5)
 
 
@@ -66,8 +70,9 @@ def is_kept(outcome: Evaluation, graph: CausalGraph, complete: bool, max_edges: 
 
 
 def is_flagged(model: TrainedModel) -> bool:
-    """Return whether a run's own warnings say that the promise was not kept."""
-    return model.diagnostics is not None and bool(model.diagnostics.serious)
+    """Return whether a run's own warnings say that the promise was not kept, or its restarts contradict each other."""
+    kinds = {warning.kind for warning in model.warnings}
+    return not kinds.isdisjoint(FLAGS)
 
 
 def training_data(case: Problem, short: bool = False) -> Dataset:
