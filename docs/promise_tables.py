@@ -28,6 +28,9 @@ SMALL_BUDGETS = (FOLDER / "too_small_budget_before.jsonl", FOLDER / "too_small_b
 HEAVY_TAILS = FOLDER / "heavy_tails.jsonl"
 #: First runs that were replaced, since columns of their problems are transformed now.
 BEFORE = FOLDER / "promise_before.jsonl"
+#: Whole trainings, as they are by default, of problems in which two of the runs that follow each other have no doubts:
+#: only they know whether these disagree.
+WHOLE = FOLDER / "promise_whole.jsonl"
 #: From this number of training rows on, the rate is that of many rows.
 MANY_ROWS = 50_000
 #: Limits of the bins of numbers of rows, noise variances, and numbers of latents.
@@ -52,7 +55,8 @@ _GROUPS = {
 def read_records(first: bool = False) -> list[Record]:
     """Read the stored runs, in the order of the problems, of each the restart that is kept.
 
-    The benchmark's runs are single ones. Those that a first run with doubts is followed by were trained on their own.
+    The benchmark's runs are single ones. Those that a first run with doubts is followed by were trained on their own;
+    where two of them have no doubts, what counts is a whole training, which compares the latents of both.
 
     Args:
         first: Whether to return the first run of each problem instead.
@@ -60,8 +64,17 @@ def read_records(first: bool = False) -> list[Record]:
     lines = FILE.read_text(encoding="utf-8").splitlines() if FILE.exists() else []
     records = [json.loads(line) for line in lines]
     records.sort(key=lambda each: (each["run"]["seed"], each["run"]["number"], each["run"].get("restart", 0)))
-    groups = groupby(records, key=lambda each: (each["run"]["seed"], each["run"]["number"]))
-    return [next(group) if first else _best(list(group)) for _, group in groups]
+    groups = {key: list(group) for key, group in groupby(records, key=_problem)}
+    if first:
+        return [group[0] for group in groups.values()]
+    stored = WHOLE.read_text(encoding="utf-8").splitlines() if WHOLE.exists() else []
+    whole = {_problem(record): record for record in map(json.loads, stored)}
+    return [whole[key] if key in whole else _best(group) for key, group in groups.items()]
+
+
+def _problem(record: Record) -> tuple[int, int]:
+    """Return seed and number of the problem."""
+    return record["run"]["seed"], record["run"]["number"]
 
 
 def _best(records: Sequence[Record]) -> Record:
@@ -137,7 +150,7 @@ def _kept(record: Record) -> bool:
 
 
 def _flagged(record: Record) -> bool:
-    return any(kind in SERIOUS for kind in _kinds(record))
+    return any(kind in (*SERIOUS, "disagreeing restarts") for kind in _kinds(record))
 
 
 def _doubtful(record: Record) -> bool:
@@ -261,9 +274,9 @@ def _counted(found: Sequence[bool]) -> str:
 
 def _failures(first: Sequence[Record], kept: Sequence[Record]) -> str:
     rows = []
-    of_problem = {(each["run"]["seed"], each["run"]["number"]): each for each in kept}
+    of_problem = {_problem(each): each for each in kept}
     for record in first:
-        final = of_problem[record["run"]["seed"], record["run"]["number"]]
+        final = of_problem[_problem(record)]
         if record["kept"] and final["kept"]:
             continue
         case = record["problem"]
@@ -358,7 +371,8 @@ def _scores(run: Record) -> str:
 
 
 def _outcome(first: Record, final: Record) -> str:
-    """Return what the restarts changed, if a problem had any."""
+    """Return what the restarts ended with, if one of them is kept instead of the first run."""
     if final["run"] == first["run"]:
         return ""
-    return f"kept by restart {final['run']['restart'] + 1}" if final["kept"] else "not kept"
+    outcome = f"MCC {final['mcc']:.3f}, {'kept' if final['kept'] else 'not kept'}"
+    return f"{outcome}, flagged" if _flagged(final) else outcome

@@ -24,6 +24,7 @@ def record(number: int, **changes: Any) -> dict[str, Any]:
         "n_observed": 12,
         "variance": 0.05,
         "n_samples": 60_000,
+        "n_edges": 7,
         "budget": "true",
         "complete": True,
     }
@@ -53,6 +54,7 @@ RECORDS = [
 def filled_with(records: list[dict[str, Any]], folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / "promise.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in records), "utf-8")
     monkeypatch.setattr(TABLES, "FILE", folder / "promise.jsonl")
+    monkeypatch.setattr(TABLES, "WHOLE", folder / "promise_whole.jsonl")
     filled: str = TABLES.fill_page(page("kept_promises"))
     return filled
 
@@ -106,7 +108,36 @@ def test_the_restart_with_the_fewest_serious_warnings_counts(
     text = filled_with([third, *RECORDS, second], tmp_path, monkeypatch)
     assert "the promise was kept in **3 of 3 (44% to 100%)**" in text
     assert "The first run alone kept 2 of 3 (21% to 94%); 2 first runs had doubts" in text
-    assert "| basis | kept by restart 2 |" in text
+    assert "| basis | MCC 0.990, kept |" in text
+
+
+def test_of_restarts_with_as_many_serious_warnings_the_likelier_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubtful = record(0, kept=False, flagged=True) | {"negative_elbo": -9.0}
+    # an edge more costs 0.01, so the third is better than the second
+    second = record(0, kept=False, missing=0, extra=1) | {"negative_elbo": -1.005}
+    third = record(0, mcc=0.987) | {"negative_elbo": -1.0}
+    for number, each in enumerate((doubtful, second, third)):
+        each["run"] = each["run"] | ({"restart": number} if number else {})
+    text = filled_with([doubtful, second, third], tmp_path, monkeypatch)
+    assert "| basis | MCC 0.987, kept |" in text
+    del second["negative_elbo"]
+    text = filled_with([doubtful, second, third], tmp_path, monkeypatch)
+    assert "| basis | MCC 0.990, not kept |" in text
+
+
+def test_a_whole_training_counts_instead_of_its_parts_and_knows_of_disagreement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = record(2, kept=False, mcc=0.7) | {
+        "run": {"seed": 1, "number": 2, "settings": {"restarts": "auto"}}
+    }
+    whole["diagnostics"]["warnings"] = [{"kind": "disagreeing restarts", "text": "", "latents": []}]
+    (tmp_path / "promise_whole.jsonl").write_text(json.dumps(whole), encoding="utf-8")
+    text = filled_with(RECORDS, tmp_path, monkeypatch)
+    assert "| basis | MCC 0.700, not kept, flagged |" in text
+    assert "| all, with restarts | even numbers | 1 of 1 (21% to 100%) |" in text
 
 
 def test_a_larger_effect_without_an_edge_is_a_warning_that_earlier_runs_lacked(

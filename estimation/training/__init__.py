@@ -39,7 +39,8 @@ module                     contents
 ``completion``             what has followed the last step, and whether a change is kept
 ``beyond_budget``          edges beyond the budget, removed after the last step
 ``snapshot``               a model as it was, where a change of it may be undone
-``restarts``               whole runs, of which the best is kept, and whether they agree
+``restarts``               whole runs, of which the best is kept
+``agreement``              whether they end in the same latents
 ``restart_states``         finished restarts in the state of an unfinished run
 ``checkpointing``          the state of an unfinished run
 ``progress``               the progress bar

@@ -127,8 +127,9 @@ class StoredRestarts:
             )
         for number, each in enumerate(self.finished):
             shape = None if each.latents is None else each.latents.shape
-            expected = (n_rows, n_latents) if each.is_compared else None
-            if shape != expected:
+            expected = None if each.diagnostics is None else (n_rows, n_latents)
+            # earlier versions stored no encodings of a doubtful one, which is not compared then
+            if shape != expected and (shape is not None or each.is_without_doubts):
                 raise CheckpointError(
                     f"the state of the run is damaged (the encodings of restart {number + 1} have shape {shape}, not "
                     f"{expected})"

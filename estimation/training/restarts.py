@@ -20,19 +20,17 @@ from numpy.typing import NDArray
 
 from estimation.config.training import TrainingConfig
 from estimation.dataset.dataset import Dataset
-from estimation.diagnostics.result import SERIOUS, Diagnostics, RunWarning
+from estimation.diagnostics.result import SERIOUS, Diagnostics
 from estimation.exceptions import DataError, TrainingError
 from estimation.history import History
-from estimation.metrics import multiple_correlation
 from estimation.trained import TrainedModel
-from identify.entanglement import predict_entanglement
+from estimation.training.agreement import MAX_DIFFERENCE, agreement, agreement_notes, with_agreement
 from identify.wording import listed, plural
 
 __all__ = [
     "MAX_ROWS",
     "FinishedRestart",
     "Restarts",
-    "agreement",
     "choose",
     "is_doubtful",
     "most_restarts",
@@ -41,12 +39,6 @@ __all__ = [
 
 #: Held-out rows on which the latents of restarts are compared.
 MAX_ROWS = 2_000
-# latents with a smaller correlation, within what the graph leaves open, are other latents
-_MIN_CORRELATION = 0.95
-# nats per observed dimension, the margin of random starts: a run that is worse by more has curved or imprecise latents,
-# so its disagreement says nothing against the better one
-_MAX_DIFFERENCE = 0.1
-_N_SHOWN = 3
 # largest number of restarts that doubts lead to; a shorter run is doubtful because it is short
 _MOST_FOR_DOUBTS, _MIN_STEPS = 3, 1_000
 # why a restart is kept, by the first entry of the rank in which it is alone
@@ -104,7 +96,7 @@ class FinishedRestart:
             all restarts.
         n_edges: Number of learned edges.
         diagnostics: Margin and warnings; None if the restart was not examined.
-        latents: Encodings of the first held-out rows, shape (min(N, `MAX_ROWS`), n), if `is_compared`; otherwise None.
+        latents: Encodings of the first held-out rows, shape (min(N, `MAX_ROWS`), n); None if it was not examined.
         failure: Why the restart failed; empty if it didn't. A failed one has no edges and an infinite negative ELBO.
     """
 
@@ -129,7 +121,7 @@ class FinishedRestart:
         terms = model.negative_elbo(held_out, seed)
         assert terms is not None
         finished = cls(terms["total"], model.sparse_graph.n_edges, model.diagnostics)
-        if not finished.is_compared:
+        if model.diagnostics is None:
             return finished
         return replace(finished, latents=model.encode_dataset(held_out.take(slice(0, MAX_ROWS)))[:, -1])
 
@@ -139,9 +131,9 @@ class FinishedRestart:
         return cls(math.inf, 0, failure=str(error))
 
     @property
-    def is_compared(self) -> bool:
-        """Whether its latents are compared with those of other restarts: it was examined, and nothing is known to be
-        wrong with its own. Settings that don't overlap are those of all restarts, which may disagree because of them.
+    def is_without_doubts(self) -> bool:
+        """Whether it was examined, and has no serious warnings that are its own. Settings that don't overlap are those
+        of all restarts, which may disagree because of them.
         """
         return self.diagnostics is not None and not is_doubtful(self.diagnostics)
 
@@ -193,31 +185,6 @@ def choose(finished: Sequence[FinishedRestart], penalty: float) -> int:
         1
     """
     return min(range(len(finished)), key=lambda number: finished[number].rank(penalty))
-
-
-def agreement(
-    model: TrainedModel, latents: NDArray[np.floating], other: NDArray[np.floating]
-) -> dict[str, float]:
-    """Return the correlation of each active latent of a model with its match in another one, by name.
-
-    It is the multiple correlation with the matches of all latents that the learned graph allows it to mix with, so
-    that latents which differ only in what the graph leaves open agree.
-
-    Args:
-        model: The model.
-        latents: Its encodings, shape (N, n).
-        other: Encodings of the same rows by the other model, shape (N, n).
-    """
-    graph = model.graph
-    collapsed = {
-        name for warning in model.warnings if warning.kind == "collapsed latents" for name in warning.latents
-    }
-    correlations = multiple_correlation(latents, other, allowed=predict_entanglement(graph)).per_latent
-    return {
-        name: float(correlation)
-        for name, correlation in zip(graph.latents, correlations, strict=True)
-        if name not in collapsed
-    }
 
 
 class Restarts:
@@ -294,8 +261,8 @@ class Restarts:
     def conclude(self) -> TrainedModel:
         """Return the model of the best restart, with notes on all of them.
 
-        If another restart has no serious warnings either, fits about as well, and has other latents, the model gets a
-        warning.
+        If the restart that is kept has no serious warnings, and another one has other latents, the model gets a
+        warning: if the other one has none either and fits about as well, or if it fits clearly better.
 
         Raises:
             TrainingError: If all restarts failed.
@@ -310,24 +277,36 @@ class Restarts:
             for number, each in enumerate(self.finished)
         ]
         correlations, losses = self._agreements(best), [each.negative_elbo for each in self.finished]
-        notes += [self._reason(best), *_agreement_notes(best, correlations, losses)]
+        notes += [self._reason(best), *agreement_notes(best, correlations, losses)]
         history = self.kept.history
         rivals = {
             number: values
             for number, values in correlations.items()
-            if losses[number] <= losses[best] + _MAX_DIFFERENCE
+            if losses[number] <= losses[best] + MAX_DIFFERENCE
         }
-        diagnostics = _with_agreement(self.kept.diagnostics, best, rivals)
+        better = {
+            number: losses[best] - losses[number]
+            for number in rivals
+            if losses[number] < losses[best] - MAX_DIFFERENCE
+        }
+        diagnostics = with_agreement(self.kept.diagnostics, best, rivals, better)
         return replace(
             self.kept, history=History(history.records, [*history.notes, *notes]), diagnostics=diagnostics
         )
 
     def _agreements(self, best: int) -> dict[int, dict[str, float]]:
         """Return the agreement of the best restart with each of the others that can be compared, by their number."""
-        latents, kept = self.finished[best].latents, self.kept
-        if latents is None or kept is None:
+        own, kept = self.finished[best], self.kept
+        latents = own.latents
+        if latents is None or kept is None or not own.is_without_doubts:
             return {}
-        others = {number: each.latents for number, each in enumerate(self.finished) if number != best}
+        others = {
+            number: each.latents
+            for number, each in enumerate(self.finished)
+            # one with warnings is wrong where they disagree, unless it explains the data better
+            if number != best
+            and (each.is_without_doubts or each.negative_elbo < own.negative_elbo - MAX_DIFFERENCE)
+        }
         return {
             number: agreement(kept, latents, other) for number, other in others.items() if other is not None
         }
@@ -350,47 +329,3 @@ class Restarts:
             scored += f" plus {self.penalty:g} per edge"
         among = "" if len(rivals) == len(ranks) else f" of the {len(rivals)} with the fewest serious warnings"
         return f"{kept}it has {scored}{among}"
-
-
-def _differing(correlations: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in correlations.items() if value < _MIN_CORRELATION}
-
-
-def _agreement_notes(
-    best: int, correlations: dict[int, dict[str, float]], losses: Sequence[float]
-) -> list[str]:
-    notes = []
-    for number, values in correlations.items():
-        which = "other latents than" if _differing(values) else "the same latents as"
-        note = f"restart {number + 1} ends in {which} restart {best + 1}: the smallest correlation is "
-        note += f"{min(values.values(), default=1.0):.3f}"
-        difference = losses[number] - losses[best]
-        if difference > _MAX_DIFFERENCE:
-            note += f", and it fits worse by {difference:.3g} nats per observed dimension"
-        notes.append(note)
-    return notes
-
-
-def _with_agreement(
-    diagnostics: Diagnostics | None, best: int, correlations: dict[int, dict[str, float]]
-) -> Diagnostics | None:
-    """Return the diagnostics of the best restart, with a warning if another one has other latents."""
-    if diagnostics is None or not correlations:
-        return diagnostics
-    smallest = min((value for values in correlations.values() for value in values.values()), default=1.0)
-    values = {**diagnostics.values, "smallest correlation with another restart": smallest}
-    differing = {number: _differing(each) for number, each in correlations.items()}
-    differing = {number: each for number, each in differing.items() if each}
-    if not differing:
-        return replace(diagnostics, values=values)
-    shown = [
-        f"restart {number + 1} in {listed(f'{name} ({value:.2f})' for name, value in each.items())}"
-        for number, each in differing.items()
-    ]
-    text = (
-        f"restart {best + 1} is kept, and {plural(len(differing), 'other restart')} without serious warnings "
-        f"{'fits' if len(differing) == 1 else 'fit'} about as well with other latents: {listed(shown, _N_SHOWN)}"
-    )
-    latents = tuple(dict.fromkeys(name for each in differing.values() for name in each))
-    warning = RunWarning("disagreeing restarts", text, latents)
-    return replace(diagnostics, warnings=(warning, *diagnostics.warnings), values=values)

@@ -19,8 +19,9 @@ from estimation.diagnostics import Diagnostics, Margin, RunWarning
 from estimation.exceptions import CheckpointError, DataError, TrainingError
 from estimation.storage.schema import check
 from estimation.trained import TrainedModel
+from estimation.training.agreement import agreement
 from estimation.training.restart_states import RESTARTS, StoredRestarts
-from estimation.training.restarts import FinishedRestart, Restarts, agreement, choose, restart_seed
+from estimation.training.restarts import FinishedRestart, Restarts, choose, restart_seed
 from identify.graph import CausalGraph
 from tests.estimation.fakes import Truth, linear_model
 from tests.seeds import training_seed
@@ -204,12 +205,12 @@ def test_the_better_model_is_kept_with_notes_on_both(
     first, second = run(np.eye(N), DOUBTFUL), run(np.eye(N), SKEWED)
     first.history.notes.append("start 1 of 3 kept")
     second.history.notes.append("start 2 of 3 kept")
-    kept = concluded([(first, -2.0), (second, -1.0)], held_out, monkeypatch)
+    kept = concluded([(first, -1.05), (second, -1.0)], held_out, monkeypatch)
     assert kept.model is second.model
     assert kept.diagnostics == SKEWED
     assert kept.history.notes == [
         "start 2 of 3 kept",
-        "restart 1 of 2: held-out negative ELBO -2, 4 edges, the basis is close, warnings: basis",
+        "restart 1 of 2: held-out negative ELBO -1.05, 4 edges, the basis is close, warnings: basis",
         "restart 2 of 2: held-out negative ELBO -1, 4 edges, the basis is clear, warnings: residuals",
         "restart 2 of 2 kept: it has the fewest warnings of basis, missing edges or overlap",
     ]
@@ -272,6 +273,27 @@ def test_restarts_with_serious_warnings_are_not_compared(
     assert concluded(models, held_out, monkeypatch).diagnostics == diagnostics
 
 
+def test_a_likelier_restart_with_serious_warnings_can_contradict_the_one_that_is_kept(
+    held_out: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = [(run(rotated(2, 3), DOUBTFUL), -1.6), (run(np.eye(N)), -1.0), (run(rotated(1, 2)), -0.95)]
+    kept = concluded(models, held_out, monkeypatch)
+    assert kept.model is models[1][0].model
+    (warning,) = kept.warnings
+    assert (warning.kind, warning.latents) == ("disagreeing restarts", ("v2", "v3", "v1"))
+    assert "fits about as well with other latents: restart 3 in v1 (0." in warning.text
+    assert (
+        ", and a likelier one, by 0.6 nats per observed dimension, has other latents: restart 1 in v2 (0."
+        in warning.text
+    )
+    assert kept.history.notes[-2].endswith(", and it fits better by 0.6 nats per observed dimension")
+    # with the same latents it is evidence for the one that is kept
+    kept = concluded([(run(np.eye(N), DOUBTFUL), -1.6), models[1]], held_out, monkeypatch)
+    assert kept.model is models[1][0].model
+    assert kept.warnings == ()
+    assert kept.history.notes[-1].startswith("restart 1 ends in the same latents as restart 2: ")
+
+
 def test_collapsed_latents_are_not_compared(held_out: Dataset) -> None:
     collapsed = Diagnostics(CLEAR, (RunWarning("collapsed latents", "v3 varies by less", ("v3",)),))
     model = run(np.eye(N), collapsed)
@@ -328,11 +350,19 @@ def test_inconsistent_restarts_are_refused(
     stored = StoredRestarts(finished, model.history, {})
     with pytest.raises(CheckpointError, match=message):
         stored.require_consistent(count, best, *shape)
+    doubtful = replace(stored, finished=(finished[0], FinishedRestart(-1.0, 4, SERIOUS, latents)))
+    with pytest.raises(
+        CheckpointError, match=r"encodings of restart 1 have shape \(400, 4\), not \(400, 5\)"
+    ):
+        doubtful.require_consistent(3, 0, 400, N + 1)
+    doubtful.require_consistent(3, 0, 400, N)
+    # as earlier versions stored it
+    stored.require_consistent(3, 0, 400, N)
     missing = StoredRestarts((replace(finished[0], latents=None),), model.history, {})
     with pytest.raises(CheckpointError, match=r"encodings of restart 1 have shape None, not \(400, 4\)"):
         missing.require_consistent(2, 0, 400, N)
 
 
 def test_restarts_whose_settings_do_not_overlap_are_compared() -> None:
-    assert FinishedRestart(-1.0, 4, APART).is_compared
-    assert not FinishedRestart(-1.0, 4, SERIOUS).is_compared
+    assert FinishedRestart(-1.0, 4, APART).is_without_doubts
+    assert not FinishedRestart(-1.0, 4, SERIOUS).is_without_doubts
