@@ -36,6 +36,11 @@ DEFAULT_DEVIATION = 0.5
 PSEUDO_SIZE = 0.05
 
 
+def _known(counts: Tensor) -> Tensor | None:
+    """Return which counts are not missing; None if all are there, which a GPU is not asked, since it would wait."""
+    return known_entries(counts) if counts.device.type in ("cpu", "meta") else ~torch.isnan(counts)
+
+
 class CountProfile:
     """What the training data say about counts before training.
 
@@ -114,7 +119,7 @@ class CountLikelihood(nn.Module):
                 same observed counts, if its missing columns have their average share. A row without any entry has
                 the size of the median row.
         """
-        known = known_entries(counts)
+        known = _known(counts)
         if known is None:
             return (counts.sum(-1, keepdim=True) / (self.share.sum() * self.median_size)).clamp_min(_MIN_SIZE)
         total = torch.nan_to_num(counts).sum(-1, keepdim=True)
@@ -175,7 +180,7 @@ class CountLikelihood(nn.Module):
 
     def log_prob(self, decoded: Tensor, counts: Tensor, sizes: Tensor | float | None = None) -> Tensor:
         """Return the log-probability of each entry, shape (B, d_x); 0 for missing entries. Sizes as in `log_mean`."""
-        known = known_entries(counts)
+        known = _known(counts)
         x = counts if known is None else torch.where(known, counts, 0)
         result = self._log_prob_without_dropout(x, self.log_mean(decoded, counts, sizes))
         if self.logit_dropout is not None:

@@ -96,5 +96,7 @@ def _extrapolated(encoded: Tensor, change: Tensor, before: Tensor | None) -> tup
     if before is None:
         return encoded, change
     scale = before.square().sum(-1, keepdim=True).clamp_min(torch.finfo(before.dtype).tiny)
-    factor = ((change * before).sum(-1, keepdim=True) / scale).clamp(0, _MAX_FACTOR)
+    factor = (change * before).sum(-1, keepdim=True) / scale
+    # passes that don't converge are not taken farther
+    factor = torch.where(factor < 1, factor.clamp(0, _MAX_FACTOR), 0)
     return encoded + change * (factor / (1 - factor)), None

@@ -5,8 +5,9 @@
     log p(x) = log Gamma(x + r) - log Gamma(r) - log Gamma(x + 1) - r log(1 + mu / r) - x log(1 + r / mu)
 
 for mean mu and dispersion r. Most counts are small, and the part with gamma functions depends on the count and the
-column alone, so that it is looked up in a table of the counts below 16: a product of few factors, since
-Gamma(x + r) / Gamma(r) = r (r + 1) ... (r + x - 1). Nothing is lost to the difference of two large logarithms either.
+column alone, so that on a CPU it is looked up in a table of the counts below 16: a product of few factors, since
+Gamma(x + r) / Gamma(r) = r (r + 1) ... (r + x - 1). Those counts lose nothing to the difference of two large logarithms
+either. Larger counts, and all on a GPU, are evaluated one by one.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ _CHUNK_NUMBERS = 65_536
 def negative_binomial_log_prob(counts: Tensor, log_mean: Tensor, log_dispersion: Tensor) -> Tensor:
     """Return the log-probability of each entry, shape (..., d_x).
 
-    It can be differentiated once, with respect to mean and dispersion.
+    It can be differentiated once, with respect to mean and dispersion: its derivatives are constants to torch, so that
+    second derivatives lack this term.
 
     Args:
-        counts: Counts, whole numbers, broadcastable to (..., d_x).
+        counts: Counts, broadcastable to (..., d_x): whole numbers that are not negative, none of them missing.
         log_mean: Logarithms of the means, broadcastable to (..., d_x).
         log_dispersion: Logarithms of the dispersions r, shape (d_x,).
 
@@ -39,9 +41,11 @@ def negative_binomial_log_prob(counts: Tensor, log_mean: Tensor, log_dispersion:
         >>> [round(value, 4) for value in one.exp().tolist()]
         [0.25]
     """
-    x, means = torch.broadcast_tensors(counts, log_mean)  # type: ignore[no-untyped-call]
-    differentiable = torch.is_grad_enabled() and (means.requires_grad or log_dispersion.requires_grad)
-    result: Tensor = _LogProb.apply(x, means, log_dispersion, differentiable)  # type: ignore[no-untyped-call]
+    dtype = torch.promote_types(torch.promote_types(counts.dtype, log_mean.dtype), log_dispersion.dtype)
+    x, means = torch.broadcast_tensors(counts.to(dtype), log_mean.to(dtype))  # type: ignore[no-untyped-call]
+    dispersion = log_dispersion.to(dtype)
+    differentiable = torch.is_grad_enabled() and (means.requires_grad or dispersion.requires_grad)
+    result: Tensor = _LogProb.apply(x, means, dispersion, differentiable)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -50,15 +54,15 @@ class _LogProb(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, log_mean: Tensor, log_dispersion: Tensor, differentiable: bool
     ) -> Tensor:
-        chunk = _CHUNK_NUMBERS if x.device.type == "cpu" else x.numel()
-        columns, rows = x.shape[-1], max(chunk // max(x.shape[-1], 1), 1)
-        tables = _Tables(log_dispersion.exp())
+        on_cpu, r = x.device.type == "cpu", log_dispersion.exp()
+        chunk, columns = _CHUNK_NUMBERS if on_cpu else x.numel(), x.shape[-1]
+        rows, tables = max(chunk // max(columns, 1), 1), _Tables(r) if on_cpu else None
         pairs = zip(
             torch.split(x.reshape(-1, columns), rows),
             torch.split(log_mean.reshape(-1, columns), rows),
             strict=True,
         )
-        parts = [_terms(each, mean, log_dispersion, tables, differentiable) for each, mean in pairs]
+        parts = [_terms(each, mean - log_dispersion, r, tables, differentiable) for each, mean in pairs]
         value, *derivatives = (torch.cat(each).view(x.shape) for each in zip(*parts, strict=True))
         ctx.save_for_backward(*derivatives)
         return value
@@ -75,15 +79,16 @@ class _LogProb(torch.autograd.Function):
 class _Tables:
     """Sums for counts below 16 of each column, which depend on the dispersion r alone.
 
-    Attributes:
+    Args:
         r: Dispersions, shape (d_x,).
+
+    Attributes:
         log_combinations: log Gamma(x + r) - log Gamma(r) - log Gamma(x + 1), shape (16, d_x).
         digamma: digamma(x + r) - digamma(r), shape (16, d_x).
     """
 
     def __init__(self, r: Tensor) -> None:
-        numbers = torch.arange(_TABLE_COUNTS - 1, dtype=r.dtype, device=r.device)[:, None]
-        self.r = r
+        numbers = torch.arange(_TABLE_COUNTS - 1, dtype=r.dtype, device="cpu")[:, None]
         self.log_combinations = _sums(((r + numbers) / (1 + numbers)).log())
         self.digamma = _sums((r + numbers).reciprocal())
 
@@ -93,25 +98,34 @@ def _sums(terms: Tensor) -> Tensor:
 
 
 def _terms(
-    x: Tensor, log_mean: Tensor, log_dispersion: Tensor, tables: _Tables, differentiable: bool
+    x: Tensor, difference: Tensor, r: Tensor, tables: _Tables | None, differentiable: bool
 ) -> list[Tensor]:
-    """Return log-probabilities, and their derivatives by the logarithms of mean and dispersion, shape (B, d_x) each."""
-    r, difference = tables.r, log_mean - log_dispersion
+    """Return log-probabilities, and their derivatives by the logarithms of mean and dispersion, shape (B, d_x) each.
+
+    Args:
+        x: Counts, shape (B, d_x).
+        difference: Logarithms of mean / dispersion, shape (B, d_x).
+        r: Dispersions, shape (d_x,).
+        tables: Their tables; None to evaluate all counts.
+        differentiable: Whether derivatives are needed.
+    """
     # logarithms of 1 + mu / r and of 1 + r / mu, without the difference of two large numbers
     rest = torch.log1p(torch.exp(-difference.abs()))
     above, below = rest + difference.relu(), rest + (-difference).relu()
-    combinations, digamma = _gamma_terms(x, tables, differentiable)
+    combinations, digamma = _gamma_terms(x, r, tables, differentiable)
     value = combinations - r * above - x * below
     if digamma is None:
         return [value]
-    of_mean = x - (x + r) * torch.sigmoid(difference)
+    of_mean = x * torch.sigmoid(-difference) - r * torch.sigmoid(difference)
     return [value, of_mean, r * (digamma - above) - of_mean]
 
 
-def _gamma_terms(x: Tensor, tables: _Tables, differentiable: bool) -> tuple[Tensor, Tensor | None]:
+def _gamma_terms(
+    x: Tensor, r: Tensor, tables: _Tables | None, differentiable: bool
+) -> tuple[Tensor, Tensor | None]:
     """Return the logarithms of combinations of counts, and their derivatives by r, shape (B, d_x) each."""
-    r, digamma = tables.r, None
-    if x.device.type != "cpu":
+    digamma = None
+    if tables is None:
         # finding the large counts would make a GPU wait
         return _log_combinations(x, r), _digamma_difference(x, r) if differentiable else None
     small = x.clamp_max(_TABLE_COUNTS - 1).long()

@@ -96,7 +96,8 @@ class FinishedRestart:
             all restarts.
         n_edges: Number of learned edges.
         diagnostics: Margin and warnings; None if the restart was not examined.
-        latents: Encodings of the first held-out rows, shape (min(N, `MAX_ROWS`), n); None if it was not examined.
+        latents: Encodings of the first held-out rows, shape (min(N, `MAX_ROWS`), n); None if it was not examined, or is
+            doubtful and was stored by an earlier version.
         failure: Why the restart failed; empty if it didn't. A failed one has no edges and an infinite negative ELBO.
     """
 
@@ -261,8 +262,8 @@ class Restarts:
     def conclude(self) -> TrainedModel:
         """Return the model of the best restart, with notes on all of them.
 
-        If the restart that is kept has no serious warnings, and another one has other latents, the model gets a
-        warning: if the other one has none either and fits about as well, or if it fits clearly better.
+        If the restart that is kept has no serious warnings of its own, and another one has other latents, the model
+        gets a warning: if the other one has none either and fits about as well, or if it fits clearly better.
 
         Raises:
             TrainingError: If all restarts failed.

@@ -9,7 +9,7 @@ from torch.distributions import Normal
 
 from estimation.config import TrainingConfig
 from estimation.models.elbo import negative_elbo, training_loss
-from estimation.models.missing import filled_and_encoded, known_entries
+from estimation.models.missing import _PASSES, filled_and_encoded, known_entries
 from estimation.models.refinement import Refinement
 from estimation.models.representation import Batch, Shape
 from estimation.models.sparse_vae import SparseVAE
@@ -163,3 +163,13 @@ def test_encodings_that_do_not_change_are_not_extrapolated() -> None:
     filled, encoded = filled_and_encoded(lambda x: x[:, :1] * 0 + 3, lambda z: z.expand(-1, 2), gaps)
     assert torch.equal(filled, torch.tensor([[3.0, 1.0], [2.0, 3.0]]))
     assert torch.equal(encoded, torch.full((2, 1), 3.0))
+
+
+def test_passes_that_do_not_converge_are_not_extrapolated() -> None:
+    gaps = torch.tensor([[torch.nan, 1.0]])
+    # each pass doubles the distance from the fixed point, -1
+    _, encoded = filled_and_encoded(lambda x: x[:, :1] + x[:, 1:], lambda z: (2 * z).expand(-1, 2), gaps)
+    plain = torch.tensor(1.0)
+    for _ in range(_PASSES):
+        plain = 2 * plain + 1
+    assert float(encoded) == float(plain)

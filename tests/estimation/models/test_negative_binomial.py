@@ -79,7 +79,35 @@ def test_small_counts_of_a_large_dispersion_are_precise_in_single_precision() ->
     assert error < 1e-4 < (by_gamma.double() - exact_gamma).abs().max()
 
 
-def test_second_derivatives_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("count", "log_mean", "log_dispersion"), [(3e4, 9.2, -5.0), (1e5, 13.8, -5.0), (2.0, 8.0, 7.9)]
+)
+def test_derivatives_are_precise_in_single_precision(
+    count: float, log_mean: float, log_dispersion: float
+) -> None:
+    gradients = []
+    for dtype in (torch.float32, torch.float64):
+        values = [
+            torch.tensor([value], dtype=dtype, requires_grad=True) for value in (log_mean, log_dispersion)
+        ]
+        value = negative_binomial_log_prob(torch.tensor([count], dtype=dtype), *values)
+        gradients.append(torch.autograd.grad(value.sum(), values))
+    for single, double in zip(*gradients, strict=True):
+        torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("largest", [3.0, 40.0])
+def test_arguments_of_different_precision_are_evaluated_in_the_higher_one(largest: float) -> None:
+    counts, log_mean, log_dispersion = case(largest)
+    single = log_dispersion.detach().float().requires_grad_()
+    mixed = negative_binomial_log_prob(counts, log_mean, single)
+    expected = negative_binomial_log_prob(counts, log_mean, single.double())
+    assert mixed.dtype == torch.float64
+    assert torch.equal(mixed, expected)
+    assert torch.autograd.grad(mixed.sum(), single)[0].dtype == torch.float32
+
+
+def test_the_first_derivative_has_no_derivative() -> None:
     counts, log_mean, log_dispersion = case(5.0)
     value = negative_binomial_log_prob(counts, log_mean, log_dispersion)
     (first,) = torch.autograd.grad(value.sum(), log_mean, create_graph=True)
