@@ -69,7 +69,10 @@ def read_records(first: bool = False) -> list[Record]:
         return [group[0] for group in groups.values()]
     stored = WHOLE.read_text(encoding="utf-8").splitlines() if WHOLE.exists() else []
     whole = {_problem(record): record for record in map(json.loads, stored)}
-    return [whole[key] if key in whole else _best(group) for key, group in groups.items()]
+    return [
+        whole[key] if key in whole else _best(group if _doubtful(group[0]) else group[:1])
+        for key, group in groups.items()
+    ]
 
 
 def _problem(record: Record) -> tuple[int, int]:

@@ -160,6 +160,12 @@ def test_the_stored_runs_fill_the_page() -> None:
     assert records
     filled = TABLES.fill_page(page("kept_promises"))
     assert "<!--" not in filled
+    runs = [json.loads(line) for line in TABLES.FILE.read_text(encoding="utf-8").splitlines()]
+    restarts = {(each["run"]["number"], each["run"].get("restart", 0)) for each in runs}
+    for each in TABLES.read_records(first=True):
+        if TABLES._doubtful(each):
+            # rows "with restarts" would have incomplete trainings otherwise
+            assert {(each["run"]["number"], restart) for restart in (1, 2)} <= restarts
     failures = [each for each in records if not each["kept"]]
     for each in failures:
         assert f"| {each['run']['seed']}/{each['run']['number']} |" in filled
