@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from itertools import groupby, pairwise
 from typing import Any
 
-import numpy as np
 from scipy.stats import binomtest
 from stored_runs import FOLDER, fill_markers, markdown_table
 
@@ -84,16 +83,14 @@ def _best(records: Sequence[Record]) -> Record:
     """Return the run that `estimation.training.restarts.choose` keeps of a problem's runs, in order."""
     fewest = min(map(_n_serious, records))
     rivals = [record for record in records if _n_serious(record) == fewest]
-    scores = [_score(record) for record in rivals]
     # the ELBO of some first runs was not stored
-    return rivals[0] if None in scores else rivals[int(np.argmin(np.array(scores, dtype=float)))]
+    return min(rivals, key=_score) if all("negative_elbo" in record for record in rivals) else rivals[0]
 
 
-def _score(record: Record) -> float | None:
-    """Return the held-out negative ELBO with the penalty of the learned edges, as far as it was stored."""
+def _score(record: Record) -> float:
+    """Return the held-out negative ELBO, in nats per observed dimension, with the penalty of the learned edges."""
     n_edges = record["problem"]["n_edges"] - record["missing"] + record["extra"]
-    elbo = record.get("negative_elbo")
-    return None if elbo is None else float(elbo + TrainingConfig().penalty * n_edges)
+    return float(record["negative_elbo"] + TrainingConfig().penalty * n_edges)
 
 
 def _n_serious(record: Record) -> int:

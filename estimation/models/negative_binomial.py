@@ -7,7 +7,8 @@
 for mean mu and dispersion r. Most counts are small, and the part with gamma functions depends on the count and the
 column alone, so that on a CPU it is looked up in a table of the counts below 16: a product of few factors, since
 Gamma(x + r) / Gamma(r) = r (r + 1) ... (r + x - 1). Those counts lose nothing to the difference of two large logarithms
-either. Larger counts, and all on a GPU, are evaluated one by one.
+either. Larger counts, and all on a GPU, are evaluated one by one. (The distribution is textbook, in the form of
+`estimation.models.counts`; the table is ours.)
 """
 
 from __future__ import annotations

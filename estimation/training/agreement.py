@@ -36,6 +36,9 @@ def agreement(
         model: The model.
         latents: Its encodings, shape (N, n).
         other: Encodings of the same rows by the other model, shape (N, n).
+
+    Returns:
+        Correlations between 0 and 1 by name, without collapsed latents.
     """
     graph = model.graph
     collapsed = {
