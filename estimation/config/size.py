@@ -15,6 +15,8 @@ __all__ = [
     "MOST_IN_BATCH",
     "MOST_NUMBERS",
     "MOST_SAMPLES",
+    "axes_read",
+    "is_wide",
     "require_affordable",
     "require_affordable_batch",
     "weight_count",
@@ -26,10 +28,37 @@ MOST_NUMBERS = 300_000_000
 MOST_IN_BATCH = 1_000_000_000
 # samples of a simulated process: with 20 observed dimensions, this number takes a gigabyte
 MOST_SAMPLES = 10_000_000
+# columns that networks read as they are, and the least number of principal axes that they read of more
+_LEAST_AXES, _AXES_PER_LATENT = 256, 4
 # sizes of networks that no setting controls, rounded down
 _POSTERIOR_WIDTH, _FLOW_WIDTH, _BUMPS = 64, 128, 32
 _NOISE_FEATURES, _SPLINE_PARAMETERS = 4, 25
 _SIZES = ("width", "depth", "head_width", "head_depth", "transition_width", "transition_depth")
+
+
+def is_wide(settings: Mapping[str, Any], n_observed: int) -> bool:
+    """Return whether there are too many columns to be read as they are by networks that a step moves far.
+
+    The published networks, which have no linear part and learn slowly, read all columns.
+
+    Example:
+        >>> is_wide({"skip": True}, 200), is_wide({"skip": True}, 5_000), is_wide({"skip": False}, 5_000)
+        (False, True, False)
+    """
+    return bool(settings.get("skip", True)) and n_observed > _LEAST_AXES
+
+
+def axes_read(settings: Mapping[str, Any], n_observed: int, n_latents: int) -> int | None:
+    """Return the number of principal axes that an encoder reads; None if it reads the columns.
+
+    Example:
+        >>> axes_read({"skip": True}, 200, 10), axes_read({"skip": True}, 5_000, 20)
+        (None, 256)
+        >>> axes_read({"skip": True}, 5_000, 100), axes_read({"skip": True}, 400, 100)
+        (400, None)
+    """
+    n_axes = max(_LEAST_AXES, _AXES_PER_LATENT * n_latents)
+    return n_axes if is_wide(settings, n_observed) and n_axes < n_observed else None
 
 
 def weight_count(
@@ -55,7 +84,8 @@ def weight_count(
         26000
     """
     width, depth, n = settings["width"], settings["depth"], n_latents
-    total = 0 if own_encoder else _perceptron(n_observed, n, width, depth)
+    n_axes = axes_read(settings, n_observed, n) if settings.get("method") is None else None
+    total = 0 if own_encoder else _perceptron(n_axes or n_observed, n, width, depth)
     if settings.get("method") in (None, "vae", "tcvae", "ivae", "slowvae"):
         total += 0 if own_decoder else _perceptron(n, n_observed, width, depth)
     if settings.get("method") == "ivae":
@@ -70,7 +100,7 @@ def weight_count(
             total += n * _perceptron(n_inputs, _NOISE_FEATURES, width, depth)
             total += n * n_inputs * _BUMPS * _NOISE_FEATURES if settings["transition"] == "sines" else 0
         total += settings["flow_blocks"] * 2 * n * _FLOW_WIDTH
-        total += _covariance_weights(settings, n, n if own_encoder else n_observed)
+        total += _covariance_weights(settings, n, _n_read(settings, n, n_observed, own_encoder))
     return int(total)
 
 
@@ -95,7 +125,7 @@ def require_affordable(settings: Mapping[str, Any], n_latents: int = 1, **sizes:
     if total > MOST_NUMBERS:
         sizes_by_name = {"n_latents": n_latents, **{name: settings.get(name) for name in _SIZES}}
         shown = ", ".join(f"{name}={value}" for name, value in sizes_by_name.items() if value is not None)
-        n_read = n_latents if sizes.get("own_encoder") else sizes.get("n_observed", 1)
+        n_read = _n_read(settings, n_latents, sizes.get("n_observed", 1), sizes.get("own_encoder", False))
         is_large = _covariance_weights(settings, n_latents, n_read) > MOST_NUMBERS // 2
         advice = "; posterior='diagonal' takes less" if is_large else ""
         raise ConfigError(
@@ -136,6 +166,12 @@ def require_affordable_batch(settings: Mapping[str, Any], rows: int, n_latents: 
             f"a batch of {rows} rows has {rows * units:.0e} hidden units; at most {MOST_IN_BATCH:.0e} are held: "
             f"batch_size={max_rows} or less"
         )
+
+
+def _n_read(settings: Mapping[str, Any], n_latents: int, n_observed: int, own_encoder: bool) -> int:
+    """Return how many inputs the noise of the posterior reads at least."""
+    is_count = settings.get("likelihood", "gaussian") != "gaussian"
+    return n_latents if own_encoder or is_count or is_wide(settings, n_observed) else n_observed
 
 
 def _covariance_weights(settings: Mapping[str, Any], n_latents: int, n_read: int) -> int:

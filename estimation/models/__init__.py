@@ -6,6 +6,7 @@ module                 contents
 ``jacobian``           Jacobians of batched functions, safe to compute in several threads
 ``networks``           MLPs, and trainable linear layers around user-supplied networks
 ``convolutional``      a convolutional encoder and decoder for small images
+``principal_axes``     what an encoder reads of observations with hundreds of columns
 ``posterior``          q(z | x), a Gaussian with a full or diagonal covariance
 ``transitions``        the networks of p(z_t | z_{t-1}, a), one masked network per latent
 ``splines``            monotone rational-quadratic splines

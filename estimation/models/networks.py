@@ -58,6 +58,7 @@ class MLP(nn.Module):
         skip: bool = True,
     ) -> None:
         super().__init__()
+        self.width, self.depth = width, depth
         sizes = [n_inputs, *[width] * depth, n_outputs]
         self.layers = nn.ModuleList(
             _random_linear(n_in, n_out, generator) for n_in, n_out in itertools.pairwise(sizes)

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from estimation.device import CPU_FLOAT32
+from estimation.models.conditional import padded_basis
 from estimation.models.networks import MLP
 
-__all__ = ["Gaussian", "PosteriorNoise"]
+__all__ = ["Gaussian", "NoiseOfLatents", "PosteriorNoise"]
 
 # smallest and largest logarithm of a standard deviation
 _LOG_SCALE_RANGE = (-9.0, 2.0)
@@ -82,7 +83,7 @@ class PosteriorNoise(nn.Module):
 
     def __init__(self, n_inputs: int, n_latents: int, full: bool, generator: torch.Generator) -> None:
         super().__init__()
-        self.n_latents, self.full = n_latents, full
+        self.n_inputs, self.n_latents, self.full = n_inputs, n_latents, full
         n_outputs = n_latents * (n_latents + 1) // 2 if full else n_latents
         self.network = MLP(n_inputs, n_outputs, _WIDTH, 1 if full else 0, generator)
         self.register_buffer("frame", torch.eye(n_latents, **CPU_FLOAT32))
@@ -131,6 +132,59 @@ class PosteriorNoise(nn.Module):
         variance = (2 * last.bias).exp()
         last.weight.zero_()
         last.bias.copy_(0.5 * (matrix**2 @ variance).log())
+
+
+class NoiseOfLatents(PosteriorNoise):
+    """The factor of the posterior's covariance, as a function of the encoding instead of the observation.
+
+    The covariance is nearly that of the decoder's Jacobian at the latents, and the size of a row scales the information
+    of its counts, so that encoding, covariates and size determine it. Thousands of columns, each mostly noise, say
+    no more, and a step of training that moves all their weights together moves the covariance of every row far.
+
+    Args:
+        n_latents: Number of latents n.
+        n_covariates: Number of covariates d_c.
+        sized: Whether rows have sizes, as counts have.
+        full: Whether the covariance is full or diagonal.
+        generator: Random generator of the weights.
+
+    Example:
+        >>> noise = NoiseOfLatents(3, 0, True, True, torch.Generator().manual_seed(0))
+        >>> noise(noise.inputs(torch.zeros(5, 3), None, torch.ones(5, 1)))[0].shape
+        torch.Size([5, 3, 3])
+    """
+
+    #: The tensor by which a stored model is known to have noise of this kind.
+    MARK = "posterior_noise.reads_latents"
+
+    reads_latents: Tensor
+
+    def __init__(
+        self, n_latents: int, n_covariates: int, sized: bool, full: bool, generator: torch.Generator
+    ) -> None:
+        super().__init__(n_latents + n_covariates + sized, n_latents, full, generator)
+        self.register_buffer("reads_latents", torch.ones((), dtype=torch.bool, device="cpu"))
+
+    def inputs(self, encoded: Tensor, covariates: Tensor | None, sizes: Tensor | None) -> Tensor:
+        """Return the inputs, shape (B, n_inputs).
+
+        Args:
+            encoded: Encodings, shape (B, n).
+            covariates: Standardised covariates, shape (B, d_c), or None.
+            sizes: Sizes of the rows in units of the median row, shape (B, 1); None if they have none.
+        """
+        parts = [encoded, covariates, None if sizes is None else sizes.log()]
+        return torch.cat([part for part in parts if part is not None], dim=1)
+
+    @torch.no_grad()
+    def read_before_(self, matrix: Tensor, offset: Tensor) -> None:
+        """Let the noise read matrix @ u + offset in place of its first inputs u, in place.
+
+        Args:
+            matrix: Matrix, shape (k, k): of latents, or of latents and covariates.
+            offset: Offset, shape (k,).
+        """
+        self.network.compose_before_(*padded_basis(matrix, offset, self.n_inputs - len(matrix)))
 
 
 def _places(n: int) -> Tensor:

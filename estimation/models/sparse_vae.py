@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from estimation.config.size import require_affordable
+from estimation.config.size import axes_read, is_wide, require_affordable
 from estimation.device import CPU_FLOAT32
 from estimation.exceptions import ConfigError
 from estimation.models.conditional import ConditionalDecoder, padded_basis
@@ -40,7 +40,8 @@ from estimation.models.networks import (
     require_outputs,
     require_trainable,
 )
-from estimation.models.posterior import Gaussian, PosteriorNoise
+from estimation.models.posterior import Gaussian, NoiseOfLatents, PosteriorNoise
+from estimation.models.principal_axes import PrincipalAxes
 from estimation.models.refinement import Refinement
 from estimation.models.representation import Batch, Shape
 
@@ -116,17 +117,25 @@ class SparseVAE(MaskedTransition):
         sizes = (config.width, config.depth, generator, config.skip)
         require_trainable(encoder=encoder, decoder=decoder)
         # compared with None, since an empty nn.Sequential is falsy
-        self.encoder = MLP(d_x + d_c, n, *sizes) if encoder is None else WithLinearOutput(encoder, n)
+        wide = encoder is None and is_wide(config.to_dict(), d_x)
+        n_axes = axes_read(config.to_dict(), d_x, n) if wide else None
+        self.axes = None if n_axes is None else PrincipalAxes(d_x, n_axes)
+        n_read = (n_axes or d_x) + d_c
+        self.encoder = MLP(n_read, n, *sizes) if encoder is None else WithLinearOutput(encoder, n)
         self.decoder = MLP(n + d_c, d_x, *sizes) if decoder is None else WithLinearInput(decoder, n + d_c)
-        # noise of a user-supplied encoder reads its outputs: a linear map of all pixels would cost more than that
-        n_read, full = d_x + d_c if encoder is None else n, config.posterior == "full"
-        self.posterior_noise = PosteriorNoise(n_read, n, full, generator)
+        is_count, full = config.likelihood != "gaussian", config.posterior == "full"
+        self.posterior_noise: PosteriorNoise
+        if is_count or wide:
+            self.posterior_noise = NoiseOfLatents(n, d_c, is_count, full, generator)
+        else:
+            # noise of a user-supplied encoder reads its outputs: a linear map of all pixels would cost more than that
+            self.posterior_noise = PosteriorNoise(n_read if encoder is None else n, n, full, generator)
         self.networks = self._transition_networks(config, generator)
         self.flow = ResidualFlow(n, config.flow_blocks, _FLOW_WIDTH, generator)
         self.refinement = Refinement(n)
         self.past_masks = EdgeMasks(shape.n_latents, shape.n_latents if shape.past else 0)
         self.action_masks = EdgeMasks(shape.n_latents, shape.n_actions)
-        self.counts = None if config.likelihood == "gaussian" else CountLikelihood(d_x, config.likelihood)
+        self.counts = CountLikelihood(d_x, config.likelihood) if is_count else None
         learned = config.variance in ("learned", "state_dependent")
         self.log_variance_x = parameter_or_buffer(
             torch.zeros((), **CPU_FLOAT32), learned and self.counts is None
@@ -136,22 +145,40 @@ class SparseVAE(MaskedTransition):
         # drawn last, so that all other weights are those of a model with Gaussian noise
         self.noise = self._noise_networks(config, generator) if config.noise != "gaussian" else None
         self.to("cpu", getattr(torch, config.dtype))  # user-supplied networks may have another
-        require_outputs("encoder", self.encoder, self.x_mean.new_zeros(2, d_x + d_c), n)
+        require_outputs("encoder", self.encoder, self.x_mean.new_zeros(2, n_read), n)
         require_outputs("decoder", self.decoder, self.x_mean.new_zeros(2, n + d_c), d_x)
 
     def adapt_to_(self, tensors: Mapping[str, Tensor]) -> None:
-        """Let variances vary, size the flow, and know sizes of rows, as the model stored as these tensors, in place."""
+        """Let variances vary, size the flow, read rows, and know their sizes, as the stored model did, in place."""
         self.flow.adapt_to_(tensors, "flow.")
+        if isinstance(self.posterior_noise, NoiseOfLatents) and NoiseOfLatents.MARK not in tensors:
+            self._read_columns_()
         if self.counts is not None and "counts.size_deviation" not in tensors:
             self.counts.size_deviation = None
         last_bias = tensors.get(f"networks.biases.{len(self.networks.biases) - 1}")
         if last_bias is not None and last_bias.shape[-1] > self.networks.n_outputs:
             self.vary_variances_()
 
+    def _read_columns_(self) -> None:
+        """Let encoder and noise read all columns, as models of earlier versions do, in place."""
+        n, n_read = self.shape.n_latents, self.shape.n_observed + self.shape.n_covariates
+        generator, is_own = torch.Generator().manual_seed(0), not isinstance(self.encoder, MLP)
+        if self.axes is not None:
+            assert isinstance(self.encoder, MLP)
+            sizes = (self.encoder.width, self.encoder.depth, generator, self.encoder.skip is not None)
+            self.encoder, self.axes = MLP(n_read, n, *sizes).to(self.x_mean), None
+        noise = PosteriorNoise(n if is_own else n_read, n, self.posterior_noise.full, generator)
+        self.posterior_noise = noise.to(self.x_mean)
+
+    def columns(self, inputs: Tensor) -> Tensor:
+        """Return observations as they are read, shape (B, d_x): counts as standardised logarithms."""
+        observed = self.observed(inputs)
+        return observed if self.counts is None else self.counts.encoder_inputs(observed)
+
     def posterior(self, inputs: Tensor) -> Gaussian:
         """Return q(z | x) for inputs (B, d_x + d_c), see ``inputs``; NaN entries are missing, and x is the others."""
         read, encoded = self._read_and_encoded(inputs)
-        factor, log_det = self.posterior_noise(read if isinstance(self.encoder, MLP) else encoded)
+        factor, log_det = self.posterior_noise(self._read_by_noise(inputs, read, encoded))
         before_flow = self._refined(inputs, encoded)
         if not self.flow.active:
             return Gaussian(before_flow, factor, log_det)
@@ -256,6 +283,10 @@ class SparseVAE(MaskedTransition):
         self.encoder.compose_after_(matrix, offset)
         self.decoder.compose_before_(*padded_basis(inverse, -inverse @ offset, self.shape.n_covariates))
         self.posterior_noise.change_basis_(matrix)
+        if isinstance(self.posterior_noise, NoiseOfLatents):
+            self.posterior_noise.read_before_(inverse, -inverse @ offset)
+        elif not isinstance(self.encoder, MLP):
+            self.posterior_noise.network.compose_before_(inverse, -inverse @ offset)
 
     @torch.no_grad()
     def shift_by_covariates_(self, shifts: Tensor) -> None:
@@ -274,10 +305,12 @@ class SparseVAE(MaskedTransition):
         matrix = torch.eye(n + d_c, dtype=shifts.dtype, device=shifts.device)
         matrix[:n, n:] = shifts
         self.decoder.compose_before_(matrix, matrix.new_zeros(n + d_c))
+        if isinstance(self.posterior_noise, NoiseOfLatents):
+            self.posterior_noise.read_before_(matrix, matrix.new_zeros(n + d_c))
 
     def _read_and_encoded(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the encoder reads of inputs without gaps, and encodings."""
-        if self.counts is None and not self.shape.n_covariates:
+        if self.counts is None and not self.shape.n_covariates and self.axes is None:
             return filled_and_encoded(self.encoder, self.decoder, inputs, self._networks_of_rows)
         covariates, counts = self.covariates(inputs), self.counts
 
@@ -304,11 +337,17 @@ class SparseVAE(MaskedTransition):
         return self.encoder, self.decoder
 
     def _read(self, inputs: Tensor) -> Tensor:
-        """Return inputs as the encoder reads them: counts as standardised logarithms."""
-        if self.counts is None:
-            return inputs
-        read, covariates = self.counts.encoder_inputs(self.observed(inputs)), self.covariates(inputs)
+        """Return inputs as the encoder reads them."""
+        columns, covariates = self.columns(inputs), self.covariates(inputs)
+        read = columns if self.axes is None else self.axes(columns)
         return read if covariates is None else torch.cat([read, covariates], dim=-1)
+
+    def _read_by_noise(self, inputs: Tensor, read: Tensor, encoded: Tensor) -> Tensor:
+        """Return what the noise of the posterior reads, given what the encoder read and the encodings."""
+        if isinstance(self.posterior_noise, NoiseOfLatents):
+            sizes = None if self.counts is None else self.counts.sizes(self.observed(inputs))
+            return self.posterior_noise.inputs(encoded, self.covariates(inputs), sizes)
+        return read if isinstance(self.encoder, MLP) else encoded
 
     def _refined(self, inputs: Tensor, latents: Tensor) -> Tensor:
         x, covariates = self.observed(inputs), self.covariates(inputs)

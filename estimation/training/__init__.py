@@ -14,6 +14,7 @@ module                     contents
 ``starts``                 random starts: short runs, of which the best is continued
 ``schedules``              learning rates as factors of the highest rate
 ``batches``                batches of a dataset as tensors
+``leading_axes``           principal axes of observations with hundreds of columns
 ``count_data``             counts: what is checked of them, and what is measured before training
 ``optimisers``             the optimisers by name
 ``soap``                   SOAP for many small matrices

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -24,6 +24,7 @@ from estimation.models.elbo import LossTerms
 from estimation.models.representation import Representation, Shape
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches, Scales, scales
+from estimation.training.leading_axes import leading_axes
 
 __all__ = ["Initialisation", "Procedure", "StepLoss", "prepare"]
 
@@ -54,6 +55,7 @@ class Initialisation:
         start: Number of the random start, from 0.
         varying_variances: Whether profiled variances of latents depend on the actions from the first step on.
         scales: Scales of the training data, if they have been measured already.
+        axes: Principal axes of the observations by their number, as far as they have been measured.
     """
 
     dataset: Dataset
@@ -63,6 +65,7 @@ class Initialisation:
     start: int = 0
     varying_variances: bool = False
     scales: Scales | None = None
+    axes: dict[int, Tensor] = field(default_factory=dict)
 
     def measured_scales(
         self, config: TrainingConfig | BaselineConfig, everything: Dataset | None = None
@@ -248,4 +251,9 @@ def prepare(
         initialisation.dataset, config.batch_size, config.seed, device, dtype, with_latents, model
     )
     require_affordable_batch(config.to_dict(), batches.size, shape.n_latents)
+    if isinstance(model, SparseVAE) and model.axes is not None:
+        n_axes = len(model.axes.axes)
+        if n_axes not in initialisation.axes:
+            initialisation.axes[n_axes] = leading_axes(model, batches, n_axes)
+        model.axes.set_(initialisation.axes[n_axes])
     return model, batches
