@@ -134,8 +134,8 @@ def test_the_weights_behind_a_covariance_of_many_latents_count() -> None:
 
 
 def test_a_model_too_large_for_its_data_is_refused() -> None:
-    config = TrainingConfig(width=20_000, depth=1)
-    with pytest.raises(ConfigError, match=r"make a model of 4e\+08 numbers \(n_latents=10, width=20000"):
+    config = TrainingConfig(width=40_000, depth=1)
+    with pytest.raises(ConfigError, match=r"make a model of 4e\+08 numbers \(n_latents=10, width=40000"):
         SparseVAE(Shape(10_000, 10, 5, past=False), config, torch.Generator())
     with pytest.raises(ConfigError, match=r"make a model of 2e\+09 numbers"):
         untrained(Shape(10_000, 10, 5, past=False), BaselineConfig("vae", width=100_000, depth=1))
