@@ -16,7 +16,12 @@ from estimation.diagnostics.edges import EffectSize, effect_table, weak_influenc
 from estimation.diagnostics.evidence import Evidence
 from estimation.diagnostics.fit import residual_correlation, residual_shapes, structured_share
 from estimation.diagnostics.latent_confidence import latent_confidence
-from estimation.diagnostics.latents import collapsed_latents, duplicate_latents, latents_without_parents
+from estimation.diagnostics.latents import (
+    collapsed_latents,
+    duplicate_latents,
+    latents_with_unsupported_edges,
+    latents_without_parents,
+)
 from estimation.diagnostics.overlap import Overlap, overlap_of
 from estimation.diagnostics.result import Diagnostics, Margin, RunWarning
 from estimation.unmixing.moments import CLEAR_EFFECT, NEGLIGIBLE_EFFECT
@@ -200,6 +205,9 @@ def _about_latents(evidence: Evidence) -> Iterable[RunWarning]:
         yield RunWarning(
             "collapsed latents", f"{listed(collapsed)} {verb} by less than the posterior", collapsed
         )
+    if unsupported := latents_with_unsupported_edges(evidence):
+        text = f"edges lead to {listed(unsupported)}, though unmixing leaves out latents that have collapsed"
+        yield RunWarning("edges of collapsed latents", text, unsupported)
     if unmoved := latents_without_parents(evidence):
         text = (
             f"no cause moves {listed(unmoved)} in the learned graph, so nothing identifies "

@@ -6,7 +6,12 @@ import numpy as np
 
 from estimation.diagnostics.evidence import Evidence
 
-__all__ = ["collapsed_latents", "duplicate_latents", "latents_without_parents"]
+__all__ = [
+    "collapsed_latents",
+    "duplicate_latents",
+    "latents_with_unsupported_edges",
+    "latents_without_parents",
+]
 
 _MIN_CORRELATION = 0.95
 
@@ -14,6 +19,14 @@ _MIN_CORRELATION = 0.95
 def collapsed_latents(evidence: Evidence) -> tuple[str, ...]:
     """Return the latents that vary by less than their posterior, so that observations don't determine them."""
     return tuple(evidence.names[i] for i in np.flatnonzero(evidence.collapsed))
+
+
+def latents_with_unsupported_edges(evidence: Evidence) -> tuple[str, ...]:
+    """Return the collapsed latents with edges in sparse columns, which no effect supports."""
+    has_edges = evidence.action_edges.any(axis=1)
+    if evidence.past_jacobians is not None:
+        has_edges |= evidence.past_edges.any(axis=1)
+    return tuple(evidence.names[i] for i in np.flatnonzero(has_edges & evidence.collapsed))
 
 
 def latents_without_parents(evidence: Evidence) -> tuple[str, ...]:

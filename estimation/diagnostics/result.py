@@ -24,6 +24,7 @@ KINDS = (
     "basis",
     "missing edges",
     "overlap",
+    "edges of collapsed latents",
     "disagreeing restarts",
     "superfluous edges",
     "budget",
@@ -35,7 +36,7 @@ KINDS = (
     "residuals",
 )
 #: The kinds that say of a single run that its basis or its graph may well be wrong.
-SERIOUS = ("basis", "missing edges", "overlap")
+SERIOUS = ("basis", "missing edges", "overlap", "edges of collapsed latents")
 
 #: The schema of stored diagnostics.
 DIAGNOSTICS = Fields(

@@ -126,6 +126,7 @@ ADVICE = {
     "basis": "Train another seed, more rows or more steps, and compare the runs with 'mechsparse verify'.",
     "missing edges": "Allow more edges, or train another seed.",
     "overlap": "Trust directions more than sizes; intermediate doses or combinations of actions would help.",
+    "edges of collapsed latents": "Don't rely on these edges; use fewer latents, or train more steps.",
     "disagreeing restarts": "One of the runs is wrong about a latent; compare more seeds with 'mechsparse verify'.",
     "superfluous edges": "Allow fewer edges.",
     "budget": "Allow more edges; the latents need not be wrong.",

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from estimation.config.training import TrainingConfig
 from estimation.dataset.dataset import Dataset
-from estimation.diagnostics.result import SERIOUS, Diagnostics
+from estimation.diagnostics.result import Diagnostics
 from estimation.exceptions import DataError, TrainingError
 from estimation.history import History
 from estimation.trained import TrainedModel
@@ -45,7 +45,7 @@ _MOST_FOR_DOUBTS, _MIN_STEPS = 3, 1_000
 _DECIDED_BY = (
     "the others failed",
     "the others could not be examined",
-    f"it has the fewest warnings of {', '.join(SERIOUS[:-1])} or {SERIOUS[-1]}",
+    "it has the fewest serious warnings",
 )
 
 

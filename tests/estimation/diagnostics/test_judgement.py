@@ -66,6 +66,12 @@ def proportional() -> np.ndarray:
             "v1 varies by less than the posterior",
             ("v1",),
         ),
+        (
+            {"posterior": np.diag([1e-4, 50.0, 1e-4, 1e-4])},
+            "edges of collapsed latents",
+            "edges lead to v1, though unmixing leaves out latents that have collapsed",
+            ("v1",),
+        ),
     ],
 )
 def test_each_fault_has_its_warning(

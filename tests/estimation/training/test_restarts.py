@@ -137,11 +137,13 @@ def test_an_edge_counts_as_much_as_the_penalty() -> None:
 @pytest.mark.parametrize(
     ("others", "reason"),
     [
-        ([(DOUBTFUL, -2.0, 10)], "it has the fewest warnings of basis, missing edges or overlap"),
+        (
+            [(DOUBTFUL, -2.0, 10)],
+            "it has the fewest serious warnings",
+        ),
         (
             [(WORSE, -2.0, 10)],
-            "it has the fewest warnings of basis, missing edges or overlap, of which a basis that is worse than "
-            "another is two",
+            "it has the fewest serious warnings, of which a basis that is worse than another is two",
         ),
         ([(None, -2.0, 10)], "the others could not be examined"),
         ([(FINE, -0.5, 10)], "it has the lowest held-out negative ELBO"),
@@ -212,7 +214,7 @@ def test_the_better_model_is_kept_with_notes_on_both(
         "start 2 of 3 kept",
         "restart 1 of 2: held-out negative ELBO -1.05, 4 edges, the basis is close, warnings: basis",
         "restart 2 of 2: held-out negative ELBO -1, 4 edges, the basis is clear, warnings: residuals",
-        "restart 2 of 2 kept: it has the fewest warnings of basis, missing edges or overlap",
+        "restart 2 of 2 kept: it has the fewest serious warnings",
     ]
     assert second.history.notes == ["start 2 of 3 kept"]
 
