@@ -24,6 +24,8 @@ from torch import Tensor, nn
 __all__ = ["SOAP", "basis_sizes", "stacked_shape"]
 
 _EPS = 1e-8
+# torch's own name for an algorithm that doesn't converge
+_NOT_CONVERGED: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 # the longest side that gets an eigenbasis; for longer ones, such as the pixels of an image, it costs too much
 _LONGEST = 512
 # multiplications of the gradient with a basis: next to a side of 5,050, the entries of a covariance of 100 latents, a
@@ -215,8 +217,14 @@ def _times(left: Tensor | None, values: Tensor, right: Tensor | None) -> Tensor:
 
 def _eigenbasis(matrix: Tensor) -> Tensor:
     # in double precision: the first gradients can be tiny, and nearly equal eigenvalues defeat single precision
-    basis: Tensor = torch.linalg.eigh(matrix.double())[1]
-    return basis.flip(-1).to(matrix.dtype)
+    precise = matrix.double()
+    try:
+        basis: Tensor = torch.linalg.eigh(precise)[1].flip(-1)
+    except _NOT_CONVERGED:
+        # LAPACK's divide and conquer fails on some matrices of which most rows are zero, as with many removed edges;
+        # the singular vectors are the same for a matrix that has no negative eigenvalue, and take twice as long
+        basis = torch.linalg.svd(precise)[0]
+    return basis.to(matrix.dtype)
 
 
 def _iterated(matrix: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
