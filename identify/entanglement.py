@@ -257,5 +257,5 @@ def predict_entanglement(graph: CausalGraph, using: str | Iterable[str] | None =
         [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
     """
     neighbours = neighbourhoods(graph, using)
-    order = row_inclusion(neighbours.matrix)
+    order = row_inclusion(neighbours.matrix, neighbours.by_column)
     return Entanglement(neighbours, order.labels, order.above)

@@ -35,12 +35,14 @@ class Neighbourhoods:
         graph: The causal graph.
         using: The edges in use, a subset of ``{"actions", "past"}``.
         matrix: Boolean CSR of shape (n_latents, neighbours); row i marks the neighbours of latent i.
+        by_column: The same matrix as CSC.
         kinds: The kind of neighbour of each group of columns, in order, with the number of columns.
     """
 
     graph: CausalGraph
     using: frozenset[str]
     matrix: scipy.sparse.csr_array
+    by_column: scipy.sparse.csc_array
     kinds: tuple[tuple[Kind, int], ...]
 
     def describe(self, column: int) -> tuple[Kind, str]:
@@ -88,11 +90,16 @@ def neighbourhoods(graph: CausalGraph, using: str | Iterable[str] | None = None)
     if ACTIONS in used:
         matrices.append(graph.Ga)
         kinds.append(("action", graph.n_actions))
+    columns = [graph.Ga.tocsc()] if ACTIONS in used else []
     if PAST in used:
-        matrices += [graph.Gz, graph.Gz.T.tocsr()]
+        children = graph.Gz.T.tocsr()
+        matrices += [graph.Gz, children]
+        # the columns of each are the rows of the other
+        columns += [children.T, graph.Gz.T]
         kinds += [("parent", n), ("child", n)]
     matrix = matrices[0] if len(matrices) == 1 else scipy.sparse.hstack(matrices, format="csr", dtype=bool)
-    return Neighbourhoods(graph, used, matrix, tuple(kinds))
+    by_column = columns[0] if len(columns) == 1 else scipy.sparse.hstack(columns, format="csc", dtype=bool)
+    return Neighbourhoods(graph, used, matrix, by_column, tuple(kinds))
 
 
 def resolve_using(graph: CausalGraph, using: str | Iterable[str] | None) -> frozenset[str]:

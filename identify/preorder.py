@@ -7,7 +7,8 @@ algorithm here enumerates as little as possible:
 2. A row strictly contained in another is strictly shorter. So the supersets of row i are sought only among the LONGER
    rows that share one of its columns, namely the column with the fewest such rows. A hub column with 100,000 entries is
    never multiplied with itself.
-3. Candidates pass a test of 64-bit signatures, then an exact test.
+3. Where the rarest column of most rows is short, all its rows are listed, which is faster than to tell the longer ones.
+4. Candidates pass a test of 64-bit signatures, then an exact test.
 
 The result is stored by groups of equal rows, so 50,000 equal rows take one number, not 2.5 * 10^9 pairs.
 """
@@ -35,6 +36,8 @@ _PACKED_BYTES = 1 << 27
 # with more candidates, a row is scanned in a step of Python, because a listed candidate costs some thirty times more
 _MIN_CANDIDATES_SCANNED = 2048
 _SATURATED_BITS = 56
+# mean number of rows in the rarest column of each, up to which longer rows are not told from others before listing
+_SHORT_LISTS = 8
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,12 @@ class Preorder:
         return int(self.above.shape[0])
 
 
-def row_inclusion(rows: scipy.sparse.csr_array) -> Preorder:
+def row_inclusion(rows: scipy.sparse.csr_array, by_column: scipy.sparse.csc_array | None = None) -> Preorder:
     """Decide for all pairs of rows whether one support is contained in the other.
 
     Args:
         rows: Boolean CSR of shape (n, columns) with sorted indices, without duplicates or stored zeros.
+        by_column: The same matrix as CSC, if it is at hand.
 
     Returns:
         The inclusion preorder. An empty row is contained in every row.
@@ -71,8 +75,12 @@ def row_inclusion(rows: scipy.sparse.csr_array) -> Preorder:
         ([0, 1, 0], [[False, True], [False, False]])
     """
     labels, first = _group_equal(rows)
-    distinct = rows if len(first) == rows.shape[0] else rows[first]
-    small, large = _strict_inclusions(distinct)
+    degree, column = _column_of_least_degree(rows)
+    if degree.sum(dtype=np.int64) <= _SHORT_LISTS * len(degree):
+        by_column = rows.tocsc() if by_column is None else by_column
+        small, large = (labels[side] for side in _listed_inclusions(rows, by_column, first, degree, column))
+    else:
+        small, large = _strict_inclusions(rows if len(first) == rows.shape[0] else rows[first])
     shape = (len(first), len(first))
     above = scipy.sparse.csr_array((np.ones(len(small), dtype=bool), (small, large)), shape=shape)
     above.sort_indices()
@@ -85,16 +93,26 @@ def row_inclusion(rows: scipy.sparse.csr_array) -> Preorder:
 def _group_equal(rows: scipy.sparse.csr_array) -> tuple[Ints, Ints]:
     """Return the group of equal rows of each row, and the first row of each group."""
     for seed in count():
-        keys = _fold_rows(rows, seed, np.add)
-        _, first, labels = np.unique(keys, return_index=True, return_inverse=True)
-        by_appearance = np.argsort(first)
-        rank = np.empty_like(by_appearance)
-        rank[by_appearance] = np.arange(len(rank))
-        first, labels = first[by_appearance], rank[labels]
+        first, labels = _group_equal_keys(_fold_rows(rows, seed, np.add))
         # hashes may collide: equality is verified, and another seed separates rows that collided
         if _rows_equal(rows, first[labels]):
             return labels, first
     raise AssertionError("unreachable")
+
+
+def _group_equal_keys(keys: Words) -> tuple[Ints, Ints]:
+    """Return the first position of each different key, ascending, and the number of the key at each position."""
+    ordered = np.sort(keys)
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    representative = np.arange(len(keys))
+    if len(repeated):
+        # to sort the positions of all keys takes longer than to find the few that are repeated
+        place = np.minimum(np.searchsorted(repeated, keys), len(repeated) - 1)
+        members = np.flatnonzero(repeated[place] == keys)
+        _, first, labels = np.unique(place[members], return_index=True, return_inverse=True)
+        representative[members] = members[first][labels]
+    is_first = representative == np.arange(len(keys))
+    return np.flatnonzero(is_first), (np.cumsum(is_first) - 1)[representative]
 
 
 def _rows_equal(rows: scipy.sparse.csr_array, representative: Ints) -> bool:
@@ -117,17 +135,17 @@ def _fold_rows(rows: scipy.sparse.csr_array, seed: int, fold: np.ufunc) -> Words
     """Reduce a pseudo-random word per column over each row: a sum is a hash of the row, an OR a signature."""
     columns = np.arange(rows.shape[1], dtype=np.uint64) + np.uint64(seed << 40)
     words = mix64((columns + np.uint64(1)) * GOLDEN_GAMMA)
+    bits = None
     if fold is np.bitwise_or:
-        # with up to 64 columns, the signature is the row itself
-        is_exact = rows.shape[1] <= 64
-        bits = np.arange(rows.shape[1], dtype=np.uint64) if is_exact else words >> np.uint64(58)
-        words = np.uint64(1) << bits
+        # with up to 64 columns, the signature is the row itself; a byte per column stays in the processor's cache
+        bits = (np.arange(rows.shape[1]) if rows.shape[1] <= 64 else words >> np.uint64(58)).astype(np.uint8)
     result = np.zeros(rows.shape[0], dtype=np.uint64)
     nonempty = np.flatnonzero(np.diff(rows.indptr))
     for chunk in _slices(np.diff(rows.indptr)[nonempty]):
         group = nonempty[chunk]
         start = rows.indptr[group[0]]
-        values = words[rows.indices[start : rows.indptr[group[-1] + 1]]]
+        indices = rows.indices[start : rows.indptr[group[-1] + 1]]
+        values = words[indices] if bits is None else np.uint64(1) << bits[indices].astype(np.uint64)
         result[group] = fold.reduceat(values, rows.indptr[group] - start)
     return result
 
@@ -135,24 +153,69 @@ def _fold_rows(rows: scipy.sparse.csr_array, seed: int, fold: np.ufunc) -> Words
 # Strict inclusion among distinct rows ---------------------------------------------------------------
 
 
+def _listed_inclusions(
+    rows: scipy.sparse.csr_array, by_column: scipy.sparse.csc_array, first: Ints, degree: Ints, column: Ints
+) -> tuple[Ints, Ints]:
+    """Return what `_strict_inclusions` does, from one column of each row, all of whose rows are listed.
+
+    Rows are neither sorted by length nor counted in every column, which takes longer than to list a few of them.
+
+    Args:
+        rows: The rows.
+        by_column: The same matrix as CSC.
+        first: The first of each group of equal rows.
+        degree: Number of rows in the column of each row.
+        column: A column of each row.
+    """
+    lengths, signatures = np.diff(rows.indptr), _fold_rows(rows, 0, np.bitwise_or)
+    is_first = np.zeros(len(lengths), dtype=bool)
+    is_first[first] = True
+    pairs = [_empty_row_pairs(lengths, first)]
+    # a column with one row has no other
+    listed = np.flatnonzero(is_first & (degree > 1))
+    for chunk in _slices(degree[listed]):
+        small = listed[chunk]
+        n_listed = degree[small]
+        large = by_column.indices[_concatenate_ranges(by_column.indptr[column[small]], n_listed)]
+        small = np.repeat(small, n_listed)
+        passes = lengths[large] > lengths[small]
+        passes &= signatures[small] & ~signatures[large] == 0
+        small, large = small[passes], large[passes].astype(np.intp)
+        is_contained = is_first[large] & _contained(rows, small, large)
+        pairs.append((small[is_contained], large[is_contained]))
+    return _concatenate(pairs)
+
+
+def _column_of_least_degree(rows: scipy.sparse.csr_array) -> tuple[Ints, Ints]:
+    """Return for each row the least number of rows in any of its columns, and that column; 0 for an empty row."""
+    n_rows, n_columns = rows.shape
+    result = np.zeros(n_rows, dtype=np.int64)
+    nonempty = np.flatnonzero(np.diff(rows.indptr))
+    if len(nonempty):
+        degrees = np.bincount(rows.indices, minlength=n_columns)
+        keys = degrees.astype(np.int32)[rows.indices] * np.int64(n_columns)
+        keys += rows.indices
+        result[nonempty] = np.minimum.reduceat(keys, rows.indptr[nonempty])
+    return np.divmod(result, max(n_columns, 1))
+
+
 def _strict_inclusions(rows: scipy.sparse.csr_array) -> tuple[Ints, Ints]:
     """Return all pairs (i, j) of distinct rows with row i strictly contained in row j."""
-    longest_first = np.argsort(-np.diff(rows.indptr), kind="stable")
+    lengths = np.diff(rows.indptr)
+    longest_first = np.argsort(-lengths, kind="stable")
     ranked = rows[longest_first]
-    pairs = [_empty_row_pairs(ranked)]
+    pairs = [_empty_row_pairs(lengths, np.arange(len(lengths)))]
     signatures = _fold_rows(ranked, 0, np.bitwise_or)
     for small, large in _candidate_pairs(ranked, signatures):
         is_contained = _contained(ranked, small, large)
-        pairs.append((small[is_contained], large[is_contained]))
-    small, large = (longest_first[side] for side in _concatenate(pairs))
-    return small, large
+        pairs.append((longest_first[small[is_contained]], longest_first[large[is_contained]]))
+    return _concatenate(pairs)
 
 
-def _empty_row_pairs(ranked: scipy.sparse.csr_array) -> tuple[Ints, Ints]:
-    """Return the pairs of the empty row (the last one, if there is any) with all other rows."""
-    last = ranked.shape[0] - 1
-    n = 0 if ranked.indptr[last + 1] > ranked.indptr[last] else last
-    return np.full(n, last, dtype=np.intp), np.arange(n, dtype=np.intp)
+def _empty_row_pairs(lengths: Ints, first: Ints) -> tuple[Ints, Ints]:
+    """Return the pairs of the empty row, of which there is one at most, with all other rows among the first ones."""
+    empty, others = first[lengths[first] == 0], first[lengths[first] > 0]
+    return np.repeat(empty, len(others)), np.tile(others, len(empty))
 
 
 def _candidate_pairs(ranked: scipy.sparse.csr_array, signatures: Words) -> Iterator[tuple[Ints, Ints]]:

@@ -1,9 +1,13 @@
-"""Fold interchangeable vertices: merge twins into one vertex, repeatedly.
+"""Fold interchangeable vertices: merge twins into one vertex, and pendants into their neighbours, repeatedly.
 
 Two vertices of the same colour are twins if they have the same neighbours apart from each other. The members of a twin
 class can be permuted freely, so a class contributes the factorial of its size to the number of automorphisms, and a
 single vertex of a new colour can represent it. Folding repeats, because folded vertices may be twins again (500
-disjoint pairs fold into 500 twins). Real graphs and textbook graphs mostly fold into graphs without any symmetry.
+disjoint pairs fold into 500 twins).
+
+A pendant is a vertex with one neighbour. Every automorphism takes it along with that neighbour, so both become one
+vertex, whose colour says what was merged; the legs of a star become twins by it. Real graphs and
+textbook graphs mostly fold into graphs without any symmetry.
 """
 
 from __future__ import annotations
@@ -20,19 +24,28 @@ __all__ = ["FoldedGraph", "Tree", "fold"]
 
 # a graph that still folds after this many rounds is passed to the engine as it is
 _MAX_ROUNDS = 64
+# fewer pendants than one in so many vertices are not worth a round: a long path has two in each
+_MIN_PENDANTS = 64
 
 
 @dataclass(frozen=True)
 class Tree:
-    """The latents behind a folded vertex: a single latent, or twins that are trees of the same colour.
+    """The latents behind a folded vertex: a single latent, twins that are trees of the same colour, or different trees.
 
     Attributes:
         latents: All latents of the tree, in an order that matches any other tree of the same colour.
-        twins: The trees that were folded; empty for a single latent.
+        twins: The trees that were folded and can be permuted; empty without twins.
+        parts: A tree and those of its pendants, each matched by that in the same place; empty without pendants.
     """
 
     latents: tuple[int, ...]
     twins: tuple[Tree, ...] = ()
+    parts: tuple[Tree, ...] = ()
+
+    @property
+    def is_latent(self) -> bool:
+        """Whether it is a single latent."""
+        return not (self.twins or self.parts)
 
 
 @dataclass(frozen=True)
@@ -74,13 +87,17 @@ class FoldedGraph:
 
 
 def fold(graph: ColouredGraph) -> FoldedGraph:
-    """Fold twins until none are left."""
+    """Fold twins and pendants until none are left."""
     trees = tuple(Tree((latent,)) for latent in range(graph.n))
     classes: list[tuple[Tree, ...]] = []
     for _ in range(_MAX_ROUNDS):
         groups = _twin_classes(graph)
         if len(groups) == graph.n:
-            break
+            pendants = _pendants(graph)
+            if len(pendants) * _MIN_PENDANTS < graph.n or not pendants:
+                break
+            graph, trees = _absorb(graph, trees, pendants)
+            continue
         graph, trees = _merge(graph, trees, groups)
         classes += [tree.twins for tree, (_, members) in zip(trees, groups, strict=True) if len(members) > 1]
     return FoldedGraph(graph, trees, tuple(classes))
@@ -130,3 +147,40 @@ def _merge(
         )
     folded = ColouredGraph(tuple(colours), relabel(graph.successors), relabel(graph.predecessors))
     return folded, tuple(merged)
+
+
+def _pendants(graph: ColouredGraph) -> dict[int, int]:
+    """Return the vertices with one neighbour, and that neighbour, unless it has no other one."""
+    neighbours = [graph.successors[v] | graph.predecessors[v] for v in range(graph.n)]
+    return {
+        v: next(iter(found))
+        for v, found in enumerate(neighbours)
+        if len(found) == 1 and len(neighbours[next(iter(found))]) > 1
+    }
+
+
+def _absorb(
+    graph: ColouredGraph, trees: tuple[Tree, ...], pendants: dict[int, int]
+) -> tuple[ColouredGraph, tuple[Tree, ...]]:
+    """Merge pendants into their neighbours. Without twins, those of a vertex differ in direction or colour."""
+    absorbed: dict[int, list[tuple[int, Colour, int]]] = defaultdict(list)
+    for v, neighbour in pendants.items():
+        direction = (v in graph.successors[neighbour]) + 2 * (v in graph.predecessors[neighbour])
+        absorbed[neighbour].append((direction, graph.colours[v], v))
+    kept = [v for v in range(graph.n) if v not in pendants]
+    position = {v: k for k, v in enumerate(kept)}
+    colours: list[Colour] = []
+    merged: list[Tree] = []
+    for v in kept:
+        own = sorted(absorbed.get(v, []))
+        colour = graph.colours[v]
+        colours.append((2, colour, *((direction, other) for direction, other, _ in own)) if own else colour)
+        parts = (trees[v], *(trees[pendant] for _, _, pendant in own))
+        latents = tuple(latent for tree in parts for latent in tree.latents)
+        merged.append(Tree(latents, parts=parts) if own else trees[v])
+
+    def relabel(neighbours: tuple[frozenset[int], ...]) -> tuple[frozenset[int], ...]:
+        return tuple(frozenset(position[w] for w in neighbours[v] if w in position) for v in kept)
+
+    reduced = ColouredGraph(tuple(colours), relabel(graph.successors), relabel(graph.predecessors))
+    return reduced, tuple(merged)

@@ -149,14 +149,16 @@ class _Domains:
 
 
 def _can_match(tree: Tree, other: Tree, allowed: Allowed) -> bool:
-    if not tree.twins:
+    if tree.is_latent:
         return bool(allowed[tree.latents[0], other.latents[0]])
+    if tree.parts:
+        return all(_can_match(a, b, allowed) for a, b in zip(tree.parts, other.parts, strict=True))
     return _match_twins(tree, other, allowed) is not None
 
 
 def _match_twins(tree: Tree, other: Tree, allowed: Allowed) -> list[int] | None:
     """Return the image of every twin, or None if not all twins can be matched."""
-    if all(not twin.twins for twin in tree.twins):
+    if all(twin.is_latent for twin in tree.twins):
         compatible = allowed[np.ix_(tree.latents, other.latents)]
     else:
         compatible = np.array([[_can_match(a, b, allowed) for b in other.twins] for a in tree.twins])
@@ -165,8 +167,11 @@ def _match_twins(tree: Tree, other: Tree, allowed: Allowed) -> list[int] | None:
 
 
 def _match_trees(tree: Tree, other: Tree, allowed: Allowed) -> list[tuple[int, int]]:
-    if not tree.twins:
+    if tree.is_latent:
         return [(tree.latents[0], other.latents[0])]
+    if tree.parts:
+        parts = zip(tree.parts, other.parts, strict=True)
+        return [pair for a, b in parts for pair in _match_trees(a, b, allowed)]
     matching = _match_twins(tree, other, allowed)
     if matching is None:
         raise AssertionError("compatible trees must have a matching")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from identify.consistency import consistency_class
 from identify.graph import CausalGraph
@@ -15,6 +16,12 @@ pytestmark = pytest.mark.benchmark
 GRAPHS = {
     "2,000 latents, 6 edges each": sparse_past(2_000),
     "1,000 interchangeable latents": CausalGraph(latents=[f"q{i}" for i in range(1_000)]),
+    "a star with 2,000 legs of length two": CausalGraph(
+        Gz=sparse.csr_array(
+            (np.ones(4_000, dtype=bool), (np.arange(1, 4_001), np.r_[np.zeros(2_000, dtype=int), 1:2_001])),
+            shape=(4_001, 4_001),
+        )
+    ),
     "500 pairs": CausalGraph(Gz=np.kron(np.eye(500, dtype=int), [[0, 1], [1, 0]])),
 }
 

@@ -66,18 +66,23 @@ def few_columns(rng: np.random.Generator) -> np.ndarray:
 @pytest.mark.parametrize("packed_bytes", [0, 1 << 27], ids=["searched", "packed"])
 @pytest.mark.parametrize("pairs_at_once", [1, 100, 1 << 21])
 @pytest.mark.parametrize("min_candidates", [1, 20, 2048])
+@pytest.mark.parametrize("short_lists", [0, 1_000], ids=["ranked", "listed"])
 def test_all_code_paths_agree(
     make: Callable[[np.random.Generator], np.ndarray],
     packed_bytes: int,
     pairs_at_once: int,
     min_candidates: int,
+    short_lists: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(preorder, "_SHORT_LISTS", short_lists)
     monkeypatch.setattr(preorder, "_PACKED_BYTES", packed_bytes)
     monkeypatch.setattr(preorder, "_PAIRS_AT_ONCE", pairs_at_once)
     monkeypatch.setattr(preorder, "_MIN_CANDIDATES_SCANNED", min_candidates)
     rows = make(np.random.default_rng(7))[: 60 if pairs_at_once == 1 else None]
-    assert np.array_equal(full_relation(row_inclusion(sparse.csr_array(rows))), brute_force(rows))
+    matrix, expected = sparse.csr_array(rows), brute_force(rows)
+    assert np.array_equal(full_relation(row_inclusion(matrix)), expected)
+    assert np.array_equal(full_relation(row_inclusion(matrix, matrix.tocsc())), expected)
 
 
 def test_colliding_hashes_do_not_merge_different_rows(monkeypatch: pytest.MonkeyPatch) -> None:
