@@ -6,12 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from estimation.device import CPU_FLOAT32
 from estimation.models.sparse_vae import SparseVAE
 from estimation.training.batches import Batches
 
 __all__ = ["leading_axes"]
 
 _MAX_ROWS, _CHUNK = 16_384, 2_048
+_OVERSAMPLING, _ITERATIONS = 16, 3
 
 
 @torch.no_grad()
@@ -25,9 +27,6 @@ def leading_axes(model: SparseVAE, batches: Batches, n_axes: int) -> Tensor:
         batches: Batches of the training data.
         n_axes: Number of axes.
     """
-    # loading it takes a second
-    from sklearn.utils.extmath import randomized_svd
-
     rows = np.sort(np.random.default_rng(0).permutation(batches.n_rows)[:_MAX_ROWS])
     parts = []
     for start in range(0, len(rows), _CHUNK):
@@ -36,6 +35,27 @@ def leading_axes(model: SparseVAE, batches: Batches, n_axes: int) -> Tensor:
         parts.append(torch.nan_to_num(columns).float().cpu())
     values = torch.cat(parts)
     values -= values.mean(0)
-    _, sizes, axes = map(torch.from_numpy, randomized_svd(values.numpy(), n_axes, n_iter=2, random_state=0))
-    variance = (sizes**2).mean() / len(values)
-    return (axes / variance.sqrt().clamp_min(1e-12)).to(model.x_mean)
+    sizes, axes = _leading(values, n_axes)
+    variance = sizes.square().sum() / (n_axes * len(values))
+    result = torch.zeros(n_axes, values.shape[1], **CPU_FLOAT32)
+    # fewer rows than axes have no other direction
+    result[: len(axes)] = axes / variance.sqrt().clamp_min(1e-12)
+    return result.to(model.x_mean)
+
+
+def _leading(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the largest singular values, shape (count,), and right singular vectors, shape (count, d), of (N, d).
+
+    Randomised subspace iteration (Halko, Martinsson, Tropp 2011, Algorithm 4.4), with a generator of its own and the
+    threads of the run; torch's and scikit-learn's have one of the two.
+    """
+    generator = torch.Generator().manual_seed(0)
+    width = min(count + _OVERSAMPLING, *values.shape)
+    basis = torch.linalg.qr(values @ torch.randn(values.shape[1], width, generator=generator, **CPU_FLOAT32))[
+        0
+    ]
+    for _ in range(_ITERATIONS):
+        basis = torch.linalg.qr(values.mT @ basis)[0]
+        basis = torch.linalg.qr(values @ basis)[0]
+    _, sizes, vectors = torch.linalg.svd(basis.mT @ values, full_matrices=False)
+    return sizes[:count], vectors[:count]

@@ -34,7 +34,7 @@ def rng(seed: int = 0) -> torch.Generator:
 
 def wide_data(rows: int, noise: float = 0.5, seed: int = 0) -> Dataset:
     """Return columns that are mostly noise, of a smooth function of three latents that three actions shift."""
-    process, generator = np.random.default_rng(1), np.random.default_rng(training_seed(seed))
+    process, generator = np.random.default_rng(training_seed(1)), np.random.default_rng(training_seed(seed))
     actions = generator.uniform(-2, 2, (rows, N)).astype(np.float32)
     latents = np.sin(actions * [1.1, 1.5, 1.9]) + 0.05 * generator.normal(size=(rows, N))
     hidden = np.tanh(latents @ process.normal(size=(N, 30)) * 0.5)
@@ -165,9 +165,11 @@ def test_models_of_earlier_versions_read_all_columns(likelihood: str, n_covariat
 
 
 def test_networks_of_few_columns_and_published_ones_read_the_columns() -> None:
-    few = SparseVAE(Shape(20, N, 2, past=False), TrainingConfig(width=8), rng())
+    few = SparseVAE(Shape(20, N, 2, past=False), TrainingConfig(width=8, seed=training_seed()), rng())
     published = SparseVAE(
-        Shape(WIDE, N, 2, past=False), TrainingConfig(preset="published", width=8, depth=1), rng()
+        Shape(WIDE, N, 2, past=False),
+        TrainingConfig(preset="published", width=8, depth=1, seed=training_seed()),
+        rng(),
     )
     for model in (few, published):
         assert model.axes is None
@@ -177,17 +179,26 @@ def test_networks_of_few_columns_and_published_ones_read_the_columns() -> None:
 @pytest.mark.parametrize("likelihood", ["gaussian", "negative_binomial"])
 @pytest.mark.parametrize("n_observed", [100, 1_500])
 def test_weights_of_wide_models_are_counted(likelihood: str, n_observed: int) -> None:
-    config = TrainingConfig(likelihood=likelihood)
+    config = TrainingConfig(likelihood=likelihood, seed=training_seed())
     model = SparseVAE(Shape(n_observed, N, 5, past=False), config, rng())
     n_parameters = sum(parameter.numel() for parameter in model.parameters())
     count = weight_count(config.to_dict(), n_observed, N, 5)
     assert 0.8 * n_parameters < count <= n_parameters
 
 
+def test_fewer_rows_than_axes_leave_axes_empty() -> None:
+    data = wide_data(100)
+    model, _ = prepare(TrainingConfig(n_latents=N, seed=training_seed()), Initialisation(data, data), rng())
+    used = model.axes.axes.abs().amax(1) > 0
+    # the mean of the rows is subtracted, so that they span one direction less
+    assert 99 <= int(used.sum()) <= 100
+    assert torch.isfinite(model.posterior(torch.from_numpy(data.observations[:, 0])).loc).all()
+
+
 def test_missing_entries_of_wide_data_are_filled() -> None:
     data = wide_data(2_000)
     observations = data.observations.copy()
-    observations[np.random.default_rng(0).random(observations.shape) < 0.1] = np.nan
+    observations[np.random.default_rng(training_seed(0)).random(observations.shape) < 0.1] = np.nan
     gaps = dataclasses.replace(data, observations=observations)
     model, batches = prepare(
         TrainingConfig(n_latents=N, seed=training_seed()), Initialisation(gaps, gaps), rng()
