@@ -35,15 +35,22 @@ class Neighbourhoods:
         graph: The causal graph.
         using: The edges in use, a subset of ``{"actions", "past"}``.
         matrix: Boolean CSR of shape (n_latents, neighbours); row i marks the neighbours of latent i.
-        by_column: The same matrix as CSC.
         kinds: The kind of neighbour of each group of columns, in order, with the number of columns.
     """
 
     graph: CausalGraph
     using: frozenset[str]
     matrix: scipy.sparse.csr_array
-    by_column: scipy.sparse.csc_array
     kinds: tuple[tuple[Kind, int], ...]
+
+    def by_column(self) -> scipy.sparse.csc_array:
+        """Return the matrix as CSC."""
+        columns = [self.graph.Ga.tocsc()] if ACTIONS in self.using else []
+        if PAST in self.using:
+            children = self.matrix[:, self.matrix.shape[1] - self.graph.n_latents :]
+            # the columns of each are the rows of the other
+            columns += [children.T, self.graph.Gz.T]
+        return columns[0] if len(columns) == 1 else scipy.sparse.hstack(columns, format="csc", dtype=bool)
 
     def describe(self, column: int) -> tuple[Kind, str]:
         """Return the kind and the name of the neighbour in a column."""
@@ -90,16 +97,11 @@ def neighbourhoods(graph: CausalGraph, using: str | Iterable[str] | None = None)
     if ACTIONS in used:
         matrices.append(graph.Ga)
         kinds.append(("action", graph.n_actions))
-    columns = [graph.Ga.tocsc()] if ACTIONS in used else []
     if PAST in used:
-        children = graph.Gz.T.tocsr()
-        matrices += [graph.Gz, children]
-        # the columns of each are the rows of the other
-        columns += [children.T, graph.Gz.T]
+        matrices += [graph.Gz, graph.Gz.T.tocsr()]
         kinds += [("parent", n), ("child", n)]
     matrix = matrices[0] if len(matrices) == 1 else scipy.sparse.hstack(matrices, format="csr", dtype=bool)
-    by_column = columns[0] if len(columns) == 1 else scipy.sparse.hstack(columns, format="csc", dtype=bool)
-    return Neighbourhoods(graph, used, matrix, by_column, tuple(kinds))
+    return Neighbourhoods(graph, used, matrix, tuple(kinds))
 
 
 def resolve_using(graph: CausalGraph, using: str | Iterable[str] | None) -> frozenset[str]:

@@ -15,7 +15,7 @@ The result is stored by groups of equal rows, so 50,000 equal rows take one numb
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 
@@ -38,6 +38,8 @@ _MIN_CANDIDATES_SCANNED = 2048
 _SATURATED_BITS = 56
 # mean number of rows in the rarest column of each, up to which longer rows are not told from others before listing
 _SHORT_LISTS = 8
+# mean length of rows up to which that is found out
+_SHORT_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,14 @@ class Preorder:
         return int(self.above.shape[0])
 
 
-def row_inclusion(rows: scipy.sparse.csr_array, by_column: scipy.sparse.csc_array | None = None) -> Preorder:
+def row_inclusion(
+    rows: scipy.sparse.csr_array, by_column: Callable[[], scipy.sparse.csc_array] | None = None
+) -> Preorder:
     """Decide for all pairs of rows whether one support is contained in the other.
 
     Args:
         rows: Boolean CSR of shape (n, columns) with sorted indices, without duplicates or stored zeros.
-        by_column: The same matrix as CSC, if it is at hand.
+        by_column: Returns the same matrix as CSC, if that is faster than to convert it.
 
     Returns:
         The inclusion preorder. An empty row is contained in every row.
@@ -75,10 +79,12 @@ def row_inclusion(rows: scipy.sparse.csr_array, by_column: scipy.sparse.csc_arra
         ([0, 1, 0], [[False, True], [False, False]])
     """
     labels, first = _group_equal(rows)
-    degree, column = _column_of_least_degree(rows)
-    if degree.sum(dtype=np.int64) <= _SHORT_LISTS * len(degree):
-        by_column = rows.tocsc() if by_column is None else by_column
-        small, large = (labels[side] for side in _listed_inclusions(rows, by_column, first, degree, column))
+    # rows are long where columns are, unless the graph is extreme
+    is_short = rows.nnz <= _SHORT_ROWS * rows.shape[0]
+    least = _column_of_least_degree(rows) if is_short else None
+    if least is not None and least[0].sum(dtype=np.int64) <= _SHORT_LISTS * rows.shape[0]:
+        columns = rows.tocsc() if by_column is None else by_column()
+        small, large = (labels[side] for side in _listed_inclusions(rows, columns, first, *least))
     else:
         small, large = _strict_inclusions(rows if len(first) == rows.shape[0] else rows[first])
     shape = (len(first), len(first))

@@ -122,6 +122,10 @@ def require_affordable(settings: Mapping[str, Any], n_latents: int = 1, **sizes:
         estimation.exceptions.ConfigError: these sizes make a model of 4e+10 numbers (n_latents=1, width=100000, ...
     """
     total = weight_count(settings, n_latents=n_latents, **sizes)
+    n_observed = sizes.get("n_observed", 1)
+    if settings.get("method") is None and not sizes.get("own_encoder"):
+        # files of earlier versions have no axes, so that the lower bound doesn't count them
+        total += (axes_read(settings, n_observed, n_latents) or 0) * n_observed
     if total > MOST_NUMBERS:
         sizes_by_name = {"n_latents": n_latents, **{name: settings.get(name) for name in _SIZES}}
         shown = ", ".join(f"{name}={value}" for name, value in sizes_by_name.items() if value is not None)

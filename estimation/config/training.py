@@ -148,9 +148,9 @@ class TrainingConfig(Settings):
             negative ELBO; ``penalty`` per edge is added where the numbers of edges differ. All of them are trained.
             Notes in the history say what each of them ended with, and a warning says if another one without serious
             warnings fits about as well with other latents, or if a clearly likelier one has other latents.
-            ``"auto"``: one run, and two more if it has warnings of the basis or of missing edges; never more than one
-            with fewer than 1,000 steps, where more steps are the remedy, without unmixing, or with user-supplied
-            networks.
+            ``"auto"``: one run, and two more if it has warnings of the basis, of missing edges or of edges of collapsed
+            latents; never more than one with fewer than 1,000 steps, where more steps are the remedy, without unmixing,
+            or with user-supplied networks.
         threads: Number of threads of torch.
         device: ``"auto"`` (a CUDA GPU if there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``. ``"mps"`` lacks double
             precision, which unmixing needs.

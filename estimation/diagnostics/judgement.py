@@ -206,7 +206,9 @@ def _about_latents(evidence: Evidence) -> Iterable[RunWarning]:
             "collapsed latents", f"{listed(collapsed)} {verb} by less than the posterior", collapsed
         )
     if unsupported := latents_with_unsupported_edges(evidence):
-        text = f"edges lead to {listed(unsupported)}, though unmixing leaves out latents that have collapsed"
+        text = (
+            f"edges lead to {listed(unsupported)}, though every effect on a collapsed latent counts as absent"
+        )
         yield RunWarning("edges of collapsed latents", text, unsupported)
     if unmoved := latents_without_parents(evidence):
         text = (

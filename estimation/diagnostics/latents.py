@@ -22,10 +22,17 @@ def collapsed_latents(evidence: Evidence) -> tuple[str, ...]:
 
 
 def latents_with_unsupported_edges(evidence: Evidence) -> tuple[str, ...]:
-    """Return the collapsed latents with edges in sparse columns, which no effect supports."""
-    has_edges = evidence.action_edges.any(axis=1)
+    """Return the collapsed latents to which edges of sparse columns lead, which no effect supports.
+
+    Where every possible edge was kept, none was chosen, and there are none.
+    """
+    has_edges = np.zeros(len(evidence.names), dtype=bool)
+    edges = [evidence.action_edges]
     if evidence.past_jacobians is not None:
-        has_edges |= evidence.past_edges.any(axis=1)
+        edges.append(evidence.past_edges)
+    for each in edges:
+        if not each.all():
+            has_edges |= each.any(axis=1)
     return tuple(evidence.names[i] for i in np.flatnonzero(has_edges & evidence.collapsed))
 
 

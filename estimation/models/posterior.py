@@ -62,7 +62,7 @@ class Gaussian:
 
 
 class PosteriorNoise(nn.Module):
-    """The factor of the posterior's covariance, as a function of the observation.
+    """The factor of the posterior's covariance, as a function of the observation, or of other inputs.
 
     Args:
         n_inputs: Number of inputs.

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -151,13 +151,32 @@ class SparseVAE(MaskedTransition):
     def adapt_to_(self, tensors: Mapping[str, Tensor]) -> None:
         """Let variances vary, size the flow, read rows, and know their sizes, as the stored model did, in place."""
         self.flow.adapt_to_(tensors, "flow.")
-        if isinstance(self.posterior_noise, NoiseOfLatents) and NoiseOfLatents.MARK not in tensors:
+        if isinstance(self.posterior_noise, NoiseOfLatents) and self._stored_columns(tensors):
             self._read_columns_()
         if self.counts is not None and "counts.size_deviation" not in tensors:
             self.counts.size_deviation = None
         last_bias = tensors.get(f"networks.biases.{len(self.networks.biases) - 1}")
         if last_bias is not None and last_bias.shape[-1] > self.networks.n_outputs:
             self.vary_variances_()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        # pickled by an earlier version
+        if "axes" not in self.__dict__ and "axes" not in self._modules:
+            self.axes = None
+
+    def _stored_columns(self, tensors: Mapping[str, Tensor]) -> bool:
+        """Return whether stored networks read all columns, as those of earlier versions do, by their shapes too."""
+        if NoiseOfLatents.MARK in tensors:
+            return False
+        is_own, n = not isinstance(self.encoder, MLP), self.shape.n_latents
+        n_read = self.shape.n_observed + self.shape.n_covariates
+        noise, encoder = (
+            tensors.get(f"{name}.layers.0.weight") for name in ("posterior_noise.network", "encoder")
+        )
+        if noise is None or noise.shape[-1] != (n if is_own else n_read):
+            return False
+        return is_own or self.axes is None or (encoder is not None and encoder.shape[-1] == n_read)
 
     def _read_columns_(self) -> None:
         """Let encoder and noise read all columns, as models of earlier versions do, in place."""
@@ -282,11 +301,12 @@ class SparseVAE(MaskedTransition):
         inverse = torch.linalg.inv(matrix.double()).to(matrix.dtype)
         self.encoder.compose_after_(matrix, offset)
         self.decoder.compose_before_(*padded_basis(inverse, -inverse @ offset, self.shape.n_covariates))
-        self.posterior_noise.change_basis_(matrix)
+        # a diagonal covariance becomes that of inputs 0, the new encodings' mean, so they are read before
         if isinstance(self.posterior_noise, NoiseOfLatents):
             self.posterior_noise.read_before_(inverse, -inverse @ offset)
         elif not isinstance(self.encoder, MLP):
             self.posterior_noise.network.compose_before_(inverse, -inverse @ offset)
+        self.posterior_noise.change_basis_(matrix)
 
     @torch.no_grad()
     def shift_by_covariates_(self, shifts: Tensor) -> None:

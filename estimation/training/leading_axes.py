@@ -28,12 +28,13 @@ def leading_axes(model: SparseVAE, batches: Batches, n_axes: int) -> Tensor:
         n_axes: Number of axes.
     """
     rows = np.sort(np.random.default_rng(0).permutation(batches.n_rows)[:_MAX_ROWS])
-    parts = []
+    values = torch.empty(len(rows) * (1 + model.shape.past), model.shape.n_observed, **CPU_FLOAT32)
+    filled = 0
     for start in range(0, len(rows), _CHUNK):
         batch = batches.rows(rows[start : start + _CHUNK])
         columns = model.columns(model.inputs(batch.observations, batch.covariates).flatten(0, 1))
-        parts.append(torch.nan_to_num(columns).float().cpu())
-    values = torch.cat(parts)
+        values[filled : filled + len(columns)] = torch.nan_to_num(columns)
+        filled += len(columns)
     values -= values.mean(0)
     sizes, axes = _leading(values, n_axes)
     variance = sizes.square().sum() / (n_axes * len(values))

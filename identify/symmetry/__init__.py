@@ -7,7 +7,7 @@ stands for its actions and its self-loop.
 module        contents
 ============  =====================================================================
 ``coloured``  causal graphs as coloured directed graphs; colour refinement
-``folding``   interchangeable vertices ("twins"), merged before the search
+``folding``   interchangeable vertices ("twins") and pendants, merged before the search
 ``engines``   igraph's BLISS, or the search in Python if igraph is not installed
 ``search``    individualisation and refinement in Python
 ``chain``     stabiliser chains, which enumerate a group

@@ -1,7 +1,7 @@
 """Isomorphisms between two causal graphs that map each latent to one of its allowed images.
 
-Twins are folded first, and two trees are compatible only if their latents can be matched as allowed. Both folded
-graphs are then searched together by individualisation and refinement. At each step the allowed images must still
+Twins and pendants are folded first, and two trees are compatible only if their latents can be matched as allowed. Both
+folded graphs are then searched together by individualisation and refinement. At each step the allowed images must still
 contain a matching, so neither symmetry nor a single missing image makes the search long.
 """
 

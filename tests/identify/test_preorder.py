@@ -76,13 +76,14 @@ def test_all_code_paths_agree(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(preorder, "_SHORT_LISTS", short_lists)
+    monkeypatch.setattr(preorder, "_SHORT_ROWS", 1_000)
     monkeypatch.setattr(preorder, "_PACKED_BYTES", packed_bytes)
     monkeypatch.setattr(preorder, "_PAIRS_AT_ONCE", pairs_at_once)
     monkeypatch.setattr(preorder, "_MIN_CANDIDATES_SCANNED", min_candidates)
     rows = make(np.random.default_rng(7))[: 60 if pairs_at_once == 1 else None]
     matrix, expected = sparse.csr_array(rows), brute_force(rows)
     assert np.array_equal(full_relation(row_inclusion(matrix)), expected)
-    assert np.array_equal(full_relation(row_inclusion(matrix, matrix.tocsc())), expected)
+    assert np.array_equal(full_relation(row_inclusion(matrix, matrix.tocsc)), expected)
 
 
 def test_colliding_hashes_do_not_merge_different_rows(monkeypatch: pytest.MonkeyPatch) -> None:

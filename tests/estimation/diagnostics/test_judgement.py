@@ -69,7 +69,7 @@ def proportional() -> np.ndarray:
         (
             {"posterior": np.diag([1e-4, 50.0, 1e-4, 1e-4])},
             "edges of collapsed latents",
-            "edges lead to v1, though unmixing leaves out latents that have collapsed",
+            "edges lead to v1, though every effect on a collapsed latent counts as absent",
             ("v1",),
         ),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -15,11 +16,13 @@ from estimation.config.size import weight_count
 from estimation.dataset import Dataset
 from estimation.device import resolve_device
 from estimation.evaluation import evaluate
+from estimation.exceptions import CheckpointError
 from estimation.models.networks import MLP
 from estimation.models.posterior import NoiseOfLatents
 from estimation.models.principal_axes import PrincipalAxes
 from estimation.models.representation import Shape
 from estimation.models.sparse_vae import SparseVAE
+from estimation.storage.folders import load_state
 from estimation.training import fit
 from estimation.training.procedure import Initialisation, prepare
 from identify.graph import CausalGraph
@@ -149,6 +152,39 @@ def test_wide_data_are_learned_and_a_saved_model_reads_them_alike(tmp_path: obje
     )
 
 
+def test_a_diagonal_covariance_keeps_its_mean_variance_when_latents_are_centred() -> None:
+    """Its logarithm is linear in the encodings, whose mean is 0 after a round of unmixing and not before."""
+    model = wide_model(posterior="diagonal")
+    x = torch.randn(500, WIDE, generator=rng(9))
+    assert isinstance(model.encoder, MLP)
+    with torch.no_grad():
+        model.encoder.last.bias.add_(5)
+    before = model.posterior(x)
+    model.change_basis_(torch.eye(N), -before.loc.mean(0))
+    torch.testing.assert_close(model.posterior(x).variance.mean(0), before.variance.mean(0), rtol=0.3, atol=0)
+
+
+def test_a_model_pickled_by_an_earlier_version_reads_its_columns() -> None:
+    model = SparseVAE(
+        Shape(6, N, 2, past=False), TrainingConfig(width=8, depth=1, seed=training_seed()), rng()
+    )
+    x = torch.randn(4, 6, generator=rng(3))
+    expected = model.posterior(x).loc
+    del model.axes
+    again = pickle.loads(pickle.dumps(model))
+    torch.testing.assert_close(again.posterior(x).loc, expected)
+
+
+def test_networks_for_all_columns_are_built_only_for_tensors_that_have_them() -> None:
+    """A file with few numbers can't ask for the memory of a large model."""
+    model = wide_model()
+    tensors = {name: each for name, each in model.state_dict().items() if name != NoiseOfLatents.MARK}
+    model.adapt_to_(tensors)
+    assert model.axes is not None
+    with pytest.raises(CheckpointError, match=r"the tensor 'posterior_noise.reads_latents' is missing"):
+        load_state(model, tensors, "file")
+
+
 @pytest.mark.parametrize("n_covariates", [0, 2])
 @pytest.mark.parametrize("likelihood", ["gaussian", "negative_binomial"])
 def test_models_of_earlier_versions_read_all_columns(likelihood: str, n_covariates: int) -> None:
@@ -157,8 +193,14 @@ def test_models_of_earlier_versions_read_all_columns(likelihood: str, n_covariat
     old._read_columns_()
     model.adapt_to_(old.state_dict())
     model.load_state_dict(old.state_dict())
-    assert isinstance(model.encoder, MLP)
-    assert model.encoder.layers[0].in_features == WIDE + n_covariates
+    # as version 4b10fe5 stored them
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    d = WIDE + n_covariates
+    assert shapes["encoder.layers.0.weight"] == (16, d)
+    assert shapes["encoder.skip.weight"] == (N, d)
+    assert shapes["posterior_noise.network.layers.0.weight"] == (64, d)
+    assert shapes["posterior_noise.network.skip.weight"] == (N * (N + 1) // 2, d)
+    assert not {"axes.axes", NoiseOfLatents.MARK} & shapes.keys()
     x = torch.rand(4, WIDE + n_covariates, generator=rng(3))
     torch.testing.assert_close(model.posterior(x).factor, old.posterior(x).factor)
     torch.testing.assert_close(model.posterior(x).loc, old.posterior(x).loc)

@@ -39,6 +39,7 @@ WORSE = Diagnostics(
     Margin(-2.9, 0.1, ("v0", "v2"), 65, 0), (RunWarning("basis", "another basis is sparser by 2.9"),)
 )
 SKEWED = Diagnostics(CLEAR, (RunWarning("residuals", "skewed"),))
+UNSUPPORTED = Diagnostics(CLEAR, (RunWarning("edges of collapsed latents", "edges lead to v0", ("v0",)),))
 APART = Diagnostics(CLEAR, (RunWarning("overlap", "the settings are far apart"),))
 
 
@@ -87,7 +88,7 @@ def test_restarts_have_seeds_of_their_own_and_the_first_that_of_the_run(seed: in
 
 # the choice
 
-DIAGNOSTICS = st.sampled_from([None, FINE, SKEWED, APART, DOUBTFUL, WORSE, SERIOUS])
+DIAGNOSTICS = st.sampled_from([None, FINE, SKEWED, APART, DOUBTFUL, WORSE, SERIOUS, UNSUPPORTED])
 FINISHED = st.lists(
     st.one_of(
         st.builds(FinishedRestart, st.integers(-50, 50).map(lambda k: k / 10), st.just(10), DIAGNOSTICS),
@@ -105,7 +106,8 @@ def n_serious(finished: FinishedRestart) -> float:
         return 100
     kinds = [warning.kind for warning in finished.diagnostics.warnings]
     is_worse = finished.diagnostics == WORSE
-    return sum(kind in ("basis", "missing edges", "overlap") for kind in kinds) + is_worse
+    serious = ("basis", "missing edges", "overlap", "edges of collapsed latents")
+    return sum(kind in serious for kind in kinds) + is_worse
 
 
 @given(FINISHED)
@@ -367,4 +369,5 @@ def test_inconsistent_restarts_are_refused(
 
 def test_restarts_whose_settings_do_not_overlap_are_compared() -> None:
     assert FinishedRestart(-1.0, 4, APART).is_without_doubts
+    assert not FinishedRestart(-1.0, 4, UNSUPPORTED).is_without_doubts
     assert not FinishedRestart(-1.0, 4, SERIOUS).is_without_doubts
